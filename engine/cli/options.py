@@ -1,0 +1,112 @@
+"""Options that several verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cube import Cube
+from engine.errors import CubeError, SpecError
+from engine.find import find
+from engine.spec import Sweep
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.",
+        show_default=False,
+    ),
+]
+Store = Annotated[
+    Path,
+    typer.Argument(
+        help="The cube: a folder that a run wrote, such as results/characterization.zarr.", show_default=False
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUES",
+        show_default=False,
+        help="Values of an axis or a parameter: a,b,c a list; 0:20 whole numbers 0..19; "
+        "0:0.25:6 six numbers from 0 to 0.25. May be repeated.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Root seed of all random streams.", show_default="the sweep's own"),
+]
+Block = Annotated[
+    str | None,
+    typer.Option(
+        "--block",
+        metavar="CELLS|AXIS=N,...",
+        help="Cells in a block, or its length along axes; never changes results.",
+        show_default="about a second of work",
+    ),
+]
+
+
+def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
+    """``NAME=TEXT`` items as a mapping; each name once."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SpecError(f"{option} {text}: not NAME=VALUES, such as seed=0:20")
+        if name in found:
+            raise SpecError(f"{option} {name} is given twice; values go into one list, such as {name}=1,2,3")
+        found[name] = value
+    return found
+
+
+def asked(name: str, settings: Sequence[str] | None, seed: int | None) -> Sweep:
+    """The sweep with the command line's settings."""
+    return find(name).with_text(pairs(settings), seed)
+
+
+def block_option(text: str | None) -> int | dict[str, int] | None:
+    """``100`` or ``seed=20,width=1``."""
+    if text is None:
+        return None
+    try:
+        if "=" not in text:
+            return int(text)
+        return {n: int(v) for n, v in pairs(text.split(","), "--block").items()}
+    except ValueError as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(
+            f"--block {text}: not a number of cells such as 100, or AXIS=LENGTH such as seed=20,width=1"
+        ) from None
+
+
+def default_store(sweep: Sweep) -> Path:
+    """Where a run writes when it is not told."""
+    return Path("results") / f"{sweep.name}.zarr"
+
+
+def sweep_of(cube: Cube) -> Sweep:
+    """The sweep that made a cube, with the cube's parameters and root seed.
+
+    Raises
+    ------
+    CubeError
+        The sweep cannot be found, or is not the one that made the cube any more.
+    """
+    import json
+
+    name = str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+    try:
+        sweep = find(name)
+        sweep = sweep.with_values(root_seed=int(cube.attrs["root_seed"]), **json.loads(cube.attrs["parameters"]))
+        sweep = sweep.with_values(None, **cube.axes)
+    except SpecError as error:
+        raise CubeError(f"{cube.path} was made by the sweep {name}, which cannot be used: {error}") from None
+    for what, old, new in cube.differences(sweep):
+        raise CubeError(f"{cube.path} was made with {what} = {old!r}, the sweep {name} now has {new!r}")
+    return sweep

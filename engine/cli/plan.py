@@ -1,0 +1,84 @@
+"""``spinsweep plan``: what a run would do and cost; nothing is run into a cube."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.blocks import grid
+from engine.cli.options import Block, Name, Seed, Set, asked, block_option, default_store
+from engine.cube import Cube
+from engine.ledger import wanted
+from engine.progress import duration, size
+from engine.run import block_shape, check, sample, threads
+
+
+def plan(
+    name: Name,
+    settings: Set = None,
+    store: Annotated[
+        Path | None, typer.Option(help="The cube that the run would write.", show_default="results/NAME.zarr")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = threads(),
+    block: Block = None,
+    seed: Seed = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Cells, blocks, bytes and time of a run, from one timed sample; writes nothing.
+
+    Example:  spinsweep plan characterization --set device=0:8 --workers 16
+    """
+    sweep = asked(name, settings, seed)
+    path = store or default_store(sweep)
+    cells = math.prod(sweep.shape)
+    missing, shape = cells, None
+    there = (path / "zarr.json").exists()
+    if there:
+        cube = Cube(path)
+        check(cube, sweep)
+        missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.chunk
+    seconds = math.nan if sweep.resources else sample(sweep)
+    shape = shape or block_shape(sweep, block_option(block), workers, seconds)
+    block_cells = math.prod(shape)
+    found: dict[str, Any] = {
+        "sweep": sweep.name,
+        "store": str(path),
+        "axes": {a.name: len(a.values) for a in sweep.axes},
+        "cells": cells,
+        "cells_to_compute": missing,
+        "block": dict(zip(sweep.axis_names, shape, strict=True)),
+        "blocks": sum(1 for _ in grid(sweep.shape, shape)),
+        "bytes": cells * sweep.cell_bytes,
+        "block_bytes": block_cells * sweep.cell_bytes,
+        "cell_seconds": None if math.isnan(seconds) else seconds,
+        "seconds": None if math.isnan(seconds) else missing * seconds / workers,
+        "workers": workers,
+    }
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return 0
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("sweep", f"{sweep.name}: {sweep.title}")
+    table.add_row("store", f"{path}" + (" (there already)" if there else ""))
+    table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
+    table.add_row("to compute", f"{missing}")
+    table.add_row(
+        "blocks",
+        f"{found['blocks']} of up to {block_cells} cells ("
+        + ", ".join(f"{n}={c}" for n, c in found["block"].items())
+        + ")",
+    )
+    table.add_row("on disk", f"{size(found['bytes'])} before compression, {size(found['block_bytes'])} a block")
+    if math.isnan(seconds):
+        table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")
+    else:
+        about = f"about {duration(found['seconds'])} on {workers} workers"
+        table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
+    Console().print(table)
+    return 0

@@ -1,0 +1,95 @@
+"""``spinsweep status``: what a cube holds; works while a run goes on and after it was killed."""
+
+from __future__ import annotations
+
+import json
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.axis import key
+from engine.cli.options import Store
+from engine.cube import Cube
+from engine.progress import duration, size
+
+
+def status(
+    store: Store,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every failure.")] = False,
+    limit: Annotated[int, typer.Option("--failures", help="Failed cells to list.", min=0)] = 10,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show the tracebacks of the listed failures.")
+    ] = False,
+) -> int:
+    """Cells by state, the last run, and the failures with their messages. Status 0 only when every cell is done.
+
+    Example:  spinsweep status results/characterization.zarr --traceback
+    """
+    cube = Cube(store)
+    counts = cube.counts()
+    runs = cube.runs()
+    seconds = cube.ledger("cell_duration")
+    code = 0 if counts.done == counts.total else 1
+    if as_json:
+        failures = [
+            {
+                "cell": f.coords,
+                "attempt": f.attempt,
+                "type": f.error.type,
+                "message": f.error.message,
+                "traceback": f.error.traceback,
+            }
+            for f in cube.failures()
+        ]
+        print(
+            json.dumps(
+                {
+                    "store": str(cube.path),
+                    "sweep": cube.attrs["sweep"],
+                    "digest": cube.attrs["digest"],
+                    "axes": {n: list(v) for n, v in cube.axes.items()},
+                    "cells": counts.as_dict(),
+                    "cell_seconds": float(seconds.sum()),
+                    "bytes": cube.bytes_on_disk(),
+                    "failures": failures,
+                    "runs": runs,
+                },
+                indent=1,
+            )
+        )
+        return code
+    console = Console(highlight=False)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("sweep", f"{cube.attrs['sweep']}: {cube.attrs['title']}")
+    table.add_row("axes", ", ".join(f"{n} ({len(v)})" for n, v in cube.axes.items()))
+    table.add_row(
+        "cells",
+        f"{counts.done} of {counts.total} done"
+        + "".join(f", {n} {what}" for what, n in counts.as_dict().items() if n and what != "done"),
+    )
+    table.add_row("work", f"{duration(float(seconds.sum()))} of block time in {size(cube.bytes_on_disk())}")
+    for run in runs[-1:]:
+        table.add_row("last run", _run_line(run))
+    console.print(table)
+    for failure in islice(cube.failures(), limit):
+        where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
+        console.print(
+            f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {failure.error.message}",
+            markup=False,
+            soft_wrap=True,
+        )
+        if traceback:
+            console.print(failure.error.traceback, markup=False)
+    if counts.failed > limit:
+        console.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
+    return code
+
+
+def _run_line(run: dict[str, Any]) -> str:
+    commit = (run["code"].get("git_commit") or "")[:10]
+    dirty = " with changes" if run["code"].get("git_dirty") else ""
+    code = f", commit {commit}{dirty}" if commit else ""
+    return f"{run['start']} on {run['machine']['host']}: {run['outcome']}{code}"

@@ -1,0 +1,353 @@
+"""The cube: one zarr v3 group that xarray opens without us, its coordinates, outputs and ledger.
+
+Metadata of all arrays also stand in the root's ``zarr.json`` (consolidated metadata). Readers take them from
+there, so replacing that one file is the commit of a creation, of a growth or of a new definition: a reader sees
+the cube before it or after it, and a kill in the middle leaves the cube before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+import zarr
+from zarr.storage import LocalStore
+
+from engine.axis import Axis, Value, key
+from engine.cube.fence import Fence
+from engine.errors import CubeError
+from engine.evaluate import CellError
+from engine.ledger import Counts, Failure, State
+from engine.spec import RESERVED, Sweep
+
+FORMAT = 1
+COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
+
+LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
+    "cell_state": (
+        "uint8",
+        {
+            "long_name": "state of the cell",
+            "flag_values": [int(s) for s in State],
+            "flag_meanings": " ".join(s.name.lower() for s in State),
+        },
+    ),
+    "cell_attempt": ("uint16", {"long_name": "times the cell was computed", "units": "1"}),
+    "cell_duration": ("float32", {"long_name": "time that the cell took", "units": "s"}),
+    "cell_error": (
+        "int64",
+        {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
+    ),
+}
+assert tuple(LEDGER) == RESERVED
+
+
+class Cube:
+    """A sweep's store on disk, as its last commit left it.
+
+    Raises
+    ------
+    CubeError
+        There is no cube at ``path``, or it was made by a newer format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.fence = Fence(self.path)
+        root = _read_json(self.path / "zarr.json")
+        if root is None:
+            raise CubeError(
+                f"{self.path} is not a cube: it has no zarr.json; `spinsweep run NAME --store {self.path}` makes one"
+            )
+        self.attrs: dict[str, Any] = root.get("attributes", {})
+        if "spinsweep_format" not in self.attrs:
+            raise CubeError(
+                f"{self.path} is a zarr store of another program: its attributes have no spinsweep_format"
+            )
+        if self.attrs["spinsweep_format"] > FORMAT:
+            raise CubeError(
+                f"{self.path} has cube format {self.attrs['spinsweep_format']}; this version reads up to {FORMAT}"
+            )
+        self.metadata: dict[str, Any] = root["consolidated_metadata"]["metadata"]
+        self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
+        self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
+        self.shape: tuple[int, ...] = tuple(self.metadata[n]["shape"][0] for n in self.axis_names)
+        self.chunk: tuple[int, ...] = tuple(self.metadata["cell_state"]["chunk_grid"]["configuration"]["chunk_shape"])
+
+    @cached_property
+    def axes(self) -> dict[str, tuple[Value, ...]]:
+        """Canonical values along every axis, in the cube's order."""
+        return {n: tuple(np.asarray(self.array(n)[: self.shape[i]]).tolist()) for i, n in enumerate(self.axis_names)}
+
+    def array(self, name: str, mode: Any = "r") -> zarr.Array[Any]:
+        """One array of the cube, by its own metadata."""
+        return zarr.open_array(LocalStore(self.path / name, read_only=mode == "r"), mode=mode, zarr_format=3)
+
+    def ledger(self, name: str) -> npt.NDArray[Any]:
+        """One whole array of the ledger, as the last commit shapes it."""
+        whole = self.array(name)[tuple(slice(0, n) for n in self.shape)]
+        return np.asarray(whole)
+
+    def counts(self) -> Counts:
+        """Cells by state."""
+        return Counts.of(self.ledger("cell_state"))
+
+    def dataset(self) -> xr.Dataset:
+        """The cube as xarray opens it (lazily)."""
+        dataset: xr.Dataset = xr.open_zarr(self.path)
+        return dataset
+
+    def asked(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
+        """Along each axis of the cube, whether the sweep asks for that value."""
+        wanted = [{key(v) for v in axis.values} for axis in sweep.axes]
+        return tuple(
+            np.array([key(v) in w for v in self.axes[n]]) for n, w in zip(self.axis_names, wanted, strict=True)
+        )
+
+    def states(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
+        """State of the cells that the sweep asks for, where the cube has them."""
+        return np.asarray(self.ledger("cell_state")[np.ix_(*self.asked(sweep))])
+
+    def failures(self) -> Iterator[Failure]:
+        """Every failed cell with its coordinates, attempt and error."""
+        state = self.ledger("cell_state")
+        places = np.argwhere(state == State.FAILED)
+        if not len(places):
+            return
+        attempt, reference = self.ledger("cell_attempt"), self.ledger("cell_error")
+        for place in places:
+            index = tuple(int(i) for i in place)
+            coords = {n: self.axes[n][i] for n, i in zip(self.axis_names, index, strict=True)}
+            yield Failure(coords, int(attempt[index]), self.error(int(reference[index])))
+
+    def error(self, reference: int) -> CellError:
+        """The error that a value of ``cell_error`` names."""
+        group = _read_json(error_path(self.path, reference) / "zarr.json")
+        if group is None:
+            return CellError("unknown", f"the cube holds no error {reference:016x}", "")
+        return CellError(**{name: group["attributes"][name] for name in ("type", "message", "traceback")})
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The record of every run, oldest first."""
+        numbers = range(1, self.fence.newest() + 1)
+        groups = (_read_json(self.fence.run_path(n) / "zarr.json") for n in numbers)
+        return [g["attributes"] for g in groups if g is not None]
+
+    def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
+        """Where the cube's definition and the sweep's differ: (name, in the cube, asked)."""
+        return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
+
+    def commit(self, attrs: Mapping[str, Any]) -> None:
+        """Make ``attrs`` and the present shapes of all arrays what readers see, in one step."""
+        self.attrs = {**self.attrs, **attrs}
+        _commit(self.path, list(self.metadata), self.attrs)
+
+    def grow(self, sweep: Sweep) -> Cube:
+        """The cube with the sweep's new axis values appended; old chunks stay as they are."""
+        new = {a.name: [v for v in a.values if key(v) not in {key(x) for x in self.axes[a.name]}] for a in sweep.axes}
+        if not any(new.values()):
+            return self
+        lengths = {n: self.shape[i] + len(new[n]) for i, n in enumerate(self.axis_names)}
+        inner = {d["name"]: self.metadata[d["name"]]["shape"][0] for d in self.definition["dims"]}
+        for name, meta in self.metadata.items():
+            array = self.array(name, "r+")
+            array.resize(tuple({**inner, **lengths}[d] for d in meta["dimension_names"]))
+            if new.get(name):
+                array[self.metadata[name]["shape"][0] :] = _coordinates(new[name])
+        self.commit({})
+        return Cube(self.path)
+
+    def mark_stale(self, sweep: Sweep) -> None:
+        """Mark every computed cell stale, then take over the sweep's definition."""
+        state = self.array("cell_state", "r+")
+        whole = self.ledger("cell_state")
+        whole[(whole == State.DONE) | (whole == State.FAILED)] = State.STALE
+        state[tuple(slice(0, n) for n in self.shape)] = whole
+        self.commit(_definition(sweep))
+
+    def sweep_out(self) -> None:
+        """Delete the half-written files that killed writers left."""
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def bytes_on_disk(self) -> int:
+        """Bytes of all files of the store."""
+        return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+
+
+def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
+    """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
+
+    Raises
+    ------
+    CubeError
+        Something is at ``path`` already.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise CubeError(f"{path} exists and is not a cube; take another --store")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    building = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        names = _make_arrays(building, sweep, tuple(chunk))
+        for group in ("runs", "errors"):
+            write_group(building / group, {})
+        _commit(
+            building,
+            names,
+            {
+                "spinsweep_format": FORMAT,
+                "cube_id": uuid.uuid4().hex,
+                "title": sweep.title,
+                "source": sweep.source,
+                **_definition(sweep),
+                **attrs,
+            },
+        )
+        try:
+            building.rename(path)
+        except OSError as error:
+            raise CubeError(f"{path} cannot be made: {error.strerror}") from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return Cube(path)
+
+
+def write_group(path: Path, attributes: Mapping[str, Any]) -> None:
+    """A zarr v3 group that holds only attributes; written whole or not at all."""
+    _write_json(path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+
+
+def error_path(path: Path, reference: int) -> Path:
+    """The group that holds the error of that reference."""
+    return path / "errors" / f"{reference:016x}"
+
+
+def _definition(sweep: Sweep) -> dict[str, Any]:
+    return {
+        "sweep": sweep.name,
+        "sweep_definition": json.dumps(sweep.identity()),
+        "parameters": json.dumps(sweep.params),
+        "root_seed": sweep.root_seed,
+        "digest": sweep.digest,
+    }
+
+
+def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
+    axes = sweep.axis_names
+    names = []
+    for axis in sweep.axes:
+        _coordinate(path, axis, axis.values)
+        names.append(axis.name)
+    for dim in sweep.dims:
+        values = sweep.dim_values(dim.name)
+        _coordinate(path, Axis(dim.name, tuple(values), dim.unit, dim.long_name), values)
+        names.append(dim.name)
+    for output in sweep.outputs:
+        inner = sweep.output_shape(output)
+        attrs = {"units": output.unit, **({"long_name": output.long_name} if output.long_name else {})}
+        _make(
+            path / output.name,
+            sweep.shape + inner,
+            chunk + inner,
+            output.dtype,
+            output.fill,
+            axes + output.dims,
+            attrs,
+        )
+        names.append(output.name)
+    for name, (dtype, attrs) in LEDGER.items():
+        _make(path / name, sweep.shape, chunk, dtype, None, axes, attrs)
+        names.append(name)
+    return names
+
+
+def _coordinate(path: Path, axis: Axis, values: Sequence[Value]) -> None:
+    attrs = {"units": axis.unit, **({"long_name": axis.long_name} if axis.long_name else {})}
+    chunk = (max(COORD_CHUNK, len(values)),)
+    _make(path / axis.name, (len(values),), chunk, axis.dtype, None, (axis.name,), attrs)
+    zarr.open_array(LocalStore(path / axis.name), mode="r+")[:] = _coordinates(values)
+
+
+def _coordinates(values: Sequence[Value]) -> npt.NDArray[Any]:
+    return np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
+
+
+def _make(
+    path: Path,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: str,
+    fill: Any,
+    dims: tuple[str, ...],
+    attributes: Mapping[str, Any],
+) -> None:
+    chunks = tuple(max(1, c) for c in chunks)
+    zarr.create_array(
+        LocalStore(path),
+        shape=shape,
+        chunks=chunks,
+        dtype=dtype,
+        fill_value=fill,
+        dimension_names=dims,
+        attributes=dict(attributes),
+        zarr_format=3,
+    )
+
+
+def _commit(path: Path, names: Sequence[str], attributes: Mapping[str, Any]) -> None:
+    metadata = {name: _read_json(path / name / "zarr.json") for name in names}
+    _write_json(
+        path / "zarr.json",
+        {
+            "zarr_format": 3,
+            "node_type": "group",
+            "attributes": dict(attributes),
+            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
+        },
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        raise CubeError(f"{path} cannot be read: {error}") from None
+    return content if isinstance(content, dict) else None
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    with temporary.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for part in dict.fromkeys([*old, *new]):
+            yield from _differences(f"{name}.{part}" if name else part, old.get(part), new.get(part))
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (a, b) in enumerate(zip(old, new, strict=True)):
+            label = a["name"] if isinstance(a, dict) and "name" in a else index
+            yield from _differences(f"{name}[{label}]", a, b)
+    elif old != new:
+        yield name, old, new
+
+
+warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part", category=UserWarning)

@@ -1,0 +1,174 @@
+"""What a worker does with a block: compute its cells, write its chunks, then its states.
+
+Order is what makes a kill harmless: every output's chunk, then attempt, duration and error, and the state last.
+Each chunk is written whole and replaces the old file in one step; a chunk belongs to one block.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from engine.axis import Value
+from engine.blocks import Block, boxes
+from engine.cube.layout import Cube, error_path, write_group
+from engine.errors import CubeError
+from engine.evaluate import CellError, Evaluated, evaluate
+from engine.ledger import Receipt, State
+from engine.spec import Sweep
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A block and its cells to compute."""
+
+    block: Block
+    wanted: Mask | None = None
+    """Which cells, in the block's shape; None: all of them, and nothing was in the block before."""
+
+    @property
+    def cells(self) -> int:
+        """Number of cells to compute."""
+        return self.block.size if self.wanted is None else int(self.wanted.sum())
+
+
+class Writer:
+    """One process's open arrays of a cube, for the tasks of one run."""
+
+    def __init__(self, path: Path, epoch: int) -> None:
+        self.cube = Cube(path)
+        self.epoch = epoch
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._lock = threading.Lock()
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """The array, opened once."""
+        with self._lock:
+            if name not in self._arrays:
+                self._arrays[name] = self.cube.array(name, "r+")
+            return self._arrays[name]
+
+    def coords(self, block: Block) -> dict[str, tuple[Value, ...]]:
+        """Axis values of a block."""
+        return {n: self.cube.axes[n][s] for n, s in zip(self.cube.axis_names, block.region, strict=True)}
+
+    def write(self, task: Task, result: Evaluated, mask: Mask) -> None:
+        """Write the cells of ``mask`` (shape of the block) and their ledger, the states last."""
+        fresh = task.wanted is None
+        region = task.block.region
+        failed = np.zeros(mask.shape, bool)
+        errors = np.zeros(mask.shape, np.int64)
+        references: dict[CellError, int] = {}
+        for place, error in result.errors.items():
+            failed[place] = True
+            if error not in references:
+                references[error] = keep_error(self.cube.path, error)
+            errors[place] = references[error]
+        with self.cube.fence.writing(self.epoch):
+            for name, values in result.values.items():
+                self._put(name, region, values, mask, fresh)
+            attempt = np.ones(mask.shape, np.uint16)
+            if not fresh:
+                attempt += np.asarray(self.array("cell_attempt")[region], np.uint16)
+            self._put("cell_attempt", region, attempt, mask, fresh)
+            self._put("cell_duration", region, result.duration, mask, fresh)
+            if not fresh or failed.any():
+                self._put("cell_error", region, errors, mask, fresh)
+            states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
+            self._put("cell_state", region, states, mask, fresh)
+
+    def _put(self, name: str, region: tuple[slice, ...], values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
+        array = self.array(name)
+        if not fresh:
+            merged = np.asarray(array[region])
+            merged[mask] = values[mask]
+            values = merged
+        array[region] = values
+
+
+def execute(job: Job, task: Task) -> Receipt:
+    """Compute and write one block; the whole of a task."""
+    writer = _writer(job.path, job.cube_id, job.epoch)
+    coords = writer.coords(task.block)
+    mask = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
+    result = _compute(job.sweep, coords, mask)
+    writer.write(task, result, mask)
+    failed = len(result.errors)
+    first = next(iter(result.errors.values()), None)
+    return Receipt(
+        task.block,
+        done=int(mask.sum()) - failed,
+        failed=failed,
+        seconds=float(result.duration[mask].sum()),
+        first_error=f"{first.type}: {first.message}" if first else "",
+    )
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every task of a run shares."""
+
+    sweep: Sweep
+    path: Path
+    cube_id: str
+    """Tells a cube from another one made later at the same path."""
+    epoch: int
+
+
+def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
+    """Mark a block's cells failed when its task could not, because its worker died each time."""
+    writer = _writer(job.path, job.cube_id, job.epoch)
+    mask = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
+    sweep = job.sweep
+    values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
+    places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]
+    result = Evaluated(values, np.zeros(mask.shape, np.float32), dict.fromkeys(places, error))
+    writer.write(task, result, mask)
+    return Receipt(task.block, 0, len(places), 0.0, f"{error.type}: {error.message}")
+
+
+def keep_error(path: Path, error: CellError) -> int:
+    """Store an error under a reference made from its content, once; returns the reference."""
+    text = "\0".join((error.type, error.message, error.traceback))
+    reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
+    group = error_path(path, reference)
+    if not (group / "zarr.json").exists():
+        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback})
+    return reference
+
+
+def _compute(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
+    """The cells of ``mask`` computed, as arrays of the whole block."""
+    parts = boxes(mask)
+    if len(parts) == 1 and mask.all():
+        return evaluate(sweep, coords)
+    values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
+    whole = Evaluated(values, np.zeros(mask.shape, np.float32), {})
+    for sets in parts:
+        part = evaluate(sweep, {n: tuple(v[i] for i in s) for (n, v), s in zip(coords.items(), sets, strict=True)})
+        place = np.ix_(*sets)
+        for name, value in part.values.items():
+            whole.values[name][place] = value
+        whole.duration[place] = part.duration
+        for index, error in part.errors.items():
+            whole.errors[tuple(int(s[i]) for s, i in zip(sets, index, strict=True))] = error
+    return whole
+
+
+@lru_cache(maxsize=8)
+def _writer(path: Path, cube_id: str, epoch: int) -> Writer:
+    writer = Writer(path, epoch)
+    if writer.cube.attrs["cube_id"] != cube_id:
+        raise CubeError(f"{path} was replaced by another cube while this run went on")
+    return writer

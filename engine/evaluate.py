@@ -1,0 +1,184 @@
+"""One block's cells computed: labelled coordinates and addressed random streams in, checked arrays out."""
+
+from __future__ import annotations
+
+import itertools
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.axis import Value, canonical
+from engine.errors import OutputError
+from engine.seeds import generator
+from engine.spec import Output, Sweep
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class CellError:
+    """What a cell raised."""
+
+    type: str
+    """Qualified name of the exception's class."""
+    message: str
+    traceback: str
+
+
+class Cell:
+    """One cell as a block function sees it: ``cell["width"]``, ``cell.params``, ``cell.rng("noise")``."""
+
+    def __init__(self, sweep: Sweep, coords: Mapping[str, Value]) -> None:
+        self._sweep = sweep
+        self.coords: dict[str, Value] = dict(coords)
+        """Canonical value of each axis."""
+        self.params: dict[str, Any] = sweep.params
+        """Value of each parameter; not to be changed."""
+
+    def __getitem__(self, axis: str) -> Any:
+        return self.coords[axis]
+
+    def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
+        """The cell's own stream of that name, or the one shared by all cells that agree on ``axes``."""
+        names = self._sweep.axis_names if axes is None else axes
+        at = {self._sweep.axis(name).name: self.coords[name] for name in names}
+        return generator(self._sweep.root_seed, self._sweep.name, stream, at)
+
+
+class Cells:
+    """A box of cells as a block function sees it: the product of ``coords``.
+
+    Iterating gives its :class:`Cell` objects, last axis fastest.
+    """
+
+    def __init__(self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> None:
+        self._sweep = sweep
+        self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
+        self.coords: dict[str, Array] = {name: np.asarray(values) for name, values in self._values.items()}
+        """Values along each axis, 1-D arrays."""
+        self.params: dict[str, Any] = sweep.params
+        """Value of each parameter; not to be changed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells along each axis, in the sweep's order of axes."""
+        return tuple(len(v) for v in self._values.values())
+
+    def __iter__(self) -> Iterator[Cell]:
+        for point in itertools.product(*self._values.values()):
+            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)))
+
+    def rng(self, stream: str = "", **at: Value) -> np.random.Generator:
+        """The stream at the coordinates ``at``; the same one that ``Cell.rng(stream, axes=at)`` gives."""
+        point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in at.items()}
+        return generator(self._sweep.root_seed, self._sweep.name, stream, point)
+
+
+@dataclass
+class Evaluated:
+    """Results of a box of cells; arrays begin with the box's shape."""
+
+    values: dict[str, Array]
+    """Each output; a failed cell holds the output's fill."""
+    duration: Array
+    """Seconds, float32."""
+    errors: dict[tuple[int, ...], CellError]
+    """Position in the box -> what was raised there."""
+
+
+def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> Evaluated:
+    """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
+
+    When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
+    take the good ones with it.
+    """
+    cells = Cells(sweep, coords)
+    result = _empty(sweep, cells.shape)
+    one_by_one = bool(getattr(sweep.function, "per_cell", False))
+    if not one_by_one:
+        began = time.perf_counter()
+        try:
+            values = _checked(sweep, sweep.function(cells), cells.shape)
+        except (Exception, SystemExit) as error:
+            if result.duration.size == 1:
+                result.errors[(0,) * len(cells.shape)] = _described(error)
+            one_by_one = result.duration.size > 1
+        else:
+            result.values = values
+        result.duration[...] = (time.perf_counter() - began) / result.duration.size
+    if one_by_one:
+        for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
+            _evaluate_one(sweep, cell, position, result)
+    return result
+
+
+def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated) -> None:
+    began = time.perf_counter()
+    try:
+        if getattr(sweep.function, "per_cell", False):
+            values = _checked(sweep, sweep.function(cell), ())
+        else:
+            one = (1,) * len(position)
+            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()})
+            checked = _checked(sweep, sweep.function(single), one)
+            values = {name: array[(0,) * len(position)] for name, array in checked.items()}
+        for name, value in values.items():
+            result.values[name][position] = value
+    except (Exception, SystemExit) as error:
+        result.errors[position] = _described(error)
+    result.duration[position] = time.perf_counter() - began
+
+
+def _empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
+    values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.dtype) for o in sweep.outputs}
+    return Evaluated(values, np.zeros(shape, np.float32), {})
+
+
+def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, Array]:
+    """The returned arrays with the declared dims, shapes and dtypes, or an ``OutputError``."""
+    try:
+        given = {str(name): returned[name] for name in returned}
+    except TypeError:
+        raise OutputError(
+            f"{sweep.name!r} returned {type(returned).__name__}, not a mapping of output to array"
+        ) from None
+    names = {o.name for o in sweep.outputs}
+    if missing := sorted(names - set(given)):
+        raise OutputError(f"{sweep.name!r} did not return output {missing[0]!r}")
+    if extra := sorted(set(given) - names - set(sweep.axis_names)):
+        raise OutputError(f"{sweep.name!r} returned {extra[0]!r}, which it does not declare")
+    leading = sweep.axis_names if shape else ()
+    return {o.name: _fitted(sweep, o, given[o.name], leading, shape) for o in sweep.outputs}
+
+
+def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], shape: tuple[int, ...]) -> Array:
+    dims = leading + output.dims
+    if hasattr(value, "dims") and hasattr(value, "transpose"):  # labelled: put its dims in order
+        if set(value.dims) != set(dims):
+            raise OutputError(f"output {output.name!r} has dims {tuple(value.dims)}, declared are {dims}")
+        value = value.transpose(*dims).values
+    array = np.asarray(value)
+    expected = shape + sweep.output_shape(output)
+    if array.shape != expected:
+        raise OutputError(f"output {output.name!r} has shape {array.shape}, declared is {expected} for dims {dims}")
+    target = np.dtype(output.dtype)
+    if target.kind in "iu" and array.dtype.kind in "iu":
+        limits = np.iinfo(target)
+        if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
+            raise OutputError(
+                f"output {output.name!r} has values {array.min()} to {array.max()}, declared is {target}"
+            )
+    elif not np.can_cast(array.dtype, target, casting="same_kind"):
+        raise OutputError(f"output {output.name!r} has dtype {array.dtype}, declared is {target}")
+    return array.astype(target, copy=False)
+
+
+def _described(error: BaseException) -> CellError:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return CellError(name, str(error), "".join(traceback.format_exception(error)))

@@ -1,0 +1,103 @@
+"""Sweeps by name: installed ones by entry point, others as ``module:NAME`` or ``file.py:NAME``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from engine.axis import closest
+from engine.errors import SpecError
+from engine.spec import Sweep
+
+SWEEPS = "spinsweep.sweeps"
+COMMANDS = "spinsweep.commands"
+
+
+def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:
+    """Entry points of installed packages, by name."""
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
+
+
+def find(name: str) -> Sweep:
+    """The sweep called ``name``.
+
+    Raises
+    ------
+    SpecError
+        There is no such sweep, module, file or object.
+    """
+    points = installed()
+    found = _loaded(points[name]) if name in points else _named(name, list(points))
+    if not isinstance(found, Sweep):
+        raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
+    return found
+
+
+def reference(name: str) -> str:
+    """``name`` in the form that finds the sweep again from any folder."""
+    place, colon, attribute = name.rpartition(":")
+    return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
+
+
+def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
+    """The sweep's figures: file stem -> function Dataset -> Figure."""
+    if not sweep.figures:
+        return {}
+    module, _, attribute = sweep.figures.partition(":")
+    builders: dict[str, Callable[[Any], Any]] = getattr(importlib.import_module(module), attribute)
+    return builders
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        raise SpecError(f"the sweep {point.name!r} ({point.value}) cannot be loaded: {error}") from None
+
+
+def _named(name: str, known: list[str]) -> Any:
+    place, colon, attribute = name.rpartition(":")
+    if not colon:
+        raise SpecError(
+            f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
+            "your own is FILE.py:NAME or MODULE:NAME"
+        )
+    module = _file(Path(place)) if place.endswith(".py") else _module(place)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        sweeps = [n for n, v in vars(module).items() if isinstance(v, Sweep)]
+        raise SpecError(f"{place} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise SpecError(f"module {name!r} cannot be imported: {error}") from None
+
+
+def _file(path: Path) -> ModuleType:
+    """The module in a file, sent to workers by value since they may not have the file."""
+    if not path.is_file():
+        raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    import cloudpickle
+
+    if sys.modules[path.stem] is module:
+        cloudpickle.register_pickle_by_value(module)
+    return module

@@ -1,0 +1,268 @@
+"""One run of a sweep into its cube: what is missing, in which blocks, and what came of it.
+
+    with open_run(sweep, "results/x.zarr") as run:
+        for task in run.tasks():
+            run.note(execute(run.job, task))
+
+Where the tasks are executed is the runners' business.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import provenance
+from engine.axis import closest
+from engine.blocks import Block, choose_chunk
+from engine.cube import Cube, Job, Task, create, write_group
+from engine.errors import CubeError, SpecError
+from engine.evaluate import evaluate
+from engine.ledger import Counts, Receipt, wanted
+from engine.progress import Progress
+from engine.spec import Sweep
+
+BLOCK_SECONDS = 1.0  # aim of one task: long against Dask's few ms a task, short against patience
+BLOCK_BYTES = 64_000_000  # of one block's outputs at most, before compression
+BLOCKS_PER_WORKER = 8  # at least, so that the last block does not leave the others idle
+SAMPLE_SECONDS = 0.1  # a sample this long tells a cell's time well enough
+
+
+@dataclass
+class Run:
+    """A run that has been announced in the cube; see :func:`open_run`."""
+
+    sweep: Sweep
+    cube: Cube
+    job: Job
+    state: npt.NDArray[np.uint8]
+    asked: tuple[npt.NDArray[np.bool_], ...]
+    """Along each axis of the cube, whether the sweep asks for that value."""
+    retry_failed: bool
+    progress: Progress
+    outcome: str = "interrupted"
+    broken: list[str] = field(default_factory=list)
+    """Blocks that ended without a receipt, in words."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know before the work begins."""
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks of this run, made one by one as they are asked for."""
+        return _tasks(self.cube, self.state, self.asked, self.retry_failed)
+
+    def begin(self) -> None:
+        """Workers are ready: rates count from here."""
+        self.progress.began = time.monotonic()
+
+    def note(self, receipt: Receipt) -> None:
+        """Count a block that ended."""
+        self.progress.note(receipt)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell asked for is done now; a read of the cube."""
+        counts = self.counts()
+        return counts.done == counts.total
+
+    def counts(self) -> Counts:
+        """The cells asked for, by state, now."""
+        return Counts.of(self.cube.ledger("cell_state")[np.ix_(*self.asked)])
+
+
+@contextmanager
+def open_run(
+    sweep: Sweep,
+    store: str | Path,
+    *,
+    block: int | Mapping[str, int] | None = None,
+    workers: int = 1,
+    retry_failed: bool = False,
+    mark_stale: bool = False,
+    attrs: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
+    """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
+
+    Parameters
+    ----------
+    block
+        Cells in a block, or block length by axis; None: chosen from the measured time of a cell, so that a
+        block takes about a second. Never changes a result. A cube keeps the blocks that it was made with.
+    workers
+        How many tasks will run at a time; only used to choose the block.
+    mark_stale
+        When the cube holds another definition, mark its cells stale and take over this one.
+
+    Raises
+    ------
+    CubeError
+        Another driver writes the cube, or it holds another definition.
+    """
+    path = Path(store).absolute()
+    made = not (path / "zarr.json").exists()
+    if made:
+        create(path, sweep, block_shape(sweep, block, workers), dict(attrs or {}, created=provenance.now()))
+    cube = Cube(path)
+    with cube.fence.driving():
+        cube = Cube(path)
+        check(cube, sweep, mark_stale)
+        record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
+        with cube.fence.announcing():
+            if any(run["outcome"] not in ("complete", "failed cells", "stopped") for run in cube.runs()[-1:]):
+                cube.sweep_out()
+            epoch = cube.fence.newest() + 1
+            write_group(cube.fence.run_path(epoch), record)
+        if cube.differences(sweep):
+            cube.mark_stale(sweep)
+        cube = cube.grow(sweep)
+        cube.commit({"provenance": json.dumps(record)})
+        run = _planned(cube, sweep, epoch, retry_failed)
+        if block is not None and not made:
+            have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
+            run.notes.append(f"the cube was made with blocks of {have} and keeps them; --block is for a new one")
+        try:
+            yield run
+            counts = run.counts()
+            if run.outcome != "stopped":
+                run.outcome = "complete" if counts.done == counts.total else "failed cells"
+        finally:
+            record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
+            write_group(cube.fence.run_path(epoch), record)
+            cube.commit({"provenance": json.dumps(record)})
+
+
+def block_shape(
+    sweep: Sweep, block: int | Mapping[str, int] | None, workers: int, cell_seconds: float | None = None
+) -> tuple[int, ...]:
+    """Shape of a block: as given, or from a cell's time (measured when None)."""
+    first = [sweep.axis_names.index(name) for name in sweep.together]
+    if isinstance(block, Mapping):
+        for name, length in block.items():
+            if length < 1:
+                raise SpecError(f"--block {name}={length}: a block is one cell long at least")
+            sweep.axis(name)
+        return tuple(
+            min(block.get(name, 1), length) for name, length in zip(sweep.axis_names, sweep.shape, strict=True)
+        )
+    if block is not None:
+        if block < 1:
+            raise SpecError(f"--block {block}: a block has one cell at least")
+        return choose_chunk(sweep.shape, block, first)
+    if sweep.resources:
+        return (1,) * len(sweep.axes)  # it may act on the world: never sampled
+    seconds = sample(sweep) if cell_seconds is None else cell_seconds
+    return choose_chunk(sweep.shape, _cells_per_block(sweep, seconds, workers), first)
+
+
+def sample(sweep: Sweep) -> float:
+    """Measured time of one cell in this process, s: larger and larger boxes until one takes long enough."""
+    count, first = 1, [sweep.axis_names.index(name) for name in sweep.together]
+    total = math.prod(sweep.shape)
+    while True:
+        shape = choose_chunk(sweep.shape, count, first)
+        coords = {a.name: a.values[:n] for a, n in zip(sweep.axes, shape, strict=True)}
+        began = time.perf_counter()
+        evaluate(sweep, coords)
+        seconds = time.perf_counter() - began
+        warm = count > 1 or seconds > 10 * SAMPLE_SECONDS
+        if (warm and seconds >= SAMPLE_SECONDS) or count >= total:
+            return seconds / math.prod(shape)
+        count = min(total, count * (4 if seconds < SAMPLE_SECONDS / 4 else 2))
+
+
+def _cells_per_block(sweep: Sweep, cell_seconds: float, workers: int) -> int:
+    by_time = BLOCK_SECONDS / max(cell_seconds, 1e-9)
+    by_memory = BLOCK_BYTES / sweep.cell_bytes
+    by_share = math.prod(sweep.shape) / (BLOCKS_PER_WORKER * workers)
+    return max(1, round(min(by_time, by_memory, max(by_share, 1))))
+
+
+def check(cube: Cube, sweep: Sweep, mark_stale: bool = False) -> None:
+    """Refuse what must not be done to this cube, before anything is written."""
+    for name, old, new in cube.differences(sweep):
+        part = name.split(".")[0].split("[")[0]
+        if part in ("name", "axes", "dims", "outputs"):
+            raise CubeError(
+                f"{cube.path} holds another sweep: {name} is {old!r} there, {new!r} asked; take another --store"
+            )
+        if not mark_stale:
+            raise CubeError(
+                f"{cube.path} was made with {name} = {_short(old)}, now {_short(new)} is asked; "
+                "take another --store, or --mark-stale to compute its cells again"
+            )
+
+
+def _planned(cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool) -> Run:
+    state = cube.ledger("cell_state")
+    asked = cube.asked(sweep)
+    cells = blocks = 0
+    for task in _tasks(cube, state, asked, retry_failed):
+        cells += task.cells
+        blocks += 1
+    lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
+    job = Job(lean, cube.path, cube.attrs["cube_id"], epoch)
+    return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()))
+
+
+def _tasks(
+    cube: Cube, state: npt.NDArray[np.uint8], asked: tuple[npt.NDArray[np.bool_], ...], retry_failed: bool
+) -> Iterator[Task]:
+    """One task for each block that holds a cell to compute."""
+    starts = [
+        [s for s in range(0, n, c) if mask[s : s + c].any()]
+        for n, c, mask in zip(cube.shape, cube.chunk, asked, strict=True)
+    ]
+    for start in itertools.product(*starts):
+        stop = tuple(min(s + c, n) for s, c, n in zip(start, cube.chunk, cube.shape, strict=True))
+        block = Block(start, stop)
+        here = state[block.region]
+        mask = wanted(here, retry_failed=retry_failed)
+        for axis, whole in enumerate(asked):
+            part = whole[start[axis] : stop[axis]]
+            if not part.all():
+                mask = mask & part.reshape([-1 if a == axis else 1 for a in range(mask.ndim)])
+        if mask.any():
+            yield Task(block, None if mask.all() and not here.any() else mask)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[str, Any]:
+    """One cell's coordinates from ``axis=value`` texts; every axis must be named and the value be in the cube."""
+    for name in settings:
+        if name not in cube.axis_names:
+            known = ", ".join(cube.axis_names)
+            raise SpecError(f"{cube.path} has no axis {name!r}{closest(name, cube.axis_names)}; its axes are {known}")
+    if missing := [n for n in cube.axis_names if n not in settings]:
+        raise SpecError(
+            f"axis {missing[0]!r} is not given; a cell needs {' '.join(n + '=...' for n in cube.axis_names)}"
+        )
+    coords = {}
+    for name, text in settings.items():
+        values = sweep.axis(name).parse(text)
+        if len(values) != 1:
+            raise SpecError(f"axis {name!r}: {text!r} is {len(values)} values; one cell has one")
+        if values[0] not in cube.axes[name]:
+            have = ", ".join(str(v) for v in cube.axes[name][:20]) + (", ..." if len(cube.axes[name]) > 20 else "")
+            raise SpecError(f"axis {name!r}: the cube has no {values[0]}; it has {have}")
+        coords[name] = values[0]
+    return coords
+
+
+def threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,260 @@
+"""The Dask runner: blocks streamed to any ``Client``, a bounded number in flight.
+
+Only receipts come back; futures are released as soon as they are read, so driver and scheduler hold no more at
+a million blocks than at a thousand. A block whose worker died is Dask's to run again (its writes are
+idempotent); an exception of a block function is a result in the cube and never comes here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed.client import FutureCancelledError
+
+from engine.cube import Job, Task, execute, record_failure
+from engine.errors import Fenced, RunnerError
+from engine.evaluate import CellError
+from engine.ledger import Receipt
+from engine.run import Run
+
+IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
+RECOUNT = 2.0  # seconds between looks at the number of workers
+DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
+
+
+class Stopped(Exception):
+    """Ctrl-C was pressed."""
+
+
+@contextmanager
+def local_client(workers: int, dashboard: bool = True) -> Iterator[Client]:
+    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
+    threads = {
+        name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+    }
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            env=threads,
+            dashboard_address=f"127.0.0.1:{_free(8787)}" if dashboard else None,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        client.run(_leave_signals_to_the_driver)
+        yield client
+
+
+@contextmanager
+def cluster_client(address: str) -> Iterator[Client]:
+    """A client of a running scheduler: its address, or the path of the JSON scheduler file that it wrote."""
+    file = Path(address)
+    if file.suffix == ".json" or file.is_file():
+        try:
+            address = json.loads(file.read_text())["address"]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RunnerError(
+                f"--cluster {file} is not a scheduler file; `dask scheduler --scheduler-file FILE` writes one"
+            ) from None
+    if "://" not in address:
+        address = f"tcp://{address}"
+    try:
+        client = Client(address, timeout=10)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise RunnerError(
+            f"no scheduler answers at {address} ({type(error).__name__}); start one, or leave --cluster out"
+        ) from None
+    with client:
+        yield client
+
+
+def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lambda run: None) -> None:
+    """Stream the run's tasks to the cluster until all have ended or Ctrl-C is pressed.
+
+    Raises
+    ------
+    RunnerError
+        The scheduler was lost. What is done is in the cube.
+    Fenced
+        A newer run took over the cube.
+    """
+    stream = _Stream(run, client)
+    run.begin()
+    with _interrupts() as interrupts:
+        try:
+            for receipt in stream.receipts():
+                run.note(receipt)
+                on_progress(run)
+        except Stopped:
+            run.outcome = "stopped"
+            interrupts.forgive()
+            for receipt in stream.drain():
+                run.note(receipt)
+                on_progress(run)
+
+
+class _Stream:
+    """The futures in flight and what they stand for."""
+
+    def __init__(self, run: Run, client: Client) -> None:
+        self.run = run
+        self.client = client
+        self.job = cloudpickle.dumps(run.job)
+        self.waiting = run.tasks()
+        self.tasks: dict[Future[Any], Task] = {}
+        self.ended = as_completed(with_results=False, raise_errors=False)
+        self.window = 1
+        self._recount_at = 0.0
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Fill the window, yield what comes back, until nothing is left."""
+        self.fill()
+        while self.tasks:
+            for future in self.ended.next_batch(block=True):
+                receipt = self._settle(future)
+                if receipt is not None:
+                    yield receipt
+            self.fill()
+
+    def fill(self) -> None:
+        """Submit until the window is full."""
+        if time.monotonic() >= self._recount_at:
+            self._recount_at = time.monotonic() + RECOUNT
+            try:
+                self.window = max(2, IN_FLIGHT * sum(self.client.nthreads().values()))
+            except (OSError, TimeoutError) as error:
+                raise _lost(self.client) from error
+        for task in itertools.islice(self.waiting, self.window - len(self.tasks)):
+            future = self.client.submit(
+                _task,
+                self.job,
+                task,
+                key=(self.run.sweep.name, self.run.job.epoch, *task.block.start),
+                pure=False,
+                retries=0,
+                resources=dict(self.run.sweep.resources) or None,
+            )
+            self.tasks[future] = task
+            self.ended.add(future)
+
+    def drain(self) -> Iterator[Receipt]:
+        """Drop what has not begun and wait for what is being computed."""
+        begun = {key for keys in self.client.processing().values() for key in keys}
+        dropped = [future for future in self.tasks if future.key not in begun and not future.done()]
+        for future in dropped:
+            del self.tasks[future]
+        self.client.cancel(dropped)
+        deadline = time.monotonic() + DRAIN
+        while self.tasks and time.monotonic() < deadline:
+            for future in [f for f in self.tasks if f.done()]:
+                receipt = self._settle(future)
+                if receipt is not None:
+                    yield receipt
+            time.sleep(0.05)
+
+    def _settle(self, future: Future[Any]) -> Receipt | None:
+        """What an ended future says; it is released here."""
+        task = self.tasks.pop(future, None)
+        if task is None:  # dropped before it began
+            return None
+        if future.status == "finished":
+            try:
+                receipt = future.result()
+            except FutureCancelledError:
+                raise _lost(self.client) from None
+            future.release()
+            assert isinstance(receipt, Receipt)
+            return receipt
+        if future.status in ("cancelled", "lost"):
+            raise _lost(self.client)
+        error = future.exception()
+        if isinstance(error, Fenced):
+            raise error
+        if isinstance(error, KilledWorker):
+            return self._killed(task, error)
+        self.run.broken.append(f"block {task.block.start}: {type(error).__name__}: {error}")
+        return None
+
+    def _killed(self, task: Task, error: KilledWorker) -> Receipt:
+        message = (
+            f"the worker died each of the {error.allowed_failures + 1} times that the block was tried "
+            "(out of memory, or a crash in native code)"
+        )
+        return record_failure(self.run.job, task, CellError("distributed.KilledWorker", message, str(error)))
+
+
+def _task(job: bytes, task: Task) -> Receipt:
+    """Runs on the worker."""
+    return execute(_job(job), task)
+
+
+_jobs: dict[bytes, Job] = {}
+
+
+def _job(pickled: bytes) -> Job:
+    """The job of a run, unpickled once in a process."""
+    if pickled not in _jobs:
+        _jobs.clear()
+        _jobs[pickled] = cloudpickle.loads(pickled)
+    return _jobs[pickled]
+
+
+def _lost(client: Client) -> RunnerError:
+    address = client.scheduler.address if client.scheduler else "the cluster"
+    return RunnerError(f"lost the scheduler at {address}; what is done is kept, the same command goes on from there")
+
+
+def _leave_signals_to_the_driver() -> None:
+    """On a local worker: the terminal sends Ctrl-C to the whole group, and only the driver is to act on it."""
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class _interrupts:
+    """First Ctrl-C raises ``Stopped``, later ones ``KeyboardInterrupt``."""
+
+    def __init__(self) -> None:
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before: Any = None
+
+    def __enter__(self) -> _interrupts:
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._first)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _first(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise Stopped
+
+    def forgive(self) -> None:
+        """From now on Ctrl-C interrupts at once."""
+        if self._main:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _free(port: int) -> int:
+    """``port`` if it is free on loopback, else 0 (any)."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return 0
+    return port

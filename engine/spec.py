@@ -1,0 +1,299 @@
+"""A sweep as one frozen value: axes, outputs, parameters, the pure block function, and its identity."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from engine.axis import Axis, Value, canonical, closest, key
+from engine.errors import SpecError
+
+RESERVED = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
+"""Names of the ledger's arrays; no axis, dim or output may take one."""
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A dimension that every cell fills by itself, beyond the axes, such as the cycles of one device."""
+
+    name: str
+    size: int | str = 0
+    """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
+    values: tuple[Value, ...] = ()
+    """Coordinate values; empty: 0, 1, 2, ..."""
+    unit: str = "1"
+    long_name: str = ""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named array of the cube: the axes of the sweep, then ``dims``."""
+
+    name: str
+    dims: tuple[str, ...] = ()
+    """Dimensions beyond the axes, in order."""
+    dtype: str = "float64"
+    unit: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            numeric = np.dtype(self.dtype).kind in "biufc"
+        except TypeError:
+            numeric = False
+        if not numeric:
+            raise SpecError(f"output {self.name!r}: dtype {self.dtype!r} is not a boolean or a number's type")
+
+    @property
+    def fill(self) -> Any:
+        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
+        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One value that holds for the whole sweep and is part of its identity."""
+
+    name: str
+    default: Any
+    """A JSON value: number, text, bool, list or mapping."""
+    unit: str = "1"
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    load: Callable[[str], Any] | None = None
+    """Turns the command line's text into the value (a file name into its contents, say)."""
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+        if self.choices:
+            return "one of " + ", ".join(str(c) for c in self.choices)
+        if self.load is not None:
+            return "a file"
+        if isinstance(self.default, int | float) and not isinstance(self.default, bool):
+            return Axis(self.name, (self.default,), self.unit, low=self.low, high=self.high).allowed
+        return f"a {type(self.default).__name__}"
+
+    def check(self, value: Any) -> Any:
+        """``value`` made canonical and checked.
+
+        Raises
+        ------
+        SpecError
+            It is of another type than the default, out of range, or not one of the choices.
+        """
+        if self.choices and value not in self.choices:
+            raise SpecError(f"parameter {self.name!r} has no value {value!r}; it takes {self.allowed}")
+        if isinstance(self.default, bool):
+            if not isinstance(value, bool):
+                raise SpecError(f"parameter {self.name!r} takes true or false, not {value!r}")
+            return value
+        if isinstance(self.default, int | float):
+            try:
+                number = canonical(value, "int" if isinstance(self.default, int) else "float")
+            except SpecError as error:
+                raise SpecError(f"parameter {self.name!r}: {error}; it takes {self.allowed}") from None
+            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):  # type: ignore[operator]
+                raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
+            return number
+        try:
+            return json.loads(json.dumps(value, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"parameter {self.name!r} is not a JSON value: {error}") from None
+
+    def parse(self, text: str) -> Any:
+        """The value from the text after ``NAME=`` on the command line."""
+        if self.load is not None:
+            return self.check(self.load(text))
+        if isinstance(self.default, bool):
+            return self.check({"true": True, "false": False}.get(text.lower(), text))
+        if isinstance(self.default, str):
+            return self.check(text)
+        if isinstance(self.default, int | float):
+            try:
+                return self.check(int(text))
+            except ValueError as error:
+                if isinstance(error, SpecError):
+                    raise
+                return self.check(text)
+        try:
+            return self.check(json.loads(text))
+        except json.JSONDecodeError:
+            raise SpecError(f"parameter {self.name!r}: {text!r} is not JSON; it takes {self.allowed}") from None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is asked, and nothing about where or how fast it runs.
+
+    ``function`` takes an :class:`engine.evaluate.Cells` (labelled coordinates, parameters and addressed
+    random streams of a box of cells) and returns a mapping, or a Dataset, of output name to array of shape
+    ``cells.shape + dims``.  A function marked with :func:`per_cell` takes one :class:`engine.evaluate.Cell` and
+    returns the values of one.  It is pure: the same coordinates give the same numbers in any box, order,
+    process and attempt.
+
+    Raises
+    ------
+    SpecError
+        Names clash, a dim or parameter is unknown, or a value is not allowed.
+    """
+
+    name: str
+    title: str
+    axes: tuple[Axis, ...]
+    outputs: tuple[Output, ...]
+    function: Callable[[Any], Any]
+    dims: tuple[Dim, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    version: str = "1"
+    """Declared version of the function: change it when the same coordinates give other numbers."""
+    root_seed: int = 0
+    together: tuple[str, ...] = ()
+    """Axes whose cells share work: blocks are filled along these first."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
+    figures: str = ""
+    """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
+    source: str = ""
+    """What it reproduces: figures of the paper, a reference."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter values that differ from their defaults."""
+
+    def __post_init__(self) -> None:
+        names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
+        _unique("axis, dim and output", [*names, *RESERVED])
+        _unique("axis and parameter", [*self.axis_names, *(p.name for p in self.parameters)])
+        dims = {d.name for d in self.dims}
+        for output in self.outputs:
+            if unknown := [d for d in output.dims if d not in dims]:
+                raise SpecError(
+                    f"output {output.name!r} has the unknown dim {unknown[0]!r}; declared are {sorted(dims)}"
+                )
+        if unknown := [a for a in self.together if a not in self.axis_names]:
+            raise SpecError(f"together names {unknown[0]!r}, which is no axis of {self.name!r}")
+        if not self.axes or not self.outputs:
+            raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the index axes, in the order of the cube's dimensions."""
+        return tuple(a.name for a in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values asked for on each axis."""
+        return tuple(len(a.values) for a in self.axes)
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Every parameter's value: what was given, else its default."""
+        return {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters}
+
+    def axis(self, name: str) -> Axis:
+        """The axis of that name; ``SpecError`` when there is none."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        known = ", ".join(self.axis_names)
+        raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, self.axis_names)}; it has {known}")
+
+    def dim_values(self, name: str) -> tuple[Value, ...] | range:
+        """Coordinate values of an inner dim."""
+        dim = next(d for d in self.dims if d.name == name)
+        if dim.values:
+            return dim.values
+        return range(int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size)
+
+    def output_shape(self, output: Output) -> tuple[int, ...]:
+        """Shape of one cell of an output, beyond the axes."""
+        return tuple(len(self.dim_values(d)) for d in output.dims)
+
+    @cached_property
+    def cell_bytes(self) -> int:
+        """Bytes of one cell of all outputs and of the ledger, before compression."""
+        sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
+        return sum(sizes) + 15  # uint8 state, uint16 attempt, float32 duration, int64 error
+
+    def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
+        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""
+        axes = {a.name: a for a in self.axes}
+        parameters = {p.name: p for p in self.parameters}
+        values: dict[str, Any] = {}
+        for name, text in settings.items():
+            if name in axes:
+                values[name] = axes[name].parse(text)
+            elif name in parameters:
+                values[name] = parameters[name].parse(text)
+            else:
+                known = f"axes {', '.join(axes)}" + (f"; parameters {', '.join(parameters)}" if parameters else "")
+                meant = closest(name, [*axes, *parameters])
+                raise SpecError(f"sweep {self.name!r} has no axis or parameter {name!r}{meant}; it has {known}")
+        return self.with_values(root_seed=root_seed, **values)
+
+    def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:
+        """This sweep with other axis values (sequences) or parameter values."""
+        for name in values:
+            if name not in {p.name for p in self.parameters}:
+                self.axis(name)
+        axes = tuple(
+            dataclasses.replace(a, values=a.check(values[a.name])) if a.name in values else a for a in self.axes
+        )
+        given = {
+            **self.given,
+            **{p.name: p.check(values[p.name]) for p in self.parameters if p.name in values},
+        }
+        seed = self.root_seed if root_seed is None else root_seed
+        return dataclasses.replace(self, axes=axes, given=given, root_seed=seed)
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes a number in a cell, and nothing else: no axis values, no block size."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "root_seed": self.root_seed,
+            "axes": [{"name": a.name, "unit": a.unit, "kind": a.kind} for a in self.axes],
+            "dims": [
+                {"name": d.name, "unit": d.unit, "values": _compact(self.dim_values(d.name))} for d in self.dims
+            ],
+            "outputs": [
+                {"name": o.name, "dims": list(o.dims), "dtype": o.dtype, "unit": o.unit} for o in self.outputs
+            ],
+            "parameters": self.params,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the identity, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled without what can be derived."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Mark a function of one :class:`engine.evaluate.Cell`: the engine calls it cell by cell in a block."""
+    function.per_cell = True  # type: ignore[attr-defined]
+    return function
+
+
+def _compact(values: tuple[Value, ...] | range) -> list[Value] | int:
+    return len(values) if isinstance(values, range) else list(values)
+
+
+def _unique(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(f"{what} names must differ: {name!r} stands twice (or is reserved)")

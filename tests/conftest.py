@@ -1,0 +1,32 @@
+"""Shared fixtures: one small Dask cluster for all tests, and example sweeps that count their calls in files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import Client
+from hypothesis import HealthCheck, settings
+
+from engine.runners.dask import local_client
+
+settings.register_profile(
+    "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Two single-threaded worker processes on loopback."""
+    with local_client(2, dashboard=False) as running:
+        yield running
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A folder in which example sweeps leave one file a call, so that the calls of all processes add up."""
+    folder = tmp_path / "calls"
+    folder.mkdir()
+    return folder
