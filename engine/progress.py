@@ -21,6 +21,7 @@ class Progress:
     blocks_ended: int = 0
     block_seconds: float = 0.0
     """Sum of the block function's time over the blocks that ended."""
+    workers_lost: int = 0
     last_error: str = ""
 
     def note(self, receipt: Receipt) -> None:
@@ -51,6 +52,8 @@ class Progress:
         text = f"{self.blocks_ended}/{self.blocks} blocks, {self.cells_ended}/{self.cells} cells"
         if self.cells_failed:
             text += f", {self.cells_failed} failed"
+        if self.workers_lost:
+            text += f", {self.workers_lost} workers lost (their blocks run again)"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
         return text

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 import signal
 import socket
 import threading
 import time
+from asyncio import CancelledError
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
@@ -28,8 +31,10 @@ from engine.evaluate import CellError
 from engine.ledger import Receipt
 from engine.run import Run
 
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 RECOUNT = 2.0  # seconds between looks at the number of workers
+LOSSES = 20  # times that one block's receipt may be lost with a worker before the cluster counts as gone
 DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
 
 
@@ -40,21 +45,20 @@ class Stopped(Exception):
 @contextmanager
 def local_client(workers: int, dashboard: bool = True) -> Iterator[Client]:
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
-    threads = {
-        name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-    }
+    settings = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+    _quiet()
     with (
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            env=threads,
+            env=settings,
             dashboard_address=f"127.0.0.1:{_free(8787)}" if dashboard else None,
         ) as cluster,
         Client(cluster) as client,
     ):
-        client.run(_leave_signals_to_the_driver)
+        client.register_plugin(_LeaveSignalsToTheDriver())
         yield client
 
 
@@ -69,6 +73,7 @@ def cluster_client(address: str) -> Iterator[Client]:
             raise RunnerError(
                 f"--cluster {file} is not a scheduler file; `dask scheduler --scheduler-file FILE` writes one"
             ) from None
+    _quiet()
     if "://" not in address:
         address = f"tcp://{address}"
     try:
@@ -118,15 +123,14 @@ class _Stream:
         self.ended = as_completed(with_results=False, raise_errors=False)
         self.window = 1
         self._recount_at = 0.0
+        self._workers: set[str] = set()
+        self._losses: Counter[tuple[int, ...]] = Counter()
 
     def receipts(self) -> Iterator[Receipt]:
         """Fill the window, yield what comes back, until nothing is left."""
         self.fill()
         while self.tasks:
-            for future in self.ended.next_batch(block=True):
-                receipt = self._settle(future)
-                if receipt is not None:
-                    yield receipt
+            yield from self._settled(self.ended.next_batch(block=True))
             self.fill()
 
     def fill(self) -> None:
@@ -134,21 +138,14 @@ class _Stream:
         if time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT
             try:
-                self.window = max(2, IN_FLIGHT * sum(self.client.nthreads().values()))
+                workers = self.client.nthreads()
             except (OSError, TimeoutError) as error:
                 raise _lost(self.client) from error
-        for task in itertools.islice(self.waiting, self.window - len(self.tasks)):
-            future = self.client.submit(
-                _task,
-                self.job,
-                task,
-                key=(self.run.sweep.name, self.run.job.epoch, *task.block.start),
-                pure=False,
-                retries=0,
-                resources=dict(self.run.sweep.resources) or None,
-            )
-            self.tasks[future] = task
-            self.ended.add(future)
+            self.window = max(2, IN_FLIGHT * sum(workers.values()))
+            self.run.progress.workers_lost += len(self._workers - set(workers))
+            self._workers = set(workers)
+        for task in itertools.islice(self.waiting, max(0, self.window - len(self.tasks))):
+            self._submit(task)
 
     def drain(self) -> Iterator[Receipt]:
         """Drop what has not begun and wait for what is being computed."""
@@ -159,34 +156,58 @@ class _Stream:
         self.client.cancel(dropped)
         deadline = time.monotonic() + DRAIN
         while self.tasks and time.monotonic() < deadline:
-            for future in [f for f in self.tasks if f.done()]:
-                receipt = self._settle(future)
-                if receipt is not None:
-                    yield receipt
+            yield from self._settled([f for f in self.tasks if f.done()])
             time.sleep(0.05)
 
-    def _settle(self, future: Future[Any]) -> Receipt | None:
-        """What an ended future says; it is released here."""
-        task = self.tasks.pop(future, None)
-        if task is None:  # dropped before it began
-            return None
-        if future.status == "finished":
-            try:
-                receipt = future.result()
-            except FutureCancelledError:
-                raise _lost(self.client) from None
+    def _submit(self, task: Task) -> None:
+        lost = self._losses[task.block.start]
+        future = self.client.submit(
+            _task,
+            self.job,
+            task,
+            key=(self.run.sweep.name, self.run.job.epoch, *task.block.start, *([f"lost {lost}"] if lost else [])),
+            pure=False,
+            retries=0,
+            resources=dict(self.run.sweep.resources) or None,
+        )
+        self.tasks[future] = task
+        self.ended.add(future)
+
+    def _settled(self, futures: list[Future[Any]]) -> Iterator[Receipt]:
+        """The receipts of ended futures, fetched together; the futures are released here."""
+        known = [f for f in futures if f in self.tasks]  # others were dropped before they began
+        fetched: dict[Future[Any], Receipt] = {}
+        finished = [f for f in known if f.status == "finished"]
+        with suppress(Exception):  # then each is asked for by itself below, and says what is wrong
+            fetched = dict(zip(finished, self.client.gather(finished), strict=True))
+        for future in known:
+            receipt = fetched.get(future) or self._settle(future, self.tasks[future])
+            del self.tasks[future]
             future.release()
-            assert isinstance(receipt, Receipt)
-            return receipt
-        if future.status in ("cancelled", "lost"):
-            raise _lost(self.client)
-        error = future.exception()
-        if isinstance(error, Fenced):
-            raise error
-        if isinstance(error, KilledWorker):
+            if receipt is not None:
+                yield receipt
+
+    def _settle(self, future: Future[Any], task: Task) -> Receipt | None:
+        try:
+            receipt: Receipt = future.result()
+        except (CancelledError, FutureCancelledError):
+            self._again(task)
+        except KilledWorker as error:
             return self._killed(task, error)
-        self.run.broken.append(f"block {task.block.start}: {type(error).__name__}: {error}")
+        except Fenced:
+            raise
+        except Exception as error:
+            self.run.broken.append(f"block {task.block.start}: {type(error).__name__}: {error}")
+        else:
+            return receipt
         return None
+
+    def _again(self, task: Task) -> None:
+        """Submit a block whose receipt was lost with its worker; its writes are idempotent."""
+        self._losses[task.block.start] += 1
+        if self.client.status != "running" or self._losses[task.block.start] > LOSSES:
+            raise _lost(self.client)
+        self._submit(task)
 
     def _killed(self, task: Task, error: KilledWorker) -> Receipt:
         message = (
@@ -212,15 +233,22 @@ def _job(pickled: bytes) -> Job:
     return _jobs[pickled]
 
 
+def _quiet() -> None:
+    """Keep distributed's log off the terminal: the progress line tells of lost workers, an error of a lost scheduler."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+
+
 def _lost(client: Client) -> RunnerError:
     address = client.scheduler.address if client.scheduler else "the cluster"
     return RunnerError(f"lost the scheduler at {address}; what is done is kept, the same command goes on from there")
 
 
-def _leave_signals_to_the_driver() -> None:
-    """On a local worker: the terminal sends Ctrl-C to the whole group, and only the driver is to act on it."""
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _LeaveSignalsToTheDriver(WorkerPlugin):
+    """A terminal sends Ctrl-C to the whole process group; only the driver is to act on it."""
+
+    def setup(self, worker: Any) -> None:
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _interrupts:

@@ -11,7 +11,10 @@ from engine.seeds import address, generator
 
 def test_the_stream_of_an_address_is_this_one_for_ever() -> None:
     # golden: Philox 4x64 keyed by BLAKE2b-128 of the address; first 64-bit words, made with NumPy 2.4.6
-    assert address(7, "grid", "own", {"width": 0.3, "seed": 2}) == '[7, "grid", "own", [["seed", "2"], ["width", "0.3"]]]'
+    assert (
+        address(7, "grid", "own", {"width": 0.3, "seed": 2})
+        == '[7, "grid", "own", [["seed", "2"], ["width", "0.3"]]]'
+    )
     words = generator(7, "grid", "own", {"seed": 2, "width": 0.3}).bit_generator.random_raw(2)
     assert words.tolist() == GOLDEN
 

@@ -1,0 +1,5 @@
+"""``python -m engine.cli`` is the command ``spinsweep``."""
+
+from engine.cli import script
+
+script()
