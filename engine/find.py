@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -10,6 +11,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import cloudpickle
 
 from engine.axis import closest
 from engine.errors import SpecError
@@ -87,17 +90,18 @@ def _file(path: Path) -> ModuleType:
     """The module in a file, sent to workers by value since they may not have the file."""
     if not path.is_file():
         raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    name = path.stem
+    if name in sys.modules:  # a module of that name is in use: this one gets another
+        name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[name]
         raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
-    import cloudpickle
-
-    if sys.modules[path.stem] is module:
-        cloudpickle.register_pickle_by_value(module)
+    cloudpickle.register_pickle_by_value(module)
     return module

@@ -128,7 +128,7 @@ def open_run(
         cube = cube.grow(sweep)
         cube.commit({"provenance": json.dumps(record)})
         run = _planned(cube, sweep, epoch, retry_failed)
-        if block is not None and not made:
+        if block is not None and not made and not _has_blocks(cube, sweep, block):
             have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
             run.notes.append(f"the cube was made with blocks of {have} and keeps them; --block is for a new one")
         try:
@@ -186,6 +186,12 @@ def _cells_per_block(sweep: Sweep, cell_seconds: float, workers: int) -> int:
     by_memory = BLOCK_BYTES / sweep.cell_bytes
     by_share = math.prod(sweep.shape) / (BLOCKS_PER_WORKER * workers)
     return max(1, round(min(by_time, by_memory, max(by_share, 1))))
+
+
+def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> bool:
+    """Whether the cube's blocks are those that ``block`` would give."""
+    whole = sweep.with_values(None, **cube.axes)
+    return block_shape(whole, block, 1) == cube.chunk
 
 
 def check(cube: Cube, sweep: Sweep, mark_stale: bool = False) -> None:

@@ -42,6 +42,8 @@ class Output:
     dtype: str = "float64"
     unit: str = "1"
     long_name: str = ""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``."""
 
     def __post_init__(self) -> None:
         try:
@@ -113,7 +115,10 @@ class Parameter:
     def parse(self, text: str) -> Any:
         """The value from the text after ``NAME=`` on the command line."""
         if self.load is not None:
-            return self.check(self.load(text))
+            try:
+                return self.check(self.load(text))
+            except ValueError as error:
+                raise SpecError(f"parameter {self.name!r}: {error}") from None
         if isinstance(self.default, bool):
             return self.check({"true": True, "false": False}.get(text.lower(), text))
         if isinstance(self.default, str):

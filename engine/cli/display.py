@@ -51,7 +51,7 @@ class Display:
             f"{self.run.sweep.name}: {found}" + (f", {have} are there" if have else ""), highlight=False
         )
         for note in self.run.notes:
-            self.console.print(note)
+            self.console.print(note, soft_wrap=True)
         self.bar.start()
         return self
 

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Store, sweep_of
+from engine.cli.options import Store, sweep_name
 from engine.cube import Cube
 from engine.errors import SpecError
 from engine.find import figures as builders
+from engine.find import find
 
 
 def figures(
@@ -29,7 +30,7 @@ def figures(
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """
     cube = Cube(store)
-    known = builders(sweep_of(cube))
+    known = builders(find(sweep_name(cube)))
     if not known:
         raise SpecError(f"the sweep {cube.attrs['sweep']} has no figures")
     if unknown := [name for name in only or () if name not in known]:

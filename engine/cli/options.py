@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -90,6 +91,11 @@ def default_store(sweep: Sweep) -> Path:
     return Path("results") / f"{sweep.name}.zarr"
 
 
+def sweep_name(cube: Cube) -> str:
+    """The name by which the sweep that made a cube is found."""
+    return str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+
+
 def sweep_of(cube: Cube) -> Sweep:
     """The sweep that made a cube, with the cube's parameters and root seed.
 
@@ -98,9 +104,11 @@ def sweep_of(cube: Cube) -> Sweep:
     CubeError
         The sweep cannot be found, or is not the one that made the cube any more.
     """
-    import json
-
-    name = str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+    name = sweep_name(cube)
+    if "imported_from" in cube.attrs:
+        raise CubeError(
+            f"{cube.path} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
+        )
     try:
         sweep = find(name)
         sweep = sweep.with_values(root_seed=int(cube.attrs["root_seed"]), **json.loads(cube.attrs["parameters"]))

@@ -255,7 +255,7 @@ def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
         names.append(dim.name)
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
-        attrs = {"units": output.unit, **({"long_name": output.long_name} if output.long_name else {})}
+        attrs = _labels(output.unit, output.long_name) | dict(output.attrs)
         _make(
             path / output.name,
             sweep.shape + inner,
@@ -273,10 +273,14 @@ def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
 
 
 def _coordinate(path: Path, axis: Axis, values: Sequence[Value]) -> None:
-    attrs = {"units": axis.unit, **({"long_name": axis.long_name} if axis.long_name else {})}
+    attrs = _labels(axis.unit, axis.long_name)
     chunk = (max(COORD_CHUNK, len(values)),)
     _make(path / axis.name, (len(values),), chunk, axis.dtype, None, (axis.name,), attrs)
     zarr.open_array(LocalStore(path / axis.name), mode="r+")[:] = _coordinates(values)
+
+
+def _labels(unit: str, long_name: str) -> dict[str, Any]:
+    return {"units": unit, "long_name": long_name} if long_name else {"units": unit}
 
 
 def _coordinates(values: Sequence[Value]) -> npt.NDArray[Any]:

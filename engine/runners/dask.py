@@ -234,7 +234,7 @@ def _job(pickled: bytes) -> Job:
 
 
 def _quiet() -> None:
-    """Keep distributed's log off the terminal: the progress line tells of lost workers, an error of a lost scheduler."""
+    """Keep distributed's log off the terminal: the progress line tells of lost workers."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 

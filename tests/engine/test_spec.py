@@ -44,7 +44,7 @@ def test_a_typo_in_a_name_is_one_line_that_knows_better() -> None:
 def test_parameters_are_checked_like_axes() -> None:
     with pytest.raises(SpecError, match="parameter 'steps': 0 is out of range; it takes whole numbers from 1 up"):
         GRID.with_text({"steps": "0"})
-    with pytest.raises(SpecError, match="parameter 'steps': 2.5 is not a whole number"):
+    with pytest.raises(SpecError, match=r"parameter 'steps': 2.5 is not a whole number"):
         GRID.with_values(steps=2.5)
 
 

@@ -1,0 +1,52 @@
+# spinsweep: `make demo` shows it, `make test` checks it; both set themselves up.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+DEMO := results/demo
+
+.PHONY: help demo test test-all bench lint clean
+
+help:
+	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
+	@echo "make test      lint, types, import contracts and the test suite"
+	@echo "make test-all  the exhaustive tests as well"
+	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+	  { echo "spinsweep needs Python 3.11 or newer; set one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/spinsweep run characterization --store $(DEMO)/characterization.zarr
+	$(BIN)/spinsweep figures $(DEMO)/characterization.zarr --out $(DEMO)/figures
+	$(BIN)/spinsweep run endurance --store $(DEMO)/endurance.zarr
+	$(BIN)/spinsweep figures $(DEMO)/endurance.zarr --out $(DEMO)/figures
+	$(BIN)/spinsweep run persistence --store $(DEMO)/persistence.zarr
+	$(BIN)/spinsweep figures $(DEMO)/persistence.zarr --out $(DEMO)/figures
+	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml
+	@echo
+	@echo "cubes     $(DEMO)/*.zarr      xarray: xr.open_zarr(\"$(DEMO)/characterization.zarr\")"
+	@echo "figures   $(DEMO)/figures/*.png"
+	@echo "card      $(DEMO)/card.toml"
+
+test: $(READY) lint
+	$(BIN)/python -m pytest
+
+test-all: $(READY) lint
+	$(BIN)/python -m pytest -m ""
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	$(BIN)/python tests/bench/overhead.py
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,94 @@
+"""Verbs that the characterization adds to the command line: ``spinsweep import`` and ``spinsweep card``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from engine.cli.display import Display
+from engine.cli.options import Store
+from engine.cube import Cube, execute
+from engine.errors import CubeError, SpecError
+from engine.ledger import State
+from engine.run import open_run
+from sweeps.characterization.recorded import Recorded, is_recorded, recorded
+from sweeps.device import card as cards
+
+
+def import_log(
+    csv: Annotated[Path, typer.Argument(help="The log: a CSV file with a header line.", show_default=False)],
+    store: Annotated[Path, typer.Argument(help="The cube to make.", show_default=False)],
+    link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
+    reset_state: Annotated[
+        int, typer.Option(help="-1 if the reset level is the low resistance, 1 if it is the high one.")
+    ] = -1,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
+) -> int:
+    """Turn a laboratory's log into a characterization cube: decided, fitted, with intervals.
+
+    Columns: width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
+    A malformed row is named by file, line and column, and nothing is imported.
+
+    Example:  spinsweep import lab.csv results/lab.zarr
+    """
+    sweep = recorded(csv, link, reset_state, resamples)
+    assert isinstance(sweep.function, Recorded)
+    log = sweep.function.log
+    with open_run(sweep, store, block=1, attrs={"imported_from": csv.name}) as run, Display(run) as show:
+        run.begin()
+        for task in run.tasks():
+            width, device = (run.cube.axes[n][i] for n, i in zip(run.cube.axis_names, task.block.start, strict=True))
+            if is_recorded(log, width, device):
+                run.note(execute(run.job, task))
+            show.update(run)
+        missing = run.progress.cells - run.progress.cells_ended
+        show.conclude()
+        if missing:
+            print(f"absent    {missing} devices have no row in {csv.name}")
+        return 0 if run.counts().failed == 0 else 1
+
+
+def card(
+    store: Store,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Card for what was not measured (read-out, pulses, drift).",
+            show_default="the cube's own, else the built-in one",
+        ),
+    ] = None,
+) -> int:
+    """Write a device card from the fits in a characterization cube, with the provenance "measured".
+
+    Every sweep takes it: --set card=FILE.
+
+    Example:  spinsweep card results/characterization.zarr --out my-card.toml
+    """
+    cube = Cube(store)
+    if cube.attrs["sweep"] != "characterization":
+        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}; a card is fitted from a characterization")
+    parameters = json.loads(cube.attrs["parameters"])
+    dataset = cube.dataset()
+    done = dataset["cell_state"] == State.DONE
+    fits = {name: dataset[name].where(done).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
+    try:
+        start = cards.load(base) if base else parameters.get("card") or cards.default()
+        source = f"fit of {cube.path.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
+        fitted = cards.measured(
+            start, dataset["width"].values, **fits, source=source, device=dataset["device"].values
+        )
+    except cards.CardError as error:
+        raise SpecError(str(error)) from None
+    text = cards.dumps(fitted)
+    if out is None:
+        print(text, end="")
+    else:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
+        print(out)
+    return 0

@@ -1,0 +1,275 @@
+"""A laboratory's characterization log (CSV) as labelled arrays, and those analysed like a simulated cube.
+
+The file has a header line and one line a cycle::
+
+    width_um,device,i_write_A,cycle,r_reset_ohm,r_write_ohm
+    0.3,0,0.000401,0,-1.7991,3.6012
+
+Rows may come in any order, devices may have different currents and numbers of cycles, and columns beyond the
+six are kept.  Blank lines and lines that begin with ``#`` are skipped.  A lost sample is an empty field or
+``nan``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from sweeps.characterization.analysis import NUMBERS, analyse
+from sweeps.device.card import device_key
+
+COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
+
+_WIDTH = {"units": "um", "long_name": "bar width"}
+_DEVICE = {"units": "1", "long_name": "device"}
+_CURRENT = {"units": "1", "long_name": "write current, index"}
+_CYCLE = {"units": "1", "long_name": "cycle"}
+_I_WRITE = {"units": "A", "long_name": "write current"}
+_R_RESET = {"units": "ohm", "long_name": "Hall resistance after reset"}
+_R_WRITE = {"units": "ohm", "long_name": "Hall resistance after write"}
+
+
+class LogError(ValueError):
+    """One line: the file, its line, the column, what is wrong and what would be right."""
+
+
+def read(path: str | Path) -> xr.Dataset:
+    """The readings in a CSV file, one row a cycle, as arrays over (width, device, current, cycle).
+
+    Returns
+    -------
+    Dataset: coordinates ``width`` (um, wide to narrow), ``device`` and ``cycle`` (labels of the file, rising)
+    and ``current`` (0, 1, ...: the currents of each device, rising); ``i_write`` (width, device, current)
+    float64 A; ``r_reset``, ``r_write`` (width, device, current, cycle) float32 ohm; ``recorded`` (same) bool;
+    each further column by its name, float64 if all of it are numbers and text otherwise.  What was not
+    recorded is NaN.
+
+    Raises
+    ------
+    LogError
+        The file cannot be read, lacks a column, or has a malformed or repeated row; nothing is returned then.
+    """
+    header, rows, lines = _rows(path)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    width = _numbers(path, "width_um", columns, lines, lambda v: 0 < v < math.inf, "a width in um above 0")
+    device = _whole(path, "device", columns, lines)
+    i_write = _numbers(path, "i_write_A", columns, lines, lambda v: 0 < v < math.inf, "a current in A above 0")
+    cycle = _whole(path, "cycle", columns, lines)
+    r_reset, r_write = (
+        _numbers(path, name, columns, lines, lambda _: True, "a resistance in ohm, or nothing if lost", lost=True)
+        for name in ("r_reset_ohm", "r_write_ohm")
+    )
+    width = np.array([float(f"{w:.12g}") for w in width.tolist()])
+    widths, w = np.unique(-width, return_inverse=True)
+    devices, d = np.unique(device, return_inverse=True)
+    cycles, c = np.unique(cycle, return_inverse=True)
+    i, currents = _current_index(w * devices.size + d, i_write)
+    shape = (widths.size, devices.size, int(i.max()) + 1, cycles.size)
+    place = np.ravel_multi_index((w, d, i, c), shape)
+    _no_repeats(path, place, columns, lines)
+
+    def spread(values: npt.NDArray[Any], fill: Any, dtype: Any) -> npt.NDArray[Any]:
+        cube = np.full(shape, fill, dtype=dtype)
+        cube.ravel()[place] = values
+        return cube
+
+    dims = ("width", "device", "current", "cycle")
+    plan = np.full(shape[0] * shape[1] * shape[2], np.nan)
+    plan[currents[0] * shape[2] + currents[1]] = currents[2]
+    variables: dict[str, Any] = {
+        "i_write": (dims[:3], plan.reshape(shape[:3]), _I_WRITE),
+        "r_reset": (dims, spread(r_reset, np.nan, np.float32), _R_RESET),
+        "r_write": (dims, spread(r_write, np.nan, np.float32), _R_WRITE),
+        "recorded": (dims, spread(np.array(True), False, np.bool_), {"long_name": "row present in the log"}),
+    }
+    for name in header:
+        if name not in COLUMNS:
+            values = _free(columns[name])
+            fill, dtype = (np.nan, np.float64) if values.dtype.kind == "f" else ("", object)
+            variables[name] = (dims, spread(values, fill, dtype), {"long_name": name})
+    coords = {
+        "width": ("width", -widths, _WIDTH),
+        "device": ("device", devices, _DEVICE),
+        "current": ("current", np.arange(shape[2]), _CURRENT),
+        "cycle": ("cycle", cycles, _CYCLE),
+    }
+    return xr.Dataset(variables, coords, {"source": Path(path).name})
+
+
+def characterize(
+    log: xr.Dataset, link: str = "logistic", reset_state: int = -1, seed: int = 0, resamples: int = 1000
+) -> xr.Dataset:
+    """The log with everything a characterization cube has: decisions, fits, intervals, ``cell_state``.
+
+    A device of which no row was recorded has the state 0 (absent), any other 1 (done).  What went wrong with
+    a device is the text ``reason`` (width, device).
+
+    Parameters
+    ----------
+    log : from :func:`read`
+    link, reset_state, resamples : see :func:`sweeps.characterization.analysis.analyse`
+    seed : of the bootstrap; each device has its own stream of it
+
+    Returns
+    -------
+    Dataset with the dims of ``log``
+    """
+    shape = (log.sizes["width"], log.sizes["device"])
+    results: dict[str, npt.NDArray[Any]] = {name: np.full(shape, np.nan) for name in NUMBERS}
+    results["dof"] = np.zeros(shape, dtype=np.int64)
+    flags = {name: np.zeros(log["r_reset"].shape, dtype=np.bool_) for name in ("switched", "valid")}
+    state, reason = np.zeros(shape, dtype=np.uint8), np.full(shape, "", dtype=object)
+    for at in np.ndindex(shape):
+        if not log["recorded"].values[at].any():
+            continue
+        label = device_key(float(log["width"].values[at[0]]), int(log["device"].values[at[1]]))
+        rng = np.random.default_rng([seed, *label.encode()])
+        i_write, r_reset, r_write = (log[name].values[at] for name in ("i_write", "r_reset", "r_write"))
+        values, reasons = analyse(i_write, r_reset, r_write, link, rng, reset_state, resamples)
+        for name, array in {**results, **flags}.items():
+            array[at] = values[name]
+        state[at], reason[at] = 1, "; ".join(reasons)
+    cell = ("width", "device")
+    units = {name: {"units": "1" if name == "deviance" else "A"} for name in NUMBERS}
+    data: dict[str, Any] = {name: (log["r_reset"].dims, array, {"units": "1"}) for name, array in flags.items()}
+    data |= {name: (cell, array, units.get(name, {"units": "1"})) for name, array in results.items()}
+    data |= {"cell_state": (cell, state), "reason": (cell, reason)}
+    parameters = {"link": link, "reset_state": reset_state, "seed": seed, "resamples": resamples}
+    return log.assign(data).assign_attrs(parameters=json.dumps(parameters, sort_keys=True))
+
+
+def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
+    """Header, rows with as many fields as the header, and the line in the file of each."""
+    rows: list[Sequence[str]] = []
+    lines: list[int] = []
+    header: list[str] = []
+    try:
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                if not row or row[0].startswith("#") or (len(row) == 1 and not row[0].strip()):
+                    continue
+                if not header:
+                    header = _header(path, row, reader.line_num)
+                elif len(row) != len(header):
+                    raise LogError(
+                        f"{path}:{reader.line_num}: {_misfit(header, row)}; "
+                        f"the header has {len(header)} columns, this line {len(row)}"
+                    )
+                else:
+                    rows.append(row)
+                    lines.append(reader.line_num)
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None
+    except UnicodeDecodeError as error:
+        raise LogError(f"{path}: is not text in UTF-8 (byte {error.start}); save the log as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise LogError(f"{path}:{reader.line_num}: is not CSV: {error}") from None
+    if not rows:
+        raise LogError(f"{path}: has no rows; it needs the header {','.join(COLUMNS)} and one line a cycle")
+    return header, rows, lines
+
+
+def _header(path: str | Path, row: Sequence[str], line: int) -> list[str]:
+    names = [name.strip() for name in row]
+    for name in COLUMNS:
+        if name not in names:
+            raise LogError(f"{path}:{line}: column {name!r} is missing; the header needs {','.join(COLUMNS)}")
+    reserved = {"width", "cycle", "current", "i_write", "r_reset", "r_write", "recorded", "switched", "valid",
+                "dof", "cell_state", "reason", *NUMBERS} - set(COLUMNS)  # fmt: skip
+    for name in names:
+        if names.count(name) > 1:
+            raise LogError(f"{path}:{line}: column {name!r} stands twice in the header; keep one")
+        if not name or name in reserved:
+            raise LogError(f"{path}:{line}: column {name!r} is empty or a name of the results; rename it")
+    return names
+
+
+def _misfit(header: Sequence[str], row: Sequence[str]) -> str:
+    if len(row) < len(header):
+        return f"column {header[len(row)]!r} is missing"
+    return f"there is a field {row[len(header)]!r} beyond the last column {header[-1]!r}"
+
+
+def _numbers(
+    path: str | Path,
+    name: str,
+    columns: dict[str, tuple[str, ...]],
+    lines: Sequence[int],
+    allowed: Callable[[float], bool],
+    wanted: str,
+    lost: bool = False,
+) -> npt.NDArray[np.float64]:
+    """A column as float64; the first field that is not allowed is a LogError with its line."""
+    text = columns[name]
+    try:
+        found = [float(t) for t in text] if not lost else [float(t) if t.strip() else math.nan for t in text]
+    except ValueError:
+        found = [_float(t) for t in text]
+    for line, raw, number in zip(lines, text, found, strict=True):
+        malformed = math.isnan(number) and not (lost and raw.strip().lower() in ("", "nan"))
+        if malformed or not allowed(number):
+            raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {wanted}")
+    return np.array(found)
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _whole(
+    path: str | Path, name: str, columns: dict[str, tuple[str, ...]], lines: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    def whole(number: float) -> bool:
+        return 0 <= number < 2**53 and number == int(number)
+
+    return _numbers(path, name, columns, lines, whole, "a whole number from 0 up").astype(np.int64)
+
+
+def _free(text: Sequence[str]) -> npt.NDArray[Any]:
+    """A further column: float64 if each field is a number or empty, else the text."""
+    try:
+        return np.array([float(t) if t.strip() else math.nan for t in text])
+    except ValueError:
+        return np.array(text, dtype=object)
+
+
+def _current_index(
+    device: npt.NDArray[np.int64], i_write: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], ...]]:
+    """Position of each row's current among those of its device, and (device, position, A) of each such
+    current."""
+    order = np.lexsort((i_write, device))
+    by_device, by_current = device[order], i_write[order]
+    first_of_device = np.r_[True, by_device[1:] != by_device[:-1]]
+    new = first_of_device | np.r_[True, by_current[1:] != by_current[:-1]]
+    running = np.cumsum(new) - 1
+    start = np.maximum.accumulate(np.where(first_of_device, running, 0))
+    index = np.empty(device.size, dtype=np.int64)
+    index[order] = running - start
+    return index, (by_device[new], (running - start)[new], by_current[new])
+
+
+def _no_repeats(
+    path: str | Path, place: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
+) -> None:
+    order = np.argsort(place, kind="stable")
+    again = order[1:][place[order][1:] == place[order][:-1]]
+    if again.size:
+        row = int(again.min())
+        first = int(np.flatnonzero(place == place[row])[0])
+        cell = ", ".join(f"{name} {columns[name][row]}" for name in COLUMNS[:4])
+        raise LogError(
+            f"{path}:{lines[row]}: column 'cycle': {cell} is on line {lines[first]} already; each cycle has one line"
+        )

@@ -1,0 +1,79 @@
+"""Persistence as a sweep: the switching curve of each Hall bar on several days.
+
+The bias current of a device walks from day to day on one path, whichever days are asked for (see
+``sweeps.device.model.drift``): a day added to the axis later lies on the path of the days that are there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.axis import Axis
+from engine.spec import Dim, Output, Parameter, Sweep, per_cell
+from sweeps.device import card as cards
+from sweeps.device import model
+from sweeps.device.fit import fit
+from sweeps.device.link import LINKS
+from sweeps.device.protocol import decide, measure
+
+_WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
+_DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
+
+
+@per_cell
+def persist(cell: Any) -> dict[str, Any]:
+    """Counts and fitted curve of one device on one day.
+
+    Streams: ``readings`` of the cycles, of this day; ``drift`` of the daily steps, shared by the days of a
+    device.
+    """
+    card, link, day = cell.params["card"], cell.params["link"], cell["day"]
+    i_bias, i0 = model.device_parameters(card, cell["width"], cell["device"])
+    steps = cell.rng("drift", axes=("width", "device")).standard_normal(day)
+    i_bias *= float(model.drift(card, day, steps))
+    i_write = model.write_currents(card, cell["width"], cell.params["currents"])
+    readings = measure(card, i_bias, i0, i_write, cell.params["cycles"], cell.rng("readings"), link)
+    found = decide(readings.r_reset, readings.r_write, cards.value(card, "hall.reset_state"))
+    k, n = found.switched.sum(axis=1), found.valid.sum(axis=1)
+    curve = fit(k, n, i_write, link)
+    return {
+        "i_write": i_write,
+        "switches": k,
+        "trials": n,
+        "i_bias": curve.i_bias,
+        "i_bias_stderr": curve.i_bias_stderr,
+        "i0": curve.i0,
+        "i0_stderr": curve.i0_stderr,
+        "deviance": curve.deviance,
+    }
+
+
+SWEEP = Sweep(
+    name="persistence",
+    title="Switching curves of 36 Hall bars, and again after seven days",
+    axes=(
+        Axis("width", _WIDTHS, unit="um", long_name="bar width", low=0.05, high=50.0),
+        Axis("device", _DEVICES, long_name="device", low=0),
+        Axis("day", (0, 7), unit="day", long_name="day", low=0, high=3650),
+    ),
+    dims=(Dim("current", "currents", long_name="write current, index"),),
+    outputs=(
+        Output("i_write", ("current",), unit="A", long_name="write current"),
+        Output("switches", ("current",), "int64", long_name="cycles that switched"),
+        Output("trials", ("current",), "int64", long_name="valid cycles"),
+        Output("i_bias", unit="A", long_name="bias current"),
+        Output("i_bias_stderr", unit="A", long_name="bias current, standard error"),
+        Output("i0", unit="A", long_name="scale current"),
+        Output("i0_stderr", unit="A", long_name="scale current, standard error"),
+        Output("deviance", long_name="deviance of the fit"),
+    ),
+    parameters=(
+        Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
+        Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
+        Parameter("link", "logistic", help="switching curve, simulated and fitted", choices=LINKS),
+        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load),
+    ),
+    function=persist,
+    figures="sweeps.persistence.figures:FIGURES",
+    source="Islam et al. 2024, Fig. S4",
+)

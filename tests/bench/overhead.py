@@ -1,0 +1,198 @@
+"""What the engine costs, beside what people would otherwise use, measured in one run.
+
+    make bench            # overhead: 20,000 trivial cells, each way in turn, medians of three rounds
+    python tests/bench/overhead.py --blocks 100000     # memory of driver and scheduler while blocks stream
+
+Every way ends with the same labelled float32 zarr cube on disk, compared with the expected one. Starting workers is
+not counted. Goal: no more than a hand-written ``client.map`` over aligned regions, with the durability that it lacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import xarray as xr
+from distributed import Client, wait
+
+from engine import Axis, Cells, Dim, Output, Sweep
+from engine.run import open_run
+from engine.runners.dask import local_client, run_dask
+
+WIDTH, VARIATION, SEED, STEPS = np.arange(20) + 0.5, np.arange(20) / 40, np.arange(50), 50
+CELLS = len(WIDTH) * len(VARIATION) * len(SEED)
+BATCH = 100
+
+
+def value(width: Any, variation: Any, seed: Any) -> Any:
+    """The trivial cell: width + variation + seed, 50 times (float32)."""
+    return np.repeat(np.asarray(width + variation + seed, np.float32)[..., None], STEPS, axis=-1)
+
+
+def block(cells: Cells) -> dict[str, Any]:
+    width, variation, seed = (cells.coords[n] for n in ("width", "variation", "seed"))
+    return {"y": value(width[:, None, None], variation[:, None], seed)}
+
+
+TRIVIAL = Sweep(
+    name="trivial",
+    title="Trivial cells",
+    axes=(
+        Axis("width", tuple(WIDTH), "um"),
+        Axis("variation", tuple(VARIATION)),
+        Axis("seed", tuple(int(s) for s in SEED)),
+    ),
+    dims=(Dim("step", STEPS),),
+    outputs=(Output("y", ("step",), "float32"),),
+    function=block,
+)
+
+
+def noop(cells: Cells) -> dict[str, Any]:
+    return {"y": cells.coords["x"]}
+
+
+def check(path: Path) -> None:
+    ds = xr.open_zarr(path, consolidated=None if path.joinpath("cell_state").exists() else False)
+    want = value(WIDTH[:, None, None], VARIATION[:, None], SEED)
+    np.testing.assert_array_equal(ds["y"].transpose("width", "variation", "seed", ...).values, want)
+
+
+def template(path: Path, chunks: tuple[int, ...]) -> None:
+    import dask.array as da
+
+    dims = ("width", "variation", "seed", "step")
+    shape = (len(WIDTH), len(VARIATION), len(SEED), STEPS)
+    empty = da.zeros(shape, chunks=(*chunks, STEPS), dtype=np.float32)
+    ds = xr.Dataset({"y": (dims, empty)}, {"width": WIDTH, "variation": VARIATION, "seed": SEED})
+    ds.to_zarr(path, compute=False, zarr_format=3, consolidated=False)
+
+
+def one_region(path: str, w: int, v: int) -> None:
+    """Two rows of 50 seeds: 100 cells, one aligned region."""
+    y = value(WIDTH[w : w + 1, None, None], VARIATION[v : v + 2, None], SEED)
+    ds = xr.Dataset({"y": (("width", "variation", "seed", "step"), y)})
+    region = {"width": slice(w, w + 1), "variation": slice(v, v + 2), "seed": slice(0, 50), "step": slice(0, STEPS)}
+    ds.to_zarr(path, region=region, consolidated=False)
+
+
+def engine_at(cells: int | None) -> Callable[[Client, Path], None]:
+    def way(client: Client, path: Path) -> None:
+        with open_run(TRIVIAL, path, block=cells, workers=2) as run:
+            run_dask(run, client)
+        assert run.complete
+
+    return way
+
+
+def client_map(client: Client, path: Path) -> None:
+    grid = [(w, v, s) for w in WIDTH for v in VARIATION for s in SEED]
+    found = client.gather(client.map(value, *zip(*grid, strict=True), pure=False))
+    y = np.array(found).reshape(len(WIDTH), len(VARIATION), len(SEED), STEPS)
+    coords = {"width": WIDTH, "variation": VARIATION, "seed": SEED}
+    xr.Dataset({"y": (("width", "variation", "seed", "step"), y)}, coords).to_zarr(
+        path, zarr_format=3, consolidated=False
+    )
+
+
+def regions(client: Client, path: Path) -> None:
+    template(path, (1, 2, 50))
+    starts = [(w, v) for w in range(len(WIDTH)) for v in range(0, len(VARIATION), 2)]
+    futures = client.map(lambda at: one_region(str(path), *at), starts, pure=False)
+    wait(futures)
+    client.gather(futures)
+
+
+def xyzpy_crop(_: Client, path: Path) -> None:
+    import xyzpy
+
+    runner = xyzpy.Runner(value, var_names=["y"], var_dims={"y": ["step"]}, var_coords={"step": range(STEPS)})
+    crop = runner.Crop(name="trivial", parent_dir=str(path.parent), batchsize=BATCH)
+    combos = {"width": WIDTH.tolist(), "variation": VARIATION.tolist(), "seed": SEED.tolist()}
+    crop.sow_combos(combos, verbosity=0)
+    crop.grow_missing(parallel=True, num_workers=2, verbosity=0)
+    crop.reap(wait=True).to_zarr(path, zarr_format=3, consolidated=False)
+
+
+WAYS: dict[str, Callable[[Client, Path], None]] = {
+    "spinsweep, 100 cells a block": engine_at(BATCH),
+    "spinsweep, block chosen": engine_at(None),
+    "client.map, one task a cell, gathered": client_map,
+    "client.map over aligned regions of 100": regions,
+    "xyzpy Crop, batches of 100, two processes": xyzpy_crop,
+}
+
+
+def overhead(rounds: int) -> None:
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
+    with tempfile.TemporaryDirectory() as folder, local_client(2, dashboard=False) as client:
+        for number in range(rounds):
+            for name, way in WAYS.items():
+                path = Path(folder) / f"{number}.zarr"
+                began = time.perf_counter()
+                try:
+                    way(client, path)
+                except ImportError:
+                    continue
+                times[name].append(time.perf_counter() - began)
+                check(path)
+                shutil.rmtree(path)
+    base = statistics.median(times["client.map over aligned regions of 100"])
+    print(f"{CELLS} trivial cells on 2 workers, {rounds} rounds in turn, {machine()}\n")
+    print(f"{'way':44}{'µs a cell':>11}{'min':>8}{'max':>8}{'ratio':>8}")
+    for name, found in times.items():
+        if found:
+            middle, low, high = (f(found) / CELLS * 1e6 for f in (statistics.median, min, max))
+            print(f"{name:44}{middle:11.1f}{low:8.1f}{high:8.1f}{statistics.median(found) / base:8.2f}")
+
+
+def memory(blocks: int) -> None:
+    """Resident memory of this process (driver and scheduler) while blocks of one cell stream through."""
+    sweep = Sweep("noop", "No work", (Axis("x", tuple(range(blocks))),), (Output("y", dtype="int32"),), noop)
+    process = psutil.Process()
+    with tempfile.TemporaryDirectory() as folder, local_client(2, dashboard=False) as client:
+        began = time.perf_counter()
+        with open_run(sweep, Path(folder) / "noop.zarr", block=1) as run:
+            marks = {blocks // 100, blocks // 10, blocks // 4, blocks // 2, blocks}
+            print(f"{blocks} blocks of one cell, driver and scheduler in one process, {machine()}\n")
+            print(f"{'blocks':>9}{'MB':>8}{'workers MB':>12}{'blocks/s':>10}")
+
+            def note(_: object) -> None:
+                ended = run.progress.blocks_ended
+                if ended in marks:
+                    workers = sum(p.memory_info().rss for p in process.children(recursive=True)) / 1e6
+                    rate = ended / (time.perf_counter() - began)
+                    print(f"{ended:9}{process.memory_info().rss / 1e6:8.0f}{workers:12.0f}{rate:10.0f}", flush=True)
+
+            run_dask(run, client, note)
+        assert run.complete
+
+
+def machine() -> str:
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.split(":")[1].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = names[0] if names else model
+    return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Overhead and memory of the engine.")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--blocks", type=int, default=0, help="measure memory over so many blocks instead")
+    options = parser.parse_args()
+    sys.exit(memory(options.blocks) if options.blocks else overhead(options.rounds))

@@ -1,0 +1,189 @@
+"""The command line as a user meets it: real processes, real exit statuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from engine.cli import main
+
+EXAMPLES = Path(__file__).parent / "examples.py"
+
+OWN = """
+import numpy as np
+from engine import Axis, Output, Sweep, per_cell
+
+@per_cell
+def parabola(cell):
+    return {"y": cell["x"] ** 2 + cell.rng().normal(0, 0.01)}
+
+AXES = (Axis("x", (0.0, 0.5, 1.0), "V"), Axis("seed", tuple(range(4))))
+MINE = Sweep("mine", "A noisy parabola", AXES, (Output("y", unit="A"),), parabola)
+"""
+
+
+def process(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The command as a process of its own."""
+    command = [sys.executable, "-m", "engine.cli", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+@dataclass
+class Result:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def spinsweep(capfd: pytest.CaptureFixture[str]) -> Command:
+    """The command in this process, which is faster to start."""
+
+    def call(*words: object, cwd: Path) -> Result:
+        before = Path.cwd()
+        os.chdir(cwd)
+        try:
+            code = main([str(w) for w in words])
+        finally:
+            os.chdir(before)
+        return Result(code, *capfd.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "mine.py").write_text(OWN)
+    return tmp_path
+
+
+def test_a_sweep_of_ones_own_in_a_file_runs_on_workers_and_grows(own: Path) -> None:
+    first = process("run", "mine.py:MINE", "--workers", 2, cwd=own)
+    grown = process("run", "mine.py:MINE", "--workers", 0, "--set", "x=0:1:5", "--set", "seed=0:6", cwd=own)
+
+    assert first.returncode == grown.returncode == 0, first.stderr + grown.stderr
+    assert "12 of 12 done" in first.stdout
+    assert "30 of 30 done (18 in this run" in grown.stdout
+    ds = xr.open_zarr(own / "results" / "mine.zarr")
+    assert dict(ds.sizes) == {"x": 5, "seed": 6}
+    assert abs(float((ds.y - ds.x**2).mean())) < 0.01
+
+
+def test_plan_counts_and_writes_nothing(own: Path, spinsweep: Command) -> None:
+    plan = spinsweep("plan", "mine.py:MINE", "--set", "seed=0:100", "--json", cwd=own)
+    found = json.loads(plan.stdout)
+
+    assert (found["cells"], found["cells_to_compute"]) == (300, 300)
+    assert found["bytes"] == 300 * (8 + 15)
+    assert found["seconds"] > 0
+    assert [p.name for p in own.iterdir()] == ["mine.py"]
+    assert "300 = 3 x × 100 seed" in spinsweep("plan", "mine.py:MINE", "--set", "seed=0:100", cwd=own).stdout
+
+
+def test_status_tells_of_failures_in_words_and_in_json(own: Path, spinsweep: Command) -> None:
+    (own / "log").mkdir()
+    (own / "log" / "broken").write_text("cracked bar")
+    run = spinsweep(
+        "run",
+        f"{EXAMPLES}:LOGGED",
+        "--store",
+        "c.zarr",
+        "--workers",
+        0,
+        "--set",
+        f"log={own / 'log'}",
+        "--set",
+        "bad=0.4",
+        cwd=own,
+    )
+    text = spinsweep("status", "c.zarr", "--traceback", cwd=own)
+    data = json.loads(spinsweep("status", "c.zarr", "--json", cwd=own).stdout)
+
+    assert run.returncode == text.returncode == 1
+    assert "99 of 100 done, 1 failed" in run.stdout
+    assert "failed  x=0.4 seed=1  (attempt 1)  ValueError: no good at seed 1: cracked bar" in text.stdout
+    assert "raise ValueError" in text.stdout
+    assert data["cells"] == {"absent": 0, "done": 99, "failed": 1, "stale": 0}
+    assert data["failures"][0]["cell"] == {"x": 0.4, "seed": 1}
+    assert data["runs"][0]["outcome"] == "failed cells"
+
+
+def test_one_cell_is_computed_again_and_compared(own: Path, spinsweep: Command) -> None:
+    spinsweep("run", "mine.py:MINE", "--workers", 0, "--seed", 3, cwd=own)
+    same = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)
+    (own / "mine.py").write_text(OWN.replace("0.01)", "0.02)"))
+    other = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)
+
+    assert same.returncode == 0, same.stderr
+    assert "same" in same.stdout
+    assert other.returncode == 1
+    assert "differs" in other.stdout
+
+
+MISTAKES = [
+    (["run", "mine.py:MINE", "--set", "sed=1"], "no axis or parameter 'sed' (did you mean 'seed'?)"),
+    (["run", "mine.py:MINE", "--set", "seed"], "--set seed: not NAME=VALUES"),
+    (["run", "mine.py:MINE", "--set", "seed=1", "--set", "seed=2"], "--set seed is given twice"),
+    (["run", "mine.py:MINE", "--set", "seed=0.5"], "axis 'seed': 0.5 is not a whole number"),
+    (["run", "mine.py:MINE", "--block", "many"], "--block many: not a number of cells"),
+    (["run", "mine.py:MINE", "--block", "z=1"], "no axis 'z'"),
+    (["run", "mine.py:MINE", "--block", "0"], "--block 0: a block has one cell at least"),
+    (["run", "mine.py:MINE", "--nothing"], "No such option: --nothing"),
+    (["run", "mine.py:MINE", "--cluster", "127.0.0.1:1"], "no scheduler answers at tcp://127.0.0.1:1"),
+    (["run", "mine.py:MINE", "--cluster", "mine.py"], "--cluster mine.py is not a scheduler file"),
+    (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
+    (["run", "nothing"], "there is no sweep 'nothing'"),
+    (["run", "absent.py:X"], "absent.py is not there"),
+    (["run", "mine.py:np"], "is a module, not a Sweep"),
+    (["run"], "Missing argument"),
+    (["status", "results"], "results is not a cube"),
+    (["status", "mine.py"], "mine.py is not a cube"),
+    (["cell", "mine.py", "x=1"], "mine.py is not a cube"),
+]
+
+
+@pytest.mark.parametrize(("words", "says"), MISTAKES, ids=[" ".join(w) for w, _ in MISTAKES])
+def test_a_mistake_is_one_line_status_2_and_nothing_written(
+    own: Path, words: list[str], says: str, spinsweep: Command
+) -> None:
+    result = spinsweep(*words, cwd=own)
+
+    assert result.returncode == 2
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert result.stdout == ""
+    assert {p.name for p in own.iterdir()} <= {"mine.py", "__pycache__"}
+
+
+@pytest.mark.parametrize("verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card"])
+def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spinsweep: Command) -> None:
+    result = spinsweep(verb, "--help", cwd=tmp_path)
+
+    assert result.returncode == 0
+    assert f"Example:  spinsweep {verb}" in result.stdout
+
+
+def test_list_shows_what_can_be_run_and_what_it_reproduces(tmp_path: Path, spinsweep: Command) -> None:
+    text = spinsweep("list", cwd=tmp_path).stdout
+    data = json.loads(spinsweep("list", "--json", cwd=tmp_path).stdout)
+
+    assert "characterization" in text
+    assert {s["name"]: s["source"] for s in data}["endurance"].endswith("S5")
+
+
+def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep: Command) -> None:
+    spinsweep("run", "mine.py:MINE", "--workers", 0, cwd=own)
+    result = spinsweep("figures", "results/mine.zarr", cwd=own)
+
+    assert (result.returncode, result.stderr) == (2, "spinsweep: the sweep mine has no figures\n")

@@ -1,0 +1,34 @@
+"""Readings of one device to its curve."""
+
+import numpy as np
+import pytest
+
+from sweeps.characterization.analysis import NUMBERS, analyse
+from sweeps.device import card as cards
+from sweeps.device import model
+from sweeps.device.fit import fit
+from sweeps.device.link import LINKS, window_factor
+from sweeps.device.protocol import measure
+
+CARD = cards.default()
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_the_analysis_is_the_fit_of_the_counts(link):
+    bias, scale = model.device_parameters(CARD, 0.5, 0)
+    plan = model.write_currents(CARD, 0.5, 20)
+    readings = measure(CARD, bias, scale, plan, 60, np.random.default_rng(0), link)
+    values, reasons = analyse(plan, *readings, link, np.random.default_rng(1), resamples=200)
+    assert reasons == ()
+    assert set(values) == {*NUMBERS, "switched", "valid", "dof"}
+    one = fit(values["switched"].sum(1), np.full(20, 60), plan, link)
+    assert (values["i_bias"], values["i0"], values["deviance"]) == (one.i_bias, one.i0, one.deviance)
+    assert values["window"] == pytest.approx(window_factor(link) * one.i0)
+    assert values["i0_low"] < values["i0"] < values["i0_high"]
+
+
+def test_a_dead_device_has_reasons_and_no_numbers():
+    dead = np.full((5, 10), -1.8)
+    values, reasons = analyse(np.linspace(1e-4, 2e-4, 5), dead, dead, "logistic", np.random.default_rng(0))
+    assert [r.split(":")[0] for r in reasons] == ["one resistance level only", "no data"]
+    assert all(np.isnan(values[name]) for name in NUMBERS)

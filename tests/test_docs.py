@@ -1,0 +1,86 @@
+"""Every command and code block of the documentation runs, in order, in one folder per page.
+
+A block that cannot be run says why in the line above it (``<!-- not run: reason -->``); a block under
+``<!-- file: NAME -->`` is written to that file first.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from engine.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = [p.relative_to(ROOT) for p in (ROOT / "README.md", *ROOT.glob("engine/*.md"), *ROOT.glob("sweeps/*.md"))]
+BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+def lab_log(folder: Path) -> None:
+    """A laboratory's log: readings of eight devices, as rows in CSV."""
+    command = [
+        "run",
+        "characterization",
+        "--workers",
+        "0",
+        "--store",
+        str(folder / "bench.zarr"),
+        "--set",
+        "width=2,0.5",
+    ]
+    assert main([*command, "--set", "cycles=40", "--seed", "11"]) == 0
+    frame = xr.open_zarr(folder / "bench.zarr")[["i_write", "r_reset", "r_write"]].to_dataframe().reset_index()
+    names = {"width": "width_um", "i_write": "i_write_A", "r_reset": "r_reset_ohm", "r_write": "r_write_ohm"}
+    frame.rename(columns=names).drop(columns="current").to_csv(folder / "lab.csv", index=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_what_the_documentation_tells_to_type_works(page: Path, tmp_path: Path) -> None:
+    blocks = list(BLOCK.finditer((ROOT / page).read_text()))
+    if any("lab.csv" in b["text"] for b in blocks):
+        lab_log(tmp_path)
+    for block in blocks:
+        mark = block["mark"] or ""
+        if mark.startswith("not run: "):
+            continue
+        if mark.startswith("file: "):
+            (tmp_path / mark.removeprefix("file: ")).write_text(block["text"])
+        assert block["kind"] in ("console", "python", "text"), (
+            f"{page}: a block of {block['kind']} is not run by any test"
+        )
+        commands = {
+            "console": block["text"].splitlines(),
+            "python": [f"{sys.executable} -W error -c {quoted(block['text'])}"],
+        }
+        for line in commands.get(block["kind"], []):
+            done = subprocess.run(
+                line,
+                shell=True,
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=200,
+                env=environment(),
+            )
+            assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"
+
+
+def quoted(code: str) -> str:
+    return "'" + code.replace("'", "'\"'\"'") + "'"
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_of_the_documentation_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / page).read_text()):
+        assert (ROOT / page.parent / target).exists(), f"{page}: {target} is not there"
