@@ -52,6 +52,11 @@ class Counts:
         """All cells."""
         return self.absent + self.done + self.failed + self.stale
 
+    @property
+    def ended(self) -> int:
+        """Cells that were computed, well or not."""
+        return self.done + self.failed
+
     def as_dict(self) -> dict[str, int]:
         """For JSON."""
         return {"absent": self.absent, "done": self.done, "failed": self.failed, "stale": self.stale}

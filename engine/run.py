@@ -27,7 +27,7 @@ import numpy.typing as npt
 from engine import provenance
 from engine.axis import closest
 from engine.blocks import Block, choose_chunk
-from engine.cube import Cube, Job, Task, create, write_group
+from engine.cube import Cube, Job, Task, compressed_fraction, create, write_group
 from engine.errors import CubeError, SpecError
 from engine.evaluate import evaluate
 from engine.ledger import Counts, Receipt, wanted
@@ -118,6 +118,7 @@ def open_run(
         cube = Cube(path)
         check(cube, sweep, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
+        record |= {"ended_before": cube.counts().ended}
         with cube.fence.announcing():
             if any(run["outcome"] not in ("complete", "failed cells", "stopped") for run in cube.runs()[-1:]):
                 cube.sweep_out()
@@ -161,23 +162,32 @@ def block_shape(
         return choose_chunk(sweep.shape, block, first)
     if sweep.resources:
         return (1,) * len(sweep.axes)  # it may act on the world: never sampled
-    seconds = sample(sweep) if cell_seconds is None else cell_seconds
+    seconds = sample(sweep).cell_seconds if cell_seconds is None else cell_seconds
     return choose_chunk(sweep.shape, _cells_per_block(sweep, seconds, workers), first)
 
 
-def sample(sweep: Sweep) -> float:
-    """Measured time of one cell in this process, s: larger and larger boxes until one takes long enough."""
+@dataclass(frozen=True)
+class Sample:
+    """What computing a few cells tells about all of them."""
+
+    cell_seconds: float
+    compressed: float
+    """Size of the outputs on disk over their size in memory."""
+
+
+def sample(sweep: Sweep) -> Sample:
+    """Measured in this process: larger and larger boxes of cells until one takes long enough; nothing is written."""
     count, first = 1, [sweep.axis_names.index(name) for name in sweep.together]
     total = math.prod(sweep.shape)
     while True:
         shape = choose_chunk(sweep.shape, count, first)
         coords = {a.name: a.values[:n] for a, n in zip(sweep.axes, shape, strict=True)}
         began = time.perf_counter()
-        evaluate(sweep, coords)
+        result = evaluate(sweep, coords)
         seconds = time.perf_counter() - began
         warm = count > 1 or seconds > 10 * SAMPLE_SECONDS
         if (warm and seconds >= SAMPLE_SECONDS) or count >= total:
-            return seconds / math.prod(shape)
+            return Sample(seconds / math.prod(shape), compressed_fraction(result.values.values()))
         count = min(total, count * (4 if seconds < SAMPLE_SECONDS / 4 else 2))
 
 

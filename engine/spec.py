@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -73,6 +73,8 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     load: Callable[[str], Any] | None = None
     """Turns the command line's text into the value (a file name into its contents, say)."""
+    essence: Callable[[Any], Any] | None = None
+    """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
 
     @property
     def allowed(self) -> str:
@@ -198,6 +200,9 @@ class Sweep:
         """Number of values asked for on each axis."""
         return tuple(len(a.values) for a in self.axes)
 
+    def _parameter_values(self) -> Iterator[tuple[Parameter, Any]]:
+        return ((p, self.params[p.name]) for p in self.parameters)
+
     @cached_property
     def params(self) -> dict[str, Any]:
         """Every parameter's value: what was given, else its default."""
@@ -272,7 +277,7 @@ class Sweep:
             "outputs": [
                 {"name": o.name, "dims": list(o.dims), "dtype": o.dtype, "unit": o.unit} for o in self.outputs
             ],
-            "parameters": self.params,
+            "parameters": {p.name: p.essence(v) if p.essence else v for p, v in self._parameter_values()},
         }
 
     @cached_property

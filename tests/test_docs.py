@@ -34,7 +34,7 @@ def lab_log(folder: Path) -> None:
         "--set",
         "width=2,0.5",
     ]
-    assert main([*command, "--set", "cycles=40", "--seed", "11"]) == 0
+    assert main([*command, "--set", "cycles=40", "--root-seed", "11"]) == 0
     frame = xr.open_zarr(folder / "bench.zarr")[["i_write", "r_reset", "r_write"]].to_dataframe().reset_index()
     names = {"width": "width_um", "i_write": "i_write_A", "r_reset": "r_reset_ohm", "r_write": "r_write_ohm"}
     frame.rename(columns=names).drop(columns="current").to_csv(folder / "lab.csv", index=False)

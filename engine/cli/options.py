@@ -39,7 +39,7 @@ Set = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option("--seed", help="Root seed of all random streams.", show_default="the sweep's own"),
+    typer.Option("--root-seed", help="Root seed of all random streams.", show_default="the sweep's own"),
 ]
 Block = Annotated[
     str | None,

@@ -43,7 +43,8 @@ def plan(
         cube = Cube(path)
         check(cube, sweep)
         missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.chunk
-    seconds = math.nan if sweep.resources else sample(sweep)
+    found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
+    seconds = found_out.cell_seconds if found_out else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, seconds)
     block_cells = math.prod(shape)
     found: dict[str, Any] = {
@@ -55,6 +56,7 @@ def plan(
         "block": dict(zip(sweep.axis_names, shape, strict=True)),
         "blocks": sum(1 for _ in grid(sweep.shape, shape)),
         "bytes": cells * sweep.cell_bytes,
+        "bytes_on_disk": round(cells * sweep.cell_bytes * found_out.compressed) if found_out else None,
         "block_bytes": block_cells * sweep.cell_bytes,
         "cell_seconds": None if math.isnan(seconds) else seconds,
         "seconds": None if math.isnan(seconds) else missing * seconds / workers,
@@ -74,7 +76,10 @@ def plan(
         + ", ".join(f"{n}={c}" for n, c in found["block"].items())
         + ")",
     )
-    table.add_row("on disk", f"{size(found['bytes'])} before compression, {size(found['block_bytes'])} a block")
+    on_disk = f"about {size(found['bytes_on_disk'])}, " if found["bytes_on_disk"] else ""
+    table.add_row(
+        "on disk", f"{on_disk}{size(found['bytes'])} before compression, {size(found['block_bytes'])} a block"
+    )
     if math.isnan(seconds):
         table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from itertools import islice
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rich.table import Table
 from engine.axis import key
 from engine.cli.options import Store
 from engine.cube import Cube
+from engine.ledger import Counts
 from engine.progress import duration, size
 
 
@@ -73,6 +75,8 @@ def status(
     table.add_row("work", f"{duration(float(seconds.sum()))} of block time in {size(cube.bytes_on_disk())}")
     for run in runs[-1:]:
         table.add_row("last run", _run_line(run))
+        if run["outcome"] == "running":
+            table.add_row("now", _now(cube, counts, run))
     console.print(table)
     for failure in islice(cube.failures(), limit):
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
@@ -86,6 +90,17 @@ def status(
     if counts.failed > limit:
         console.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
     return code
+
+
+def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:
+    """Rate and time left of a run that has not ended, from the ledger alone."""
+    if not cube.fence.driven():
+        return "its driver is gone; the same command goes on"
+    ended = counts.ended - run["ended_before"]
+    began = datetime.datetime.fromisoformat(run["start"])
+    rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
+    left = f", {duration((counts.absent + counts.stale) / rate)} left if all are asked for" if rate else ""
+    return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
 
 
 def _run_line(run: dict[str, Any]) -> str:

@@ -61,6 +61,16 @@ class Fence:
                     ) from None
                 time.sleep(0.02)
 
+    def driven(self) -> bool:
+        """Whether a driver is at work on this cube now."""
+        if not self._driver.exists():
+            return False
+        try:
+            with _locked(self._driver, fcntl.LOCK_SH | fcntl.LOCK_NB):
+                return False
+        except BlockingIOError:
+            return True
+
     @contextmanager
     def driving(self) -> Iterator[None]:
         """Be the only driver of this cube, or ``CubeError`` that says who is."""

@@ -12,11 +12,12 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numcodecs
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -226,6 +227,13 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
 def write_group(path: Path, attributes: Mapping[str, Any]) -> None:
     """A zarr v3 group that holds only attributes; written whole or not at all."""
     _write_json(path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+
+
+def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
+    """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
+    whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
+    codec = numcodecs.Zstd()
+    return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
 
 def error_path(path: Path, reference: int) -> Path:

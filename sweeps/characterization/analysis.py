@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sweeps.device.fit import bootstrap, fit
+from sweeps.device.fit import REASONS, bootstrap, fit
 from sweeps.device.model import window
 from sweeps.device.protocol import decide
 
@@ -20,13 +20,18 @@ NUMBERS = (
 """Float results of one device; with ``dof``, ``switched`` and ``valid`` they are all of them."""
 
 
+FIT_STATUS = ("fitted", "no_data", "separated", "falling", "not_converged", "levels_not_distinct")
+"""Meaning of ``fit_status``: the reasons of ``sweeps.device.fit`` in their order, and one level instead of two."""
+
+
 class Analysis(NamedTuple):
     """Results of one device."""
 
     values: Mapping[str, Any]
-    """``switched`` and ``valid`` (n, cycles) bool; NUMBERS as floats in A (deviance: 1); ``dof`` int."""
-    reasons: tuple[str, ...]
-    """Why something is NaN or nothing is valid; empty if all went well."""
+    """``switched`` and ``valid`` (n, cycles) bool; NUMBERS as floats in A (deviance: 1); ``dof`` and
+    ``fit_status`` int."""
+    reason: str
+    """Why numbers are NaN, in words; empty if all went well."""
 
 
 def analyse(
@@ -73,6 +78,6 @@ def analyse(
         "window_high": interval.window_high,
         "deviance": curve.deviance,
         "dof": curve.dof,
+        "fit_status": FIT_STATUS.index("levels_not_distinct") if decision.reason else REASONS.index(curve.reason),
     }
-    reasons = [decision.reason, curve.reason] + ([] if curve.reason else [interval.reason])
-    return Analysis(values, tuple(r for r in reasons if r))
+    return Analysis(values, decision.reason or curve.reason or interval.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from engine.cube import Cube, execute
 from engine.errors import CubeError, SpecError
 from engine.ledger import State
 from engine.run import open_run
+from sweeps.characterization.analysis import FIT_STATUS
 from sweeps.characterization.recorded import Recorded, is_recorded, recorded
 from sweeps.device import card as cards
 
@@ -47,9 +49,21 @@ def import_log(
             show.update(run)
         missing = run.progress.cells - run.progress.cells_ended
         show.conclude()
+        for where, status in _without_fit(run.cube):
+            print(f"no fit    {where}: {status}")
         if missing:
             print(f"absent    {missing} devices have no row in {csv.name}")
         return 0 if run.counts().failed == 0 else 1
+
+
+def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
+    """Devices that were imported and have no fitted curve, with the reason."""
+    status = cube.dataset()["fit_status"].where(cube.dataset()["cell_state"] == State.DONE, 0).load()
+    for width in status["width"].values:
+        for device in status["device"].values:
+            found = int(status.sel(width=width, device=device))
+            if found:
+                yield f"width {width:g} um, device {device}", FIT_STATUS[found].replace("_", " ")
 
 
 def card(

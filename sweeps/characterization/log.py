@@ -1,4 +1,4 @@
-"""A laboratory's characterization log (CSV) as labelled arrays, and those analysed like a simulated cube.
+"""A laboratory's characterization log (CSV) as labelled arrays.
 
 The file has a header line and one line a cycle::
 
@@ -13,7 +13,6 @@ six are kept.  Blank lines and lines that begin with ``#`` are skipped.  A lost 
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,8 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from sweeps.characterization.analysis import NUMBERS, analyse
-from sweeps.device.card import device_key
+from engine.spec import RESERVED
+from sweeps.characterization.sweep import SWEEP
 
 COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
 
@@ -104,48 +103,6 @@ def read(path: str | Path) -> xr.Dataset:
     return xr.Dataset(variables, coords, {"source": Path(path).name})
 
 
-def characterize(
-    log: xr.Dataset, link: str = "logistic", reset_state: int = -1, seed: int = 0, resamples: int = 1000
-) -> xr.Dataset:
-    """The log with everything a characterization cube has: decisions, fits, intervals, ``cell_state``.
-
-    A device of which no row was recorded has the state 0 (absent), any other 1 (done).  What went wrong with
-    a device is the text ``reason`` (width, device).
-
-    Parameters
-    ----------
-    log : from :func:`read`
-    link, reset_state, resamples : see :func:`sweeps.characterization.analysis.analyse`
-    seed : of the bootstrap; each device has its own stream of it
-
-    Returns
-    -------
-    Dataset with the dims of ``log``
-    """
-    shape = (log.sizes["width"], log.sizes["device"])
-    results: dict[str, npt.NDArray[Any]] = {name: np.full(shape, np.nan) for name in NUMBERS}
-    results["dof"] = np.zeros(shape, dtype=np.int64)
-    flags = {name: np.zeros(log["r_reset"].shape, dtype=np.bool_) for name in ("switched", "valid")}
-    state, reason = np.zeros(shape, dtype=np.uint8), np.full(shape, "", dtype=object)
-    for at in np.ndindex(shape):
-        if not log["recorded"].values[at].any():
-            continue
-        label = device_key(float(log["width"].values[at[0]]), int(log["device"].values[at[1]]))
-        rng = np.random.default_rng([seed, *label.encode()])
-        i_write, r_reset, r_write = (log[name].values[at] for name in ("i_write", "r_reset", "r_write"))
-        values, reasons = analyse(i_write, r_reset, r_write, link, rng, reset_state, resamples)
-        for name, array in {**results, **flags}.items():
-            array[at] = values[name]
-        state[at], reason[at] = 1, "; ".join(reasons)
-    cell = ("width", "device")
-    units = {name: {"units": "1" if name == "deviance" else "A"} for name in NUMBERS}
-    data: dict[str, Any] = {name: (log["r_reset"].dims, array, {"units": "1"}) for name, array in flags.items()}
-    data |= {name: (cell, array, units.get(name, {"units": "1"})) for name, array in results.items()}
-    data |= {"cell_state": (cell, state), "reason": (cell, reason)}
-    parameters = {"link": link, "reset_state": reset_state, "seed": seed, "resamples": resamples}
-    return log.assign(data).assign_attrs(parameters=json.dumps(parameters, sort_keys=True))
-
-
 def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
     """Header, rows with as many fields as the header, and the line in the file of each."""
     rows: list[Sequence[str]] = []
@@ -183,12 +140,11 @@ def _header(path: str | Path, row: Sequence[str], line: int) -> list[str]:
     for name in COLUMNS:
         if name not in names:
             raise LogError(f"{path}:{line}: column {name!r} is missing; the header needs {','.join(COLUMNS)}")
-    reserved = {"width", "cycle", "current", "i_write", "r_reset", "r_write", "recorded", "switched", "valid",
-                "dof", "cell_state", "reason", *NUMBERS} - set(COLUMNS)  # fmt: skip
+    results = {o.name for o in SWEEP.outputs} | {"width", "current", "recorded", *RESERVED}
     for name in names:
         if names.count(name) > 1:
             raise LogError(f"{path}:{line}: column {name!r} stands twice in the header; keep one")
-        if not name or name in reserved:
+        if not name or name in results:
             raise LogError(f"{path}:{line}: column {name!r} is empty or a name of the results; rename it")
     return names
 

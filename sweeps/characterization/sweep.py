@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.axis import Axis
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
-from sweeps.characterization.analysis import NUMBERS, analyse
+from sweeps.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from sweeps.device import card as cards
 from sweeps.device import model
 from sweeps.device.link import LINKS
@@ -18,6 +18,8 @@ from sweeps.device.protocol import measure
 
 _WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
 _DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
+
+FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
 
 _LONG_NAMES = {
     "i_bias": "bias current",
@@ -77,12 +79,13 @@ SWEEP = Sweep(
         Output("valid", ("current", "cycle"), "bool", long_name="readings are valid"),
         *(Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n)) for n in NUMBERS),
         Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
+        Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
     ),
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
         Parameter("link", "logistic", help="switching curve, simulated and fitted", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load),
+        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,

@@ -272,6 +272,14 @@ def _check_curve(card: Card, name: str) -> None:
             )
 
 
+def values(card: Mapping[str, Any]) -> Card:
+    """The card without titles, units and sources: all that can change a number."""
+    sections = {
+        s: {k: e["value"] for k, e in entries.items()} for s, entries in card.items() if isinstance(entries, Mapping)
+    }
+    return {**sections, **({"device": card["device"]} if "device" in card else {})}
+
+
 def with_ratios(card: Mapping[str, Any], wide: float, narrow: float) -> Card:
     """The card with I_bias/i0 equal to ``wide`` at its widest and ``narrow`` at its narrowest bar.
 

@@ -66,7 +66,7 @@ def probability(z: npt.ArrayLike, link: str = "logistic") -> Floats:
     -------
     float64 array of the shape of ``z``, 0 to 1
 
-    Source: logistic, equation 1 of the paper; cloglog, Neel-Brown switching of one barrier.
+    Source: logistic, the sigmoid of the paper; cloglog, Neel-Brown switching of one barrier.
     """
     _known(link)
     eta = _HALF[link] + _SCALE[link] * np.asarray(z, dtype=np.float64)

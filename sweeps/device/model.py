@@ -90,7 +90,7 @@ def switching_probability(
     -------
     float64 array, 0 to 1
 
-    Source: equation 1 of the paper.
+    Source: the sigmoid fitted in Fig. 2(c-k) of the paper.
     """
     current, bias, scale = (np.asarray(a, dtype=np.float64) for a in (i_write, i_bias, i0))
     return probability((current - bias) / scale, link)

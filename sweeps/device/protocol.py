@@ -1,7 +1,7 @@
 """Reset, read, write, read: the pulse protocol on a simulated Hall bar, and what the readings decide.
 
 One cycle: a reset pulse puts the device into its reset state, a read pulse gives ``r_reset``, a write pulse
-switches it or does not, a read pulse gives ``r_write`` (Fig. 2(a) of the paper).  ``reference.py`` has the
+switches it or does not, a read pulse gives ``r_write``.  ``reference.py`` has the
 same protocol one pulse at a time.  Numbers only.
 """
 
@@ -113,7 +113,7 @@ def measure(
     -------
     Readings: r_reset, r_write (n, cycles) float32, ohm
 
-    Source: protocol of Fig. 2(a, b).
+    Source: protocol of the main text and Fig. 2(b).
     """
     currents = np.asarray(i_write, dtype=np.float64)
     draws = draw(rng, currents.size, cycles)

@@ -63,7 +63,7 @@ SWEEP = Sweep(
     parameters=(
         Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
         Parameter("link", "logistic", help="switching curve", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load),
+        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
     ),
     function=endure,
     figures="sweeps.endurance.figures:FIGURES",

@@ -71,7 +71,7 @@ SWEEP = Sweep(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
         Parameter("link", "logistic", help="switching curve, simulated and fitted", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load),
+        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
     ),
     function=persist,
     figures="sweeps.persistence.figures:FIGURES",

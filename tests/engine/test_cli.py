@@ -87,6 +87,7 @@ def test_plan_counts_and_writes_nothing(own: Path, spinsweep: Command) -> None:
     assert (found["cells"], found["cells_to_compute"]) == (300, 300)
     assert found["bytes"] == 300 * (8 + 15)
     assert found["seconds"] > 0
+    assert 0 < found["bytes_on_disk"] <= 1.2 * found["bytes"]
     assert [p.name for p in own.iterdir()] == ["mine.py"]
     assert "300 = 3 x × 100 seed" in spinsweep("plan", "mine.py:MINE", "--set", "seed=0:100", cwd=own).stdout
 
@@ -120,7 +121,7 @@ def test_status_tells_of_failures_in_words_and_in_json(own: Path, spinsweep: Com
 
 
 def test_one_cell_is_computed_again_and_compared(own: Path, spinsweep: Command) -> None:
-    spinsweep("run", "mine.py:MINE", "--workers", 0, "--seed", 3, cwd=own)
+    spinsweep("run", "mine.py:MINE", "--workers", 0, "--root-seed", 3, cwd=own)
     same = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)
     (own / "mine.py").write_text(OWN.replace("0.01)", "0.02)"))
     other = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)

@@ -74,3 +74,15 @@ def test_cloglog_devices_are_found_by_a_cloglog_fit():
         true = np.array([model.device_parameters(cards.default(), width, d) for d in range(4)])
         assert np.abs((found["i_bias"][w] - true[:, 0]) / found["i_bias_stderr"][w]).max() < 4
         assert np.abs((found["i0"][w] - true[:, 1]) / found["i0_stderr"][w]).max() < 4
+
+
+def test_words_in_a_card_are_no_part_of_the_identity_and_values_are() -> None:
+    card = cards.default()
+    card["title"] = "another title"
+    card["hall"]["offset"]["source"] = "another sentence"
+    words = SWEEP.with_values(card=card)
+    card["hall"]["offset"]["value"] = 0.91
+    value = SWEEP.with_values(card=card)
+
+    assert words.digest == SWEEP.digest
+    assert value.digest != SWEEP.digest

@@ -1,0 +1,47 @@
+"""One call for notebooks and scripts: compute what is missing and open the cube."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+from distributed import Client
+
+from engine.errors import RunnerError
+from engine.run import open_run
+from engine.runners.dask import run_dask
+from engine.runners.serial import run_serial
+from engine.spec import Sweep
+
+
+def compute(sweep: Sweep, store: str | Path, client: Client | None = None, **options: Any) -> xr.Dataset:
+    """Compute the cells of ``sweep`` that the cube at ``store`` does not have, and open it.
+
+    Parameters
+    ----------
+    client
+        Where to compute; None: in this process.
+    options
+        As of :func:`engine.run.open_run`: ``block``, ``retry_failed``, ``mark_stale``.
+
+    Returns
+    -------
+    The cube, lazily; ``ds.cell_state == 1`` where a cell is done.
+
+    Raises
+    ------
+    CubeError
+        The cube cannot be written, or holds another definition.
+    RunnerError
+        The run was stopped, the scheduler was lost, or a block ended without a result.
+    """
+    workers = max(1, sum(client.nthreads().values())) if client else 1
+    with open_run(sweep, store, workers=workers, **options) as run:
+        if client is None:
+            run_serial(run)
+        else:
+            run_dask(run, client)
+    if run.outcome == "stopped" or run.broken:
+        raise RunnerError(f"{run.cube.path} is not complete: {(run.broken or ['the run was stopped'])[0]}")
+    return run.cube.dataset()

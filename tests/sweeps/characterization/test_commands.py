@@ -1,0 +1,120 @@
+"""``spinsweep import`` and ``spinsweep card``: a laboratory's log is as good as the model."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from engine.cli import main
+from sweeps.device import card as cards
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small characterization of the model."""
+    path = tmp_path_factory.mktemp("simulated") / "characterization.zarr"
+    settings = ["--set", "width=5,0.5", "--set", "device=0:3", "--set", "cycles=50", "--set", "currents=14"]
+    assert main(["run", "characterization", "--workers", "0", "--store", str(path), *settings]) == 0
+    return path
+
+
+@pytest.fixture
+def frame(simulated: Path) -> pd.DataFrame:
+    """Its readings as a laboratory would log them, in a random order, with further columns."""
+    raw = (
+        xr.open_zarr(simulated)[["i_write", "r_reset", "r_write"]]
+        .to_dataframe()
+        .reset_index()
+        .drop(columns="current")
+    )
+    raw = raw.rename(
+        columns={"width": "width_um", "i_write": "i_write_A", "r_reset": "r_reset_ohm", "r_write": "r_write_ohm"}
+    )
+    raw["temperature_K"] = 295 + raw["cycle"] / 100
+    raw["operator"] = np.where(raw["device"] == 1, "Ann B", "Bo")
+    return raw.sample(frac=1, random_state=1)
+
+
+def test_an_imported_log_gives_the_cube_that_made_it(simulated: Path, frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame.to_csv(tmp_path / "lab.csv", index=False)
+    code = main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr")])
+    got, want = xr.open_zarr(tmp_path / "lab.zarr").load(), xr.open_zarr(simulated).load()
+
+    assert code == 0
+    for name in ("i_write", "r_reset", "r_write", "switched", "valid", "deviance", "i_bias", "i_bias_stderr", "i0"):
+        np.testing.assert_array_equal(got[name].values, want[name].values, err_msg=name)
+        assert got[name].attrs == want[name].attrs
+    np.testing.assert_allclose(got.i_bias_low, want.i_bias_low, rtol=2e-3)  # another resampling
+    assert got.temperature_K.sel(cycle=20).values == pytest.approx(295.2)
+    assert got.operator.attrs["labels"] == '["Ann B", "Bo"]'
+    assert (got.operator.isel(device=1) == 0).all()
+    assert got.attrs["imported_from"] == "lab.csv"
+
+
+def test_a_device_without_rows_is_absent_and_figures_still_work(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame[(frame.width_um != 5) | (frame.device != 2)].to_csv(tmp_path / "lab.csv", index=False)
+    assert main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr")]) == 0
+
+    assert xr.open_zarr(tmp_path / "lab.zarr").cell_state.values.tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert main(["figures", str(tmp_path / "lab.zarr"), "--only", "fig3a_i_bias"]) == 0
+    assert (tmp_path / "lab-figures" / "fig3a_i_bias.svg").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "says"),
+    [
+        (
+            5,
+            "5,0,abc,1,-1.8,3.6,295,Bo",
+            "lab.csv:5: column 'i_write_A' holds 'abc'; it takes a current in A above 0",
+        ),
+        (7, "5,0,0.001", "lab.csv:7: column 'cycle' is missing"),
+        (9, "5,0.5,0.001,1,-1.8,3.6,295,Bo", "lab.csv:9: column 'device' holds '0.5'; it takes a whole number"),
+    ],
+)
+def test_a_malformed_row_is_named_and_nothing_is_imported(
+    frame: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str], line: int, text: str, says: str
+) -> None:
+    columns = ["width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm", "temperature_K", "operator"]
+    lines = frame[columns].to_csv(index=False).splitlines()
+    lines[line - 1] = text
+    (tmp_path / "lab.csv").write_text("\n".join(lines))
+    code = main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr")])
+
+    assert code == 2
+    error = capfd.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+    assert os.listdir(tmp_path) == ["lab.csv"]  # noqa: PTH208
+
+
+def test_a_card_from_a_cube_is_measured_and_every_sweep_takes_it(simulated: Path, tmp_path: Path) -> None:
+    path = tmp_path / "card.toml"
+    assert main(["card", str(simulated), "--out", str(path)]) == 0
+    card, ds = cards.load(path), xr.open_zarr(simulated)
+
+    assert card["i_bias"]["slope"]["provenance"] == "measured"
+    assert [d["i_bias"] for d in card["device"]] == ds.i_bias.values.ravel().tolist()
+    for sweep in ("characterization", "endurance", "persistence"):
+        settings = ["--set", f"card={path}", "--set", "width=0.5", "--set", "device=1", "--set", "cycles=50"]
+        store = tmp_path / f"{sweep}.zarr"
+        assert main(["run", sweep, "--workers", "0", "--store", str(store), *settings]) == 0
+    again = xr.open_zarr(tmp_path / "characterization.zarr")
+    original = ds.sel(width=0.5, device=1)
+    sigma = float(np.hypot(again.i_bias_stderr.squeeze(), original.i_bias_stderr))
+    assert abs(float(again.i_bias.squeeze() - original.i_bias)) < 4 * sigma
+
+
+def test_a_card_wants_a_characterization(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "e.zarr"
+    settings = ["--set", "width=0.5", "--set", "device=0", "--set", "cycles=10"]
+    assert main(["run", "endurance", "--workers", "0", "--store", str(store), *settings]) == 0
+    capfd.readouterr()
+
+    assert main(["card", str(store)]) == 2
+    assert "holds the sweep endurance; a card is fitted from a characterization" in capfd.readouterr().err
