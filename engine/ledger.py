@@ -26,10 +26,13 @@ class State(IntEnum):
     STALE = 3
 
 
+_WANTED = np.array([s in (State.ABSENT, State.STALE) for s in State])
+_RETRIED = np.array([s is not State.DONE for s in State])
+
+
 def wanted(state: npt.NDArray[np.uint8], *, retry_failed: bool = False) -> npt.NDArray[np.bool_]:
     """The cells to compute: absent and stale ones, and failed ones when they are to be retried."""
-    states = [State.ABSENT, State.STALE, State.FAILED] if retry_failed else [State.ABSENT, State.STALE]
-    return np.isin(state, states)
+    return _RETRIED[state] if retry_failed else _WANTED[state]
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Run:
     retry_failed: bool
     progress: Progress
     outcome: str = "interrupted"
+    ended: Counts | None = None
     broken: list[str] = field(default_factory=list)
     """Blocks that ended without a receipt, in words."""
     notes: list[str] = field(default_factory=list)
@@ -70,11 +71,19 @@ class Run:
         """Count a block that ended."""
         self.progress.note(receipt)
 
+    def conclude(self) -> Counts:
+        """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""
+        if self.ended is None:
+            self.ended = self.counts()
+            if self.outcome != "stopped":
+                self.outcome = "complete" if self.ended.done == self.ended.total else "failed cells"
+        return self.ended
+
     @property
     def complete(self) -> bool:
-        """Whether every cell asked for is done now; a read of the cube."""
-        counts = self.counts()
-        return counts.done == counts.total
+        """Whether every cell asked for is done at the end."""
+        ended = self.conclude()
+        return ended.done == ended.total
 
     def counts(self) -> Counts:
         """The cells asked for, by state, now."""
@@ -118,7 +127,6 @@ def open_run(
         cube = Cube(path)
         check(cube, sweep, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
-        record |= {"ended_before": cube.counts().ended}
         with cube.fence.announcing():
             if any(run["outcome"] not in ("complete", "failed cells", "stopped") for run in cube.runs()[-1:]):
                 cube.sweep_out()
@@ -127,16 +135,16 @@ def open_run(
         if cube.differences(sweep):
             cube.mark_stale(sweep)
         cube = cube.grow(sweep)
-        cube.commit({"provenance": json.dumps(record)})
         run = _planned(cube, sweep, epoch, retry_failed)
+        record |= {"ended_before": Counts.of(run.state).ended}
+        write_group(cube.fence.run_path(epoch), record)
+        cube.commit({"provenance": json.dumps(record)})
         if block is not None and not made and not _has_blocks(cube, sweep, block):
             have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
             run.notes.append(f"the cube was made with blocks of {have} and keeps them; --block is for a new one")
         try:
             yield run
-            counts = run.counts()
-            if run.outcome != "stopped":
-                run.outcome = "complete" if counts.done == counts.total else "failed cells"
+            run.conclude()
         finally:
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
             write_group(cube.fence.run_path(epoch), record)

@@ -77,7 +77,7 @@ class Display:
     def conclude(self) -> int:
         """The summary, and the command's exit status."""
         self.bar.stop()
-        run, counts = self.run, self.run.counts()
+        run, counts = self.run, self.run.conclude()
         seconds = time.monotonic() - self._began
         print(f"cube      {run.cube.path}")
         print(

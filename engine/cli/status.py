@@ -96,7 +96,7 @@ def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
     if not cube.fence.driven():
         return "its driver is gone; the same command goes on"
-    ended = counts.ended - run["ended_before"]
+    ended = counts.ended - run.get("ended_before", counts.ended)
     began = datetime.datetime.fromisoformat(run["start"])
     rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
     left = f", {duration((counts.absent + counts.stale) / rate)} left if all are asked for" if rate else ""

@@ -25,6 +25,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from engine.axis import Axis, Value, key
+from engine.cube import chunks
 from engine.cube.fence import Fence
 from engine.errors import CubeError
 from engine.evaluate import CellError
@@ -96,8 +97,10 @@ class Cube:
 
     def ledger(self, name: str) -> npt.NDArray[Any]:
         """One whole array of the ledger, as the last commit shapes it."""
-        whole = self.array(name)[tuple(slice(0, n) for n in self.shape)]
-        return np.asarray(whole)
+        metadata = self.metadata[name]
+        if chunks.readable(metadata):
+            return chunks.read(self.path / name, metadata, self.shape)
+        return np.asarray(self.array(name)[tuple(slice(0, n) for n in self.shape)])
 
     def counts(self) -> Counts:
         """Cells by state."""
@@ -155,7 +158,8 @@ class Cube:
 
     def grow(self, sweep: Sweep) -> Cube:
         """The cube with the sweep's new axis values appended; old chunks stay as they are."""
-        new = {a.name: [v for v in a.values if key(v) not in {key(x) for x in self.axes[a.name]}] for a in sweep.axes}
+        have = {name: {key(v) for v in values} for name, values in self.axes.items()}
+        new = {a.name: [v for v in a.values if key(v) not in have[a.name]] for a in sweep.axes}
         if not any(new.values()):
             return self
         lengths = {n: self.shape[i] + len(new[n]) for i, n in enumerate(self.axis_names)}
@@ -298,17 +302,17 @@ def _coordinates(values: Sequence[Value]) -> npt.NDArray[Any]:
 def _make(
     path: Path,
     shape: tuple[int, ...],
-    chunks: tuple[int, ...],
+    chunk: tuple[int, ...],
     dtype: str,
     fill: Any,
     dims: tuple[str, ...],
     attributes: Mapping[str, Any],
 ) -> None:
-    chunks = tuple(max(1, c) for c in chunks)
+    chunk = tuple(max(1, c) for c in chunk)
     zarr.create_array(
         LocalStore(path),
         shape=shape,
-        chunks=chunks,
+        chunks=chunk,
         dtype=dtype,
         fill_value=fill,
         dimension_names=dims,

@@ -54,7 +54,7 @@ def local_client(workers: int, dashboard: bool = True) -> Iterator[Client]:
             processes=True,
             host="127.0.0.1",
             env=settings,
-            dashboard_address=f"127.0.0.1:{_free(8787)}" if dashboard else None,
+            dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",  # None would take 8787 all the same
         ) as cluster,
         Client(cluster) as client,
     ):

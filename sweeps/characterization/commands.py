@@ -53,7 +53,7 @@ def import_log(
             print(f"no fit    {where}: {status}")
         if missing:
             print(f"absent    {missing} devices have no row in {csv.name}")
-        return 0 if run.counts().failed == 0 else 1
+        return 0 if run.conclude().failed == 0 else 1
 
 
 def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
