@@ -17,12 +17,13 @@ import time
 from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
-from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
@@ -47,18 +48,20 @@ def local_client(workers: int, dashboard: bool = True) -> Iterator[Client]:
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
     settings = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}
     _quiet()
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            env=settings,
-            dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",  # None would take 8787 all the same
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(_LeaveSignalsToTheDriver())
+    with ExitStack() as stack:
+        with _interrupts_held_back():
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    env=settings,
+                    # None would take 8787 all the same
+                    dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",
+                )
+            )
+            client = stack.enter_context(Client(cluster))
         yield client
 
 
@@ -243,12 +246,18 @@ def _lost(client: Client) -> RunnerError:
     return RunnerError(f"lost the scheduler at {address}; what is done is kept, the same command goes on from there")
 
 
-class _LeaveSignalsToTheDriver(WorkerPlugin):
-    """A terminal sends Ctrl-C to the whole process group; only the driver is to act on it."""
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended; processes and threads started inside never see it.
 
-    def setup(self, worker: Any) -> None:
-        with suppress(ValueError):  # not the main thread
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    A terminal sends it to the whole process group, and only the driver is to act on it.
+    """
+    resource_tracker.ensure_running()  # it would let signals in again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _interrupts:

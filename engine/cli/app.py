@@ -1,0 +1,83 @@
+"""The command line: one file a verb, known errors as one line and status 2.
+
+Verbs of the experiments (reading a lab's log, say) come in by the entry points ``spinsweep.commands``, so that the
+engine imports none of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from engine.cli import cell, figures, listing, plan, run, status
+from engine.errors import SpinsweepError
+from engine.find import COMMANDS, installed
+
+# typer carries its own copy of click, or uses the installed one, by version; this finds the right class in both
+UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+INTERRUPTED = 130
+EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
+
+
+def app() -> typer.Typer:
+    """The command line with the verbs of all installed packages."""
+    root = typer.Typer(
+        name="spinsweep",
+        no_args_is_help=True,
+        add_completion=True,
+        rich_markup_mode="rich",
+        epilog=EPILOG,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        help="Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes.",
+    )
+    root.callback()(_root)
+    root.command("list")(listing.list_sweeps)
+    root.command("plan")(plan.plan)
+    root.command("run")(run.run)
+    root.command("status")(status.status)
+    root.command("cell")(cell.cell)
+    root.command("figures")(figures.figures)
+    for name, point in installed(COMMANDS).items():
+        try:
+            verb = point.load()
+        except Exception as error:  # a broken package must not take the other verbs with it
+            _complain(f"the verb {name!r} of {point.value} cannot be loaded: {type(error).__name__}: {error}")
+            continue
+        root.command(name)(verb)
+    return root
+
+
+def _root() -> None:
+    """Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status_code = app()(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
+    except UsageMistake as error:
+        return _complain(
+            " ".join(error.format_message().split())
+            + f" (spinsweep {' '.join(words[:1])} --help shows what it takes)"
+        )
+    except SpinsweepError as error:
+        return _complain(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        status_code = INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    if status_code == INTERRUPTED:  # typer turns Ctrl-C into this
+        _complain("interrupted; the same command goes on")
+    return int(status_code or 0) if words else 2
+
+
+def _complain(message: str) -> int:
+    Console(stderr=True, soft_wrap=True, highlight=False).print("spinsweep: " + message, markup=False)
+    return 2
