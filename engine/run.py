@@ -143,6 +143,8 @@ def open_run(
             have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
             run.notes.append(f"the cube was made with blocks of {have} and keeps them; --block is for a new one")
         try:
+            if run.progress.blocks and sweep.prepare is not None:
+                sweep.prepare(sweep)
             yield run
             run.conclude()
         finally:
@@ -185,7 +187,10 @@ class Sample:
 
 def sample(sweep: Sweep) -> Sample:
     """Measured in this process: larger and larger boxes of cells until one takes long enough; nothing is written."""
-    count, first = 1, [sweep.axis_names.index(name) for name in sweep.together]
+    if sweep.prepare is not None:
+        sweep.prepare(sweep)
+    first = [sweep.axis_names.index(name) for name in sweep.together]
+    count = least = sweep.shared_cells
     total = math.prod(sweep.shape)
     while True:
         shape = choose_chunk(sweep.shape, count, first)
@@ -193,7 +198,7 @@ def sample(sweep: Sweep) -> Sample:
         began = time.perf_counter()
         result = evaluate(sweep, coords)
         seconds = time.perf_counter() - began
-        warm = count > 1 or seconds > 10 * SAMPLE_SECONDS
+        warm = count > least or seconds > 10 * SAMPLE_SECONDS
         if (warm and seconds >= SAMPLE_SECONDS) or count >= total:
             return Sample(seconds / math.prod(shape), compressed_fraction(result.values.values()))
         count = min(total, count * (4 if seconds < SAMPLE_SECONDS / 4 else 2))
@@ -203,7 +208,7 @@ def _cells_per_block(sweep: Sweep, cell_seconds: float, workers: int) -> int:
     by_time = BLOCK_SECONDS / max(cell_seconds, 1e-9)
     by_memory = BLOCK_BYTES / sweep.cell_bytes
     by_share = math.prod(sweep.shape) / (BLOCKS_PER_WORKER * workers)
-    return max(1, round(min(by_time, by_memory, max(by_share, 1))))
+    return max(1, round(min(max(min(by_time, by_share), sweep.shared_cells), by_memory)))
 
 
 def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> bool:

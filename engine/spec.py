@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -165,7 +166,10 @@ class Sweep:
     """Declared version of the function: change it when the same coordinates give other numbers."""
     root_seed: int = 0
     together: tuple[str, ...] = ()
-    """Axes whose cells share work: blocks are filled along these first."""
+    """Axes whose cells share work: a block holds all their values, and more only along other axes."""
+    prepare: Callable[[Sweep], None] | None = None
+    """Called by the driver before the first block: to train a network, say, that all blocks then load. It may be
+    called again, and blocks must work without it."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
     figures: str = ""
@@ -207,6 +211,11 @@ class Sweep:
     def params(self) -> dict[str, Any]:
         """Every parameter's value: what was given, else its default."""
         return {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters}
+
+    @property
+    def shared_cells(self) -> int:
+        """Cells that share work: one for each combination of values of the ``together`` axes."""
+        return math.prod(len(self.axis(name).values) for name in self.together)
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; ``SpecError`` when there is none."""

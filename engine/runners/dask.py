@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+from dask.utils import key_split
 from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
 from distributed.client import FutureCancelledError
 
@@ -144,6 +145,7 @@ class _Stream:
                 workers = self.client.nthreads()
             except (OSError, TimeoutError) as error:
                 raise _lost(self.client) from error
+            key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
             self.window = max(2, IN_FLIGHT * sum(workers.values()))
             self.run.progress.workers_lost += len(self._workers - set(workers))
             self._workers = set(workers)
