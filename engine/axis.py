@@ -30,6 +30,10 @@ def canonical(value: Any, kind: Kind) -> Value:
     """
     if kind == "str":
         return str(value)
+    if kind == "int" and isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise SpecError(f"{value} does not fit 64 bits")
+        return int(value)
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
@@ -37,10 +41,9 @@ def canonical(value: Any, kind: Kind) -> Value:
     if not math.isfinite(number):
         raise SpecError(f"{value!r} is not a finite number")
     if kind == "int":
-        whole = int(value) if isinstance(value, int) else int(number)
-        if whole != number:
+        if not number.is_integer() or abs(number) >= 2**53:
             raise SpecError(f"{value!r} is not a whole number")
-        return whole
+        return int(number)
     return float(f"{number:.12g}") + 0.0  # + 0.0 turns -0.0 into 0.0
 
 

@@ -104,7 +104,9 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> Evaluated
         began = time.perf_counter()
         try:
             values = _checked(sweep, sweep.function(cells), cells.shape)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
             if result.duration.size == 1:
                 result.errors[(0,) * len(cells.shape)] = _described(error)
             one_by_one = result.duration.size > 1
@@ -129,7 +131,9 @@ def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: E
             values = {name: array[(0,) * len(position)] for name, array in checked.items()}
         for name, value in values.items():
             result.values[name][position] = value
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
         result.errors[position] = _described(error)
     result.duration[position] = time.perf_counter() - began
 
@@ -181,4 +185,9 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
 def _described(error: BaseException) -> CellError:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return CellError(name, str(error), "".join(traceback.format_exception(error)))
+    try:
+        message = str(error)
+        trace = "".join(traceback.format_exception(error))
+    except Exception as second:  # its __str__ raises
+        message = trace = f"an exception that cannot be shown: {type(second).__name__}"
+    return CellError(name, *(text.encode(errors="backslashreplace").decode() for text in (message, trace)))

@@ -22,6 +22,8 @@ class Progress:
     block_seconds: float = 0.0
     """Sum of the block function's time over the blocks that ended."""
     workers_lost: int = 0
+    waiting: str = ""
+    """What the run waits for; empty while it goes on."""
     last_error: str = ""
 
     def note(self, receipt: Receipt) -> None:
@@ -50,6 +52,8 @@ class Progress:
         """One plain line, as logs show it."""
         left = self.seconds_left(now)
         text = f"{self.blocks_ended}/{self.blocks} blocks, {self.cells_ended}/{self.cells} cells"
+        if self.waiting:
+            return f"{text}, waiting for {self.waiting}"
         if self.cells_failed:
             text += f", {self.cells_failed} failed"
         if self.workers_lost:

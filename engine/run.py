@@ -14,6 +14,7 @@ import itertools
 import json
 import math
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from engine.ledger import Counts, Receipt, wanted
 from engine.progress import Progress
 from engine.spec import Sweep
 
+CLEAN = ("complete", "failed cells", "stopped")  # outcomes of a run that leave nothing half-written
 BLOCK_SECONDS = 1.0  # aim of one task: long against Dask's few ms a task, short against patience
 BLOCK_BYTES = 64_000_000  # of one block's outputs at most, before compression
 BLOCKS_PER_WORKER = 8  # at least, so that the last block does not leave the others idle
@@ -62,6 +64,11 @@ class Run:
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
         return _tasks(self.cube, self.state, self.asked, self.retry_failed)
+
+    @property
+    def failed_before(self) -> int:
+        """Cells asked for that had failed when the run began."""
+        return Counts.of(self.state[np.ix_(*self.asked)]).failed
 
     def begin(self) -> None:
         """Workers are ready: rates count from here."""
@@ -121,27 +128,31 @@ def open_run(
     path = Path(store).absolute()
     made = not (path / "zarr.json").exists()
     if made:
-        create(path, sweep, block_shape(sweep, block, workers), dict(attrs or {}, created=provenance.now()))
+        where = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
+        create(path, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})})
     cube = Cube(path)
+    for file in cube.fence.files:
+        if not file.exists():  # a copy of the cube may lack them
+            file.touch()
     with cube.fence.driving():
         cube = Cube(path)
         check(cube, sweep, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
+        earlier = cube.runs()[-1:]
         with cube.fence.announcing():
-            if any(run["outcome"] not in ("complete", "failed cells", "stopped") for run in cube.runs()[-1:]):
+            if any(run["outcome"] not in CLEAN or run.get("workers_lost") for run in earlier):
                 cube.sweep_out()
             epoch = cube.fence.newest() + 1
             write_group(cube.fence.run_path(epoch), record)
-        if cube.differences(sweep):
+        code_changed = any(_function(run) != _function(record) for run in earlier)
+        if cube.differences(sweep) or (mark_stale and code_changed):
             cube.mark_stale(sweep)
         cube = cube.grow(sweep)
         run = _planned(cube, sweep, epoch, retry_failed)
         record |= {"ended_before": Counts.of(run.state).ended}
         write_group(cube.fence.run_path(epoch), record)
         cube.commit({"provenance": json.dumps(record)})
-        if block is not None and not made and not _has_blocks(cube, sweep, block):
-            have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
-            run.notes.append(f"the cube was made with blocks of {have} and keeps them; --block is for a new one")
+        run.notes.extend(_notes(run, made, block, code_changed and not mark_stale))
         try:
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
@@ -149,8 +160,29 @@ def open_run(
             run.conclude()
         finally:
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
-            write_group(cube.fence.run_path(epoch), record)
+            record |= {"workers_lost": run.progress.workers_lost}
             cube.commit({"provenance": json.dumps(record)})
+            write_group(cube.fence.run_path(epoch), record)
+
+
+def _function(record: Mapping[str, Any]) -> Any:
+    """What tells one source of the block function from another."""
+    return record["code"].get("function_sha256")
+
+
+def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, code_changed: bool) -> Iterator[str]:
+    """What the user should know before the work begins."""
+    cube, blocks = run.cube, run.progress.blocks
+    have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
+    if code_changed:
+        yield (
+            f"the source of {run.sweep.name}'s function changed since the last run and its version is still "
+            f"{run.sweep.version!r}: cells that are there stay as they are; --mark-stale computes them again"
+        )
+    if block is not None and not made and not _has_blocks(cube, run.sweep, block):
+        yield f"the cube was made with blocks of {have} and keeps them; --block is for a new one"
+    elif not made and blocks > 10_000 and run.progress.cells < 10 * blocks:
+        yield f"{blocks} blocks of {have}, as the cube was made when it was small; a new --store cuts larger ones"
 
 
 def block_shape(
@@ -183,6 +215,8 @@ class Sample:
     cell_seconds: float
     compressed: float
     """Size of the outputs on disk over their size in memory."""
+    error: str = ""
+    """``Type: message`` of a cell, when every cell of the sample failed."""
 
 
 def sample(sweep: Sweep) -> Sample:
@@ -200,7 +234,9 @@ def sample(sweep: Sweep) -> Sample:
         seconds = time.perf_counter() - began
         warm = count > least or seconds > 10 * SAMPLE_SECONDS
         if (warm and seconds >= SAMPLE_SECONDS) or count >= total:
-            return Sample(seconds / math.prod(shape), compressed_fraction(result.values.values()))
+            failed = list(result.errors.values()) if len(result.errors) == math.prod(shape) else []
+            error = f"{failed[0].type}: {failed[0].message}" if failed else ""
+            return Sample(seconds / math.prod(shape), compressed_fraction(result.values.values()), error)
         count = min(total, count * (4 if seconds < SAMPLE_SECONDS / 4 else 2))
 
 
@@ -211,6 +247,17 @@ def _cells_per_block(sweep: Sweep, cell_seconds: float, workers: int) -> int:
     return max(1, round(min(max(min(by_time, by_share), sweep.shared_cells), by_memory)))
 
 
+def reference_of(sweep: Sweep) -> str:
+    """``MODULE:NAME`` or ``FILE.py:NAME`` by which the sweep is found again, or its name."""
+    module = sys.modules.get(getattr(sweep.function, "__module__", ""))
+    for name, value in vars(module).items() if module else ():
+        if isinstance(value, Sweep) and value.name == sweep.name:
+            file = getattr(module, "__file__", None)
+            installed = module is not None and module.__name__ != "__main__" and "." in module.__name__
+            return f"{Path(file).resolve()}:{name}" if file and not installed else f"{module.__name__}:{name}"  # type: ignore[union-attr]
+    return sweep.name
+
+
 def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> bool:
     """Whether the cube's blocks are those that ``block`` would give."""
     whole = sweep.with_values(None, **cube.axes)
@@ -219,12 +266,15 @@ def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> boo
 
 def check(cube: Cube, sweep: Sweep, mark_stale: bool = False) -> None:
     """Refuse what must not be done to this cube, before anything is written."""
-    for name, old, new in cube.differences(sweep):
-        part = name.split(".")[0].split("[")[0]
-        if part in ("name", "axes", "dims", "outputs"):
-            raise CubeError(
-                f"{cube.path} holds another sweep: {name} is {old!r} there, {new!r} asked; take another --store"
-            )
+    differences = cube.differences(sweep)
+    fixed = [d for d in differences if d[0].split(".")[0].split("[")[0] in ("name", "axes", "dims", "outputs")]
+    if fixed:
+        name, old, new = next((d for d in differences if d[0].startswith("parameters.")), fixed[0])
+        raise CubeError(
+            f"{cube.path} holds another sweep: {name} is {_short(old)} there, {_short(new)} asked, and its arrays "
+            "cannot change; take another --store"
+        )
+    for name, old, new in differences:
         if not mark_stale:
             raise CubeError(
                 f"{cube.path} was made with {name} = {_short(old)}, now {_short(new)} is asked; "

@@ -16,8 +16,10 @@ import numpy as np
 from engine.axis import Axis, Value, canonical, closest, key
 from engine.errors import SpecError
 
-RESERVED = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
-"""Names of the ledger's arrays; no axis, dim or output may take one."""
+LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
+"""Names of the ledger's arrays."""
+RESERVED = (*LEDGER, "runs", "errors")
+"""Names that the cube uses; no axis, dim or output may take one."""
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,11 @@ class Sweep:
     def __post_init__(self) -> None:
         names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         _unique("axis, dim and output", [*names, *RESERVED])
+        for name in [*names, *(p.name for p in self.parameters)]:
+            if not name.isidentifier():
+                raise SpecError(f"{name!r} is not a name such as 'bar_width': letters, digits and _ only")
+        if any(p.name == "root_seed" for p in self.parameters):
+            raise SpecError("root_seed is every sweep's own; give the parameter another name")
         _unique("axis and parameter", [*self.axis_names, *(p.name for p in self.parameters)])
         dims = {d.name for d in self.dims}
         for output in self.outputs:

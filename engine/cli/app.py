@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from engine.cli import cell, figures, listing, plan, run, status
+from engine.cli.console import console
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
 
@@ -68,16 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except SpinsweepError as error:
         return _complain(str(error))
+    except OSError as error:  # a disk that is full or may not be written
+        if isinstance(error, BrokenPipeError):
+            sys.stderr.close()
+            return 141
+        return _complain(f"{error.filename or 'a file'}: {error.strerror or error}; what is done is kept")
     except (typer.Abort, KeyboardInterrupt):
         status_code = INTERRUPTED
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
     if status_code == INTERRUPTED:  # typer turns Ctrl-C into this
         _complain("interrupted; the same command goes on")
     return int(status_code or 0) if words else 2
 
 
 def _complain(message: str) -> int:
-    Console(stderr=True, soft_wrap=True, highlight=False).print("spinsweep: " + message, markup=False)
+    console(stderr=True).print("spinsweep: " + message, markup=False)
     return 2

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from engine.cli.console import console
 from engine.cli.options import Store, pairs, sweep_of
 from engine.cube import Cube
 from engine.evaluate import evaluate
@@ -37,12 +37,12 @@ def cell(
     index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
     state = State(int(cube.ledger("cell_state")[index]))
     result = evaluate(sweep, {n: (coords[n],) for n in cube.axis_names})
-    console = Console(highlight=False)
+    out = console()
     where = " ".join(f"{n}={coords[n]}" for n in cube.axis_names)
     took = duration(float(result.duration.sum()))
-    console.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
+    out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     for error in result.errors.values():
-        console.print(error.traceback, markup=False)
+        out.print(error.traceback, markup=False, soft_wrap=True)
         return 1
     table = Table("output", "shape", "here", "in the cube", "", box=None, header_style="bold", pad_edge=False)
     same = True
@@ -58,7 +58,7 @@ def cell(
             _shown(there, output.unit),
             "same" if equal else "[bold red]differs[/]" if state == State.DONE else "not done",
         )
-    console.print(table)
+    out.print(table)
     return 0 if same and state == State.DONE else 1
 
 

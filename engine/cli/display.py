@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
+from engine.cli.console import console
 from engine.progress import duration
 from engine.run import Run
 
@@ -23,7 +23,7 @@ class Display:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.console = Console(stderr=True, highlight=False)
+        self.console = console(stderr=True)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
@@ -47,9 +47,10 @@ class Display:
             if progress.cells
             else "nothing to compute"
         )
-        self.console.print(
-            f"{self.run.sweep.name}: {found}" + (f", {have} are there" if have else ""), highlight=False
-        )
+        failed = 0 if self.run.retry_failed else self.run.failed_before
+        there = f", {have - failed} are there" if have - failed else ""
+        there += f", {failed} failed (--retry-failed computes them again)" if failed else ""
+        self.console.print(f"{self.run.sweep.name}: {found}{there}", soft_wrap=True)
         for note in self.run.notes:
             self.console.print(note, soft_wrap=True)
         self.bar.start()

@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from engine.axis import key
+from engine.cli.console import console
 from engine.find import find, installed
 
 
@@ -33,16 +33,16 @@ def list_sweeps(
             )
         )
         return 0
-    console = Console()
+    out = console()
     if name is None:
         table = Table("sweep", "what it does", "reproduces", "cells", box=None, header_style="bold", pad_edge=False)
         for n, sweep in sweeps.items():
             table.add_row(n, sweep.title, sweep.source, "×".join(str(len(a.values)) for a in sweep.axes))
-        console.print(table)
-        console.print("\n[dim]spinsweep list NAME shows one of them, spinsweep plan NAME what a run would cost[/]")
+        out.print(table)
+        out.print("\n[dim]spinsweep list NAME shows one of them, spinsweep plan NAME what a run would cost[/]")
         return 0
     sweep = sweeps[name]
-    console.print(f"[bold]{sweep.name}[/]: {sweep.title}. {sweep.source}\n")
+    out.print(f"[bold]{sweep.name}[/]: {sweep.title}. {sweep.source}\n")
     table = Table("--set", "unit", "default", "allowed", "meaning", box=None, header_style="bold", pad_edge=False)
     for axis in sweep.axes:
         values = ", ".join(key(v) for v in axis.values[:10]) + (
@@ -52,7 +52,7 @@ def list_sweeps(
     for parameter in sweep.parameters:
         default = parameter.default if not isinstance(parameter.default, dict | list) else "built in"
         table.add_row(parameter.name, parameter.unit, str(default), parameter.allowed, parameter.help)
-    console.print(table)
+    out.print(table)
     table = Table("output", "dims", "type", "unit", "meaning", box=None, header_style="bold", pad_edge=False)
     for output in sweep.outputs:
         table.add_row(
@@ -62,6 +62,6 @@ def list_sweeps(
             output.unit,
             output.long_name,
         )
-    console.print()
-    console.print(table)
+    out.print()
+    out.print(table)
     return 0

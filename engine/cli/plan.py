@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from engine.blocks import grid
+from engine.cli.console import console
 from engine.cli.options import Block, Name, Seed, Set, asked, block_option, default_store
 from engine.cube import Cube
+from engine.errors import SpecError
 from engine.ledger import wanted
 from engine.progress import duration, size
 from engine.run import block_shape, check, sample, threads
@@ -54,7 +54,7 @@ def plan(
         "cells": cells,
         "cells_to_compute": missing,
         "block": dict(zip(sweep.axis_names, shape, strict=True)),
-        "blocks": sum(1 for _ in grid(sweep.shape, shape)),
+        "blocks": math.prod(-(-n // c) for n, c in zip(sweep.shape, shape, strict=True)),
         "bytes": cells * sweep.cell_bytes,
         "bytes_on_disk": round(cells * sweep.cell_bytes * found_out.compressed) if found_out else None,
         "block_bytes": block_cells * sweep.cell_bytes,
@@ -62,6 +62,8 @@ def plan(
         "seconds": None if math.isnan(seconds) else missing * seconds / workers,
         "workers": workers,
     }
+    if found_out and found_out.error:
+        raise SpecError(f"every cell of the sample failed, the first with {found_out.error}")
     if as_json:
         print(json.dumps(found, indent=1))
         return 0
@@ -85,5 +87,5 @@ def plan(
     else:
         about = f"about {duration(found['seconds'])} on {workers} workers"
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
-    Console().print(table)
+    console().print(table)
     return 0

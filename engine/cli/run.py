@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -35,9 +36,7 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
     mark_stale: Annotated[
         bool,
-        typer.Option(
-            "--mark-stale", help="If the definition changed, compute the old cells again instead of refusing."
-        ),
+        typer.Option("--mark-stale", help="If the definition or the function changed, compute the old cells again."),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
 ) -> int:
@@ -55,6 +54,8 @@ def run(
     with ExitStack() as stack:
         client = stack.enter_context(cluster_client(cluster)) if cluster else None
         parallel = max(1, sum(client.nthreads().values()) if client else workers)
+        if block is None and not sweep.resources and not (path / "zarr.json").exists():
+            print("timing a few cells to choose the blocks", file=sys.stderr, flush=True)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -73,7 +74,9 @@ def run(
             run_serial(work, show.update)
         else:
             if client is None:
-                client = stack.enter_context(local_client(min(workers, work.progress.blocks), dashboard))
+                client = stack.enter_context(
+                    local_client(min(workers, work.progress.blocks), dashboard, sweep.resources)
+                )
             show.where(client, dashboard)
             run_dask(work, client, show.update)
         return show.conclude()

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from engine.axis import key
+from engine.cli.console import console
 from engine.cli.options import Store
 from engine.cube import Cube
 from engine.ledger import Counts
@@ -22,6 +22,7 @@ def status(
     store: Store,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every failure.")] = False,
     limit: Annotated[int, typer.Option("--failures", help="Failed cells to list.", min=0)] = 10,
+    with_size: Annotated[bool, typer.Option("--size", help="Add up the files; slow for very many.")] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks of the listed failures.")
     ] = False,
@@ -55,7 +56,7 @@ def status(
                     "axes": {n: list(v) for n, v in cube.axes.items()},
                     "cells": counts.as_dict(),
                     "cell_seconds": float(seconds.sum()),
-                    "bytes": cube.bytes_on_disk(),
+                    "bytes": cube.bytes_on_disk() if with_size else None,
                     "failures": failures,
                     "runs": runs,
                 },
@@ -63,7 +64,7 @@ def status(
             )
         )
         return code
-    console = Console(highlight=False)
+    out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("sweep", f"{cube.attrs['sweep']}: {cube.attrs['title']}")
     table.add_row("axes", ", ".join(f"{n} ({len(v)})" for n, v in cube.axes.items()))
@@ -72,24 +73,30 @@ def status(
         f"{counts.done} of {counts.total} done"
         + "".join(f", {n} {what}" for what, n in counts.as_dict().items() if n and what != "done"),
     )
-    table.add_row("work", f"{duration(float(seconds.sum()))} of block time in {size(cube.bytes_on_disk())}")
+    on_disk = f" in {size(cube.bytes_on_disk())}" if with_size else ""
+    table.add_row("work", f"{duration(float(seconds.sum()))} of block time{on_disk}")
     for run in runs[-1:]:
         table.add_row("last run", _run_line(run))
         if run["outcome"] == "running":
             table.add_row("now", _now(cube, counts, run))
-    console.print(table)
+    out.print(table)
     for failure in islice(cube.failures(), limit):
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
-        console.print(
-            f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {failure.error.message}",
+        out.print(
+            f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {_one_line(failure.error.message)}",
             markup=False,
             soft_wrap=True,
         )
         if traceback:
-            console.print(failure.error.traceback, markup=False)
+            out.print(failure.error.traceback, markup=False, soft_wrap=True)
     if counts.failed > limit:
-        console.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
+        out.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
     return code
+
+
+def _one_line(message: str) -> str:
+    first, *rest = message.splitlines() or [""]
+    return first + (f" [... {len(rest)} more lines]" if rest else "")
 
 
 def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:

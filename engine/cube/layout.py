@@ -13,6 +13,7 @@ import shutil
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,8 @@ from engine.cube.fence import Fence
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
-from engine.spec import RESERVED, Sweep
+from engine.spec import LEDGER as LEDGER_NAMES
+from engine.spec import Sweep
 
 FORMAT = 1
 COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
@@ -51,7 +53,7 @@ LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
         {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
     ),
 }
-assert tuple(LEDGER) == RESERVED
+assert tuple(LEDGER) == LEDGER_NAMES
 
 
 class Cube:
@@ -65,7 +67,6 @@ class Cube:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.fence = Fence(self.path)
         root = _read_json(self.path / "zarr.json")
         if root is None:
             raise CubeError(
@@ -80,7 +81,9 @@ class Cube:
             raise CubeError(
                 f"{self.path} has cube format {self.attrs['spinsweep_format']}; this version reads up to {FORMAT}"
             )
+        self.fence = Fence(self.path, self.attrs["cube_id"])
         self.metadata: dict[str, Any] = root["consolidated_metadata"]["metadata"]
+        """Of every array, as of the last commit."""
         self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
         self.shape: tuple[int, ...] = tuple(self.metadata[n]["shape"][0] for n in self.axis_names)
@@ -152,9 +155,18 @@ class Cube:
         return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
 
     def commit(self, attrs: Mapping[str, Any]) -> None:
-        """Make ``attrs`` and the present shapes of all arrays what readers see, in one step."""
+        """Make ``attrs`` what readers see, in one step; shapes stay those of the last commit.
+
+        Raises
+        ------
+        CubeError
+            The cube was removed or replaced since it was opened.
+        """
+        root = _read_json(self.path / "zarr.json")
+        if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
+            raise CubeError(f"{self.path} was removed or replaced while this run went on")
         self.attrs = {**self.attrs, **attrs}
-        _commit(self.path, list(self.metadata), self.attrs)
+        _commit(self.path, self.metadata, self.attrs)
 
     def grow(self, sweep: Sweep) -> Cube:
         """The cube with the sweep's new axis values appended; old chunks stay as they are."""
@@ -169,6 +181,7 @@ class Cube:
             array.resize(tuple({**inner, **lengths}[d] for d in meta["dimension_names"]))
             if new.get(name):
                 array[self.metadata[name]["shape"][0] :] = _coordinates(new[name])
+        self.metadata = _metadata(self.path, self.metadata)
         self.commit({})
         return Cube(self.path)
 
@@ -186,12 +199,19 @@ class Cube:
             leftover.unlink(missing_ok=True)
 
     def bytes_on_disk(self) -> int:
-        """Bytes of all files of the store."""
-        return sum(p.stat().st_size for p in self.path.rglob("*") if p.is_file())
+        """Bytes of all files of the store; takes a while when there are many."""
+        total = 0
+        for folder, _, files in os.walk(self.path):
+            for name in files:
+                with suppress(FileNotFoundError):  # replaced just now
+                    total += os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118  a million times
+        return total
 
 
 def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
     """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
+
+    When another driver makes a cube there at the same time, that one is returned.
 
     Raises
     ------
@@ -199,6 +219,8 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
         Something is at ``path`` already.
     """
     path = Path(path)
+    if (path / "zarr.json").exists():
+        return Cube(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise CubeError(f"{path} exists and is not a cube; take another --store")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -207,12 +229,15 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
         names = _make_arrays(building, sweep, tuple(chunk))
         for group in ("runs", "errors"):
             write_group(building / group, {})
+        cube_id = uuid.uuid4().hex
+        for file in Fence(building, cube_id).files:
+            file.touch()
         _commit(
             building,
-            names,
+            _metadata(building, names),
             {
                 "spinsweep_format": FORMAT,
-                "cube_id": uuid.uuid4().hex,
+                "cube_id": cube_id,
                 "title": sweep.title,
                 "source": sweep.source,
                 **_definition(sweep),
@@ -222,15 +247,17 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
         try:
             building.rename(path)
         except OSError as error:
-            raise CubeError(f"{path} cannot be made: {error.strerror}") from None
+            if not (path / "zarr.json").exists():
+                raise CubeError(f"{path} cannot be made: {error.strerror}") from None
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return Cube(path)
 
 
-def write_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """A zarr v3 group that holds only attributes; written whole or not at all."""
-    _write_json(path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
+def write_group(path: Path, attributes: Mapping[str, Any], sync: bool = True) -> None:
+    """A zarr v3 group that holds only attributes, in a folder that exists; written whole or not at all."""
+    path.mkdir(exist_ok=True)
+    _write_json(path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}, sync)
 
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
@@ -321,15 +348,19 @@ def _make(
     )
 
 
-def _commit(path: Path, names: Sequence[str], attributes: Mapping[str, Any]) -> None:
-    metadata = {name: _read_json(path / name / "zarr.json") for name in names}
+def _metadata(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The metadata that stand with the arrays themselves."""
+    return {name: _read_json(path / name / "zarr.json") for name in names}
+
+
+def _commit(path: Path, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
     _write_json(
         path / "zarr.json",
         {
             "zarr_format": 3,
             "node_type": "group",
             "attributes": dict(attributes),
-            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": metadata},
+            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": dict(metadata)},
         },
     )
 
@@ -344,13 +375,13 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _write_json(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     with temporary.open("w") as file:
         json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+        if sync:
+            file.flush()
+            os.fsync(file.fileno())
     temporary.replace(path)
 
 

@@ -63,19 +63,32 @@ class Writer:
         """Axis values of a block."""
         return {n: self.cube.axes[n][s] for n, s in zip(self.cube.axis_names, block.region, strict=True)}
 
-    def write(self, task: Task, result: Evaluated, mask: Mask) -> None:
-        """Write the cells of ``mask`` (shape of the block) and their ledger, the states last."""
+    def number(self, block: Block) -> int:
+        """The block's place in the grid of blocks."""
+        grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
+        return int(np.ravel_multi_index([s // c for s, c in zip(block.start, self.cube.chunk, strict=True)], grid))
+
+    def write(self, task: Task, result: Evaluated, mask: Mask) -> int:
+        """Write the cells of ``mask`` (shape of the block) and their ledger, the states last.
+
+        A failure never replaces what another copy of the task has done meanwhile. Returns the number of failed
+        cells that were written.
+        """
         fresh = task.wanted is None
         region = task.block.region
         failed = np.zeros(mask.shape, bool)
         errors = np.zeros(mask.shape, np.int64)
         references: dict[CellError, int] = {}
-        for place, error in result.errors.items():
+        for place in result.errors:
             failed[place] = True
-            if error not in references:
-                references[error] = keep_error(self.cube.path, error)
-            errors[place] = references[error]
-        with self.cube.fence.writing(self.epoch):
+        with self.cube.fence.writing(self.epoch, self.number(task.block)):
+            if failed.any():
+                mask = mask & ~(failed & (np.asarray(self.array("cell_state")[region]) == State.DONE))
+                fresh = fresh and bool(mask.all())
+            for place, error in result.errors.items():
+                if error not in references:
+                    references[error] = keep_error(self.cube.path, error)
+                errors[place] = references[error]
             for name, values in result.values.items():
                 self._put(name, region, values, mask, fresh)
             attempt = np.ones(mask.shape, np.uint16)
@@ -83,10 +96,16 @@ class Writer:
                 attempt += np.asarray(self.array("cell_attempt")[region], np.uint16)
             self._put("cell_attempt", region, attempt, mask, fresh)
             self._put("cell_duration", region, result.duration, mask, fresh)
-            if not fresh or failed.any():
+            if not fresh or failed.any() or self._has_errors(task.block):
                 self._put("cell_error", region, errors, mask, fresh)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
             self._put("cell_state", region, states, mask, fresh)
+        return int((failed & mask).sum())
+
+    def _has_errors(self, block: Block) -> bool:
+        """Whether a killed task left errors in the block."""
+        place = [str(s // c) for s, c in zip(block.start, self.cube.chunk, strict=True)]
+        return self.cube.path.joinpath("cell_error", "c", *place).exists()
 
     def _put(self, name: str, region: tuple[slice, ...], values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
         array = self.array(name)
@@ -103,8 +122,7 @@ def execute(job: Job, task: Task) -> Receipt:
     coords = writer.coords(task.block)
     mask = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
     result = _compute(job.sweep, coords, mask)
-    writer.write(task, result, mask)
-    failed = len(result.errors)
+    failed = writer.write(task, result, mask)
     first = next(iter(result.errors.values()), None)
     return Receipt(
         task.block,
@@ -134,8 +152,8 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]
     result = Evaluated(values, np.zeros(mask.shape, np.float32), dict.fromkeys(places, error))
-    writer.write(task, result, mask)
-    return Receipt(task.block, 0, len(places), 0.0, f"{error.type}: {error.message}")
+    failed = writer.write(task, result, mask)
+    return Receipt(task.block, len(places) - failed, failed, 0.0, f"{error.type}: {error.message}")
 
 
 def keep_error(path: Path, error: CellError) -> int:
@@ -144,7 +162,7 @@ def keep_error(path: Path, error: CellError) -> int:
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
     group = error_path(path, reference)
     if not (group / "zarr.json").exists():
-        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback})
+        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback}, sync=False)
     return reference
 
 

@@ -10,21 +10,26 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import queue
 import signal
 import socket
 import threading
 import time
+import uuid
 from asyncio import CancelledError
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
+import dask
+import numpy as np
 from dask.utils import key_split
-from distributed import Client, Future, KilledWorker, LocalCluster, as_completed
+from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
@@ -36,6 +41,8 @@ from engine.run import Run
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 RECOUNT = 2.0  # seconds between looks at the number of workers
+TICK = 1.0  # seconds after which a run shows that it is alive
+BROKEN = 10  # blocks in a row that cannot be kept before a run gives up
 LOSSES = 20  # times that one block's receipt may be lost with a worker before the cluster counts as gone
 DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
 
@@ -45,19 +52,21 @@ class Stopped(Exception):
 
 
 @contextmanager
-def local_client(workers: int, dashboard: bool = True) -> Iterator[Client]:
+def local_client(
+    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None
+) -> Iterator[Client]:
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
-    settings = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}
+    environment = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}
     _quiet()
     with ExitStack() as stack:
-        with _interrupts_held_back():
+        with _interrupts_held_back(), dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    env=settings,
+                    resources=dict(resources or {}),
                     # None would take 8787 all the same
                     dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",
                 )
@@ -93,25 +102,24 @@ def cluster_client(address: str) -> Iterator[Client]:
 def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lambda run: None) -> None:
     """Stream the run's tasks to the cluster until all have ended or Ctrl-C is pressed.
 
+    ``on_progress`` is called for every block that ended, and every ``TICK`` seconds.
+
     Raises
     ------
     RunnerError
-        The scheduler was lost. What is done is in the cube.
+        The scheduler was lost, or nothing can be written. What is done is in the cube.
     Fenced
         A newer run took over the cube.
     """
-    stream = _Stream(run, client)
-    run.begin()
-    with _interrupts() as interrupts:
+    with _Stream(run, client) as stream, _interrupts() as interrupts:
+        run.begin()
         try:
-            for receipt in stream.receipts():
-                run.note(receipt)
+            for _ in stream.receipts():
                 on_progress(run)
         except Stopped:
             run.outcome = "stopped"
             interrupts.forgive()
-            for receipt in stream.drain():
-                run.note(receipt)
+            for _ in stream.drain():
                 on_progress(run)
 
 
@@ -121,38 +129,49 @@ class _Stream:
     def __init__(self, run: Run, client: Client) -> None:
         self.run = run
         self.client = client
-        self.job = cloudpickle.dumps(run.job)
+        self.carrier = _JobCarrier(cloudpickle.dumps(run.job), f"{run.sweep.name}-{uuid.uuid4().hex}")
         self.waiting = run.tasks()
+        self.again: deque[Task] = deque()
         self.tasks: dict[Future[Any], Task] = {}
-        self.ended = as_completed(with_results=False, raise_errors=False)
+        self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self.window = 1
         self._recount_at = 0.0
         self._workers: set[str] = set()
+        self._numbers = itertools.count(1)
         self._losses: Counter[tuple[int, ...]] = Counter()
+        self._broken_in_a_row = 0
 
-    def receipts(self) -> Iterator[Receipt]:
-        """Fill the window, yield what comes back, until nothing is left."""
+    def __enter__(self) -> _Stream:
+        self.client.register_plugin(self.carrier, name=self.carrier.name)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with suppress(Exception):  # the scheduler may be gone
+            self.client.unregister_worker_plugin(self.carrier.name)
+
+    def receipts(self) -> Iterator[Receipt | None]:
+        """Fill the window and yield what comes back, until nothing is left; None when only time has passed."""
         self.fill()
         while self.tasks:
-            yield from self._settled(self.ended.next_batch(block=True))
+            ended = self._next()
+            if not ended:
+                yield None
+            yield from self._settled(ended)
             self.fill()
 
     def fill(self) -> None:
         """Submit until the window is full."""
         if time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT
-            try:
-                workers = self.client.nthreads()
-            except (OSError, TimeoutError) as error:
-                raise _lost(self.client) from error
-            key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
-            self.window = max(2, IN_FLIGHT * sum(workers.values()))
-            self.run.progress.workers_lost += len(self._workers - set(workers))
-            self._workers = set(workers)
-        for task in itertools.islice(self.waiting, max(0, self.window - len(self.tasks))):
+            self._recount()
+        room = max(0, self.window - len(self.tasks))
+        again = [self.again.popleft() for _ in range(min(room, len(self.again)))]
+        for task in again:
+            self._submit(task, again=True)
+        for task in itertools.islice(self.waiting, room - len(again)):
             self._submit(task)
 
-    def drain(self) -> Iterator[Receipt]:
+    def drain(self) -> Iterator[Receipt | None]:
         """Drop what has not begun and wait for what is being computed."""
         begun = {key for keys in self.client.processing().values() for key in keys}
         dropped = [future for future in self.tasks if future.key not in begun and not future.done()]
@@ -161,22 +180,50 @@ class _Stream:
         self.client.cancel(dropped)
         deadline = time.monotonic() + DRAIN
         while self.tasks and time.monotonic() < deadline:
-            yield from self._settled([f for f in self.tasks if f.done()])
-            time.sleep(0.05)
+            self.run.progress.waiting = (
+                f"{len(self.tasks)} blocks that are being computed; Ctrl-C again leaves at once"
+            )
+            yield None
+            yield from self._settled(self._next())
 
-    def _submit(self, task: Task) -> None:
-        lost = self._losses[task.block.start]
+    def _recount(self) -> None:
+        try:
+            workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        except (OSError, TimeoutError) as error:
+            raise _lost(self.client) from error
+        key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
+        needs = self.run.sweep.resources
+        able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
+        self.window = max(2, IN_FLIGHT * sum(w["nthreads"] for w in able))
+        self.run.progress.workers_lost += len(self._workers - set(workers))
+        self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
+        self._workers = set(workers)
+
+    def _next(self) -> list[Future[Any]]:
+        """The futures that ended, or none after ``TICK`` seconds."""
+        try:
+            found = [self.ended.get(timeout=TICK)]
+        except queue.Empty:
+            return []
+        while True:
+            try:
+                found.append(self.ended.get_nowait())
+            except queue.Empty:
+                return found
+
+    def _submit(self, task: Task, again: bool = False) -> None:
+        key = (self.run.sweep.name, self.run.job.epoch, *task.block.start)
         future = self.client.submit(
             _task,
-            self.job,
+            self.carrier.name,
             task,
-            key=(self.run.sweep.name, self.run.job.epoch, *task.block.start, *([f"lost {lost}"] if lost else [])),
+            key=(*key, f"again {next(self._numbers)}") if again else key,
             pure=False,
             retries=0,
             resources=dict(self.run.sweep.resources) or None,
         )
         self.tasks[future] = task
-        self.ended.add(future)
+        future.add_done_callback(self.ended.put)
 
     def _settled(self, futures: list[Future[Any]]) -> Iterator[Receipt]:
         """The receipts of ended futures, fetched together; the futures are released here."""
@@ -186,61 +233,87 @@ class _Stream:
         with suppress(Exception):  # then each is asked for by itself below, and says what is wrong
             fetched = dict(zip(finished, self.client.gather(finished), strict=True))
         for future in known:
-            receipt = fetched.get(future) or self._settle(future, self.tasks[future])
+            task = self.tasks[future]
+            receipt = fetched.get(future) or self._settle(future, task)
             del self.tasks[future]
             future.release()
             if receipt is not None:
+                self._broken_in_a_row = 0
+                self.run.note(receipt)
                 yield receipt
 
     def _settle(self, future: Future[Any], task: Task) -> Receipt | None:
         try:
             receipt: Receipt = future.result()
         except (CancelledError, FutureCancelledError):
-            self._again(task)
+            self._losses[task.block.start] += 1
+            if self.client.status != "running" or self._losses[task.block.start] > LOSSES:
+                raise _lost(self.client) from None
+            self.again.append(task)  # its receipt was lost with its worker; its writes are idempotent
         except KilledWorker as error:
             return self._killed(task, error)
         except Fenced:
             raise
         except Exception as error:
-            self.run.broken.append(f"block {task.block.start}: {type(error).__name__}: {error}")
+            self._broken(task, error)
         else:
             return receipt
         return None
 
-    def _again(self, task: Task) -> None:
-        """Submit a block whose receipt was lost with its worker; its writes are idempotent."""
-        self._losses[task.block.start] += 1
-        if self.client.status != "running" or self._losses[task.block.start] > LOSSES:
-            raise _lost(self.client)
-        self._submit(task)
+    def _broken(self, task: Task, error: Exception) -> None:
+        """A block that could not be written, or not even be begun."""
+        what = f"block {task.block.start}: {type(error).__name__}: {error}"
+        self.run.broken.append(what)
+        self._broken_in_a_row += 1
+        if self._broken_in_a_row >= BROKEN:
+            self.run.outcome = "broken"
+            raise RunnerError(f"{BROKEN} blocks in a row could not be kept, the last: {what}; what is done is kept")
 
-    def _killed(self, task: Task, error: KilledWorker) -> Receipt:
+    def _killed(self, task: Task, error: KilledWorker) -> Receipt | None:
+        if task.cells > 1:  # one of them may be at fault: each by itself
+            whole = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
+            for place in np.argwhere(whole):
+                one = np.zeros(task.block.shape, bool)
+                one[tuple(place)] = True
+                self.again.append(Task(task.block, one))
+            self.run.progress.blocks += task.cells - 1
+            return None
         message = (
-            f"the worker died each of the {error.allowed_failures + 1} times that the block was tried "
+            f"the worker died each of the {error.allowed_failures + 1} times that the cell was tried "
             "(out of memory, or a crash in native code)"
         )
         return record_failure(self.run.job, task, CellError("distributed.KilledWorker", message, str(error)))
 
 
-def _task(job: bytes, task: Task) -> Receipt:
+class _JobCarrier(WorkerPlugin):
+    """What all tasks of a run share, brought to every worker once, however large it is."""
+
+    def __init__(self, job: bytes, name: str) -> None:
+        self.name = name
+        self._pickled = job
+
+    @cached_property
+    def job(self) -> Job:
+        """Unpickled at the first task."""
+        job = cloudpickle.loads(self._pickled)
+        assert isinstance(job, Job)
+        return job
+
+    def __reduce__(self) -> tuple[type[_JobCarrier], tuple[bytes, str]]:
+        return _JobCarrier, (self._pickled, self.name)
+
+
+def _task(carrier: str, task: Task) -> Receipt:
     """Runs on the worker."""
-    return execute(_job(job), task)
-
-
-_jobs: dict[bytes, Job] = {}
-
-
-def _job(pickled: bytes) -> Job:
-    """The job of a run, unpickled once in a process."""
-    if pickled not in _jobs:
-        _jobs.clear()
-        _jobs[pickled] = cloudpickle.loads(pickled)
-    return _jobs[pickled]
+    plugin = get_worker().plugins[carrier]
+    assert isinstance(plugin, _JobCarrier)
+    return execute(plugin.job, task)
 
 
 def _quiet() -> None:
     """Keep distributed's log off the terminal: the progress line tells of lost workers."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ["distributed", *(n for n in logging.root.manager.loggerDict if n.startswith("distributed."))]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _lost(client: Client) -> RunnerError:

@@ -45,6 +45,12 @@ def test_a_range_of_whole_numbers_stops_before_its_end() -> None:
     assert SEED.parse("0:20:5,100") == (0, 5, 10, 15, 100)
 
 
+def test_whole_numbers_are_exact_to_64_bits_and_no_further() -> None:
+    assert SEED.parse("9007199254740993") == (9007199254740993,)
+    with pytest.raises(SpecError, match="does not fit 64 bits"):
+        SEED.parse("9223372036854775808")
+
+
 def test_numpy_values_become_plain_ones() -> None:
     assert Axis("seed", tuple(np.arange(3))).kind == "int"  # type: ignore[arg-type]
     assert SEED.check(np.arange(2)) == (0, 1)

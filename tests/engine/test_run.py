@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import os
+import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +20,13 @@ from examples import GRID, LOGGED, calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import CubeError, Sweep
-from engine.cube import Cube, Task, execute
+from engine import Cells, CubeError, Sweep
+from engine.cube import Cube, Task, execute, record_failure, write_group
 from engine.errors import Fenced
+from engine.evaluate import CellError
 from engine.ledger import Counts, State
 from engine.run import Run, open_run, sample
-from engine.runners.dask import run_dask
+from engine.runners.dask import local_client, run_dask
 from engine.runners.serial import run_serial
 
 
@@ -200,10 +205,8 @@ def test_a_changed_definition_is_refused_and_nothing_is_written(tmp_path: Path) 
         pass
 
     after = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in path.rglob("*") if p.is_file()}
-    assert {p.name for p in set(after) - set(before)} <= {".driver"}
-    assert {p: v for p, v in after.items() if p.name != ".driver"} == {
-        p: v for p, v in before.items() if p.name != ".driver"
-    }
+    assert set(after) == set(before)
+    assert [p.name for p in after if after[p] != before[p] and not p.name.startswith(".driver")] == []
 
 
 def test_stale_cells_are_computed_again_under_the_new_definition(tmp_path: Path) -> None:
@@ -327,3 +330,112 @@ def test_axes_that_share_work_stay_whole_in_a_block_and_preparation_comes_first(
     before = len(prepared)
     with open_run(shared, tmp_path / "grid.zarr"):
         assert len(prepared) == before  # nothing to compute, nothing to prepare
+
+
+def test_a_growth_that_was_killed_does_not_break_the_run_without_it(tmp_path: Path, expected: xr.Dataset) -> None:
+    path = tmp_path / "grid.zarr"
+    go(GRID.with_values(seed=range(4)), path, block=24)
+    array = Cube(path).array("sum", "r+")
+    array.resize((4, 4, 9, *array.shape[3:]))  # what a kill between two resizes leaves
+    go(GRID.with_values(seed=range(4)), path)
+
+    assert xr.open_zarr(path).sizes["seed"] == 4
+    go(GRID.with_values(seed=range(8)), path)
+    assert_same(path, expected)
+
+
+def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "grid.zarr"
+    with pytest.raises(CubeError, match="was removed or replaced"), open_run(GRID, path, block=24) as old:  # noqa: PT012
+        tasks = list(old.tasks())
+        execute(old.job, tasks[0])
+        shutil.rmtree(path)
+        with open_run(GRID.with_values(gain=100.0), path, block=24) as new:
+            with pytest.raises(Fenced, match="removed or replaced"):
+                execute(old.job, tasks[1])
+            run_serial(new)
+    after = Cube(path)
+    assert json.loads(after.attrs["parameters"])["gain"] == 100.0
+    assert after.counts() == Counts(done=96)
+    assert float(xr.open_zarr(path)["sum"].min()) >= 30  # all by the new gain
+
+
+def test_a_removed_cube_is_not_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "grid.zarr"
+    with pytest.raises(CubeError, match="was removed or replaced"), open_run(GRID, path, block=24):
+        shutil.rmtree(path)
+    assert not path.exists()
+
+
+def test_a_failure_never_replaces_what_another_copy_of_the_task_has_done(
+    tmp_path: Path, expected: xr.Dataset
+) -> None:
+    path = tmp_path / "grid.zarr"
+    with open_run(GRID, path, block=24) as run:
+        first, second, *rest = run.tasks()
+        execute(run.job, first)
+        late = record_failure(run.job, first, CellError("distributed.KilledWorker", "taken for dead", ""))
+        early = record_failure(run.job, second, CellError("distributed.KilledWorker", "taken for dead", ""))
+        assert (late.done, late.failed, early.failed) == (24, 0, 24)
+        for task in (second, *rest):
+            execute(run.job, task)
+    assert_same(path, expected)
+    assert not xr.open_zarr(path).cell_error.any()
+
+
+def test_two_copies_of_a_block_do_not_mix_their_writes(tmp_path: Path, expected: xr.Dataset) -> None:
+    path = tmp_path / "grid.zarr"
+    with open_run(GRID, path, block=24) as run, ThreadPoolExecutor(8) as pool:
+        for task in run.tasks():
+            mask = np.ones(task.block.shape, bool)
+            singles = [Task(task.block, np.arange(24).reshape(mask.shape) == n) for n in range(24)]
+            list(pool.map(lambda t: execute(run.job, t), [*singles, task, *singles]))
+    assert_same(path, expected)
+
+
+def test_an_edited_function_is_noticed_and_can_be_computed_again(tmp_path: Path, log: Path) -> None:
+    path = tmp_path / "c.zarr"
+    go(LOGGED.with_values(log=str(log)), path, block=50)
+    record = Cube(path).runs()[-1]
+    record["code"]["function_sha256"] = "another"
+    write_group(Cube(path).fence.run_path(1), record)
+
+    noticed = go(LOGGED.with_values(log=str(log)), path)
+    assert "its version is still '1'" in noticed.notes[0]
+    assert noticed.progress.cells == 0
+    write_group(Cube(path).fence.run_path(2), record)
+    assert go(LOGGED.with_values(log=str(log)), path, mark_stale=True).progress.cells == 100
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3), GeneratorExit(), OSError("caf\udce9")])
+def test_any_exception_of_a_cell_is_kept(tmp_path: Path, error: BaseException) -> None:
+    def raises(cells: Cells) -> None:
+        raise error
+
+    sweep = dataclasses.replace(GRID, function=raises)
+    run = go(sweep.with_values(width=[5.0], variation=[0.1], seed=[0]), tmp_path / "grid.zarr", block=1)
+
+    assert run.outcome == "failed cells"
+    (failure,) = Cube(tmp_path / "grid.zarr").failures()
+    assert failure.error.type.rsplit(".", 1)[-1] == type(error).__name__
+
+
+def test_a_sweep_that_needs_a_resource_finds_it_on_local_workers(tmp_path: Path) -> None:
+    needy = dataclasses.replace(GRID, resources={"bench": 1}).with_values(width=[5.0], variation=[0.1], seed=[0, 1])
+    with local_client(1, dashboard=False, resources=needy.resources) as client:
+        assert go(needy, tmp_path / "grid.zarr", client, block=1).complete
+
+
+def test_a_run_without_a_worker_says_what_it_waits_for(tmp_path: Path, client: Client) -> None:
+    needy = dataclasses.replace(GRID, resources={"bench": 1})
+    seen: list[str] = []
+
+    def look(run: Run) -> None:
+        seen.append(run.progress.line(0.0))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with open_run(needy, tmp_path / "grid.zarr", block=24) as run:
+        run_dask(run, client, look)
+
+    assert "waiting for a worker with {'bench': 1}" in seen[0]
+    assert run.outcome == "stopped"

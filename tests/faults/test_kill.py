@@ -150,7 +150,7 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_the_others_are_done(tm
     store = tmp_path / "c.zarr"
     (log / "broken").write_text("kill")
     run = subprocess.run(
-        command(store, log, "--workers", "2", "--block", "x=1,seed=1", seconds=0),
+        command(store, log, "--workers", "2", "--block", "x=1,seed=5", seconds=0),
         capture_output=True,
         text=True,
         check=False,
