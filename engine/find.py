@@ -80,6 +80,8 @@ def _named(name: str, known: list[str]) -> Any:
 
 
 def _module(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -90,6 +92,8 @@ def _file(path: Path) -> ModuleType:
     """The module in a file, sent to workers by value since they may not have the file."""
     if not path.is_file():
         raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
+    if str(path.resolve().parent) not in sys.path:  # for modules beside it
+        sys.path.append(str(path.resolve().parent))
     name = path.stem
     if name in sys.modules:  # a module of that name is in use: this one gets another
         name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]

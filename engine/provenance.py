@@ -75,7 +75,8 @@ def code(sweep: Sweep) -> dict[str, Any]:
         return found
     found["git_commit"] = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    found["git_dirty"] = None if changes is None else bool(changes)
+    tracked = _git(folder, "ls-files", "--error-unmatch", inspect.getfile(function))
+    found["git_dirty"] = None if changes is None else bool(changes) or tracked is None
     return found
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -79,6 +79,9 @@ class Parameter:
     essence: Callable[[Any], Any] | None = None
     """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
 
+    axes: Callable[[Any], Mapping[str, Sequence[Value]]] | None = None
+    """Values of axes that follow from the parameter, where they are not asked for by themselves."""
+
     @property
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -112,6 +115,8 @@ class Parameter:
             if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):  # type: ignore[operator]
                 raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
             return number
+        if self.default is not None and not isinstance(value, type(self.default)):
+            raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {value!r}")
         try:
             return json.loads(json.dumps(value, allow_nan=False))
         except (TypeError, ValueError) as error:
@@ -270,6 +275,7 @@ class Sweep:
         for name in values:
             if name not in {p.name for p in self.parameters}:
                 self.axis(name)
+        values = {**self._follow(values), **values}
         axes = tuple(
             dataclasses.replace(a, values=a.check(values[a.name])) if a.name in values else a for a in self.axes
         )
@@ -279,6 +285,15 @@ class Sweep:
         }
         seed = self.root_seed if root_seed is None else root_seed
         return dataclasses.replace(self, axes=axes, given=given, root_seed=seed)
+
+    def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Axis values that follow from the parameters among ``values``."""
+        found: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.axes and parameter.name in values:
+                follows = parameter.axes(parameter.check(values[parameter.name]))
+                found |= {name: v for name, v in follows.items() if name in self.axis_names}
+        return found
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes a number in a cell, and nothing else: no axis values, no block size."""

@@ -53,7 +53,8 @@ def import_log(
             print(f"no fit    {where}: {status}")
         if missing:
             print(f"absent    {missing} devices have no row in {csv.name}")
-        return 0 if run.conclude().failed == 0 else 1
+        without = sum(1 for _ in _without_fit(run.cube))
+        return 0 if run.conclude().failed == 0 and without < run.conclude().done else 1
 
 
 def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:

@@ -14,18 +14,25 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 
+from engine.axis import closest
 from engine.spec import RESERVED
 from sweeps.characterization.sweep import SWEEP
 
+EPOCH = pd.Timestamp(0, tz="UTC")
 COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
+
+TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
+"""Names of the cube; a further column of such a name gets ``log_`` before it."""
 
 _WIDTH = {"units": "um", "long_name": "bar width"}
 _DEVICE = {"units": "1", "long_name": "device"}
@@ -60,10 +67,25 @@ def read(path: str | Path) -> xr.Dataset:
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     width = _numbers(path, "width_um", columns, lines, lambda v: 0 < v < math.inf, "a width in um above 0")
     device = _whole(path, "device", columns, lines)
-    i_write = _numbers(path, "i_write_A", columns, lines, lambda v: 0 < v < math.inf, "a current in A above 0")
+    i_write = _numbers(
+        path,
+        "i_write_A",
+        columns,
+        lines,
+        lambda v: 0 < v < math.inf,
+        "a current in A above 0, the magnitude of the write pulse",
+    )
     cycle = _whole(path, "cycle", columns, lines)
     r_reset, r_write = (
-        _numbers(path, name, columns, lines, lambda _: True, "a resistance in ohm, or nothing if lost", lost=True)
+        _numbers(
+            path,
+            name,
+            columns,
+            lines,
+            lambda v: not math.isinf(v),
+            "a resistance in ohm, or nothing if lost",
+            lost=True,
+        )
         for name in ("r_reset_ohm", "r_write_ohm")
     )
     width = np.array([float(f"{w:.12g}") for w in width.tolist()])
@@ -91,9 +113,10 @@ def read(path: str | Path) -> xr.Dataset:
     }
     for name in header:
         if name not in COLUMNS:
-            values = _free(columns[name])
+            values, units = _free(columns[name])
             fill, dtype = (np.nan, np.float64) if values.dtype.kind == "f" else ("", object)
-            variables[name] = (dims, spread(values, fill, dtype), {"long_name": name})
+            own = _own_name(name, variables)
+            variables[own] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
     coords = {
         "width": ("width", -widths, _WIDTH),
         "device": ("device", devices, _DEVICE),
@@ -139,13 +162,13 @@ def _header(path: str | Path, row: Sequence[str], line: int) -> list[str]:
     names = [name.strip() for name in row]
     for name in COLUMNS:
         if name not in names:
-            raise LogError(f"{path}:{line}: column {name!r} is missing; the header needs {','.join(COLUMNS)}")
-    results = {o.name for o in SWEEP.outputs} | {"width", "current", "recorded", *RESERVED}
+            hint = " (is the file separated by ';'?)" if ";" in row[0] else closest(name, names)
+            raise LogError(f"{path}:{line}: column {name!r} is missing{hint}; the header needs {','.join(COLUMNS)}")
     for name in names:
         if names.count(name) > 1:
             raise LogError(f"{path}:{line}: column {name!r} stands twice in the header; keep one")
-        if not name or name in results:
-            raise LogError(f"{path}:{line}: column {name!r} is empty or a name of the results; rename it")
+        if not name:
+            raise LogError(f"{path}:{line}: a column has no name; give it one")
     return names
 
 
@@ -193,12 +216,26 @@ def _whole(
     return _numbers(path, name, columns, lines, whole, "a whole number from 0 up").astype(np.int64)
 
 
-def _free(text: Sequence[str]) -> npt.NDArray[Any]:
-    """A further column: float64 if each field is a number or empty, else the text."""
+def _free(text: Sequence[str]) -> tuple[npt.NDArray[Any], str]:
+    """A further column and its units: float64 if all of it are numbers or times (ISO 8601), else the text."""
     try:
-        return np.array([float(t) if t.strip() else math.nan for t in text])
+        return np.array([float(t) if t.strip() else math.nan for t in text]), "1"
     except ValueError:
-        return np.array(text, dtype=object)
+        pass
+    try:
+        times = pd.to_datetime(pd.Series(text, dtype=object).replace("", None), format="ISO8601", utc=True)
+        return (times - EPOCH).dt.total_seconds().to_numpy(np.float64), "seconds since 1970-01-01"
+    except (ValueError, TypeError):
+        return np.array(text, dtype=object), "1"
+
+
+def _own_name(name: str, taken: Container[str]) -> str:
+    """The name of a further column in the cube: letters, digits and _, and no name of the cube itself."""
+    own = re.sub(r"\W+", "_", name).strip("_") or "column"
+    own = f"log_{own}" if own in TAKEN or not own.isidentifier() else own
+    while own in taken:
+        own += "_"
+    return own
 
 
 def _current_index(

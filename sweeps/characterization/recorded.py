@@ -23,6 +23,7 @@ from sweeps.characterization.log import LogError, read
 from sweeps.characterization.sweep import SWEEP
 from sweeps.device.link import LINKS
 
+FLAGS = 50  # labels of a text column that are also written as flags
 RAW = ("i_write", "r_reset", "r_write")
 
 
@@ -93,7 +94,12 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
                 choices=(-1, 1),
             ),
             Parameter("resamples", resamples, help="bootstrap resamples", low=10, high=1_000_000),
-            Parameter("recording", {"file": Path(path).name, "sha256": digest}, help="the log"),
+            Parameter(
+                "recording",
+                {"file": Path(path).name, "sha256": digest},
+                help="the log",
+                essence=lambda r: r["sha256"],
+            ),
         ),
         function=Recorded(log),
         source="",
@@ -108,16 +114,16 @@ def is_recorded(log: xr.Dataset, width: Value, device: Value) -> bool:
 def _further(name: str, column: xr.DataArray) -> tuple[xr.DataArray, Output]:
     """A further column as numbers: itself, or for text the index of its value in ``labels``, -1 for no value."""
     dims = tuple(str(d) for d in column.dims[2:])
+    long_name = str(column.attrs["long_name"])
     if column.dtype.kind == "f":
-        return column, Output(name, dims, long_name=name)
-    labels = sorted(set(column.values.ravel()) - {""})
-    codes = np.array([labels.index(v) if v else -1 for v in column.values.ravel()], np.int32).reshape(column.shape)
-    attrs = {
-        "labels": json.dumps(labels),
-        "flag_values": list(range(len(labels))),
-        "flag_meanings": " ".join(_word(v) for v in labels),
-    }
-    return column.copy(data=codes), Output(name, dims, "int32", long_name=name, attrs=attrs)
+        return column, Output(name, dims, unit=str(column.attrs["units"]), long_name=long_name)
+    found, codes = np.unique(column.values.astype(str), return_inverse=True)
+    labels = [str(v) for v in found if v]
+    codes = (codes - (1 if "" in found else 0)).reshape(column.shape).astype(np.int32)
+    attrs: dict[str, Any] = {"labels": json.dumps(labels)}
+    if len(labels) <= FLAGS:
+        attrs |= {"flag_values": list(range(len(labels))), "flag_meanings": " ".join(_word(v) for v in labels)}
+    return column.copy(data=codes), Output(name, dims, "int32", long_name=long_name, attrs=attrs)
 
 
 def _word(label: str) -> str:

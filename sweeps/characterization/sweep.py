@@ -43,7 +43,8 @@ def characterize(cell: Any) -> dict[str, Any]:
 
     Streams: ``readings`` of the cycles, ``bootstrap`` of the resampling.
     """
-    card, link = cell.params["card"], cell.params["link"]
+    card = cell.params["card"]
+    link = cards.link(card, cell.params["link"])
     width, device = cell["width"], cell["device"]
     i_bias, i0 = model.device_parameters(card, width, device)
     i_write = model.write_currents(card, width, cell.params["currents"])
@@ -84,8 +85,15 @@ SWEEP = Sweep(
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
-        Parameter("link", "logistic", help="switching curve, simulated and fitted", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
+        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
+        Parameter(
+            "card",
+            cards.default(),
+            help="device card, a TOML file",
+            load=cards.load,
+            essence=cards.values,
+            axes=cards.axes,
+        ),
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,

@@ -272,11 +272,28 @@ def _check_curve(card: Card, name: str) -> None:
             )
 
 
+def link(card: Mapping[str, Any], choice: str) -> str:
+    """The switching curve: the card's own for "card", else ``choice``."""
+    return str(value(card, "switching.link")) if choice == "card" else choice
+
+
+def axes(card: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """The devices that a card describes, as values of the axes ``width`` (um) and ``device``."""
+    if "device" in card:
+        devices = sorted({d["index"] for d in card["device"]})
+    else:
+        devices = list(range(value(card, "devices.per_width")))
+    return {"width": list(value(card, "devices.widths")), "device": devices}
+
+
 def values(card: Mapping[str, Any]) -> Card:
-    """The card without titles, units and sources: all that can change a number."""
+    """All in the card that can change a number: no titles, units and sources, and not how many devices there are."""
     sections = {
-        s: {k: e["value"] for k, e in entries.items()} for s, entries in card.items() if isinstance(entries, Mapping)
+        section: {key: entry["value"] for key, entry in entries.items()}
+        for section, entries in card.items()
+        if isinstance(entries, Mapping)
     }
+    del sections["devices"]["per_width"]
     return {**sections, **({"device": card["device"]} if "device" in card else {})}
 
 

@@ -20,6 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from sweeps.device import card as cards
+
 MM = 1 / 25.4
 COLUMN, PAGE = 85 * MM, 178 * MM
 """Widths of one column and of the page, inches."""
@@ -151,4 +153,6 @@ def parameters(cube: xr.Dataset) -> dict[str, Any]:
 
 def link_of(cube: xr.Dataset) -> str:
     """Switching curve of the fits in the cube."""
-    return str(parameters(cube).get("link", "logistic"))
+    found = parameters(cube)
+    choice = str(found.get("link", "logistic"))
+    return cards.link(found["card"], choice) if choice == "card" else choice

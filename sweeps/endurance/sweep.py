@@ -25,7 +25,8 @@ _DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
 def endure(cell: Any) -> dict[str, Any]:
     """Readings, decisions and switching probability of one device at its bias current; stream
     ``readings``."""
-    card, link = cell.params["card"], cell.params["link"]
+    card = cell.params["card"]
+    link = cards.link(card, cell.params["link"])
     i_write, i0 = model.device_parameters(card, cell["width"], cell["device"])
     cycles = cell.params["cycles"]
     r_reset, r_write = (r[0] for r in measure(card, i_write, i0, [i_write], cycles, cell.rng("readings"), link))
@@ -62,8 +63,15 @@ SWEEP = Sweep(
     ),
     parameters=(
         Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
-        Parameter("link", "logistic", help="switching curve", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
+        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
+        Parameter(
+            "card",
+            cards.default(),
+            help="device card, a TOML file",
+            load=cards.load,
+            essence=cards.values,
+            axes=cards.axes,
+        ),
     ),
     function=endure,
     figures="sweeps.endurance.figures:FIGURES",

@@ -27,7 +27,8 @@ def persist(cell: Any) -> dict[str, Any]:
     Streams: ``readings`` of the cycles, of this day; ``drift`` of the daily steps, shared by the days of a
     device.
     """
-    card, link, day = cell.params["card"], cell.params["link"], cell["day"]
+    card, day = cell.params["card"], cell["day"]
+    link = cards.link(card, cell.params["link"])
     i_bias, i0 = model.device_parameters(card, cell["width"], cell["device"])
     steps = cell.rng("drift", axes=("width", "device")).standard_normal(day)
     i_bias *= float(model.drift(card, day, steps))
@@ -70,8 +71,15 @@ SWEEP = Sweep(
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
-        Parameter("link", "logistic", help="switching curve, simulated and fitted", choices=LINKS),
-        Parameter("card", cards.default(), help="device card, a TOML file", load=cards.load, essence=cards.values),
+        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
+        Parameter(
+            "card",
+            cards.default(),
+            help="device card, a TOML file",
+            load=cards.load,
+            essence=cards.values,
+            axes=cards.axes,
+        ),
     ),
     function=persist,
     figures="sweeps.persistence.figures:FIGURES",

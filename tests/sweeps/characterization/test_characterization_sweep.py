@@ -86,3 +86,18 @@ def test_words_in_a_card_are_no_part_of_the_identity_and_values_are() -> None:
 
     assert words.digest == SWEEP.digest
     assert value.digest != SWEEP.digest
+
+
+def test_a_card_brings_its_devices_and_its_switching_curve() -> None:
+    card = cards.default()
+    card["devices"]["widths"]["value"] = [4.0, 3.0]
+    card["devices"]["per_width"]["value"] = 2
+    mine = SWEEP.with_values(card=card)
+    card["switching"]["link"]["value"] = "cloglog"
+    other = SWEEP.with_values(card=card, device=(0,))
+
+    assert (mine.axis("width").values, mine.axis("device").values) == ((4.0, 3.0), (0, 1))
+    assert other.axis("device").values == (0,)
+    coords = {"width": (4.0,), "device": (0,)}
+    a, b = (evaluate(s.with_values(cycles=50, resamples=10), coords).values["deviance"] for s in (mine, other))
+    assert a != b

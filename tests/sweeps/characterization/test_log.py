@@ -1,5 +1,6 @@
 """A laboratory's CSV: read whole, or refused with the line and the column."""
 
+import json
 import re
 
 import numpy as np
@@ -146,10 +147,10 @@ def test_the_first_of_many_bad_fields_of_a_column_is_named(tmp_path):
     ("lines", "message"),
     [
         (["1,0,1e-4,0,1,2"], r":1: column 'width_um' is missing; the header needs width_um,device"),
-        ([HEADER.replace(",", ";"), "1;0;1e-4;0;1;2"], r":1: column 'width_um' is missing"),
+        ([HEADER.replace(",", ";"), "1;0;1e-4;0;1;2"], r"missing \(is the file separated by ';'\?\)"),
         ([HEADER + ",cycle", "1,0,1e-4,0,1,2,3"], r":1: column 'cycle' stands twice"),
-        ([HEADER + ",valid", "1,0,1e-4,0,1,2,3"], r":1: column 'valid' is empty or a name of the results; rename it"),
-        ([HEADER + ",", "1,0,1e-4,0,1,2,3"], r":1: column '' is empty or a name"),
+        ([HEADER + ",", "1,0,1e-4,0,1,2,3"], r":1: a column has no name; give it one"),
+        ([HEADER.replace("width_um", "Width_um"), "1,0,1e-4,0,1,2"], r"missing \(did you mean 'Width_um'\?\)"),
         ([HEADER], r": has no rows; it needs the header"),
         ([""], r": has no rows; it needs the header"),
     ],
@@ -167,8 +168,8 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_path(tmp_path):
         logs.read(tmp_path / "bytes.csv")
 
 
-def imported(tmp_path, lines, reset_state=-1):
-    path = written(tmp_path, [HEADER, *lines])
+def imported(tmp_path, lines, reset_state=-1, header=HEADER):
+    path = written(tmp_path, [header, *lines])
     return compute(recorded(path, "logistic", reset_state, 50), tmp_path / f"{reset_state}.zarr", block=1).load()
 
 
@@ -211,3 +212,27 @@ def test_a_whole_campaign_of_100_800_rows_is_read(tmp_path):
     path = written(tmp_path, [HEADER, *rows(cards.value(CARD, "devices.widths"), range(4), 28, 100)])
     log = logs.read(path)
     assert log["recorded"].values.sum() == 100_800
+
+
+def test_further_columns_keep_their_values_under_names_that_a_cube_may_have(tmp_path):
+    lines = [f"{r},{i},{25.5 if i % 2 else ''},2026-11-{1 + i % 9:02d}T10:00:00" for i, r in enumerate(rows())]
+    found = imported(tmp_path, lines, header=HEADER + ",errors,T (degC),time")
+    assert found["log_errors"].dtype == np.float64
+    assert found["T_degC"].attrs["long_name"] == "T (degC)"
+    assert set(np.unique(found["T_degC"].values[np.isfinite(found["T_degC"].values)])) == {25.5}
+    assert found["time"].dtype.kind == "M"
+    assert str(found["time"].values.ravel()[0])[:19] == "2026-11-01T10:00:00"
+
+
+def test_a_text_column_with_a_label_for_each_row_is_kept_in_time_and_space(tmp_path):
+    lines = [f"{r},sample {i}" for i, r in enumerate(rows())]
+    found = imported(tmp_path, lines, header=HEADER + ",note")
+    labels = json.loads(found["note"].attrs["labels"])
+    assert len(labels) == len(lines)
+    assert labels[int(found["note"].values.ravel()[7])] == "sample 7"
+    assert "flag_values" not in found["note"].attrs
+
+
+def test_an_infinite_resistance_is_refused(tmp_path):
+    with pytest.raises(LogError, match=r":2: column 'r_write_ohm' holds 'inf'"):
+        logs.read(written(tmp_path, [HEADER, "1,0,1e-4,0,1,inf"]))
