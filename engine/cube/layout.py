@@ -26,7 +26,7 @@ import zarr
 from zarr.storage import LocalStore
 
 from engine.axis import Axis, Value, key
-from engine.cube import chunks
+from engine.cube.chunks import Chunks, usual
 from engine.cube.fence import Fence
 from engine.errors import CubeError
 from engine.evaluate import CellError
@@ -101,8 +101,8 @@ class Cube:
     def ledger(self, name: str) -> npt.NDArray[Any]:
         """One whole array of the ledger, as the last commit shapes it."""
         metadata = self.metadata[name]
-        if chunks.readable(metadata):
-            return chunks.read(self.path / name, metadata, self.shape)
+        if usual(metadata):
+            return Chunks(self.path / name, metadata).read(self.shape)
         return np.asarray(self.array(name)[tuple(slice(0, n) for n in self.shape)])
 
     def counts(self) -> Counts:

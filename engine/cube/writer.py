@@ -7,7 +7,6 @@ Each chunk is written whole and replaces the old file in one step; a chunk belon
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from engine.axis import Value
 from engine.blocks import Block, boxes
+from engine.cube.chunks import Chunks, usual
 from engine.cube.layout import Cube, error_path, write_group
 from engine.errors import CubeError
 from engine.evaluate import CellError, Evaluated, evaluate
@@ -49,24 +48,24 @@ class Writer:
     def __init__(self, path: Path, epoch: int) -> None:
         self.cube = Cube(path)
         self.epoch = epoch
-        self._arrays: dict[str, zarr.Array[Any]] = {}
-        self._lock = threading.Lock()
-
-    def array(self, name: str) -> zarr.Array[Any]:
-        """The array, opened once."""
-        with self._lock:
-            if name not in self._arrays:
-                self._arrays[name] = self.cube.array(name, "r+")
-            return self._arrays[name]
+        self._arrays = {
+            name: Chunks(path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
+            for name, metadata in self.cube.metadata.items()
+            if metadata["dimension_names"][: len(self.cube.axis_names)] == list(self.cube.axis_names)
+        }
 
     def coords(self, block: Block) -> dict[str, tuple[Value, ...]]:
         """Axis values of a block."""
         return {n: self.cube.axes[n][s] for n, s in zip(self.cube.axis_names, block.region, strict=True)}
 
-    def number(self, block: Block) -> int:
+    def place(self, block: Block) -> tuple[int, ...]:
         """The block's place in the grid of blocks."""
+        return tuple(s // c for s, c in zip(block.start, self.cube.chunk, strict=True))
+
+    def number(self, block: Block) -> int:
+        """The same as one number."""
         grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
-        return int(np.ravel_multi_index([s // c for s, c in zip(block.start, self.cube.chunk, strict=True)], grid))
+        return int(np.ravel_multi_index(self.place(block), grid))
 
     def write(self, task: Task, result: Evaluated, mask: Mask) -> int:
         """Write the cells of ``mask`` (shape of the block) and their ledger, the states last.
@@ -75,45 +74,56 @@ class Writer:
         cells that were written.
         """
         fresh = task.wanted is None
-        region = task.block.region
+        block = task.block
         failed = np.zeros(mask.shape, bool)
         errors = np.zeros(mask.shape, np.int64)
         references: dict[CellError, int] = {}
         for place in result.errors:
             failed[place] = True
-        with self.cube.fence.writing(self.epoch, self.number(task.block)):
+        with self.cube.fence.writing(self.epoch, self.number(block)):
             if failed.any():
-                mask = mask & ~(failed & (np.asarray(self.array("cell_state")[region]) == State.DONE))
+                mask = mask & ~(failed & (self._get("cell_state", block) == State.DONE))
                 fresh = fresh and bool(mask.all())
             for place, error in result.errors.items():
                 if error not in references:
                     references[error] = keep_error(self.cube.path, error)
                 errors[place] = references[error]
             for name, values in result.values.items():
-                self._put(name, region, values, mask, fresh)
+                self._put(name, block, values, mask, fresh)
             attempt = np.ones(mask.shape, np.uint16)
             if not fresh:
-                attempt += np.asarray(self.array("cell_attempt")[region], np.uint16)
-            self._put("cell_attempt", region, attempt, mask, fresh)
-            self._put("cell_duration", region, result.duration, mask, fresh)
-            if not fresh or failed.any() or self._has_errors(task.block):
-                self._put("cell_error", region, errors, mask, fresh)
+                attempt += self._get("cell_attempt", block)
+            self._put("cell_attempt", block, attempt, mask, fresh)
+            self._put("cell_duration", block, result.duration, mask, fresh)
+            if not fresh or failed.any() or self._has_errors(block):
+                self._put("cell_error", block, errors, mask, fresh)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
-            self._put("cell_state", region, states, mask, fresh)
+            self._put("cell_state", block, states, mask, fresh)
         return int((failed & mask).sum())
 
     def _has_errors(self, block: Block) -> bool:
         """Whether a killed task left errors in the block."""
-        place = [str(s // c) for s, c in zip(block.start, self.cube.chunk, strict=True)]
-        return self.cube.path.joinpath("cell_error", "c", *place).exists()
+        array = self._arrays["cell_error"]
+        return array.exists(self.place(block)) if isinstance(array, Chunks) else True
 
-    def _put(self, name: str, region: tuple[slice, ...], values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
-        array = self.array(name)
+    def _get(self, name: str, block: Block) -> npt.NDArray[Any]:
+        """The block's part of an array; a copy."""
+        array = self._arrays[name]
+        if not isinstance(array, Chunks):
+            return np.array(array[block.region])
+        inner = array.chunk[len(block.start) :]
+        return array.read_one((*self.place(block), *(0 for _ in inner)), (*block.shape, *inner))
+
+    def _put(self, name: str, block: Block, values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
         if not fresh:
-            merged = np.asarray(array[region])
+            merged = self._get(name, block)
             merged[mask] = values[mask]
             values = merged
-        array[region] = values
+        array = self._arrays[name]
+        if isinstance(array, Chunks):
+            array.write((*self.place(block), *(0 for _ in array.chunk[len(block.start) :])), values)
+        else:
+            array[block.region] = values
 
 
 def execute(job: Job, task: Task) -> Receipt:
