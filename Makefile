@@ -26,6 +26,8 @@ demo: $(READY)
 	$(BIN)/spinsweep figures $(DEMO)/endurance.zarr --out $(DEMO)/figures
 	$(BIN)/spinsweep run persistence --store $(DEMO)/persistence.zarr
 	$(BIN)/spinsweep figures $(DEMO)/persistence.zarr --out $(DEMO)/figures
+	$(BIN)/spinsweep run codesign --store $(DEMO)/codesign.zarr --set seed=0:2 --set images=2000
+	$(BIN)/spinsweep figures $(DEMO)/codesign.zarr --out $(DEMO)/figures
 	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml
 	@echo
 	@echo "cubes     $(DEMO)/*.zarr      xarray: xr.open_zarr(\"$(DEMO)/characterization.zarr\")"
@@ -47,6 +49,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/bench/overhead.py
+	$(BIN)/python -m sweeps.codesign.bench
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,12 +6,13 @@ The names that a sweep's author needs; ``engine/DESIGN.md`` tells how the parts 
 from engine.axis import Axis
 from engine.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
 from engine.evaluate import Cell, Cells
-from engine.spec import Dim, Output, Parameter, Sweep, per_cell
+from engine.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 __all__ = [
     "Axis",
     "Cell",
     "Cells",
+    "Coordinate",
     "CubeError",
     "Dim",
     "Output",

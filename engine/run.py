@@ -156,6 +156,8 @@ def open_run(
         try:
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
+            if run.progress.blocks and sweep.attributes is not None:
+                cube.commit(sweep.attributes(sweep))
             yield run
             run.conclude()
         finally:

@@ -30,7 +30,20 @@ class Dim:
     size: int | str = 0
     """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
     values: tuple[Value, ...] = ()
-    """Coordinate values; empty: 0, 1, 2, ..."""
+    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
+    start: int = 0
+    unit: str = "1"
+    long_name: str = ""
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A further coordinate along one axis, computed from the axis's values and the parameters."""
+
+    name: str
+    axis: str
+    function: Callable[[Any, Mapping[str, Any]], Any]
+    """(values (n,), parameters) -> (n,) float64."""
     unit: str = "1"
     long_name: str = ""
 
@@ -172,6 +185,9 @@ class Sweep:
     version: str = "1"
     """Declared version of the function: change it when the same coordinates give other numbers."""
     root_seed: int = 0
+    coordinates: tuple[Coordinate, ...] = ()
+    attributes: Callable[[Sweep], Mapping[str, Any]] | None = None
+    """Further attributes of the cube, of numbers and texts, such as the name of what ``prepare`` made."""
     together: tuple[str, ...] = ()
     """Axes whose cells share work: a block holds all their values, and more only along other axes."""
     prepare: Callable[[Sweep], None] | None = None
@@ -188,6 +204,7 @@ class Sweep:
 
     def __post_init__(self) -> None:
         names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
+        names += [c.name for c in self.coordinates]
         _unique("axis, dim and output", [*names, *RESERVED])
         for name in [*names, *(p.name for p in self.parameters)]:
             if not name.isidentifier():
@@ -201,6 +218,8 @@ class Sweep:
                 raise SpecError(
                     f"output {output.name!r} has the unknown dim {unknown[0]!r}; declared are {sorted(dims)}"
                 )
+        for coordinate in self.coordinates:
+            self.axis(coordinate.axis)
         if unknown := [a for a in self.together if a not in self.axis_names]:
             raise SpecError(f"together names {unknown[0]!r}, which is no axis of {self.name!r}")
         if not self.axes or not self.outputs:
@@ -242,7 +261,8 @@ class Sweep:
         dim = next(d for d in self.dims if d.name == name)
         if dim.values:
             return dim.values
-        return range(int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size)
+        size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
+        return range(dim.start, dim.start + size)
 
     def output_shape(self, output: Output) -> tuple[int, ...]:
         """Shape of one cell of an output, beyond the axes."""
@@ -330,8 +350,10 @@ def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return function
 
 
-def _compact(values: tuple[Value, ...] | range) -> list[Value] | int:
-    return len(values) if isinstance(values, range) else list(values)
+def _compact(values: tuple[Value, ...] | range) -> list[Value] | int | str:
+    if isinstance(values, range):
+        return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
+    return list(values)
 
 
 def _unique(what: str, names: list[str]) -> None:

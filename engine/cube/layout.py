@@ -181,6 +181,7 @@ class Cube:
             array.resize(tuple({**inner, **lengths}[d] for d in meta["dimension_names"]))
             if new.get(name):
                 array[self.metadata[name]["shape"][0] :] = _coordinates(new[name])
+        self._derive(sweep, {n: (*self.axes[n], *new[n]) for n in self.axis_names})
         self.metadata = _metadata(self.path, self.metadata)
         self.commit({})
         return Cube(self.path)
@@ -191,7 +192,14 @@ class Cube:
         whole = self.ledger("cell_state")
         whole[(whole == State.DONE) | (whole == State.FAILED)] = State.STALE
         state[tuple(slice(0, n) for n in self.shape)] = whole
+        self._derive(sweep, self.axes)
         self.commit(_definition(sweep))
+
+    def _derive(self, sweep: Sweep, axes: Mapping[str, tuple[Value, ...]]) -> None:
+        """Compute the sweep's further coordinates again."""
+        for coordinate in sweep.coordinates:
+            values = coordinate.function(np.asarray(axes[coordinate.axis]), sweep.params)
+            self.array(coordinate.name, "r+")[: len(values)] = values
 
     def sweep_out(self) -> None:
         """Delete the half-written files that killed writers left."""
@@ -279,6 +287,7 @@ def _definition(sweep: Sweep) -> dict[str, Any]:
         "parameters": json.dumps(sweep.params),
         "root_seed": sweep.root_seed,
         "digest": sweep.digest,
+        **({"coordinates": " ".join(c.name for c in sweep.coordinates)} if sweep.coordinates else {}),
     }
 
 
@@ -292,6 +301,12 @@ def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
         values = sweep.dim_values(dim.name)
         _coordinate(path, Axis(dim.name, tuple(values), dim.unit, dim.long_name), values)
         names.append(dim.name)
+    for coordinate in sweep.coordinates:
+        derived = np.asarray(coordinate.function(np.asarray(sweep.axis(coordinate.axis).values), sweep.params), float)
+        labels = _labels(coordinate.unit, coordinate.long_name)
+        _make(path / coordinate.name, derived.shape, (COORD_CHUNK,), "float64", np.nan, (coordinate.axis,), labels)
+        zarr.open_array(LocalStore(path / coordinate.name), mode="r+")[:] = derived
+        names.append(coordinate.name)
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
         attrs = _labels(output.unit, output.long_name) | dict(output.attrs)

@@ -52,6 +52,7 @@ class Writer:
             name: Chunks(path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
             for name, metadata in self.cube.metadata.items()
             if metadata["dimension_names"][: len(self.cube.axis_names)] == list(self.cube.axis_names)
+            and name not in (*self.cube.axis_names, *self.cube.attrs.get("coordinates", "").split())
         }
 
     def coords(self, block: Block) -> dict[str, tuple[Value, ...]]:

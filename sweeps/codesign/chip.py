@@ -1,0 +1,104 @@
+"""One chip: the network's weights and neurons with the deviations of equation 3, the same at every width.
+
+    I_bias -> I_bias (1 + eta x)         z -> z - s,   s = eta x I_bias/i0
+    w      -> w (1 + eta xi)             W(eta) = W + eta D,   D = W xi
+
+x and xi belong to the chip, eta and the width to the cell: a chip is seen at every width and every eta.
+
+Weights of the first layer are kept on a grid of a power of two, as fine as float32's own rounding of the largest sum:
+every sum of weights is then exact in float32, in any order.  That is why results cannot depend on the batch, the
+number of threads, the BLAS library or the device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+VARY = ("both", "neurons", "weights")
+DISTRIBUTIONS = ("uniform", "normal")
+
+
+@dataclass(frozen=True)
+class Chip:
+    """Weights W + eta D of both layers, and the deviations x of the neurons."""
+
+    w1: Floats
+    """(inputs, hidden)."""
+    d1: Floats
+    w2: Floats
+    """(hidden, classes)."""
+    d2: Floats
+    x1: Floats
+    """(hidden,)."""
+    x2: Floats
+    """(classes,)."""
+
+
+@dataclass(frozen=True)
+class Programmed:
+    """One layer's weights as they are in the crossbar before any deviation."""
+
+    w: Floats
+    """(inputs, outputs)."""
+    varying: Floats
+    """The part of ``w`` that deviates: all of it but for what sits in stuck cells."""
+
+    @classmethod
+    def ideal(cls, w: Floats) -> Programmed:
+        """The weights as they are, all of them varying."""
+        return cls(w, w)
+
+
+def deviations(rng: np.random.Generator, shape: tuple[int, ...], distribution: str) -> Floats:
+    """x or xi: uniform on [-1, 1), or standard normal.  Source: equation 3 (uniform)."""
+    if distribution == "normal":
+        return rng.standard_normal(shape, np.float32)
+    return rng.random(shape, np.float32) * 2 - 1
+
+
+def make(
+    first: Programmed,
+    second: Programmed,
+    neurons: np.random.Generator,
+    weights: np.random.Generator,
+    vary: str = "both",
+    distribution: str = "uniform",
+) -> Chip:
+    """The chip whose deviations are the next numbers of the two streams.
+
+    Parameters
+    ----------
+    first, second : weights of the layers as they are programmed
+    vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
+    distribution : "uniform" on [-1, 1) or standard "normal"
+    """
+    hidden, classes = second.w.shape
+    x = deviations(neurons, (hidden + classes,), distribution)
+    xi1, xi2 = (deviations(weights, layer.w.shape, distribution) for layer in (first, second))
+    if vary == "weights":
+        x = np.zeros_like(x)
+    if vary == "neurons":
+        xi1, xi2 = np.zeros_like(xi1), np.zeros_like(xi2)
+    return Chip(
+        on_grid(first.w), on_grid(first.varying * xi1), second.w, second.varying * xi2, x[:hidden], x[hidden:]
+    )
+
+
+def on_grid(w: npt.NDArray[np.floating]) -> Floats:
+    """``w`` (rows to be summed, columns) on a grid on which each sum of some of its rows is exact in float32.
+
+    The step is 2^-24 of the power of two above the largest such sum, so that the change is of the order of float32's
+    own rounding of that sum.
+    """
+    positive, negative = (
+        np.maximum(w, 0).sum(axis=0, dtype=np.float64),
+        np.minimum(w, 0).sum(axis=0, dtype=np.float64),
+    )
+    largest = 1.01 * max(positive.max(), -negative.min(), np.finfo(np.float32).tiny)
+    step = 2.0 ** (np.ceil(np.log2(largest)) - 24)
+    return np.asarray(np.rint(w.astype(np.float64) / step) * step, np.float32)

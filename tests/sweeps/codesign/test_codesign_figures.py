@@ -1,0 +1,83 @@
+"""Every figure is drawn from the cube alone, whole or not."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO
+
+import numpy as np
+import pytest
+import xarray as xr
+from matplotlib.figure import Figure
+
+from engine.evaluate import evaluate
+from engine.spec import Sweep
+from sweeps.codesign.figures import FIGURES, FIGURES_CROSSBAR
+from sweeps.codesign.network import Network
+from sweeps.codesign.sweep import CROSSBAR, SWEEP
+
+
+def dataset(sweep: Sweep) -> xr.Dataset:
+    """The sweep's results as the cube shows them."""
+    coords = {a.name: np.asarray(a.values) for a in sweep.axes}
+    found = evaluate(sweep, {a.name: a.values for a in sweep.axes})
+    assert not found.errors
+    arrays = {o.name: ((*sweep.axis_names, *o.dims), found.values[o.name]) for o in sweep.outputs}
+    state = (sweep.axis_names, np.ones(sweep.shape, np.uint8))
+    steps = {"timestep": np.arange(sweep.params["steps"]) + 1}
+    return xr.Dataset({**arrays, "cell_state": state}, coords={**coords, **steps})
+
+
+@pytest.fixture(scope="module")
+def cube(trained: Network) -> xr.Dataset:
+    return dataset(SWEEP.with_values(images=40, steps=12, epochs=1, seed=(0, 1)))
+
+
+@pytest.fixture(scope="module")
+def crossbar_cube(trained: Network) -> xr.Dataset:
+    return dataset(CROSSBAR.with_values(images=16, steps=5, epochs=1, seed=(0, 1), width=(5.0,), read_noise=(0.0,)))
+
+
+def size(figure: Figure) -> int:
+    file = BytesIO()
+    figure.savefig(file, format="png")
+    return file.tell()
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_of_the_whole_grid(cube: xr.Dataset, name: str) -> None:
+    assert size(FIGURES[name](cube)) > 5000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+@pytest.mark.parametrize("done", ["one seed", "one cell", "nothing"])
+def test_a_figure_of_an_unfinished_grid(cube: xr.Dataset, name: str, done: str) -> None:
+    state = xr.zeros_like(cube["cell_state"])
+    if done == "one seed":
+        state[:, :, 0] = 1
+    elif done == "one cell":
+        state[2, 3, 1] = 1
+    assert size(FIGURES[name](cube.assign(cell_state=state))) > 1000
+
+
+@pytest.mark.parametrize("name", FIGURES_CROSSBAR)
+def test_a_figure_of_crossbars(crossbar_cube: xr.Dataset, name: str) -> None:
+    assert size(FIGURES_CROSSBAR[name](crossbar_cube)) > 5000
+
+
+def test_accuracy_is_shown_in_percent_against_variation_in_percent(cube: xr.Dataset) -> None:
+    (ax,) = FIGURES["fig3c_accuracy"](cube).axes
+    line = ax.lines[0]
+    np.testing.assert_allclose(line.get_xdata(), [0, 5, 10, 15, 20, 25])
+    np.testing.assert_allclose(
+        line.get_ydata(), 100 * cube["accuracy"].sel(width=5.0).isel(timestep=-1).mean("seed"), rtol=1e-5
+    )
+
+
+def test_energy_is_relative_to_the_widest_bar(cube: xr.Dataset) -> None:
+    (ax,) = FIGURES["fig3d_energy"](cube).axes
+    assert ax.lines[0].get_ydata()[[0, -1]] == pytest.approx([0.02, 1], rel=1e-6)  # type: ignore[index]
+
+
+def test_no_window_is_needed() -> None:
+    assert "matplotlib.pyplot" not in sys.modules
