@@ -15,6 +15,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sweeps.characterization.energy import relative_energy
 from sweeps.device import style
 from sweeps.device.linear import straight_line
 from sweeps.device.link import probability
@@ -96,6 +97,25 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.set_xlabel("Bar width (µm)")
     ax.set_ylabel("Gain, 1 mA/i$_0$")
     ax.legend(loc="best")
+    return ax
+
+
+def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Synaptic energy relative to the widest bar, from the fitted i0, with its 95 % band.  Fig. 3(d)."""
+    cube = style.done(cube)
+    i0 = cube["i0"].transpose("width", "device").values
+    if np.isfinite(i0).any(axis=1).sum() < 2:
+        return style.note(ax, "a line needs two widths with a fit")
+    found = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
+    ax.fill_between(found.width, found.low, found.high, color="0.85", lw=0, label="95 %, devices resampled")
+    ax.plot(found.width, found.relative, marker="o", color=style.BLUE, label="line through fitted i$_0$")
+    ax.set_yscale("log")
+    ax.set_xlabel("Bar width (µm)")
+    ax.set_ylabel("Synaptic energy (rel.)")
+    less, most, least = (1 / e[0] for e in (found.relative, found.low, found.high))
+    span = f"{found.width[-1]:g} to {found.width[0]:g} µm"
+    ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")
+    ax.legend(loc="lower right")
     return ax
 
 
@@ -258,6 +278,7 @@ FIGURES: dict[str, style.Builder] = {
     "fig2_switching": style.styled(fig2_switching),
     "fig3a_i_bias": style.styled(_single(i_bias_against_width)),
     "fig3b_window": style.styled(_single(window_against_width)),
+    "fig3d_energy_fitted": style.styled(_single(energy_against_width)),
     "s3b_trace": style.styled(_single(trace)),
     "s6_gain": style.styled(_single(gain_against_width)),
 }

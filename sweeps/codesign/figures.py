@@ -32,6 +32,7 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     for width, look in _looks(cube).items():
         y, error = (100 * a.sel(width=width).values for a in (mean, half))
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.5, elinewidth=0.6, label=f"{width:g}", **look)
+    ax.set_ylim(_floor(mean), 101)
     ax.set_xlabel("Variation (%)")
     ax.set_ylabel("Accuracy (%)")
     ax.legend(title="Width (µm)", loc="lower left", ncols=2, columnspacing=1.0)
@@ -216,6 +217,8 @@ def s9_steps_varied(cube: xr.Dataset) -> Figure:
     for ax, width in zip(axes, chosen, strict=True):
         nearest = float(cube["width"].sel(width=width, method="nearest"))
         accuracy_against_steps_varied(cube, ax, nearest)
+    shown = cube["accuracy"].sel(width=chosen, method="nearest").mean("seed")
+    axes[0].set_ylim(_floor(shown), 101)
     axes[0].set_ylabel("Accuracy (%)")
     axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
     return figure
@@ -269,6 +272,12 @@ def crossbar_accuracy(cube: xr.Dataset) -> Figure:
     axes[0].set_ylabel("Accuracy (%)")
     axes[-1].legend(loc="best", fontsize=5)
     return figure
+
+
+def _floor(mean: xr.DataArray) -> float:
+    """Lower end of an axis of accuracies, %: a little below the lowest mean; intervals of few seeds may leave it."""
+    lowest = float(mean.min())
+    return 100 * max(0.0, lowest - 0.15 * (1 - lowest)) if np.isfinite(lowest) else 0.0
 
 
 def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:
