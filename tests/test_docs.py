@@ -41,7 +41,10 @@ def lab_log(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_what_the_documentation_tells_to_type_works(page: Path, tmp_path: Path) -> None:
+def test_what_the_documentation_tells_to_type_works(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINSWEEP_CACHE", str(tmp_path / "cache"))
     blocks = list(BLOCK.finditer((ROOT / page).read_text()))
     if any("lab.csv" in b["text"] for b in blocks):
         lab_log(tmp_path)
