@@ -151,7 +151,8 @@ def open_run(
         run = _planned(cube, sweep, epoch, retry_failed)
         record |= {"ended_before": Counts.of(run.state).ended}
         write_group(cube.fence.run_path(epoch), record)
-        cube.commit({"provenance": json.dumps(record)})
+        # of the parameters, what cannot change a number may have changed
+        cube.commit({"provenance": json.dumps(record), "parameters": json.dumps(sweep.params)})
         run.notes.extend(_notes(run, made, block, code_changed and not mark_stale))
         try:
             if run.progress.blocks and sweep.prepare is not None:

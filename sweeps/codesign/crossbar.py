@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sweeps.codesign.chip import Programmed
+from sweeps.codesign.data import CLASSES, PIXELS
+from sweeps.codesign.network import Recipe
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,6 +50,12 @@ class Tiles:
     def used(self) -> float:
         """Part of the cells of all tiles that belong to a weight."""
         return 2 * self.inputs * self.outputs / (self.count * self.rows * self.columns)
+
+
+def layers(rows: int = ROWS, columns: int = COLUMNS) -> tuple[Tiles, Tiles]:
+    """The two layers of the 784-400-10 network on tiles of that size."""
+    hidden = Recipe().hidden
+    return Tiles(PIXELS, hidden, rows, columns), Tiles(hidden, CLASSES, rows, columns)
 
 
 def pairs(w: Floats) -> tuple[Floats, float]:

@@ -18,9 +18,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from sweeps.codesign import analysis
-from sweeps.codesign.crossbar import Tiles
-from sweeps.codesign.data import CLASSES, PIXELS
-from sweeps.codesign.network import Recipe
+from sweeps.codesign.crossbar import COLUMNS, ROWS, layers
 from sweeps.device import style
 
 S9_WIDTHS = (5.0, 1.0)
@@ -168,10 +166,11 @@ def pair_sketch(ax: Axes) -> Axes:
     return ax
 
 
-def tile_map(ax: Axes) -> Axes:
+def tile_map(ax: Axes, rows: int = ROWS, columns: int = COLUMNS) -> Axes:
     """Both layers cut into tiles; filled where a tile's cells belong to weights."""
     x0 = 0.0
-    for name, layer in (("layer 1", Tiles(PIXELS, Recipe().hidden)), ("layer 2", Tiles(Recipe().hidden, CLASSES))):
+    both = layers(rows, columns)
+    for name, layer in zip(("layer 1", "layer 2"), both, strict=True):
         for across in range(layer.across):
             for down in range(layer.down):
                 filled = min(layer.rows, layer.inputs - down * layer.rows) / layer.rows
@@ -182,9 +181,9 @@ def tile_map(ax: Axes) -> Axes:
         text = f"{name}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
         ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
         x0 += layer.across + 2.6
-    ax.set_title(f"Tiles of {layer.rows} × {layer.columns} cells, two columns an output", pad=10)
+    ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)
     ax.set_xlim(-0.2, x0)
-    ax.set_ylim(-7.2, 1.6)
+    ax.set_ylim(-max(layer.down for layer in both) - 0.2, 1.6)
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
@@ -243,7 +242,8 @@ def s10_crossbar(cube: xr.Dataset) -> Figure:
     figure = style.new_figure(style.PAGE, 65 * style.MM)
     left, right = figure.subplots(1, 2, width_ratios=[1, 1.4])
     pair_sketch(left)
-    tile_map(right)
+    chosen = style.parameters(cube)
+    tile_map(right, chosen.get("tile_rows", ROWS), chosen.get("tile_columns", COLUMNS))
     return figure
 
 

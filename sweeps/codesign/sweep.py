@@ -105,13 +105,15 @@ def prepare(sweep: Sweep) -> None:
     )
 
 
-def named(sweep: Sweep) -> dict[str, str]:
-    """The trained network's file and the SHA-256 of its weights, as attributes of the cube."""
+def named(sweep: Sweep) -> dict[str, Any]:
+    """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
     p = sweep.params
     network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
+    first, second = crossbar.layers(p["tile_rows"], p["tile_columns"])
     return {
         "network_file": network_file(Recipe(epochs=p["epochs"]), p["data"]["sha256"], p["network"]).name,
         "network_sha256": network.digest,
+        "crossbar_tiles": [first.count, second.count],
     }
 
 
@@ -147,6 +149,8 @@ _PARAMETERS = (
     Parameter("network", 0, help="seed of the training", low=0),
     Parameter("epochs", 40, help="epochs of the training", low=1, high=10_000),
     Parameter("conductance", 1e-4, "S", "G0, conductance of a weight of 1; assumed", low=1e-12, high=1.0),
+    Parameter("tile_rows", crossbar.ROWS, help="inputs of a crossbar tile", low=1, high=1_000_000),
+    Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
     Parameter(
         "card",

@@ -106,6 +106,7 @@ def test_the_cube_names_the_weights_and_has_the_shift_of_z_of_the_card(tmp_path:
 
     assert cube.attrs["network_sha256"] == trained.digest
     assert cube.attrs["network_file"].endswith(".npz")
+    assert list(cube.attrs["crossbar_tiles"]) == [49, 4]
     assert cube.coords["z_shift_scale"].dims == ("width",)
     assert cube.z_shift_scale.values == pytest.approx([10, 18.94, 30], rel=1e-3)
     assert cube.timestep.values[[0, -1]].tolist() == [1, small.params["steps"]]
