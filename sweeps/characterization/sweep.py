@@ -8,16 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.axis import Axis
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from sweeps.device import card as cards
 from sweeps.device import model
-from sweeps.device.link import LINKS
+from sweeps.device.parameters import CARD, DEVICE, LINK, WIDTH
 from sweeps.device.protocol import measure
-
-_WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
-_DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
 
 FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
 
@@ -65,8 +61,8 @@ SWEEP = Sweep(
     name="characterization",
     title="Switching curves of 36 Hall bars, bias current and window against the width",
     axes=(
-        Axis("width", _WIDTHS, unit="um", long_name="bar width", low=0.05, high=50.0),
-        Axis("device", _DEVICES, long_name="device", low=0),
+        WIDTH,
+        DEVICE,
     ),
     dims=(
         Dim("current", "currents", long_name="write current, index"),
@@ -85,15 +81,8 @@ SWEEP = Sweep(
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
-        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
-        Parameter(
-            "card",
-            cards.default(),
-            help="device card, a TOML file",
-            load=cards.load,
-            essence=cards.values,
-            axes=cards.axes,
-        ),
+        LINK,
+        CARD,
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,

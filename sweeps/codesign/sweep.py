@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,8 +25,8 @@ from sweeps.codesign.draws import Batch, Draws
 from sweeps.codesign.network import Network, Recipe, network_file, obtain
 from sweeps.device import card as cards
 from sweeps.device import model as device
+from sweeps.device.parameters import CARD, WIDTH
 
-_WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 """Properties of the crossbar: parameters of one sweep, axes of the other."""
@@ -152,14 +153,7 @@ _PARAMETERS = (
     Parameter("tile_rows", crossbar.ROWS, help="inputs of a crossbar tile", low=1, high=1_000_000),
     Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
-    Parameter(
-        "card",
-        cards.default(),
-        help="device card, a TOML file",
-        load=cards.load,
-        essence=cards.values,
-        axes=cards.axes,
-    ),
+    CARD,
     Parameter(
         "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, essence=_contents
     ),
@@ -170,7 +164,6 @@ _FAULT_PARAMETERS = (
     Parameter("stuck_on", 0.0, help="share of cells stuck at the largest conductance", low=0, high=1),
     Parameter("read_noise", 0.0, "i0", "noise of a neuron's current in a step, standard deviation", low=0, high=100),
 )
-_WIDTH = Axis("width", _WIDTHS, "um", "bar width", low=0.05, high=50.0)
 _VARIATION = Axis("variation", _VARIATIONS, long_name="variation", low=0.0, high=1.0)
 _STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
 _RATIO = Coordinate(
@@ -180,7 +173,7 @@ _RATIO = Coordinate(
 SWEEP = Sweep(
     name="codesign",
     title="Accuracy and energy of a spiking MNIST network against bar width and variation",
-    axes=(_WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
+    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
     dims=(_STEP,),
     coordinates=(_RATIO,),
     attributes=named,
@@ -197,8 +190,8 @@ CROSSBAR = Sweep(
     name="codesign-crossbar",
     title="The same network on crossbars with finite levels, stuck cells and read noise",
     axes=(
-        Axis("width", (5.0, 1.0), "um", "bar width", low=0.05, high=50.0),
-        Axis("variation", (0.0, 0.1), long_name="variation", low=0.0, high=1.0),
+        replace(WIDTH, values=(5.0, 1.0)),
+        replace(_VARIATION, values=(0.0, 0.1)),
         Axis("seed", tuple(range(3)), long_name="chip seed", low=0),
         Axis("levels", (0, 2, 4, 16), long_name="conductance levels, 0: any", low=0, high=65_536),
         Axis("stuck_off", (0.0, 0.05), long_name="share of cells stuck off", low=0.0, high=1.0),

@@ -10,15 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.axis import Axis
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.device import card as cards
 from sweeps.device import model
-from sweeps.device.link import LINKS
+from sweeps.device.parameters import CARD, DEVICE, LINK, WIDTH
 from sweeps.device.protocol import decide, measure
-
-_WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
-_DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
 
 
 @per_cell
@@ -48,8 +44,8 @@ SWEEP = Sweep(
     name="endurance",
     title="10,000 cycles of each Hall bar at its bias current",
     axes=(
-        Axis("width", _WIDTHS, unit="um", long_name="bar width", low=0.05, high=50.0),
-        Axis("device", _DEVICES, long_name="device", low=0),
+        WIDTH,
+        DEVICE,
     ),
     dims=(Dim("cycle", "cycles", long_name="cycle"),),
     outputs=(
@@ -63,15 +59,8 @@ SWEEP = Sweep(
     ),
     parameters=(
         Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
-        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
-        Parameter(
-            "card",
-            cards.default(),
-            help="device card, a TOML file",
-            load=cards.load,
-            essence=cards.values,
-            axes=cards.axes,
-        ),
+        LINK,
+        CARD,
     ),
     function=endure,
     figures="sweeps.endurance.figures:FIGURES",

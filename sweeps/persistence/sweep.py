@@ -13,11 +13,8 @@ from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.device import card as cards
 from sweeps.device import model
 from sweeps.device.fit import fit
-from sweeps.device.link import LINKS
+from sweeps.device.parameters import CARD, DEVICE, LINK, WIDTH
 from sweeps.device.protocol import decide, measure
-
-_WIDTHS = tuple(cards.value(cards.default(), "devices.widths"))
-_DEVICES = tuple(range(cards.value(cards.default(), "devices.per_width")))
 
 
 @per_cell
@@ -53,8 +50,8 @@ SWEEP = Sweep(
     name="persistence",
     title="Switching curves of 36 Hall bars, and again after seven days",
     axes=(
-        Axis("width", _WIDTHS, unit="um", long_name="bar width", low=0.05, high=50.0),
-        Axis("device", _DEVICES, long_name="device", low=0),
+        WIDTH,
+        DEVICE,
         Axis("day", (0, 7), unit="day", long_name="day", low=0, high=3650),
     ),
     dims=(Dim("current", "currents", long_name="write current, index"),),
@@ -71,15 +68,8 @@ SWEEP = Sweep(
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
-        Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS)),
-        Parameter(
-            "card",
-            cards.default(),
-            help="device card, a TOML file",
-            load=cards.load,
-            essence=cards.values,
-            axes=cards.axes,
-        ),
+        LINK,
+        CARD,
     ),
     function=persist,
     figures="sweeps.persistence.figures:FIGURES",
