@@ -47,10 +47,6 @@ LOSSES = 20  # times that one block's receipt may be lost with a worker before t
 DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
 
 
-class Stopped(Exception):
-    """Ctrl-C was pressed."""
-
-
 @contextmanager
 def local_client(
     workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None
@@ -113,12 +109,12 @@ def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lamb
     """
     with _Stream(run, client) as stream, _interrupts() as interrupts:
         run.begin()
-        try:
-            for _ in stream.receipts():
-                on_progress(run)
-        except Stopped:
+        for _ in stream.receipts():
+            on_progress(run)
+            if interrupts.pressed:
+                break
+        if interrupts.pressed:
             run.outcome = "stopped"
-            interrupts.forgive()
             for _ in stream.drain():
                 on_progress(run)
 
@@ -150,13 +146,12 @@ class _Stream:
             self.client.unregister_worker_plugin(self.carrier.name)
 
     def receipts(self) -> Iterator[Receipt | None]:
-        """Fill the window and yield what comes back, until nothing is left; None when only time has passed."""
+        """Fill the window and yield what comes back, until nothing is left; None at the end of each step."""
         self.fill()
         while self.tasks:
             ended = self._next()
-            if not ended:
-                yield None
             yield from self._settled(ended)
+            yield None
             self.fill()
 
     def fill(self) -> None:
@@ -336,29 +331,29 @@ def _interrupts_held_back() -> Iterator[None]:
 
 
 class _interrupts:
-    """First Ctrl-C raises ``Stopped``, later ones ``KeyboardInterrupt``."""
+    """The first Ctrl-C is noted, for the loop to end at its next step; the second interrupts at once.
+
+    Nothing is raised from a signal handler the first time: it could hit a lock of Dask's client half-way.
+    """
 
     def __init__(self) -> None:
+        self.pressed = False
         self._main = threading.current_thread() is threading.main_thread()
         self._before: Any = None
 
     def __enter__(self) -> _interrupts:
         if self._main:
-            self._before = signal.signal(signal.SIGINT, self._first)
+            self._before = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._main:
             signal.signal(signal.SIGINT, self._before)
 
-    def _first(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise Stopped
-
-    def forgive(self) -> None:
-        """From now on Ctrl-C interrupts at once."""
-        if self._main:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+    def _handle(self, *_: object) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True
 
 
 def _free(port: int) -> int:
