@@ -37,6 +37,11 @@ class Task:
     """Which cells, in the block's shape; None: all of them, and nothing was in the block before."""
 
     @property
+    def mask(self) -> Mask:
+        """The cells to compute, in the block's shape."""
+        return np.ones(self.block.shape, bool) if self.wanted is None else self.wanted
+
+    @property
     def cells(self) -> int:
         """Number of cells to compute."""
         return self.block.size if self.wanted is None else int(self.wanted.sum())
@@ -112,8 +117,11 @@ class Writer:
         array = self._arrays[name]
         if not isinstance(array, Chunks):
             return np.array(array[block.region])
-        inner = array.chunk[len(block.start) :]
-        return array.read_one((*self.place(block), *(0 for _ in inner)), (*block.shape, *inner))
+        return array.read_one(self._index(array, block), (*block.shape, *array.chunk[len(block.start) :]))
+
+    def _index(self, array: Chunks, block: Block) -> tuple[int, ...]:
+        """The block's one chunk of an array: inner dims are not cut."""
+        return (*self.place(block), *(0 for _ in array.chunk[len(block.start) :]))
 
     def _put(self, name: str, block: Block, values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
         if not fresh:
@@ -122,7 +130,7 @@ class Writer:
             values = merged
         array = self._arrays[name]
         if isinstance(array, Chunks):
-            array.write((*self.place(block), *(0 for _ in array.chunk[len(block.start) :])), values)
+            array.write(self._index(array, block), values)
         else:
             array[block.region] = values
 
@@ -131,7 +139,7 @@ def execute(job: Job, task: Task) -> Receipt:
     """Compute and write one block; the whole of a task."""
     writer = _writer(job.path, job.cube_id, job.epoch)
     coords = writer.coords(task.block)
-    mask = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
+    mask = task.mask
     result = _compute(job.sweep, coords, mask)
     failed = writer.write(task, result, mask)
     first = next(iter(result.errors.values()), None)
@@ -158,7 +166,7 @@ class Job:
 def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     """Mark a block's cells failed when its task could not, because its worker died each time."""
     writer = _writer(job.path, job.cube_id, job.epoch)
-    mask = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
+    mask = task.mask
     sweep = job.sweep
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]

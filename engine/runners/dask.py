@@ -109,9 +109,9 @@ def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lamb
     """
     with _Stream(run, client) as stream, _interrupts() as interrupts:
         run.begin()
-        for _ in stream.receipts():
+        for receipt in stream.receipts():
             on_progress(run)
-            if interrupts.pressed:
+            if interrupts.pressed and receipt is None:  # not within a step: its other futures would be lost
                 break
         if interrupts.pressed:
             run.outcome = "stopped"
@@ -266,8 +266,7 @@ class _Stream:
 
     def _killed(self, task: Task, error: KilledWorker) -> Receipt | None:
         if task.cells > 1:  # one of them may be at fault: each by itself
-            whole = np.ones(task.block.shape, bool) if task.wanted is None else task.wanted
-            for place in np.argwhere(whole):
+            for place in np.argwhere(task.mask):
                 one = np.zeros(task.block.shape, bool)
                 one[tuple(place)] = True
                 self.again.append(Task(task.block, one))
