@@ -5,9 +5,17 @@
     ├── OutputError    a block function returned something else than the sweep declares    (also a ValueError)
     ├── CubeError      a store that is missing, foreign, locked or of another definition
     │   └── Fenced     a task of an older run came too late and must not write
-    └── RunnerError    the cluster is gone or cannot run the sweep
+    ├── RunnerError    the cluster is gone or cannot run the sweep
+    ├── Stopped        work ended before its end, on demand: it says nothing of the cell
+    └── BenchError     a bench file, or a bench that cannot do what was asked
+        ├── LimitError       a value beyond a limit: nothing was sent
+        ├── LeaseError       the bench is another's, or is no longer ours
+        ├── ConnectionLost   the link is not to be trusted any more: connect again, with the whole handshake
+        ├── InstrumentFault  an instrument reported an error or read back something else: stop, repeat nothing
+        └── DeviceFault      a device under test is open, short or stuck: leave it out, others go on
 
-The command line prints ``SpecError``, ``CubeError`` and ``RunnerError`` as one line and ends with status 2.
+The command line prints ``SpecError``, ``CubeError``, ``RunnerError`` and ``BenchError`` as one line and ends with
+status 2.
 ``OutputError`` and what a block function raises belong to cells: they are kept in the cube.
 """
 
@@ -34,3 +42,31 @@ class Fenced(CubeError):
 
 class RunnerError(SpinsweepError):
     """The cluster cannot go on; the cube keeps what is done."""
+
+
+class Stopped(SpinsweepError):
+    """The work was told to end early: the cell stays as it was, what was measured stays in the journal."""
+
+
+class BenchError(SpinsweepError):
+    """A bench file is wrong, or the bench cannot do what was asked."""
+
+
+class LimitError(BenchError):
+    """A value beyond a limit of the bench file; nothing was sent."""
+
+
+class LeaseError(BenchError):
+    """Another process owns the bench, or this one does no longer."""
+
+
+class ConnectionLost(BenchError):
+    """A link broke, timed out or answered out of step: nothing on it is to be trusted any more."""
+
+
+class InstrumentFault(BenchError):
+    """An instrument reported an error, or its settings read back otherwise than sent: stop, repeat nothing."""
+
+
+class DeviceFault(BenchError):
+    """A device under test is open, short or stuck; others can go on."""

@@ -1,0 +1,120 @@
+"""The verb that the devices add to the command line: ``spinsweep emulate``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+import typer
+
+from engine.cube import Cube
+from engine.errors import BenchError, CubeError
+from engine.instruments.bench import Bench, load
+from engine.instruments.emulator.server import Emulator
+from engine.instruments.emulator.terminals import Terminals
+from sweeps.device import card as cards
+from sweeps.device.terminals import HallBars, Recorded
+
+TEMPLATE = Path(__file__).parent / "data" / "bench.toml"
+
+
+def emulate(
+    bench: Annotated[
+        Path, typer.Argument(help="The bench file; one that is not there is written first.", show_default=False)
+    ],
+    card: Annotated[
+        Path | None, typer.Option(help="Device card of the emulated devices.", show_default="the built-in one")
+    ] = None,
+    recording: Annotated[
+        Path | None, typer.Option(help="Characterization cube that is played back instead.", show_default="no")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of outcomes and noise.", min=0)] = 0,
+    speed: Annotated[
+        float | None, typer.Option(help="Bench seconds in a real one.", show_default="timing.speed of the bench")
+    ] = None,
+    control_port: Annotated[
+        int, typer.Option(help="Port for faults and audit; 0: a free one.", min=0, max=65535)
+    ] = 0,
+) -> int:
+    """Serve the instruments of a bench file on this machine, with simulated devices behind them.
+
+    Drivers talk to the emulated source, meter and switch as to real ones, at the addresses of the bench file.
+
+    Example:  spinsweep emulate bench.toml
+    """
+    if not bench.exists():
+        write_bench(bench)
+        print(f"wrote {bench}", flush=True)
+    described = load(bench)
+    if speed is not None and not 0 < speed < float("inf"):
+        raise BenchError(f"--speed {speed:g}; it is a number above 0, 1 for real time")
+    with ExitStack() as stack:
+        emulator = stack.enter_context(
+            Emulator(described, terminals(described, card, recording, seed), speed, control_port)
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before = signal.signal(number, lambda *_: emulator.ended.set())
+            stack.callback(signal.signal, number, before)
+        where = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
+        print(
+            f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it",
+            flush=True,
+        )
+        while not emulator.ended.wait(0.2):
+            pass
+        audit = emulator.audit()
+    overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
+    print(
+        f"ended after {overall['pulses']} pulses on {len(used)} devices, "
+        f"largest current {overall['max_current']:.3g} A, {overall['hot_switchings']} hot switchings"
+    )
+    return 0
+
+
+def write_bench(path: Path) -> None:
+    """A new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = [s.getsockname()[1] for s in sockets]
+    text = Template(TEMPLATE.read_text()).substitute(source=ports[0], meter=ports[1], switch=ports[2])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def terminals(bench: Bench, card: Path | None, recording: Path | None, seed: int) -> Terminals:
+    """What hangs on the wires of the bench: devices of a card, or of a recording.
+
+    Raises
+    ------
+    BenchError
+        The card or the recording cannot be used, or a device has no labels ``width`` and ``device``.
+    """
+    devices = {d.name: _labels(d.name, d.labels) for d in bench.device}
+    sign = bench.polarity.reset_pulse
+    if recording is None:
+        try:
+            chosen = cards.load(card)
+        except cards.CardError as error:
+            raise BenchError(str(error)) from None
+        chosen["hall"]["reset_state"]["value"] = bench.polarity.reset_state
+        return HallBars(chosen, devices, seed, sign)
+    if card is not None:
+        raise BenchError("--card and --recording: a recording needs no card; give one of the two")
+    cube = Cube(recording)
+    if cube.attrs["sweep"] != "characterization":
+        raise CubeError(f"{recording} holds the sweep {cube.attrs['sweep']}; played back is a characterization")
+    parameters = json.loads(cube.attrs["parameters"])
+    current = cards.value(parameters.get("card") or cards.default(), "read.current")
+    return Recorded(cube.dataset(), devices, current, sign)
+
+
+def _labels(name: str, labels: dict[str, Any]) -> tuple[float, int]:
+    width, device = labels.get("width"), labels.get("device")
+    if not isinstance(width, int | float) or not isinstance(device, int) or width <= 0 or device < 0:
+        raise BenchError(f"device {name}: labels {labels}; write labels = {{width = 0.5, device = 0}}")
+    return float(width), device

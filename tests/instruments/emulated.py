@@ -1,0 +1,149 @@
+"""A bench of resistors that pulses switch between two values, emulated by a process of its own.
+
+Run as a program with a bench file, it serves that bench and prints its ports as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.instruments import bench
+from engine.instruments.bench import Instrument
+from engine.instruments.clock import Clock
+from engine.instruments.emulator.control import Control
+from engine.instruments.keithley2000 import Keithley2000
+from engine.instruments.keithley6221 import Envelope, Keithley6221
+from engine.instruments.keithley7001 import Keithley7001
+from engine.instruments.visa import Session
+
+SPEED = 1e4
+COMPLIANCE = 10.0  # V
+PATH = 1000.0  # ohm, of the current
+LOW, HIGH = 1.0, 2.0  # ohm, at the meter
+THRESHOLD = 5e-4  # A; a larger pulse sets the high or, negative, the low resistance
+RANGE = 2e-3  # A
+ENVELOPE = Envelope(max_pulse=1.5e-3, max_read=6e-5, min_width=5e-5, max_width=2e-4, max_compliance=COMPLIANCE)
+ROUTES = {"a": ("1!1", "1!11"), "b": ("1!2", "1!12")}
+SERIALS = {"source": ("6221", "EMU6221"), "meter": ("2000", "EMU2000"), "switch": ("7001", "EMU7001")}
+
+BENCH = f"""
+name = "resistors"
+[source]
+resource = "TCPIP0::127.0.0.1::0::SOCKET"
+serial = "EMU6221"
+range = {RANGE}
+compliance = {COMPLIANCE}
+[meter]
+resource = "TCPIP1::127.0.0.1::0::SOCKET"
+serial = "EMU2000"
+nplc = 1
+[switch]
+resource = "TCPIP2::127.0.0.1::0::SOCKET"
+serial = "EMU7001"
+[timing]
+speed = {SPEED}
+[limits]
+max_pulse = 1.5e-3
+max_read = 6e-5
+max_compliance = {COMPLIANCE}
+[[device]]
+name = "a"
+labels = {{device = 0}}
+channels = ["1!1", "1!11"]
+[[device]]
+name = "b"
+labels = {{device = 1}}
+channels = ["1!2", "1!12"]
+"""
+
+
+class Resistors:
+    """Terminals with one resistor a device, which remembers the sign of the last large pulse."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self.high = dict.fromkeys(devices, False)
+
+    def pulse(self, device: str, current: float, width: float) -> None:
+        if abs(current) > THRESHOLD:
+            self.high[device] = current > 0
+
+    def voltage(self, device: str, current: float, nplc: float) -> float:
+        return current * (HIGH if self.high[device] else LOW)
+
+    def resistance(self, device: str) -> float:
+        return PATH
+
+    def state(self, device: str) -> bool:
+        return self.high[device]
+
+
+@dataclass
+class Emulated:
+    """The process, from outside."""
+
+    ports: dict[str, int]
+    """By role."""
+    control: Control
+
+    def instrument(self, role: str, timeout: float = 5.0) -> Instrument:
+        model, serial = SERIALS[role]
+        resource = f"TCPIP::127.0.0.1::{self.ports[role]}::SOCKET"
+        return Instrument(model=model, resource=resource, serial=serial, timeout=timeout)
+
+
+class Drivers:
+    """Sessions and drivers of the bench, with limits set and device a connected once :meth:`start` is done."""
+
+    def __init__(self, emulated: Emulated, timeout: float = 5.0) -> None:
+        self.sessions = {role: Session(emulated.instrument(role, timeout), "@py") for role in SERIALS}
+        clock = Clock(SPEED)
+        self.source = Keithley6221(self.sessions["source"], clock, 0.1)
+        self.meter = Keithley2000(self.sessions["meter"], 0.1, 1.0, 50)
+        channels = [channel for route in ROUTES.values() for channel in route]
+        self.switch = Keithley7001(self.sessions["switch"], clock, 0.01, channels)
+
+    def start(self) -> None:
+        for session in self.sessions.values():
+            session.open(5)
+        self.source.safe()
+        self.switch.connect(ROUTES["a"])
+        self.source.start(COMPLIANCE)
+        self.source.limit(ENVELOPE, RANGE)
+        self.meter.start()
+
+    def close(self) -> None:
+        for session in self.sessions.values():
+            session.close()
+
+
+@contextmanager
+def emulated_bench(folder: Path) -> Iterator[Emulated]:
+    """The emulator's process, ended at the end."""
+    path = folder / "bench.toml"
+    path.write_text(BENCH)
+    process = subprocess.Popen([sys.executable, __file__, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        ports = json.loads(process.stdout.readline())
+        with Control(ports.pop("control")) as control:
+            yield Emulated(ports, control)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    from engine.instruments.emulator.server import Emulator
+
+    described = bench.load(sys.argv[1])
+    with Emulator(described, Resistors([d.name for d in described.device])) as running:
+        ports = {role: port.address[1] for role, port in running.ports.items()}
+        print(json.dumps({**ports, "control": running.control.port}), flush=True)
+        running.ended.wait()

@@ -1,0 +1,84 @@
+"""Two resistors on an emulated bench, and a plain socket to talk to its instruments."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from engine.instruments import bench
+from engine.instruments.emulator.clock import Clock
+from engine.instruments.emulator.world import World
+
+PATH = 1000.0  # ohm
+HALL = {"a": 1.0, "b": 2.0}  # ohm, at the meter
+CHANNELS = {"a": ("1!1", "1!11"), "b": ("1!2", "1!12")}
+PULSE = "*CLS;:SOUR:WAVE:FUNC ARB0;FREQ 5000;AMPL 1E-3;OFFS 0;DUR:CYCL 1;:SOUR:WAVE:ARB:DATA {sign},0"
+
+
+class Resistors:
+    """Terminals that keep every segment of current that they are told of."""
+
+    def __init__(self) -> None:
+        self.pulses: list[tuple[str, float, float]] = []
+
+    def pulse(self, device: str, current: float, width: float) -> None:
+        self.pulses.append((device, current, width))
+
+    def voltage(self, device: str, current: float, nplc: float) -> float:
+        return current * HALL[device]
+
+    def resistance(self, device: str) -> float:
+        return PATH
+
+    def state(self, device: str) -> int:
+        return len(self.pulses)
+
+
+def one_resistor(speed: float = 1.0) -> World:
+    """A bench without a switch and with one device, without sockets."""
+    return World(Resistors(), {"a": frozenset()}, Clock(speed))
+
+
+def described(switch: bool = True, **changes: Any) -> bench.Bench:
+    """A bench file of the resistors at free ports, emulated time 10,000 times faster."""
+    raw: dict[str, Any] = {
+        "name": "resistors",
+        "source": {"resource": "TCPIP0::127.0.0.1::0::SOCKET", "serial": "EMU1", "range": 2e-3, "compliance": 10.0},
+        "meter": {"resource": "TCPIP1::127.0.0.1::0::SOCKET", "serial": "EMU2"},
+        "timing": {"speed": 1e4},
+        "limits": {"max_pulse": 1e-3, "max_read": 1e-4, "max_compliance": 10.0},
+        "device": [{"name": "a", "labels": {"device": 0}}],
+    }
+    if switch:
+        raw["switch"] = {"resource": "TCPIP2::127.0.0.1::0::SOCKET", "serial": "EMU3"}
+        raw["device"] = [{"name": n, "labels": {"device": n}, "channels": c} for n, c in CHANNELS.items()]
+    for role, values in changes.items():
+        raw[role] |= values
+    return bench.parse(raw)
+
+
+class Wire:
+    """A plain TCP client that reads line by line."""
+
+    def __init__(self, address: tuple[str, int], timeout: float = 5.0) -> None:
+        self.socket = socket.create_connection(address, timeout)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._file = self.socket.makefile("rb")
+
+    def write(self, message: str) -> None:
+        self.socket.sendall(message.encode() + b"\n")
+
+    def line(self) -> bytes:
+        """The next line with its end; empty if the other side has closed."""
+        return self._file.readline()
+
+    def ask(self, message: str) -> str:
+        self.write(message)
+        line = self.line()
+        if not line.endswith(b"\n"):
+            raise ConnectionError(f"no whole line but {line!r}")
+        return line.rstrip(b"\r\n").decode()
+
+    def close(self) -> None:
+        self._file.close()
+        self.socket.close()

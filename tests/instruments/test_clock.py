@@ -1,0 +1,41 @@
+"""Waits are exact, scale with the speed, and do not burn time."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from engine.instruments.clock import Clock
+
+
+@pytest.mark.parametrize("seconds", [2e-5, 3e-4, 5e-3, 0.05])
+def test_a_wait_is_never_shorter_than_asked_and_as_a_rule_hardly_longer(seconds: float) -> None:
+    clock = Clock()
+    late = []
+    for _ in range(15):
+        began = time.monotonic()
+        clock.sleep(seconds)
+        late.append(time.monotonic() - began - seconds)
+    assert min(late) >= 0
+    assert sorted(late)[3] < 2e-4
+
+
+def test_a_faster_clock_shows_and_waits_as_much_bench_time() -> None:
+    clock = Clock(1000)
+    began, shown = time.monotonic(), clock.now()
+    clock.sleep(20)
+    assert clock.now() - shown >= 20
+    assert 0.02 <= time.monotonic() - began < 1
+
+
+def test_a_long_wait_leaves_the_processor_alone() -> None:
+    busy = time.process_time()
+    Clock().sleep(0.3)
+    assert time.process_time() - busy < 0.05
+
+
+def test_a_wait_that_is_over_already_returns() -> None:
+    began = time.monotonic()
+    Clock().sleep(-1)
+    assert time.monotonic() - began < 0.1
