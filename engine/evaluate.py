@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.axis import Value, canonical
-from engine.errors import OutputError
+from engine.errors import LeaseError, OutputError, Stopped
 from engine.seeds import generator
 from engine.spec import Output, Sweep
 
 Array = npt.NDArray[Any]
+UNFINISHED = (KeyboardInterrupt, Stopped, LeaseError)  # say nothing of a cell
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,27 @@ class CellError:
 class Cell:
     """One cell as a block function sees it: ``cell["width"]``, ``cell.params``, ``cell.rng("noise")``."""
 
-    def __init__(self, sweep: Sweep, coords: Mapping[str, Value]) -> None:
+    def __init__(self, sweep: Sweep, coords: Mapping[str, Value], cube_id: str = "") -> None:
         self._sweep = sweep
         self.coords: dict[str, Value] = dict(coords)
         """Canonical value of each axis."""
+        self._cube_id = cube_id
         self.params: dict[str, Any] = sweep.params
         """Value of each parameter; not to be changed."""
 
     def __getitem__(self, axis: str) -> Any:
         return self.coords[axis]
+
+    @property
+    def address(self) -> str:
+        """Names the cell among those of all cubes and definitions; "" outside of a cube.
+
+        For what is kept of a cell elsewhere, such as the journal of a bench. No number may depend on it.
+        """
+        if not self._cube_id:
+            return ""
+        place = ",".join(f"{name}={value}" for name, value in self.coords.items())
+        return f"{self._cube_id}/{self._sweep.digest[:16]}/{place}"
 
     def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
         """The cell's own stream of that name, or the one shared by all cells that agree on ``axes``."""
@@ -56,8 +69,9 @@ class Cells:
     Iterating gives its :class:`Cell` objects, last axis fastest.
     """
 
-    def __init__(self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> None:
+    def __init__(self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> None:
         self._sweep = sweep
+        self._cube_id = cube_id
         self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
         self.coords: dict[str, Array] = {name: np.asarray(values) for name, values in self._values.items()}
         """Values along each axis, 1-D arrays."""
@@ -71,7 +85,7 @@ class Cells:
 
     def __iter__(self) -> Iterator[Cell]:
         for point in itertools.product(*self._values.values()):
-            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)))
+            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)), self._cube_id)
 
     def rng(self, stream: str = "", **at: Value) -> np.random.Generator:
         """The stream at the coordinates ``at``; the same one that ``Cell.rng(stream, axes=at)`` gives."""
@@ -91,20 +105,22 @@ class Evaluated:
     """Position in the box -> what was raised there."""
 
 
-def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> Evaluated:
+def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
+
+    Raised are those that say nothing of a cell: ``KeyboardInterrupt``, ``Stopped`` and ``LeaseError``.
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.
     """
-    cells = Cells(sweep, coords)
+    cells = Cells(sweep, coords, cube_id)
     result = _empty(sweep, cells.shape)
     one_by_one = bool(getattr(sweep.function, "per_cell", False))
     if not one_by_one:
         began = time.perf_counter()
         try:
             values = _checked(sweep, sweep.function(cells), cells.shape)
-        except KeyboardInterrupt:
+        except UNFINISHED:
             raise
         except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
             if result.duration.size == 1:
@@ -115,23 +131,25 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]]) -> Evaluated
         result.duration[...] = (time.perf_counter() - began) / result.duration.size
     if one_by_one:
         for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
-            _evaluate_one(sweep, cell, position, result)
+            _evaluate_one(sweep, cell, position, result, cube_id)
     return result
 
 
-def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated) -> None:
+def _evaluate_one(
+    sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated, cube_id: str
+) -> None:
     began = time.perf_counter()
     try:
         if getattr(sweep.function, "per_cell", False):
             values = _checked(sweep, sweep.function(cell), ())
         else:
             one = (1,) * len(position)
-            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()})
+            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
             checked = _checked(sweep, sweep.function(single), one)
             values = {name: array[(0,) * len(position)] for name, array in checked.items()}
         for name, value in values.items():
             result.values[name][position] = value
-    except KeyboardInterrupt:
+    except UNFINISHED:
         raise
     except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
         result.errors[position] = _described(error)

@@ -140,7 +140,7 @@ def execute(job: Job, task: Task) -> Receipt:
     writer = _writer(job.path, job.cube_id, job.epoch)
     coords = writer.coords(task.block)
     mask = task.mask
-    result = _compute(job.sweep, coords, mask)
+    result = _compute(job, coords, mask)
     failed = writer.write(task, result, mask)
     first = next(iter(result.errors.values()), None)
     return Receipt(
@@ -185,15 +185,17 @@ def keep_error(path: Path, error: CellError) -> int:
     return reference
 
 
-def _compute(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
+def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
     """The cells of ``mask`` computed, as arrays of the whole block."""
+    sweep = job.sweep
     parts = boxes(mask)
     if len(parts) == 1 and mask.all():
-        return evaluate(sweep, coords)
+        return evaluate(sweep, coords, job.cube_id)
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     whole = Evaluated(values, np.zeros(mask.shape, np.float32), {})
     for sets in parts:
-        part = evaluate(sweep, {n: tuple(v[i] for i in s) for (n, v), s in zip(coords.items(), sets, strict=True)})
+        chosen = {n: tuple(v[i] for i in s) for (n, v), s in zip(coords.items(), sets, strict=True)}
+        part = evaluate(sweep, chosen, job.cube_id)
         place = np.ix_(*sets)
         for name, value in part.values.items():
             whole.values[name][place] = value

@@ -1,0 +1,130 @@
+"""The bench as its owner holds it: connected, safe between actions, one device routed at a time."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from engine.errors import BenchError, LimitError, Stopped
+from engine.instruments.bench import Bench, Device
+from engine.instruments.keithley6221 import Envelope
+from engine.instruments.lease import Lease
+from engine.instruments.rack import Rack
+
+TELL = 1.0  # seconds between reports of what is being done
+
+
+class Station:
+    """The connected bench; :func:`engine.instruments.own.own` makes and ends it."""
+
+    def __init__(self, bench: Bench, lease: Lease) -> None:
+        self.bench = bench
+        self.lease = lease
+        self.rack = Rack(bench)
+        self.io = threading.RLock()
+        self.cancelled: Callable[[], bool] = lambda: False
+        """Asked between cycles; true ends the work."""
+        self.stopping = threading.Event()
+        self.quarantined: dict[str, str] = {}
+        """Devices that are left out, and why."""
+        self.on_progress: Callable[[dict[str, str | int]], None] = lambda progress: None
+        """Told once a second what is being done."""
+        self.cycles = 0
+        """Cycles since the lane began."""
+        self._told = 0.0
+        self._route = ""
+
+    def open(self) -> None:
+        """Connect, make safe, verify and set up."""
+        with self.io:
+            self.lease.check()
+            self._route = ""
+            self.rack.close()
+            self.rack.open()
+            self.rack.start()
+
+    def refresh(self) -> None:
+        """Between trains: set up again what a power cycle may have undone, and find the meter's zero."""
+        self.check()
+        if self.rack.powered_on():
+            self.open()
+        self.rack.meter.rezero()
+
+    def close(self, patience: float = 30.0) -> None:
+        """End what is going on, make the bench safe, and close the links."""
+        self.stopping.set()
+        locked = self.io.acquire(timeout=patience)
+        try:
+            try:
+                self.safe()
+            except BenchError:  # the link is broken: once more on a new one
+                self.rack.close()
+                self.rack.open()
+        finally:
+            self.rack.close()
+            if locked:
+                self.io.release()
+
+    def safe(self) -> None:
+        """0 A, output off, relays open."""
+        self._route = ""
+        self.rack.safe()
+
+    def check(self) -> None:
+        """``LeaseError`` or ``Stopped`` if nothing more may be done."""
+        self.lease.check()
+        if self.stopping.is_set() or self.cancelled():
+            raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
+
+    def done(self, experiment: str, train: str) -> None:
+        """Count a cycle."""
+        self.cycles += 1
+        if time.monotonic() > self._told + TELL:
+            self._told = time.monotonic()
+            self.on_progress({"experiment": experiment, "train": train, "cycles": self.cycles})
+
+    def route(self, device: Device) -> None:
+        """Connect a device, with the source off, and hold the source to its limits."""
+        if self._route == device.name:
+            return
+        self._route = ""
+        if self.rack.switch is not None:
+            self.rack.switch.connect(device.channels)
+        limits = self.bench.limits_of(device)
+        self.rack.source.limit(
+            Envelope(limits.max_pulse, limits.max_read, limits.min_width, limits.max_width, limits.max_compliance),
+            self.bench.range_of(device),
+        )
+        self._route = device.name
+
+    def count_pulses(self, wanted: Mapping[str, int]) -> None:
+        """Add pulses that are going to be fired, or ``LimitError`` if a device would get too many."""
+        counted = pulses(self.bench)
+        for name, more in wanted.items():
+            total = counted.get(name, 0) + more
+            most = self.bench.limits_of(self.bench.named(name)).max_pulses
+            if total > most:
+                raise LimitError(
+                    f"device {name}: {total} pulses in its life with this train, limits.max_pulses is {most}"
+                )
+            counted[name] = total
+        path = _pulses_path(self.bench)
+        replacement = path.with_suffix(".new")
+        replacement.write_text(json.dumps(counted))
+        replacement.replace(path)
+
+
+def pulses(bench: Bench) -> dict[str, int]:
+    """Pulses of each device so far in its life on a bench; at most one train too many."""
+    try:
+        counted: dict[str, int] = json.loads(_pulses_path(bench).read_text())
+    except FileNotFoundError:
+        return {}
+    return counted
+
+
+def _pulses_path(bench: Bench) -> Path:
+    return bench.folder / "pulses.json"

@@ -1,0 +1,199 @@
+"""Lanes that die, freeze and compete, on an emulated bench; processes are killed for real."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from engine.errors import LeaseError
+from engine.instruments.bench import Bench, load
+from engine.instruments.emulator.control import Control
+from engine.instruments.guard import log_path
+from engine.instruments.journal import Journal
+from engine.instruments.lease import Lease, owner
+from engine.instruments.own import own
+
+pytestmark = pytest.mark.faults
+
+MEASURE = """
+import sys
+import numpy as np
+from engine.instruments.bench import load
+from engine.instruments.experiment import Experiment
+from engine.instruments.own import own
+
+with own(load(sys.argv[1]), patience=20) as station, Experiment(station, "key") as experiment:
+    print("ready", flush=True)
+    for number in range(int(sys.argv[2])):
+        experiment.train(f"train {number}", ["bar0"], np.full((50, 1), 4.1e-4), [-6e-4], 5e-5)
+print("done", flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
+
+
+@contextmanager
+def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]:
+    """``spinsweep emulate`` as a user starts it: the bench file that it wrote, and its control port."""
+    path = folder / "bench.toml"
+    command = [sys.executable, "-m", "engine.cli", "emulate", str(path), "--speed", str(speed)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("wrote")
+        ready = process.stdout.readline()
+        path.write_text(path.read_text().replace("speed = 1000 ", f"speed = {speed} "))
+        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
+            yield path, control
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+@contextmanager
+def lane(path: Path, trains: int) -> Iterator[subprocess.Popen[str]]:
+    """A process that owns the bench and measures."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MEASURE, str(path), str(trains)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def until(condition: Callable[[], object], seconds: float = 20) -> float:
+    """Wait for a condition; how long it took, s."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.005)
+    return time.monotonic() - began
+
+
+def is_safe(control: Control) -> bool:
+    state = control.state()
+    return state["source"]["output"] == 0 and state["source"]["wave"] == "idle" and not state["switch"]["closed"]
+
+
+def guard_rows(bench: Bench) -> list[dict[str, object]]:
+    return [json.loads(line) for line in log_path(bench).read_text().splitlines()] if log_path(bench).exists() else []
+
+
+@pytest.mark.parametrize("moment", range(4))
+def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the_output_on(
+    tmp_path: Path, moment: int
+) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.audit()["overall"]["pulses"] > moment)
+        until(lambda: control.state()["source"]["output"] == 1)
+        os.kill(process.pid, signal.SIGKILL)
+        took = until(lambda: is_safe(control), 10)
+        assert took < 2.0
+        until(lambda: guard_rows(load(path)))
+        (row,) = guard_rows(load(path))
+        assert row["safe"] is True
+        assert row["reason"] == "the lane died"
+
+
+def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: Path) -> None:
+    with emulated(tmp_path) as (path, control):
+        bench = load(path)
+        lives = 0
+        while True:
+            with lane(path, 6) as process:
+                lives += 1
+                assert said(process) == "ready"
+                if lives < 6:
+                    time.sleep(0.05 * lives + 0.1)
+                    os.kill(process.pid, signal.SIGKILL)
+                elif said(process) == "done":
+                    break
+        lease = Lease(bench).take(10)
+        journal = Journal(bench.folder / "journal", "key", lease.epoch)
+        lost = sum(len(record.lost) for record in journal.trains.values())
+        results = sum(len(record.results) for record in journal.trains.values())
+        journal.close()
+        lease.release()
+        assert lives >= 6
+        assert results + lost == 6 * 50
+        assert lost <= lives - 1  # one in doubt at each death, at most
+        audit = control.audit()
+        assert audit["overall"]["max_current"] <= bench.limits.max_pulse
+        assert audit["overall"]["hot_switchings"] == 0
+        rows = [json.loads(line) for line in journal.path.read_text().splitlines()]
+        fired = [(row["train"], row["cycle"]) for row in rows if row["op"] == "fire"]
+        assert len(fired) == len(set(fired)) == 300
+
+
+def test_a_frozen_lane_is_killed_by_its_guard_and_cannot_come_back(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.state()["source"]["output"] == 1)
+        os.kill(process.pid, signal.SIGSTOP)
+        assert process.wait(20) == -signal.SIGKILL
+        until(lambda: guard_rows(load(path)))
+        assert is_safe(control)
+        assert "silent" in str(guard_rows(load(path))[0]["reason"])
+        with own(load(path), patience=5) as station:
+            assert station.lease.epoch == 3  # the lane's, the guard's, ours
+
+
+def test_a_lane_whose_guard_dies_stops(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.audit()["overall"]["pulses"] > 2)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        assert process.wait(20) != 0
+        assert is_safe(control)
+        assert owner(load(path).source.address) == ""
+
+
+def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> None:
+    with emulated(tmp_path) as (path, control):
+        command = [sys.executable, "-c", MEASURE.replace("patience=20", "patience=0"), str(path), "4"]
+        crowd = [
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        ended = [process.communicate(timeout=60) for process in crowd]
+        assert sum("done" in out for out, _ in ended) == 1
+        assert sum("LeaseError" in error and "is owned by process" in error for _, error in ended) == 3
+        assert control.audit()["overall"]["pulses"] == 2 * 4 * 50
+
+
+def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=200) as (path, control), own(load(path)):
+        port = int(load(path).source.resource.split("::")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
+            link.settimeout(5)
+            link.sendall(b"*IDN?\n")
+            with suppress(ConnectionResetError):
+                assert link.recv(100) == b""
+        with pytest.raises(LeaseError):
+            Lease(load(path)).take()
+        assert control.state()["source"]["output"] == 0

@@ -1,0 +1,279 @@
+"""Trains of cycles on two emulated resistors: 2 ohm after a write above 0.5 mA, 1 ohm after a reset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import described
+from emulated import HIGH, LOW, Emulated
+
+from engine.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError, Stopped
+from engine.instruments.bench import Bench
+from engine.instruments.experiment import CALIBRATION, Experiment
+from engine.instruments.own import own
+from engine.instruments.station import pulses
+
+RESET, WRITE, WEAK, READ = -8e-4, 8e-4, 2e-4, 5e-5
+
+
+def volts(ohm: float) -> float:
+    return ohm * READ
+
+
+def test_a_train_reads_what_the_pulses_did(bench: Bench) -> None:
+    writes = np.array([[WRITE, WEAK], [WEAK, WRITE], [WRITE, WRITE]])
+    with own(bench) as station, Experiment(station, "cube/cell") as experiment:
+        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
+    assert np.allclose(train.v_reset, volts(LOW))
+    assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+    assert not train.lost
+
+
+def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: Emulated) -> None:
+    writes = np.full((5, 1), WRITE)
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        first = experiment.train("one", ["a"], writes, [RESET], READ)
+    fired = emulated.control.audit()["overall"]["pulses"]
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        again = experiment.train("one", ["a"], writes, [RESET], READ)
+        assert pulses(bench) == {"a": 10}
+    assert emulated.control.audit()["overall"]["pulses"] == fired == 10
+    assert np.array_equal(first.v_write, again.v_write)
+
+
+def test_two_columns_may_be_one_device(bench: Bench) -> None:
+    writes = np.array([[WRITE, WEAK], [WEAK, WRITE]])
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        train = experiment.train("one", ["a", "a"], writes, [RESET, RESET], READ)
+    assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+
+
+def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emulated: Emulated) -> None:
+    writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
+    took, read = {}, {}
+    for interleave in (False, True):
+        bench = described(tmp_path, emulated, timing={"speed": 500.0, "interleave": interleave})
+        with own(bench) as station, Experiment(station, f"key {interleave}") as experiment:
+            began = station.rack.clock.now()
+            read[interleave] = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
+            took[interleave] = station.rack.clock.now() - began
+    assert np.allclose(read[False], read[True])
+    assert took[True] < 0.8 * took[False]
+
+
+def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emulated) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        experiment.train("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+    assert emulated.control.audit()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
+
+
+@pytest.mark.parametrize(
+    ("write", "reset", "read", "what"),
+    [
+        (1.51e-3, RESET, READ, "i_write 0.00151 A is beyond its limit of 0.0015 A"),
+        (float("nan"), RESET, READ, "i_write nan A"),
+        (float("inf"), RESET, READ, "i_write inf A"),
+        (WRITE, -2e-3, READ, "i_reset -0.002 A is beyond"),
+        (WRITE, RESET, 7e-5, "i_read 7e-05 A is beyond its limit of 6e-05 A"),
+        (-WRITE, RESET, READ, "i_write -0.0008 A has the wrong sign"),
+        (WRITE, -RESET, READ, "i_reset 0.0008 A has the wrong sign"),
+    ],
+)
+def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
+    bench: Bench, emulated: Emulated, write: float, reset: float, read: float, what: str
+) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        with pytest.raises(LimitError, match=what):
+            experiment.train("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
+        assert not experiment.journal.trains
+    overall = emulated.control.audit()["overall"]
+    assert overall["pulses"] == 0
+    assert overall["max_current"] == 0
+
+
+def test_a_device_that_has_had_its_pulses_gets_no_more(tmp_path: Path, emulated: Emulated) -> None:
+    bench = described(tmp_path, emulated, limits={"max_pulses": 11})
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        experiment.train("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+        with pytest.raises(LimitError, match=r"12 pulses in its life .* limits.max_pulses is 11"):
+            experiment.train("two", ["a"], [[WRITE]], [RESET], READ)
+    assert emulated.control.audit()["devices"]["a"]["pulses"] == 10
+
+
+def test_calibration_finds_the_two_levels(bench: Bench) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        levels = experiment.calibrate("a", WRITE, RESET, READ)
+    assert levels.low == pytest.approx(volts(LOW))
+    assert levels.high == pytest.approx(volts(HIGH))
+    assert [levels.side(volts(r)) for r in (0.7, 1.0, 1.3, 1.5, 1.7, 2.0, 2.4)] == [-1, -1, -1, 0, 1, 1, 0]
+
+
+def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulated: Emulated) -> None:
+    emulated.control.set("short", device="a")
+    with own(bench) as station, Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="short"):
+        experiment.calibrate("a", WRITE, RESET, READ)
+    emulated.control.clear()
+    for _ in range(2):
+        with own(bench) as station, Experiment(station, "key") as experiment:
+            experiment.calibrate("a", WRITE, RESET, READ)
+    assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION
+
+
+def test_a_wrong_polarity_in_the_bench_file_is_found(tmp_path: Path, emulated: Emulated) -> None:
+    bench = described(tmp_path, emulated, polarity={"reset_state": 1})
+    with (
+        own(bench) as station,
+        Experiment(station, "key") as experiment,
+        pytest.raises(DeviceFault, match=r"polarity.reset_state = 1 says that reset is the high one"),
+    ):
+        experiment.calibrate("a", WRITE, RESET, READ)
+
+
+@pytest.mark.parametrize("fault", ["drop", "reset", "partial", "slow", "stray", "garbage"])
+@pytest.mark.parametrize("role", ["source", "meter", "switch"])
+def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_another(
+    bench: Bench, emulated: Emulated, fault: str, role: str
+) -> None:
+    writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (6, 1))
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        emulated.control.set(fault, role, after=5, **({"seconds": 1.5} if fault == "slow" else {}))
+        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
+    wanted = np.where(writes == WRITE, volts(HIGH), volts(LOW))
+    kept = np.isfinite(train.v_write)
+    assert np.allclose(train.v_write[kept], wanted[kept])
+    assert kept.sum() + len(train.lost) == writes.size
+    assert len(train.lost) <= 1
+    audit = emulated.control.audit()["overall"]
+    assert audit["hot_switchings"] == 0
+    assert audit["pulses"] <= 2 * writes.size + 2
+
+
+def test_a_pulse_in_compliance_is_no_sample_and_its_device_is_left_out(bench: Bench, emulated: Emulated) -> None:
+    emulated.control.set("compliance", device="a", after=5)
+    writes = np.full((4, 2), WRITE)
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ, leave_out=True)
+    assert "compliance" in train.faults["a"]
+    assert np.isfinite(train.v_write[:, 1]).all()
+    assert np.isnan(train.v_write[-1, 0])
+    assert all("compliance" in reason for reason in train.lost.values())
+
+
+def test_an_open_contact_stops_its_device_and_a_later_lane_goes_on_where_it_stood(
+    bench: Bench, emulated: Emulated
+) -> None:
+    emulated.control.set("open", device="a")
+    with own(bench) as station, Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="open"):
+        experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    emulated.control.clear()
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        train = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    assert np.isfinite(train.v_write).sum() == 3  # the one that met the open contact is lost
+    assert list(train.lost) == [(0, 0)]
+
+
+def test_a_stuck_device_is_left_out_of_a_train_and_the_others_go_on(bench: Bench, emulated: Emulated) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        for device in ("a", "b"):
+            experiment.calibrate(device, WRITE, RESET, READ)
+        emulated.control.set("stuck", device="a")  # in the written state
+        train = experiment.train("one", ["a", "b"], np.full((6, 2), WRITE), [RESET, RESET], READ, leave_out=True)
+    assert "reset pulses did not reset it" in train.faults["a"]
+    assert np.isnan(train.v_write[:, 0]).all()
+    assert np.isfinite(train.v_write[:, 1]).all()
+
+
+def test_a_reading_between_the_levels_is_read_again_and_then_lost(bench: Bench, emulated: Emulated) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        experiment.calibrate("a", WRITE, RESET, READ)
+        emulated.control.set("overflow", "meter", after=3, times=1)
+        first = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        emulated.control.set("overflow", "meter", after=3, times=2)
+        second = experiment.train("two", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    assert not first.lost
+    assert len(second.lost) == 1
+    assert np.isfinite(second.v_write).sum() == 3
+
+
+def test_levels_follow_a_drifting_offset(bench: Bench, emulated: Emulated) -> None:
+    writes = np.tile([[WRITE], [WEAK]], (6, 1))
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        experiment.calibrate("a", WRITE, RESET, READ)
+        for number in range(1, 8):  # by more than the distance of the levels, in steps of a fifth of it
+            emulated.control.clear()
+            emulated.control.set("offset", device="a", ohm=0.2 * number)
+            train = experiment.train(f"block {number}", ["a"], writes, [RESET], READ)
+            assert not train.lost
+            assert np.array_equal(train.v_write > experiment.levels["a"].low * 1.01, writes == WRITE)
+
+
+def test_a_power_cycle_in_a_train_is_noticed_and_all_is_set_up_again(bench: Bench, emulated: Emulated) -> None:
+    for number, role in enumerate(("source", "meter", "switch")):
+        with own(bench) as station, Experiment(station, f"key {role}") as experiment:
+            emulated.control.set("power_cycle", role, after=7)
+            train = experiment.train("one", ["a", "b"], np.full((4, 2), WRITE), [RESET, RESET], READ)
+        kept = np.isfinite(train.v_write)
+        assert np.allclose(train.v_write[kept], volts(HIGH)), (number, role)
+        assert len(train.lost) <= 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "role", "message"),
+    [
+        ("range_low", "source", "-222"),
+        ("errors", "source", "350"),
+        ("relay_open", "switch", "relays"),
+        ("relay_closed", "switch", "relays"),
+    ],
+)
+def test_an_instrument_that_reports_an_error_stops_the_work_with_the_source_off(
+    bench: Bench, emulated: Emulated, fault: str, role: str, message: str
+) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        emulated.control.set(fault, role, after=2)
+        with pytest.raises(InstrumentFault, match=message):
+            fire_blocks(experiment, 10)
+        assert emulated.control.state()["source"]["output"] == 0
+        emulated.control.clear()
+        experiment.train("more", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+
+
+def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(bench: Bench, emulated: Emulated) -> None:
+    writes = np.full((20, 1), WRITE)
+    asked = iter([False] * 30)
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        station.cancelled = lambda: next(asked, True)
+        with pytest.raises(Stopped):
+            experiment.train("one", ["a"], writes, [RESET], READ)
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        assert 0 < len(experiment.journal.trains["one"].results) < 20
+        train = experiment.train("one", ["a"], writes, [RESET], READ)
+    assert not train.lost
+    assert np.isfinite(train.v_write).all()
+
+
+def fire_blocks(experiment: Experiment, blocks: int) -> None:
+    for number in range(blocks):
+        experiment.train(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
+
+
+def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(
+    bench: Bench, emulated: Emulated
+) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        emulated.control.set("garbage", "meter", match="READ?", after=1, times=0)
+        with pytest.raises(ConnectionLost):
+            experiment.train("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+        emulated.control.clear()
+    assert emulated.control.state()["source"]["output"] == 0
+
+
+def test_the_journal_holds_every_reading(bench: Bench) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        train = experiment.train("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+        rows = [json.loads(line) for line in experiment.journal.path.read_text().splitlines()]
+    assert [row["op"] for row in rows] == ["open", "intent", *["fire", "result"] * 3, "end"]
+    assert [row["volts"][1] for row in rows if row["op"] == "result"] == train.v_write[:, 0].tolist()

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import BenchError
+from engine.instruments import journal as journals
+from engine.instruments.journal import Journal
+
+PLAN = {"cycles": 4, "i_write": [1e-3, 0.1 + 0.2, 3.0, 4.0]}
+
+
+def test_results_are_there_when_the_journal_is_opened_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "cube/cell", 1)
+    journal.intend("a", PLAN)
+    journal.fire("a", 0)
+    journal.result("a", 0, [1.25e-4, -0.1])
+    journal.close()
+    again = Journal(tmp_path, "cube/cell", 2)
+    assert again.trains["a"].results == {0: [1.25e-4, -0.1]}
+    assert list(again.trains["a"].missing()) == [1, 2, 3]
+
+
+def test_a_pulse_whose_lane_died_before_its_result_is_lost_and_never_fired_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    journal.fire("a", 1)
+    journal.close()
+    again = Journal(tmp_path, "key", 2)
+    assert again.trains["a"].lost == {1: "the lane died with the pulse on its way"}
+    assert list(again.trains["a"].missing()) == [0, 2, 3]
+    with pytest.raises(BenchError, match="nothing is fired twice"):
+        again.fire("a", 1)
+
+
+def test_after_the_machine_went_down_all_cycles_without_a_result_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    journal.fire("a", 0)
+    journal.result("a", 0, [1.0, 2.0])
+    journal.close()
+    monkeypatch.setattr(journals, "boot", lambda: "another boot")
+    again = Journal(tmp_path, "key", 2)
+    assert again.trains["a"].results == {0: [1.0, 2.0]}
+    assert set(again.trains["a"].lost) == {1, 2, 3}
+
+
+def test_a_half_written_last_row_is_cut_off_and_kept_aside(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    journal.close()
+    with journal.path.open("ab") as file:
+        file.write(b'{"op":"result","epoch":1,"train":"a","cyc')
+    again = Journal(tmp_path, "key", 2)
+    assert list(again.trains["a"].missing()) == [0, 1, 2, 3]
+    again.close()
+    assert [json.loads(line)["op"] for line in again.path.read_text().splitlines()] == ["open", "intent", "open"]
+    assert again.path.with_suffix(".torn-2").read_bytes().startswith(b'{"op":"result"')
+
+
+def test_a_train_goes_on_only_as_it_was_intended(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    assert journal.intend("a", PLAN) is journal.trains["a"]
+    with pytest.raises(BenchError, match="another i_write"):
+        journal.intend("a", {**PLAN, "i_write": [0.0] * 4})
+
+
+def test_a_lane_with_an_old_epoch_cannot_open_a_newer_journal(tmp_path: Path) -> None:
+    Journal(tmp_path, "key", 5).close()
+    with pytest.raises(BenchError, match="newer than this one"):
+        Journal(tmp_path, "key", 4)
+
+
+def test_two_experiments_have_two_files_even_if_their_keys_look_alike(tmp_path: Path) -> None:
+    assert journals.path_of(tmp_path, "a b") != journals.path_of(tmp_path, "a_b")
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(["fire", "result", "end", "die", "tear"]), max_size=25))
+def test_no_cycle_is_ever_fired_twice_and_no_result_is_ever_lost(tmp_path: Path, story: list[str]) -> None:
+    folder = tmp_path / uuid4().hex
+    epoch, fired, kept = 1, [], {}
+    journal = Journal(folder, "key", epoch)
+    journal.intend("a", PLAN)
+    for word in story:
+        left = list(journal.trains["a"].missing())
+        under_way = [k for k in left if k in journal.trains["a"].fired]
+        if word == "fire" and left and not under_way:
+            journal.fire("a", left[0])
+            fired.append(left[0])
+        elif word == "result" and under_way:
+            journal.result("a", under_way[0], [float(epoch), 0.5])
+            kept[under_way[0]] = [float(epoch), 0.5]
+        elif word == "end" and not left and not journal.trains["a"].ended:
+            journal.end("a")
+        elif word in ("die", "tear"):
+            journal.close()
+            if word == "tear":
+                with journal.path.open("ab") as file:
+                    file.write(b'{"op":"fi')
+            epoch += 1
+            journal = Journal(folder, "key", epoch)
+    record = journal.trains["a"]
+    assert len(fired) == len(set(fired))
+    assert record.results == kept
+    assert set(record.lost).isdisjoint(kept)
+    journal.close()
