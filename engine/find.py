@@ -50,11 +50,26 @@ def reference(name: str) -> str:
 
 def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
     """The sweep's figures: file stem -> function Dataset -> Figure."""
-    if not sweep.figures:
-        return {}
-    module, _, attribute = sweep.figures.partition(":")
-    builders: dict[str, Callable[[Any], Any]] = getattr(importlib.import_module(module), attribute)
-    return builders
+    return _attribute(sweep.figures) if sweep.figures else {}
+
+
+def on_bench(sweep: Sweep, bench: Any) -> Sweep:
+    """The sweep as it is measured on a bench.
+
+    Raises
+    ------
+    SpecError
+        It is computed only.
+    """
+    if not sweep.on_bench:
+        raise SpecError(f"sweep {sweep.name!r} is computed; nothing of it is measured on a bench")
+    measured: Sweep = _attribute(sweep.on_bench)(sweep, bench)
+    return measured
+
+
+def _attribute(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _loaded(point: EntryPoint) -> Any:

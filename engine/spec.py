@@ -197,6 +197,10 @@ class Sweep:
     """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
     figures: str = ""
     """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
+    on_bench: str = ""
+    """``module:NAME`` of a function (Sweep, Bench) -> Sweep that measures on a bench instead of computing."""
+    bench_cycles: Callable[[Sweep], Mapping[str, int]] | None = None
+    """Of a sweep on a bench: how many cycles its cells take, by name of the device."""
     source: str = ""
     """What it reproduces: figures of the paper, a reference."""
     given: Mapping[str, Any] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from engine.cli import cell, figures, listing, plan, run, status
+from engine.cli import bench, cell, figures, listing, plan, run, status, worker
 from engine.cli.console import console
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
@@ -42,6 +42,8 @@ def app() -> typer.Typer:
     root.command("status")(status.status)
     root.command("cell")(cell.cell)
     root.command("figures")(figures.figures)
+    root.command("worker")(worker.worker)
+    root.add_typer(bench.app, name="bench")
     for name, point in installed(COMMANDS).items():
         try:
             verb = point.load()

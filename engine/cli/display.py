@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,8 @@ class Display:
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.also: Callable[[], None] = lambda: None
+        """Called at each update; may raise to end the run."""
         self.console = console(stderr=True)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
@@ -68,6 +71,7 @@ class Display:
 
     def update(self, run: Run) -> None:
         """Show the present state; cheap enough to call for every block."""
+        self.also()
         now = time.monotonic()
         if self.console.is_terminal:
             self.bar.update(self.task, completed=run.progress.cells_ended, line=run.progress.line(now))

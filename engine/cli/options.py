@@ -11,7 +11,7 @@ import typer
 
 from engine.cube import Cube
 from engine.errors import CubeError, SpecError
-from engine.find import find
+from engine.find import find, on_bench
 from engine.spec import Sweep
 
 Name = Annotated[
@@ -65,9 +65,25 @@ def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     return found
 
 
-def asked(name: str, settings: Sequence[str] | None, seed: int | None) -> Sweep:
-    """The sweep with the command line's settings."""
-    return find(name).with_text(pairs(settings), seed)
+On = Annotated[
+    Path | None,
+    typer.Option(
+        "--on",
+        metavar="BENCH.toml",
+        show_default=False,
+        help="Measure on this bench, through its lane, instead of computing.",
+    ),
+]
+
+
+def asked(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
+    """The sweep with the command line's settings, on a bench if one is given."""
+    sweep = find(name)
+    if on is not None:
+        from engine.instruments.bench import load
+
+        sweep = on_bench(sweep, load(on))
+    return sweep.with_text(pairs(settings), seed)
 
 
 def block_option(text: str | None) -> int | dict[str, int] | None:
@@ -86,9 +102,9 @@ def block_option(text: str | None) -> int | dict[str, int] | None:
         ) from None
 
 
-def default_store(sweep: Sweep) -> Path:
-    """Where a run writes when it is not told."""
-    return Path("results") / f"{sweep.name}.zarr"
+def default_store(sweep: Sweep, bench: str = "") -> Path:
+    """Where a run writes when it is not told; what a bench measures goes beside what is computed."""
+    return Path("results") / f"{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
 def sweep_name(cube: Cube) -> str:
@@ -108,6 +124,10 @@ def sweep_of(cube: Cube) -> Sweep:
     if "imported_from" in cube.attrs:
         raise CubeError(
             f"{cube.path} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
+        )
+    if "measured_on" in cube.attrs:
+        raise CubeError(
+            f"{cube.path} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
         )
     try:
         sweep = find(name)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.display import Display
-from engine.cli.options import Block, Name, Seed, Set, asked, block_option, default_store
+from engine.cli.options import Block, Name, On, Seed, Set, asked, block_option, default_store
 from engine.find import reference
 from engine.run import open_run, threads
 
@@ -18,6 +18,7 @@ from engine.run import open_run, threads
 def run(
     name: Name,
     settings: Set = None,
+    on: On = None,
     store: Annotated[Path | None, typer.Option(help="The cube to write.", show_default="results/NAME.zarr")] = None,
     workers: Annotated[
         int,
@@ -45,12 +46,17 @@ def run(
     More values on any axis extend the cube in place. Status 0 only when every cell asked for is done.
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
+              spinsweep run characterization --on bench.toml --store results/measured.zarr
     """
+    from engine.instruments.bench import load
+    from engine.instruments.own import own
     from engine.runners.dask import cluster_client, local_client, run_dask
+    from engine.runners.lane import local_lane
     from engine.runners.serial import run_serial
 
-    sweep = asked(name, settings, seed)
-    path = store or default_store(sweep)
+    sweep = asked(name, settings, seed, on)
+    bench = None if on is None else load(on)
+    path = store or default_store(sweep, bench.name if bench else "")
     with ExitStack() as stack:
         client = stack.enter_context(cluster_client(cluster)) if cluster else None
         parallel = max(1, sum(client.nthreads().values()) if client else workers)
@@ -64,19 +70,23 @@ def run(
                 workers=parallel,
                 retry_failed=retry_failed,
                 mark_stale=mark_stale,
-                attrs={"sweep_reference": reference(name)},
+                attrs={"sweep_reference": reference(name), **({"measured_on": bench.name} if bench else {})},
             )
         )
         show = stack.enter_context(Display(work))
         if work.progress.blocks == 0:
             pass
         elif client is None and workers == 0:
+            if bench:
+                stack.enter_context(own(bench))
             run_serial(work, show.update)
         else:
             if client is None:
-                client = stack.enter_context(
-                    local_client(min(workers, work.progress.blocks), dashboard, sweep.resources)
-                )
+                processes = 0 if bench else min(workers, work.progress.blocks)
+                client = stack.enter_context(local_client(processes, dashboard, sweep.resources))
+                if on:
+                    lane = stack.enter_context(local_lane(on, client.scheduler_info()["address"]))
+                    show.also = lane.check
             show.where(client, dashboard)
             run_dask(work, client, show.update)
         return show.conclude()

@@ -33,12 +33,15 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
-from engine.errors import Fenced, RunnerError
+from engine.errors import Fenced, LeaseError, RunnerError, Stopped
 from engine.evaluate import CellError
+from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
 from engine.run import Run
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
+TOPIC = "spinsweep-lane"  # under which lanes tell what they do
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 RECOUNT = 2.0  # seconds between looks at the number of workers
 TICK = 1.0  # seconds after which a run shows that it is alive
@@ -62,7 +65,7 @@ def local_client(
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    resources=dict(resources or {}),
+                    resources={CPU: 1, **(resources or {})},
                     # None would take 8787 all the same
                     dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",
                 )
@@ -125,12 +128,14 @@ class _Stream:
     def __init__(self, run: Run, client: Client) -> None:
         self.run = run
         self.client = client
-        self.carrier = _JobCarrier(cloudpickle.dumps(run.job), f"{run.sweep.name}-{uuid.uuid4().hex}")
+        self.name = uuid.uuid4().hex  # of this run among all that the scheduler has
+        self.carrier = _JobCarrier(cloudpickle.dumps(run.job), f"{run.sweep.name}-{self.name}")
         self.waiting = run.tasks()
         self.again: deque[Task] = deque()
         self.tasks: dict[Future[Any], Task] = {}
         self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self.window = 1
+        self._cpu: dict[str, float] = {}
         self._recount_at = 0.0
         self._workers: set[str] = set()
         self._numbers = itertools.count(1)
@@ -139,9 +144,14 @@ class _Stream:
 
     def __enter__(self) -> _Stream:
         self.client.register_plugin(self.carrier, name=self.carrier.name)
+        if INSTRUMENT in self.run.sweep.resources:
+            self.client.subscribe_topic(TOPIC, self._lane_tells)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if INSTRUMENT in self.run.sweep.resources:
+            with suppress(Exception):
+                self.client.unsubscribe_topic(TOPIC)
         with suppress(Exception):  # the scheduler may be gone
             self.client.unregister_worker_plugin(self.carrier.name)
 
@@ -168,6 +178,9 @@ class _Stream:
 
     def drain(self) -> Iterator[Receipt | None]:
         """Drop what has not begun and wait for what is being computed."""
+        if INSTRUMENT in self.run.sweep.resources:  # it may take hours, and stops where it is when it is cancelled
+            self.client.cancel(list(self.tasks))
+            self.tasks.clear()
         begun = {key for keys in self.client.processing().values() for key in keys}
         dropped = [future for future in self.tasks if future.key not in begun and not future.done()]
         for future in dropped:
@@ -181,6 +194,12 @@ class _Stream:
             yield None
             yield from self._settled(self._next())
 
+    def _lane_tells(self, event: tuple[float, Any]) -> None:
+        what = event[1]
+        if what["experiment"].startswith(self.run.job.cube_id):
+            place = what["experiment"].rpartition("/")[2]
+            self.run.progress.doing = f"{place}: {what['train']}, {what['cycles']} cycles since the lane began"
+
     def _recount(self) -> None:
         try:
             workers = self.client.scheduler_info(n_workers=-1)["workers"]
@@ -190,6 +209,9 @@ class _Stream:
         needs = self.run.sweep.resources
         able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
         self.window = max(2, IN_FLIGHT * sum(w["nthreads"] for w in able))
+        if INSTRUMENT in needs:  # what waits at a worker that dies is suspected with it
+            self.window = max(1, len(able))
+        self._cpu = {CPU: 1} if any(w["resources"].get(CPU) for w in workers.values()) else {}
         self.run.progress.workers_lost += len(self._workers - set(workers))
         self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
         self._workers = set(workers)
@@ -207,7 +229,7 @@ class _Stream:
                 return found
 
     def _submit(self, task: Task, again: bool = False) -> None:
-        key = (self.run.sweep.name, self.run.job.epoch, *task.block.start)
+        key = (self.run.sweep.name, self.name, *task.block.start)
         future = self.client.submit(
             _task,
             self.carrier.name,
@@ -215,7 +237,7 @@ class _Stream:
             key=(*key, f"again {next(self._numbers)}") if again else key,
             pure=False,
             retries=0,
-            resources=dict(self.run.sweep.resources) or None,
+            resources=dict(self.run.sweep.resources) or self._cpu or None,
         )
         self.tasks[future] = task
         future.add_done_callback(self.ended.put)
@@ -249,6 +271,8 @@ class _Stream:
             return self._killed(task, error)
         except Fenced:
             raise
+        except (Stopped, LeaseError):  # its lane ended; what it measured is in the journal
+            self.again.append(task)
         except Exception as error:
             self._broken(task, error)
         else:
@@ -299,9 +323,20 @@ class _JobCarrier(WorkerPlugin):
 
 def _task(carrier: str, task: Task) -> Receipt:
     """Runs on the worker."""
-    plugin = get_worker().plugins[carrier]
+    worker = get_worker()
+    plugin = worker.plugins[carrier]
     assert isinstance(plugin, _JobCarrier)
+    station = own.owned()
+    if station is not None:
+        key = worker.get_current_task()
+        station.cancelled = lambda: _is_cancelled(worker, key)
     return execute(plugin.job, task)
+
+
+def _is_cancelled(worker: Any, key: Any) -> bool:
+    """Whether nobody wants a running task's result any more: it was cancelled, or its driver is gone."""
+    state = worker.state.tasks.get(key)
+    return state is None or state.state == "cancelled"
 
 
 def _quiet() -> None:

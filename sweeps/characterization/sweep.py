@@ -86,6 +86,7 @@ SWEEP = Sweep(
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,
+    on_bench="sweeps.characterization.measured:on_bench",
     figures="sweeps.characterization.figures:FIGURES",
     source="Islam et al. 2024, Fig. 2(c-k), 3(a, b), S3(b), S6",
 )

@@ -1,0 +1,179 @@
+"""Runs on an emulated bench through its lane, while lanes and drivers die and compete."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from test_bench import emulated, is_safe, until
+
+from engine.instruments.bench import load
+from engine.instruments.lease import owner
+
+pytestmark = pytest.mark.faults
+
+SPINSWEEP = [sys.executable, "-m", "engine.cli"]
+SMALL = ["--set", "device=0,1", "--set", "cycles=15", "--set", "currents=10", "--set", "resamples=50"]
+CYCLES = 10 * 15  # of a device, beside those that find its levels
+CALIBRATION = 5
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
+
+
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    yield
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.communicate()
+
+
+def start(*words: object) -> subprocess.Popen[str]:
+    """``spinsweep ...`` in a process group of its own, as a terminal starts it."""
+    command = [*SPINSWEEP, *map(str, words)]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    _started.append(process)
+    return process
+
+
+def measuring(bench: Path, store: Path, *more: object) -> subprocess.Popen[str]:
+    return start("run", "characterization", "--on", bench, "--store", store, "--no-dashboard", *SMALL, *more)
+
+
+def lane_of(bench: Path) -> int:
+    """The process that owns the bench now, 0 if none does."""
+    words = owner(load(bench).source.address).split()
+    return int(words[1]) if words else 0
+
+
+@pytest.fixture
+def scheduler(tmp_path: Path) -> Iterator[str]:
+    """A scheduler that outlives drivers and lanes."""
+    file = tmp_path / "cluster.json"
+    command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
+    command += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: file.exists() and file.read_text().endswith("}"), 30)
+    yield json.loads(file.read_text())["address"]
+    process.kill()
+    process.wait()
+
+
+def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:
+    out, errors = process.communicate(timeout=seconds)
+    return process.returncode, out + errors
+
+
+def test_a_run_whose_lane_is_killed_goes_on_with_a_new_lane(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=3000) as (bench, control):
+        run = measuring(bench, tmp_path / "measured.zarr")
+        until(lambda: control.audit()["overall"]["pulses"] > 150, 60)
+        until(lambda: control.state()["source"]["output"] == 1)
+        os.kill(lane_of(bench), signal.SIGKILL)
+        status, said = ended(run)
+        assert status == 0, said
+        assert is_safe(control)
+        cube = xr.open_zarr(tmp_path / "measured.zarr")
+        assert (cube.cell_state == 1).all()
+        assert int(cube.valid.sum()) >= cube.valid.size - 1  # the pulse in doubt, if there was one
+        assert control.audit()["overall"]["hot_switchings"] == 0
+
+
+def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=3000) as (bench, control):
+        run = measuring(bench, tmp_path / "measured.zarr", "--workers", 0)
+        until(lambda: control.audit()["overall"]["pulses"] > 150, 60)
+        os.kill(run.pid, signal.SIGKILL)
+        run.communicate()
+        status, said = ended(measuring(bench, tmp_path / "measured.zarr", "--workers", 0))
+        assert status == 0, said
+        assert control.audit()["overall"]["pulses"] <= 2 * 2 * (CALIBRATION + CYCLES) + 2
+        assert int(xr.open_zarr(tmp_path / "measured.zarr").valid.sum()) >= 2 * CYCLES - 1
+
+
+def test_ctrl_c_stops_after_a_cycle_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=3000) as (bench, control):
+        for workers in (2, 0):
+            store = tmp_path / f"measured-{workers}.zarr"
+            run = measuring(bench, store, "--workers", workers)
+            before = control.audit()["overall"]["pulses"]
+            until(lambda: control.audit()["overall"]["pulses"] > before + 150, 60)  # noqa: B023
+            os.killpg(run.pid, signal.SIGINT)
+            status, said = ended(run, 60)
+            assert status != 0
+            assert "the same command goes on" in said, said
+            assert is_safe(control)
+            status, said = ended(measuring(bench, store, "--workers", workers))
+            assert status == 0, said
+            assert (xr.open_zarr(store).cell_state == 1).all()
+
+
+def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=500) as (bench, control):
+        first = measuring(bench, tmp_path / "one.zarr")
+        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        status, said = ended(measuring(bench, tmp_path / "two.zarr"))
+        assert status == 2
+        assert "is owned by process" in said
+        assert "Traceback" not in said
+        assert ended(first)[0] == 0
+
+
+def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: Path, scheduler: str) -> None:
+    with emulated(tmp_path, speed=1e4) as (bench, control):
+        one = measuring(bench, tmp_path / "one.zarr", "--cluster", scheduler)
+        two = measuring(bench, tmp_path / "two.zarr", "--cluster", scheduler)
+        lane = start("worker", scheduler, "--bench", bench)  # they wait until it is there
+        second = start("worker", scheduler, "--bench", bench)
+        said = [ended(run) for run in (one, two)]
+        assert [status for status, _ in said] == [0, 0], said
+        status, complaint = ended(second)
+        assert status == 2
+        assert "is owned by process" in complaint
+        lane.terminate()
+        assert ended(lane)[0] == 0
+        assert is_safe(control)
+        audit = control.audit()
+        assert audit["overall"]["pulses"] == 2 * 2 * 2 * (CALIBRATION + CYCLES)
+        assert audit["overall"]["hot_switchings"] == 0
+        for name in ("one", "two"):
+            assert bool(xr.open_zarr(tmp_path / f"{name}.zarr").valid.all())
+
+
+def test_work_that_computes_goes_on_beside_the_lane_and_never_on_it(tmp_path: Path, scheduler: str) -> None:
+    with emulated(tmp_path, speed=300) as (bench, control):
+        lane = start("worker", scheduler, "--bench", bench)
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "dask", "worker", scheduler, "--nthreads", "1", "--host", "127.0.0.1",
+             "--no-dashboard", "--resources", "cpu=1", "--local-directory", str(tmp_path / "scratch")],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        run = measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
+        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        computed = start(
+            "run", "endurance", "--cluster", scheduler, "--store", tmp_path / "computed.zarr", "--no-dashboard"
+        )
+        assert ended(computed)[0] == 0
+        assert run.poll() is None, "the measurement ended too early to tell"
+        assert ended(run)[0] == 0
+        lane.terminate()
+        worker.terminate()
+        ended(lane)
+        worker.wait(30)
