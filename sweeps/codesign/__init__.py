@@ -1,6 +1,6 @@
 """The MNIST co-design grid: accuracy and energy of a spiking network of spin neurons against width and variation.
 
-``data`` the digits; ``network`` trained weights as a named artifact; ``chip`` one chip of eq. 3; ``draws`` the
+``network`` trained weights as a named artifact; ``chip`` one chip of eq. 3; ``draws`` the
 random numbers by address; ``reference`` one cell as the equations read; ``model`` a whole plane of cells at
 once; ``crossbar`` the mapping to tiles of conductance pairs; ``sweep``, ``analysis`` and ``figures`` the
 experiment; ``bench`` how fast it is.

@@ -17,12 +17,13 @@ import numpy as np
 import torch
 
 from sweeps.codesign import chip as chips
-from sweeps.codesign import data, model, reference
+from sweeps.codesign import model, reference
 from sweeps.codesign.draws import Batch, Draws
 from sweeps.codesign.network import Recipe, obtain
 from sweeps.codesign.sweep import SWEEP
 from sweeps.device import card as cards
 from sweeps.device import model as device
+from sweeps.mnist import data
 
 GOAL, STRETCH = 60, 100
 STEPS = 50

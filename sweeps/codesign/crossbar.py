@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sweeps.codesign.chip import Programmed
-from sweeps.codesign.data import CLASSES, PIXELS
 from sweeps.codesign.network import Recipe
+from sweeps.mnist.data import CLASSES, PIXELS
 
 Floats = npt.NDArray[np.float32]
 

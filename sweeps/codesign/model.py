@@ -33,7 +33,7 @@ import torch
 
 from sweeps.codesign.chip import Chip, on_grid
 from sweeps.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits, neuron_thresholds
-from sweeps.codesign.threads import exact_torch
+from sweeps.threads import exact_torch
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from sweeps.codesign import data as digits
-from sweeps.codesign.data import CLASSES, PIXELS
-from sweeps.codesign.threads import exact_torch
+from sweeps.mnist import data as digits
+from sweeps.mnist.data import CLASSES, PIXELS
+from sweeps.threads import exact_torch
 
 Floats = npt.NDArray[np.float32]
 
@@ -92,7 +92,7 @@ def cache_folder() -> Path:
 
 
 def obtain(recipe: Recipe, data: dict[str, str], seed: int, say: Callable[[str], None] | None = None) -> Network:
-    """The network of this recipe, data (see :func:`sweeps.codesign.data.describe`) and seed.
+    """The network of this recipe, data (see :func:`sweeps.mnist.data.describe`) and seed.
 
     It is read from the cache folder, or trained and put there; concurrent callers wait for one training.
 

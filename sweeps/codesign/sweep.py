@@ -20,12 +20,13 @@ from engine.axis import Axis
 from engine.evaluate import Cells
 from engine.spec import Coordinate, Dim, Output, Parameter, Sweep
 from sweeps.codesign import chip as chips
-from sweeps.codesign import crossbar, data, model
+from sweeps.codesign import crossbar, model
 from sweeps.codesign.draws import Batch, Draws
 from sweeps.codesign.network import Network, Recipe, network_file, obtain
 from sweeps.device import card as cards
 from sweeps.device import model as device
 from sweeps.device.parameters import CARD, WIDTH
+from sweeps.mnist import data
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")

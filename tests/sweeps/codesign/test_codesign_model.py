@@ -235,9 +235,10 @@ def test_a_neuron_that_noise_cannot_reach_fires_with_the_table_of_thresholds() -
 MEMORY = """
 import resource, sys
 import numpy as np
-from sweeps.codesign import chip as chips, data, model
+from sweeps.codesign import chip as chips, model
 from sweeps.codesign.chip import Programmed
 from sweeps.codesign.draws import Batch, Draws
+from sweeps.mnist import data
 test = data.load("test")
 rng = np.random.default_rng(0)
 w1, w2 = (Programmed.ideal(rng.normal(0, 0.2, shape).astype(np.float32)) for shape in ((784, 400), (400, 10)))

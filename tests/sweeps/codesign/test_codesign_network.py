@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from chips_and_digits import QUICK, write_folder
+from chips_and_digits import QUICK
+from digit_files import write_folder
 
-from sweeps.codesign import data, network
-from sweeps.codesign.data import Digits
+from sweeps.codesign import network
 from sweeps.codesign.network import Network, NetworkError, Recipe
+from sweeps.mnist import data
+from sweeps.mnist.data import Digits
 
 TINY = Recipe(hidden=16, epochs=2, batch=50)
 

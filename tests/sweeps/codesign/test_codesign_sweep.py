@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from engine.evaluate import evaluate
 from engine.runners.compute import compute
 from engine.spec import Sweep
-from sweeps.codesign import data
 from sweeps.codesign.network import Network
 from sweeps.codesign.sweep import CROSSBAR, SWEEP
 from sweeps.device import card as cards
+from sweeps.mnist import data
 
 SMALL = SWEEP.with_values(images=40, steps=12, epochs=1, seed=(0, 1))
 SMALL_CROSSBAR = CROSSBAR.with_values(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from chips_and_digits import TEST_IMAGES, TEST_LABELS, idx, write_folder
+from digit_files import TEST_IMAGES, TEST_LABELS, idx, write_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeps.codesign import data
-from sweeps.codesign.data import DataError
+from sweeps.mnist import data
+from sweeps.mnist.data import DataError
 
 
 def test_the_package_holds_mnist() -> None:

@@ -1,4 +1,4 @@
-"""How torch is used here: one of its threads for each of ours, and float32 that is float32.
+"""How torch is used: one of its threads for each of ours, and float32 that is float32.
 
 Torch splits a product over threads that spin while they wait for each other: on two cores with one other busy
 process, an epoch of training took 33 s with two of them and 1.5 s with one.  And exact sums, on which the kernel's

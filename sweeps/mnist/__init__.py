@@ -1,0 +1,1 @@
+"""MNIST for the experiments that need digits: ``data`` reads and checks it."""

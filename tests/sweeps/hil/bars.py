@@ -1,0 +1,87 @@
+"""Devices, images and small trainings for several test files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from sweeps.device import card as cards
+from sweeps.device import model
+from sweeps.device.protocol import Readings
+from sweeps.hil import images, network, training
+from sweeps.hil.images import Images
+from sweeps.hil.neurons import ModelNeurons, Neurons, drive
+from sweeps.hil.states import States
+from sweeps.hil.streams import Streams
+from sweeps.hil.training import Hardware, Training
+from sweeps.mnist import data
+
+Floats = npt.NDArray[np.float64]
+
+CARD = cards.default()
+WIDTH = 0.5
+I_BIAS, I0 = float(model.i_bias(CARD, WIDTH)), float(model.i0(CARD, WIDTH))
+CLASSES = (0, 2, 4, 6)
+
+
+def streams(seed: int = 0) -> Streams:
+    return Streams(np.random.default_rng(seed))
+
+
+def bars(shifts: Sequence[float] = (0.0, 0.0, 0.0, 0.0), seed: int = 3) -> ModelNeurons:
+    """Devices 0, 1, ... whose bias is so many i0 above the nominal one."""
+    devices = {d: (I_BIAS + shift * I0, I0) for d, shift in enumerate(shifts)}
+    return ModelNeurons(CARD, devices, "logistic", streams(seed))
+
+
+def hardware(neurons: Neurons, numbers: Sequence[int] = (0, 1, 2, 3)) -> Hardware:
+    """These devices, driven about the nominal bias; what is decided starts anew."""
+    return Hardware(neurons, drive(CARD, numbers, I_BIAS, I0, 12.0), States(CARD, -1))
+
+
+@cache
+def some(count: int = 8, part: str = "train") -> Images:
+    return images.some(data.load(part), CLASSES, count, "images", np.random.default_rng(1))
+
+
+def trained(
+    with_hardware: Hardware | None, count: int = 8, steps: int = 20, epochs: int = 2, hidden: Sequence[int] = ()
+) -> Training:
+    """A short training on the same images, initial weights and trains, whatever the hardware."""
+    layers = (data.PIXELS, *hidden, len(CLASSES))
+    initial = network.start(np.random.default_rng(2), layers, 0.1)
+    return training.train(initial, some(count), streams(4), steps, epochs, 0.3, with_hardware)
+
+
+class Kept:
+    """Neurons whose readings are written down by key and given back, as a journal does; and that may be cut off."""
+
+    def __init__(self, neurons: Neurons, journal: dict[str, Readings], trains: int | None = None) -> None:
+        self.neurons, self.journal, self.left = neurons, journal, trains
+
+    def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
+        if key not in self.journal:
+            if self.left == 0:
+                raise ConnectionError(key)
+            self.left = None if self.left is None else self.left - 1
+            self.journal[key] = self.neurons.read(key, neuron_device, i_write)
+        return self.journal[key]
+
+
+class Faulty:
+    """Neurons of which some devices give no reading from some train on."""
+
+    def __init__(self, neurons: Neurons, broken: Sequence[int], good_trains: int = 0) -> None:
+        self.neurons, self.broken, self.good_trains = neurons, broken, good_trains
+
+    def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
+        readings = self.neurons.read(key, neuron_device, i_write)
+        self.good_trains -= 1
+        if self.good_trains < 0:
+            for j, device in enumerate(neuron_device):
+                if device in self.broken:
+                    readings.r_reset[:, j] = readings.r_write[:, j] = np.nan
+        return readings
