@@ -12,6 +12,7 @@
         ├── LeaseError       the bench is another's, or is no longer ours
         ├── ConnectionLost   the link is not to be trusted any more: connect again, with the whole handshake
         ├── InstrumentFault  an instrument reported an error or read back something else: stop, repeat nothing
+        │   └── InterlockOpen    the interlock is open: a human has to close it
         └── DeviceFault      a device under test is open, short or stuck: leave it out, others go on
 
 The command line prints ``SpecError``, ``CubeError``, ``RunnerError`` and ``BenchError`` as one line and ends with
@@ -66,6 +67,10 @@ class ConnectionLost(BenchError):
 
 class InstrumentFault(BenchError):
     """An instrument reported an error, or its settings read back otherwise than sent: stop, repeat nothing."""
+
+
+class InterlockOpen(InstrumentFault):
+    """The source's interlock is open, and nothing can flow until a human closes it."""
 
 
 class DeviceFault(BenchError):

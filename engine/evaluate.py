@@ -135,9 +135,7 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     return result
 
 
-def _evaluate_one(
-    sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated, cube_id: str
-) -> None:
+def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated, cube_id: str) -> None:
     began = time.perf_counter()
     try:
         if getattr(sweep.function, "per_cell", False):

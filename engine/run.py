@@ -78,6 +78,12 @@ class Run:
         """Count a block that ended."""
         self.progress.note(receipt)
 
+    def tell_lane(self, report: Mapping[str, Any]) -> None:
+        """Take over what a lane says of this run: its experiment, train, and cycles."""
+        if str(report["experiment"]).startswith(self.job.cube_id):
+            cell = str(report["experiment"]).rpartition("/")[2]
+            self.progress.doing = f"{cell}: {report['train']}, {report['cycles']} cycles since the lane began"
+
     def conclude(self) -> Counts:
         """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""
         if self.ended is None:

@@ -9,15 +9,25 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections import Counter
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
+from engine.errors import (
+    ConnectionLost,
+    DeviceFault,
+    InstrumentFault,
+    InterlockOpen,
+    LeaseError,
+    LimitError,
+    Stopped,
+)
 from engine.instruments.bench import Device
 from engine.instruments.journal import Journal
 from engine.instruments.station import Station
@@ -26,6 +36,7 @@ Floats = npt.NDArray[np.float64]
 
 RESETS = 3  # reset pulses of one cycle before its device counts as not resetting
 STRIKES = 3  # cycles in a row that a device may spoil before it is left out
+INTERLOCK = 0.5  # seconds between looks at an open interlock
 RECONNECTS = 3  # lost connections with no cycle between before an experiment gives up
 CALIBRATION = 5  # cycles that find a device's two levels
 CONTRAST = 8.0  # least distance of the two levels in standard deviations of a reading
@@ -101,6 +112,7 @@ class Experiment:
         self._ready: dict[str, float] = {}
         self._strikes: Counter[str] = Counter()
         self._reconnects = 0
+        self._ending: Stopped | DeviceFault | None = None
 
     def __enter__(self) -> Experiment:
         return self
@@ -251,24 +263,42 @@ class Experiment:
         self.station.refresh()
         everyone = [self._device(plan, self.bench.named(name), numbers) for name, numbers in queues.items()]
         groups = [everyone] if self.bench.timing.interleave else [[steps] for steps in everyone]
-        for group in groups:
-            self._take_turns(group)
+        self._ending = None
+        try:
+            for group in groups:
+                self._take_turns(group)
+        except LeaseError:
+            raise  # the journal may be another's now
+        except BaseException as error:
+            record = self.journal.trains[plan.name]
+            for number in record.in_doubt():
+                self.journal.lose(plan.name, number, str(error) or type(error).__name__)
+            raise
 
     def _take_turns(self, group: Sequence[Steps]) -> None:
-        """Advance whichever is due first, until all have ended."""
+        """Advance whichever is due first, until all have ended; at a stop, let the others finish their cycle."""
         clock = self.station.rack.clock
-        due = [(time, steps) for steps in group if (time := next(steps, None)) is not None]
+        due = [(0.0, steps) for steps in group]
         while due:
-            time, steps = min(due, key=lambda entry: entry[0])
-            due.remove((time, steps))
-            clock.sleep(time - clock.now())
-            if (later := next(steps, None)) is not None:
+            at, steps = min(due, key=lambda entry: entry[0])
+            due.remove((at, steps))
+            clock.sleep(at - clock.now())
+            try:
+                later = next(steps, None)
+            except (Stopped, DeviceFault) as error:
+                self._ending = self._ending or error
+                continue
+            if later is not None:
                 due.append((later, steps))
+        if self._ending is not None:
+            raise self._ending
 
     def _device(self, plan: _Plan, device: Device, numbers: Sequence[int]) -> Steps:
         """All cycles of one device in a train."""
         for number in numbers:
             while True:
+                if self._ending is not None:
+                    return
                 self.station.check()
                 if reason := self.station.quarantined.get(device.name):
                     if not plan.leave_out:
@@ -277,6 +307,11 @@ class Experiment:
                     break
                 try:
                     yield from self._cycle(plan, device, number)
+                except InterlockOpen as error:
+                    self._await_interlock(plan)
+                    if number not in self.journal.trains[plan.name].fired:
+                        continue
+                    self.journal.lose(plan.name, number, str(error))
                 except (ConnectionLost, InstrumentFault) as error:
                     if isinstance(error, InstrumentFault) and not self.station.rack.powered_on():
                         self._stop(plan, number, error)
@@ -373,6 +408,16 @@ class Experiment:
             self.journal.lose(plan.name, number, str(error))
         self.station.safe()
         raise error
+
+    def _await_interlock(self, plan: _Plan) -> None:
+        """Wait until a human has closed the interlock, with the source off; then set everything up again."""
+        while True:
+            self.station.check()
+            self.station.tell(self.journal.key, f"{plan.name}, waiting: the interlock is open, close it")
+            time.sleep(INTERLOCK)
+            with suppress(InterlockOpen):
+                self.station.open()
+                return
 
     def _reconnect(self, error: ConnectionLost | InstrumentFault) -> None:
         self._reconnects += 1

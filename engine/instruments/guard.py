@@ -58,10 +58,14 @@ class Guard:
         self._stop.set()
         self._thread.join()
         self._say(FAREWELL)
+        self._wait()
+
+    def _wait(self) -> None:
         assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(timeout=START)
         assert self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.wait(timeout=START)
         self.process.stdout.close()
 
     def _await_ready(self) -> None:
@@ -69,7 +73,7 @@ class Guard:
         ready, _, _ = select.select([self.process.stdout], [], [], START)
         if not ready or self.process.stdout.readline().strip() != b"ready":
             self.process.kill()
-            self.process.wait()
+            self._wait()
             raise BenchError(f"the guard of the bench did not start within {START:.0f} s; without it nothing is done")
 
     def _beat(self) -> None:

@@ -54,6 +54,10 @@ class Record:
         """Cycles that may still be fired."""
         return (k for k in range(self.length) if k not in self.results and k not in self.lost)
 
+    def in_doubt(self) -> list[int]:
+        """Cycles that were fired and have no outcome."""
+        return [k for k in sorted(self.fired) if k not in self.results and k not in self.lost]
+
 
 class Journal:
     """The journal of the experiment ``key`` in ``folder``, opened for a lane of the given epoch.
@@ -189,11 +193,9 @@ class Journal:
         for name, record in self.trains.items():
             if record.ended:
                 continue
-            for cycle in list(record.missing()):
-                if not same_boot:
-                    self.lose(name, cycle, "the machine went down")
-                elif cycle in record.fired:
-                    self.lose(name, cycle, "the lane died with the pulse on its way")
+            for cycle in record.in_doubt() if same_boot else list(record.missing()):
+                reason = "the lane died with the pulse on its way" if same_boot else "the machine went down"
+                self.lose(name, cycle, reason)
 
 
 def path_of(folder: Path, key: str) -> Path:

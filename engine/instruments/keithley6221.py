@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from engine.errors import InstrumentFault, LimitError
+from engine.errors import InstrumentFault, InterlockOpen, LimitError
 from engine.instruments.bench import OVERRANGE, RANGES
 from engine.instruments.clock import Clock
 from engine.instruments.settings import (
@@ -191,7 +191,9 @@ class Keithley6221:
         self._refuse_output(output, 0)
         try:
             # The event of the current's first rise is read away: compliance that lasts stays in the condition.
-            output, _, error = self.session.ask(f":OUTP 1;:OUTP?;:STAT:MEAS:EVEN?;{ERRORS}", 3)
+            switch_on = f":OUTP 1;:OUTP:INT:TRIP?;:OUTP?;:STAT:MEAS:EVEN?;{ERRORS}"
+            interlock, output, _, error = self.session.ask(switch_on, 4)
+            self._refuse_open_interlock(interlock)
             refuse_errors(self.session, error, "the output was switched on")
             self._refuse_output(output, 1)
         except InstrumentFault:
@@ -281,7 +283,7 @@ class Keithley6221:
 
     def _refuse_open_interlock(self, closed: str) -> None:
         if number(self.session, closed) != 1:
-            raise InstrumentFault(f"{self.session.name}: the interlock is open; close it by hand")
+            raise InterlockOpen(f"{self.session.name}: the interlock is open; close it by hand")
 
     def _refuse_output(self, found: str, wanted: int) -> None:
         if number(self.session, found) != wanted:

@@ -82,6 +82,10 @@ class Station:
     def done(self, experiment: str, train: str) -> None:
         """Count a cycle."""
         self.cycles += 1
+        self.tell(experiment, train)
+
+    def tell(self, experiment: str, train: str) -> None:
+        """Report what is being done, once a second at most."""
         if time.monotonic() > self._told + TELL:
             self._told = time.monotonic()
             self.on_progress({"experiment": experiment, "train": train, "cycles": self.cycles})

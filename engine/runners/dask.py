@@ -13,7 +13,6 @@ import logging
 import queue
 import signal
 import socket
-import threading
 import time
 import uuid
 from asyncio import CancelledError
@@ -38,6 +37,7 @@ from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
 from engine.run import Run
+from engine.runners.interrupts import Interrupts
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
@@ -110,7 +110,7 @@ def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lamb
     Fenced
         A newer run took over the cube.
     """
-    with _Stream(run, client) as stream, _interrupts() as interrupts:
+    with _Stream(run, client) as stream, Interrupts() as interrupts:
         run.begin()
         for receipt in stream.receipts():
             on_progress(run)
@@ -195,10 +195,7 @@ class _Stream:
             yield from self._settled(self._next())
 
     def _lane_tells(self, event: tuple[float, Any]) -> None:
-        what = event[1]
-        if what["experiment"].startswith(self.run.job.cube_id):
-            place = what["experiment"].rpartition("/")[2]
-            self.run.progress.doing = f"{place}: {what['train']}, {what['cycles']} cycles since the lane began"
+        self.run.tell_lane(event[1])
 
     def _recount(self) -> None:
         try:
@@ -362,32 +359,6 @@ def _interrupts_held_back() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-class _interrupts:
-    """The first Ctrl-C is noted, for the loop to end at its next step; the second interrupts at once.
-
-    Nothing is raised from a signal handler the first time: it could hit a lock of Dask's client half-way.
-    """
-
-    def __init__(self) -> None:
-        self.pressed = False
-        self._main = threading.current_thread() is threading.main_thread()
-        self._before: Any = None
-
-    def __enter__(self) -> _interrupts:
-        if self._main:
-            self._before = signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self._main:
-            signal.signal(signal.SIGINT, self._before)
-
-    def _handle(self, *_: object) -> None:
-        if self.pressed:
-            raise KeyboardInterrupt
-        self.pressed = True
 
 
 def _free(port: int) -> int:

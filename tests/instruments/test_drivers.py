@@ -432,7 +432,7 @@ def test_an_open_interlock_stops_the_source_before_anything_flows(drivers: Drive
     emulated.control.set("interlock")
     with pytest.raises(InstrumentFault, match="interlock is open; close it by hand"):
         drivers.source.pulse(WRITE, WIDTH)
-    with pytest.raises(InstrumentFault, match="when the output was switched on"):
+    with pytest.raises(InstrumentFault, match="interlock is open; close it by hand"):
         drivers.source.read_on(READ)
     with pytest.raises(InstrumentFault, match="interlock is open"):
         drivers.source.start(COMPLIANCE)

@@ -271,6 +271,38 @@ def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(
     assert emulated.control.state()["source"]["output"] == 0
 
 
+def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        told: list[str] = []
+
+        def close_it(progress: dict[str, str | int]) -> None:
+            told.append(str(progress["train"]))
+            if "interlock" in told[-1]:
+                emulated.control.clear()
+
+        station.on_progress = close_it
+        emulated.control.set("interlock", "source", after=20)
+        train = experiment.train("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
+    assert any("waiting: the interlock is open" in line for line in told)
+    assert np.isfinite(train.v_write).sum() + len(train.lost) == 10
+    assert len(train.lost) <= 1
+
+
+def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path: Path, emulated: Emulated) -> None:
+    bench = described(tmp_path, emulated, timing={"interleave": True})
+    writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
+    for turns in range(3, 12):
+        asked = iter([False] * turns)
+        with own(bench) as station, Experiment(station, f"key {turns}") as experiment:
+            station.cancelled = lambda asked=asked: next(asked, True)  # type: ignore[misc]
+            with pytest.raises(Stopped):
+                experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
+            station.cancelled = lambda: False
+            train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
+        assert not train.lost
+        assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+
+
 def test_the_journal_holds_every_reading(bench: Bench) -> None:
     with own(bench) as station, Experiment(station, "key") as experiment:
         train = experiment.train("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)

@@ -1,0 +1,33 @@
+"""Ctrl-C as a request to end soon, and a second one as a demand to end now."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+
+class Interrupts:
+    """The first Ctrl-C is noted, for the loop to end at its next step; the second interrupts at once.
+
+    Nothing is raised from a signal handler the first time: it could hit a lock of Dask's client half-way.
+    """
+
+    def __init__(self) -> None:
+        self.pressed = False
+        self._main = threading.current_thread() is threading.main_thread()
+        self._before: Any = None
+
+    def __enter__(self) -> Interrupts:
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _handle(self, *_: object) -> None:
+        if self.pressed:
+            raise KeyboardInterrupt
+        self.pressed = True

@@ -1,0 +1,142 @@
+"""Hardware-in-loop training on an emulated bench: the whole way over VISA, interrupted and not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from engine.cli import main
+from engine.instruments.emulator.control import Control
+
+SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]
+SMALL += ["--set", "epochs=2", "--set", "currents=6", "--set", "cycles=8", "--workers", "0"]
+CURVES, TRAINING, TEST, LEVELS = 6 * 8, 2 * 4 * 15, 4 * 15, 5  # cycles of a device
+
+
+@pytest.fixture(autouse=True)
+def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
+    monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
+
+
+@contextmanager
+def emulated(folder: Path, seed: int = 1) -> Iterator[tuple[Path, Control]]:
+    folder.mkdir(exist_ok=True)
+    path = folder / "bench.toml"
+    command = [sys.executable, "-m", "engine.cli", "emulate", str(path), "--speed", "1e5", "--seed", str(seed)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("wrote")
+        ready = process.stdout.readline()
+        path.write_text(path.read_text().replace("speed = 1000 ", "speed = 1e5 "))
+        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
+            yield path, control
+    finally:
+        process.terminate()
+        process.wait(20)
+        process.stdout.close()
+
+
+def run(bench: Path, store: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "engine.cli", "run", "hil", "--on", str(bench), "--store", str(store), *SMALL]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finished(bench: Path, store: Path) -> xr.Dataset:
+    process = run(bench, store)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return xr.open_zarr(store).load()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    """A small training from its beginning to its end."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    os.environ["SPINSWEEP_STATE"], os.environ["SPINSWEEP_LOCKS"] = str(folder / "state"), str(folder / "locks")
+    with emulated(folder) as (bench, control):
+        cube = finished(bench, folder / "hil.zarr")
+        assert control.audit()["overall"]["pulses"] == 2 * 4 * (LEVELS + CURVES + TRAINING + TEST)
+    return cube
+
+
+def test_a_training_on_the_bench_keeps_every_reading_and_its_loss_falls(undisturbed: xr.Dataset) -> None:
+    cell = undisturbed.isel(mode=0, seed=0)
+    assert np.isfinite(cell.r_reset).all()
+    assert (cell.trials == 15).all()
+    assert float(cell.loss[-1]) < float(cell.loss[0])
+    assert set(cell.test_label.values.tolist()) == {0, 2, 4, 6}
+
+
+def test_a_training_that_is_interrupted_again_and_again_comes_to_the_same_weights_bit_for_bit(
+    tmp_path: Path, undisturbed: xr.Dataset
+) -> None:
+    with emulated(tmp_path) as (bench, control):
+        for stops in range(1, 4):
+            process = run(bench, tmp_path / "hil.zarr")
+            wanted = 300 * stops
+            while process.poll() is None and control.audit()["overall"]["pulses"] < wanted:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            said, _ = process.communicate(timeout=60)
+            assert process.returncode != 0, said
+        cube = finished(bench, tmp_path / "hil.zarr")
+        journal = next((tmp_path / "state" / "emulated" / "journal").glob("*.jsonl")).read_text().splitlines()
+    lost = [row for row in map(json.loads, journal) if row["op"] == "lost"]
+    assert not lost
+    for name in ("weights", "loss", "activation", "test_activation", "confidence", "predicted"):
+        assert np.array_equal(cube[name], undisturbed[name]), name
+
+
+@pytest.mark.faults
+def test_a_killed_training_loses_one_sample_at_most_and_finishes(tmp_path: Path, undisturbed: xr.Dataset) -> None:
+    with emulated(tmp_path) as (bench, control):
+        process = run(bench, tmp_path / "hil.zarr")
+        while control.audit()["overall"]["pulses"] < 700:
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        cube = finished(bench, tmp_path / "hil.zarr")
+    trials = cube.trials.values
+    assert trials.sum() >= trials.size * 15 - 1
+    if trials.sum() == trials.size * 15:  # it died between two pulses
+        assert np.array_equal(cube.weights, undisturbed.weights)
+
+
+def test_another_emulator_gives_other_outcomes(tmp_path: Path, undisturbed: xr.Dataset) -> None:
+    with emulated(tmp_path, seed=2) as (bench, _):
+        cube = finished(bench, tmp_path / "hil.zarr")
+    assert not np.array_equal(cube.activation, undisturbed.activation)
+    assert np.array_equal(cube.label, undisturbed.label)
+
+
+def test_a_device_that_fails_in_training_is_left_out_and_the_others_learn(tmp_path: Path) -> None:
+    with emulated(tmp_path) as (bench, control):
+        control.set("open", device="bar2", after=3000)  # messages to the source: in the training
+        cube = finished(bench, tmp_path / "hil.zarr").isel(mode=0, seed=0)
+    assert np.isnan(cube.test_activation[:, 2]).all()
+    assert (cube.trials[0, 0] == 15).all()
+    assert np.isfinite(cube.weights).all()
+    assert (cube.test_activation[:, [0, 1, 3]] >= 0).all()
+
+
+def test_devices_that_the_bench_does_not_have_are_refused_in_one_line_before_anything_is_fired(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with emulated(tmp_path) as (bench, control):
+        words = ["run", "hil", "--on", str(bench), "--store", str(tmp_path / "hil.zarr"), *SMALL]
+        assert main([*words, "--set", "devices=0,1,2,7"]) == 2
+        assert "no devices at width=0.5, device=7" in capsys.readouterr().err
+        assert control.audit()["overall"]["pulses"] == 0
