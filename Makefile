@@ -28,11 +28,15 @@ demo: $(READY)
 	$(BIN)/spinsweep figures $(DEMO)/persistence.zarr --out $(DEMO)/figures
 	$(BIN)/spinsweep run codesign --store $(DEMO)/codesign.zarr --set seed=0:2 --set images=2000
 	$(BIN)/spinsweep figures $(DEMO)/codesign.zarr --out $(DEMO)/figures
+	PATH="$(CURDIR)/$(BIN):$$PATH" spinsweep emulate $(DEMO)/bench.toml --speed 1e6 --run \
+	  "spinsweep run hil --on $(DEMO)/bench.toml --store $(DEMO)/hil.zarr --set seed=0 --set epochs=2 --set cycles=20"
+	$(BIN)/spinsweep figures $(DEMO)/hil.zarr --out $(DEMO)/figures
 	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml
 	@echo
 	@echo "cubes     $(DEMO)/*.zarr      xarray: xr.open_zarr(\"$(DEMO)/characterization.zarr\")"
 	@echo "figures   $(DEMO)/figures/*.png"
 	@echo "card      $(DEMO)/card.toml"
+	@echo "bench     $(DEMO)/bench.toml     emulated: spinsweep emulate $(DEMO)/bench.toml"
 
 test: $(READY) lint
 	$(BIN)/python -m pytest
@@ -50,6 +54,7 @@ bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/bench/overhead.py
 	$(BIN)/python -m sweeps.codesign.bench
+	$(BIN)/python tests/bench/lane.py
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

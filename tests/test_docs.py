@@ -18,7 +18,10 @@ import xarray as xr
 from engine.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [p.relative_to(ROOT) for p in (ROOT / "README.md", *ROOT.glob("engine/*.md"), *ROOT.glob("sweeps/*.md"))]
+PAGES = [
+    p.relative_to(ROOT)
+    for p in (ROOT / "README.md", *ROOT.glob("engine/*.md"), *ROOT.glob("sweeps/*.md"), *ROOT.glob("sweeps/*/*.md"))
+]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
@@ -45,6 +48,8 @@ def test_what_the_documentation_tells_to_type_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SPINSWEEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
     blocks = list(BLOCK.finditer((ROOT / page).read_text()))
     if any("lab.csv" in b["text"] for b in blocks):
         lab_log(tmp_path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import socket
+import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 from string import Template
@@ -40,19 +42,26 @@ def emulate(
     control_port: Annotated[
         int, typer.Option(help="Port for faults and audit; 0: a free one.", min=0, max=65535)
     ] = 0,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND", help="Run this when all is ready, and end with it.", show_default="until Ctrl-C"
+        ),
+    ] = None,
 ) -> int:
     """Serve the instruments of a bench file on this machine, with simulated devices behind them.
 
     Drivers talk to the emulated source, meter and switch as to real ones, at the addresses of the bench file.
 
     Example:  spinsweep emulate bench.toml
+              spinsweep emulate bench.toml --run "spinsweep bench check bench.toml"
     """
+    if speed is not None and not 1 <= speed <= 1e7:
+        raise BenchError(f"--speed {speed:g}; it is a number from 1 (real time) to 1e7")
     if not bench.exists():
-        write_bench(bench)
+        write_bench(bench, speed or 1000.0)
         print(f"wrote {bench}", flush=True)
     described = load(bench)
-    if speed is not None and not 0 < speed < float("inf"):
-        raise BenchError(f"--speed {speed:g}; it is a number above 0, 1 for real time")
     with ExitStack() as stack:
         emulator = stack.enter_context(
             Emulator(described, terminals(described, card, recording, seed), speed, control_port)
@@ -65,7 +74,8 @@ def emulate(
             f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it",
             flush=True,
         )
-        while not emulator.ended.wait(0.2):
+        status = 0 if run is None else _status(run, emulator)
+        while run is None and not emulator.ended.wait(0.2):
             pass
         audit = emulator.audit()
     overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
@@ -73,15 +83,30 @@ def emulate(
         f"ended after {overall['pulses']} pulses on {len(used)} devices, "
         f"largest current {overall['max_current']:.3g} A, {overall['hot_switchings']} hot switchings"
     )
-    return 0
+    return status
 
 
-def write_bench(path: Path) -> None:
+def _status(command: str, emulator: Emulator) -> int:
+    """The exit status of a command that runs beside the emulator; it is ended when the emulator is to end."""
+    try:
+        process = subprocess.Popen(shlex.split(command))
+    except (OSError, ValueError) as error:
+        raise BenchError(f"--run {command}: cannot be run ({error})") from None
+    while process.poll() is None:
+        if emulator.ended.wait(0.05):
+            process.terminate()
+            process.wait()
+    return process.returncode
+
+
+def write_bench(path: Path, speed: float = 1000.0) -> None:
     """A new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [s.getsockname()[1] for s in sockets]
-    text = Template(TEMPLATE.read_text()).substitute(source=ports[0], meter=ports[1], switch=ports[2])
+    text = Template(TEMPLATE.read_text()).substitute(
+        source=ports[0], meter=ports[1], switch=ports[2], speed=f"{speed:g}"
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 

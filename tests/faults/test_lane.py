@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from test_bench import emulated, is_safe, until
+from test_guard import emulated, is_safe, until
 
 from engine.instruments.bench import load
 from engine.instruments.lease import owner

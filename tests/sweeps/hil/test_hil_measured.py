@@ -40,7 +40,6 @@ def emulated(folder: Path, seed: int = 1) -> Iterator[tuple[Path, Control]]:
     try:
         assert process.stdout.readline().startswith("wrote")
         ready = process.stdout.readline()
-        path.write_text(path.read_text().replace("speed = 1000 ", "speed = 1e5 "))
         with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
             yield path, control
     finally:

@@ -56,7 +56,6 @@ def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]
     try:
         assert process.stdout.readline().startswith("wrote")
         ready = process.stdout.readline()
-        path.write_text(path.read_text().replace("speed = 1000 ", f"speed = {speed} "))
         with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
             yield path, control
     finally:
