@@ -83,5 +83,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    console(stderr=True).print("spinsweep: " + message, markup=False)
+    console(stderr=True).print("spinsweep: " + message, markup=False, soft_wrap=True)
     return 2

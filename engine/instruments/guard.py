@@ -37,6 +37,9 @@ RETRY = 1.0  # seconds between attempts to reach the instruments
 GIVE_UP = 600.0  # seconds after which instruments that do not answer are taken to be switched off
 
 
+_left: list[subprocess.Popen[bytes]] = []  # guards that still have to make a bench safe
+
+
 class Guard:
     """The lane's side: starts the process, sends signs of life, and sends it away."""
 
@@ -53,20 +56,26 @@ class Guard:
         self._thread = threading.Thread(target=self._beat, name="guard-heartbeat", daemon=True)
         self._thread.start()
 
-    def dismiss(self) -> None:
-        """The bench is safe: the guard is no longer needed."""
+    def dismiss(self, safe: bool) -> None:
+        """Send the guard away if the bench is safe; else leave it to make it so, and do not wait."""
         self._stop.set()
         self._thread.join()
-        self._say(FAREWELL)
-        self._wait()
+        if safe:
+            self._say(FAREWELL)
+            self._wait()
+        else:
+            self._close()
+            _left.append(self.process)
 
     def _wait(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        with suppress(BrokenPipeError):
-            self.process.stdin.close()
+        self._close()
         self.process.wait(timeout=START)
-        self.process.stdout.close()
+
+    def _close(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
 
     def _await_ready(self) -> None:
         assert self.process.stdout is not None
@@ -110,7 +119,7 @@ def main() -> int:
         return 0
     began = time.monotonic()
     outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
-    lease = Lease(bench)
+    lease = Lease(bench, "the guard of a lane that died, which makes the bench safe,")
     try:
         _take(lease, order["epoch"])
         outcome |= {"epoch": lease.epoch}

@@ -25,8 +25,9 @@ _DIGITS = 20
 class Lease:
     """The lease of a bench; :meth:`take` it, then :meth:`check` before each command."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, role: str = "a lane,") -> None:
         self.bench = bench
+        self.role = role
         self.epoch = 0
         self.valid_until = float("inf")
         """Monotonic time at which the lease ends unless it is renewed, s."""
@@ -106,7 +107,7 @@ class Lease:
             os.close(handle)  # it was removed between the two steps
         self._stack.callback(os.close, handle)
         os.ftruncate(handle, 0)
-        who = {"bench": self.bench.name, "process": os.getpid(), "host": os.uname().nodename, "time": time.time()}
+        who = {"role": self.role, "process": os.getpid(), "host": os.uname().nodename, "time": time.time()}
         os.pwrite(handle, json.dumps(who).encode(), 0)
 
 
@@ -140,7 +141,7 @@ def _owner(content: bytes) -> str:
     try:
         who = json.loads(content)
         since = time.strftime("%H:%M:%S", time.localtime(who["time"]))
-        return f"process {who['process']} on {who['host']} since {since}"
+        return f"{who['role']} process {who['process']} on {who['host']} since {since}"
     except (ValueError, KeyError, TypeError):
         return "another process"
 

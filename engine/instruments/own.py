@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,8 +18,10 @@ _station: Station | None = None  # of this process; it owns one bench at most
 
 
 @contextmanager
-def own(bench: Bench, patience: float = 0.0) -> Iterator[Station]:
-    """The connected bench, owned by this process until the block ends; waits ``patience`` s for another owner.
+def own(bench: Bench, patience: float = 3.0) -> Iterator[Station]:
+    """The connected bench, owned by this process until the block ends.
+
+    For ``patience`` s it waits for another owner to go, and tries connections that are refused.
 
     Raises
     ------
@@ -36,16 +40,46 @@ def own(bench: Bench, patience: float = 0.0) -> Iterator[Station]:
     lease = Lease(bench).take(patience)
     try:
         guard = Guard(bench, lease, on_death=lambda: setattr(lease, "lost", "the guard died"))
-        station = _station = Station(bench, lease)
+        station = Station(bench, lease)
+        safe = False
         try:
-            station.open()
-            yield station
+            with _terminated():
+                try:
+                    station.open(patience)
+                except BenchError:
+                    safe = True  # nothing was switched on: the safe state comes first on each link
+                    raise
+                _station = station
+                yield station
         finally:
             _station = None
-            station.close()  # if this fails, the guard is left to do it
-            guard.dismiss()
+            try:
+                if not safe:
+                    station.close()
+                    safe = True
+                else:
+                    station.rack.close()
+            finally:
+                guard.dismiss(safe)
     finally:
         lease.release()
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does, so that what is owned is given back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def owned() -> Station | None:

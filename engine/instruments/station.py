@@ -13,7 +13,9 @@ from engine.instruments.bench import Bench, Device
 from engine.instruments.keithley6221 import Envelope
 from engine.instruments.lease import Lease
 from engine.instruments.rack import Rack
+from engine.instruments.visa import PATIENCE
 
+CLOSE = 10.0  # seconds that a link is tried anew when the bench is given back; then the guard goes on
 TELL = 1.0  # seconds between reports of what is being done
 
 
@@ -37,13 +39,13 @@ class Station:
         self._told = 0.0
         self._route = ""
 
-    def open(self) -> None:
-        """Connect, make safe, verify and set up."""
+    def open(self, patience: float = PATIENCE) -> None:
+        """Connect, make safe, verify and set up; refused connections are tried again for ``patience`` s."""
         with self.io:
             self.lease.check()
             self._route = ""
             self.rack.close()
-            self.rack.open()
+            self.rack.open(patience)
             self.rack.start()
 
     def refresh(self) -> None:
@@ -62,7 +64,7 @@ class Station:
                 self.safe()
             except BenchError:  # the link is broken: once more on a new one
                 self.rack.close()
-                self.rack.open()
+                self.rack.open(CLOSE)
         finally:
             self.rack.close()
             if locked:

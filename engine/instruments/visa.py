@@ -149,10 +149,13 @@ class Session:
                     self._connect()
                     identity = self.ask("*IDN?", 1)[0]
                     break
-                except ConnectionLost as error:
+                except ConnectionLost:
                     left = end - time.monotonic()
                     if left <= 0:
-                        raise ConnectionLost(f"{error}; tried for {patience:g} s") from None
+                        raise ConnectionLost(
+                            f"{self.name}: {self.poisoned}; tried for {patience:g} s "
+                            "(a 6221 on Ethernet refuses for up to a minute after its client died)"
+                        ) from None
                     time.sleep(min(pause, left))
                     pause = min(2 * pause, LONGEST_PAUSE)
             self._identify(identity)

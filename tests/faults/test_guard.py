@@ -119,6 +119,17 @@ def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the
         assert row["reason"] == "the lane died"
 
 
+def test_a_guard_keeps_trying_while_the_source_refuses_connections_after_its_client_died(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.state()["source"]["output"] == 1)
+        control.set("hold", "source", seconds=3.0)
+        os.kill(process.pid, signal.SIGKILL)
+        took = until(lambda: is_safe(control), 20)
+        assert 2.5 < took < 8.0
+        until(lambda: any(row["safe"] is True for row in guard_rows(load(path))))
+
+
 def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: Path) -> None:
     with emulated(tmp_path) as (path, control):
         bench = load(path)
@@ -181,8 +192,32 @@ def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> No
         ]
         ended = [process.communicate(timeout=60) for process in crowd]
         assert sum("done" in out for out, _ in ended) == 1
-        assert sum("LeaseError" in error and "is owned by process" in error for _, error in ended) == 3
+        assert sum("LeaseError" in error and "is owned by a lane, process" in error for _, error in ended) == 3
         assert control.audit()["overall"]["pulses"] == 2 * 4 * 50
+
+
+def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_guard_behind(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.state()["source"]["output"] == 1)
+        (guard,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.terminate()
+        process.wait(20)
+        assert is_safe(control)
+        assert not guard_rows(load(path))
+        until(lambda: not Path(f"/proc/{guard}").exists())
+
+
+def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tmp_path: Path) -> None:
+    with emulated(tmp_path) as (path, control):
+        control.set("refuse", "source")
+        command = [sys.executable, "-m", "engine.cli", "bench", "check", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+        assert "tried for 3 s" in done.stderr
+        assert owner(load(path).source.address) == ""
+        assert not guard_rows(load(path))
 
 
 def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def bench(tmp_path: Path, name: str = "hall", source: str = "GPIB0::12::INSTR") 
 
 def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     first = Lease(bench(tmp_path)).take()
-    with pytest.raises(LeaseError, match=f"owned by process {os.getpid()} on"):
+    with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
         Lease(bench(tmp_path)).take()
     first.check()
     first.release()
