@@ -199,7 +199,8 @@ def s11_activations(cube: xr.Dataset) -> Figure:
         activations_in_training(outputs.expand_dims(["mode", "seed"]), ax, seed, j)
         ax.set_xlabel("Image shown")
     axes[0].set_ylabel("Activation")
-    axes[0].legend(loc="center left", bbox_to_anchor=(0.2, 0.5), handletextpad=0.1)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), handletextpad=0.1)
     return figure
 
 
