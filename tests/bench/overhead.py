@@ -2,6 +2,7 @@
 
     make bench            # overhead: 20,000 trivial cells, each way in turn, medians of three rounds
     python tests/bench/overhead.py --blocks 100000     # memory of driver and scheduler while blocks stream
+    python tests/bench/overhead.py --blocks 1000000 --nothing   # the same where blocks do and write nothing
 
 Every way ends with the same labelled float32 zarr cube on disk, compared with the expected one. Starting workers is
 not counted. Goal: no more than a hand-written ``client.map`` over aligned regions, with the durability that it lacks.
@@ -26,7 +27,10 @@ import psutil
 import xarray as xr
 from distributed import Client, wait
 
+import engine.runners.dask
 from engine import Axis, Cells, Dim, Output, Sweep
+from engine.cube import Job, Task
+from engine.ledger import Receipt
 from engine.run import open_run
 from engine.runners.dask import local_client, run_dask
 
@@ -157,15 +161,29 @@ def overhead(rounds: int) -> None:
             print(f"{name:44}{middle:11.1f}{low:8.1f}{high:8.1f}{statistics.median(found) / base:8.2f}")
 
 
-def memory(blocks: int) -> None:
+def nothing(job: Job, task: Task) -> Receipt:
+    """What a worker does with a block when only driver and scheduler are measured."""
+    return Receipt(task.block, done=task.cells, failed=0, seconds=0.0)
+
+
+def do_nothing() -> None:
+    """On a worker: neither compute nor write."""
+    engine.runners.dask.execute = nothing
+
+
+def memory(blocks: int, real: bool) -> None:
     """Resident memory of this process (driver and scheduler) while blocks of one cell stream through."""
     sweep = Sweep("noop", "No work", (Axis("x", tuple(range(blocks))),), (Output("y", dtype="int32"),), noop)
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as folder, local_client(2, dashboard=False) as client:
+        if not real:
+            client.run(do_nothing)
         began = time.perf_counter()
         with open_run(sweep, Path(folder) / "noop.zarr", block=1) as run:
+            ready = time.perf_counter() - began
             marks = {blocks // 100, blocks // 10, blocks // 4, blocks // 2, blocks}
-            print(f"{blocks} blocks of one cell, driver and scheduler in one process, {machine()}\n")
+            kind = "blocks of one cell" if real else "blocks that do and write nothing"
+            print(f"{blocks} {kind}, driver and scheduler in one process, {machine()}\n")
             print(f"{'blocks':>9}{'MB':>8}{'workers MB':>12}{'blocks/s':>10}")
 
             def note(_: object) -> None:
@@ -176,7 +194,8 @@ def memory(blocks: int) -> None:
                     print(f"{ended:9}{process.memory_info().rss / 1e6:8.0f}{workers:12.0f}{rate:10.0f}", flush=True)
 
             run_dask(run, client, note)
-        assert run.complete
+        print(f"planning took {ready:.1f} s")
+        assert run.complete or not real
 
 
 def machine() -> str:
@@ -194,5 +213,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Overhead and memory of the engine.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=0, help="measure memory over so many blocks instead")
+    parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
+    parser.add_argument("--in-flight", type=int, default=engine.runners.dask.IN_FLIGHT, help="blocks per thread")
     options = parser.parse_args()
-    sys.exit(memory(options.blocks) if options.blocks else overhead(options.rounds))
+    engine.runners.dask.IN_FLIGHT = options.in_flight
+    sys.exit(memory(options.blocks, not options.nothing) if options.blocks else overhead(options.rounds))
