@@ -109,16 +109,22 @@ class Experiment:
         self.bench = station.bench
         self.journal = Journal(self.bench.folder / "journal", key, station.lease.epoch)
         self.levels: dict[str, Levels] = {}
-        self._ready: dict[str, float] = {}
+        self.quarantined: dict[str, str] = {}
+        """Devices that are left out, and why."""
         self._strikes: Counter[str] = Counter()
         self._reconnects = 0
         self._ending: Stopped | DeviceFault | None = None
 
     def __enter__(self) -> Experiment:
+        self.say()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.journal.close()
+
+    def say(self, **figures: float) -> None:
+        """What the reports of the bench's progress tell beside it, from now on."""
+        self.station.figures = figures
 
     def calibrate(self, device: str, i_strong: float, i_reset: float, i_read: float) -> Levels:
         """Find the two levels of a device with a few write pulses that switch for sure.
@@ -139,7 +145,7 @@ class Experiment:
             except DeviceFault as error:
                 if known:
                     continue
-                self.station.quarantined[device] = str(error)
+                self.quarantined[device] = str(error)
                 raise
             break
         self.levels[device] = found
@@ -300,7 +306,7 @@ class Experiment:
                 if self._ending is not None:
                     return
                 self.station.check()
-                if reason := self.station.quarantined.get(device.name):
+                if reason := self.quarantined.get(device.name):
                     if not plan.leave_out:
                         raise DeviceFault(f"device {device.name}: {reason}")
                     self.journal.lose(plan.name, number, reason)
@@ -309,31 +315,40 @@ class Experiment:
                     yield from self._cycle(plan, device, number)
                 except InterlockOpen as error:
                     self._await_interlock(plan)
-                    if number not in self.journal.trains[plan.name].fired:
+                    if self._begin_again(plan, device, number):
                         continue
                     self.journal.lose(plan.name, number, str(error))
                 except (ConnectionLost, InstrumentFault) as error:
                     if isinstance(error, InstrumentFault) and not self.station.rack.powered_on():
                         self._stop(plan, number, error)
                     self._reconnect(error)
-                    if number not in self.journal.trains[plan.name].fired:
-                        continue  # its write pulse has not left: from its reset again
+                    if self._begin_again(plan, device, number):
+                        continue
                     self.journal.lose(plan.name, number, str(error))
                 except _Spoiled as error:
                     self._strike(plan, device, number, str(error))
                 except _Hit as error:
-                    self.station.quarantined[device.name] = str(error)
+                    self.quarantined[device.name] = str(error)
                     self.journal.lose(plan.name, number, str(error))
                 else:
                     self._strikes[device.name] = self._reconnects = 0
                 break
+
+    def _begin_again(self, plan: _Plan, device: Device, number: int) -> bool:
+        """Whether a cycle that was cut short may begin anew: its write pulse has not left."""
+        if number in self.journal.trains[plan.name].fired:
+            return False
+        self.station.count_pulses({device.name: 1})  # its second reset
+        return True
 
     def _cycle(self, plan: _Plan, device: Device, number: int) -> Steps:
         """Reset, read, write, read; each action on its own, with the source off before and after."""
         row, column = plan.cycle(number)
         source, journal = self.station.rack.source, self.journal
         v_reset = math.nan
-        for _ in range(RESETS):
+        for attempt in range(RESETS):
+            if attempt:
+                self.station.count_pulses({device.name: 1})
             yield self._due(device)
             self._pulse(device, plan.i_reset[column])
             yield self._due(device)
@@ -356,10 +371,10 @@ class Experiment:
         self.station.done(journal.key, plan.name)
 
     def _due(self, device: Device) -> float:
-        return self._ready.get(device.name, 0.0)
+        return self.station.ready.get(device.name, 0.0)
 
     def _rest(self, device: Device) -> None:
-        self._ready[device.name] = self.station.rack.clock.now() + self.bench.timing.gap
+        self.station.ready[device.name] = self.station.rack.clock.now() + self.bench.timing.gap
 
     def _pulse(self, device: Device, current: float) -> None:
         self.station.check()
@@ -400,7 +415,7 @@ class Experiment:
         self.journal.lose(plan.name, number, reason)
         self._strikes[device.name] += 1
         if self._strikes[device.name] >= STRIKES:
-            self.station.quarantined[device.name] = f"{STRIKES} cycles in a row were spoiled, the last: {reason}"
+            self.quarantined[device.name] = f"{STRIKES} cycles in a row were spoiled, the last: {reason}"
 
     def _stop(self, plan: _Plan, number: int, error: InstrumentFault) -> NoReturn:
         """An instrument is not to be trusted: nothing more is fired."""
@@ -432,7 +447,7 @@ class Experiment:
             both[(slice(None), *plan.cycle(number))] = volts
         lost = {plan.cycle(number): reason for number, reason in record.lost.items()}
         here = {d.name for d in plan.devices}
-        faults = {name: reason for name, reason in self.station.quarantined.items() if name in here}
+        faults = {name: reason for name, reason in self.quarantined.items() if name in here}
         train = Train(both[0], both[1], lost, faults)
         self._track(plan, train)
         return train

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from engine.errors import BenchError, LimitError, Stopped
 from engine.instruments.bench import Bench, Device
@@ -30,10 +31,12 @@ class Station:
         self.cancelled: Callable[[], bool] = lambda: False
         """Asked between cycles; true ends the work."""
         self.stopping = threading.Event()
-        self.quarantined: dict[str, str] = {}
-        """Devices that are left out, and why."""
-        self.on_progress: Callable[[dict[str, str | int]], None] = lambda progress: None
+        self.ready: dict[str, float] = {}
+        """Bench time before which a device must rest, s."""
+        self.on_progress: Callable[[dict[str, Any]], None] = lambda progress: None
         """Told once a second what is being done."""
+        self.figures: dict[str, float] = {}
+        """What the work in hand says of itself, such as its loss; told with the progress."""
         self.cycles = 0
         """Cycles since the lane began."""
         self._told = 0.0
@@ -90,7 +93,7 @@ class Station:
         """Report what is being done, once a second at most."""
         if time.monotonic() > self._told + TELL:
             self._told = time.monotonic()
-            self.on_progress({"experiment": experiment, "train": train, "cycles": self.cycles})
+            self.on_progress({"experiment": experiment, "train": train, "cycles": self.cycles, "figures": self.figures})
 
     def route(self, device: Device) -> None:
         """Connect a device, with the source off, and hold the source to its limits."""

@@ -65,8 +65,10 @@ def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emul
 
 
 def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        experiment.train("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+    with own(bench) as station:
+        for key in ("one", "two"):
+            with Experiment(station, key) as experiment:
+                experiment.train("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
     assert emulated.control.audit()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
 
 
@@ -166,11 +168,12 @@ def test_an_open_contact_stops_its_device_and_a_later_lane_goes_on_where_it_stoo
     bench: Bench, emulated: Emulated
 ) -> None:
     emulated.control.set("open", device="a")
-    with own(bench) as station, Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="open"):
-        experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
-    emulated.control.clear()
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        train = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    with own(bench) as station:
+        with Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="open"):
+            experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        emulated.control.clear()
+        with Experiment(station, "key") as experiment:
+            train = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
     assert np.isfinite(train.v_write).sum() == 3  # the one that met the open contact is lost
     assert list(train.lost) == [(0, 0)]
 
