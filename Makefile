@@ -39,7 +39,7 @@ demo: $(READY)
 	@echo "bench     $(DEMO)/bench.toml     emulated: spinsweep emulate $(DEMO)/bench.toml"
 
 test: $(READY) lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: $(READY) lint
 	$(BIN)/python -m pytest -m ""

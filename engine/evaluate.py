@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.axis import Value, canonical
-from engine.errors import LeaseError, OutputError, Stopped
+from engine.errors import ConnectionLost, InstrumentFault, LeaseError, OutputError, Stopped
 from engine.seeds import generator
 from engine.spec import Output, Sweep
 
 Array = npt.NDArray[Any]
-UNFINISHED = (KeyboardInterrupt, Stopped, LeaseError)  # say nothing of a cell
+UNFINISHED = (KeyboardInterrupt, Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ class Evaluated:
 def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
-    Raised are those that say nothing of a cell: ``KeyboardInterrupt``, ``Stopped`` and ``LeaseError``.
+    Raised are those that say nothing of a cell: ``KeyboardInterrupt``, ``Stopped``, ``LeaseError`` and faults of
+    a bench.
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.

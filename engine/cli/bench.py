@@ -73,7 +73,7 @@ def _tried(bench: Bench, device: Device, trial: Check) -> list[str]:
     from engine.instruments.experiment import Experiment
     from engine.instruments.own import station
 
-    here = station(bench.name)
+    here = station(bench)
     sign = bench.polarity.reset_pulse
     with Experiment(here, f"check {here.lease.epoch}") as experiment:
         began = here.rack.clock.now()

@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -30,6 +30,7 @@ from engine.errors import (
 )
 from engine.instruments.bench import Device
 from engine.instruments.journal import Journal
+from engine.instruments.keithley6221 import LEAST_AMPLITUDE
 from engine.instruments.station import Station
 
 Floats = npt.NDArray[np.float64]
@@ -229,10 +230,10 @@ class Experiment:
             }
             for what, (values, most, sign) in asked.items():
                 for value in values:
-                    if not math.isfinite(value) or abs(value) > most:
+                    if not LEAST_AMPLITUDE <= abs(value) <= most:
                         raise LimitError(
-                            f"device {device.name}: {what} {value:.6g} A is beyond its limit of {most:g} A; "
-                            "nothing was sent"
+                            f"device {device.name}: {what} {value:.6g} A is beyond its limits, "
+                            f"{LEAST_AMPLITUDE:g} to {most:g} A; nothing was sent"
                         )
                     if sign and value * sign < 0:
                         raise LimitError(
@@ -244,9 +245,8 @@ class Experiment:
         """Put the plan on disk if it is new; the cycles that may be fired."""
         known = self.journal.trains.get(plan.name)
         self.station.lease.check()
-        if known is None or list(known.missing()):
-            todo = range(plan.i_write.size) if known is None else list(known.missing())
-            counted = Counter(plan.devices[plan.cycle(k)[1]].name for k in todo)
+        if known is None:
+            counted = Counter(plan.devices[plan.cycle(k)[1]].name for k in range(plan.i_write.size))
             self.station.count_pulses({d: 2 * n for d, n in counted.items()})
         record = self.journal.intend(
             plan.name,
@@ -344,7 +344,7 @@ class Experiment:
     def _cycle(self, plan: _Plan, device: Device, number: int) -> Steps:
         """Reset, read, write, read; each action on its own, with the source off before and after."""
         row, column = plan.cycle(number)
-        source, journal = self.station.rack.source, self.journal
+        journal = self.journal
         v_reset = math.nan
         for attempt in range(RESETS):
             if attempt:
@@ -358,11 +358,7 @@ class Experiment:
         else:
             raise _Spoiled(f"{RESETS} reset pulses did not reset it (reads {v_reset:.3g} V)")
         yield self._due(device)
-        source.on_fire = lambda: journal.fire(plan.name, number)
-        try:
-            self._pulse(device, float(plan.i_write[row, column]))
-        finally:
-            source.on_fire = None
+        self._pulse(device, float(plan.i_write[row, column]), lambda: journal.fire(plan.name, number))
         yield self._due(device)
         v_write = self._read(device, plan.i_read)
         if self._side(device, v_write) == 0:
@@ -371,15 +367,26 @@ class Experiment:
         self.station.done(journal.key, plan.name)
 
     def _due(self, device: Device) -> float:
-        return self.station.ready.get(device.name, 0.0)
+        return self.station.ready.get(device.name, self.station.rested)
 
     def _rest(self, device: Device) -> None:
         self.station.ready[device.name] = self.station.rack.clock.now() + self.bench.timing.gap
 
-    def _pulse(self, device: Device, current: float) -> None:
+    def _pulse(self, device: Device, current: float, note: Callable[[], None] = lambda: None) -> None:
+        """One pulse; ``note`` is called when all is ready, immediately before it is fired."""
         self.station.check()
         self.station.route(device)
-        hit = self.station.rack.source.pulse(current, self.bench.timing.pulse_width).compliance
+        source, lease = self.station.rack.source, self.station.lease
+
+        def fire() -> None:
+            lease.check()
+            note()
+
+        source.on_fire = fire
+        try:
+            hit = source.pulse(current, self.bench.timing.pulse_width).compliance
+        finally:
+            source.on_fire = None
         self._rest(device)
         if hit:
             raise _Hit(f"a pulse of {current:.4g} A ran into the compliance: open, or a bad contact")

@@ -32,7 +32,6 @@ HEARTBEAT = 0.25  # seconds between signs of life
 SILENCE = 10.0  # seconds without one after which a lane counts as hung
 START = 30.0  # seconds that a guard may take to start
 FAREWELL = b"q"
-TAKE = 5.0  # seconds to wait for the dead lane's lock, which the kernel frees at its death
 RETRY = 1.0  # seconds between attempts to reach the instruments
 GIVE_UP = 600.0  # seconds after which instruments that do not answer are taken to be switched off
 
@@ -47,7 +46,12 @@ class Guard:
         self._on_death = on_death
         command = [sys.executable, "-m", "engine.instruments.guard"]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
+            start_new_session=True,
+            bufsize=0,
         )
         order = {"bench": bench.model_dump(), "epoch": lease.epoch, "process": os.getpid()}
         self._say(json.dumps(order).encode() + b"\n")
@@ -121,19 +125,45 @@ def main() -> int:
     outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
     lease = Lease(bench, "the guard of a lane that died, which makes the bench safe,")
     try:
-        _take(lease, order["epoch"])
-        outcome |= {"epoch": lease.epoch}
-        while problem := _made_safe(Rack(bench)):
-            _note(bench, outcome | {"safe": False, "problem": problem, "seconds": time.monotonic() - began})
+        while dirty(bench):  # until somebody has left it safe: this guard, or a lane that came after
+            try:
+                lease.take(RETRY)
+                problem = _made_safe(Rack(bench))
+                if not problem:
+                    mark_clean(bench)
+                    outcome.pop("problem", None)
+                    _note(bench, outcome | {"safe": True, "epoch": lease.epoch, "seconds": time.monotonic() - began})
+                    return 0
+            except LeaseError as error:  # a newer lane has it, and a guard of its own
+                problem = str(error)
+            finally:
+                lease.release()
+            if problem != outcome.get("problem"):
+                outcome["problem"] = problem
+                _note(bench, outcome | {"safe": False, "seconds": time.monotonic() - began})
             if time.monotonic() - began > GIVE_UP:
                 return 1
             time.sleep(RETRY)
-        _note(bench, outcome | {"safe": True, "seconds": time.monotonic() - began})
-    except LeaseError as error:  # a newer lane is there: it has made the bench safe as it connected
-        _note(bench, outcome | {"safe": None, "problem": str(error), "seconds": time.monotonic() - began})
     finally:
         lease.release()
     return 0
+
+
+def dirty(bench: Bench) -> bool:
+    """Whether somebody has owned the bench and nobody has left it safe since."""
+    return (bench.folder / "dirty").exists()
+
+
+def mark_dirty(bench: Bench) -> None:
+    """Note that the bench may be unsafe from now on; on disk before this returns."""
+    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def mark_clean(bench: Bench) -> None:
+    """Note that the bench was left safe."""
+    (bench.folder / "dirty").unlink(missing_ok=True)
 
 
 def _watch(lane: int) -> str:
@@ -150,13 +180,6 @@ def _watch(lane: int) -> str:
             return ""
         if not said:
             return "the lane died"
-
-
-def _take(lease: Lease, dead: int) -> None:
-    """Take the dead lane's lease, unless a newer lane has it."""
-    lease.take(TAKE)
-    if lease.epoch > dead + 1:
-        raise LeaseError(f"lane {lease.epoch - 1} came after lane {dead} and has made the bench safe")
 
 
 def _made_safe(rack: Any) -> str:

@@ -80,8 +80,9 @@ class Journal:
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             boots = self._replay()
+            self._settle(same_boot=boots[-1:] == [boot()])  # before this boot is in the journal
+            self.sync()
             self._append({"op": "open", "format": FORMAT, "key": key, "epoch": epoch, "boot": boot(), **_who()})
-            self._settle(same_boot=boots[-1:] == [boot()])
             self.sync()
             if new:
                 _sync_folder(self.path.parent)
@@ -153,17 +154,15 @@ class Journal:
         with open(self._file, "rb", closefd=False) as file:
             content = file.read()
         boots: list[str] = []
-        at = 0
-        while at < len(content):
-            stop = content.find(b"\n", at)
-            row = _row(content[at:stop]) if stop >= 0 else None
+        *lines, rest = content.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            row = _row(line)
             if row is None:
-                torn = self.path.with_suffix(f".torn-{self.epoch}")
-                torn.write_bytes(content[at:])
-                os.ftruncate(self._file, at)
-                break
+                raise BenchError(f"{self.path}:{number}: is no row of a journal; nothing is fired until it is mended")
             self._read(row, boots)
-            at = stop + 1
+        if rest:  # its writer died in the middle of it
+            self.path.with_suffix(f".torn-{self.epoch}").write_bytes(rest)
+            os.ftruncate(self._file, len(content) - len(rest))
         return boots
 
     def _read(self, row: Mapping[str, Any], boots: list[str]) -> None:

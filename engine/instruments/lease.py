@@ -13,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from engine.errors import LeaseError
@@ -41,8 +41,10 @@ class Lease:
         deadline = time.monotonic() + patience
         while True:
             try:
-                for instrument in sorted(i.address for i in self.bench.instruments.values()):
-                    self._lock(instrument)
+                for address in sorted(i.address for i in self.bench.instruments.values()):
+                    self._lock(address, lock_path(address))
+                self.bench.folder.mkdir(parents=True, exist_ok=True)
+                self._lock(f"folder {self.bench.folder}", self.bench.folder / "lock")
                 self.raise_epoch()
             except LeaseError:
                 self.release()
@@ -57,10 +59,8 @@ class Lease:
 
     def raise_epoch(self) -> None:
         """Take the next epoch; the lock is held."""
-        folder = self.bench.folder
-        folder.mkdir(parents=True, exist_ok=True)
         if self._epoch_file < 0:
-            self._epoch_file = os.open(folder / "epoch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._epoch_file = os.open(self.bench.folder / "epoch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             self._stack.callback(self._close_epoch)
         self.epoch = self._newest() + 1
         os.pwrite(self._epoch_file, f"{self.epoch:0{_DIGITS}d}\n".encode(), 0)
@@ -83,23 +83,31 @@ class Lease:
         self._stack.close()
 
     def _newest(self) -> int:
-        return int(os.pread(self._epoch_file, _DIGITS, 0) or b"0")
+        found = os.pread(self._epoch_file, _DIGITS, 0)
+        try:
+            if not found and (self.bench.folder / "journal").exists():
+                raise ValueError
+            return int(found or b"0")
+        except ValueError:
+            raise LeaseError(
+                f"{self.bench.folder / 'epoch'} is damaged; write a number into it that is larger than any epoch in "
+                "the journals beside it"
+            ) from None
 
     def _close_epoch(self) -> None:
         os.close(self._epoch_file)
         self._epoch_file = -1
 
-    def _lock(self, resource: str) -> None:
-        path = lock_path(resource)
+    def _lock(self, what: str, path: Path) -> None:
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            handle = _opened(path)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 owner = _owner(os.pread(handle, 4096, 0))
                 os.close(handle)
                 raise LeaseError(
-                    f"bench {self.bench.name} ({resource}) is owned by {owner}; only one lane can own it: "
+                    f"bench {self.bench.name} ({what}) is owned by {owner}; only one lane can own it: "
                     "wait for it to end, or send the work to its scheduler"
                 ) from None
             if _same(handle, path):
@@ -109,6 +117,19 @@ class Lease:
         os.ftruncate(handle, 0)
         who = {"role": self.role, "process": os.getpid(), "host": os.uname().nodename, "time": time.time()}
         os.pwrite(handle, json.dumps(who).encode(), 0)
+
+
+def _opened(path: Path) -> int:
+    """The lock's file, which all users may lock."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with suppress(PermissionError):
+            os.fchmod(handle, 0o666)
+        return handle
+    except PermissionError:
+        raise LeaseError(f"{path} cannot be opened: another user owns it; make it writable for all") from None
 
 
 def lock_path(resource: str) -> Path:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from engine.errors import BenchError
+from engine.errors import BenchError, InstrumentFault
 
 if TYPE_CHECKING:  # workers that only compute load none of it
     from engine.instruments.bench import Bench
@@ -30,7 +30,7 @@ def own(bench: Bench, patience: float = 3.0) -> Iterator[Station]:
     BenchError
         An instrument cannot be reached, is another one, or does not do as it is told.
     """
-    from engine.instruments.guard import Guard
+    from engine.instruments.guard import Guard, dirty, mark_clean, mark_dirty
     from engine.instruments.lease import Lease
     from engine.instruments.station import Station
 
@@ -41,13 +41,14 @@ def own(bench: Bench, patience: float = 3.0) -> Iterator[Station]:
     try:
         guard = Guard(bench, lease, on_death=lambda: setattr(lease, "lost", "the guard died"))
         station = Station(bench, lease)
-        safe = False
+        safe, was_dirty = False, dirty(bench)
+        mark_dirty(bench)
         try:
             with _terminated():
                 try:
                     station.open(patience)
                 except BenchError:
-                    safe = True  # nothing was switched on: the safe state comes first on each link
+                    safe = station.made_safe or not was_dirty  # nothing was switched on: the safe state comes first
                     raise
                 _station = station
                 yield station
@@ -59,6 +60,8 @@ def own(bench: Bench, patience: float = 3.0) -> Iterator[Station]:
                     safe = True
                 else:
                     station.rack.close()
+                if safe:
+                    mark_clean(bench)
             finally:
                 guard.dismiss(safe)
     finally:
@@ -87,9 +90,25 @@ def owned() -> Station | None:
     return _station
 
 
-def station(name: str) -> Station:
-    """The station of the bench called ``name``, for block functions that run on its lane."""
-    if _station is None or _station.bench.name != name:
+def station(bench: Bench) -> Station:
+    """The station of a bench, for block functions that run on its lane.
+
+    Raises
+    ------
+    BenchError
+        This process owns no bench, or another one.
+    InstrumentFault
+        The lane was started with another bench file than the run: nothing may be fired by it.
+    """
+    if _station is None or _station.bench.name != bench.name:
         have = "none" if _station is None else _station.bench.name
-        raise BenchError(f"the work needs bench {name}, and this process owns {have}; run it with --on BENCH.toml")
+        raise BenchError(
+            f"the work needs bench {bench.name}, and this process owns {have}; run it with --on BENCH.toml"
+        )
+    for key, value in bench.model_dump().items():
+        if _station.bench.model_dump()[key] != value and key != "state":
+            raise InstrumentFault(
+                f"bench {bench.name}: the lane's bench file has another {key} than that of the run; "
+                "start the lane again with the same file"
+            )
     return _station

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 from engine.errors import BenchError
@@ -33,20 +34,22 @@ class Rack:
         )
         self.bench = bench
 
-    def open(self, patience: float = PATIENCE) -> None:
+    def open(self, patience: float = PATIENCE, check: Callable[[], None] = lambda: None) -> None:
         """Open the links, source first, and bring the bench into its safe state as each answers.
+
+        ``check`` is called between attempts to connect and may end them by raising.
 
         Raises
         ------
         BenchError
             An instrument cannot be reached, is another than the bench file says, or does not get safe.
         """
-        self.sessions["source"].open(patience)
+        self.sessions["source"].open(patience, check)
         self.source.safe()
         if self.switch is not None:
-            self.sessions["switch"].open(patience)
+            self.sessions["switch"].open(patience, check)
             self.switch.open_all()
-        self.sessions["meter"].open(patience)
+        self.sessions["meter"].open(patience, check)
 
     def start(self) -> None:
         """Reset the instruments and set them up, everything read back."""
@@ -58,12 +61,10 @@ class Rack:
         return any([session.powered_on() for session in self.sessions.values()])
 
     def safe(self) -> None:
-        """0 A, output off, relays open; each is tried, whatever happens to the other."""
-        try:
-            self.source.safe()
-        finally:
-            if self.switch is not None:
-                self.switch.open_all()
+        """0 A, output off, then relays open: never under current."""
+        self.source.safe()
+        if self.switch is not None:
+            self.switch.open_all()
 
     def close(self) -> None:
         """Close the links as they are."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BenchError, LimitError, Stopped
+from engine.errors import BenchError, ConnectionLost, LimitError, Stopped
 from engine.instruments.bench import Bench, Device
 from engine.instruments.keithley6221 import Envelope
 from engine.instruments.lease import Lease
@@ -31,6 +31,12 @@ class Station:
         self.cancelled: Callable[[], bool] = lambda: False
         """Asked between cycles; true ends the work."""
         self.stopping = threading.Event()
+        self.cut_off = threading.Event()
+        """The scheduler does not answer: nothing new is begun until it does."""
+        self.made_safe = False
+        """The safe state was reached on this bench since it is ours."""
+        self.rested = 0.0
+        """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
         self.ready: dict[str, float] = {}
         """Bench time before which a device must rest, s."""
         self.on_progress: Callable[[dict[str, Any]], None] = lambda progress: None
@@ -48,15 +54,21 @@ class Station:
             self.lease.check()
             self._route = ""
             self.rack.close()
-            self.rack.open(patience)
+            self.rack.open(patience, self.check)
+            self.made_safe = True
             self.rack.start()
+            self.rested = self.rested or self.rack.clock.now() + self.bench.timing.gap
 
     def refresh(self) -> None:
         """Between trains: set up again what a power cycle may have undone, and find the meter's zero."""
         self.check()
-        if self.rack.powered_on():
+        try:
+            if self.rack.powered_on():
+                self.open()
+            self.rack.meter.rezero()
+        except ConnectionLost:
             self.open()
-        self.rack.meter.rezero()
+            self.rack.meter.rezero()
 
     def close(self, patience: float = 30.0) -> None:
         """End what is going on, make the bench safe, and close the links."""
@@ -81,7 +93,7 @@ class Station:
     def check(self) -> None:
         """``LeaseError`` or ``Stopped`` if nothing more may be done."""
         self.lease.check()
-        if self.stopping.is_set() or self.cancelled():
+        if self.stopping.is_set() or self.cut_off.is_set() or self.cancelled():
             raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
 
     def done(self, experiment: str, train: str) -> None:
@@ -93,7 +105,8 @@ class Station:
         """Report what is being done, once a second at most."""
         if time.monotonic() > self._told + TELL:
             self._told = time.monotonic()
-            self.on_progress({"experiment": experiment, "train": train, "cycles": self.cycles, "figures": self.figures})
+            doing = {"experiment": experiment, "train": train, "cycles": self.cycles}
+            self.on_progress({**doing, "figures": self.figures})
 
     def route(self, device: Device) -> None:
         """Connect a device, with the source off, and hold the source to its limits."""

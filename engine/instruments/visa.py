@@ -17,6 +17,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 
 import pyvisa
 from pyvisa.constants import BufferOperation, InterfaceType
@@ -124,13 +125,15 @@ class Session:
         """What the instrument is called in messages."""
         return f"{self.instrument.model} at {self.instrument.resource}"
 
-    def open(self, patience: float = PATIENCE) -> None:
+    def open(self, patience: float = PATIENCE, check: Callable[[], None] = lambda: None) -> None:
         """Connect and ask for the identity; an open session is opened anew.
 
         Parameters
         ----------
         patience
             How long to try again when the connection is refused, dropped or silent, s.
+        check
+            Called between attempts; ends them by raising.
 
         Raises
         ------
@@ -156,6 +159,7 @@ class Session:
                             f"{self.name}: {self.poisoned}; tried for {patience:g} s "
                             "(a 6221 on Ethernet refuses for up to a minute after its client died)"
                         ) from None
+                    check()
                     time.sleep(min(pause, left))
                     pause = min(2 * pause, LONGEST_PAUSE)
             self._identify(identity)

@@ -32,7 +32,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
-from engine.errors import Fenced, LeaseError, RunnerError, Stopped
+from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, RunnerError, Stopped
 from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
@@ -270,6 +270,8 @@ class _Stream:
             raise
         except (Stopped, LeaseError):  # its lane ended; what it measured is in the journal
             self.again.append(task)
+        except (ConnectionLost, InstrumentFault) as error:
+            raise RunnerError(f"{error}; what was measured is kept, the same command goes on") from None
         except Exception as error:
             self._broken(task, error)
         else:
@@ -286,6 +288,9 @@ class _Stream:
             raise RunnerError(f"{BROKEN} blocks in a row could not be kept, the last: {what}; what is done is kept")
 
     def _killed(self, task: Task, error: KilledWorker) -> Receipt | None:
+        if INSTRUMENT in self.run.sweep.resources:  # lanes end and die for many reasons; none is the cell's
+            self.again.append(task)
+            return None
         if task.cells > 1:  # one of them may be at fault: each by itself
             for place in np.argwhere(task.mask):
                 one = np.zeros(task.block.shape, bool)

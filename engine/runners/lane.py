@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -96,7 +96,7 @@ async def serve(station: Station, address: str) -> None:
             await asyncio.sleep(1)
         lease.valid_until = sent + FENCE * TTL
         _start_watchdog(lease)
-        renewal = asyncio.create_task(_renew(scheduler, lease, question))
+        renewal = asyncio.create_task(_renew(scheduler, station, question))
         worker = Worker(
             address,
             nthreads=1,
@@ -112,19 +112,27 @@ async def serve(station: Station, address: str) -> None:
             print("ready", flush=True)
             await worker.finished()
         renewal.cancel()
+        station.stopping.set()
         lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
-        await scheduler.spinsweep_lease(**question, release=True)
+        with suppress(OSError, TimeoutError, asyncio.TimeoutError):  # the scheduler may be gone
+            await asyncio.wait_for(scheduler.spinsweep_lease(**question, release=True), RENEW)
 
 
-async def _renew(scheduler: Any, lease: Lease, question: dict[str, Any]) -> None:
+async def _renew(scheduler: Any, station: Station, question: dict[str, Any]) -> None:
+    """Renew the lease; while the scheduler does not answer, no new cycle begins."""
     while True:
         await asyncio.sleep(RENEW)
         sent = time.monotonic()
-        refused = await scheduler.spinsweep_lease(**question)
+        try:
+            refused = await scheduler.spinsweep_lease(**question)
+        except OSError:
+            station.cut_off.set()
+            continue
+        station.cut_off.clear()
         if refused:
-            lease.lost = refused
+            station.lease.lost = refused
             return
-        lease.valid_until = sent + FENCE * TTL
+        station.lease.valid_until = sent + FENCE * TTL
 
 
 def _start_watchdog(lease: Lease) -> None:

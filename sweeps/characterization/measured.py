@@ -32,7 +32,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     i_read = cards.value(card, "read.current")
     shape = (i_write.size, cell.params["cycles"])
     r_reset, r_write = np.full((2, *shape), np.nan, np.float32)
-    with Experiment(station(bench.name), cell.address) as experiment:
+    with Experiment(station(bench), cell.address) as experiment:
         experiment.calibrate(device.name, -i_reset, i_reset, i_read)
         for number, current in enumerate(i_write.tolist()):
             writes = np.full((shape[1], 1), current)

@@ -57,7 +57,7 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
     bench, card = parse(p["bench"]), p["card"]
     i_reset = bench.polarity.reset_pulse * abs(model.reset_current(card, p["width"]))
     i_read = cards.value(card, "read.current")
-    with Experiment(station(bench.name), cell.address) as at_bench:
+    with Experiment(station(bench), cell.address) as at_bench:
         neurons = BenchNeurons(at_bench, p["width"], i_reset, i_read)
         for device in dict.fromkeys(layout(p).neuron_device):
             at_bench.calibrate(neurons.name(device), -i_reset, i_reset, i_read)

@@ -130,6 +130,23 @@ def test_a_guard_keeps_trying_while_the_source_refuses_connections_after_its_cli
         until(lambda: any(row["safe"] is True for row in guard_rows(load(path))))
 
 
+def test_a_guard_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot_be_reached(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.state()["source"]["output"] == 1)
+        (guard,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(guard), signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)  # before it notices
+        process.wait()
+        control.set("refuse", "source")
+        command = [sys.executable, "-m", "engine.cli", "bench", "check", str(path)]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
+        assert not is_safe(control)
+        control.clear()
+        until(lambda: is_safe(control), 20)
+        until(lambda: any(row["safe"] is True for row in guard_rows(load(path))))
+
+
 def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: Path) -> None:
     with emulated(tmp_path) as (path, control):
         bench = load(path)

@@ -14,6 +14,7 @@ from engine.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitErr
 from engine.instruments.bench import Bench
 from engine.instruments.experiment import CALIBRATION, Experiment
 from engine.instruments.own import own
+from engine.instruments.own import station as the_station
 from engine.instruments.station import pulses
 
 RESET, WRITE, WEAK, READ = -8e-4, 8e-4, 2e-4, 5e-5
@@ -55,7 +56,7 @@ def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emul
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
     took, read = {}, {}
     for interleave in (False, True):
-        bench = described(tmp_path, emulated, timing={"speed": 500.0, "interleave": interleave})
+        bench = described(tmp_path, emulated, timing={"speed": 100.0, "interleave": interleave})
         with own(bench) as station, Experiment(station, f"key {interleave}") as experiment:
             began = station.rack.clock.now()
             read[interleave] = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
@@ -75,11 +76,12 @@ def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emula
 @pytest.mark.parametrize(
     ("write", "reset", "read", "what"),
     [
-        (1.51e-3, RESET, READ, "i_write 0.00151 A is beyond its limit of 0.0015 A"),
+        (1.51e-3, RESET, READ, "i_write 0.00151 A is beyond its limits, 2e-12 to 0.0015 A"),
         (float("nan"), RESET, READ, "i_write nan A"),
         (float("inf"), RESET, READ, "i_write inf A"),
+        (0.0, RESET, READ, "i_write 0 A is beyond"),
         (WRITE, -2e-3, READ, "i_reset -0.002 A is beyond"),
-        (WRITE, RESET, 7e-5, "i_read 7e-05 A is beyond its limit of 6e-05 A"),
+        (WRITE, RESET, 7e-5, "i_read 7e-05 A is beyond its limits, 2e-12 to 6e-05 A"),
         (-WRITE, RESET, READ, "i_write -0.0008 A has the wrong sign"),
         (WRITE, -RESET, READ, "i_reset 0.0008 A has the wrong sign"),
     ],
@@ -261,6 +263,26 @@ def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(benc
 def fire_blocks(experiment: Experiment, blocks: int) -> None:
     for number in range(blocks):
         experiment.train(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
+
+
+def test_a_link_that_is_lost_between_trains_is_opened_anew(bench: Bench, emulated: Emulated) -> None:
+    with own(bench) as station, Experiment(station, "key") as experiment:
+        for number, role in enumerate(("source", "meter", "switch")):
+            emulated.control.set("drop", role, match="ESR?")
+            train = experiment.train(f"{number}", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+            assert np.allclose(train.v_write, volts(HIGH))
+        emulated.control.set("drop", "meter", match="AZER")
+        train = experiment.train("zero", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+        assert np.allclose(train.v_write, volts(HIGH))
+
+
+def test_a_lane_with_another_bench_file_than_the_run_fires_nothing(tmp_path: Path, emulated: Emulated) -> None:
+    edited = described(tmp_path, emulated, limits={"max_pulse": 1e-3})
+    with (
+        own(described(tmp_path, emulated)),
+        pytest.raises(InstrumentFault, match="another limits than that of the run"),
+    ):
+        the_station(edited)
 
 
 def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(

@@ -65,6 +65,21 @@ def test_a_half_written_last_row_is_cut_off_and_kept_aside(tmp_path: Path) -> No
     assert again.path.with_suffix(".torn-2").read_bytes().startswith(b'{"op":"result"')
 
 
+def test_a_damaged_row_stops_everything_instead_of_forgetting_what_was_fired(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    for cycle in range(3):
+        journal.fire("a", cycle)
+        journal.result("a", cycle, [0.0, 1.0])
+    journal.close()
+    content = bytearray(journal.path.read_bytes())
+    content[content.index(b'"fire"') + 1] = 0xFF
+    journal.path.write_bytes(content)
+    with pytest.raises(BenchError, match=r"jsonl:3: is no row of a journal"):
+        Journal(tmp_path, "key", 2)
+    assert journal.path.read_bytes() == content
+
+
 def test_a_train_goes_on_only_as_it_was_intended(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "key", 1)
     journal.intend("a", PLAN)

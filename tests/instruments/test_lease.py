@@ -58,6 +58,23 @@ def test_two_benches_with_a_common_instrument_exclude_each_other(tmp_path: Path)
     first.release()
 
 
+def test_two_benches_with_one_folder_exclude_each_other(tmp_path: Path) -> None:
+    first = Lease(bench(tmp_path, "hall", source="GPIB0::12::INSTR")).take()
+    other = bench(tmp_path, "other", source="GPIB0::13::INSTR").model_copy(update={"state": str(tmp_path / "hall")})
+    with pytest.raises(LeaseError, match=r"folder .*hall"):
+        Lease(other).take()
+    first.check()
+    first.release()
+
+
+def test_a_damaged_epoch_is_one_line_and_owns_nothing(tmp_path: Path) -> None:
+    Lease(bench(tmp_path)).take().release()
+    (tmp_path / "hall" / "epoch").write_bytes(b"\0" * 20)
+    with pytest.raises(LeaseError, match="epoch is damaged"):
+        Lease(bench(tmp_path)).take()
+    assert owner(bench(tmp_path).source.address) == ""
+
+
 def test_one_instrument_in_two_spellings_has_one_owner(tmp_path: Path) -> None:
     first = Lease(bench(tmp_path, "one", source="TCPIP::10.0.0.7::1394::SOCKET")).take()
     with pytest.raises(LeaseError):
@@ -104,6 +121,7 @@ def test_a_removed_lock_file_does_not_let_a_second_owner_in_unseen(tmp_path: Pat
     first = Lease(bench(tmp_path)).take()
     for instrument in first.bench.instruments.values():
         lock_path(instrument.address).unlink()
+    (tmp_path / "hall" / "lock").unlink()
     second = Lease(bench(tmp_path)).take()
     with pytest.raises(LeaseError, match="has taken over"):
         first.check()
