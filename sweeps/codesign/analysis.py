@@ -1,4 +1,4 @@
-"""What the grid says: intervals over chips, the smallest good width, steps to the final accuracy, the Pareto front.
+"""What the grid says: loss by variation, the smallest good width, steps to the final accuracy.
 
 The chip seed is the unit of all statistics.  Cells of one seed share their draws: intervals are over seeds, and two
 cells are compared seed by seed.
@@ -7,24 +7,15 @@ cells are compared seed by seed.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
-from scipy import stats
 
-Bools = npt.NDArray[np.bool_]
+from sweeps.analysis.convergence import steps_to_converge
+from sweeps.analysis.intervals import mean_interval
 
 WITHIN = 0.01
 """Loss of accuracy against the width's own baseline that is still good."""
 SETTLED = 0.005
 """Distance from the final accuracy below which a run has settled."""
-
-
-def interval(values: xr.DataArray, level: float = 0.95) -> tuple[xr.DataArray, xr.DataArray]:
-    """(mean, half-width) over the seeds that are not NaN: Student's t interval, NaN for fewer than two."""
-    count = values.notnull().sum("seed")
-    spread = values.std("seed", ddof=1) / np.sqrt(count)
-    quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), count)
-    return values.mean("seed"), (quantile * spread).where(count > 1)
 
 
 def final(cube: xr.Dataset, name: str) -> xr.DataArray:
@@ -40,10 +31,7 @@ def loss(cube: xr.Dataset) -> xr.DataArray:
 
 def steps_to_settle(cube: xr.Dataset, within: float = SETTLED) -> xr.DataArray:
     """First number of steps from which the mean accuracy of the seeds stays within ``within`` of its final value."""
-    curve = cube["accuracy"].astype(np.float64).mean("seed")
-    far = (abs(curve - curve.isel(timestep=-1)) > within) | curve.isnull()
-    last_far = (far * far["timestep"]).max("timestep")
-    return (last_far + 1).where(curve.isel(timestep=-1).notnull())
+    return steps_to_converge(cube["accuracy"].astype(np.float64).mean("seed"), within=within)
 
 
 def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
@@ -55,7 +43,7 @@ def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
     ``accuracy``, ``energy`` (J) and ``steps`` (to settle); NaN where even the widest bar loses more
     """
     cube = cube.sortby("width", ascending=False)
-    lost, half = interval(loss(cube))
+    lost, half = mean_interval(loss(cube))
     good = (lost <= within).cumprod("width").astype(bool)
     place = good.sum("width") - 1
     found = xr.Dataset(
@@ -68,19 +56,3 @@ def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
         }
     ).isel(width=place.clip(min=0))
     return found.reset_coords("width").where(place >= 0)
-
-
-def pareto(energy: npt.ArrayLike, accuracy: npt.ArrayLike) -> Bools:
-    """Which points no other beats: none has less energy and at least the accuracy, or the same energy and more.
-
-    Parameters
-    ----------
-    energy, accuracy : arrays of one shape; NaN is never on the front
-    """
-    e, a = np.asarray(energy, np.float64), np.asarray(accuracy, np.float64)
-    order = np.lexsort((-a.ravel(), e.ravel()))
-    best, front = -np.inf, np.zeros(a.size, bool)
-    for i in order:
-        if a.ravel()[i] > best and np.isfinite(e.ravel()[i]):
-            best, front[i] = a.ravel()[i], True
-    return front.reshape(a.shape)

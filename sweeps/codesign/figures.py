@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from sweeps.analysis.intervals import mean_interval
+from sweeps.analysis.pareto import pareto
 from sweeps.codesign import analysis
 from sweeps.codesign.crossbar import COLUMNS, ROWS, layers
 from sweeps.device import style
@@ -26,7 +28,7 @@ S9_WIDTHS = (5.0, 1.0)
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     """Final accuracy against variation, one line a width.  Fig. 3(c)."""
-    mean, half = analysis.interval(analysis.final(cube, "accuracy"))
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
     for width, look in _looks(cube).items():
         y, error = (100 * a.sel(width=width).values for a in (mean, half))
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.5, elinewidth=0.6, label=f"{width:g}", **look)
@@ -62,7 +64,7 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     curve = _no_variation(cube["accuracy"].astype(np.float64)).sel(width=widest)
     if curve.isnull().all():
         return style.note(ax, "no cell without variation is done yet")
-    mean, half = analysis.interval(curve)
+    mean, half = mean_interval(curve)
     steps = cube["timestep"].values
     ax.plot(steps, 100 * mean, color=style.BLUE)
     ax.fill_between(steps, 100 * (mean - half), 100 * (mean + half), color=style.SKY, alpha=0.4, lw=0)
@@ -77,7 +79,7 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> Axes:
     """Accuracy after each step at one width, one line a variation.  Fig. S9."""
-    mean, half = analysis.interval(cube["accuracy"].astype(np.float64).sel(width=width))
+    mean, half = mean_interval(cube["accuracy"].astype(np.float64).sel(width=width))
     steps = cube["timestep"].values
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, mean.sizes["variation"]))
     for colour, variation in zip(colours, mean["variation"].values, strict=True):
@@ -91,7 +93,7 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
 
 def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps."""
-    mean, half = analysis.interval(analysis.final(cube, "accuracy"))
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
     energy = analysis.final(cube, "synaptic_energy").mean("seed")
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, mean.sizes["variation"]))
     for colour, variation in zip(colours, mean["variation"].values, strict=True):
@@ -102,7 +104,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
         early = cube[["accuracy", "synaptic_energy"]].sel(variation=variation).astype(np.float64).mean("seed")
         early = early.transpose("width", "timestep")
         x, y = early["synaptic_energy"].values, early["accuracy"].values
-        front = analysis.pareto(x, y)
+        front = pareto(x, y)
         order = np.argsort(x[front])
         ax.plot(x[front][order], 100 * y[front][order], color=colour, ls=":", lw=0.8)
     ax.set_xscale("log")
@@ -254,7 +256,7 @@ def crossbar_accuracy(cube: xr.Dataset) -> Figure:
     if cube.sizes["width"] == 0:
         style.note(figure.subplots(), "no cell is done yet")
         return figure
-    mean, half = analysis.interval(analysis.final(cube, "accuracy"))
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
     panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     place = np.arange(cube.sizes["levels"])

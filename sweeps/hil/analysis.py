@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
+from sweeps.analysis.intervals import mean_interval
 from sweeps.device.wilson import wilson
 
 
@@ -27,14 +27,6 @@ def shown_seed(cube: xr.Dataset) -> int | None:
     return int(cube["seed"].values[modes.argmax()]) if modes.max() else None
 
 
-def interval(values: xr.DataArray, level: float = 0.95) -> tuple[xr.DataArray, xr.DataArray]:
-    """(mean, half-width) over the seeds that are not NaN: Student's t interval, NaN for fewer than two."""
-    count = values.notnull().sum("seed")
-    quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), count)
-    half = quantile * values.std("seed", ddof=1) / np.sqrt(count)
-    return values.mean("seed"), half.where(count > 1)
-
-
 def gain(cube: xr.Dataset) -> xr.DataArray:
     """(..., seed) accuracy with hardware in the loop less that in software; NaN unless both are done."""
     accuracy = cube["accuracy"].where(done(cube))
@@ -50,7 +42,7 @@ def advantage(cube: xr.Dataset) -> xr.Dataset:
     in which hardware in the loop is better, a draw counting half, with ``low`` and ``high`` of Wilson's interval
     """
     each = gain(cube)
-    mean, half = interval(each)
+    mean, half = mean_interval(each)
     pairs = each.notnull().sum("seed")
     won = (each > 0).sum("seed") + 0.5 * (each == 0).sum("seed")
     share, low, high = (xr.DataArray(a, won.coords, won.dims) for a in wilson(won, pairs))

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from sweeps.analysis.intervals import mean_interval
 from sweeps.device import style
 from sweeps.device.link import probability
 from sweeps.device.wilson import wilson
@@ -126,7 +127,7 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy on the test images against variation, two lines a ratio; bars are 95 % intervals over seeds."""
-    mean, half = analysis.interval(cube["accuracy"].where(analysis.done(cube)))
+    mean, half = mean_interval(cube["accuracy"].where(analysis.done(cube)))
     x = 100 * cube["variation"].values
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
         for mode in cube["mode"].values.tolist():

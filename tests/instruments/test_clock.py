@@ -10,15 +10,16 @@ from engine.instruments.clock import Clock
 
 
 @pytest.mark.parametrize("seconds", [2e-5, 3e-4, 5e-3, 0.05])
-def test_a_wait_is_never_shorter_than_asked_and_as_a_rule_hardly_longer(seconds: float) -> None:
-    clock = Clock()
-    late = []
+def test_a_wait_is_never_shorter_than_asked_and_as_a_rule_later_by_less_than_a_sleep(seconds: float) -> None:
+    late: dict[str, list[float]] = {"clock": [], "sleep": []}
+    ways = {"clock": Clock().sleep, "sleep": time.sleep}
     for _ in range(15):
-        began = time.monotonic()
-        clock.sleep(seconds)
-        late.append(time.monotonic() - began - seconds)
-    assert min(late) >= 0
-    assert sorted(late)[3] < 2e-4
+        for name, wait in ways.items():  # in turn, so that both meet the same load
+            began = time.monotonic()
+            wait(seconds)
+            late[name].append(time.monotonic() - began - seconds)
+    assert min(late["clock"]) >= 0
+    assert sorted(late["clock"])[3] <= sorted(late["sleep"])[3]
 
 
 def test_a_faster_clock_shows_and_waits_as_much_bench_time() -> None:

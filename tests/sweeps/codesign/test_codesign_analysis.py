@@ -1,14 +1,11 @@
-"""Intervals, the smallest good width, settling and the Pareto front, on cases known by hand."""
+"""Loss, the smallest good width and settling, on cases known by hand."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import xarray as xr
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
+from sweeps.analysis.intervals import mean_interval
 from sweeps.codesign import analysis
 
 
@@ -26,15 +23,6 @@ def cube(accuracy: np.ndarray, energy: np.ndarray | None = None) -> xr.Dataset:
     return xr.Dataset({"accuracy": (dims, curve), "synaptic_energy": (dims, e)}, coords=coords)
 
 
-def test_an_interval_is_that_of_student_over_the_seeds_that_are_there() -> None:
-    values = xr.DataArray([[1.0, 2.0, 4.0, np.nan], [5.0, np.nan, np.nan, np.nan]], dims=("width", "seed"))
-    mean, half = analysis.interval(values)
-    expected = stats.ttest_1samp([1.0, 2.0, 4.0], 0.0).confidence_interval(0.95)
-    assert mean.values.tolist() == pytest.approx([7 / 3, 5.0])
-    assert (mean - half).values[0] == pytest.approx(expected.low)
-    assert np.isnan(half.values[1])
-
-
 def test_the_smallest_good_width_is_compared_with_its_own_baseline() -> None:
     accuracy = np.array([[0.97, 0.968, 0.95], [0.95, 0.945, 0.90], [0.97, 0.93, 0.5]])[..., None] + np.zeros(3)
     found = analysis.smallest_good_width(cube(accuracy))
@@ -47,7 +35,7 @@ def test_the_smallest_good_width_is_compared_with_its_own_baseline() -> None:
 def test_the_loss_is_paired_so_that_differences_between_seeds_cancel() -> None:
     seeds = np.array([0.9, 0.95, 0.97])
     accuracy = np.stack([seeds, seeds - 0.005])[None]
-    _, half = analysis.interval(analysis.loss(cube(accuracy)))
+    _, half = mean_interval(analysis.loss(cube(accuracy)))
     np.testing.assert_allclose(half, 0, atol=1e-12)
 
 
@@ -56,25 +44,3 @@ def test_a_run_has_settled_from_the_step_after_the_last_far_one() -> None:
     one["accuracy"][..., 0] = 0.5
     one["accuracy"][..., 2] = 0.8
     assert analysis.steps_to_settle(one).item() == 4
-
-
-def test_a_known_front() -> None:
-    energy, accuracy = [1.0, 2.0, 3.0, 2.0, 4.0, np.nan], [0.5, 0.7, 0.6, 0.8, 0.8, 0.99]
-    assert analysis.pareto(energy, accuracy).tolist() == [True, False, False, True, False, False]
-
-
-points = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=20)
-
-
-@given(points=points)
-def test_no_point_beats_the_front_and_each_other_point_is_beaten_or_equalled(points: list[tuple[int, int]]) -> None:
-    energy, accuracy = np.array(points, float).T
-    front = analysis.pareto(energy, accuracy)
-    assert front.any()
-    for i in range(len(points)):
-        no_worse = (energy <= energy[i]) & (accuracy >= accuracy[i])
-        better = no_worse & ((energy < energy[i]) | (accuracy > accuracy[i]))
-        if front[i]:
-            assert not better.any()
-        else:
-            assert (no_worse & front).any()

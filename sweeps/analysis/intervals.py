@@ -1,0 +1,72 @@
+"""Means, differences and shares over any axis, with their intervals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from sweeps.device.wilson import wilson
+
+
+class Interval(NamedTuple):
+    """A mean and the half-width of its interval; unpacks as (mean, half)."""
+
+    mean: xr.DataArray
+    half: xr.DataArray
+
+    @property
+    def low(self) -> xr.DataArray:
+        """Lower bound."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> xr.DataArray:
+        """Upper bound."""
+        return self.mean + self.half
+
+
+def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+    """Mean over ``dim`` of the values that are not NaN, with Student's t interval.
+
+    Parameters
+    ----------
+    values : (..., dim), any unit
+    level : confidence of the interval
+
+    Returns
+    -------
+    Interval, each (...) in the unit of ``values``; ``half`` is NaN where fewer than two values are
+    """
+    values = values.compute()
+    count = values.notnull().sum(dim)
+    spread = values.std(dim, ddof=1) / np.sqrt(count)
+    quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), count)
+    return Interval(values.mean(dim), (quantile * spread).where(count > 1))
+
+
+def paired_difference(first: xr.DataArray, second: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+    """``first - second`` over the values of ``dim`` that both have, compared one by one.
+
+    What the members of a pair have in common (the chip, the images, the luck of the pulses) cancels.
+
+    Parameters
+    ----------
+    first, second : (..., dim); matched by their coordinates
+    """
+    return mean_interval(first - second, dim, level)
+
+
+def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
+    """``successes`` of ``trials`` as ``share`` with Wilson's 95 % interval ``low`` to ``high``.
+
+    Parameters
+    ----------
+    successes : (...) counts; sum over the axes that are pooled first
+    trials : counts that broadcast with them
+    """
+    k, n = xr.broadcast(successes, xr.DataArray(trials))
+    found = dict(zip(("share", "low", "high"), wilson(k, n), strict=True))
+    return xr.Dataset({name: (k.dims, values) for name, values in found.items()}, k.coords)

@@ -1,0 +1,107 @@
+"""A claim of the paper, what a run finds of it, and the rule by which the two are compared.
+
+Verdicts are conservative.  *Reproduced* takes a whole 95 % interval inside what the claim says, and a claim that was
+not put into the model.  What was put in (``cap``) can be *consistent* at best, and so can what the interval does not
+decide.  An interval wholly outside *differs*.  Readings of the authors' own devices cannot be tested without them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import xarray as xr
+
+Cubes = Mapping[str, xr.Dataset]
+"""Complete cubes in memory, by name of their sweep."""
+
+
+class Verdict(StrEnum):
+    """How a claim fares."""
+
+    REPRODUCED = "reproduced"
+    CONSISTENT = "consistent"
+    DIFFERS = "differs"
+    UNTESTABLE = "cannot be tested without the paper's data"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A number from the cubes with its 95 % interval, in the claim's unit; NaN where there is none."""
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    note: str = ""
+    """What else a reader should know, with its numbers."""
+
+    @classmethod
+    def of(cls, numbers: Iterable[float], note: str = "") -> Finding:
+        """From value, low and high."""
+        value, low, high = numbers
+        return cls(float(value), float(low), float(high), note)
+
+
+@dataclass(frozen=True)
+class Between:
+    """The claim holds above ``low`` and below ``high``."""
+
+    low: float = -math.inf
+    high: float = math.inf
+
+    def holds(self, found: Finding) -> bool | None:
+        """True or False where the whole interval says so, None where it does not decide."""
+        if self.low < found.low and found.high < self.high:
+            return True
+        return False if found.high <= self.low or self.high <= found.low else None
+
+
+STRAIGHT = Between(-5, 5)
+"""Bend (``fit_line``) of a straight line, % of its rise; a square root has 16 over the widths of the paper."""
+
+
+@dataclass(frozen=True)
+class Covers:
+    """The claim's own number lies in the interval."""
+
+    value: float
+
+    def holds(self, found: Finding) -> bool | None:
+        """Whether it does; None without an interval."""
+        return None if math.isnan(found.low + found.high) else found.low <= self.value <= found.high
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One statement of the paper."""
+
+    id: str
+    where: str
+    """Figure or section."""
+    statement: str
+    """What the paper says, in our words."""
+    paper: str
+    """Its number, with unit; or what it says in two words."""
+    measure: str
+    """What our number is, and the rule in words."""
+    unit: str
+    rests_on: tuple[str, ...]
+    """Names of the assumptions behind our number, see ``assumptions``."""
+    cubes: tuple[str, ...]
+    """Sweeps that it is found from."""
+    find: Callable[[Cubes], Finding]
+    rule: Between | Covers | None
+    """None: there is nothing of the paper's to compare with."""
+    cap: str = ""
+    """Why the claim can be consistent at best; empty if it can be reproduced."""
+
+    def verdict(self, found: Finding) -> Verdict:
+        """By the rule; an interval that is not there decides nothing."""
+        if self.rule is None:
+            return Verdict.UNTESTABLE
+        holds = self.rule.holds(found)
+        if holds is False:
+            return Verdict.DIFFERS
+        return Verdict.REPRODUCED if holds and not self.cap else Verdict.CONSISTENT

@@ -1,0 +1,84 @@
+"""Lines, bends and switching curves through made-up values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy.stats import linregress, t
+
+from sweeps.analysis.fits import fit_line, fit_switching
+from sweeps.device.fit import fit
+from sweeps.device.link import probability
+
+WIDTH = np.array([5.0, 2.5, 2.0, 1.5, 1.0, 0.9, 0.7, 0.5, 0.3])
+
+
+def on_width(values: np.ndarray, **coords: list[int]) -> xr.DataArray:
+    return xr.DataArray(values, {"width": WIDTH, **coords}, ("width", *coords))
+
+
+def test_a_line_agrees_with_scipy() -> None:
+    y = 1.0 + 0.2 * WIDTH + np.random.default_rng(0).normal(0, 0.05, WIDTH.size)
+    found, expected = fit_line(on_width(y)), linregress(WIDTH, y)
+    half = t.ppf(0.975, WIDTH.size - 2) * expected.stderr
+    assert float(found["slope"]) == pytest.approx(expected.slope)
+    assert float(found["slope_low"]) == pytest.approx(expected.slope - half)
+    assert float(found["slope_high"]) == pytest.approx(expected.slope + half)
+    assert float(found["r_squared"]) == pytest.approx(expected.rvalue**2)
+
+
+def test_a_line_is_straight_and_a_square_root_bends_by_what_the_page_says() -> None:
+    places = np.linspace(0, 1, 2001)
+    root = xr.DataArray(np.sqrt(places), {"width": places}, ("width",))
+    assert float(fit_line(on_width(3.0 - 2.0 * WIDTH))["bend"]) == pytest.approx(0, abs=1e-12)
+    assert float(fit_line(root)["bend"]) == pytest.approx(0.18, abs=0.005)
+    assert float(fit_line(1 - root)["bend"]) == pytest.approx(0.18, abs=0.005)
+
+
+def test_the_interval_of_the_bend_holds_the_true_one_as_often_as_it_says() -> None:
+    rng, true = np.random.default_rng(5), 0.05
+    unit = (WIDTH - 0.3) / 4.7
+    y = 1 + unit - 4 * true * (unit**2 - unit)
+    many = on_width(y[:, None, None] + rng.normal(0, 0.05, (9, 4, 400)), device=[0, 1, 2, 3], run=list(range(400)))
+    found = fit_line(many, "width", pool=["device"])
+    inside = ((found["bend_low"] <= true) & (true <= found["bend_high"])).mean()
+    assert 0.92 <= float(inside) <= 0.98
+
+
+def test_devices_are_pooled_or_kept_as_asked_and_lost_ones_left_out() -> None:
+    y = np.stack([WIDTH, 2 * WIDTH, np.full(9, np.nan)], axis=1)
+    by_device = fit_line(on_width(y, device=[0, 1, 2]))
+    pooled = fit_line(on_width(y, device=[0, 1, 2]), pool=["device"])
+    np.testing.assert_allclose(by_device["slope"], [1.0, 2.0, np.nan])
+    assert float(pooled["slope"]) == pytest.approx(1.5)
+    assert pooled["slope"].dims == ()
+
+
+def test_too_few_points_give_no_interval_and_no_exception() -> None:
+    two = xr.DataArray([1.0, 2.0], {"width": [1.0, 2.0]}, ("width",))
+    found = fit_line(two)
+    assert float(found["slope"]) == 1.0
+    assert np.isnan([float(found[n]) for n in ("slope_low", "slope_high", "bend", "bend_low")]).all()
+
+
+@pytest.mark.parametrize("link", ["logistic", "cloglog"])
+def test_curves_are_fitted_along_the_currents_of_every_device(link: str) -> None:
+    rng = np.random.default_rng(2)
+    current = np.linspace(1e-4, 9e-4, 15)
+    counts = rng.binomial(100, probability((current[:, None] - 5e-4) / 8e-5, link), (15, 3))
+    switched = xr.DataArray(counts.T, {"device": [4, 5, 6]}, ("device", "current"))
+    i_write = xr.DataArray(current, dims=("current",))
+    found = fit_switching(switched, xr.full_like(switched, 100), i_write, link)
+    expected = [fit(counts[:, i], np.full(15, 100), current, link) for i in range(3)]
+    np.testing.assert_array_equal(found["i_bias"], [one.i_bias for one in expected])
+    np.testing.assert_array_equal(found["dof"], [one.dof for one in expected])
+    assert found["i0"].attrs["units"] == "A"
+    pooled = fit_switching(switched.sum("device"), xr.full_like(switched, 100).sum("device"), i_write, link)
+    assert float(pooled["i_bias_stderr"]) < float(found["i_bias_stderr"].mean())
+
+
+def test_counts_without_a_finite_curve_are_nan() -> None:
+    switched = xr.DataArray([0, 0, 100, 100], dims=("current",))
+    current = xr.DataArray([1e-4, 2e-4, 3e-4, 4e-4], dims=("current",))
+    assert np.isnan(float(fit_switching(switched, xr.full_like(switched, 100), current)["i_bias"]))

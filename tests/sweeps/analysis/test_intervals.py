@@ -1,0 +1,46 @@
+"""Means, paired differences and shares, beside SciPy's and statsmodels' own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from sweeps.analysis.intervals import mean_interval, paired_difference, share
+
+
+def test_an_interval_is_that_of_student_over_the_seeds_that_are_there() -> None:
+    values = xr.DataArray([[1.0, 2.0, 4.0, np.nan], [5.0, np.nan, np.nan, np.nan]], dims=("width", "seed"))
+    mean, half = mean_interval(values)
+    expected = stats.ttest_1samp([1.0, 2.0, 4.0], 0.0).confidence_interval(0.95)
+    assert mean.values.tolist() == pytest.approx([7 / 3, 5.0])
+    assert (mean - half).values[0] == pytest.approx(expected.low)
+    assert np.isnan(half.values[1])
+
+
+def test_an_interval_is_taken_over_any_axis_and_at_any_level() -> None:
+    values = xr.DataArray(np.random.default_rng(1).normal(size=(3, 8)), dims=("device", "day"))
+    found = mean_interval(values, "day", level=0.99)
+    expected = stats.ttest_1samp(values.values, 0.0, axis=1).confidence_interval(0.99)
+    np.testing.assert_allclose(found.low, expected.low)
+    np.testing.assert_allclose(found.high, expected.high)
+
+
+def test_a_difference_is_paired_by_coordinate_so_that_what_pairs_share_cancels() -> None:
+    common = np.array([0.9, 0.5, 0.7])
+    first = xr.DataArray(common + 0.1, {"seed": [0, 1, 2]}, ("seed",))
+    second = xr.DataArray(common[::-1], {"seed": [2, 1, 0]}, ("seed",))
+    found = paired_difference(first, second)
+    assert float(found.mean) == pytest.approx(0.1)
+    assert float(found.half) == pytest.approx(0, abs=1e-12)
+
+
+def test_a_share_has_wilsons_interval_and_keeps_its_coordinates() -> None:
+    switched = xr.DataArray([0, 50, 100], {"width": [5.0, 1.0, 0.3]}, ("width",))
+    found = share(switched, 100)
+    low, high = proportion_confint(switched.values, 100, method="wilson")
+    np.testing.assert_allclose(found["low"], np.clip(low, 0, 1), atol=1e-12)
+    np.testing.assert_allclose(found["high"], np.clip(high, 0, 1), atol=1e-12)
+    assert float(found["share"].sel(width=1.0)) == 0.5
