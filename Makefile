@@ -4,12 +4,13 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all bench lint clean
+.PHONY: help demo test test-all test-slurm test-packages bench lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
 	@echo "make test      lint, types, import contracts and the test suite"
 	@echo "make test-all  the exhaustive tests as well"
+	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
 
 $(READY): pyproject.toml constraints.txt
@@ -38,11 +39,17 @@ demo: $(READY)
 	@echo "card      $(DEMO)/card.toml"
 	@echo "bench     $(DEMO)/bench.toml     emulated: spinsweep emulate $(DEMO)/bench.toml"
 
-test: $(READY) lint
+test: $(READY) lint test-packages
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-all: $(READY) lint
+test-all: $(READY) lint test-packages
 	$(BIN)/python -m pytest -m ""
+
+test-slurm: $(READY) test-packages
+	$(BIN)/python -m pytest -m "slurm or ssh" tests/cluster
+
+test-packages:  # Debian's, where they are missing and root can install them
+	@sh tests/packages.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .

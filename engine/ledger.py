@@ -76,6 +76,8 @@ class Receipt:
     """Time of the block function."""
     first_error: str = ""
     """``Type: message`` of one failed cell."""
+    first_failed: tuple[int, ...] = ()
+    """Index in the cube of that cell."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ import numpy.typing as npt
 from engine import provenance
 from engine.axis import closest
 from engine.blocks import Block, choose_chunk
-from engine.cube import Cube, Job, Task, compressed_fraction, create, write_group
+from engine.cube import Cube, Job, Task, compressed_fraction, create, place_of, write_group
 from engine.errors import CubeError, SpecError
 from engine.evaluate import evaluate
 from engine.ledger import Counts, Receipt, wanted
@@ -118,6 +118,8 @@ def open_run(
 
     Parameters
     ----------
+    store
+        A folder, or a URL such as ``s3://bucket/walk.zarr``.
     block
         Cells in a block, or block length by axis; None: chosen from the measured time of a cell, so that a
         block takes about a second. Never changes a result. A cube keeps the blocks that it was made with.
@@ -131,24 +133,21 @@ def open_run(
     CubeError
         Another driver writes the cube, or it holds another definition.
     """
-    path = Path(store).absolute()
-    made = not (path / "zarr.json").exists()
+    place = place_of(store).absolute()
+    made = not place.exists("zarr.json")
     if made:
         where = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        create(path, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})})
-    cube = Cube(path)
-    for file in cube.fence.files:
-        if not file.exists():  # a copy of the cube may lack them
-            file.touch()
+        create(place, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})})
+    cube = Cube(place)
+    cube.fence.prepare()
     with cube.fence.driving():
-        cube = Cube(path)
+        cube = cube.again()
         check(cube, sweep, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
         earlier = cube.runs()[-1:]
-        with cube.fence.announcing():
+        with cube.fence.announcing() as epoch:
             if any(run["outcome"] not in CLEAN or run.get("workers_lost") for run in earlier):
                 cube.sweep_out()
-            epoch = cube.fence.newest() + 1
             write_group(cube.fence.run_path(epoch), record)
         code_changed = any(_function(run) != _function(record) for run in earlier)
         if cube.differences(sweep) or (mark_stale and code_changed):
@@ -299,7 +298,7 @@ def _planned(cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool) -> Run:
         cells += task.cells
         blocks += 1
     lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
-    job = Job(lean, cube.path, cube.attrs["cube_id"], epoch)
+    job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch)
     return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()))
 
 

@@ -20,7 +20,13 @@ from engine.cli import main
 ROOT = Path(__file__).parents[1]
 PAGES = [
     p.relative_to(ROOT)
-    for p in (ROOT / "README.md", *ROOT.glob("engine/*.md"), *ROOT.glob("sweeps/*.md"), *ROOT.glob("sweeps/*/*.md"))
+    for p in (
+        ROOT / "README.md",
+        *ROOT.glob("engine/*.md"),
+        *ROOT.glob("cluster/*.md"),
+        *ROOT.glob("sweeps/*.md"),
+        *ROOT.glob("sweeps/*/*.md"),
+    )
 ]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 

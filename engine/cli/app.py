@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from engine.cli import bench, cell, figures, listing, plan, run, status, worker
+from engine.cli import bench, cell, certs, figures, listing, plan, run, scheduler, status, worker
 from engine.cli.console import console
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
@@ -42,7 +42,9 @@ def app() -> typer.Typer:
     root.command("status")(status.status)
     root.command("cell")(cell.cell)
     root.command("figures")(figures.figures)
+    root.command("scheduler")(scheduler.scheduler)
     root.command("worker")(worker.worker)
+    root.command("certs")(certs.certs)
     root.add_typer(bench.app, name="bench")
     for name, point in installed(COMMANDS).items():
         try:

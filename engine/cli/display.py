@@ -39,6 +39,7 @@ class Display:
             disable=not self.console.is_terminal,
         )
         self.task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")
+        self._noted = 0
         self._next_line = 0.0
         self._began = time.monotonic()
 
@@ -54,8 +55,7 @@ class Display:
         there = f", {have - failed} are there" if have - failed else ""
         there += f", {failed} failed (--retry-failed computes them again)" if failed else ""
         self.console.print(f"{self.run.sweep.name}: {found}{there}", soft_wrap=True)
-        for note in self.run.notes:
-            self.console.print(note, soft_wrap=True)
+        self._note()
         self.bar.start()
         return self
 
@@ -72,12 +72,19 @@ class Display:
     def update(self, run: Run) -> None:
         """Show the present state; cheap enough to call for every block."""
         self.also()
+        self._note()
         now = time.monotonic()
         if self.console.is_terminal:
             self.bar.update(self.task, completed=run.progress.cells_ended, line=run.progress.line(now))
         elif now >= self._next_line or run.progress.blocks_ended == run.progress.blocks:
             self._next_line = now + PLAIN_SECONDS
             print(run.progress.line(now), file=sys.stderr, flush=True)
+
+    def _note(self) -> None:
+        """Print what is new of the run's notes."""
+        for note in self.run.notes[self._noted :]:
+            self.console.print(note, soft_wrap=True)
+        self._noted = len(self.run.notes)
 
     def conclude(self) -> int:
         """The summary, and the command's exit status."""
@@ -102,7 +109,4 @@ class Display:
 
 def shown(run: Run) -> str:
     """The store's path as short as it can be typed from here."""
-    try:
-        return str(run.cube.path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(run.cube.path)
+    return str(run.cube.path).removeprefix(f"{Path.cwd()}/")

@@ -35,7 +35,8 @@ def figures(
         raise SpecError(f"the sweep {cube.attrs['sweep']} has no figures")
     if unknown := [name for name in only or () if name not in known]:
         raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attrs['sweep']} has {', '.join(known)}")
-    folder = out or cube.path.with_name(f"{cube.path.stem}-figures")
+    beside = Path("results") if "://" in store else Path(store).parent
+    folder = out or beside / f"{Path(cube.path.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
     dataset = cube.dataset()
     for name, build in known.items():

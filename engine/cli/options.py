@@ -22,9 +22,19 @@ Name = Annotated[
     ),
 ]
 Store = Annotated[
-    Path,
+    str,
     typer.Argument(
-        help="The cube: a folder that a run wrote, such as results/characterization.zarr.", show_default=False
+        help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.",
+        show_default=False,
+    ),
+]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="FOLDER|URL",
+        show_default="results/NAME.zarr",
+        help="The cube: a folder, or objects such as s3://BUCKET/NAME.zarr.",
     ),
 ]
 Set = Annotated[
@@ -75,6 +85,20 @@ On = Annotated[
     ),
 ]
 
+Tls = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls",
+        metavar="DIR",
+        show_default=False,
+        help="Certificates that `spinsweep certs` made; needed on every address but loopback.",
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", help="Go beyond loopback without certificates: anyone there can run code."),
+]
+
 
 def asked(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
     """The sweep with the command line's settings, on a bench if one is given."""
@@ -102,9 +126,9 @@ def block_option(text: str | None) -> int | dict[str, int] | None:
         ) from None
 
 
-def default_store(sweep: Sweep, bench: str = "") -> Path:
+def default_store(sweep: Sweep, bench: str = "") -> str:
     """Where a run writes when it is not told; what a bench measures goes beside what is computed."""
-    return Path("results") / f"{sweep.name}{'-' if bench else ''}{bench}.zarr"
+    return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
 def sweep_name(cube: Cube) -> str:

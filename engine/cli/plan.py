@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from engine.cli.console import console
-from engine.cli.options import Block, Name, Seed, Set, asked, block_option, default_store
-from engine.cube import Cube
+from engine.cli.options import Block, Into, Name, Seed, Set, asked, block_option, default_store
+from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.ledger import wanted
 from engine.progress import duration, size
@@ -22,9 +21,7 @@ from engine.run import block_shape, check, sample, threads
 def plan(
     name: Name,
     settings: Set = None,
-    store: Annotated[
-        Path | None, typer.Option(help="The cube that the run would write.", show_default="results/NAME.zarr")
-    ] = None,
+    store: Into = None,
     workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = threads(),
     block: Block = None,
     seed: Seed = None,
@@ -38,7 +35,7 @@ def plan(
     path = store or default_store(sweep)
     cells = math.prod(sweep.shape)
     missing, shape = cells, None
-    there = (path / "zarr.json").exists()
+    there = place_of(path).exists("zarr.json")
     if there:
         cube = Cube(path)
         check(cube, sweep)
@@ -49,7 +46,7 @@ def plan(
     block_cells = math.prod(shape)
     found: dict[str, Any] = {
         "sweep": sweep.name,
-        "store": str(path),
+        "store": path,
         "axes": {a.name: len(a.values) for a in sweep.axes},
         "cells": cells,
         "cells_to_compute": missing,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.cli.display import Display
-from engine.cli.options import Block, Name, On, Seed, Set, asked, block_option, default_store
+from engine.cli.options import Block, Insecure, Into, Name, On, Seed, Set, Tls, asked, block_option, default_store
+from engine.cube import Cube, place_of
+from engine.errors import SpecError
 from engine.find import reference
 from engine.run import open_run, threads
 
@@ -19,7 +20,7 @@ def run(
     name: Name,
     settings: Set = None,
     on: On = None,
-    store: Annotated[Path | None, typer.Option(help="The cube to write.", show_default="results/NAME.zarr")] = None,
+    store: Into = None,
     workers: Annotated[
         int,
         typer.Option(help="Worker processes on this machine; 0 computes in this process, without Dask.", min=0),
@@ -27,11 +28,13 @@ def run(
     cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="ADDRESS|FILE",
-            show_default="a cluster on this machine",
-            help="A running Dask scheduler: tcp://HOST:PORT, or the scheduler file that it wrote.",
+            metavar="FILE|ADDRESS",
+            show_default="processes of this machine",
+            help="A cluster file (TOML or YAML), or a running scheduler: its address or its scheduler file.",
         ),
     ] = None,
+    tls: Tls = None,
+    insecure: Insecure = False,
     block: Block = None,
     seed: Seed = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
@@ -40,6 +43,17 @@ def run(
         typer.Option("--mark-stale", help="If the definition or the function changed, compute the old cells again."),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
+    watchers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=1,
+            max=65535,
+            show_default=False,
+            help="Serve the dashboard's Sweep page and metrics, and nothing else, on this loopback port of the "
+            "scheduler's machine, for those who only watch.",
+        ),
+    ] = None,
 ) -> int:
     """Compute the cells that the cube does not have yet; the same command goes on after any interruption.
 
@@ -47,21 +61,33 @@ def run(
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
               spinsweep run characterization --on bench.toml --store results/measured.zarr
+              spinsweep run characterization --cluster slurm.toml
     """
+    from engine.dashboard.reports import serve_watchers
     from engine.instruments.bench import load
     from engine.instruments.own import own
-    from engine.runners.dask import cluster_client, local_client, run_dask
+    from engine.runners.cluster import Local, Running
+    from engine.runners.dask import run_dask
+    from engine.runners.deploy import cluster_client, deployment
     from engine.runners.lane import local_lane
     from engine.runners.serial import run_serial
 
     sweep = asked(name, settings, seed, on)
     bench = None if on is None else load(on)
     path = store or default_store(sweep, bench.name if bench else "")
+    where = deployment(cluster, workers)
+    if watchers is not None and isinstance(where, Local) and where.workers == 0:
+        raise SpecError(f"--watchers {watchers}: --workers 0 has no scheduler that could serve a page")
     with ExitStack() as stack:
-        client = stack.enter_context(cluster_client(cluster)) if cluster else None
-        parallel = max(1, sum(client.nthreads().values()) if client else workers)
-        if block is None and not sweep.resources and not (path / "zarr.json").exists():
+        client, parallel = None, where.workers or 1
+        if isinstance(where, Running):
+            client = stack.enter_context(cluster_client(where, tls, insecure))
+            parallel = max(1, sum(client.nthreads().values()))
+        there = place_of(path).exists("zarr.json")
+        if block is None and not sweep.resources and not there:
             print("timing a few cells to choose the blocks", file=sys.stderr, flush=True)
+        if "://" in path and there and Cube(path).fence.driven():
+            print("another run was here a moment ago; looking whether it lives", file=sys.stderr, flush=True)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -76,17 +102,20 @@ def run(
         show = stack.enter_context(Display(work))
         if work.progress.blocks == 0:
             pass
-        elif client is None and workers == 0:
+        elif isinstance(where, Local) and where.workers == 0:
             if bench:
                 stack.enter_context(own(bench))
             run_serial(work, show.update)
         else:
+            if isinstance(where, Local):
+                where = where.at_most(0 if bench else work.progress.blocks)
             if client is None:
-                processes = 0 if bench else min(workers, work.progress.blocks)
-                client = stack.enter_context(local_client(processes, dashboard, sweep.resources))
-                if on:
-                    lane = stack.enter_context(local_lane(on, client.scheduler_info()["address"]))
-                    show.also = lane.check
+                client = stack.enter_context(cluster_client(where, tls, insecure, dashboard, sweep.resources))
+            if on and isinstance(where, Local):
+                lane = stack.enter_context(local_lane(on, client.scheduler_info()["address"]))
+                show.also = lane.check
             show.where(client, dashboard)
+            if watchers is not None:
+                show.console.print(f"for watchers {serve_watchers(client, watchers)}", soft_wrap=True)
             run_dask(work, client, show.update)
         return show.conclude()

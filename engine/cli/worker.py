@@ -1,4 +1,4 @@
-"""``spinsweep worker``: take part in a cluster, from the machine that is wired to a bench."""
+"""``spinsweep worker``: take part in a cluster, to compute or from the machine that is wired to a bench."""
 
 from __future__ import annotations
 
@@ -8,26 +8,48 @@ from typing import Annotated
 
 import typer
 
+from engine.cli.options import Insecure, Tls
+
 
 def worker(
     scheduler: Annotated[
-        str, typer.Argument(metavar="SCHEDULER", help="Address of a Dask scheduler.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="SCHEDULER",
+            help="Address of a scheduler, or the scheduler file that it wrote.",
+            show_default=False,
+        ),
     ],
     bench: Annotated[
-        Path, typer.Option(metavar="BENCH.toml", help="The bench that this machine is wired to.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            metavar="BENCH.toml", help="Be the lane of the bench that this machine is wired to.", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes that compute, of one thread each.", min=1)] = 1,
+    tls: Tls = None,
+    insecure: Insecure = False,
 ) -> int:
-    """Be the lane of a bench: the one worker that owns it and measures on it, until Ctrl-C.
+    """Work for a scheduler until Ctrl-C: compute, or with --bench be the one worker that owns a bench.
 
     Runs on that scheduler with --on BENCH.toml wait for the lane and use it one after the other.  When the lane ends
     or dies, the bench is made safe; start it again and the runs go on.
 
-    Example:  spinsweep worker tcp://127.0.0.1:8786 --bench bench.toml
+    Example:  spinsweep worker tcp://127.0.0.1:8786 --workers 4
+              spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
     """
     from engine.instruments.bench import load
     from engine.runners.lane import run_lane
+    from engine.runners.security import CLIENT, WORKER, scheduler_address, secured
+    from engine.runners.servers import run_workers
 
+    roles = (WORKER,) if bench is None else (CLIENT, WORKER)
+    address, security = secured(scheduler_address(scheduler), tls, *roles, insecure=insecure)
+    if bench is None:
+        print(f"{workers} workers for {address}; Ctrl-C ends them", file=sys.stderr)
+        run_workers(address, workers, security)
+        return 0
     described = load(bench)
-    print(f"lane of bench {described.name} for {scheduler}; Ctrl-C makes the bench safe and ends it", file=sys.stderr)
-    run_lane(described, scheduler)
+    print(f"lane of bench {described.name} for {address}; Ctrl-C makes the bench safe and ends it", file=sys.stderr)
+    run_lane(described, address, security=security)
     return 0

@@ -8,13 +8,10 @@ the cube before it or after it, and a kill in the middle leaves the cube before 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 import zarr
-from zarr.storage import LocalStore
 
 from engine.axis import Axis, Value, key
 from engine.cube.chunks import Chunks, usual
-from engine.cube.fence import Fence
+from engine.cube.place import Place, place_of
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
@@ -57,17 +53,22 @@ assert tuple(LEDGER) == LEDGER_NAMES
 
 
 class Cube:
-    """A sweep's store on disk, as its last commit left it.
+    """A sweep's store, as its last commit left it.
+
+    Parameters
+    ----------
+    store
+        A folder, or a URL such as ``s3://bucket/walk.zarr``.
 
     Raises
     ------
     CubeError
-        There is no cube at ``path``, or it was made by a newer format.
+        There is no cube, or it was made by a newer format.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        root = _read_json(self.path / "zarr.json")
+    def __init__(self, store: str | Path | Place) -> None:
+        self.path = place_of(store)
+        root = _read_json(self.path, "zarr.json")
         if root is None:
             raise CubeError(
                 f"{self.path} is not a cube: it has no zarr.json; `spinsweep run NAME --store {self.path}` makes one"
@@ -81,7 +82,7 @@ class Cube:
             raise CubeError(
                 f"{self.path} has cube format {self.attrs['spinsweep_format']}; this version reads up to {FORMAT}"
             )
-        self.fence = Fence(self.path, self.attrs["cube_id"])
+        self.fence = self.path.fence(self.attrs["cube_id"])
         self.metadata: dict[str, Any] = root["consolidated_metadata"]["metadata"]
         """Of every array, as of the last commit."""
         self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
@@ -96,7 +97,7 @@ class Cube:
 
     def array(self, name: str, mode: Any = "r") -> zarr.Array[Any]:
         """One array of the cube, by its own metadata."""
-        return zarr.open_array(LocalStore(self.path / name, read_only=mode == "r"), mode=mode, zarr_format=3)
+        return zarr.open_array((self.path / name).zarr_store(read_only=mode == "r"), mode=mode, zarr_format=3)
 
     def ledger(self, name: str) -> npt.NDArray[Any]:
         """One whole array of the ledger, as the last commit shapes it."""
@@ -111,7 +112,7 @@ class Cube:
 
     def dataset(self) -> xr.Dataset:
         """The cube as xarray opens it (lazily)."""
-        dataset: xr.Dataset = xr.open_zarr(self.path)
+        dataset: xr.Dataset = xr.open_zarr(str(self.path))
         return dataset
 
     def asked(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
@@ -132,23 +133,23 @@ class Cube:
         if not len(places):
             return
         attempt, reference = self.ledger("cell_attempt"), self.ledger("cell_error")
+        error = cache(self.error)
         for place in places:
             index = tuple(int(i) for i in place)
             coords = {n: self.axes[n][i] for n, i in zip(self.axis_names, index, strict=True)}
-            yield Failure(coords, int(attempt[index]), self.error(int(reference[index])))
+            yield Failure(coords, int(attempt[index]), error(int(reference[index])))
 
     def error(self, reference: int) -> CellError:
         """The error that a value of ``cell_error`` names."""
-        group = _read_json(error_path(self.path, reference) / "zarr.json")
+        group = _read_json(error_path(self.path, reference), "zarr.json")
         if group is None:
             return CellError("unknown", f"the cube holds no error {reference:016x}", "")
         return CellError(**{name: group["attributes"][name] for name in ("type", "message", "traceback")})
 
     def runs(self) -> list[dict[str, Any]]:
         """The record of every run, oldest first."""
-        numbers = range(1, self.fence.newest() + 1)
-        groups = (_read_json(self.fence.run_path(n) / "zarr.json") for n in numbers)
-        return [g["attributes"] for g in groups if g is not None]
+        names = [f"runs/{name}/zarr.json" for name in sorted(self.path.names("runs")) if name.isdigit()]
+        return [json.loads(data)["attributes"] for data in self.path.read_all(names) if data is not None]
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, asked)."""
@@ -160,9 +161,10 @@ class Cube:
         Raises
         ------
         CubeError
-            The cube was removed or replaced since it was opened.
+            The cube was removed or replaced since it was opened, or this driver is not the only one any more.
         """
-        root = _read_json(self.path / "zarr.json")
+        self.fence.check()
+        root = _read_json(self.path, "zarr.json")
         if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was removed or replaced while this run went on")
         self.attrs = {**self.attrs, **attrs}
@@ -184,7 +186,15 @@ class Cube:
         self._derive(sweep, {n: (*self.axes[n], *new[n]) for n in self.axis_names})
         self.metadata = _metadata(self.path, self.metadata)
         self.commit({})
-        return Cube(self.path)
+        return self.again()
+
+    def again(self) -> Cube:
+        """The cube as it is now, under the same fence."""
+        cube = Cube(self.path)
+        if cube.attrs["cube_id"] != self.attrs["cube_id"]:
+            raise CubeError(f"{self.path} was replaced by another cube just now; the same command goes on")
+        cube.fence = self.fence
+        return cube
 
     def mark_stale(self, sweep: Sweep) -> None:
         """Mark every computed cell stale, then take over the sweep's definition."""
@@ -203,20 +213,14 @@ class Cube:
 
     def sweep_out(self) -> None:
         """Delete the half-written files that killed writers left."""
-        for leftover in self.path.rglob("*.partial"):
-            leftover.unlink(missing_ok=True)
+        self.path.sweep_out()
 
     def bytes_on_disk(self) -> int:
-        """Bytes of all files of the store; takes a while when there are many."""
-        total = 0
-        for folder, _, files in os.walk(self.path):
-            for name in files:
-                with suppress(FileNotFoundError):  # replaced just now
-                    total += os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118  a million times
-        return total
+        """Bytes of all objects of the store; takes a while when there are many."""
+        return self.path.size()
 
 
-def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
+def create(store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
     """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
 
     When another driver makes a cube there at the same time, that one is returned.
@@ -224,22 +228,19 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
     Raises
     ------
     CubeError
-        Something is at ``path`` already.
+        Something is there already.
     """
-    path = Path(path)
-    if (path / "zarr.json").exists():
-        return Cube(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise CubeError(f"{path} exists and is not a cube; take another --store")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    building = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-    try:
+    place = place_of(store)
+    if place.exists("zarr.json"):
+        return Cube(place)
+    with place.building() as building:
+        if building.exists("zarr.json"):
+            return Cube(place)
         names = _make_arrays(building, sweep, tuple(chunk))
         for group in ("runs", "errors"):
             write_group(building / group, {})
         cube_id = uuid.uuid4().hex
-        for file in Fence(building, cube_id).files:
-            file.touch()
+        building.fence(cube_id).prepare()
         _commit(
             building,
             _metadata(building, names),
@@ -252,20 +253,12 @@ def create(path: str | Path, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[
                 **attrs,
             },
         )
-        try:
-            building.rename(path)
-        except OSError as error:
-            if not (path / "zarr.json").exists():
-                raise CubeError(f"{path} cannot be made: {error.strerror}") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return Cube(path)
+    return Cube(place)
 
 
-def write_group(path: Path, attributes: Mapping[str, Any], sync: bool = True) -> None:
-    """A zarr v3 group that holds only attributes, in a folder that exists; written whole or not at all."""
-    path.mkdir(exist_ok=True)
-    _write_json(path / "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}, sync)
+def write_group(path: Place, attributes: Mapping[str, Any], sync: bool = True) -> None:
+    """A zarr v3 group that holds only attributes; written whole or not at all."""
+    _write_json(path, "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}, sync)
 
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
@@ -275,9 +268,9 @@ def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
 
-def error_path(path: Path, reference: int) -> Path:
+def error_path(path: Place, reference: int) -> Place:
     """The group that holds the error of that reference."""
-    return path / "errors" / f"{reference:016x}"
+    return path / f"errors/{reference:016x}"
 
 
 def _definition(sweep: Sweep) -> dict[str, Any]:
@@ -291,7 +284,7 @@ def _definition(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
+def _make_arrays(path: Place, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
     axes = sweep.axis_names
     names = []
     for axis in sweep.axes:
@@ -305,7 +298,7 @@ def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
         derived = np.asarray(coordinate.function(np.asarray(sweep.axis(coordinate.axis).values), sweep.params), float)
         labels = _labels(coordinate.unit, coordinate.long_name)
         _make(path / coordinate.name, derived.shape, (COORD_CHUNK,), "float64", np.nan, (coordinate.axis,), labels)
-        zarr.open_array(LocalStore(path / coordinate.name), mode="r+")[:] = derived
+        zarr.open_array((path / coordinate.name).zarr_store(read_only=False), mode="r+")[:] = derived
         names.append(coordinate.name)
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
@@ -326,11 +319,11 @@ def _make_arrays(path: Path, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
     return names
 
 
-def _coordinate(path: Path, axis: Axis, values: Sequence[Value]) -> None:
+def _coordinate(path: Place, axis: Axis, values: Sequence[Value]) -> None:
     attrs = _labels(axis.unit, axis.long_name)
     chunk = (max(COORD_CHUNK, len(values)),)
     _make(path / axis.name, (len(values),), chunk, axis.dtype, None, (axis.name,), attrs)
-    zarr.open_array(LocalStore(path / axis.name), mode="r+")[:] = _coordinates(values)
+    zarr.open_array((path / axis.name).zarr_store(read_only=False), mode="r+")[:] = _coordinates(values)
 
 
 def _labels(unit: str, long_name: str) -> dict[str, Any]:
@@ -342,7 +335,7 @@ def _coordinates(values: Sequence[Value]) -> npt.NDArray[Any]:
 
 
 def _make(
-    path: Path,
+    path: Place,
     shape: tuple[int, ...],
     chunk: tuple[int, ...],
     dtype: str,
@@ -352,7 +345,7 @@ def _make(
 ) -> None:
     chunk = tuple(max(1, c) for c in chunk)
     zarr.create_array(
-        LocalStore(path),
+        path.zarr_store(read_only=False),
         shape=shape,
         chunks=chunk,
         dtype=dtype,
@@ -363,14 +356,15 @@ def _make(
     )
 
 
-def _metadata(path: Path, names: Iterable[str]) -> dict[str, Any]:
+def _metadata(path: Place, names: Iterable[str]) -> dict[str, Any]:
     """The metadata that stand with the arrays themselves."""
-    return {name: _read_json(path / name / "zarr.json") for name in names}
+    return {name: _read_json(path, f"{name}/zarr.json") for name in names}
 
 
-def _commit(path: Path, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+def _commit(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
     _write_json(
-        path / "zarr.json",
+        path,
+        "zarr.json",
         {
             "zarr_format": 3,
             "node_type": "group",
@@ -380,24 +374,17 @@ def _commit(path: Path, metadata: Mapping[str, Any], attributes: Mapping[str, An
     )
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Place, name: str) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        data = path.read(name)
+        content = None if data is None else json.loads(data)
     except (OSError, ValueError) as error:
-        raise CubeError(f"{path} cannot be read: {error}") from None
+        raise CubeError(f"{path}/{name} cannot be read: {error}") from None
     return content if isinstance(content, dict) else None
 
 
-def _write_json(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    with temporary.open("w") as file:
-        json.dump(content, file, indent=1)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
-    temporary.replace(path)
+def _write_json(path: Place, name: str, content: Mapping[str, Any], sync: bool = True) -> None:
+    path.write(name, json.dumps(content, indent=1).encode(), sync)
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

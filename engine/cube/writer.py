@@ -1,7 +1,7 @@
 """What a worker does with a block: compute its cells, write its chunks, then its states.
 
 Order is what makes a kill harmless: every output's chunk, then attempt, duration and error, and the state last.
-Each chunk is written whole and replaces the old file in one step; a chunk belongs to one block.
+Each chunk is written whole and replaces the old one in one step; a chunk belongs to one block.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from engine.axis import Value
 from engine.blocks import Block, boxes
 from engine.cube.chunks import Chunks, usual
 from engine.cube.layout import Cube, error_path, write_group
+from engine.cube.place import Place
 from engine.errors import CubeError
 from engine.evaluate import CellError, Evaluated, evaluate
 from engine.ledger import Receipt, State
@@ -50,11 +50,11 @@ class Task:
 class Writer:
     """One process's open arrays of a cube, for the tasks of one run."""
 
-    def __init__(self, path: Path, epoch: int) -> None:
-        self.cube = Cube(path)
+    def __init__(self, store: str, epoch: int) -> None:
+        self.cube = Cube(store)
         self.epoch = epoch
         self._arrays = {
-            name: Chunks(path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
+            name: Chunks(self.cube.path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
             for name, metadata in self.cube.metadata.items()
             if metadata["dimension_names"][: len(self.cube.axis_names)] == list(self.cube.axis_names)
             and name not in (*self.cube.axis_names, *self.cube.attrs.get("coordinates", "").split())
@@ -86,7 +86,7 @@ class Writer:
         references: dict[CellError, int] = {}
         for place in result.errors:
             failed[place] = True
-        with self.cube.fence.writing(self.epoch, self.number(block)):
+        with self.cube.fence.writing(self.epoch, self.number(block)) as still_ours:
             if failed.any():
                 mask = mask & ~(failed & (self._get("cell_state", block) == State.DONE))
                 fresh = fresh and bool(mask.all())
@@ -94,17 +94,16 @@ class Writer:
                 if error not in references:
                     references[error] = keep_error(self.cube.path, error)
                 errors[place] = references[error]
-            for name, values in result.values.items():
-                self._put(name, block, values, mask, fresh)
             attempt = np.ones(mask.shape, np.uint16)
             if not fresh:
                 attempt += self._get("cell_attempt", block)
-            self._put("cell_attempt", block, attempt, mask, fresh)
-            self._put("cell_duration", block, result.duration, mask, fresh)
+            parts = {**result.values, "cell_attempt": attempt, "cell_duration": result.duration}
             if not fresh or failed.any() or self._has_errors(block):
-                self._put("cell_error", block, errors, mask, fresh)
+                parts["cell_error"] = errors
+            self._put(block, parts, mask, fresh)
+            still_ours()
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
-            self._put("cell_state", block, states, mask, fresh)
+            self._put(block, {"cell_state": states}, mask, fresh)
         return int((failed & mask).sum())
 
     def _has_errors(self, block: Block) -> bool:
@@ -123,32 +122,37 @@ class Writer:
         """The block's one chunk of an array: inner dims are not cut."""
         return (*self.place(block), *(0 for _ in array.chunk[len(block.start) :]))
 
-    def _put(self, name: str, block: Block, values: npt.NDArray[Any], mask: Mask, fresh: bool) -> None:
-        if not fresh:
-            merged = self._get(name, block)
-            merged[mask] = values[mask]
-            values = merged
-        array = self._arrays[name]
-        if isinstance(array, Chunks):
-            array.write(self._index(array, block), values)
-        else:
-            array[block.region] = values
+    def _put(self, block: Block, parts: Mapping[str, npt.NDArray[Any]], mask: Mask, fresh: bool) -> None:
+        """Write the block's part of some arrays; in no order, but all are there on return."""
+        objects = {}
+        for name, values in parts.items():
+            if not fresh:
+                merged = self._get(name, block)
+                merged[mask] = values[mask]
+                values = merged
+            array = self._arrays[name]
+            if isinstance(array, Chunks):
+                objects[f"{name}/{array.name(self._index(array, block))}"] = array.encoded(values)
+            else:
+                array[block.region] = values
+        self.cube.path.write_all(objects)
 
 
 def execute(job: Job, task: Task) -> Receipt:
     """Compute and write one block; the whole of a task."""
-    writer = _writer(job.path, job.cube_id, job.epoch)
+    writer = _writer(job.store, job.cube_id, job.epoch)
     coords = writer.coords(task.block)
     mask = task.mask
     result = _compute(job, coords, mask)
     failed = writer.write(task, result, mask)
-    first = next(iter(result.errors.values()), None)
+    place, first = next(iter(result.errors.items()), ((), None))
     return Receipt(
         task.block,
         done=int(mask.sum()) - failed,
         failed=failed,
         seconds=float(result.duration[mask].sum()),
         first_error=f"{first.type}: {first.message}" if first else "",
+        first_failed=_in_cube(task, place),
     )
 
 
@@ -157,30 +161,42 @@ class Job:
     """What every task of a run shares."""
 
     sweep: Sweep
-    path: Path
+    store: str
+    """The cube's place, as every worker can name it."""
     cube_id: str
-    """Tells a cube from another one made later at the same path."""
+    """Tells a cube from another one made later at the same place."""
     epoch: int
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.store.startswith("memory://"):
+            raise CubeError(f"{self.store} is in this process's memory, where no worker finds it: use no workers")
+        return vars(self)
 
 
 def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     """Mark a block's cells failed when its task could not, because its worker died each time."""
-    writer = _writer(job.path, job.cube_id, job.epoch)
+    writer = _writer(job.store, job.cube_id, job.epoch)
     mask = task.mask
     sweep = job.sweep
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]
     result = Evaluated(values, np.zeros(mask.shape, np.float32), dict.fromkeys(places, error))
     failed = writer.write(task, result, mask)
-    return Receipt(task.block, len(places) - failed, failed, 0.0, f"{error.type}: {error.message}")
+    said = f"{error.type}: {error.message}"
+    return Receipt(task.block, len(places) - failed, failed, 0.0, said, _in_cube(task, places[0]))
 
 
-def keep_error(path: Path, error: CellError) -> int:
+def _in_cube(task: Task, place: tuple[int, ...]) -> tuple[int, ...]:
+    """Index in the cube of a cell of the block; () for none."""
+    return tuple(s + p for s, p in zip(task.block.start, place, strict=False))
+
+
+def keep_error(path: Place, error: CellError) -> int:
     """Store an error under a reference made from its content, once; returns the reference."""
     text = "\0".join((error.type, error.message, error.traceback))
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
     group = error_path(path, reference)
-    if not (group / "zarr.json").exists():
+    if not group.exists("zarr.json"):
         write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback}, sync=False)
     return reference
 
@@ -206,8 +222,8 @@ def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> E
 
 
 @lru_cache(maxsize=8)
-def _writer(path: Path, cube_id: str, epoch: int) -> Writer:
-    writer = Writer(path, epoch)
+def _writer(store: str, cube_id: str, epoch: int) -> Writer:
+    writer = Writer(store, epoch)
     if writer.cube.attrs["cube_id"] != cube_id:
-        raise CubeError(f"{path} was replaced by another cube while this run went on")
+        raise CubeError(f"{store} was replaced by another cube while this run went on")
     return writer

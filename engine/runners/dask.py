@@ -8,10 +8,8 @@ idempotent); an exception of a block function is a result in the cube and never 
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import queue
-import signal
 import socket
 import time
 import uuid
@@ -20,8 +18,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -32,16 +28,18 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, record_failure
+from engine.dashboard.reports import Reports
+from engine.dashboard.watch import TOPIC
 from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, RunnerError, Stopped
 from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
 from engine.run import Run
-from engine.runners.interrupts import Interrupts
+from engine.runners.interrupts import Interrupts, held_back
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
 CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
-TOPIC = "spinsweep-lane"  # under which lanes tell what they do
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 RECOUNT = 2.0  # seconds between looks at the number of workers
 TICK = 1.0  # seconds after which a run shows that it is alive
@@ -55,10 +53,10 @@ def local_client(
     workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None
 ) -> Iterator[Client]:
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
-    environment = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}
-    _quiet()
+    quiet()
     with ExitStack() as stack:
-        with _interrupts_held_back(), dask.config.set({"distributed.nanny.pre-spawn-environ": environment}):
+        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}))
+        with held_back():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=workers,
@@ -67,34 +65,10 @@ def local_client(
                     host="127.0.0.1",
                     resources={CPU: 1, **(resources or {})},
                     # None would take 8787 all the same
-                    dashboard_address=f"127.0.0.1:{_free(8787) if dashboard else 0}",
+                    dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
                 )
             )
             client = stack.enter_context(Client(cluster))
-        yield client
-
-
-@contextmanager
-def cluster_client(address: str) -> Iterator[Client]:
-    """A client of a running scheduler: its address, or the path of the JSON scheduler file that it wrote."""
-    file = Path(address)
-    if file.suffix == ".json" or file.is_file():
-        try:
-            address = json.loads(file.read_text())["address"]
-        except (OSError, ValueError, KeyError, TypeError):
-            raise RunnerError(
-                f"--cluster {file} is not a scheduler file; `dask scheduler --scheduler-file FILE` writes one"
-            ) from None
-    _quiet()
-    if "://" not in address:
-        address = f"tcp://{address}"
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise RunnerError(
-            f"no scheduler answers at {address} ({type(error).__name__}); start one, or leave --cluster out"
-        ) from None
-    with client:
         yield client
 
 
@@ -130,6 +104,7 @@ class _Stream:
         self.client = client
         self.name = uuid.uuid4().hex  # of this run among all that the scheduler has
         self.carrier = _JobCarrier(cloudpickle.dumps(run.job), f"{run.sweep.name}-{self.name}")
+        self.reports = Reports(run, client, self.name)
         self.waiting = run.tasks()
         self.again: deque[Task] = deque()
         self.tasks: dict[Future[Any], Task] = {}
@@ -146,9 +121,11 @@ class _Stream:
         self.client.register_plugin(self.carrier, name=self.carrier.name)
         if INSTRUMENT in self.run.sweep.resources:
             self.client.subscribe_topic(TOPIC, self._lane_tells)
+        self.reports.begin()
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.reports.tell(ended=True)
         if INSTRUMENT in self.run.sweep.resources:
             with suppress(Exception):
                 self.client.unsubscribe_topic(TOPIC)
@@ -161,6 +138,7 @@ class _Stream:
         while self.tasks:
             ended = self._next()
             yield from self._settled(ended)
+            self.reports.tell()
             yield None
             self.fill()
 
@@ -191,6 +169,7 @@ class _Stream:
             self.run.progress.waiting = (
                 f"{len(self.tasks)} blocks that are being computed; Ctrl-C again leaves at once"
             )
+            self.reports.tell()
             yield None
             yield from self._settled(self._next())
 
@@ -254,6 +233,7 @@ class _Stream:
             if receipt is not None:
                 self._broken_in_a_row = 0
                 self.run.note(receipt)
+                self.reports.note(receipt)
                 yield receipt
 
     def _settle(self, future: Future[Any], task: Task) -> Receipt | None:
@@ -341,7 +321,7 @@ def _is_cancelled(worker: Any, key: Any) -> bool:
     return state is None or state.state == "cancelled"
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep distributed's log off the terminal: the progress line tells of lost workers."""
     for name in ["distributed", *(n for n in logging.root.manager.loggerDict if n.startswith("distributed."))]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -352,21 +332,7 @@ def _lost(client: Client) -> RunnerError:
     return RunnerError(f"lost the scheduler at {address}; what is done is kept, the same command goes on from there")
 
 
-@contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Ctrl-C waits until the block has ended; processes and threads started inside never see it.
-
-    A terminal sends it to the whole process group, and only the driver is to act on it.
-    """
-    resource_tracker.ensure_running()  # it would let signals in again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _free(port: int) -> int:
+def free_port(port: int) -> int:
     """``port`` if it is free on loopback, else 0 (any)."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -20,16 +20,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from urllib.parse import urlsplit
 
-from distributed import Client, SchedulerPlugin, Worker
+from distributed import Client, SchedulerPlugin, Security, Worker
 
+from engine.dashboard.watch import TOPIC
 from engine.errors import LeaseError, RunnerError, SpinsweepError
 from engine.instruments.bench import Bench, load
 from engine.instruments.lease import Lease
 from engine.instruments.own import own
-from engine.instruments.station import Station
-from engine.runners.dask import TOPIC
+from engine.instruments.station import Station, pulses
+from engine.runners.dask import quiet
+from engine.runners.security import LOOPBACK, NO_DASHBOARD, host_of, on_loopback
 
 TTL = 15.0  # seconds that the scheduler's lease lasts without being renewed
 FENCE = 0.8  # of it, after which the lane ends itself
@@ -75,14 +76,14 @@ class ClusterLease(SchedulerPlugin):
         return ""
 
 
-async def serve(station: Station, address: str) -> None:
+async def serve(station: Station, address: str, security: Security | None = None) -> None:
     """Hold the scheduler's lease and be its worker until it closes or the lane is told to end."""
     bench, lease = station.bench, station.lease
     host = os.uname().nodename
     holder = f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}"
     addresses = sorted(i.address for i in bench.instruments.values())
-    loopback = _host(address) in ("127.0.0.1", "localhost", "::1")
-    async with Client(address, asynchronous=True, timeout=10) as client:
+    loopback = on_loopback(host_of(address))
+    async with Client(address, asynchronous=True, timeout=10, security=security) as client:
         await client.register_plugin(ClusterLease())
         scheduler: Any = client.scheduler
         question = {"addresses": addresses, "holder": holder, "host": host, "grace": 0.0 if loopback else TTL}
@@ -103,11 +104,13 @@ async def serve(station: Station, address: str) -> None:
             name=f"lane-{bench.name}",
             resources=bench.needs,
             memory_limit=0,
-            host="127.0.0.1" if loopback else None,
+            host=LOOPBACK if loopback else None,
+            dashboard_address=NO_DASHBOARD,
+            security=security,
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, _end, station, worker)
-        station.on_progress = lambda progress: worker.log_event(TOPIC, {"bench": bench.name, **progress})
+        station.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
         async with worker:
             print("ready", flush=True)
             await worker.finished()
@@ -156,12 +159,16 @@ def _end(station: Station, worker: Worker) -> None:
     _ending.add(task)
 
 
-def _host(address: str) -> str:
-    return urlsplit(address if "://" in address else f"tcp://{address}").hostname or ""
+def _wear(bench: Bench) -> dict[str, Any]:
+    """Pulses of the bench's devices in their life, and which of them is nearest to its limit, and how near."""
+    counted = pulses(bench)
+    wear = {d.name: counted.get(d.name, 0) / bench.limits_of(d).max_pulses for d in bench.device}
+    worn = max(wear, key=lambda name: wear[name])
+    return {"bench": bench.name, "pulses": sum(counted.values()), "worn": worn, "wear": wear[worn]}
 
 
-def run_lane(bench: Bench, address: str, patience: float = PATIENCE) -> None:
-    """Be the lane of a bench for the scheduler at ``address``, until it ends or SIGTERM comes.
+def run_lane(bench: Bench, address: str, patience: float = PATIENCE, security: Security | None = None) -> None:
+    """Be the lane of a bench for the scheduler at ``address`` (with its scheme), until it ends or SIGTERM comes.
 
     Raises
     ------
@@ -172,9 +179,10 @@ def run_lane(bench: Bench, address: str, patience: float = PATIENCE) -> None:
     RunnerError
         No scheduler answers.
     """
+    quiet()
     with own(bench, patience) as station:
         try:
-            asyncio.run(serve(station, address))
+            asyncio.run(serve(station, address, security))
         except (OSError, TimeoutError) as error:
             raise RunnerError(f"no scheduler answers at {address} ({type(error).__name__})") from None
 

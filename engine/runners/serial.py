@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from engine.cube import execute
 from engine.errors import Stopped
@@ -22,7 +23,7 @@ def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) 
             with Interrupts() as interrupts:  # an exception in the middle of a cycle would lose its sample
                 station.cancelled = lambda: interrupts.pressed
 
-                def tell(report: dict[str, str | int]) -> None:
+                def tell(report: dict[str, Any]) -> None:
                     run.tell_lane(report)
                     on_progress(run)
 

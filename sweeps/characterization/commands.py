@@ -23,7 +23,7 @@ from sweeps.device import card as cards
 
 def import_log(
     csv: Annotated[Path, typer.Argument(help="The log: a CSV file with a header line.", show_default=False)],
-    store: Annotated[Path, typer.Argument(help="The cube to make.", show_default=False)],
+    store: Annotated[str, typer.Argument(help="The cube to make: a folder or a URL.", show_default=False)],
     link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
     reset_state: Annotated[
         int, typer.Option(help="-1 if the reset level is the low resistance, 1 if it is the high one.")

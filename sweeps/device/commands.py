@@ -33,7 +33,7 @@ def emulate(
         Path | None, typer.Option(help="Device card of the emulated devices.", show_default="the built-in one")
     ] = None,
     recording: Annotated[
-        Path | None, typer.Option(help="Characterization cube that is played back instead.", show_default="no")
+        str | None, typer.Option(help="Characterization cube that is played back instead.", show_default="no")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of outcomes and noise.", min=0)] = 0,
     speed: Annotated[
@@ -111,7 +111,7 @@ def write_bench(path: Path, speed: float = 1000.0) -> None:
     path.write_text(text)
 
 
-def terminals(bench: Bench, card: Path | None, recording: Path | None, seed: int) -> Terminals:
+def terminals(bench: Bench, card: Path | None, recording: str | Path | None, seed: int) -> Terminals:
     """What hangs on the wires of the bench: devices of a card, or of a recording.
 
     Raises

@@ -61,7 +61,7 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
         neurons = BenchNeurons(at_bench, p["width"], i_reset, i_read)
         for device in dict.fromkeys(layout(p).neuron_device):
             at_bench.calibrate(neurons.name(device), -i_reset, i_reset, i_read)
-        return experiment(cell, neurons, bench.polarity.reset_state)
+        return experiment(cell, neurons, bench.polarity.reset_state, lambda loss: at_bench.say(loss=loss))
 
 
 def cycles(sweep: Sweep) -> dict[str, int]:

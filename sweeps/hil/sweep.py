@@ -6,6 +6,7 @@ and in the test the same luck of the pulses.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -75,7 +76,9 @@ def hil(cell: Cell) -> dict[str, Any]:
     return experiment(cell, neurons, cards.value(p["card"], "hall.reset_state"))
 
 
-def experiment(cell: Cell, neurons: Neurons, reset_state: int) -> dict[str, Any]:
+def experiment(
+    cell: Cell, neurons: Neurons, reset_state: int, on_loss: Callable[[float], None] = lambda loss: None
+) -> dict[str, Any]:
     """The cell's outputs with any hardware: curves, training, test.
 
     Streams, each at the seed: ``images`` (which ones), ``weights`` (initial), ``trains`` (Poisson).
@@ -83,6 +86,7 @@ def experiment(cell: Cell, neurons: Neurons, reset_state: int) -> dict[str, Any]
     Parameters
     ----------
     reset_state : -1 if reset gives the low level, +1 for the high one
+    on_loss : told the loss so far while a network is trained
 
     Raises
     ------
@@ -107,6 +111,7 @@ def experiment(cell: Cell, neurons: Neurons, reset_state: int) -> dict[str, Any]
         p["epochs"],
         p["learning_rate"],
         hardware if cell["mode"] == "hil" else None,
+        on_loss,
     )
     shown = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
 

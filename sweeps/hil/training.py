@@ -7,7 +7,7 @@ training runs again from the start and comes to the same weights, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,6 +80,7 @@ def train(
     epochs: int,
     rate: float,
     hardware: Hardware | None = None,
+    on_loss: Callable[[float], None] = lambda loss: None,
 ) -> Training:
     """Gradient descent, one update an image, each image with a new Poisson train in each epoch.
 
@@ -90,6 +91,7 @@ def train(
     steps : of a train
     rate : learning rate
     hardware : None trains in software, with the ideal sigmoid and no noise but that of the trains
+    on_loss : told after each image the mean loss of the epoch so far
 
     Source: main text of the paper, Fig. 4(c).
     """
@@ -104,6 +106,7 @@ def train(
                 loss = network.loss_of(response.activation[-1], int(target))
                 network.descend(weights, loss, rate)
                 losses[epoch, i] = loss.item()
+                on_loss(float(losses[epoch, : i + 1].mean()))
             after.append(network.arrays(weights))
     return Training(after, losses.mean(axis=1), shown)
 

@@ -12,6 +12,7 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.cube import place_of
 from engine.cube.chunks import Chunks, usual
 
 DTYPES = ["uint8", "uint16", "float32", "float64", "int64", "bool", "complex64"]
@@ -34,7 +35,7 @@ def test_reading_and_writing_files_equals_zarr_byte_for_byte(
     )
     metadata = json.loads((folder / "b" / "zarr.json").read_text())
     assert usual(metadata)
-    direct = Chunks(folder / "b", metadata)
+    direct = Chunks(place_of(folder / "b"), metadata)
     size = math.prod(shape)
     values = (
         np.array(data.draw(st.lists(st.integers(1, 200), min_size=size, max_size=size))).astype(dtype).reshape(shape)

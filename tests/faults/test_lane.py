@@ -127,14 +127,17 @@ def test_ctrl_c_stops_after_a_cycle_and_the_same_command_goes_on(tmp_path: Path)
 
 
 def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path) -> None:
-    with emulated(tmp_path, speed=500) as (bench, control):
+    with emulated(tmp_path, speed=20) as (bench, control):
         first = measuring(bench, tmp_path / "one.zarr")
         until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
         status, said = ended(measuring(bench, tmp_path / "two.zarr"))
+        assert first.poll() is None, "the first run ended too early to tell"
         assert status == 2
         assert "is owned by a lane, process" in said
         assert "Traceback" not in said
-        assert ended(first)[0] == 0
+        os.killpg(first.pid, signal.SIGINT)
+        ended(first, 60)
+        assert is_safe(control)
 
 
 def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: Path, scheduler: str) -> None:
@@ -142,12 +145,12 @@ def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: 
         one = measuring(bench, tmp_path / "one.zarr", "--cluster", scheduler)
         two = measuring(bench, tmp_path / "two.zarr", "--cluster", scheduler)
         lane = start("worker", scheduler, "--bench", bench)  # they wait until it is there
-        second = start("worker", scheduler, "--bench", bench)
-        said = [ended(run) for run in (one, two)]
-        assert [status for status, _ in said] == [0, 0], said
-        status, complaint = ended(second)
+        until(lambda: lane_of(bench) == lane.pid, 60)
+        status, complaint = ended(start("worker", scheduler, "--bench", bench))
         assert status == 2
         assert "is owned by a lane, process" in complaint
+        said = [ended(run) for run in (one, two)]
+        assert [status for status, _ in said] == [0, 0], said
         lane.terminate()
         assert ended(lane)[0] == 0
         assert is_safe(control)

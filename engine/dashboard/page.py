@@ -1,0 +1,362 @@
+"""The Sweep page: a tab of the Dask dashboard, served by the scheduler itself.
+
+It only shows.  Its selects change what one browser window sees, and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from bokeh.core.properties import without_property_validation
+from bokeh.layouts import column, row
+from bokeh.models import (
+    ColorBar,
+    ColumnDataSource,
+    DataTable,
+    Div,
+    FixedTicker,
+    HoverTool,
+    LinearColorMapper,
+    Range1d,
+    Select,
+    TableColumn,
+)
+from bokeh.palettes import Viridis256
+from bokeh.plotting import figure
+from distributed.dashboard.components.scheduler import BOKEH_THEME, env
+from distributed.dashboard.core import BokehApplication
+from distributed.dashboard.scheduler import template_variables
+from distributed.http.routing import RoutingApplication
+from distributed.http.utils import get_handlers
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+
+from engine.dashboard import text
+from engine.dashboard.blockmap import BlockMap, BlockState
+from engine.dashboard.reader import Answer, Question
+from engine.dashboard.text import COLOURS, LEGEND, STYLE
+
+if TYPE_CHECKING:
+    from engine.dashboard.watch import Watch, WatchedRun
+
+TAB = "sweep"
+PULL = 500  # ms between looks
+READ = 3.0  # seconds between readings of the cube
+SHARE = 0.01  # of the scheduler's time that one window may take
+TICKS = 9  # labels along an axis, at most
+NO_OUTPUT = "(none)"
+FAILURES = ("cell", "more", "type", "message")
+
+
+def add(watch: Watch) -> None:
+    """Add the tab to the dashboard of the plugin's scheduler, if it has one."""
+    scheduler = watch.scheduler
+    present = [a for a in scheduler.http_application.applications if hasattr(a, "app_paths")]
+    if not present:
+        return
+    variables = template_variables(scheduler)
+    if TAB not in variables["pages"]:
+        variables["pages"].insert(0, TAB)  # every page of the dashboard has this list
+    scheduler.http_application.add_application(_application(watch, variables, present[0].prefix))
+
+
+def serve(watch: Watch, port: int) -> HTTPServer:
+    """Serve the page, ``/metrics`` and ``/health`` alone, on loopback.
+
+    Raises
+    ------
+    OSError
+        The port is taken.
+    """
+    listening = socket.create_server(("127.0.0.1", port))
+    listening.setblocking(False)
+    modules = [f"distributed.http.{m}" for m in ("statics", "scheduler.prometheus", "health")]
+    application = RoutingApplication(get_handlers(watch.scheduler, modules))
+    application.add_application(_application(watch, {"pages": [TAB], "plots": [], "jupyter": False}))
+    server = HTTPServer(application)
+    server.add_socket(listening)
+    return server
+
+
+def _application(watch: Watch, variables: Mapping[str, Any], prefix: str = "") -> Any:
+    def open_page(scheduler: Any, extra: Mapping[str, Any], doc: Any) -> None:
+        SweepPage(watch, doc)
+        doc.title = "spinsweep"
+        doc.template = env.get_template("simple.html")
+        doc.template_variables.update(extra)
+        doc.theme = BOKEH_THEME
+
+    application = BokehApplication({f"/{TAB}": open_page}, watch.scheduler, prefix, variables)
+    application.initialize(IOLoop.current())
+    application.start()
+    return application
+
+
+class SweepPage:
+    """What one browser window sees."""
+
+    def __init__(self, watch: Watch, doc: Any) -> None:
+        self.watch = watch
+        self.run: WatchedRun | None = None
+        self._choosing = False
+        self._due = 0.0
+        self._read_due = 0.0
+        self._reading: asyncio.Task[None] | None = None
+        self._answer: Answer | None = None
+        self._answered = -1
+        """Version of the run that the answer knows."""
+        self._places: dict[str, Any] = {}
+        self._drawn: tuple[Any, ...] = ()
+        """What the maps show: run, axes, map, answer."""
+        self._listed = -1
+
+        self.head, self.note, self.below, self.lane = (_div() for _ in range(4))
+        self.lane.width, self.below.width, self.note.width = 370, 750, 540
+        self.select_run = Select(title="run", width=340)
+        self.select_x, self.select_y = (Select(title=title, width=150) for title in ("across", "up"))
+        self.select_output = Select(title="output", width=220)
+        self.select_inner = Select(title="of its own dims", options=["mean", "last"], value="mean", width=120)
+        self.blocks = ColumnDataSource(name="blocks")
+        self.crosses = ColumnDataSource({"x": [], "y": []})
+        self.colours = LinearColorMapper(palette=Viridis256, nan_color="#ffffff", low=0, high=1)
+        self.state_map, self.output_map = self._state_map(), self._output_map()
+        self.failures = ColumnDataSource({name: [] for name in FAILURES}, name="failures")
+        self.table = _table(self.failures)
+        for select in (self.select_run, self.select_output, self.select_inner):
+            select.on_change("value", self._chosen)
+        self.select_x.on_change("value", partial(self._axis_chosen, self.select_y))
+        self.select_y.on_change("value", partial(self._axis_chosen, self.select_x))
+        legend = _div()
+        legend.text = text.legend()
+        self.body = column(
+            row(self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner),
+            row(column(self.state_map, legend), column(self.output_map, self.note), styles={"gap": "24px"}),
+            row(self.lane, column(self.below, self.table), styles={"gap": "24px"}),
+        )
+        doc.add_root(column(self.head, self.body, styles={"padding": "8px 16px"}))
+        doc.add_periodic_callback(without_property_validation(self.update), PULL)
+        doc.on_session_destroyed(lambda context: self.close())
+        watch.pages.add(self)
+        self.update()
+
+    def close(self) -> None:
+        """The window was closed."""
+        self.watch.pages.discard(self)
+        if not self.watch.pages:
+            self.watch.reader.close()
+
+    def _state_map(self) -> Any:
+        plot = _map("blocks")
+        palette = [COLOURS[state] for state in BlockState]
+        mapper = LinearColorMapper(palette=palette, low=-0.5, high=len(BlockState) - 0.5)
+        quads = _quads(plot, self.blocks, {"field": "shown", "transform": mapper})
+        plot.scatter("x", "y", source=self.crosses, marker="x", size=8, line_color="#222222", line_width=1.5)
+        counted = [(s.name.lower(), f"@{s.name.lower()}") for s in LEGEND if s is not BlockState.PARTLY]
+        plot.add_tools(HoverTool(renderers=[quads], tooltips=[("", "@x"), ("", "@y"), *counted]))
+        return plot
+
+    def _output_map(self) -> Any:
+        plot = _map("output")
+        quads = _quads(plot, self.blocks, {"field": "mean", "transform": self.colours})
+        plot.add_layout(ColorBar(color_mapper=self.colours, width=12), "right")
+        plot.add_tools(HoverTool(renderers=[quads], tooltips=[("", "@x"), ("", "@y"), ("mean", "@mean")]))
+        return plot
+
+    def _axis_chosen(self, other: Select, attribute: str, old: str, new: str) -> None:
+        if other.value == new:
+            other.value = old  # the axes change places
+        self._chosen(attribute, old, new)
+
+    def _chosen(self, attribute: str, old: str, new: str) -> None:
+        if not self._choosing:
+            self._due = self._read_due = 0.0
+            self._answer = None
+            self.update()
+            self._due = 0.0
+
+    def update(self) -> None:
+        """Bring the window up to date, where something changed."""
+        began, spent = time.monotonic(), time.thread_time()
+        if began < self._due:
+            return
+        self._choosing = True
+        self._choose_run()
+        self._choosing = False
+        self.body.visible = self.run is not None
+        if self.run is None:
+            _say(self.head, text.NOTHING)
+        else:
+            self._show(self.run)
+        self._due = began + (time.thread_time() - spent) / SHARE
+
+    def _choose_run(self) -> None:
+        runs = list(reversed(self.watch.runs.values()))
+        if not runs:
+            return
+        options = [(r.name, f"{r.description['sweep']}, {r.description['path'].rpartition('/')[2]}") for r in runs]
+        if options != self.select_run.options:
+            self.select_run.options = options
+            self.select_run.value = runs[0].name
+        run = self.watch.runs.get(self.select_run.value, runs[0])
+        if run is self.run:
+            return
+        self.run, self._answer, self._read_due, self._listed = run, None, 0.0, -1
+        axes = run.description["axes"]
+        names = [a["name"] for a in axes]
+        longest = sorted(range(len(names)), key=lambda i: -len(axes[i]["values"]))[:2]
+        self.select_x.options, self.select_y.options = names, names
+        self.select_x.value, self.select_y.value = names[max(longest)], names[min(longest)]
+        self.select_y.visible = len(names) > 1
+        outputs = [o["name"] for o in run.description["outputs"]]
+        self.select_output.options = [NO_OUTPUT, *outputs]
+        self.select_output.value = next(iter(outputs), NO_OUTPUT)
+
+    def _axes(self, run: WatchedRun) -> tuple[int, int]:
+        """Places of the axes up and across; a sweep of one axis has one of length 1 before it."""
+        names = [a["name"] for a in run.description["axes"]]
+        if len(names) == 1:
+            return 0, 1
+        y, x = (names.index(s.value) if s.value in names else 0 for s in (self.select_y, self.select_x))
+        return (y, x) if y != x else (y, (y + 1) % len(names))
+
+    def _output(self, run: WatchedRun) -> Mapping[str, Any] | None:
+        """The chosen output."""
+        return next((o for o in run.description["outputs"] if o["name"] == self.select_output.value), None)
+
+    def _show(self, run: WatchedRun) -> None:
+        y, x = self._axes(run)
+        block_map = self.watch.map(run, y, x)
+        output = self._output(run)
+        self._draw(run, y, x, block_map, self._answer)
+        self._read(run, y, x, output)
+        if output is not None:
+            self.output_map.title.text = text.with_unit(output["long_name"] or output["name"], output["unit"])
+        self.select_inner.visible = bool(output and output["dims"])
+        _say(self.head, text.head(run, block_map))
+        _say(self.note, text.note(run, output, self.select_inner.value, self._answer))
+        _say(self.lane, text.lanes(self.watch))
+        self.lane.visible = bool(self.lane.text)
+        if run.version != self._listed:
+            self._listed = run.version
+            rows = list(reversed(run.failures))
+            self.failures.data = {name: [str(r[name] or "") for r in rows] for name in FAILURES}
+            self.table.visible = bool(rows)
+            _say(self.below, text.failures(run, block_map))
+
+    def _draw(self, run: WatchedRun, y: int, x: int, block_map: BlockMap, answer: Answer | None) -> None:
+        if self._drawn[:3] != (run.name, y, x):
+            self._lay_out(run, y, x)
+        elif self._drawn[3] is block_map and self._drawn[4] is answer:
+            return
+        counts = {s.name.lower(): block_map.counts[s].ravel() for s in LEGEND if s is not BlockState.PARTLY}
+        mean = np.full(block_map.shown.shape, np.nan)
+        if answer is not None and answer.mean.shape == mean.shape:
+            mean = answer.mean
+        changed = {"shown": block_map.shown.ravel(), "mean": mean.ravel(), **counts}
+        self.blocks.data = {**self._places, **changed}
+        known = mean[np.isfinite(mean)]
+        if known.size:
+            low, high = float(known.min()), float(known.max())
+            self.colours.low, self.colours.high = low, high if high > low else low + (abs(low) or 1.0) * 1e-3
+        failed = np.flatnonzero(changed["shown"] == BlockState.FAILED)
+        middle = {"x": ("left", "right"), "y": ("bottom", "top")}
+        self.crosses.data = {
+            n: (self._places[a][failed] + self._places[b][failed]) / 2 for n, (a, b) in middle.items()
+        }
+        self._drawn = (run.name, y, x, block_map, answer)
+
+    def _lay_out(self, run: WatchedRun, y: int, x: int) -> None:
+        """Where the places of the maps are, and what stands at their axes."""
+        axes, chunk = list(run.description["axes"]), list(run.description["chunk"])
+        if len(axes) == 1:
+            axes, chunk = [{"name": "", "values": [""], "unit": "1", "long_name": ""}, *axes], [1, *chunk]
+        up, across = (text.Along(axes[i], chunk[i]) for i in (y, x))
+        shape = (len(up.labels), len(across.labels))
+        self._places = {
+            "left": np.broadcast_to(across.edges[:-1], shape).ravel(),
+            "right": np.broadcast_to(across.edges[1:], shape).ravel(),
+            "bottom": np.repeat(up.edges[:-1], shape[1]),
+            "top": np.repeat(up.edges[1:], shape[1]),
+            "x": across.labels * shape[0],
+            "y": [label for label in up.labels for _ in range(shape[1])],
+        }
+        for plot in (self.state_map, self.output_map):
+            for axis, along, span in ((plot.xaxis, across, plot.x_range), (plot.yaxis, up, plot.y_range)):
+                span.start, span.end = 0, along.edges[-1]
+                ticks = along.ticks(TICKS)
+                axis.ticker = FixedTicker(ticks=list(ticks))
+                axis.major_label_overrides = ticks
+                axis.axis_label = along.title
+
+    def _read(self, run: WatchedRun, y: int, x: int, output: Mapping[str, Any] | None) -> None:
+        """Ask for the output so far, when it is time."""
+        now = time.monotonic()
+        if output is None or now < self._read_due or (self._reading and not self._reading.done()):
+            return
+        if self._answer is not None and self._answer.complete and self._answered == run.version:
+            return
+        version = run.version
+        question = Question(
+            path=run.description["path"],
+            cube_id=run.description["cube_id"],
+            epoch=run.description["epoch"],
+            output=output["name"],
+            inner=str(self.select_inner.value),
+            states=run.states.copy(),
+            y=y,
+            x=x,
+        )
+
+        async def ask() -> None:
+            answer = await asyncio.to_thread(self.watch.reader.ask, question)
+            self._read_due = time.monotonic() + READ
+            if (run, y, x) == (self.run, *self._axes(run)) and question.asks(output["name"], self.select_inner.value):
+                self._answer, self._answered = answer, version
+
+        self._reading = asyncio.get_running_loop().create_task(ask())
+
+
+def _div() -> Div:
+    return Div(stylesheets=[STYLE], css_classes=["sw"])
+
+
+def _say(div: Div, html: str) -> None:
+    if div.text != html:
+        div.text = html
+
+
+def _map(title: str) -> Any:
+    plot = figure(width=565, height=390, title=title, x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="")
+    plot.toolbar_location = None
+    plot.grid.visible = False
+    plot.min_border = 8
+    plot.title.text_font_size = "13px"
+    plot.background_fill_color = "#ffffff"
+    plot.axis.axis_label_text_font_style = "normal"
+    return plot
+
+
+def _quads(plot: Any, source: ColumnDataSource, fill: Mapping[str, Any]) -> Any:
+    edges = {name: name for name in ("left", "right", "bottom", "top")}
+    return plot.quad(**edges, source=source, fill_color=fill, line_color="#ffffff", line_width=0.5)
+
+
+def _table(source: ColumnDataSource) -> DataTable:
+    widths = {"cell": ("failed cell", 230), "more": ("more in block", 90), "type": ("type", 130)}
+    widths["message"] = ("message", 300)
+    columns = [TableColumn(field=n, title=t, width=w, sortable=False) for n, (t, w) in widths.items()]
+    return DataTable(
+        source=source,
+        columns=columns,
+        width=750,
+        height=190,
+        index_position=None,
+        selectable=False,
+        reorderable=False,
+    )

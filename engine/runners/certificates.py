@@ -1,0 +1,119 @@
+"""Certificates of one cluster: a private authority, and a pair for each role.
+
+The authority's key signs the three pairs and is never written: nobody can make a fourth.  A scheduler and a worker
+both listen and connect; a client only connects, and TLS refuses its certificate at a server.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from engine.errors import RunnerError
+from engine.runners.security import AUTHORITY, CLIENT, ROLES, files_of
+
+SKEW = timedelta(minutes=10)  # that clocks of the cluster may differ
+DAYS = 365
+
+
+def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = None) -> datetime:
+    """Make a folder (mode 0700) with certificates (0644) and private keys (0600), whole or not at all.
+
+    Parameters
+    ----------
+    folder : must not exist yet
+    days : how long they are valid
+
+    Returns
+    -------
+    When they end.
+
+    Raises
+    ------
+    RunnerError
+        There is something at ``folder``: nothing is overwritten.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not")
+    start = now or datetime.now(UTC)
+    end = start + timedelta(days=days)
+    building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
+    building.parent.mkdir(parents=True, exist_ok=True)
+    building.mkdir(mode=0o700)
+    authority_key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep cluster {secrets.token_hex(8)}")])
+    authority = (
+        _builder(name, name, authority_key.public_key(), authority_key.public_key(), start, end)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(authority=True), critical=True)
+        .sign(authority_key, hashes.SHA256())
+    )
+    _write(building / AUTHORITY, authority.public_bytes(Encoding.PEM), 0o644)
+    for role in ROLES:
+        key = ec.generate_private_key(ec.SECP256R1())
+        purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
+        if role != CLIENT:
+            purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep {role}")])
+        certificate = (
+            _builder(subject, name, key.public_key(), authority_key.public_key(), start, end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"spinsweep-{role}")]), critical=False)
+            .sign(authority_key, hashes.SHA256())
+        )
+        path, key_path = files_of(building, role)
+        _write(path, certificate.public_bytes(Encoding.PEM), 0o644)
+        _write(key_path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    building.rename(folder)
+    return end
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    issuer_key: ec.EllipticCurvePublicKey,
+    start: datetime,
+    end: datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start - SKEW)
+        .not_valid_after(end)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
+    )
+
+
+def _usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        os.fchmod(file.fileno(), mode)  # whatever the umask
+        file.write(content)

@@ -1,0 +1,234 @@
+"""The cluster file: where the workers of a run come from.
+
+One file a deployment, TOML or YAML, parsed as data: what goes into a job script or a remote command line is
+restricted to characters that no shell acts on, or quoted.  Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from dask.utils import parse_bytes
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+
+from engine.axis import closest
+from engine.errors import RunnerError
+from engine.run import threads
+
+SUFFIXES = (".toml", ".yaml", ".yml")
+WORD = r"[\w./:@%+=,~-]+"
+"""What a shell takes as one word and does not act on."""
+
+
+def _beside(path: Path, info: ValidationInfo) -> Path:
+    folder: Path = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+def _one_word(path: Path) -> Path:
+    if not re.fullmatch(WORD, str(path)):
+        raise ValueError(f"{path} goes into a command line: letters, digits and ./:@%+=,~- only")
+    return path
+
+
+def _memory(text: str) -> str:
+    parse_bytes(text)  # ValueError says what it takes
+    return text
+
+
+Count = Annotated[int, Field(ge=1, le=100_000)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Word = Annotated[str, Field(pattern=f"^{WORD}$")]
+Host = Annotated[str, Field(pattern=r"^[\w.:-]+$")]
+Line = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]+$")]
+Memory = Annotated[str, Field(pattern=r"^[0-9.]+ ?[A-Za-z]+$"), AfterValidator(_memory)]
+PathBeside = Annotated[Path, AfterValidator(_beside)]
+WordPath = Annotated[Path, AfterValidator(_beside), AfterValidator(_one_word)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class _Workers(_Part):
+    workers: Count
+    """Worker processes of one thread each; with ``minimum``, at most."""
+    minimum: Annotated[int, Field(ge=0)] | None = None
+    """At least; the number then follows the work. None: always ``workers``."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> _Workers:
+        if self.minimum is not None and self.minimum > self.workers:
+            raise ValueError(f"minimum is {self.minimum}, above workers, which is {self.workers}")
+        return self
+
+    @property
+    def least(self) -> int:
+        """How many workers there are at least."""
+        return self.workers if self.minimum is None else self.minimum
+
+
+class Local(_Workers):
+    """Processes of this machine, on loopback."""
+
+    kind: Literal["local"] = "local"
+    workers: Annotated[int, Field(ge=0, le=100_000)] = Field(default_factory=threads)
+    """None given: one for each core; 0 computes in the driver, without Dask."""
+
+    def at_most(self, workers: int) -> Local:
+        """The same with ``workers`` processes, if it has more."""
+        least = None if self.minimum is None else min(self.minimum, workers)
+        return Local(workers=min(self.workers, workers), minimum=least)
+
+
+class _Secured(_Part):
+    tls: PathBeside | None = None
+    """Folder of certificates that ``spinsweep certs`` made; the command line's --tls comes first."""
+
+
+class Jobs(_Workers, _Secured):
+    """Jobs of a batch system, one worker each; the scheduler runs in the driver. Needs the extra ``slurm``."""
+
+    kind: Literal["slurm", "pbs", "sge", "lsf"]
+    memory: Memory
+    """Of one job, such as ``"4GiB"``."""
+    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$")]
+    """Longest life of one job, such as ``"01:00:00"``; a job that ends is followed by another."""
+    queue: Word | None = None
+    """Queue or partition; empty: the batch system's default."""
+    account: Word | None = None
+    """Account (Slurm, PBS) or project (SGE, LSF) that the jobs are booked on."""
+    directives: tuple[Line, ...] = ()
+    """Further directives of the job script without their prefix, such as ``"--exclude=node7"``."""
+    environment: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Line] = {}
+    """Environment variables of the workers."""
+    interface: Word = "lo"
+    """Network interface of the nodes by which workers and scheduler talk, such as ``"ib0"``."""
+    scheduler_interface: Word | None = None
+    """That of this machine, where it has another name."""
+    port: Port = 0
+    """Of the scheduler; 0: any. A lane that is to find it needs one that stays."""
+    python: Word | None = None
+    """Python of the nodes in which spinsweep is installed; None: this one's path."""
+    scratch: WordPath | None = None
+    """Folder on the nodes where workers spill; None: the current one."""
+    logs: WordPath = Path("logs")
+    """Folder where jobs leave their logs; not given: ``logs`` in the current one."""
+
+
+class Ssh(_Secured):
+    """Workers on hosts that are reached over SSH, by keys. Needs the extra ``ssh``."""
+
+    kind: Literal["ssh"]
+    hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
+    """Where workers run."""
+    workers_per_host: Count = 1
+    scheduler: Host | None = None
+    """Host on which the scheduler runs; None: the first."""
+    listen: Host = "127.0.0.1"
+    """Address of that host on which the scheduler listens, so that the others and this machine reach it."""
+    port: Port = 0
+    """Of the scheduler; 0: any."""
+    ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
+    user: Word | None = None
+    keys: tuple[PathBeside, ...] = ()
+    """Private keys; empty: those of the agent and of ``~/.ssh``."""
+    known_hosts: PathBeside | None = None
+    """File with the hosts' keys; None: ``~/.ssh/known_hosts``. A host that is not in it is refused."""
+    python: Word | None = None
+    """Python of the hosts in which spinsweep is installed; None: this one's path."""
+
+    @property
+    def workers(self) -> int:
+        """How many workers there are."""
+        return len(self.hosts) * self.workers_per_host
+
+
+class Kubernetes(_Workers):
+    """Pods that the Dask operator starts. Needs the extra ``kubernetes``, and the operator in the cluster."""
+
+    kind: Literal["kubernetes"]
+    manifest: PathBeside
+    """A ``DaskCluster`` in YAML; its number of replicas is replaced by ``workers``."""
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")] | None = None
+    """None: that of the kubeconfig's context."""
+    patience: Annotated[int, Field(ge=1)] = 120
+    """Seconds that the scheduler's pod may take."""
+
+
+class Gpu(_Part):
+    """One worker for each GPU of this machine, on loopback. Needs the extra ``gpu``."""
+
+    kind: Literal["gpu"]
+    workers: Count | None = None
+    """None: as many as there are GPUs."""
+    memory: Memory | None = None
+    """Of one worker, on the host; None: its share."""
+
+
+class Running(_Secured):
+    """A scheduler that runs already."""
+
+    kind: Literal["scheduler"]
+    address: Annotated[str, Field(min_length=1)]
+    """``tls://HOST:PORT``, ``tcp://HOST:PORT``, or the path of the scheduler file that it wrote."""
+
+    @property
+    def workers(self) -> None:
+        """Not known before it is asked."""
+
+
+Deployment = Local | Jobs | Ssh | Kubernetes | Gpu | Running
+KINDS: dict[str, type[Deployment]] = {
+    kind: model for model in get_args(Deployment) for kind in get_args(model.model_fields["kind"].annotation)
+}
+
+
+def load(path: Path) -> Deployment:
+    """The deployment in a cluster file.
+
+    Raises
+    ------
+    RunnerError
+        One line: the file, the key, what is wrong and what would be right.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise RunnerError(f"{path}: cannot be read ({error.strerror}); give a cluster file in TOML or YAML") from None
+    except UnicodeDecodeError as error:
+        raise RunnerError(f"{path}: is not text in UTF-8 (byte {error.start})") from None
+    try:
+        raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
+        what = "TOML" if path.suffix == ".toml" else "YAML"
+        raise RunnerError(f"{path}: is not {what}: {' '.join(str(error).split())}") from None
+    return parse(raw, path)
+
+
+def parse(raw: Any, path: Path) -> Deployment:
+    """The deployment in a mapping, checked; ``path`` is the file that it comes from."""
+    if not isinstance(raw, Mapping) or not isinstance(raw.get("kind"), str):
+        raise RunnerError(f"{path}: kind: is missing; it is one of {', '.join(KINDS)}")
+    if raw["kind"] not in KINDS:
+        raise RunnerError(
+            f"{path}: kind: there is no {raw['kind']!r}{closest(raw['kind'], list(KINDS))}; "
+            f"it is one of {', '.join(KINDS)}"
+        )
+    model = KINDS[raw["kind"]]
+    try:
+        return model.model_validate_json(json.dumps(raw, default=str), context={"folder": path.absolute().parent})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(p) for p in first["loc"]) or "file"
+        given = first.get("input")
+        shown = "" if isinstance(given, dict | list) else f" ({json.dumps(given, default=str)} given)"
+        known = [name for name in model.model_fields if name != "kind"]
+        hint = f"; {raw['kind']} takes {', '.join(known)}" if first["type"] == "extra_forbidden" else ""
+        raise RunnerError(f"{path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}{hint}") from None

@@ -1,0 +1,175 @@
+"""Who may talk to a cluster: what leaves loopback is encrypted, and both ends show a certificate.
+
+A Dask scheduler runs any code that a client sends, and so do its workers.  They listen on loopback; any other
+address needs the certificates of one private authority (``spinsweep certs``), or ``--insecure`` in so many words.
+Dask compares no host names: whoever holds a key of the authority belongs to the cluster.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from distributed import Security
+
+from engine.errors import RunnerError
+
+LOOPBACK = "127.0.0.1"
+NO_DASHBOARD = f"{LOOPBACK}:0"
+"""Where the web server of a worker listens, which Dask starts in any case."""
+SCHEDULER, WORKER, CLIENT = ROLES = ("scheduler", "worker", "client")
+AUTHORITY = "ca.pem"
+HELP = "`spinsweep certs DIR` makes them"
+
+
+def files_of(folder: Path, role: str) -> tuple[Path, Path]:
+    """Certificate and private key of a role in a folder of certificates."""
+    return folder / f"{role}.pem", folder / f"{role}-key.pem"
+
+
+def credentials(folder: Path, *roles: str) -> Security:
+    """The certificates of ``roles`` in a folder that ``spinsweep certs`` made; encryption is required with them.
+
+    Raises
+    ------
+    RunnerError
+        A file is missing, unreadable or open to others, a certificate is out of date or of another authority, or
+        a key is that of another certificate.
+    """
+    now = datetime.now(UTC)
+    authority = _certificate(folder / AUTHORITY, now)
+    found: dict[str, Any] = {"tls_ca_file": str((folder / AUTHORITY).absolute())}
+    for role in roles:
+        path, key_path = files_of(folder, role)
+        certificate = _certificate(path, now)
+        try:
+            certificate.verify_directly_issued_by(authority)
+        except (InvalidSignature, ValueError, TypeError):
+            raise RunnerError(f"{path} was not issued by {folder / AUTHORITY}; take both of one folder") from None
+        key = _read(key_path)
+        if key_path.stat().st_mode & 0o077:
+            raise RunnerError(f"{key_path} can be read by others; `chmod 600 {key_path}`")
+        try:
+            matches = load_pem_private_key(key, None).public_key() == certificate.public_key()
+        except (ValueError, TypeError):
+            raise RunnerError(f"{key_path} holds no private key in PEM without a password; {HELP}") from None
+        if not matches:
+            raise RunnerError(f"{key_path} is not the key of {path}; take both of one folder")
+        found |= {f"tls_{role}_cert": str(path.absolute()), f"tls_{role}_key": str(key_path.absolute())}
+    return Security(require_encryption=True, **found)
+
+
+def as_config(security: Security) -> dict[str, Any]:
+    """The same as settings of Dask, for processes that are handed a configuration and no object."""
+    settings: dict[str, Any] = {"distributed.comm.require-encryption": True}
+    for role in ROLES:
+        tls = security.get_tls_config_for_role(role)
+        settings |= {f"distributed.comm.tls.{role}.{part}": tls[part] for part in ("cert", "key")}
+        settings["distributed.comm.tls.ca-file"] = tls["ca_file"]
+    return settings
+
+
+def scheduler_address(given: str) -> str:
+    """A scheduler's address: ``given`` itself, or what stands in the scheduler file (JSON) of that name.
+
+    Raises
+    ------
+    RunnerError
+        It is the name of a file that holds no address.
+    """
+    path = Path(given)
+    if path.suffix != ".json" and not path.is_file():
+        return given
+    try:
+        return str(json.loads(path.read_text())["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunnerError(
+            f"{given} is not a scheduler file; `spinsweep scheduler --scheduler-file FILE` writes one"
+        ) from None
+
+
+def secured(address: str, folder: Path | None, *roles: str, insecure: bool = False) -> tuple[str, Security | None]:
+    """A scheduler's address with its scheme, and the certificates to use it with (None: not encrypted).
+
+    Parameters
+    ----------
+    address : ``HOST:PORT``, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``
+    folder : certificates, if there are any
+    roles : whose certificates are needed
+    insecure : whether an address beyond loopback may be used without
+
+    Raises
+    ------
+    RunnerError
+        The address leaves loopback unencrypted, or its scheme and ``folder`` do not go together.
+    """
+    scheme, separator, _ = address.partition("://")
+    if not separator:
+        scheme = "tls" if folder else "tcp"
+        address = f"{scheme}://{address}"
+    if scheme not in ("tcp", "tls"):
+        raise RunnerError(f"{address} is not an address of a scheduler, such as tls://192.0.2.7:8786")
+    if scheme == "tls":
+        if folder is None:
+            raise RunnerError(f"{address} needs certificates: give --tls DIR; {HELP}")
+        return address, credentials(folder, *roles)
+    if folder is not None:
+        raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave --tls out")
+    demand_loopback(host_of(address), insecure)
+    return address, None
+
+
+def host_of(address: str) -> str:
+    """The host of an address with a scheme."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def demand_loopback(host: str, insecure: bool = False) -> None:
+    """``RunnerError`` if ``host`` is used without certificates and is not this machine's loopback."""
+    if not insecure and not on_loopback(host):
+        raise RunnerError(
+            f"{host or 'every address of this machine'} is beyond loopback, where anyone could run code on the "
+            f"cluster: give --tls DIR ({HELP}), or spell out --insecure"
+        )
+
+
+def on_loopback(host: str) -> bool:
+    """Whether a host is this machine's loopback, by every address that its name stands for."""
+    if not host:
+        return False
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return False
+    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RunnerError(f"{path} cannot be read ({error.strerror}); {HELP}") from None
+
+
+def _certificate(path: Path, now: datetime) -> x509.Certificate:
+    try:
+        found = x509.load_pem_x509_certificate(_read(path))
+    except ValueError:
+        raise RunnerError(f"{path} holds no certificate in PEM; {HELP}") from None
+    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+        raise RunnerError(
+            f"{path} is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
+            "make new ones with `spinsweep certs`"
+        )
+    return found

@@ -1,0 +1,109 @@
+"""The long-lived processes of a cluster of one's own: a scheduler that outlives drivers, and workers that compute."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import dask
+from distributed import Nanny, Scheduler, Security
+
+from engine.errors import RunnerError
+from engine.runners.dask import CPU, SPAWN, quiet
+from engine.runners.lane import ClusterLease
+from engine.runners.scaling import KeepBusy
+from engine.runners.security import LOOPBACK, NO_DASHBOARD, host_of, on_loopback
+
+
+def run_scheduler(
+    host: str, port: int, security: Security | None, dashboard: int, scheduler_file: Path | None
+) -> None:
+    """Be a scheduler on ``host`` until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    port : 0: any
+    dashboard : port of Dask's dashboard, on loopback
+    scheduler_file : written for drivers and workers, and removed at the end
+
+    Raises
+    ------
+    RunnerError
+        Its address cannot be had.
+    """
+
+    async def serve() -> None:
+        scheduler = Scheduler(
+            host=host,
+            port=port,
+            protocol="tls" if security else "tcp",
+            security=security,
+            dashboard_address=f"{LOOPBACK}:{dashboard}",
+            scheduler_file=None if scheduler_file is None else str(scheduler_file),
+            plugins=(ClusterLease(), KeepBusy()),
+        )
+        async with scheduler:
+            web = scheduler.services["dashboard"].port
+            print(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{web}/status", flush=True)
+            await _until_told()
+
+    quiet()
+    try:
+        asyncio.run(serve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise RunnerError(f"no scheduler on {host}:{port}: {error.__cause__ or error}") from None
+
+
+def run_workers(address: str, count: int, security: Security | None) -> None:
+    """Be ``count`` workers of one thread for the scheduler at ``address``, until it ends, or SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    RunnerError
+        No scheduler answers, or it is gone.
+    """
+
+    async def serve() -> None:
+        host = LOOPBACK if on_loopback(host_of(address)) else None
+        nannies = [
+            Nanny(
+                address,
+                nthreads=1,
+                resources={CPU: 1},
+                host=host,
+                dashboard=False,
+                dashboard_address=NO_DASHBOARD,
+                security=security,
+            )
+            for _ in range(count)
+        ]
+        await asyncio.gather(*nannies)
+        print("ready", flush=True)
+        told = asyncio.ensure_future(_until_told())
+        gone = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(n.finished()) for n in nannies]))
+        await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.gather(*(n.close() for n in nannies))
+        if not told.done():
+            raise RunnerError(f"the scheduler at {address} is gone")
+
+    quiet()
+    logging.getLogger("distributed.nanny.memory").setLevel(logging.WARNING)  # it tells why a worker was killed
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}):
+        try:
+            asyncio.run(serve())
+        except (OSError, RuntimeError, TimeoutError) as error:
+            raise RunnerError(
+                f"no scheduler answers at {address} ({type(error.__cause__ or error).__name__})"
+            ) from None
+
+
+async def _until_told() -> None:
+    """Until SIGTERM or Ctrl-C."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    await told.wait()
+    print("ending", file=sys.stderr, flush=True)

@@ -1,0 +1,128 @@
+"""Cluster files: what they mean, and what is said about wrong ones."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import pytest
+from commands import spinsweep
+
+from engine.errors import RunnerError
+from engine.runners.cluster import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
+from engine.runners.deploy import CLASSES, cluster_client, deployment, job_options
+
+CLUSTER = Path(__file__).parents[2] / "cluster"
+SLURM = 'kind = "slurm"\nworkers = 4\nmemory = "2GiB"\nwalltime = "01:00:00"\n'
+
+
+def written(folder: Path, text: str, name: str = "cluster.toml") -> Path:
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "workers = 4",
+            "kind: is missing; it is one of local, slurm, pbs, sge, lsf, ssh, kubernetes, gpu, scheduler",
+        ),
+        ('kind = "slrum"', "kind: there is no 'slrum' (did you mean 'slurm'?)"),
+        (
+            'kind = "local"\nworker = 4',
+            "worker: extra inputs are not permitted (4 given); local takes workers, minimum",
+        ),
+        ('kind = "local"\nworkers = "4"', 'workers: input should be a valid integer ("4" given)'),
+        ('kind = "local"\nworkers = 2\nminimum = 3', "minimum is 3, above workers, which is 2"),
+        ('kind = "slurm"\nworkers = 4\nmemory = "2GiB"', "walltime: field required"),
+        (SLURM.replace("2GiB", "2 Gibble"), "memory: "),
+        (SLURM + 'queue = "a; touch pwned"', "queue: string should match pattern"),
+        (SLURM + 'directives = ["--a\\nrm -rf ."]', "directives.0: string should match pattern"),
+        (SLURM + 'scratch = "/tmp/$(id)"', "scratch: value error, /tmp/$(id) goes into a command line"),
+        (SLURM + '[environment]\n"A;id" = "1"', "environment.A;id.[key]: string should match pattern"),
+        ('kind = "ssh"\nhosts = []', "hosts: tuple should have at least 1 item"),
+        ('kind = "ssh"\nhosts = ["-oProxyCommand=id"]', "hosts.0: string should match pattern"),
+        ('kind = "scheduler"', "address: field required"),
+        ("kind = ", "is not TOML: "),
+    ],
+)
+def test_a_wrong_file_is_one_line_with_file_key_and_what_would_be_right(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    with pytest.raises(RunnerError) as error:
+        load(written(tmp_path, text))
+    assert str(error.value).startswith(f"{tmp_path / 'cluster.toml'}: ")
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_yaml_says_the_same_as_toml_and_builds_no_objects(tmp_path: Path) -> None:
+    yaml = written(tmp_path, "kind: slurm\nworkers: 4\nmemory: 2GiB\nwalltime: '01:00:00'\n", "cluster.yaml")
+    assert load(yaml) == load(written(tmp_path, SLURM))
+    evil = written(tmp_path, f"kind: !!python/object/apply:os.system ['touch {tmp_path}/pwned']\n", "evil.yaml")
+    with pytest.raises(RunnerError, match="is not YAML"):
+        load(evil)
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_wrong_file_ends_a_run_with_status_2_before_anything_is_written(tmp_path: Path) -> None:
+    file = written(tmp_path, 'kind = "local"\nworkers = -1')
+    status, said = spinsweep("run", "endurance", "--cluster", file, cwd=tmp_path)
+    assert status == 2
+    assert said == (f"spinsweep: {file}: workers: input should be greater than or equal to 0 (-1 given)\n")
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    where = load(written(tmp_path, SLURM + 'tls = "certificates"\nscratch = "/scratch"'))
+    assert isinstance(where, Jobs)
+    assert where.tls == tmp_path / "certificates"
+    assert where.scratch == Path("/scratch")
+
+
+def test_every_kind_has_an_example_that_is_right() -> None:
+    found = [load(path) for path in sorted(CLUSTER.glob("*.toml"))]
+    assert {type(where) for where in found} == {Local, Jobs, Ssh, Kubernetes, Gpu, Running}
+    assert {where.kind for where in found} <= set(KINDS)
+
+
+def test_what_cluster_takes_is_told_apart_by_its_form(tmp_path: Path) -> None:
+    assert deployment(None, 3) == Local(workers=3)
+    assert deployment("tcp://127.0.0.1:8786", 3) == Running(kind="scheduler", address="tcp://127.0.0.1:8786")
+    file = written(tmp_path, '{"address": "tls://127.0.0.1:9"}', "cluster.json")
+    assert deployment(str(file), 3) == Running(kind="scheduler", address="tls://127.0.0.1:9")
+    with pytest.raises(RunnerError, match="is not a scheduler file"):
+        deployment(str(tmp_path / "none.json"), 3)
+    assert isinstance(deployment(str(written(tmp_path, SLURM)), 3), Jobs)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.filterwarnings("ignore")
+def test_job_scripts_of_every_batch_system_start_one_worker_that_computes_with_one_thread(
+    tmp_path: Path, kind: str
+) -> None:
+    text = SLURM.replace("slurm", kind) + f'account = "physics"\nlogs = "{tmp_path}"\n[environment]\nA = "it\'s"\n'
+    where = load(written(tmp_path, text))
+    assert isinstance(where, Jobs)
+    job_class = getattr(importlib.import_module("dask_jobqueue"), CLASSES[kind]).job_cls
+    script = job_class("tcp://127.0.0.1:8786", name="w", **job_options(where)).job_script()
+    assert "--nthreads 1" in script
+    assert "--resources cpu=1" in script
+    assert "--dashboard-address 127.0.0.1:0" in script
+    assert "export OMP_NUM_THREADS=1\n" in script
+    assert "export A='it'\"'\"'s'\n" in script
+    assert "physics" in script
+
+
+def test_a_batch_system_that_is_not_here_is_said_in_one_line(tmp_path: Path) -> None:
+    where = load(written(tmp_path, SLURM.replace("slurm", "pbs")))
+    with pytest.raises(RunnerError, match="pbs: there is no command qsub here"), cluster_client(where):
+        pass
+
+
+def test_a_library_that_is_not_installed_is_named_with_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "dask_cuda", None)
+    with pytest.raises(RunnerError, match=r"pip install 'spinsweep\[gpu\]'"), cluster_client(Gpu(kind="gpu")):
+        pass

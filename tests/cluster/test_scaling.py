@@ -1,0 +1,92 @@
+"""Adaptive scaling: workers come and go with the work, but never a busy one and never a lane."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import assert_same_cube, logged, spinsweep, until
+from distributed import Client
+
+from engine.runners.cluster import Local
+from engine.runners.deploy import cluster_client
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    """Between none and two workers on this machine."""
+    with cluster_client(Local(workers=2, minimum=0), dashboard=False) as found:
+        yield found
+
+
+@pytest.fixture
+def lane(client: Client, tmp_path: Path) -> Iterator[str]:
+    """A worker from elsewhere with the resources of a lane; its name."""
+    address = client.scheduler_info()["address"]
+    command = [
+        sys.executable,
+        "-m",
+        "dask",
+        "worker",
+        address,
+        "--name",
+        "lane-hall",
+        "--nthreads",
+        "1",
+        "--no-nanny",
+    ]
+    command += ["--no-dashboard", "--host", "127.0.0.1", "--resources", "instrument=1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: "lane-hall" in names(client))
+    yield "lane-hall"
+    process.terminate()
+    process.wait(30)
+
+
+def names(client: Client) -> dict[Any, str]:
+    """Address of each worker by its name."""
+    return {w["name"]: a for a, w in client.scheduler_info(n_workers=-1)["workers"].items()}
+
+
+def traced(folder: str, seconds: float) -> int:
+    """Leave a trace of each time this begins; the process that did it."""
+    Path(folder, f"{os.getpid()}-{time.monotonic_ns()}").touch()
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_the_lane_and_a_busy_worker_stay_while_an_idle_one_is_retired(
+    client: Client, lane: str, tmp_path: Path
+) -> None:
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    short = [client.submit(time.sleep, 0.5 + i / 1000, resources={"cpu": 1}, pure=False) for i in range(24)]
+    until(lambda: len(names(client)) == 3)
+    long = client.submit(traced, str(trace), 12, resources={"cpu": 1}, pure=False)
+    client.gather(short)
+    del short
+    until(lambda: len(names(client)) == 2, 12)
+    assert not long.done(), "a worker was retired beside the busy one, not after it"
+    assert lane in names(client)
+    long.result(timeout=30)
+    assert len(list(trace.iterdir())) == 1, "it was never begun anew"
+    time.sleep(5)
+    assert lane in names(client)
+
+
+def test_workers_that_come_later_use_one_thread_as_well(client: Client) -> None:
+    assert client.submit(os.getenv, "OMP_NUM_THREADS", resources={"cpu": 1}).result(timeout=60) == "1"
+
+
+def test_a_run_on_workers_that_come_and_go_gives_the_same_cube(tmp_path: Path, local_cube: Path) -> None:
+    (tmp_path / "local.toml").write_text('kind = "local"\nworkers = 2\nminimum = 0\n')
+    words = ["--cluster", tmp_path / "local.toml", "--store", "c.zarr"]
+    status, said = spinsweep(*logged(tmp_path), *words, cwd=tmp_path)
+    assert status == 0, said
+    assert_same_cube(tmp_path / "c.zarr", local_cube)

@@ -1,0 +1,108 @@
+"""Sweeps on a real Slurm."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
+from slurmd import said
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
+
+ROOT = Path(__file__).parents[2]
+
+
+def cluster(folder: Path, workers: int, *more: str) -> Path:
+    path = folder / "slurm.toml"
+    lines = ['kind = "slurm"', f"workers = {workers}", 'memory = "400MiB"', 'walltime = "00:20:00"', *more]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def jobs(slurm: dict[str, str]) -> set[str]:
+    return set(said(["squeue", "--noheader", "--format=%i", "--states=R"], slurm).split())
+
+
+def test_a_sweep_on_slurm_gives_the_cube_that_this_machine_gives(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    run = start(*logged(tmp_path), "--cluster", cluster(tmp_path, 2), "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    until(lambda: len(jobs(slurm)) == 2)
+    status, text = ended(run)
+    assert status == 0, text
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+    until(lambda: not jobs(slurm), 20)
+    assert len(list((tmp_path / "logs").glob("spinsweep-*.err"))) == 2, "each job leaves its log"
+
+
+def test_a_run_whose_only_job_is_cancelled_in_the_middle_goes_on_by_itself(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    store = tmp_path / "c.zarr"
+    words = [*logged(tmp_path, 0.2), "--cluster", cluster(tmp_path, 1), "--store", store]
+    run = start(*words, cwd=tmp_path, env=slurm)
+    until(lambda: done(store) >= 10)
+    first = jobs(slurm)
+    subprocess.run(["scancel", *first], env=slurm, check=True)
+    until(lambda: bool(jobs(slurm) - first), 90)
+    status, text = ended(run)
+    assert status == 0, text
+    assert_same_cube(store, local_cube)
+
+
+def test_jobs_and_scheduler_speak_tls_when_certificates_are_given(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    assert spinsweep("certs", "certificates", cwd=tmp_path)[0] == 0
+    file = cluster(tmp_path, 2, 'tls = "certificates"')
+    status, text = spinsweep(*logged(tmp_path, 0), "--cluster", file, "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    assert status == 0, text
+    assert "on tls://127.0.0.1:" in text
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+
+
+def test_what_slurm_objects_to_is_said_in_one_line(slurm: dict[str, str], tmp_path: Path) -> None:
+    file = cluster(tmp_path, 1, 'queue = "nowhere"')
+    status, text = spinsweep(*logged(tmp_path), "--cluster", file, "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    assert status == 2
+    assert "invalid partition specified: nowhere" in text.lower()
+    assert "Traceback" not in text
+
+
+def test_the_batch_script_runs_a_sweep_unattended_and_leaves_status_log_and_cube(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    script = ["sbatch", "--parsable", "--cpus-per-task=2", "--time=10", ROOT / "cluster" / "spinsweep.sbatch"]
+    words = [*logged(tmp_path, 0)[1:], "--store", "c.zarr"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{slurm['PATH']}"
+    submitted = subprocess.run(
+        [*script, *words], cwd=tmp_path, env={**slurm, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    number = submitted.stdout.strip()
+    status = tmp_path / f"spinsweep-{number}.status"
+    until(status.exists, 90)
+    log = (tmp_path / f"spinsweep-{number}.log").read_text()
+    assert status.read_text() == "0\n", log
+    assert "100 of 100 done" in log
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+
+
+def test_a_batch_job_that_is_told_to_end_stops_cleanly_and_says_so(slurm: dict[str, str], tmp_path: Path) -> None:
+    script = ["sbatch", "--parsable", "--cpus-per-task=2", ROOT / "cluster" / "spinsweep.sbatch"]
+    words = [*logged(tmp_path, 0.3)[1:], "--store", "c.zarr"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{slurm['PATH']}"
+    submitted = subprocess.run(
+        [*script, *words], cwd=tmp_path, env={**slurm, "PATH": path}, capture_output=True, text=True, check=True
+    )
+    number = submitted.stdout.strip()
+    until(lambda: done(tmp_path / "c.zarr") >= 5)
+    subprocess.run(["scancel", "--signal=INT", "--batch", number], env=slurm, check=True)
+    status = tmp_path / f"spinsweep-{number}.status"
+    until(status.exists, 60)
+    log = (tmp_path / f"spinsweep-{number}.log").read_text()
+    assert status.read_text() == "1\n", log
+    assert "the same command goes on" in log

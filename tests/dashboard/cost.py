@@ -1,0 +1,106 @@
+"""What the Sweep page costs the scheduler.  Goal: under 1 % of its time at 1,000 blocks a second.
+
+    python tests/dashboard/cost.py
+
+A real scheduler gets the reports that a driver sends each second for 1,000 ended blocks, over TCP; both ends are in
+this process, so the figure is an upper bound. What the scheduler spends on calling a plugin that has no hook for
+transitions is added for each of a block's transitions. An open window is measured by itself: drawing its largest map
+(100 x 100 places) again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from bokeh.document import Document
+from distributed import Scheduler
+from distributed.core import rpc
+
+from engine.dashboard.blockmap import BlockState
+from engine.dashboard.page import SweepPage
+from engine.dashboard.watch import NAME, Watch
+
+RATE = 1000  # blocks a second
+SECONDS = 50  # of reports
+SIDE = 250  # blocks along each axis: more than a map has places
+TRANSITIONS = 6  # of a task: waiting, processing, memory, released, forgotten, and one to spare
+GOAL = 0.01
+
+
+class Cost(NamedTuple):
+    """Shares of the scheduler's one thread, and the time of one redraw."""
+
+    reports: float
+    hooks: float
+    redraw: float
+    """Seconds of CPU."""
+
+
+def description() -> dict[str, Any]:
+    """A run of SIDE x SIDE blocks."""
+    axes = [{"name": n, "values": list(range(SIDE)), "unit": "1", "long_name": ""} for n in "ab"]
+    about = {"sweep": "cost", "title": "cost", "axes": axes, "chunk": [1, 1], "outputs": [], "path": "/no/cube"}
+    return {**about, "cube_id": "none", "epoch": 1, "cells": SIDE * SIDE, "on_lane": False}
+
+
+def reported(second: int) -> dict[str, Any]:
+    """What a driver sends after a second in which RATE blocks ended."""
+    numbers = np.arange(second * RATE, (second + 1) * RATE, dtype=np.uint32)
+    counts = {"cells_done": (second + 1) * RATE, "cells_failed": 0, "blocks": SIDE * SIDE, "blocks_ended": 0}
+    report = {**counts, "block_seconds": 1.0, "workers_lost": 0, "seconds": 1.0, "rate": float(RATE), "left": 1.0}
+    return {
+        "report": {**report, "waiting": "", "problem": "", "ended": False},
+        "numbers": numbers.tobytes(),
+        "states": np.full(RATE, BlockState.DONE, np.uint8).tobytes(),
+        "failures": [],
+    }
+
+
+async def measure() -> Cost:
+    """All three, in CPU time of this thread."""
+    async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
+        watch = Watch()
+        await scheduler.register_scheduler_plugin(watch, idempotent=True)
+        states = np.full(SIDE * SIDE, BlockState.WAITING, np.uint8)
+        async with rpc(scheduler.address) as driver:
+            await getattr(driver, f"{NAME}_begin")(run="cost", description=description(), states=states.tobytes())
+            began = time.thread_time()
+            for second in range(SECONDS):
+                await getattr(driver, f"{NAME}_report")(run="cost", **reported(second))
+            reports = (time.thread_time() - began) / SECONDS
+        assert np.count_nonzero(watch.runs["cost"].states == BlockState.DONE) == SECONDS * RATE
+
+        began = time.thread_time()
+        for number in range(TRANSITIONS * RATE):
+            watch.transition(("cost", "run", number), "processing", "memory", stimulus_id="cost", worker="w")
+        hooks = time.thread_time() - began
+
+        page = SweepPage(watch, Document())
+        redraws = 20
+        began = time.thread_time()
+        for number in range(redraws):
+            watch.runs["cost"].states[number] = BlockState.FAILED
+            watch._maps.clear()
+            page._due = 0.0
+            page.update()
+        redraw = (time.thread_time() - began) / redraws
+        page.close()
+    return Cost(reports, hooks, redraw)
+
+
+def main() -> None:
+    """Print the figures."""
+    cost = asyncio.run(measure())
+    print(f"reports of {RATE} blocks a second  {100 * cost.reports:.3f} % of the scheduler's time")
+    print(f"calls of the plugin             {100 * cost.hooks:.3f} %")
+    print(f"goal                            {100 * GOAL:.0f} %")
+    print(
+        f"one redraw of a full map        {1e3 * cost.redraw:.1f} ms; a window takes 1 % at most, so it waits longer"
+    )
+
+
+if __name__ == "__main__":
+    main()

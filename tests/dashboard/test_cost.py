@@ -1,0 +1,13 @@
+"""The goal of ``cost.py``, kept."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cost import GOAL, measure
+
+
+def test_a_thousand_blocks_a_second_cost_the_scheduler_less_than_one_percent() -> None:
+    cost = asyncio.run(measure())
+
+    assert cost.reports + cost.hooks < GOAL

@@ -1,0 +1,186 @@
+"""The Sweep page in a real browser, while sweeps run."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from browser import complaints, words
+from distributed import Client
+from selenium.webdriver import Chrome
+from watched import WATCHED, running, until
+
+from engine.dashboard.blockmap import BlockState
+from engine.runners.dask import local_client
+
+pytestmark = pytest.mark.browser
+
+WHOLE_ROW = {"seed": 4, "current": 1}  # three blocks a current
+
+
+@pytest.fixture(scope="module")
+def watched_client() -> Iterator[Client]:
+    """A cluster of its own: the page begins empty."""
+    with local_client(2) as running_client:
+        yield running_client
+
+
+def address(client: Client, page: str = "sweep") -> str:
+    return str(client.dashboard_link.replace("status", page))
+
+
+def requests_are_answered(url: str) -> bool:
+    """The page comes to a scheduler with its first run."""
+    try:
+        urllib.request.urlopen(url, timeout=10).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+        return False
+    return True
+
+
+def column_of(window: Chrome, name: str) -> Any:
+    """A column of the maps' data, as the browser has it."""
+    script = "const m = window.Bokeh?.documents[0]?.get_model_by_name('blocks');"
+    script += f"return m ? Array.from(m.data['{name}'] ?? []).map(v => Number.isNaN(v) ? null : v) : [];"
+    return window.execute_script(script)
+
+
+def choose(window: Chrome, title: str, value: str) -> None:
+    """What a click in a select does."""
+    script = f"Array.from(Bokeh.documents[0].all_models).find(m => m.title == '{title}').value = '{value}';"
+    window.execute_script(script)
+
+
+def states(window: Chrome) -> set[int]:
+    return set(column_of(window, "shown"))
+
+
+def test_the_page_is_there_before_the_first_block_of_a_sweep_and_on_every_tab(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=4):
+        pass
+    window.get(address(watched_client, "status"))
+
+    assert window.find_element("link text", "Sweep").get_attribute("href") == address(watched_client)
+
+
+def test_cells_change_state_while_the_sweep_runs_and_the_console_is_silent(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    gate = tmp_path / "gate"
+    sweep = WATCHED.with_values(gate=str(gate), bad=0.003, seconds=0.15)
+    with running(sweep, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        try:
+            until(lambda: requests_are_answered(address(watched_client)))
+            window.get(address(watched_client))
+            until(lambda: states(window) == {BlockState.WAITING, BlockState.RUNNING})
+            assert column_of(window, "shown").count(BlockState.RUNNING) == 2
+        finally:
+            gate.touch()
+        until(lambda: {BlockState.WAITING, BlockState.DONE} <= states(window))
+    until(lambda: states(window) == {BlockState.DONE, BlockState.FAILED})
+    shown = np.array(column_of(window, "shown")).reshape(8, 3)
+
+    assert np.argwhere(shown == BlockState.FAILED).tolist() == [[2, 0]]
+    assert "Voltage of a <resistor>" in words(window)
+    assert "96 of 96 cells of this run · 1 failed" in words(window)
+    assert complaints(window) == []
+
+
+def test_the_page_says_the_same_after_it_was_loaded_again(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        pass
+    for _ in range(2):
+        window.get(address(watched_client))
+        until(lambda: column_of(window, "shown") == [BlockState.DONE] * 24)
+
+
+def test_failed_cells_stand_in_the_table_with_their_messages(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", watched_client, block=4):
+        pass
+    window.get(address(watched_client))
+
+    script = "return document.querySelector('.bk-Column')?.shadowRoot && Bokeh.documents[0].all_models.size"
+    until(lambda: window.execute_script(script))
+    table = "return Bokeh.documents[0].get_model_by_name('failures').data"
+    data = until(lambda: window.execute_script(table))
+    assert (data["cell"], data["type"]) == (["current=0.003, seed=0"], ["ArithmeticError"])
+    assert data["message"] == ["<b>no</b> number"]
+    seen = until(lambda: _texts(window, ".slick-cell"))
+    assert "<b>no</b> number" in seen  # as text: nothing that a cell raised becomes markup
+
+
+def _texts(window: Chrome, css: str) -> list[str]:
+    """Texts of all elements of a kind, through the shadow roots that Bokeh draws in."""
+    script = """
+    const found = [];
+    const look = root => {
+      for (const e of root.querySelectorAll(arguments[0])) found.push(e.textContent);
+      for (const e of root.querySelectorAll('*')) if (e.shadowRoot) look(e.shadowRoot);
+    };
+    look(document);
+    return found;
+    """
+    texts: list[str] = window.execute_script(script, css)
+    return texts
+
+
+def test_the_output_map_shows_the_values_of_the_cube_and_turns_with_the_axes(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        pass
+    expected = xr.open_zarr(tmp_path / "c.zarr").load().coarsen(seed=4).mean()
+    window.get(address(watched_client))
+
+    until(lambda: None not in column_of(window, "mean") and len(column_of(window, "mean")) == 24)
+    np.testing.assert_allclose(column_of(window, "mean"), expected.voltage.values.ravel())
+    choose(window, "across", "current")
+    until(lambda: column_of(window, "right")[:2] == [1, 2] and None not in column_of(window, "mean"))
+    np.testing.assert_allclose(column_of(window, "mean"), expected.voltage.values.T.ravel())
+    choose(window, "output", "trace")
+    trace = expected.trace.mean("time").values.T.ravel()
+    until(lambda: None not in (m := column_of(window, "mean")) and np.allclose(m, trace))
+    assert complaints(window) == []
+
+
+def test_a_cube_that_the_scheduler_cannot_see_is_said_on_the_page(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        pass
+    (tmp_path / "c.zarr").rename(tmp_path / "elsewhere.zarr")
+    window.get(address(watched_client))
+
+    until(lambda: "The scheduler cannot read the cube at" in words(window))
+    assert column_of(window, "shown") == [BlockState.DONE] * 24
+
+
+def test_what_a_watcher_does_in_a_window_changes_no_other_window(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        pass
+    window.get(address(watched_client))
+    until(lambda: len(column_of(window, "right")) == 24)
+    first = window.current_window_handle
+    window.switch_to.new_window("tab")
+    window.get(address(watched_client))
+    until(lambda: column_of(window, "right")[:2] == [4, 8])
+    choose(window, "across", "current")
+    until(lambda: column_of(window, "right")[:2] == [1, 2])
+    window.switch_to.window(first)
+
+    assert column_of(window, "right")[:2] == [4, 8]

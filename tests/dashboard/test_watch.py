@@ -1,0 +1,237 @@
+"""What the scheduler knows of a run, over real HTTP and real clusters."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client
+from watched import WATCHED, running, until
+
+from engine.cube import Cube
+from engine.dashboard.blockmap import BlockState
+from engine.dashboard.reader import Answer, Question, Reader
+from engine.dashboard.reports import serve_watchers
+from engine.errors import RunnerError
+from engine.ledger import State
+from engine.run import open_run
+from engine.runners.dask import run_dask
+
+
+def newest(client: Client) -> dict[str, Any]:
+    """The scheduler's picture of the last run."""
+
+    def look(dask_scheduler: Any) -> dict[str, Any]:
+        watch = dask_scheduler.plugins["spinsweep_sweep"]
+        run = list(watch.runs.values())[-1]
+        return {
+            "name": run.name,
+            "states": run.states.copy(),
+            "report": dict(run.report),
+            "failures": list(run.failures),
+            "running": watch.running(run),
+        }
+
+    found: dict[str, Any] = client.run_on_scheduler(look)
+    return found
+
+
+def get(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as response:
+        return str(response.read().decode())
+
+
+def metrics(client: Client, run: str) -> dict[str, float]:
+    """Those of one run, by name and state."""
+    lines = get(client.dashboard_link.replace("/status", "/metrics")).splitlines()
+    found = {}
+    for line in lines:
+        if match := re.fullmatch(
+            rf'(spinsweep_\w+){{run="{run[:8]}",(?:state="(\w+)",)?sweep="watched"}} (\S+)', line
+        ):
+            found[f"{match[1]} {match[2] or ''}".strip()] = float(match[3])
+    return found
+
+
+def test_the_scheduler_ends_with_the_states_that_the_ledger_has(tmp_path: Path, client: Client) -> None:
+    with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block={"seed": 4, "current": 1}):
+        pass
+
+    seen = newest(client)
+    cells = Cube(tmp_path / "c.zarr").ledger("cell_state").reshape(8, 3, 4)
+    expected = np.where((cells == State.FAILED).any(axis=2), BlockState.FAILED, BlockState.DONE)
+    np.testing.assert_array_equal(seen["states"], expected)
+    assert seen["report"]["ended"]
+    assert (seen["report"]["cells_done"], seen["report"]["cells_failed"]) == (95, 1)
+    assert seen["failures"] == [
+        {
+            "cell": "current=0.003, seed=0",
+            "more": 0,
+            "type": "ArithmeticError",
+            "message": "<b>no</b> number",
+        }
+    ]
+
+
+def test_the_blocks_that_the_workers_compute_are_running_and_the_others_wait(tmp_path: Path, client: Client) -> None:
+    gate = tmp_path / "gate"
+    with running(WATCHED.with_values(gate=str(gate)), tmp_path / "c.zarr", client, block=4):
+        try:
+            seen = until(lambda: (s := newest(client))["running"] and len(s["running"]) == 2 and s)
+            assert (seen["states"] == BlockState.WAITING).all()
+            assert metrics(client, seen["name"])["spinsweep_blocks running"] == 2
+        finally:
+            gate.touch()
+
+    assert (newest(client)["states"] == BlockState.DONE).all()
+
+
+def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Client) -> None:
+    gate = tmp_path / "gate"
+    with running(WATCHED.with_values(current=[0.001, 0.002, 0.003]), tmp_path / "c.zarr", client, block=12):
+        pass
+    with running(WATCHED.with_values(gate=str(gate)), tmp_path / "other.zarr", client, block=12):
+        gate.touch()
+    with running(WATCHED, tmp_path / "c.zarr", client):
+        pass
+
+    seen = newest(client)
+    assert seen["report"]["cells_done"] == 5 * 12
+    assert (seen["states"] == BlockState.DONE).all()
+
+
+def test_the_metrics_stand_beside_those_of_dask_and_count_the_cells(tmp_path: Path, client: Client) -> None:
+    with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block=4):
+        pass
+
+    found = metrics(client, newest(client)["name"])
+    assert (found["spinsweep_cells done"], found["spinsweep_cells failed"]) == (95, 1)
+    assert (found["spinsweep_blocks done"], found["spinsweep_blocks failed"]) == (23, 1)
+    assert "dask_scheduler_tasks{" in get(client.dashboard_link.replace("/status", "/metrics"))
+
+
+def test_watchers_get_the_page_and_the_metrics_and_nothing_else(tmp_path: Path, client: Client, port: int) -> None:
+    address = serve_watchers(client, port)
+
+    assert address == f"http://127.0.0.1:{port}/sweep"
+    assert serve_watchers(client, port) == address
+    assert "Bokeh" in get(address)
+    assert "dask_scheduler_tasks{" in get(address.replace("/sweep", "/metrics"))
+    for closed in ("/status", "/info/main/workers.html", "/json/counts.json", "/proxy/1/127.0.0.1/status"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(address.replace("/sweep", closed))
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line(client: Client) -> None:
+    taken = int(client.dashboard_link.rpartition(":")[2].split("/")[0])
+
+    with pytest.raises(RunnerError, match=rf"^--watchers {taken}: .*Address already in use"):
+        serve_watchers(client, taken)
+
+
+WITHOUT_BOKEH = """
+import asyncio, sys
+sys.modules["bokeh"] = None  # as where it is not installed
+from distributed import Scheduler
+
+async def serve():
+    where = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    async with Scheduler(**where, scheduler_file=sys.argv[1]) as scheduler:
+        await scheduler.finished()
+
+asyncio.run(serve())
+"""
+
+
+def test_a_scheduler_without_bokeh_runs_the_sweep_and_the_run_says_that_there_is_no_page(tmp_path: Path) -> None:
+    file = tmp_path / "scheduler.json"
+    processes = [subprocess.Popen([sys.executable, "-c", WITHOUT_BOKEH, str(file)], stderr=subprocess.DEVNULL)]
+    try:
+        until(file.exists)
+        worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--no-nanny"]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        processes.append(
+            subprocess.Popen(
+                [*worker, "--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1"],
+                stderr=subprocess.DEVNULL,
+                env=environment,
+            )
+        )
+        with Client(scheduler_file=str(file)) as client, open_run(WATCHED, tmp_path / "c.zarr", block=12) as run:
+            run_dask(run, client)
+    finally:
+        for process in reversed(processes):
+            process.kill()
+            process.wait()
+
+    assert run.complete
+    assert run.notes[-1].startswith("no Sweep page in the dashboard: ")
+
+
+def ask(
+    reader: Reader, path: Path, output: str, states: Any = None, y: int = 0, x: int = 1, inner: str = "mean"
+) -> Answer:
+    cube = Cube(path)
+    if states is None:
+        states = np.full((8, 3), BlockState.DONE, np.uint8)
+    return reader.ask(Question(str(path), cube.attrs["cube_id"], 1, output, inner, states, y, x))
+
+
+def test_the_output_map_is_the_mean_that_xarray_finds(tmp_path: Path, client: Client) -> None:
+    path = tmp_path / "c.zarr"
+    with running(WATCHED.with_values(bad=0.003), path, client, block={"seed": 4, "current": 1}):
+        pass
+    ds = xr.open_zarr(path).load()
+    by_block = ds.where(ds.cell_state == State.DONE).coarsen(seed=4).mean()
+    reader = Reader()
+    try:
+        answer = ask(reader, path, "voltage")
+        np.testing.assert_allclose(answer.mean, by_block.voltage.values)
+        assert (answer.read, answer.of, answer.complete) == (24, 24, True)
+        np.testing.assert_allclose(ask(reader, path, "voltage", y=1, x=0).mean, by_block.voltage.values.T)
+        np.testing.assert_allclose(ask(reader, path, "trace").mean, by_block.trace.mean("time").values)
+        np.testing.assert_allclose(ask(reader, path, "trace", inner="last").mean, by_block.trace[..., -1].values)
+    finally:
+        reader.close()
+
+
+def test_what_has_not_ended_is_not_read(tmp_path: Path, client: Client) -> None:
+    path = tmp_path / "c.zarr"
+    with running(WATCHED, path, client, block={"seed": 4, "current": 1}):
+        pass
+    states = np.full((8, 3), BlockState.WAITING, np.uint8)
+    states[2, 1] = BlockState.DONE
+    reader = Reader()
+    try:
+        answer = ask(reader, path, "voltage", states)
+        assert np.isfinite(answer.mean).sum() == 1
+        assert np.isfinite(answer.mean[2, 1])
+        assert (answer.read, answer.of) == (1, 1)
+    finally:
+        reader.close()
+
+
+def test_a_cube_that_the_scheduler_cannot_see_or_that_is_another_one_is_a_sentence(
+    tmp_path: Path, client: Client
+) -> None:
+    path = tmp_path / "c.zarr"
+    with running(WATCHED, path, client, block=4):
+        pass
+    states = np.full((8, 3), BlockState.DONE, np.uint8)
+    reader = Reader()
+    try:
+        nowhere = reader.ask(Question(str(tmp_path / "no.zarr"), "id", 1, "voltage", "mean", states, 0, 1))
+        assert "is not a cube" in nowhere.problem
+        other = reader.ask(Question(str(path), "another id", 1, "voltage", "mean", states, 0, 1))
+        assert "another cube is at" in other.problem
+    finally:
+        reader.close()

@@ -1,0 +1,68 @@
+"""A sweep to watch, and the cluster and browser to watch it with."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from distributed import Client
+
+from engine import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
+from engine.run import open_run
+from engine.runners.dask import run_dask
+
+
+@per_cell
+def slow(cell: Cell) -> dict[str, Any]:
+    """Waits; raises at the first seed of one current; may wait for a file to appear."""
+    gate = Path(cell.params["gate"])
+    while cell.params["gate"] and not gate.exists():
+        time.sleep(0.02)
+    time.sleep(cell.params["seconds"])
+    if cell["current"] == cell.params["bad"] and cell["seed"] == 0:
+        raise ArithmeticError("<b>no</b> number")
+    return {"voltage": cell["current"] * (1 + cell["seed"]), "trace": np.arange(3) * cell["current"]}
+
+
+WATCHED = Sweep(
+    name="watched",
+    title="Voltage of a <resistor>",
+    axes=(
+        Axis("current", tuple(i * 1e-3 for i in range(1, 9)), "A", "write current"),
+        Axis("seed", tuple(range(12))),
+    ),
+    dims=(Dim("time", 3),),
+    outputs=(Output("voltage", unit="V", long_name="Hall voltage"), Output("trace", ("time",), unit="V")),
+    parameters=(Parameter("seconds", 0.0, "s"), Parameter("bad", -1.0, "A"), Parameter("gate", "")),
+    function=slow,
+)
+
+
+@contextmanager
+def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterator[threading.Thread]:
+    """The sweep, driven from another thread until the block has ended."""
+
+    def drive() -> None:
+        with open_run(sweep, store, **options) as run:
+            run_dask(run, client)
+
+    thread = threading.Thread(target=drive)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join()
+
+
+def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """What ``true`` gives once it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+    return found

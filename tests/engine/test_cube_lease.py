@@ -1,0 +1,150 @@
+"""Leases on object storage: one holder, whoever dies, on a real S3 server."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from s3_server import BUCKET, serving
+
+from engine.cube import lease as leases
+from engine.cube.lease import Lease, died_out
+from engine.cube.remote import RemotePlace
+from engine.errors import CubeError
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with serving():
+        yield
+
+
+@pytest.fixture
+def place(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePlace:
+    """An empty place, in which leases of the dead end sooner."""
+    monkeypatch.setattr(leases, "LIFETIME", 3.0)
+    monkeypatch.setattr(leases, "MARGIN", 1.0)
+    monkeypatch.setattr(leases, "BEAT", 0.5)
+    return RemotePlace.at(f"s3://{BUCKET}/{tmp_path.name}")
+
+
+def die(lease: Lease) -> None:
+    """Take a lease and leave it as a killed process does."""
+    assert lease._take(10, wait_for_living=True)
+
+
+def test_a_lease_is_held_by_one_and_free_afterwards(place: RemotePlace) -> None:
+    with Lease(place, "x").held(5, wait_for_living=False) as first:
+        assert first
+        assert Lease(place, "x").alive()
+        assert Lease(place, "x").owner().startswith("process ")
+        with Lease(place, "x").held(5, wait_for_living=False) as second:
+            assert not second
+    assert place.names("") == []
+    with Lease(place, "x").held(5, wait_for_living=False) as third:
+        assert third
+
+
+def test_an_owner_that_lives_is_waited_for_where_that_is_asked(place: RemotePlace) -> None:
+    def hold() -> None:
+        with Lease(place, "x").held(5, wait_for_living=True) as ours:
+            assert ours
+            held.set()
+            time.sleep(1.5)
+
+    held = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(hold)
+        held.wait(10)
+        with Lease(place, "x").held(20, wait_for_living=True) as ours:
+            assert ours
+        done.result()
+
+
+def test_a_dead_owners_lease_goes_to_exactly_one_of_many(place: RemotePlace) -> None:
+    die(Lease(place, "x"))
+    began = time.monotonic()
+    holders: list[int] = []
+    inside: list[int] = []
+
+    def want(number: int) -> None:
+        with Lease(place, "x").held(60, wait_for_living=True) as ours:
+            assert ours
+            inside.append(number)
+            assert inside == [number]
+            holders.append(number)
+            time.sleep(random.uniform(0, 0.1))
+            inside.remove(number)
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(want, range(6)))
+    assert sorted(holders) == list(range(6))
+    assert time.monotonic() - began > leases.LIFETIME
+    assert place.names("") == []
+
+
+def test_no_two_hold_a_lease_while_owners_come_go_and_die(place: RemotePlace) -> None:
+    inside: list[int] = []
+
+    def work(seed: int) -> None:
+        rng = random.Random(seed)
+        for turn in range(6):
+            lease = Lease(place, "x")
+            if turn == 2 and seed % 2:  # a process that is killed before it has begun to write
+                lease._take(60, wait_for_living=True)
+                continue
+            with lease.held(60, wait_for_living=True) as ours:
+                assert ours
+                inside.append(seed)
+                assert inside == [seed]
+                time.sleep(rng.uniform(0, 0.05))
+                lease.check()
+                assert inside == [seed]
+                inside.remove(seed)
+
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(work, range(5)))
+
+
+def test_an_owner_that_stood_still_finds_out_by_itself(place: RemotePlace) -> None:
+    lease = Lease(place, "x")
+    die(lease)
+    lease.check()
+    time.sleep(leases.LIFETIME - leases.MARGIN + 0.1)
+    with pytest.raises(CubeError, match="this process stood still"):
+        lease.check()
+
+
+def test_a_lease_whose_object_was_removed_is_not_made_again_by_a_beat(place: RemotePlace) -> None:
+    with Lease(place, "x").held(5, wait_for_living=False):
+        place.delete("x.1")
+        time.sleep(3 * leases.BEAT)
+        assert place.names("") == []
+
+
+def test_a_new_run_waits_for_leases_to_be_given_back_or_to_die_and_clears_the_dead_away(place: RemotePlace) -> None:
+    die(Lease(place, "dead"))
+    living = Lease(place, "living").held(5, wait_for_living=True)
+    living.__enter__()
+    threading.Timer(1.0, living.__exit__, (None, None, None)).start()
+    began = time.monotonic()
+
+    assert died_out(place, ["dead.1", "living.1", "gone.1"], 30)
+    assert time.monotonic() - began > leases.LIFETIME
+    assert place.names("") == []
+
+
+def test_a_new_run_does_not_wait_for_ever(place: RemotePlace) -> None:
+    with Lease(place, "x").held(5, wait_for_living=True):
+        assert not died_out(place, ["x.1"], 2 * leases.LIFETIME)
+
+
+def test_a_creation_whose_answer_was_lost_is_known_by_its_content(place: RemotePlace) -> None:
+    assert place.create("one", b"mine")
+    assert place.create("one", b"mine")
+    assert not place.create("one", b"another's")

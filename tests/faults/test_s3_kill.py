@@ -1,0 +1,172 @@
+"""Cubes on object storage while real processes are killed and stopped: leases run out, numbers stay."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from s3_server import BUCKET, serving
+
+from engine import CubeError
+from engine.cube import Cube, place_of
+from engine.cube.lease import LIFETIME
+from engine.ledger import State
+
+pytestmark = pytest.mark.faults
+
+EXAMPLES = Path(__file__).parents[1] / "engine" / "examples.py"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[None]:
+    with serving():
+        yield
+
+
+@pytest.fixture
+def store(server: None, tmp_path: Path) -> str:
+    return f"s3://{BUCKET}/{tmp_path.name}.zarr"
+
+
+def command(store: str | Path, log: Path, *more: str, seconds: float = 0.02) -> list[str]:
+    sets = ["--set", f"log={log}", "--set", f"seconds={seconds}", "--set", "bad=0.4", "--block", "x=1,seed=5"]
+    return [sys.executable, "-m", "engine.cli", "run", f"{EXAMPLES}:LOGGED", "--store", str(store), *sets, *more]
+
+
+def again(store: str, log: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(store, log, "--workers", "0", *more), capture_output=True, text=True, check=False, timeout=200
+    )
+
+
+def done(store: str) -> int:
+    try:
+        return Cube(store).counts().done
+    except CubeError:
+        return 0
+
+
+def wait_for(what: Callable[[], bool], seconds: float = 100) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.05)
+
+
+def assert_right(store: str, reference: Path) -> None:
+    got, want = xr.open_zarr(store).load(), xr.open_zarr(reference).load()
+    mask = (got.cell_state == State.DONE).values
+    np.testing.assert_array_equal(got.y.values[mask], want.y.values[mask])
+    np.testing.assert_array_equal(got.n.values[mask], want.n.values[mask])
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sweep run without any fault, in one process and a folder."""
+    folder = tmp_path_factory.mktemp("reference")
+    (folder / "log").mkdir()
+    words = command(folder / "c.zarr", folder / "log", "--workers", "0", seconds=0)
+    subprocess.run(words, check=True, capture_output=True)
+    return folder / "c.zarr"
+
+
+def stop_while_writing(driver: subprocess.Popen[str], store: str) -> None:
+    """Stop a driver without workers while it holds the lease of a block."""
+    wait_for(lambda: done(store) >= 20)
+    writing = place_of(store) / f"cell_state/.writing-{Cube(store).attrs['cube_id']}"
+
+    def holds() -> bool:
+        os.kill(driver.pid, signal.SIGSTOP)
+        time.sleep(0.05)
+        if any(re.match(r"block-\d+\.1", name) for name in writing.names("")):
+            return True
+        os.kill(driver.pid, signal.SIGCONT)
+        return False
+
+    wait_for(holds)
+
+
+def test_a_killed_driver_loses_only_the_blocks_in_flight(
+    store: str, tmp_path: Path, log: Path, reference: Path
+) -> None:
+    first = subprocess.Popen(command(store, log, "--workers", "2"), start_new_session=True, text=True)
+    wait_for(lambda: done(store) >= 30)
+    first.kill()
+    first.wait()
+    kept = done(store)
+    assert_right(store, reference)
+    began = time.monotonic()
+
+    second = again(store, log)
+
+    assert second.returncode == 0, second.stderr
+    assert time.monotonic() - began > LIFETIME
+    assert "looking whether it lives" in second.stderr
+    assert Cube(store).counts().done == 100
+    assert_right(store, reference)
+    assert sum(1 for f in log.iterdir()) <= 100 + 2 * 2 * 5
+    assert kept >= 30
+    assert [r["outcome"] for r in Cube(store).runs()] == ["running", "complete"]
+
+
+def test_a_driver_killed_while_it_wrote_a_block_holds_up_nothing_for_ever(
+    store: str, log: Path, reference: Path
+) -> None:
+    first = subprocess.Popen(command(store, log, "--workers", "0"), text=True)
+    stop_while_writing(first, store)
+    first.kill()
+    first.wait()
+    second = again(store, log)
+
+    assert second.returncode == 0, second.stderr
+    assert Cube(store).counts().done == 100
+    assert_right(store, reference)
+    assert [n for n in place_of(store).files("cell_state") if "block-" in n or "/driver." in n] == []
+
+
+def test_a_driver_that_stood_still_while_another_took_over_writes_nothing_more(
+    store: str, log: Path, reference: Path
+) -> None:
+    first = subprocess.Popen(
+        command(store, log, "--workers", "0"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    stop_while_writing(first, store)
+    second = again(store, log)
+    assert second.returncode == 0, second.stderr
+    before = {n: place_of(store).read(n) for n in ("zarr.json", "runs/000002/zarr.json")}
+    os.kill(first.pid, signal.SIGCONT)
+    _, err = first.communicate(timeout=60)
+
+    assert first.returncode == 2
+    assert "this process stood still" in err
+    assert "Traceback" not in err
+    assert {n: place_of(store).read(n) for n in before} == before
+    assert Cube(store).counts().done == 100
+    assert_right(store, reference)
+
+
+def test_a_cell_that_kills_its_worker_each_time_fails_and_the_others_are_done(store: str, log: Path) -> None:
+    (log / "broken").write_text("kill")
+    run = subprocess.run(
+        command(store, log, "--workers", "2", seconds=0), capture_output=True, text=True, check=False, timeout=280
+    )
+
+    assert run.returncode == 1, run.stderr
+    counts = Cube(store).counts()
+    failures = list(Cube(store).failures())
+    assert counts.done + counts.failed == 100
+    assert {"x": 0.4, "seed": 1} in [f.coords for f in failures]
+    assert {f.error.type for f in failures} == {"distributed.KilledWorker"}
+    (log / "broken").unlink()
+    words = command(store, log, "--workers", "0", "--retry-failed", seconds=0)
+    assert subprocess.run(words, capture_output=True, check=False).returncode == 0
+    assert Cube(store).counts().done == 100
