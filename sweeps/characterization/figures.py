@@ -54,8 +54,7 @@ def switching(cube: xr.Dataset, ax: Axes) -> Axes:
         i_bias, i0 = float(cube["i_bias"].isel(one)), float(cube["i0"].isel(one))
         if np.isfinite(i_bias * i0):
             ax.plot(fine, probability((fine - i_bias) / i0, style.link_of(cube)), color=look["color"], lw=0.8)
-    ax.set_ylim(-0.05, 1.05)
-    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", power=-3)
     return ax
 
@@ -91,11 +90,11 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     line = straight_line(width[:, None], i0)
     if np.isfinite(line.slope):
         fine = np.linspace(width.min(), width.max(), 300)
-        ax.plot(fine, 1e-3 / line.at(fine), color="black", lw=0.8, zorder=1, label="linear fit of i$_0$")
+        ax.plot(fine, 1e-3 / line.at(fine), color="black", lw=0.8, zorder=1, label=f"linear fit of {style.I_0}")
     ax.set_xlim(0, 1.06 * width.max())
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
     ax.set_xlabel("Bar width (µm)")
-    ax.set_ylabel("Gain, 1 mA/i$_0$")
+    ax.set_ylabel(f"Gain, 1 mA/{style.I_0}")
     ax.legend(loc="best")
     return ax
 
@@ -108,8 +107,9 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         return style.note(ax, "a line needs two widths with a fit")
     found = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
     ax.fill_between(found.width, found.low, found.high, color="0.85", lw=0, label="95 %, devices resampled")
-    ax.plot(found.width, found.relative, marker="o", color=style.BLUE, label="line through fitted i$_0$")
+    ax.plot(found.width, found.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
     ax.set_yscale("log")
+    ax.set_xlim(0, 1.06 * found.width[-1])
     ax.set_xlabel("Bar width (µm)")
     ax.set_ylabel("Synaptic energy (rel.)")
     less, most, least = (1 / e[0] for e in (found.relative, found.low, found.high))

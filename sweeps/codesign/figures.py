@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -47,6 +46,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     relative = energy / energy.isel(width=-1)
     ax.plot(relative["width"], relative, marker="o", color=style.BLUE)
     ax.set_yscale("log")
+    ax.set_xlim(0, 1.06 * float(relative["width"][-1]))
     ax.set_xlabel("Bar width (µm)")
     ax.set_ylabel("Synaptic energy (rel.)")
     first, last = (float(energy.isel(width=i)) for i in (0, -1))
@@ -73,6 +73,7 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     settled = int(analysis.steps_to_settle(cube).sel(width=widest, variation=float(curve["variation"])))
     near = f"within {100 * analysis.SETTLED:g} points from {settled} on"
     text = f"{100 * float(mean[-1]):.2f} % after {steps[-1]} steps,\n{near}"
+    ax.set_xlim(0)
     ax.text(0.96, 0.06, text, transform=ax.transAxes, ha="right", va="bottom", linespacing=1.5)
     return ax
 
@@ -81,12 +82,13 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
     """Accuracy after each step at one width, one line a variation.  Fig. S9."""
     mean, half = mean_interval(cube["accuracy"].astype(np.float64).sel(width=width))
     steps = cube["timestep"].values
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, mean.sizes["variation"]))
+    colours = style.shades(mean.sizes["variation"])
     for colour, variation in zip(colours, mean["variation"].values, strict=True):
         y, error = (100 * a.sel(variation=variation).values for a in (mean, half))
         ax.plot(steps, y, color=colour, label=f"{100 * variation:g}")
         ax.fill_between(steps, y - error, y + error, color=colour, alpha=0.2, lw=0)
     ax.set_title(f"{style.width_text(width)} bars")
+    ax.set_xlim(0)
     ax.set_xlabel("Time steps")
     return ax
 
@@ -95,11 +97,19 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps."""
     mean, half = mean_interval(analysis.final(cube, "accuracy"))
     energy = analysis.final(cube, "synaptic_energy").mean("seed")
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.85, mean.sizes["variation"]))
-    for colour, variation in zip(colours, mean["variation"].values, strict=True):
+    colours = style.shades(mean.sizes["variation"])
+    for i, (colour, variation) in enumerate(zip(colours, mean["variation"].values, strict=True)):
         e, a, error = (x.sel(variation=variation).values for x in (energy, mean, half))
         ax.errorbar(
-            e, 100 * a, 100 * error, color=colour, marker="o", ms=2.4, elinewidth=0.6, label=f"{100 * variation:g}"
+            e,
+            100 * a,
+            100 * error,
+            color=colour,
+            marker=style.MARKERS[i % len(style.MARKERS)],
+            ms=2.4,
+            capsize=1.2,
+            elinewidth=0.6,
+            label=f"{100 * variation:g}",
         )
         early = cube[["accuracy", "synaptic_energy"]].sel(variation=variation).astype(np.float64).mean("seed")
         early = early.transpose("width", "timestep")
@@ -126,7 +136,7 @@ def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
         good = bool(np.isfinite(width))
         text = f"{_si(energy, 'J')}\n{steps:.0f} steps" if good else "none"
         place = (variation, width if good else float(cube["width"].max()))
-        ax.annotate(text, place, (-4, 4), textcoords="offset points", ha="right", fontsize=5.5, linespacing=1.2)
+        ax.annotate(text, place, (-4, 4), textcoords="offset points", ha="right", fontsize=style.SMALL)
     ax.set_yscale("log")
     widths = np.sort(cube["width"].values)
     shown = [w for w in widths if w in (0.3, 0.5, 1.0, 2.0, 5.0)] or widths.tolist()
@@ -151,16 +161,16 @@ def pair_sketch(ax: Axes) -> Axes:
         ax.plot([-0.2, 2 * outputs - 0.1], [r, r], color="black", lw=0.8)
         ax.text(-0.3, r, f"$x_{{{rows - r}}}$", ha="right", va="center")
     for o in range(outputs):
-        for sign, colour in enumerate((style.BLUE, style.VERMILION)):
+        for sign, (name, colour) in enumerate((("+", style.BLUE), ("-", style.VERMILION))):
             x = 2 * o + 0.8 * sign + 0.3
             ax.plot([x, x], [-0.7, rows - 0.6], color=colour, lw=0.8)
-            ax.text(x, rows - 0.5, "$g^{+}$" if sign == 0 else "$g^{-}$", ha="center", va="bottom", color=colour)
+            ax.text(x, rows - 0.5, f"$g^{{{name}}}$", ha="center", va="bottom", color=colour)
             size = np.where(positive[:, o] == (sign == 0), 40 * magnitude[:, o] + 5, 0)
             ax.scatter(np.full(rows, x), range(rows), s=size, color=colour, zorder=3, lw=0)
         middle = 2 * o + 0.7
         ax.plot([middle - 0.4, middle, middle + 0.4], [-0.7, -1.15, -0.7], color="black", lw=0.8)
         ax.scatter([middle], [-1.45], s=150, facecolor="white", edgecolor="black", lw=0.8, zorder=3)
-        ax.text(middle, -1.45, f"$z_{{{o + 1}}}$", ha="center", va="center", fontsize=6, zorder=4)
+        ax.text(middle, -1.45, f"$z_{{{o + 1}}}$", ha="center", va="center", fontsize=style.SMALL, zorder=4)
     ax.set_title("$w = (g^{+} - g^{-})/G_0$; read with $V_0$: $I = I_0\\,z$")
     ax.set_xlim(-0.9, 2 * outputs + 0.1)
     ax.set_ylim(-1.95, rows + 0.2)
@@ -260,19 +270,21 @@ def crossbar_accuracy(cube: xr.Dataset) -> Figure:
     panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     place = np.arange(cube.sizes["levels"])
+    stuck = [(off, on) for off in cube["stuck_off"].values for on in cube["stuck_on"].values]
     for ax, (width, variation) in zip(axes, panels, strict=True):
-        kinds = mean.sel(width=width, variation=variation).stack(kind=("stuck_off", "stuck_on", "read_noise"))
-        errors = half.sel(width=width, variation=variation).stack(kind=("stuck_off", "stuck_on", "read_noise"))
-        for i in range(kinds.sizes["kind"]):
-            off, on, noise = kinds["kind"].values[i]
-            label = f"{100 * off:g} % off, {100 * on:g} % on, noise {noise:g} $i_0$"
-            y, error = 100 * kinds.isel(kind=i).values, 100 * errors.isel(kind=i).values
-            ax.errorbar(place, y, error, elinewidth=0.6, label=label, **style.device_look(i))
+        for i, (off, on) in enumerate(stuck):
+            for j, noise in enumerate(cube["read_noise"].values):
+                at = {"width": width, "variation": variation, "stuck_off": off, "stuck_on": on, "read_noise": noise}
+                y, error = (100 * a.sel(at).values for a in (mean, half))
+                label = f"{100 * off:g} % off, {100 * on:g} % on, noise {noise:g} {style.I_0}"
+                line = ("-", "--", ":", "-.")[j % 4]
+                ax.errorbar(place, y, error, ls=line, elinewidth=0.6, label=label, **style.device_look(i))
         ax.set_xticks(place, [f"{n}" if n else "any" for n in cube["levels"].values])
         ax.set_xlabel("Conductance levels")
         ax.set_title(f"{style.width_text(float(width))}, variation {100 * variation:g} %")
+    axes[0].set_ylim(_floor(mean), 101)
     axes[0].set_ylabel("Accuracy (%)")
-    axes[-1].legend(loc="best", fontsize=5)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=2.6)
     return figure
 
 
@@ -285,7 +297,7 @@ def _floor(mean: xr.DataArray) -> float:
 def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:
     """Colour and marker of each width, the widest first."""
     widths = sorted(cube["width"].values.tolist(), reverse=True)
-    colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(widths)))
+    colours = style.shades(len(widths))
     markers = (*style.MARKERS, "<", ">", "X")
     return {w: {"color": c, "marker": markers[i % 9]} for i, (w, c) in enumerate(zip(widths, colours, strict=True))}
 

@@ -13,10 +13,12 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -32,6 +34,13 @@ COLOURS = (BLUE, VERMILION, GREEN, PURPLE, SKY, ORANGE)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 """One to each colour, so that colour is never the only difference."""
 GREY = "#767676"
+SHADES = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.88, 256)), "shades")
+"""For ordered quantities, dark to light: viridis without its yellow, which is faint on paper."""
+
+SMALL = 6.5
+"""Size of ticks, legends and notes in an axes, points; all other text is 7."""
+I_0, RATIO = "$i_0$", r"$I_\mathrm{bias}/i_0$"
+"""Scale current, and bias current over it: quantities in italics, what is said of them upright."""
 
 _RC: Any = {
     "font.family": "sans-serif",
@@ -39,9 +48,11 @@ _RC: Any = {
     "font.size": 7,
     "axes.labelsize": 7,
     "axes.titlesize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5,
+    "figure.titlesize": 7,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.title_fontsize": SMALL,
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
@@ -85,6 +96,22 @@ def new_figure(width: float = COLUMN, height: float = 65 * MM) -> Figure:
 def device_look(device: int) -> dict[str, Any]:
     """Colour and marker of the device of that index."""
     return {"color": COLOURS[device % len(COLOURS)], "marker": MARKERS[device % len(MARKERS)]}
+
+
+def shades(count: int) -> npt.NDArray[np.float64]:
+    """Colours of ``count`` values of an ordered quantity, dark to light, (count, 4) float64 RGBA."""
+    return np.asarray(SHADES(np.linspace(0, 1, count)))
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Tick the axis at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10]))
+
+
+def switching_axis(ax: Axes) -> None:
+    """Limits and ticks of a switching probability, upwards; its name is left to the caller."""
+    ax.set_ylim(-0.05, 1.05)
+    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
 
 
 def label_axis(axis: Axis, name: str, unit: str, power: int | None = None) -> None:

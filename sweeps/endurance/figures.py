@@ -57,7 +57,7 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
     ax.set_xlabel("Cycle")
     ax.set_ylabel("Switching probability")
     if switched.size >= min(SPANS):
-        ax.legend(loc="upper right", ncols=2, title="bands: 95 % of a fair coin", title_fontsize=6.5)
+        ax.legend(loc="upper right", ncols=2, title="bands: 95 % of a fair coin")
     return ax
 
 

@@ -6,14 +6,11 @@ Figures of one run show one seed, which they name; the others are drawn faintly 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import matplotlib
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from sweeps.analysis.intervals import mean_interval
 from sweeps.device import style
@@ -43,7 +40,7 @@ def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         fine = np.linspace(current[0], current[-1], 300)
         z = (fine - float(neuron["curve_i_bias"])) / float(neuron["curve_i0"])
         ax.plot(fine, probability(z, link), color=look["color"])
-    ax.set_ylim(-0.05, 1.05)
+    style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
     ax.set_ylabel("Switching probability")
     ax.legend(loc="upper left")
@@ -60,7 +57,7 @@ def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         ax.plot(epochs, loss.sel(mode=mode, seed=seed), color=colour, ls=line, lw=1.3, marker="o", ms=2.4, label=name)
     ax.set_yscale("log")
     ax.set_ylim(top=5 * ax.get_ylim()[1])  # room for the legend
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(ax.xaxis)
     ax.set_xlabel("Epoch")
     ax.set_ylabel("Mean squared error of an image")
     ax.legend(title=f"seed {seed}; faint: other seeds", loc="upper right")
@@ -81,12 +78,11 @@ def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) 
         mark = "✓" if true == found else "✗"
         ax.text(i, 1.02, mark, ha="center", va="bottom", color=style.GREEN if true == found else style.VERMILION)
     right = int((one["predicted"] == one["test_label"]).sum())
-    ax.set_title(f"Trained {'with ' if mode == 'hil' else 'in '}{MODES[mode][0]}: {right} of {len(images)} right")
+    ax.set_title(f"{MODES[mode][0]}: {right} of {len(images)} right")
     ax.set_ylim(0, 1.14)
     ax.set_xticks(images, [f"{label}" for label in one["test_label"].values])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("Class of the test image")
-    ax.set_ylabel("Confidence")
     return ax
 
 
@@ -117,7 +113,7 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
         x = np.arange(count + 1) + 0.4 * (k - (cube.sizes["mode"] - 1) / 2)
         ax.bar(x, np.bincount(of, minlength=count + 1), 0.38, color=colour, label=label)
     ax.set_xticks(range(count + 1))
-    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(ax.yaxis)
     ax.set_ylim(0, 1.35 * max(1.0, ax.get_ylim()[1]))
     ax.set_xlabel(f"Test images right, of {count}")
     ax.set_ylabel("Seeds")
@@ -133,12 +129,13 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
         for mode in cube["mode"].values.tolist():
             y, error = (100 * a.sel(mode=mode, ratio=ratio).values for a in (mean, half))
             look = style.device_look(k)
-            label = f"{ratio:g}" if mode == cube["mode"].values[0] else None
+            label = f"{style.RATIO} = {ratio:g}" if mode == cube["mode"].values[0] else None
             ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, label=label, **look)
     ax.set_xlabel("Variation (%)")
     ax.set_ylabel("Accuracy (%)")
-    ax.set_title("solid: hardware in the loop, dashed: software")
-    ax.legend(title="$I_{bias}/i_0$", loc="lower left")
+    for mode in cube["mode"].values.tolist():
+        ax.plot([], [], color="black", ls=MODES[mode][2], label=MODES[mode][0])
+    ax.legend(loc="lower left")
     return ax
 
 
@@ -185,7 +182,7 @@ def fig4de_confidence(cube: xr.Dataset) -> Figure:
     if seed is None:
         return _nothing(figure)
     _confidences(cube, list(figure.subplots(1, cube.sizes["mode"], sharey=True, squeeze=False)[0]), seed)
-    figure.suptitle(f"seed {seed}", fontsize=7)
+    figure.suptitle(f"seed {seed}")
     return figure
 
 
@@ -244,27 +241,30 @@ def replicates_loss(cube: xr.Dataset) -> Figure:
     if "hil" not in cube["mode"].values or loss.sel(mode="hil").isnull().all():
         return _nothing(figure)
     ratio = float(cube["ratio"].max())
-    colours = _shades(cube.sizes["variation"])
+    colours = style.shades(cube.sizes["variation"])
     for colour, variation in zip(colours, cube["variation"].values, strict=True):
         curve = loss.sel(mode="hil", ratio=ratio, variation=variation).mean("seed")
         ax.plot(cube["epoch"], curve, color=colour, label=f"{100 * variation:g}")
     ax.set_yscale("log")
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    style.whole_numbers(ax.xaxis)
     ax.set_xlabel("Epoch")
     ax.set_ylabel("Mean squared error of an image")
-    ax.set_title(f"hardware in the loop, $I_{{bias}}/i_0$ = {ratio:g}")
+    ax.set_title(f"hardware in the loop, {style.RATIO} = {ratio:g}")
     ax.legend(title="Variation (%)", ncols=2)
     return figure
 
 
 def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
-    """One panel a mode."""
+    """One panel a mode, and one legend."""
+    drawn = []
     for ax, mode in zip(axes, cube["mode"].values.tolist(), strict=True):
         if analysis.done(cube).sel(mode=mode, seed=seed):
             confidence_of_test_images(cube, ax, mode, seed)
-            ax.legend(title="in class", loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8)
+            drawn.append(ax)
         else:
             style.note(ax, f"{MODES[mode][0]}: not done yet")
+    drawn[0].set_ylabel("Confidence")
+    drawn[-1].legend(title="in class", loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8)
 
 
 def _any_mode(cube: xr.Dataset, seed: int) -> xr.Dataset:
@@ -281,10 +281,6 @@ def _classes(one: xr.Dataset) -> list[int]:
 def _outputs(one: xr.Dataset) -> xr.Dataset:
     """The output neurons alone."""
     return one.isel(neuron=slice(-len(_classes(one)), None))
-
-
-def _shades(n: int) -> Any:
-    return matplotlib.colormaps["viridis"](np.linspace(0, 0.85, n))
 
 
 def _nothing(figure: Figure) -> Figure:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -18,7 +17,6 @@ from sweeps.macrospin.analysis import Trend, exact_bias, trajectories, trend
 from sweeps.macrospin.barrier import bias_current
 from sweeps.macrospin.sweep import magnet
 
-_MAP = colormaps["viridis"]
 _PANELS = 3  # pulse lengths that are drawn side by side
 LONG = 1e-4
 """Pulse of the paper's experiments, s."""
@@ -39,7 +37,7 @@ def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
             fine = np.linspace(current[0], current[-1], 200)
             ax.plot(fine, probability((fine - i_bias) / i0), color=shade.to_rgba(width), lw=0.8)
     ax.set_xlim(0)
-    ax.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
     ax.set_title(f"pulse of {time_text(float(one['pulse']))}")
     return ax
@@ -122,7 +120,7 @@ def ratio(cube: xr.Dataset) -> Figure:
     ax.axhline(1, color=style.GREY, ls="--", lw=0.6)
     ax.set_xscale("log")
     ax.set_xlabel("Width relative to the widest")
-    ax.set_ylabel("I$_{bias}$/i$_0$ relative to the widest")
+    ax.set_ylabel(f"{style.RATIO} relative to the widest")
     ax.legend(loc="upper right")
     return figure
 
@@ -175,7 +173,7 @@ def _trends(cube: xr.Dataset) -> list[Trend]:
 
 def _shade(cube: xr.Dataset) -> ScalarMappable:
     widths = cube["width"].values
-    return ScalarMappable(Normalize(widths.min(), max(1.1 * widths.max(), widths.min() + 1)), _MAP)
+    return ScalarMappable(Normalize(widths.min(), max(widths.max(), widths.min() + 1)), style.SHADES)
 
 
 FIGURES: dict[str, style.Builder] = {

@@ -56,7 +56,7 @@ def _two_days(one: xr.Dataset, ax: Axes) -> Axes:
     change, error = (float(v) for v in drift_percent(one))
     where = f"{style.width_text(float(one['width']))}, device {int(one['device'])}"
     ax.set_title(f"{where}: {change:+.2f} ± {error:.2f} %".replace("-", "−"))
-    ax.set_ylim(-0.05, 1.05)
+    style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
     ax.set_ylabel("Switching probability")
     ax.legend(loc="upper left")
