@@ -43,6 +43,7 @@ def serving(*options: str) -> Iterator[dict[str, str]]:
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in environment.items():
                     patch.setenv(name, value)
+                s3fs.S3FileSystem.clear_instance_cache()  # those that were made without credentials
                 urlopen(Request(f"{environment['AWS_ENDPOINT_URL']}/{BUCKET}", method="PUT")).close()
                 yield environment
         finally:

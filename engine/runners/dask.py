@@ -17,7 +17,7 @@ from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import cloudpickle
@@ -41,6 +41,7 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
 CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
+REFILL = 3  # part of these that has to have ended before more are sent, in one message
 RECOUNT = 2.0  # seconds between looks at the number of workers
 TICK = 1.0  # seconds after which a run shows that it is alive
 BROKEN = 10  # blocks in a row that cannot be kept before a run gives up
@@ -107,6 +108,10 @@ class _Stream:
         self.reports = Reports(run, client, self.name)
         self.waiting = run.tasks()
         self.again: deque[Task] = deque()
+        self.suspects: deque[Task] = deque()
+        """Single cells of blocks whose workers died."""
+        self.alone: Future[Any] | None = None
+        """The suspect in flight, if there is one."""
         self.tasks: dict[Future[Any], Task] = {}
         self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self.window = 1
@@ -147,12 +152,18 @@ class _Stream:
         if time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT
             self._recount()
-        room = max(0, self.window - len(self.tasks))
+        if self.suspects:  # each alone: what waits at a worker that dies is suspected with it
+            if not self.tasks:
+                [self.alone] = self._submit([self.suspects.popleft()], again=True)
+            return
+        room = self.window - len(self.tasks)
+        if self.tasks and room < self.window / REFILL:
+            return
         again = [self.again.popleft() for _ in range(min(room, len(self.again)))]
-        for task in again:
-            self._submit(task, again=True)
-        for task in itertools.islice(self.waiting, room - len(again)):
-            self._submit(task)
+        if again:
+            self._submit(again, again=True)
+        if fresh := list(itertools.islice(self.waiting, room - len(again))):
+            self._submit(fresh)
 
     def drain(self) -> Iterator[Receipt | None]:
         """Drop what has not begun and wait for what is being computed."""
@@ -204,19 +215,23 @@ class _Stream:
             except queue.Empty:
                 return found
 
-    def _submit(self, task: Task, again: bool = False) -> None:
-        key = (self.run.sweep.name, self.name, *task.block.start)
-        future = self.client.submit(
-            _task,
-            self.carrier.name,
-            task,
-            key=(*key, f"again {next(self._numbers)}") if again else key,
+    def _submit(self, tasks: list[Task], again: bool = False) -> list[Future[Any]]:
+        """Send tasks in one message: each costs the scheduler about as much as a task."""
+        keys: list[tuple[Any, ...]] = [(self.run.sweep.name, self.name, *task.block.start) for task in tasks]
+        if again:
+            keys = [(*key, f"again {next(self._numbers)}") for key in keys]
+        futures: list[Future[Any]] = self.client.map(
+            partial(_task, self.carrier.name),
+            tasks,
+            key=keys,
             pure=False,
             retries=0,
             resources=dict(self.run.sweep.resources) or self._cpu or None,
         )
-        self.tasks[future] = task
-        future.add_done_callback(self.ended.put)
+        for future, task in zip(futures, tasks, strict=True):
+            self.tasks[future] = task
+            future.add_done_callback(self.ended.put)
+        return futures
 
     def _settled(self, futures: list[Future[Any]]) -> Iterator[Receipt]:
         """The receipts of ended futures, fetched together; the futures are released here."""
@@ -245,7 +260,7 @@ class _Stream:
                 raise _lost(self.client) from None
             self.again.append(task)  # its receipt was lost with its worker; its writes are idempotent
         except KilledWorker as error:
-            return self._killed(task, error)
+            return self._killed(future, task, error)
         except Fenced:
             raise
         except (Stopped, LeaseError):  # its lane ended; what it measured is in the journal
@@ -267,15 +282,15 @@ class _Stream:
             self.run.outcome = "broken"
             raise RunnerError(f"{BROKEN} blocks in a row could not be kept, the last: {what}; what is done is kept")
 
-    def _killed(self, task: Task, error: KilledWorker) -> Receipt | None:
+    def _killed(self, future: Future[Any], task: Task, error: KilledWorker) -> Receipt | None:
         if INSTRUMENT in self.run.sweep.resources:  # lanes end and die for many reasons; none is the cell's
             self.again.append(task)
             return None
-        if task.cells > 1:  # one of them may be at fault: each by itself
+        if future is not self.alone:  # one of its cells may be at fault, or another block: each cell by itself
             for place in np.argwhere(task.mask):
                 one = np.zeros(task.block.shape, bool)
                 one[tuple(place)] = True
-                self.again.append(Task(task.block, one))
+                self.suspects.append(Task(task.block, one))
             self.run.progress.blocks += task.cells - 1
             return None
         message = (

@@ -2,7 +2,8 @@
 
     make bench            # overhead: 20,000 trivial cells, each way in turn, medians of three rounds
     python tests/bench/overhead.py --blocks 100000     # memory of driver and scheduler while blocks stream
-    python tests/bench/overhead.py --blocks 1000000 --nothing   # the same where blocks do and write nothing
+    python tests/bench/overhead.py --blocks 1000000 --nothing --in-flight 60   # blocks that do and write nothing
+    python tests/bench/overhead.py --blocks 20000 --cells 5000 --nothing       # the same with 10^8 cells
 
 Every way ends with the same labelled float32 zarr cube on disk, compared with the expected one. Starting workers is
 not counted. Goal: no more than a hand-written ``client.map`` over aligned regions, with the durability that it lacks.
@@ -64,7 +65,7 @@ TRIVIAL = Sweep(
 
 
 def noop(cells: Cells) -> dict[str, Any]:
-    return {"y": cells.coords["x"]}
+    return {"y": np.repeat(cells.coords["x"][:, None], len(cells.coords["seed"]), axis=1)}
 
 
 def check(path: Path) -> None:
@@ -171,19 +172,20 @@ def do_nothing() -> None:
     engine.runners.dask.execute = nothing
 
 
-def memory(blocks: int, real: bool) -> None:
-    """Resident memory of this process (driver and scheduler) while blocks of one cell stream through."""
-    sweep = Sweep("noop", "No work", (Axis("x", tuple(range(blocks))),), (Output("y", dtype="int32"),), noop)
+def memory(blocks: int, cells: int, real: bool) -> None:
+    """Resident memory of this process (driver and scheduler) while blocks of ``cells`` cells stream through."""
+    axes = (Axis("x", tuple(range(blocks))), Axis("seed", tuple(range(cells))))
+    sweep = Sweep("noop", "No work", axes, (Output("y", dtype="int32"),), noop)
     process = psutil.Process()
     with tempfile.TemporaryDirectory() as folder, local_client(2, dashboard=False) as client:
         if not real:
             client.run(do_nothing)
         began = time.perf_counter()
-        with open_run(sweep, Path(folder) / "noop.zarr", block=1) as run:
+        with open_run(sweep, Path(folder) / "noop.zarr", block={"x": 1, "seed": cells}) as run:
             ready = time.perf_counter() - began
             marks = {blocks // 100, blocks // 10, blocks // 4, blocks // 2, blocks}
-            kind = "blocks of one cell" if real else "blocks that do and write nothing"
-            print(f"{blocks} {kind}, driver and scheduler in one process, {machine()}\n")
+            kind = "trivial ones" if real else "which do and write nothing"
+            print(f"{blocks} blocks of {cells} cells, {kind}; driver and scheduler in one process, {machine()}\n")
             print(f"{'blocks':>9}{'MB':>8}{'workers MB':>12}{'blocks/s':>10}")
 
             def note(_: object) -> None:
@@ -194,7 +196,7 @@ def memory(blocks: int, real: bool) -> None:
                     print(f"{ended:9}{process.memory_info().rss / 1e6:8.0f}{workers:12.0f}{rate:10.0f}", flush=True)
 
             run_dask(run, client, note)
-        print(f"planning took {ready:.1f} s")
+        print(f"making the cube and planning took {ready:.1f} s")
         assert run.complete or not real
 
 
@@ -213,8 +215,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Overhead and memory of the engine.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--blocks", type=int, default=0, help="measure memory over so many blocks instead")
+    parser.add_argument("--cells", type=int, default=1, help="with --blocks: in each of them")
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
     parser.add_argument("--in-flight", type=int, default=engine.runners.dask.IN_FLIGHT, help="blocks per thread")
     options = parser.parse_args()
     engine.runners.dask.IN_FLIGHT = options.in_flight
-    sys.exit(memory(options.blocks, not options.nothing) if options.blocks else overhead(options.rounds))
+    sys.exit(
+        memory(options.blocks, options.cells, not options.nothing) if options.blocks else overhead(options.rounds)
+    )

@@ -154,17 +154,16 @@ def test_a_driver_that_stood_still_while_another_took_over_writes_nothing_more(
     assert_right(store, reference)
 
 
-def test_a_cell_that_kills_its_worker_each_time_fails_and_the_others_are_done(store: str, log: Path) -> None:
+def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(store: str, log: Path) -> None:
     (log / "broken").write_text("kill")
     run = subprocess.run(
         command(store, log, "--workers", "2", seconds=0), capture_output=True, text=True, check=False, timeout=280
     )
 
     assert run.returncode == 1, run.stderr
-    counts = Cube(store).counts()
     failures = list(Cube(store).failures())
-    assert counts.done + counts.failed == 100
-    assert {"x": 0.4, "seed": 1} in [f.coords for f in failures]
+    assert Cube(store).counts().done == 99
+    assert [f.coords for f in failures] == [{"x": 0.4, "seed": 1}]
     assert {f.error.type for f in failures} == {"distributed.KilledWorker"}
     (log / "broken").unlink()
     words = command(store, log, "--workers", "0", "--retry-failed", seconds=0)
