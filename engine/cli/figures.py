@@ -44,6 +44,6 @@ def figures(
             continue
         figure = build(dataset)
         for suffix in ("png", "svg"):
-            figure.savefig(folder / f"{name}.{suffix}", dpi=200)
+            figure.savefig(folder / f"{name}.{suffix}", dpi=300)
         print(folder / f"{name}.png")
     return 0

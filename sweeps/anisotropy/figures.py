@@ -27,7 +27,7 @@ def scan(one: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(field, fitted, color="black", lw=0.7, label="fit" if index == 0 else None)
     where = f"{style.width_text(float(one['width']))}, device {int(one['device'])}"
     error = float(one["h_an_stderr"])
-    ax.set_title(f"{where}: H$_{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m")
+    ax.set_title(f"{where}: $H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m")
     style.label_axis(ax.xaxis, "In-plane field", "A/m", power=3)
     ax.set_ylabel("Hall resistance (Ω)")
     ax.legend(loc="center right")

@@ -124,7 +124,7 @@ def test_the_figure_of_any_widths_is_drawn(cube, widths, tmp_path):
 
 def test_the_figure_shows_the_bar_of_700_nm_and_its_error(cube):
     left, right = figures.s1_anisotropy(cube).axes
-    assert left.get_title().startswith("0.7 µm, device 0: H$_{an}$ = 5")
+    assert left.get_title().startswith("0.7 µm, device 0: $H_\\mathrm{an}$ = 5")
     assert "slope" in right.get_title()
 
 
