@@ -15,7 +15,6 @@ On a file system the kernel's locks do this (:mod:`engine.cube.filelocks`), on o
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
@@ -67,8 +66,8 @@ class Fence(ABC):
         """
 
     @abstractmethod
-    def writing(self, epoch: int, block: int) -> AbstractContextManager[Callable[[], None]]:
-        """Be the only writer of a block and hold off new runs; yields what to call before the last write.
+    def writing(self, epoch: int, block: int) -> AbstractContextManager[Place]:
+        """Be the only writer of a block and hold off new runs; yields the cube's place to write through.
 
         Raises
         ------

@@ -11,7 +11,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,12 +40,12 @@ class LockFence(Fence):
                 file.touch()
 
     @contextmanager
-    def writing(self, epoch: int, block: int) -> Iterator[Callable[[], None]]:
+    def writing(self, epoch: int, block: int) -> Iterator[Place]:
         try:
             with _locked(self._fence, fcntl.LOCK_SH), _one_at_a_time, self._block(block):
                 if self.place.exists(f"runs/{epoch + 1:06d}"):
                     raise Fenced(f"{self.place}: a newer run than {epoch} owns this cube; nothing was written")
-                yield self.check
+                yield self.place
         except FileNotFoundError as error:
             if error.filename in map(str, (self._fence, self._blocks)):
                 raise Fenced(f"{self.place} was removed or replaced while this run went on") from None

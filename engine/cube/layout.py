@@ -180,9 +180,12 @@ class Cube:
         inner = {d["name"]: self.metadata[d["name"]]["shape"][0] for d in self.definition["dims"]}
         for name, meta in self.metadata.items():
             array = self.array(name, "r+")
+            self.fence.check()
             array.resize(tuple({**inner, **lengths}[d] for d in meta["dimension_names"]))
             if new.get(name):
-                array[self.metadata[name]["shape"][0] :] = _coordinates(new[name])
+                coordinates = _coordinates(new[name])
+                self.fence.check()
+                array[self.metadata[name]["shape"][0] :] = coordinates
         self._derive(sweep, {n: (*self.axes[n], *new[n]) for n in self.axis_names})
         self.metadata = _metadata(self.path, self.metadata)
         self.commit({})
@@ -201,6 +204,7 @@ class Cube:
         state = self.array("cell_state", "r+")
         whole = self.ledger("cell_state")
         whole[(whole == State.DONE) | (whole == State.FAILED)] = State.STALE
+        self.fence.check()
         state[tuple(slice(0, n) for n in self.shape)] = whole
         self._derive(sweep, self.axes)
         self.commit(_definition(sweep))
@@ -209,7 +213,9 @@ class Cube:
         """Compute the sweep's further coordinates again."""
         for coordinate in sweep.coordinates:
             values = coordinate.function(np.asarray(axes[coordinate.axis]), sweep.params)
-            self.array(coordinate.name, "r+")[: len(values)] = values
+            array = self.array(coordinate.name, "r+")
+            self.fence.check()
+            array[: len(values)] = values
 
     def sweep_out(self) -> None:
         """Delete the half-written files that killed writers left."""

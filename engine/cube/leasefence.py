@@ -14,7 +14,7 @@ or was marked stale.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -66,7 +66,7 @@ class LeaseFence(Fence):
         yield epoch
 
     @contextmanager
-    def writing(self, epoch: int, block: int) -> Iterator[Callable[[], None]]:
+    def writing(self, epoch: int, block: int) -> Iterator[RemotePlace]:
         lease = Lease(self._shared, f"{BLOCK}{block}")
         with lease.held(PATIENCE, wait_for_living=True) as ours:
             if not ours:
@@ -76,7 +76,7 @@ class LeaseFence(Fence):
                 raise Fenced(f"{self.place} was removed or replaced while this run went on")
             if max(epochs) > epoch:
                 raise Fenced(f"{self.place}: a newer run than {epoch} owns this cube; nothing was written")
-            yield lease.check
+            yield self.place.checked(lease.check)
 
 
 def driver_lease(place: RemotePlace) -> Lease:

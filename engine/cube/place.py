@@ -35,6 +35,10 @@ class Place(ABC):
         """The same place for a process with another working directory."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Raise if this place may not be written any more."""
+
+    @abstractmethod
     def read(self, name: str) -> bytes | None:
         """An object, or None where there is none."""
 

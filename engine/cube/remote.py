@@ -10,7 +10,7 @@ remove.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -39,10 +39,11 @@ _pool = ThreadPoolExecutor(REQUESTS, "objects")
 class RemotePlace(Place):
     """The objects under ``root`` of a file system of fsspec; users call it ``url``."""
 
-    def __init__(self, system: Any, root: str, url: str) -> None:
+    def __init__(self, system: Any, root: str, url: str, check: Callable[[], None] = lambda: None) -> None:
         self._system = system
         self._root = root
         self._url = url
+        self._check = check
 
     @classmethod
     def at(cls, url: str) -> RemotePlace:
@@ -68,10 +69,17 @@ class RemotePlace(Place):
         return self._url
 
     def __truediv__(self, name: str) -> RemotePlace:
-        return RemotePlace(self._system, f"{self._root}/{name}", f"{self._url}/{name}")
+        return RemotePlace(self._system, f"{self._root}/{name}", f"{self._url}/{name}", self._check)
+
+    def checked(self, check: Callable[[], None]) -> RemotePlace:
+        """The same place, where ``check`` is called just before each object is written, and may raise."""
+        return RemotePlace(self._system, self._root, self._url, check)
 
     def absolute(self) -> RemotePlace:
         return self
+
+    def check(self) -> None:
+        self._check()
 
     def read(self, name: str) -> bytes | None:
         try:
@@ -86,6 +94,7 @@ class RemotePlace(Place):
         return _pool.map(self.read, names)
 
     def write(self, name: str, data: bytes, sync: bool = False) -> None:
+        self.check()
         try:
             self._system.pipe_file(self._path(name), data)
         except Exception as error:

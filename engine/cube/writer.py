@@ -86,13 +86,13 @@ class Writer:
         references: dict[CellError, int] = {}
         for place in result.errors:
             failed[place] = True
-        with self.cube.fence.writing(self.epoch, self.number(block)) as still_ours:
+        with self.cube.fence.writing(self.epoch, self.number(block)) as path:
             if failed.any():
                 mask = mask & ~(failed & (self._get("cell_state", block) == State.DONE))
                 fresh = fresh and bool(mask.all())
             for place, error in result.errors.items():
                 if error not in references:
-                    references[error] = keep_error(self.cube.path, error)
+                    references[error] = keep_error(path, error)
                 errors[place] = references[error]
             attempt = np.ones(mask.shape, np.uint16)
             if not fresh:
@@ -100,10 +100,9 @@ class Writer:
             parts = {**result.values, "cell_attempt": attempt, "cell_duration": result.duration}
             if not fresh or failed.any() or self._has_errors(block):
                 parts["cell_error"] = errors
-            self._put(block, parts, mask, fresh)
-            still_ours()
+            self._put(path, block, parts, mask, fresh)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
-            self._put(block, {"cell_state": states}, mask, fresh)
+            self._put(path, block, {"cell_state": states}, mask, fresh)
         return int((failed & mask).sum())
 
     def _has_errors(self, block: Block) -> bool:
@@ -122,7 +121,7 @@ class Writer:
         """The block's one chunk of an array: inner dims are not cut."""
         return (*self.place(block), *(0 for _ in array.chunk[len(block.start) :]))
 
-    def _put(self, block: Block, parts: Mapping[str, npt.NDArray[Any]], mask: Mask, fresh: bool) -> None:
+    def _put(self, path: Place, block: Block, parts: Mapping[str, npt.NDArray[Any]], mask: Mask, fresh: bool) -> None:
         """Write the block's part of some arrays; in no order, but all are there on return."""
         objects = {}
         for name, values in parts.items():
@@ -134,8 +133,9 @@ class Writer:
             if isinstance(array, Chunks):
                 objects[f"{name}/{array.name(self._index(array, block))}"] = array.encoded(values)
             else:
+                path.check()
                 array[block.region] = values
-        self.cube.path.write_all(objects)
+        path.write_all(objects)
 
 
 def execute(job: Job, task: Task) -> Receipt:

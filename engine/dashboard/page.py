@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from bokeh.core.properties import without_property_validation
@@ -35,7 +36,9 @@ from distributed.dashboard.scheduler import template_variables
 from distributed.http.routing import RoutingApplication
 from distributed.http.utils import get_handlers
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
+from tornado.web import ErrorHandler
 
 from engine.dashboard import text
 from engine.dashboard.blockmap import BlockMap, BlockState
@@ -48,7 +51,8 @@ if TYPE_CHECKING:
 TAB = "sweep"
 PULL = 500  # ms between looks
 READ = 3.0  # seconds between readings of the cube
-SHARE = 0.01  # of the scheduler's time that one window may take
+SHARE = 0.01  # of the scheduler's time that drawing for one window may take
+WINDOWS = 20  # at a time
 TICKS = 9  # labels along an axis, at most
 NO_OUTPUT = "(none)"
 FAILURES = ("cell", "more", "type", "message")
@@ -77,16 +81,31 @@ def serve(watch: Watch, port: int) -> HTTPServer:
     listening = socket.create_server(("127.0.0.1", port))
     listening.setblocking(False)
     modules = [f"distributed.http.{m}" for m in ("statics", "scheduler.prometheus", "health")]
-    application = RoutingApplication(get_handlers(watch.scheduler, modules))
+    application = _ForWatchers(get_handlers(watch.scheduler, modules))  # type: ignore[no-untyped-call]
     application.add_application(_application(watch, {"pages": [TAB], "plots": [], "jupyter": False}))
     server = HTTPServer(application)
     server.add_socket(listening)
     return server
 
 
+class _ForWatchers(RoutingApplication):
+    """Answers its own pages and people who type an address: no other site may read along in somebody's browser."""
+
+    def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            return self.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
+        if request.path == "/sitemap.json":  # all applications of Dask's have it
+            return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
+        return super().find_handler(request, **more)
+
+
 def _application(watch: Watch, variables: Mapping[str, Any], prefix: str = "") -> Any:
     def open_page(scheduler: Any, extra: Mapping[str, Any], doc: Any) -> None:
-        SweepPage(watch, doc)
+        if len(watch.pages) < WINDOWS:
+            SweepPage(watch, doc)
+        else:
+            doc.add_root(Div(text=text.FULL))
         doc.title = "spinsweep"
         doc.template = env.get_template("simple.html")
         doc.template_variables.update(extra)

@@ -7,20 +7,20 @@ block. Nothing here may hold a run up: a scheduler that cannot show the page is 
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import Any
 
 import numpy as np
 from distributed import Client
 
 from engine.dashboard.blockmap import BlockState, initial_states
-from engine.dashboard.watch import NAME, Watch
+from engine.dashboard.watch import FAILURES, NAME, Watch
 from engine.errors import RunnerError
 from engine.instruments import INSTRUMENT
 from engine.ledger import Receipt
 from engine.run import Run
 
 REPORT = 1.0  # seconds between reports
-FAILURES = 20  # told of in one report
 MESSAGE = 400  # characters of an error that are told
 
 
@@ -34,7 +34,7 @@ class Reports:
         """Of the run, among all that the scheduler has; the second part of its tasks' keys."""
         self._grid = tuple(-(-n // c) for n, c in zip(run.cube.shape, run.cube.chunk, strict=True))
         self._ended: dict[int, BlockState] = {}
-        self._failures: list[dict[str, Any]] = []
+        self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self._next = 0.0
         self._failed: set[int] = set()
         self._told = False
@@ -59,8 +59,7 @@ class Reports:
         self._left[place] -= receipt.done + receipt.failed
         if receipt.failed:
             self._failed.add(number)
-            if len(self._failures) < FAILURES:
-                self._failures.append(self._failure(receipt))
+            self._failures.append(self._failure(receipt))
         if self._left[place] <= 0:
             self._ended[number] = BlockState.FAILED if number in self._failed else BlockState.DONE
             self._failed.discard(number)
@@ -90,11 +89,16 @@ class Reports:
         states = np.array(list(self._ended.values()), np.uint8)
         try:
             self._call(
-                "report", report=report, numbers=numbers.tobytes(), states=states.tobytes(), failures=self._failures
+                "report",
+                report=report,
+                numbers=numbers.tobytes(),
+                states=states.tobytes(),
+                failures=list(self._failures),
             )
         except Exception:  # the run itself will find out what is wrong with the scheduler
             self._told = False
-        self._ended, self._failures = {}, []
+        self._ended = {}
+        self._failures.clear()
 
     def _failure(self, receipt: Receipt) -> dict[str, Any]:
         kind, _, message = receipt.first_error.partition(": ")

@@ -43,6 +43,7 @@ td:first-child { color: #666; white-space: nowrap; }
        font: 11px/12px sans-serif; text-align: center; }
 .item { margin-right: 16px; }
 """
+FULL = "As many windows are open as one scheduler serves; close one and load this page again."
 NOTHING = "<h2>No sweep yet</h2>It appears here when <code>spinsweep run</code> begins one on this scheduler."
 
 

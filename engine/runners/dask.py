@@ -193,15 +193,29 @@ class _Stream:
         except (OSError, TimeoutError) as error:
             raise _lost(self.client) from error
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
-        needs = self.run.sweep.resources
+        needs = self._needs([w["resources"] for w in workers.values()])
         able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
         self.window = max(2, IN_FLIGHT * sum(w["nthreads"] for w in able))
         if INSTRUMENT in needs:  # what waits at a worker that dies is suspected with it
             self.window = max(1, len(able))
-        self._cpu = {CPU: 1} if any(w["resources"].get(CPU) for w in workers.values()) else {}
         self.run.progress.workers_lost += len(self._workers - set(workers))
         self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
         self._workers = set(workers)
+
+    def _needs(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
+        """What a block asks of a worker, so that it computes on no lane.
+
+        Workers that were started without ``cpu`` are good as long as none offers it and there is no lane.
+        """
+        if self.run.sweep.resources:
+            return self.run.sweep.resources
+        foreign = offered and not any(CPU in o or INSTRUMENT in o for o in offered)
+        cpu = {} if foreign else {CPU: 1.0}
+        if self._cpu and not cpu:  # what waits for a worker that may never come is sent again
+            running = {key for keys in self.client.processing().values() for key in keys}
+            self.client.cancel([future for future in self.tasks if future.key not in running])
+        self._cpu = cpu
+        return cpu
 
     def _next(self) -> list[Future[Any]]:
         """The futures that ended, or none after ``TICK`` seconds."""

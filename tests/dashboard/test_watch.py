@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
-from watched import WATCHED, running, until
+from watched import WATCHED, broken, running, until
 
 from engine.cube import Cube
 from engine.dashboard.blockmap import BlockState
+from engine.dashboard.page import WINDOWS
 from engine.dashboard.reader import Answer, Question, Reader
 from engine.dashboard.reports import serve_watchers
+from engine.dashboard.watch import FAILURES
 from engine.errors import RunnerError
 from engine.ledger import State
 from engine.run import open_run
@@ -126,9 +129,44 @@ def test_watchers_get_the_page_and_the_metrics_and_nothing_else(tmp_path: Path, 
     assert serve_watchers(client, port) == address
     assert "Bokeh" in get(address)
     assert "dask_scheduler_tasks{" in get(address.replace("/sweep", "/metrics"))
-    for closed in ("/status", "/info/main/workers.html", "/json/counts.json", "/proxy/1/127.0.0.1/status"):
+    for closed in (
+        "/status",
+        "/sitemap.json",
+        "/info/main/workers.html",
+        "/json/counts.json",
+        "/proxy/1/127.0.0.1/status",
+    ):
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(address.replace("/sweep", closed))
+
+
+def test_no_other_site_reads_the_page_in_a_watchers_browser(client: Client, port: int) -> None:
+    address = serve_watchers(client, port)
+    for origin, answer in ((f"http://127.0.0.1:{port}", 200), (f"http://other.example:{port}", 403)):
+        request = urllib.request.Request(f"{address}/ws", headers={"Origin": origin, "Host": f"127.0.0.1:{port}"})
+        with pytest.raises(urllib.error.HTTPError) as refused:  # 400: it is no websocket
+            urllib.request.urlopen(request)
+        assert refused.value.code == (400 if answer == 200 else 403)
+
+
+def test_no_more_windows_than_one_scheduler_serves_take_its_time(client: Client, port: int) -> None:
+    address = serve_watchers(client, port)
+    for _ in range(WINDOWS + 5):
+        get(address)  # opens one, which Bokeh keeps for a while
+
+    def count(dask_scheduler: Any) -> int:
+        return len(dask_scheduler.plugins["spinsweep_sweep"].pages)
+
+    assert client.run_on_scheduler(count) == WINDOWS
+
+
+def test_of_many_failures_the_newest_are_kept(tmp_path: Path, client: Client) -> None:
+    sweep = dataclasses.replace(WATCHED, function=broken).with_values(current=[1e-3], seed=range(400))
+    with running(sweep, tmp_path / "c.zarr", client, block=1):
+        pass
+    kept = [int(failure["message"].rpartition(" ")[2]) for failure in newest(client)["failures"]]
+    assert len(kept) == FAILURES
+    assert set(range(350, 400)) <= set(kept)
 
 
 def test_a_port_that_is_taken_is_refused_in_one_line(client: Client) -> None:

@@ -29,6 +29,12 @@ def slow(cell: Cell) -> dict[str, Any]:
     return {"voltage": cell["current"] * (1 + cell["seed"]), "trace": np.arange(3) * cell["current"]}
 
 
+@per_cell
+def broken(cell: Cell) -> dict[str, Any]:
+    """Always raises."""
+    raise ArithmeticError(f"no number at {cell['seed']}")
+
+
 WATCHED = Sweep(
     name="watched",
     title="Voltage of a <resistor>",

@@ -449,10 +449,3 @@ def test_runs_of_one_sweep_into_two_cubes_at_once_do_not_take_each_others_result
         runs = list(pool.map(lambda name: go(sweep, tmp_path / name, client, block=1), ("a.zarr", "b.zarr")))
     assert all(run.complete for run in runs)
     assert all(count == 2 for count in calls(log).values())
-
-
-def test_work_that_needs_no_resource_keeps_off_workers_that_offer_no_cpu(tmp_path: Path) -> None:
-    needy = dataclasses.replace(GRID, resources={"bench": 1})
-    with local_client(1, dashboard=False, resources=needy.resources) as client:
-        assert all(w["resources"] == {"cpu": 1, "bench": 1} for w in client.scheduler_info()["workers"].values())
-        assert go(GRID.with_values(seed=[0]), tmp_path / "grid.zarr", client).complete

@@ -169,3 +169,63 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(st
     words = command(store, log, "--workers", "0", "--retry-failed", seconds=0)
     assert subprocess.run(words, capture_output=True, check=False).returncode == 0
     assert Cube(store).counts().done == 100
+
+
+STALLED = """
+import os, signal, sys
+import engine.cube.lease, engine.cube.leasefence
+from engine.cube import layout
+from engine.cube.chunks import Chunks
+from engine.run import open_run
+from engine.runners.serial import run_serial
+from examples import GRID
+
+engine.cube.lease.BEAT, engine.cube.lease.LIFETIME, engine.cube.lease.MARGIN = 0.5, 4.0, 1.0
+engine.cube.leasefence.BEAT, engine.cube.leasefence.LIFETIME = 0.5, 4.0
+place, name = {"merge": (Chunks, "encoded"), "growth": (layout, "_coordinates")}[sys.argv[3]]
+
+
+def stall_once():
+    original = getattr(place, name)
+
+    def stalled(*arguments):
+        setattr(place, name, original)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return original(*arguments)
+
+    setattr(place, name, stalled)
+
+
+for seeds in sys.argv[4:]:
+    if seeds == "stall":
+        stall_once()
+        continue
+    sweep = GRID.with_values(width=[1.0], variation=[0.2], seed=[int(s) for s in seeds.split(",")])
+    with open_run(sweep, sys.argv[1], block={"seed": int(sys.argv[2])}) as run:
+        run_serial(run)
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "block", "stalled", "other"),
+    [("merge", 4, "0,1,2", "0,1,2,3"), ("growth", 1, "0,1,7", "0,1,2")],
+    ids=["between reading and writing a block", "between looking and writing new coordinates"],
+)
+def test_a_run_that_stalls_in_the_middle_of_a_write_destroys_nothing_of_the_next_run(
+    store: str, where: str, block: int, stalled: str, other: str
+) -> None:
+    words = [sys.executable, "-c", STALLED, store, str(block), where]
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+    first = subprocess.Popen([*words, "0,1", "stall", stalled], env=environment, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: Path(f"/proc/{first.pid}/stat").read_text().split(")")[1].split()[0] == "T")
+    subprocess.run([*words, other], env=environment, check=True, timeout=100)
+    before = {name: place_of(store).read(name) for name in place_of(store).files("") if "/." not in name}
+    os.kill(first.pid, signal.SIGCONT)
+    _, err = first.communicate(timeout=60)
+
+    assert "this process stood still" in err
+    assert {name: place_of(store).read(name) for name in before} == before
+    cube = xr.open_zarr(store).load()
+    assert cube.seed.values.tolist() == [int(s) for s in other.split(",")]
+    assert (cube.cell_state == State.DONE).all()
+    assert not cube["sum"].isnull().any()
