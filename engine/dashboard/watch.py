@@ -179,8 +179,8 @@ class Watch(SchedulerPlugin):
     def owners(self) -> dict[str, tuple[str, float]]:
         """Each lane that holds a lease at this scheduler, and the time until which it does, s of the clock."""
         lease = self.scheduler.plugins.get("spinsweep-lease")
-        held = lease.held.values() if lease else ()
-        return {holder: until for holder, _, until in held if until > time.monotonic()}
+        held = lease.held if lease else {}
+        return {holder: its.until for holder, its in held.items() if its.until > time.monotonic()}
 
     def queue(self) -> list[WatchedRun]:
         """Runs that need a lane and have not ended."""
