@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -17,6 +19,7 @@ from engine.progress import duration
 from engine.run import Run
 
 PLAIN_SECONDS = 5.0  # between plain lines
+PATIENCE = 60.0  # seconds that a run waits before it says what to look at
 
 
 class Display:
@@ -26,6 +29,8 @@ class Display:
         self.run = run
         self.also: Callable[[], None] = lambda: None
         """Called at each update; may raise to end the run."""
+        self.advice = ""
+        """Said once when the run waits for long."""
         self.console = console(stderr=True)
         self.bar = Progress(
             TextColumn("[bold]{task.description}"),
@@ -41,7 +46,7 @@ class Display:
         self.task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")
         self._noted = 0
         self._next_line = 0.0
-        self._began = time.monotonic()
+        self._began = self._went_on = time.monotonic()
 
     def __enter__(self) -> Display:
         progress = self.run.progress
@@ -66,14 +71,24 @@ class Display:
 
     def where(self, client: Any, dashboard: bool) -> None:
         """Say where the work is done."""
-        address = client.scheduler_info()["address"]
-        self.console.print(f"on {address}" + (f", dashboard {client.dashboard_link}" if dashboard else ""))
+        info = client.scheduler_info()
+        address, port = urlsplit(info["address"]), info["services"].get("dashboard")
+        if client.cluster is not None:  # which may forward the port
+            address = urlsplit(client.cluster.dashboard_link)
+            port = address.port
+        page = f", dashboard {_sweep_page(address.hostname or '', port)}" if dashboard and port else ""
+        self.console.print(f"on {info['address']}{page}", soft_wrap=True)
 
     def update(self, run: Run) -> None:
         """Show the present state; cheap enough to call for every block."""
         self.also()
-        self._note()
         now = time.monotonic()
+        if not run.progress.waiting:
+            self._went_on = now
+        elif self.advice and now >= self._went_on + PATIENCE:
+            run.notes.append(self.advice)
+            self.advice = ""
+        self._note()
         if self.console.is_terminal:
             self.bar.update(self.task, completed=run.progress.cells_ended, line=run.progress.line(now))
         elif now >= self._next_line or run.progress.blocks_ended == run.progress.blocks:
@@ -103,8 +118,21 @@ class Display:
             print(f"failed    {run.progress.last_error or 'in an earlier run'}")
             print(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
         if run.outcome == "stopped":
-            print("stopped   what is done is kept; the same command goes on from here")
+            left = "what is done is kept; the same command goes on from here"
+            print(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
         return 0 if counts.done == counts.total else 1
+
+
+def _sweep_page(host: str, port: int) -> str:
+    """How a browser on this machine gets to the Sweep page: dashboards listen on the loopback of their machine."""
+    page = f"http://127.0.0.1:{port}/sweep"
+    try:
+        family, *_, address = socket.getaddrinfo(host, 0)[0]
+        with socket.socket(family) as probe:
+            probe.bind(address)  # an address of this machine
+    except OSError:
+        return f"{page} after `ssh -L {port}:localhost:{port} {host}`"
+    return page
 
 
 def shown(run: Run) -> str:

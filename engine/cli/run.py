@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +14,11 @@ from engine.cli.options import Block, Insecure, Into, Name, On, Seed, Set, Tls, 
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.find import reference
-from engine.run import open_run, threads
+from engine.run import open_run
+
+if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
+    from engine.runners.cluster import Local
+    from engine.runners.lane import LocalLane
 
 
 def run(
@@ -22,9 +27,13 @@ def run(
     on: On = None,
     store: Into = None,
     workers: Annotated[
-        int,
-        typer.Option(help="Worker processes on this machine; 0 computes in this process, without Dask.", min=0),
-    ] = threads(),
+        int | None,
+        typer.Option(
+            help="Worker processes on this machine; 0 computes in this process, without Dask.",
+            min=0,
+            show_default="one for each core",
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
         typer.Option(
@@ -65,29 +74,38 @@ def run(
     """
     from engine.dashboard.reports import serve_watchers
     from engine.instruments.bench import load
-    from engine.instruments.own import own
+    from engine.instruments.own import terminated
+    from engine.runners.check import check
     from engine.runners.cluster import Local, Running
     from engine.runners.dask import run_dask
     from engine.runners.deploy import cluster_client, deployment
-    from engine.runners.lane import local_lane
     from engine.runners.serial import run_serial
 
     sweep = asked(name, settings, seed, on)
     bench = None if on is None else load(on)
     path = store or default_store(sweep, bench.name if bench else "")
     where = deployment(cluster, workers)
+    check(where, tls, insecure, watchers)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:
         raise SpecError(f"--watchers {watchers}: --workers 0 has no scheduler that could serve a page")
+    if bench is not None and sweep.prepare is not None:
+        sweep.prepare(sweep)  # refuses what the bench cannot do, before anything is written
     with ExitStack() as stack:
-        client, parallel = None, where.workers or 1
+        stack.enter_context(terminated())
+        client, lane, parallel = None, None, where.workers or 1
         if isinstance(where, Running):
             client = stack.enter_context(cluster_client(where, tls, insecure))
+            if watchers is not None:
+                serve_watchers(client, watchers)
             parallel = max(1, sum(client.nthreads().values()))
         there = place_of(path).exists("zarr.json")
         if block is None and not sweep.resources and not there:
             print("timing a few cells to choose the blocks", file=sys.stderr, flush=True)
         if "://" in path and there and Cube(path).fence.driven():
             print("another run was here a moment ago; looking whether it lives", file=sys.stderr, flush=True)
+        at_bench = stack.enter_context(ExitStack())
+        if on is not None and isinstance(where, Local) and not there:
+            client, lane = _reach(at_bench, on, where, dashboard)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -100,22 +118,38 @@ def run(
             )
         )
         show = stack.enter_context(Display(work))
+        stack.callback(at_bench.close)  # before the end of the run is recorded
+        if on is not None and isinstance(where, Local) and there and work.progress.blocks:
+            client, lane = _reach(at_bench, on, where, dashboard)
         if work.progress.blocks == 0:
             pass
         elif isinstance(where, Local) and where.workers == 0:
-            if bench:
-                stack.enter_context(own(bench))
             run_serial(work, show.update)
         else:
             if isinstance(where, Local):
-                where = where.at_most(0 if bench else work.progress.blocks)
+                where = where.at_most(work.progress.blocks)
             if client is None:
                 client = stack.enter_context(cluster_client(where, tls, insecure, dashboard, sweep.resources))
-            if on and isinstance(where, Local):
-                lane = stack.enter_context(local_lane(on, client.scheduler_info()["address"]))
+            if lane is not None:
                 show.also = lane.check
+            show.advice = where.advice
             show.where(client, dashboard)
             if watchers is not None:
                 show.console.print(f"for watchers {serve_watchers(client, watchers)}", soft_wrap=True)
             run_dask(work, client, show.update)
         return show.conclude()
+
+
+def _reach(stack: ExitStack, on: Path, where: Local, dashboard: bool) -> tuple[Any, LocalLane | None]:
+    """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
+    from engine.instruments.bench import load
+    from engine.instruments.own import own
+    from engine.runners.deploy import cluster_client
+    from engine.runners.lane import local_lane
+
+    bench = load(on)
+    if where.workers == 0:
+        stack.enter_context(own(bench))
+        return None, None
+    client = stack.enter_context(cluster_client(where.at_most(0), dashboard=dashboard, resources=bench.needs))
+    return client, stack.enter_context(local_lane(on, client.scheduler_info()["address"]))

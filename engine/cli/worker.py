@@ -40,16 +40,19 @@ def worker(
     """
     from engine.instruments.bench import load
     from engine.runners.lane import run_lane
+    from engine.runners.reach import demand_scheduler
     from engine.runners.security import CLIENT, WORKER, scheduler_address, secured
     from engine.runners.servers import run_workers
 
     roles = (WORKER,) if bench is None else (CLIENT, WORKER)
     address, security = secured(scheduler_address(scheduler), tls, *roles, insecure=insecure)
-    if bench is None:
-        print(f"{workers} workers for {address}; Ctrl-C ends them", file=sys.stderr)
+    described = None if bench is None else load(bench)
+    what = f"{workers} workers" if described is None else f"lane of bench {described.name}"
+    end = "ends them" if described is None else "makes the bench safe and ends it"
+    print(f"{what} for {address}; Ctrl-C {end}", file=sys.stderr)
+    demand_scheduler(address, security, roles[0])
+    if described is None:
         run_workers(address, workers, security)
-        return 0
-    described = load(bench)
-    print(f"lane of bench {described.name} for {address}; Ctrl-C makes the bench safe and ends it", file=sys.stderr)
-    run_lane(described, address, security=security)
+    else:
+        run_lane(described, address, security=security)
     return 0

@@ -387,7 +387,7 @@ class Experiment:
             hit = source.pulse(current, self.bench.timing.pulse_width).compliance
         finally:
             source.on_fire = None
-        self._rest(device)
+            self._rest(device)  # one that was cut short may have been fired
         if hit:
             raise _Hit(f"a pulse of {current:.4g} A ran into the compliance: open, or a bad contact")
 
@@ -397,18 +397,20 @@ class Experiment:
         self.station.lease.check()
         self.station.route(device)
         rest = self.bench.timing.read_time - self.bench.meter.nplc / self.bench.timing.mains
-        for attempt in (1, 2):
-            rack.source.read_on(current)
-            try:
-                rack.clock.sleep(rest)
-                reading = rack.meter.read()
-            finally:
-                hit = rack.source.read_off()
-            if hit:
-                raise _Hit(f"the read current of {current:.4g} A ran into the compliance: open, or a bad contact")
-            if reading.valid and (self._side(device, reading.volts) != 0 or attempt == 2):
-                break
-        self._rest(device)
+        try:
+            for attempt in (1, 2):
+                rack.source.read_on(current)
+                try:
+                    rack.clock.sleep(rest)
+                    reading = rack.meter.read()
+                finally:
+                    hit = rack.source.read_off()
+                if hit:
+                    raise _Hit(f"the read current of {current:.4g} A ran into the compliance: open, or a bad contact")
+                if reading.valid and (self._side(device, reading.volts) != 0 or attempt == 2):
+                    break
+        finally:
+            self._rest(device)
         if not reading.valid:
             raise _Spoiled(f"no valid reading: {reading.reason}")
         return float(reading.volts)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -33,6 +34,8 @@ class Lease:
         """Monotonic time at which the lease ends unless it is renewed, s."""
         self.lost = ""
         """Why the lease is no longer ours."""
+        self.cut_off = threading.Event()
+        """Whoever renews it does not answer: nothing new is begun until it does."""
         self._stack = ExitStack()
         self._epoch_file = -1
 

@@ -1,75 +1,89 @@
-"""Owning a bench: the lease first, then the guard, then the instruments; and all of it back, in any case."""
+"""Owning a bench: the leases first, then the guard, then the instruments; and all of it back, in any case."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from engine.errors import BenchError, InstrumentFault
 
 if TYPE_CHECKING:  # workers that only compute load none of it
     from engine.instruments.bench import Bench
+    from engine.instruments.lease import Lease
     from engine.instruments.station import Station
 
 _station: Station | None = None  # of this process; it owns one bench at most
 
 
 @contextmanager
-def own(bench: Bench, patience: float = 3.0) -> Iterator[Station]:
+def own(
+    bench: Bench,
+    patience: float = 3.0,
+    admit: Callable[[Lease], AbstractContextManager[object]] = nullcontext,
+) -> Iterator[Station]:
     """The connected bench, owned by this process until the block ends.
 
-    For ``patience`` s it waits for another owner to go, and tries connections that are refused.
+    Parameters
+    ----------
+    patience
+        How long to wait for another owner to go, and to try connections that are refused, s.
+    admit
+        Asked with this machine's lease before an instrument is touched, and left after the bench was made safe; may
+        refuse by raising.
 
     Raises
     ------
     LeaseError
         Another process owns it.
     BenchError
-        An instrument cannot be reached, is another one, or does not do as it is told.
+        An instrument cannot be reached, is another one, or does not do as it is told; or the pulses of the devices
+        are not known.
     """
     from engine.instruments.guard import Guard, dirty, mark_clean, mark_dirty
     from engine.instruments.lease import Lease
-    from engine.instruments.station import Station
+    from engine.instruments.station import Station, pulses
 
     global _station
     if _station is not None:
         raise BenchError(f"this process owns bench {_station.bench.name} already; one process, one bench")
     lease = Lease(bench).take(patience)
     try:
-        guard = Guard(bench, lease, on_death=lambda: setattr(lease, "lost", "the guard died"))
-        station = Station(bench, lease)
-        safe, was_dirty = False, dirty(bench)
-        mark_dirty(bench)
-        try:
-            with _terminated():
-                try:
-                    station.open(patience)
-                except BenchError:
-                    safe = station.made_safe or not was_dirty  # nothing was switched on: the safe state comes first
-                    raise
-                _station = station
-                yield station
-        finally:
-            _station = None
+        pulses(bench)  # without which no limit of a device's life could be kept
+        with admit(lease):
+            guard = Guard(bench, lease, on_death=lambda: setattr(lease, "lost", "the guard died"))
+            station = Station(bench, lease)
+            safe, was_dirty = False, dirty(bench)
+            mark_dirty(bench)
             try:
-                if not safe:
-                    station.close()
-                    safe = True
-                else:
-                    station.rack.close()
-                if safe:
-                    mark_clean(bench)
+                with terminated():
+                    try:
+                        station.open(patience)
+                    except BenchError:
+                        safe = station.made_safe or not was_dirty  # nothing was switched on: safe comes first
+                        raise
+                    _station = station
+                    yield station
             finally:
-                guard.dismiss(safe)
+                _station = None
+                try:
+                    if not safe:
+                        station.close()
+                        safe = True
+                    else:
+                        station.rack.close()
+                    if safe:
+                        mark_clean(bench)
+                finally:
+                    guard.dismiss(safe)
     finally:
         lease.release()
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
+def terminated() -> Iterator[None]:
     """SIGTERM ends the block as Ctrl-C does, so that what is owned is given back."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -31,8 +32,6 @@ class Station:
         self.cancelled: Callable[[], bool] = lambda: False
         """Asked between cycles; true ends the work."""
         self.stopping = threading.Event()
-        self.cut_off = threading.Event()
-        """The scheduler does not answer: nothing new is begun until it does."""
         self.made_safe = False
         """The safe state was reached on this bench since it is ours."""
         self.rested = 0.0
@@ -93,7 +92,7 @@ class Station:
     def check(self) -> None:
         """``LeaseError`` or ``Stopped`` if nothing more may be done."""
         self.lease.check()
-        if self.stopping.is_set() or self.cut_off.is_set() or self.cancelled():
+        if self.stopping.is_set() or self.lease.cut_off.is_set() or self.cancelled():
             raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
 
     def done(self, experiment: str, train: str) -> None:
@@ -135,16 +134,36 @@ class Station:
             counted[name] = total
         path = _pulses_path(self.bench)
         replacement = path.with_suffix(".new")
-        replacement.write_text(json.dumps(counted))
+        with replacement.open("w") as file:
+            json.dump(counted, file)
+            file.flush()
+            os.fsync(file.fileno())  # its journal is on the disk before a train is fired, and so are its pulses
         replacement.replace(path)
 
 
 def pulses(bench: Bench) -> dict[str, int]:
-    """Pulses of each device so far in its life on a bench; at most one train too many."""
+    """Pulses of each device so far in its life on a bench; at most one train too many.
+
+    Raises
+    ------
+    BenchError
+        The file that counts them is damaged, or gone though the journals know of trains.
+    """
+    path, problem = _pulses_path(bench), "is damaged"
+    counted = None
     try:
-        counted: dict[str, int] = json.loads(_pulses_path(bench).read_text())
+        counted = json.loads(path.read_bytes())
     except FileNotFoundError:
-        return {}
+        problem = "is gone"
+        if not any(b'"op":"intent"' in j.read_bytes() for j in (bench.folder / "journal").glob("*.jsonl")):
+            return {}
+    except ValueError:
+        pass
+    if not isinstance(counted, dict) or not all(isinstance(n, int) and n >= 0 for n in counted.values()):
+        raise BenchError(
+            f"{path} {problem}: nothing is fired while the pulses that the devices have had are not known; write "
+            f'them into it, as {{"{bench.device[0].name}": 1200}} (the journals beside it tell what was fired)'
+        )
     return counted
 
 

@@ -39,15 +39,20 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
     Raises
     ------
     RunnerError
-        There is something at ``folder``: nothing is overwritten.
+        There is something at ``folder``, which is not overwritten, or no folder can be made there.
     """
     if folder.exists() or folder.is_symlink():
         raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not")
     start = now or datetime.now(UTC)
     end = start + timedelta(days=days)
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
-    building.parent.mkdir(parents=True, exist_ok=True)
-    building.mkdir(mode=0o700)
+    try:
+        building.parent.mkdir(parents=True, exist_ok=True)
+        building.mkdir(mode=0o700)
+    except OSError as error:
+        raise RunnerError(
+            f"{folder} cannot be made ({error.strerror}: {error.filename}); give a folder in one that you may write"
+        ) from None
     authority_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep cluster {secrets.token_hex(8)}")])
     authority = (

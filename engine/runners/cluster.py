@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from engine.axis import closest
 from engine.errors import RunnerError
 from engine.run import threads
+from engine.runners.security import is_address
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 WORD = r"[\w./:@%+=,~-]+"
@@ -29,6 +30,10 @@ WORD = r"[\w./:@%+=,~-]+"
 def _beside(path: Path, info: ValidationInfo) -> Path:
     folder: Path = (info.context or {}).get("folder", Path())
     return folder / path.expanduser()
+
+
+def _address_or_beside(text: str, info: ValidationInfo) -> str:
+    return text if is_address(text) else str(_beside(Path(text), info))
 
 
 def _one_word(path: Path) -> Path:
@@ -54,6 +59,11 @@ WordPath = Annotated[Path, AfterValidator(_beside), AfterValidator(_one_word)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    @property
+    def advice(self) -> str:
+        """What to look at when no worker comes for long; empty: nothing is known."""
+        return ""
 
 
 class _Workers(_Part):
@@ -96,9 +106,9 @@ class Jobs(_Workers, _Secured):
     """Jobs of a batch system, one worker each; the scheduler runs in the driver. Needs the extra ``slurm``."""
 
     kind: Literal["slurm", "pbs", "sge", "lsf"]
-    memory: Memory
+    memory: Memory = Field(examples=["4GiB"])
     """Of one job, such as ``"4GiB"``."""
-    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$")]
+    walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$", examples=["01:00:00"])]
     """Longest life of one job, such as ``"01:00:00"``; a job that ends is followed by another."""
     queue: Word | None = None
     """Queue or partition; empty: the batch system's default."""
@@ -120,6 +130,14 @@ class Jobs(_Workers, _Secured):
     """Folder on the nodes where workers spill; None: the current one."""
     logs: WordPath = Path("logs")
     """Folder where jobs leave their logs; not given: ``logs`` in the current one."""
+
+    @property
+    def advice(self) -> str:
+        """Why no worker may have come."""
+        return (
+            "no worker yet: the jobs are queued, or ended before their worker came, which are not replaced; "
+            f"look into {self.logs}"
+        )
 
 
 class Ssh(_Secured):
@@ -168,7 +186,7 @@ class Gpu(_Part):
     kind: Literal["gpu"]
     workers: Count | None = None
     """None: as many as there are GPUs."""
-    memory: Memory | None = None
+    memory: Memory | None = Field(None, examples=["4GiB"])
     """Of one worker, on the host; None: its share."""
 
 
@@ -176,7 +194,7 @@ class Running(_Secured):
     """A scheduler that runs already."""
 
     kind: Literal["scheduler"]
-    address: Annotated[str, Field(min_length=1)]
+    address: Annotated[str, Field(min_length=1), AfterValidator(_address_or_beside)]
     """``tls://HOST:PORT``, ``tcp://HOST:PORT``, or the path of the scheduler file that it wrote."""
 
     @property
@@ -214,21 +232,29 @@ def load(path: Path) -> Deployment:
 
 def parse(raw: Any, path: Path) -> Deployment:
     """The deployment in a mapping, checked; ``path`` is the file that it comes from."""
-    if not isinstance(raw, Mapping) or not isinstance(raw.get("kind"), str):
-        raise RunnerError(f"{path}: kind: is missing; it is one of {', '.join(KINDS)}")
-    if raw["kind"] not in KINDS:
-        raise RunnerError(
-            f"{path}: kind: there is no {raw['kind']!r}{closest(raw['kind'], list(KINDS))}; "
-            f"it is one of {', '.join(KINDS)}"
-        )
-    model = KINDS[raw["kind"]]
+    kinds = f"it is one of {', '.join(KINDS)}"
+    if not isinstance(raw, Mapping) or "kind" not in raw:
+        raise RunnerError(f"{path}: kind: is missing; {kinds}")
+    kind = raw["kind"]
+    if not isinstance(kind, str) or kind not in KINDS:
+        similar = closest(kind, list(KINDS)) if isinstance(kind, str) else ""
+        raise RunnerError(f"{path}: kind: there is no {kind!r}{similar}; {kinds}")
+    model = KINDS[kind]
     try:
-        return model.model_validate_json(json.dumps(raw, default=str), context={"folder": path.absolute().parent})
+        text = json.dumps(raw, default=str)
+    except (TypeError, ValueError):  # in YAML
+        raise RunnerError(f"{path}: has a key that is no text, or a value that contains itself") from None
+    try:
+        return model.model_validate_json(text, context={"folder": path.absolute().parent})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(p) for p in first["loc"]) or "file"
         given = first.get("input")
         shown = "" if isinstance(given, dict | list) else f" ({json.dumps(given, default=str)} given)"
         known = [name for name in model.model_fields if name != "kind"]
-        hint = f"; {raw['kind']} takes {', '.join(known)}" if first["type"] == "extra_forbidden" else ""
-        raise RunnerError(f"{path}: {where}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}{hint}") from None
+        hint = f"; {kind} takes {', '.join(known)}" if first["type"] == "extra_forbidden" else ""
+        said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        field = model.model_fields.get(where)
+        if field is not None and field.examples and first["type"] != "missing":
+            said = f"has to be such as {json.dumps(field.examples[0])}"
+        raise RunnerError(f"{path}: {where}: {said}{shown}{hint}") from None

@@ -6,35 +6,21 @@ each, so that a machine runs as many threads as it was given workers.
 
 from __future__ import annotations
 
-import importlib
-import re
 import shlex
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import dask
-import yaml
-from distributed import Client, Security, SSHCluster
-from distributed.utils import get_ip_interface
+from distributed import Client, SSHCluster
 
 from engine.errors import RunnerError
-from engine.runners.cluster import (
-    SUFFIXES,
-    WORD,
-    Deployment,
-    Gpu,
-    Jobs,
-    Kubernetes,
-    Local,
-    Running,
-    Ssh,
-    load,
-)
+from engine.runners.check import check, cluster_class, dask_cluster, library
+from engine.runners.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from engine.runners.dask import CPU, SPAWN, THREAD_SETTINGS, free_port, local_client, quiet
 from engine.runners.interrupts import held_back
+from engine.runners.reach import reach
 from engine.runners.scaling import KeepBusy, adapt
 from engine.runners.security import (
     CLIENT,
@@ -43,27 +29,40 @@ from engine.runners.security import (
     ROLES,
     as_config,
     credentials,
-    demand_loopback,
+    is_address,
     on_loopback,
     scheduler_address,
     secured,
 )
 
-ANSWER = 10.0  # seconds that a running scheduler may take to answer
-ORPHAN = "1 hour"  # without work, after which a scheduler on another host ends: its driver may have been killed
-CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}
+STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
+ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed
 
 
-def deployment(given: str | None, workers: int) -> Deployment:
-    """What ``--cluster`` names: a cluster file, a scheduler file, an address; None: ``workers`` processes here."""
+def deployment(given: str | None, workers: int | None = None) -> Deployment:
+    """What ``--cluster`` names: a cluster file, a scheduler file, an address; None: ``workers`` processes here.
+
+    Raises
+    ------
+    RunnerError
+        One line: it names nothing of these, or says itself how many workers there are.
+    """
     if given is None:
-        return Local(workers=workers)
+        return Local() if workers is None else Local(workers=workers)
+    if workers is not None:
+        raise RunnerError(f"--workers {workers}: --cluster {given} says how many there are; leave one of them out")
     if Path(given).suffix in SUFFIXES:
         return load(Path(given))
     try:
-        return Running(kind="scheduler", address=scheduler_address(given))
+        address = scheduler_address(given)
     except RunnerError as error:
         raise RunnerError(f"--cluster {error}") from None
+    if not is_address(address):
+        raise RunnerError(
+            f"--cluster {given or repr(given)} is no cluster file ({', '.join(SUFFIXES)}), no scheduler file, "
+            "and no address such as tcp://127.0.0.1:8786"
+        )
+    return Running(kind="scheduler", address=address)
 
 
 @contextmanager
@@ -89,15 +88,16 @@ def cluster_client(
         One line: it cannot be started, cannot be reached, or would leave loopback unencrypted.
     """
     quiet()
+    check(where, tls, insecure)
     match where:
         case Local():
             started = _local(where, dashboard, resources)
         case Jobs():
-            started = _jobs(where, tls or where.tls, insecure, dashboard)
+            started = _jobs(where, tls or where.tls, dashboard)
         case Ssh():
-            started = _ssh(where, tls or where.tls, insecure, dashboard)
+            started = _ssh(where, tls or where.tls, dashboard)
         case Kubernetes():
-            started = _kubernetes(where, insecure)
+            started = _kubernetes(where)
         case Gpu():
             started = _gpu(where, dashboard)
         case Running():
@@ -118,40 +118,23 @@ def _local(where: Local, dashboard: bool, resources: Mapping[str, float] | None)
 def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Client]:
     address, security = secured(scheduler_address(where.address), tls, CLIENT, insecure=insecure)
     with reach(address, security) as client:
-        client.register_plugin(KeepBusy())  # its cluster may scale
+        try:
+            client.register_plugin(KeepBusy())  # its cluster may scale
+        except ImportError as error:
+            raise RunnerError(
+                f"the scheduler at {address} cannot run spinsweep ({error}); install the same version there"
+            ) from None
         yield client
 
 
-def reach(address: str, security: Security | None) -> Client:
-    """A client of the scheduler at ``address``; ``RunnerError`` if it does not answer."""
-    try:
-        return Client(address, timeout=ANSWER, security=security)
-    except (OSError, TimeoutError, ValueError) as error:
-        hint = ", or it does not accept these certificates" if security else ""
-        raise RunnerError(
-            f"no scheduler answers at {address} ({type(error).__name__}){hint}; `spinsweep scheduler` starts one"
-        ) from None
-
-
 @contextmanager
-def _jobs(where: Jobs, tls: Path | None, insecure: bool, dashboard: bool) -> Iterator[Client]:
-    library = _library("dask_jobqueue", "slurm")
-    cluster_class = getattr(library, CLASSES[where.kind])
-    submit = cluster_class.job_cls.submit_command
-    if shutil.which(submit.split()[0]) is None:
-        raise RunnerError(f"{where.kind}: there is no command {submit} here; run this where jobs are submitted")
-    here = where.scheduler_interface or where.interface
-    with _one_line(where.kind):
-        listen = get_ip_interface(here)
-    if tls is None:
-        demand_loopback(listen, insecure)
-    elif not re.fullmatch(WORD, str(tls.absolute())):
-        raise RunnerError(f"{tls} goes into a job script: letters, digits and ./:@%+=,~- only")
+def _jobs(where: Jobs, tls: Path | None, dashboard: bool) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
+    here = where.scheduler_interface or where.interface
     scheduler = {"interface": here, "port": where.port, "dashboard_address": _dashboard(dashboard)}
     with ExitStack() as stack:
         with _one_line(where.kind), held_back():
-            cluster = cluster_class(
+            cluster = cluster_class(where)(
                 **job_options(where), scheduler_options=scheduler, security=security, silence_logs="critical"
             )
             stack.callback(_close, cluster)
@@ -197,17 +180,13 @@ async def _submitted(cluster: Any, jobs: int) -> None:
 
 
 @contextmanager
-def _ssh(where: Ssh, tls: Path | None, insecure: bool, dashboard: bool) -> Iterator[Client]:
-    _library("asyncssh", "ssh")
-    security = None
+def _ssh(where: Ssh, tls: Path | None, dashboard: bool) -> Iterator[Client]:
+    security = None if tls is None else credentials(tls, *ROLES)
     settings: dict[str, Any] = {
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_SETTINGS, "1"),
         "logging": {"distributed": "info"},  # Dask waits for the lines in which they tell their addresses
     }
-    if tls is None:
-        demand_loopback(where.listen, insecure)
-    else:
-        security = credentials(tls, *ROLES)
+    if security is not None:
         settings |= as_config(security)
     protocol = "tcp" if security is None else "tls"
     connect: dict[str, Any] = {"port": where.ssh_port}
@@ -228,7 +207,7 @@ def _ssh(where: Ssh, tls: Path | None, insecure: bool, dashboard: bool) -> Itera
                         "port": where.port,
                         "protocol": protocol,
                         "dashboard_address": _dashboard(dashboard),
-                        "idle_timeout": ORPHAN,
+                        "idle_timeout": STARTING,
                     },
                     worker_options={
                         "n_workers": where.workers_per_host,
@@ -244,25 +223,27 @@ def _ssh(where: Ssh, tls: Path | None, insecure: bool, dashboard: bool) -> Itera
                 )
             )
             client = stack.enter_context(Client(cluster))
+            client.run_on_scheduler(_end_when_idle, ORPHAN)
         yield client
 
 
+def _end_when_idle(seconds: float, dask_scheduler: Any) -> None:
+    """At a scheduler: end after so long without a task, waiting or running."""
+    dask_scheduler.idle_timeout = seconds
+    dask_scheduler.idle_since = None  # it counts from now, not from its start
+
+
 @contextmanager
-def _kubernetes(where: Kubernetes, insecure: bool) -> Iterator[Client]:
-    if not insecure:
-        raise RunnerError(
-            "kubernetes: dask-kubernetes speaks to its scheduler without certificates; fence its pods with a network "
-            "policy and spell out --insecure, or attach to one that uses certificates (cluster/README.md)"
-        )
-    library = _library("dask_kubernetes.operator", "kubernetes")
+def _kubernetes(where: Kubernetes) -> Iterator[Client]:
+    operator = library("dask_kubernetes.operator", "kubernetes")
     manifest = dask_cluster(where)
     with ExitStack() as stack:
         with _one_line("kubernetes"), held_back():
             cluster = stack.enter_context(
-                library.KubeCluster(
+                operator.KubeCluster(
                     custom_cluster_spec=manifest,
                     namespace=where.namespace,
-                    create_mode=library.CreateMode.CREATE_ONLY,
+                    create_mode=operator.CreateMode.CREATE_ONLY,
                     resource_timeout=where.patience,
                     quiet=True,
                 )
@@ -274,30 +255,6 @@ def _kubernetes(where: Kubernetes, insecure: bool) -> Iterator[Client]:
         yield client
 
 
-def dask_cluster(where: Kubernetes) -> dict[str, Any]:
-    """The ``DaskCluster`` of a deployment, with its number of workers.
-
-    Raises
-    ------
-    RunnerError
-        The manifest cannot be read, or is something else.
-    """
-    try:
-        found = yaml.safe_load(where.manifest.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunnerError(f"{where.manifest}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise RunnerError(f"{where.manifest}: is not YAML; the manifest is one DaskCluster in YAML") from None
-    if not isinstance(found, dict) or found.get("kind") != "DaskCluster":
-        kind = found.get("kind", "mapping") if isinstance(found, dict) else type(found).__name__
-        raise RunnerError(f"{where.manifest}: is a {kind}; the manifest is one DaskCluster in YAML")
-    try:
-        found["spec"]["worker"]["replicas"] = where.least
-    except (KeyError, TypeError):
-        raise RunnerError(f"{where.manifest}: has no spec.worker to give {where.least} replicas") from None
-    return found
-
-
 @contextmanager
 def _gpu(where: Gpu, dashboard: bool) -> Iterator[Client]:
     with ExitStack() as stack:
@@ -307,7 +264,7 @@ def _gpu(where: Gpu, dashboard: bool) -> Iterator[Client]:
             dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}),
         ):
             cluster = stack.enter_context(
-                _library("dask_cuda", "gpu").LocalCUDACluster(
+                library("dask_cuda", "gpu").LocalCUDACluster(
                     n_workers=where.workers,
                     threads_per_worker=1,
                     memory_limit=where.memory or "auto",
@@ -323,13 +280,6 @@ def _gpu(where: Gpu, dashboard: bool) -> Iterator[Client]:
 
 def _dashboard(serve: bool) -> str:
     return f"{LOOPBACK}:{free_port(8787) if serve else 0}"  # None would take 8787 all the same
-
-
-def _library(module: str, extra: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise RunnerError(f"{module} is not usable ({error}); `pip install 'spinsweep[{extra}]'` brings it") from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Ctrl-C as a request to end soon, and a second one as a demand to end now."""
+"""Ctrl-C or SIGTERM as a request to end soon, and a second one as a demand to end now."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupts:
-    """The first Ctrl-C is noted, for the loop to end at its next step; the second interrupts at once.
+    """The first Ctrl-C or SIGTERM is noted, for the loop to end at its next step; the second interrupts at once.
 
     Nothing is raised from a signal handler the first time: it could hit a lock of Dask's client half-way.
     """
@@ -19,16 +21,17 @@ class Interrupts:
     def __init__(self) -> None:
         self.pressed = False
         self._main = threading.current_thread() is threading.main_thread()
-        self._before: Any = None
+        self._before: list[Any] = []
 
     def __enter__(self) -> Interrupts:
         if self._main:
-            self._before = signal.signal(signal.SIGINT, self._handle)
+            self._before = [signal.signal(number, self._handle) for number in SIGNALS]
         return self
 
     def __exit__(self, *exc: object) -> None:
         if self._main:
-            signal.signal(signal.SIGINT, self._before)
+            for number, before in zip(SIGNALS, self._before, strict=True):
+                signal.signal(number, before)
 
     def _handle(self, *_: object) -> None:
         if self.pressed:

@@ -1,9 +1,10 @@
 """The lane: the Dask worker that owns a bench, alone.
 
 A worker's resources route work, they do not exclude, and neither a raising plugin nor a raising preload keeps a
-worker out.  So the order is: own the bench (operating-system lock, guard, handshake), hold a lease of its addresses
-at the scheduler, and only then register.  The scheduler's lease has a time to live and is for lanes on other
-machines: a lane that is cut off from the scheduler ends before another one can get the lease.
+worker out.  So the order is: lock the bench (operating-system lock), hold a lease of its addresses at the scheduler,
+reach the instruments (guard, handshake), and only then register.  The scheduler's lease has a time to live and is for
+lanes on other machines: one that does not get it has touched nothing, and one that is cut off from the scheduler ends
+before another can get it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed import Client, SchedulerPlugin, Security, Worker
 
@@ -40,10 +42,21 @@ REVIVAL = 90.0  # the same for a lane that follows one that died: a source may r
 START = 120.0  # seconds that a lane started here may take
 LIVES = 3  # lanes that a run starts again when they die
 FENCED = 75  # exit status of a lane that ended itself
+STARTED = "just started"  # in the answer to a lane that may ask again
+
+
+class _Held(NamedTuple):
+    """What a lane has a lease of."""
+
+    host: str
+    bench: str
+    addresses: frozenset[str]
+    until: float
+    """Monotonic time, s."""
 
 
 class ClusterLease(SchedulerPlugin):
-    """At the scheduler: which lane owns which address, until when."""
+    """At the scheduler: which lane owns which addresses under which name of a bench, until when."""
 
     name = "spinsweep-lease"
     idempotent = True
@@ -51,110 +64,164 @@ class ClusterLease(SchedulerPlugin):
     async def start(self, scheduler: Any) -> None:
         """Answer to ``spinsweep_lease``."""
         self.since = time.monotonic()
-        self.held: dict[str, tuple[str, str, float]] = {}
+        self.held: dict[str, _Held] = {}
         scheduler.handlers["spinsweep_lease"] = self.request
 
     def request(
-        self, addresses: Sequence[str], holder: str, host: str, release: bool = False, grace: float = 0.0
+        self,
+        addresses: Sequence[str],
+        holder: str,
+        host: str,
+        bench: str,
+        release: bool = False,
+        grace: float = 0.0,
     ) -> str:
-        """Take or renew the lease of all addresses; "" if granted, else why not.
+        """Take or renew the lease of all addresses and of the bench's name; "" if granted, else why not.
 
         Lanes of one machine are told apart by its own locks: the newest to ask is the one that holds them.
         """
-        now = time.monotonic()
         if release:
-            self.held = {a: h for a, h in self.held.items() if h[0] != holder}
+            self.held.pop(holder, None)
             return ""
-        for address in addresses:
-            other, elsewhere, until = self.held.get(address, (holder, host, now))
-            if elsewhere != host and until > now:
-                return f"{address} is owned by {other}"
-        if now < self.since + grace and any(a not in self.held for a in addresses):
+        now, wanted = time.monotonic(), frozenset(addresses)
+        for other, its in self.held.items():
+            if other == holder or its.until <= now:
+                continue
+            if common := wanted & its.addresses:
+                if its.host != host:
+                    return f"{min(common)} is owned by {other}; only one lane can own it"
+            elif its.bench == bench:
+                return f"another bench has this name here, owned by {other}; give one of them another name"
+        if now < self.since + grace and not any(wanted <= its.addresses for its in self.held.values()):
             left = self.since + grace - now
-            return f"the scheduler has just started: an earlier lane may live for {left:.0f} s more"
-        self.held |= {address: (holder, host, now + TTL) for address in addresses}
+            return f"the scheduler has {STARTED}: an earlier lane may live for {left:.0f} s more"
+        self.held = {h: its for h, its in self.held.items() if not wanted & its.addresses}
+        self.held[holder] = _Held(host, bench, wanted, now + TTL)
         return ""
 
 
-async def serve(station: Station, address: str, security: Security | None = None) -> None:
-    """Hold the scheduler's lease and be its worker until it closes or the lane is told to end."""
-    bench, lease = station.bench, station.lease
-    host = os.uname().nodename
-    holder = f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}"
-    addresses = sorted(i.address for i in bench.instruments.values())
-    loopback = on_loopback(host_of(address))
-    async with Client(address, asynchronous=True, timeout=10, security=security) as client:
-        await client.register_plugin(ClusterLease())
-        scheduler: Any = client.scheduler
-        question = {"addresses": addresses, "holder": holder, "host": host, "grace": 0.0 if loopback else TTL}
-        while True:
-            sent = time.monotonic()
-            refused = await scheduler.spinsweep_lease(**question)
-            if not refused:
-                break
-            if "just started" not in refused:
-                raise LeaseError(f"bench {bench.name}: {refused}; only one lane can own it")
-            await asyncio.sleep(1)
+@contextmanager
+def admitted(lease: Lease, address: str, security: Security | None = None) -> Iterator[None]:
+    """Hold the scheduler's lease of what a lane of this machine has locked, until the block ends.
+
+    A thread renews it; when that is not done in time, the process ends, whatever it is doing.
+
+    Raises
+    ------
+    LeaseError
+        A lane on another machine owns an instrument, or another bench has the name.
+    RunnerError
+        No scheduler answers.
+    """
+    bench, host = lease.bench, os.uname().nodename
+    question = {
+        "addresses": sorted(i.address for i in bench.instruments.values()),
+        "holder": f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}",
+        "host": host,
+        "bench": bench.name,
+        "grace": 0.0 if on_loopback(host_of(address)) else TTL,
+    }
+    with ExitStack() as stack:
+        with _reaching(address):
+            client = stack.enter_context(Client(address, timeout=10, security=security, set_as_default=False))
+            client.register_plugin(ClusterLease())
+            ask = partial(client.sync, client.scheduler.spinsweep_lease, callback_timeout=RENEW, **question)
+            while True:
+                sent = time.monotonic()
+                if not (refused := ask()):
+                    break
+                if STARTED not in refused:
+                    raise LeaseError(f"bench {bench.name}: {refused}")
+                time.sleep(1)
         lease.valid_until = sent + FENCE * TTL
-        _start_watchdog(lease)
-        renewal = asyncio.create_task(_renew(scheduler, station, question))
-        worker = Worker(
-            address,
-            nthreads=1,
-            name=f"lane-{bench.name}",
-            resources=bench.needs,
-            memory_limit=0,
-            host=LOOPBACK if loopback else None,
-            dashboard_address=NO_DASHBOARD,
-            security=security,
-        )
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, _end, station, worker)
-        station.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
-        async with worker:
-            print("ready", flush=True)
-            await worker.finished()
-        renewal.cancel()
-        station.stopping.set()
-        lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
-        with suppress(OSError, TimeoutError, asyncio.TimeoutError):  # the scheduler may be gone
-            await asyncio.wait_for(scheduler.spinsweep_lease(**question, release=True), RENEW)
+        ended = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(lease, ask, ended), name="lease-renewal", daemon=True)
+        renewal.start()
+        threading.Thread(target=_fence, args=(lease, ended), name="lease-watchdog", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewal.join()
+            with suppress(OSError):  # the scheduler may be gone
+                ask(release=True)
 
 
-async def _renew(scheduler: Any, station: Station, question: dict[str, Any]) -> None:
+def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None:
     """Renew the lease; while the scheduler does not answer, no new cycle begins."""
-    while True:
-        await asyncio.sleep(RENEW)
+    while not ended.wait(RENEW):
         sent = time.monotonic()
         try:
-            refused = await scheduler.spinsweep_lease(**question)
-        except OSError:
-            station.cut_off.set()
+            refused = ask()
+        except OSError:  # TimeoutError is one
+            lease.cut_off.set()
             continue
-        station.cut_off.clear()
+        lease.cut_off.clear()
         if refused:
-            station.lease.lost = refused
+            lease.lost = refused
             return
-        station.lease.valid_until = sent + FENCE * TTL
+        lease.valid_until = sent + FENCE * TTL
 
 
-def _start_watchdog(lease: Lease) -> None:
+def _fence(lease: Lease, ended: threading.Event) -> None:
     """End the process when its lease has run out, whatever it is doing; the guard makes the bench safe."""
+    while time.monotonic() < lease.valid_until and not lease.lost:
+        if ended.wait(0.2):
+            return
+    print(f"spinsweep: the lane ends: {lease.lost or 'its lease was not renewed in time'}", file=sys.stderr)
+    os._exit(FENCED)
 
-    def watch() -> None:
-        while time.monotonic() < lease.valid_until and not lease.lost:
-            time.sleep(0.2)
-        print(f"spinsweep: the lane ends: {lease.lost or 'its lease was not renewed in time'}", file=sys.stderr)
-        os._exit(FENCED)
 
-    threading.Thread(target=watch, name="lease-watchdog", daemon=True).start()
+@contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunnerError(f"no scheduler answers at {address} ({type(error).__name__})") from None
+
+
+class _Lane(Worker):
+    """A worker at whose end, whoever wants it, the work in hand ends after its cycle."""
+
+    station: Station
+
+    async def close(self, *args: Any, **options: Any) -> Any:
+        """As Dask's, which waits for the work in hand."""
+        self.station.stopping.set()
+        return await super().close(*args, **options)
+
+
+async def serve(station: Station, address: str, security: Security | None = None) -> None:
+    """Be the scheduler's worker for an admitted bench until it closes or the lane is told to end."""
+    bench = station.bench
+    worker: Any = _Lane(
+        address,
+        nthreads=1,
+        name=f"lane-{bench.name}",
+        resources=bench.needs,
+        memory_limit=0,
+        host=LOOPBACK if on_loopback(host_of(address)) else None,
+        dashboard_address=NO_DASHBOARD,
+        security=security,
+    )
+    worker.station = station
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _end, worker)
+    station.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
+    try:
+        await worker
+    except RuntimeError as error:  # Dask's, with the reason behind it
+        raise RunnerError(f"the scheduler at {address} did not take the lane: {error.__cause__}") from None
+    async with worker:
+        print("ready", flush=True)
+        await worker.finished()
+    station.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
 
 
 _ending: set[asyncio.Task[Any]] = set()
 
 
-def _end(station: Station, worker: Worker) -> None:
-    station.stopping.set()  # the work in hand ends after its cycle
+def _end(worker: Worker) -> None:
     task = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
     _ending.add(task)
 
@@ -173,18 +240,16 @@ def run_lane(bench: Bench, address: str, patience: float = PATIENCE, security: S
     Raises
     ------
     LeaseError
-        Another lane owns the bench.
+        Another lane owns the bench, or another bench has its name.
     BenchError
         The bench cannot be reached or is another one.
     RunnerError
         No scheduler answers.
     """
     quiet()
-    with own(bench, patience) as station:
-        try:
-            asyncio.run(serve(station, address, security))
-        except (OSError, TimeoutError) as error:
-            raise RunnerError(f"no scheduler answers at {address} ({type(error).__name__})") from None
+    admit = partial(admitted, address=address, security=security)
+    with own(bench, patience, admit) as station, _reaching(address):
+        asyncio.run(serve(station, address, security))
 
 
 class LocalLane:
@@ -192,54 +257,83 @@ class LocalLane:
 
     def __init__(self, bench_path: Path, address: str) -> None:
         self.command = [sys.executable, "-m", "engine.runners.lane", str(bench_path), address]
+        self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0
         self.problem = ""
         """Why there is no lane any more."""
-        self._ending = False
-        self._start()
+        self._ending = threading.Event()
+        self._turn = threading.Lock()  # a lane is started, or the end begins
         self._thread = threading.Thread(target=self._watch, name="lane-watch", daemon=True)
+
+    def begin(self) -> None:
+        """Start the lane and wait until it works.
+
+        Raises
+        ------
+        RunnerError
+            It did not start; with the reason.
+        """
+        self._start(PATIENCE)
         self._thread.start()
 
     def end(self) -> None:
         """Let it finish its cycle, make the bench safe, and go."""
-        self._ending = True
-        if self.process.poll() is None:
-            self.process.terminate()
-        self._thread.join()
+        with self._turn:
+            self._ending.set()
+            if self.process is not None and self.process.poll() is None:
+                self.process.terminate()
+        if self.process is not None:
+            self.process.wait()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def _start(self, patience: float = PATIENCE) -> None:
-        with TemporaryFile("w+") as errors:
-            self.process = subprocess.Popen(
+    def _start(self, patience: float) -> None:
+        with self._turn:
+            if self._ending.is_set():
+                return
+            self._errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the lane has ended
+            self.process = process = subprocess.Popen(
                 [*self.command, str(patience)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=errors,
+                stderr=self._errors,
                 start_new_session=True,
             )
-            assert self.process.stdout is not None
-            timer = threading.Timer(START, self.process.kill)
-            timer.start()
-            said = self.process.stdout.readline().strip()
+        assert process.stdout is not None
+        timer = threading.Timer(START, process.kill)
+        timer.start()
+        try:
+            ready = process.stdout.readline().strip() == b"ready"
+        finally:
             timer.cancel()
-            if said != b"ready":
-                self.process.wait()
-                errors.seek(0)
-                lines = [line for line in errors.read().splitlines() if line.strip()] or ["it said nothing"]
-                raise RunnerError(f"the lane did not start: {lines[-1].removeprefix('spinsweep: ')}")
+        if not ready:
+            raise RunnerError(f"the lane did not start: {self._last_words(process)}")
 
     def _watch(self) -> None:
-        while True:
-            self.process.wait()
-            if self._ending:
+        while not self._ending.is_set():
+            assert self.process is not None
+            words = self._last_words(self.process)
+            if self._ending.is_set():
                 return
             self.deaths += 1
             try:
                 if self.deaths > LIVES:
-                    raise RunnerError(f"the lane died {self.deaths} times")
+                    raise RunnerError(f"the lane died {self.deaths} times, the last time with: {words}")
                 self._start(REVIVAL)
             except RunnerError as error:
                 self.problem = str(error)
                 return
+
+    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of a lane: the last line on its standard error, or its exit status."""
+        status = process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        with self._errors as errors:
+            errors.seek(0)
+            lines = [line for line in errors.read().splitlines() if line.strip()]
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return lines[-1].removeprefix("spinsweep: ") if lines else f"no word, but {how}"
 
     def check(self) -> None:
         """``RunnerError`` if the lane is gone for good."""
@@ -252,6 +346,7 @@ def local_lane(bench_path: Path, address: str) -> Iterator[LocalLane]:
     """A lane of this machine for the scheduler at ``address``, ended with the block."""
     lane = LocalLane(bench_path, address)
     try:
+        lane.begin()
         yield lane
     finally:
         lane.end()

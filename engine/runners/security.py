@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from distributed import Security
 
 from engine.errors import RunnerError
@@ -41,8 +42,8 @@ def credentials(folder: Path, *roles: str) -> Security:
     Raises
     ------
     RunnerError
-        A file is missing, unreadable or open to others, a certificate is out of date or of another authority, or
-        a key is that of another certificate.
+        A file is missing, unreadable or open to others, a certificate is out of date, of another authority or a
+        client's in the place of a scheduler's or worker's, or a key is that of another certificate.
     """
     now = datetime.now(UTC)
     authority = _certificate(folder / AUTHORITY, now)
@@ -54,6 +55,8 @@ def credentials(folder: Path, *roles: str) -> Security:
             certificate.verify_directly_issued_by(authority)
         except (InvalidSignature, ValueError, TypeError):
             raise RunnerError(f"{path} was not issued by {folder / AUTHORITY}; take both of one folder") from None
+        if role != CLIENT and not _for_servers(certificate):
+            raise RunnerError(f"{path} is no certificate of a {role}: it is for clients only; {HELP}")
         key = _read(key_path)
         if key_path.stat().st_mode & 0o077:
             raise RunnerError(f"{key_path} can be read by others; `chmod 600 {key_path}`")
@@ -109,15 +112,13 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
     Raises
     ------
     RunnerError
-        The address leaves loopback unencrypted, or its scheme and ``folder`` do not go together.
+        It is no address, leaves loopback unencrypted, or its scheme and ``folder`` do not go together.
     """
-    scheme, separator, _ = address.partition("://")
-    if not separator:
-        scheme = "tls" if folder else "tcp"
-        address = f"{scheme}://{address}"
-    if scheme not in ("tcp", "tls"):
-        raise RunnerError(f"{address} is not an address of a scheduler, such as tls://192.0.2.7:8786")
-    if scheme == "tls":
+    if not is_address(address):
+        raise RunnerError(f"{address or 'nothing'} is not an address of a scheduler, such as tls://192.0.2.7:8786")
+    if "://" not in address:
+        address = f"{'tls' if folder else 'tcp'}://{address}"
+    if address.startswith("tls://"):
         if folder is None:
             raise RunnerError(f"{address} needs certificates: give --tls DIR; {HELP}")
         return address, credentials(folder, *roles)
@@ -125,6 +126,15 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
         raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave --tls out")
     demand_loopback(host_of(address), insecure)
     return address, None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is ``HOST:PORT``, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``."""
+    try:
+        parts = urlsplit(text if "://" in text else f"tcp://{text}")
+        return parts.scheme in ("tcp", "tls") and bool(parts.hostname) and bool(parts.port)
+    except ValueError:  # a port that is none
+        return False
 
 
 def host_of(address: str) -> str:
@@ -135,24 +145,37 @@ def host_of(address: str) -> str:
         return ""
 
 
-def demand_loopback(host: str, insecure: bool = False) -> None:
-    """``RunnerError`` if ``host`` is used without certificates and is not this machine's loopback."""
+def demand_loopback(host: str, insecure: bool = False, name: str = "") -> None:
+    """``RunnerError`` if ``host`` is used without certificates and is not loopback; ``name`` is what it calls it."""
     if not insecure and not on_loopback(host):
         raise RunnerError(
-            f"{host or 'every address of this machine'} is beyond loopback, where anyone could run code on the "
-            f"cluster: give --tls DIR ({HELP}), or spell out --insecure"
+            f"{name or host or 'every address of this machine'} is beyond loopback, where anyone could run code on "
+            f"the cluster: give --tls DIR ({HELP}), or spell out --insecure"
         )
 
 
 def on_loopback(host: str) -> bool:
-    """Whether a host is this machine's loopback, by every address that its name stands for."""
+    """Whether a host is this machine's loopback, by every address that its name stands for; IPv6 also in brackets."""
     if not host:
         return False
     try:
-        found = socket.getaddrinfo(host, None)
+        found = socket.getaddrinfo(bare(host), None)
     except OSError:
         return False
     return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
+
+
+def bare(host: str) -> str:
+    """A host without the brackets around an IPv6 address."""
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
+def _for_servers(certificate: x509.Certificate) -> bool:
+    try:
+        purposes = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    except x509.ExtensionNotFound:
+        return False
+    return ExtendedKeyUsageOID.SERVER_AUTH in purposes
 
 
 def _read(path: Path) -> bytes:

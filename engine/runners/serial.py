@@ -13,7 +13,8 @@ from engine.runners.interrupts import Interrupts
 
 
 def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) -> None:
-    """Execute the run's tasks here; Ctrl-C ends it after the writes of the block before, or the cycle at a bench."""
+    """Execute the run's tasks here; Ctrl-C or SIGTERM ends it after the writes of the block before, or the cycle at a
+    bench."""
     run.begin()
     station = own.owned()
     try:

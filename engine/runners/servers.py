@@ -15,7 +15,7 @@ from engine.errors import RunnerError
 from engine.runners.dask import CPU, SPAWN, quiet
 from engine.runners.lane import ClusterLease
 from engine.runners.scaling import KeepBusy
-from engine.runners.security import LOOPBACK, NO_DASHBOARD, host_of, on_loopback
+from engine.runners.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 
 
 def run_scheduler(
@@ -25,6 +25,7 @@ def run_scheduler(
 
     Parameters
     ----------
+    host : name or address; IPv6 with or without brackets
     port : 0: any
     dashboard : port of Dask's dashboard, on loopback
     scheduler_file : written for drivers and workers, and removed at the end
@@ -32,12 +33,21 @@ def run_scheduler(
     Raises
     ------
     RunnerError
-        Its address cannot be had.
+        Its address cannot be had, or ``scheduler_file`` is something else, which is left as it is.
     """
+    if scheduler_file is not None and scheduler_file.exists():
+        try:
+            scheduler_address(str(scheduler_file.absolute()))
+        except RunnerError:
+            raise RunnerError(
+                f"--scheduler-file {scheduler_file} is there and is no scheduler file; it stays as it is, "
+                "give another name"
+            ) from None
+    literal = f"[{bare(host)}]" if ":" in bare(host) else host
 
     async def serve() -> None:
         scheduler = Scheduler(
-            host=host,
+            host=literal,
             port=port,
             protocol="tls" if security else "tcp",
             security=security,
@@ -54,7 +64,7 @@ def run_scheduler(
     try:
         asyncio.run(serve())
     except (OSError, RuntimeError, ValueError) as error:
-        raise RunnerError(f"no scheduler on {host}:{port}: {error.__cause__ or error}") from None
+        raise RunnerError(f"no scheduler on {literal}:{port}: {error.__cause__ or error}") from None
 
 
 def run_workers(address: str, count: int, security: Security | None) -> None:

@@ -58,6 +58,11 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     return {bench.at(**labels).name: each for labels in wanted}
 
 
+def prepare(sweep: Sweep) -> None:
+    """``BenchError`` where the bench has no device for a cell asked for: before anything is fired."""
+    cycles(sweep)
+
+
 def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
     """The characterization of the devices of a bench."""
     axes = [
@@ -70,6 +75,7 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         title=f"Switching curves measured on bench {bench.name}",
         axes=tuple(axes),
         parameters=(*parameters, described),
+        prepare=prepare,
         function=measure,
         resources=bench.needs,
         bench_cycles=cycles,

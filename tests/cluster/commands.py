@@ -21,8 +21,12 @@ OF_A_RUN = ("cell_attempt", "cell_duration")  # the rest of a cube depends on th
 
 def start(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """``spinsweep ...``, in a process group of its own as a terminal starts it."""
+    return _start([*SPINSWEEP, *map(str, words)], cwd, env)
+
+
+def _start(command: list[str], cwd: Path, env: Mapping[str, str] | None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*SPINSWEEP, *map(str, words)],
+        command,
         cwd=cwd,
         env=env,
         stdin=subprocess.DEVNULL,
@@ -31,6 +35,15 @@ def start(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> su
         text=True,
         start_new_session=True,
     )
+
+
+def start_with(
+    setting: str, *words: object, cwd: Path, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[str]:
+    """The same with a constant of a module set, such as ``engine.runners.deploy.ORPHAN = 3``."""
+    module = setting.partition(" = ")[0].rpartition(".")[0]
+    code = f"import {module}; {setting}; from engine.cli import script; script()"
+    return _start([sys.executable, "-c", code, *map(str, words)], cwd, env)
 
 
 def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, str]:

@@ -10,8 +10,9 @@ import pytest
 from commands import spinsweep
 
 from engine.errors import RunnerError
+from engine.runners.check import CLASSES
 from engine.runners.cluster import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from engine.runners.deploy import CLASSES, cluster_client, deployment, job_options
+from engine.runners.deploy import cluster_client, deployment, job_options
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 SLURM = 'kind = "slurm"\nworkers = 4\nmemory = "2GiB"\nwalltime = "01:00:00"\n'
@@ -37,7 +38,10 @@ def written(folder: Path, text: str, name: str = "cluster.toml") -> Path:
         ('kind = "local"\nworkers = "4"', 'workers: input should be a valid integer ("4" given)'),
         ('kind = "local"\nworkers = 2\nminimum = 3', "minimum is 3, above workers, which is 2"),
         ('kind = "slurm"\nworkers = 4\nmemory = "2GiB"', "walltime: field required"),
-        (SLURM.replace("2GiB", "2 Gibble"), "memory: "),
+        (SLURM.replace("2GiB", "2 Gibble"), 'memory: has to be such as "4GiB" ("2 Gibble" given)'),
+        (SLURM.replace('"2GiB"', "4"), 'memory: has to be such as "4GiB" (4 given)'),
+        (SLURM.replace("01:00:00", "1h"), 'walltime: has to be such as "01:00:00" ("1h" given)'),
+        ("kind = 3", "kind: there is no 3; it is one of local, "),
         (SLURM + 'queue = "a; touch pwned"', "queue: string should match pattern"),
         (SLURM + 'directives = ["--a\\nrm -rf ."]', "directives.0: string should match pattern"),
         (SLURM + 'scratch = "/tmp/$(id)"', "scratch: value error, /tmp/$(id) goes into a command line"),
@@ -67,6 +71,14 @@ def test_yaml_says_the_same_as_toml_and_builds_no_objects(tmp_path: Path) -> Non
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("text", ["kind: local\n2026-11-24: 2\n", "kind: local\nworkers: &a [*a]\n"])
+def test_yaml_that_is_no_tree_of_named_values_is_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(
+        RunnerError, match=r"cluster[.]yaml: has a key that is no text, or a value that contains itself"
+    ):
+        load(written(tmp_path, text, "cluster.yaml"))
+
+
 def test_a_wrong_file_ends_a_run_with_status_2_before_anything_is_written(tmp_path: Path) -> None:
     file = written(tmp_path, 'kind = "local"\nworkers = -1')
     status, said = spinsweep("run", "endurance", "--cluster", file, cwd=tmp_path)
@@ -80,6 +92,8 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert isinstance(where, Jobs)
     assert where.tls == tmp_path / "certificates"
     assert where.scratch == Path("/scratch")
+    running = load(written(tmp_path, 'kind = "scheduler"\naddress = "here/cluster.json"'))
+    assert running == Running(kind="scheduler", address=str(tmp_path / "here" / "cluster.json"))
 
 
 def test_every_kind_has_an_example_that_is_right() -> None:
@@ -90,12 +104,12 @@ def test_every_kind_has_an_example_that_is_right() -> None:
 
 def test_what_cluster_takes_is_told_apart_by_its_form(tmp_path: Path) -> None:
     assert deployment(None, 3) == Local(workers=3)
-    assert deployment("tcp://127.0.0.1:8786", 3) == Running(kind="scheduler", address="tcp://127.0.0.1:8786")
+    assert deployment("tcp://127.0.0.1:8786") == Running(kind="scheduler", address="tcp://127.0.0.1:8786")
     file = written(tmp_path, '{"address": "tls://127.0.0.1:9"}', "cluster.json")
-    assert deployment(str(file), 3) == Running(kind="scheduler", address="tls://127.0.0.1:9")
+    assert deployment(str(file)) == Running(kind="scheduler", address="tls://127.0.0.1:9")
     with pytest.raises(RunnerError, match="is not a scheduler file"):
-        deployment(str(tmp_path / "none.json"), 3)
-    assert isinstance(deployment(str(written(tmp_path, SLURM)), 3), Jobs)
+        deployment(str(tmp_path / "none.json"))
+    assert isinstance(deployment(str(written(tmp_path, SLURM))), Jobs)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -16,8 +16,9 @@ import pytest
 import yaml
 
 from engine.errors import RunnerError
+from engine.runners.check import dask_cluster
 from engine.runners.cluster import Kubernetes, load
-from engine.runners.deploy import cluster_client, dask_cluster
+from engine.runners.deploy import cluster_client
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 MANIFESTS = sorted((CLUSTER / "kubernetes").glob("*.yaml"))

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import assert_same_cube, logged, spinsweep, until
+from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
 
+from engine.find import find
 from engine.runners.cluster import Local
+from engine.runners.compute import compute
 from engine.runners.deploy import cluster_client
 
 
@@ -86,9 +88,17 @@ def test_workers_that_come_later_use_one_thread_as_well(client: Client) -> None:
     assert client.submit(os.getenv, "OMP_NUM_THREADS", resources={"cpu": 1}).result(timeout=60) == "1"
 
 
-def test_a_run_on_workers_that_come_and_go_gives_the_same_cube(tmp_path: Path, local_cube: Path) -> None:
-    (tmp_path / "local.toml").write_text('kind = "local"\nworkers = 2\nminimum = 0\n')
-    words = ["--cluster", tmp_path / "local.toml", "--store", "c.zarr"]
-    status, said = spinsweep(*logged(tmp_path), *words, cwd=tmp_path)
-    assert status == 0, said
+def test_a_run_on_workers_that_come_and_go_gives_the_same_cube(
+    client: Client, tmp_path: Path, local_cube: Path
+) -> None:
+    (tmp_path / "log").mkdir()
+    sweep = find(f"{EXAMPLES}:LOGGED").with_values(log=str(tmp_path / "log"))
+    processes = []
+    for values in (sweep.axes[0].values[:5], sweep.axes[0].values):
+        assert not names(client), "none before there is work"
+        compute(sweep.with_values(x=values), tmp_path / "c.zarr", client, block=5)
+        calls = {path.name.split("-")[2] for path in (tmp_path / "log").iterdir()}
+        processes.append(calls - set().union(*processes))
+        until(lambda: not names(client), 100)
+    assert all(processes), "others came for the second half"
     assert_same_cube(tmp_path / "c.zarr", local_cube)

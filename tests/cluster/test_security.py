@@ -7,9 +7,11 @@ import shutil
 import socket
 import ssl
 import stat
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -138,6 +140,25 @@ def test_a_key_that_others_can_read_is_refused(folder: Path, tmp_path: Path) -> 
         credentials(tmp_path / "open", CLIENT)
 
 
+@pytest.mark.parametrize("role", ["scheduler", "worker"])
+def test_the_certificate_of_a_client_does_not_pass_for_that_of_another_role(
+    folder: Path, tmp_path: Path, role: str
+) -> None:
+    shutil.copy(folder / "ca.pem", tmp_path)
+    shutil.copy(folder / "client.pem", tmp_path / f"{role}.pem")
+    shutil.copy(folder / "client-key.pem", tmp_path / f"{role}-key.pem")
+    with pytest.raises(RunnerError, match=rf"{role}[.]pem is no certificate of a {role}: it is for clients only"):
+        credentials(tmp_path, role)
+
+
+def test_certificates_below_a_file_are_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        RunnerError, match=r"file/certificates cannot be made \(File exists: .*/file\); give a folder"
+    ):
+        make_certificates(tmp_path / "file" / "certificates")
+
+
 def test_certificates_that_do_not_fit_together_are_refused(folder: Path, tmp_path: Path) -> None:
     make_certificates(tmp_path / "others")
     mixed = tmp_path / "mixed"
@@ -198,6 +219,7 @@ def test_loopback_is_every_address_that_a_name_stands_for() -> None:
     assert on_loopback("127.0.0.1")
     assert on_loopback("127.3.2.1")
     assert on_loopback("::1")
+    assert on_loopback("[::1]")
     assert on_loopback("localhost")
     assert not on_loopback("")
     assert not on_loopback("0.0.0.0")
@@ -227,10 +249,23 @@ def private_network() -> bool:
 
 
 def listening(pid: int) -> set[tuple[str, int]]:
-    """Addresses at which anything listens in the network of a process (IPv4)."""
-    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
-    places = [row[1].split(":") for row in rows if row[3] == "0A"]
-    return {(socket.inet_ntoa(bytes.fromhex(host)[::-1]), int(port, 16)) for host, port in places}
+    """Addresses, of IPv4 and IPv6, at which anything listens in the network of a process."""
+    found = set()
+    for table, family in (("tcp", socket.AF_INET), ("tcp6", socket.AF_INET6)):
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]]
+        for host, port in (row[1].split(":") for row in rows if row[3] == "0A"):
+            words = struct.unpack(f"<{len(host) // 8}I", bytes.fromhex(host))  # the kernel's own byte order
+            found.add((socket.inet_ntop(family, struct.pack(f">{len(words)}I", *words)), int(port, 16)))
+    return found
+
+
+def test_what_listens_is_seen_at_every_kind_of_address() -> None:
+    places = set()
+    with ExitStack() as stack:
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")):
+            server = stack.enter_context(socket.create_server((host, 0), family=family))
+            places.add(server.getsockname()[:2])
+        assert places <= listening(os.getpid())
 
 
 @pytest.mark.skipif(not private_network(), reason="needs root: the scheduler listens on all addresses of a network")

@@ -6,13 +6,22 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
 
-from engine.runners.deploy import reach
+from engine.cli import display, main
+from engine.errors import RunnerError
+from engine.runners import reach as reaching
+from engine.runners.cluster import Running
+from engine.runners.deploy import cluster_client
+from engine.runners.reach import reach
 
 pytestmark = pytest.mark.faults
 
@@ -78,6 +87,104 @@ def test_a_second_scheduler_on_one_port_is_refused_in_one_line(
     cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     port = json.loads(cluster[0].read_text())["address"].rpartition(":")[2]
-    status, said = spinsweep("scheduler", "--port", port, cwd=tmp_path)
+    status, said = spinsweep("scheduler", "--port", port, "--dashboard-port", 0, cwd=tmp_path)
     assert status == 2
     assert said == f"spinsweep: no scheduler on 127.0.0.1:{port}: [Errno 98] Address already in use\n"
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_a_scheduler_listens_on_ipv6_loopback_and_replaces_the_file_of_one_that_is_gone(
+    tmp_path: Path, host: str
+) -> None:
+    file = tmp_path / "cluster.json"
+    file.write_text('{"address": "tcp://127.0.0.1:1"}')
+    words = ["--host", host, "--port", 0, "--dashboard-port", 0, "--scheduler-file", file]
+    scheduler = start("scheduler", *words, cwd=tmp_path)
+    assert scheduler.stdout is not None
+    line = scheduler.stdout.readline()
+    assert line.startswith("scheduler tcp://[::1]:")
+    address = line.removeprefix("scheduler ").partition(",")[0]
+    assert json.loads(file.read_text())["address"] == address
+    with reach(address, None) as client:
+        assert client.scheduler_info()["address"] == address
+    scheduler.terminate()
+    assert ended(scheduler)[0] == 0
+
+
+@pytest.mark.parametrize("content", ["precious", '{"precious": 1}'])
+def test_a_file_that_no_scheduler_wrote_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text(content)
+    assert main(["scheduler", "--port", "0", "--dashboard-port", "0", "--scheduler-file", str(file)]) == 2
+    assert f"--scheduler-file {file} is there and is no scheduler file" in capsys.readouterr().err
+    assert file.read_text() == content
+
+
+def test_what_is_no_scheduler_is_told_so_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "ANSWER", 1.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        address = f"tcp://127.0.0.1:{server.server_port}"
+        with pytest.raises(RunnerError, match=f"what answers at {address} is no Dask scheduler"):
+            reach(address, None)
+        server.shutdown()
+
+
+def test_a_worker_does_not_wait_for_long_where_nothing_listens(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reaching, "ANSWER", 1.0)
+    assert main(["worker", "tcp://127.0.0.1:1"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "1 workers for tcp://127.0.0.1:1; Ctrl-C ends them"
+    assert second.startswith("spinsweep: no scheduler answers at tcp://127.0.0.1:1 ")
+
+
+WITHOUT = """
+import asyncio, sys
+from distributed import Scheduler
+sys.modules["engine"] = None
+async def serve():
+    async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
+        print(scheduler.address, flush=True)
+        await scheduler.finished()
+asyncio.run(serve())
+"""
+
+
+def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
+    command = [sys.executable, "-c", WITHOUT]
+    scheduler = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert scheduler.stdout is not None
+    address = scheduler.stdout.readline().strip()
+    refused = pytest.raises(
+        RunnerError, match=f"the scheduler at {address} cannot run spinsweep .*; install the same"
+    )
+    with refused as error, cluster_client(Running(kind="scheduler", address=address)):
+        pass
+    scheduler.kill()
+    scheduler.communicate()
+    assert "\n" not in str(error.value)
+
+
+def test_the_address_of_the_sweep_page_that_a_run_tells_is_right(
+    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    run = start(*logged(tmp_path, 0.1), "--cluster", cluster[0], "--store", "c.zarr", cwd=tmp_path)
+    assert run.stderr is not None
+    line = next(line for line in run.stderr if line.startswith("on tcp://127.0.0.1:"))
+    page = line.partition(", dashboard ")[2].strip()
+    assert page.endswith("/sweep")
+    until(lambda: done(tmp_path / "c.zarr") > 0)
+    with urlopen(page, timeout=20) as answer:
+        assert b"Sweep" in answer.read()
+    assert ended(run)[0] == 0
+
+
+def test_of_a_scheduler_elsewhere_the_way_to_its_dashboard_is_told() -> None:
+    assert display._sweep_page("192.0.2.7", 8787) == (
+        "http://127.0.0.1:8787/sweep after `ssh -L 8787:localhost:8787 192.0.2.7`"
+    )
+    assert display._sweep_page("::1", 8787) == "http://127.0.0.1:8787/sweep"

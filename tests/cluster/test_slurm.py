@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
+from commands import assert_same_cube, done, ended, logged, spinsweep, start, start_with, until
 from slurmd import said
 
 pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
@@ -71,6 +72,20 @@ def test_what_slurm_objects_to_is_said_in_one_line(slurm: dict[str, str], tmp_pa
     assert status == 2
     assert "invalid partition specified: nowhere" in text.lower()
     assert "Traceback" not in text
+
+
+def test_jobs_that_end_before_their_worker_came_are_told_of_with_their_logs(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    file = cluster(tmp_path, 1, 'python = "/bin/false"', 'logs = "logs"')
+    words = [*logged(tmp_path), "--cluster", file, "--store", "c.zarr"]
+    run = start_with("engine.cli.display.PATIENCE = 2", *words, cwd=tmp_path, env=slurm)
+    assert run.stderr is not None
+    line = next(line for line in run.stderr if "no worker yet" in line)
+    run.send_signal(signal.SIGINT)
+    ended(run)
+    assert "ended before their worker came" in line
+    assert f"look into {tmp_path}/logs" in line
 
 
 def test_the_batch_script_runs_a_sweep_unattended_and_leaves_status_log_and_cube(

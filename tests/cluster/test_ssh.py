@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from commands import assert_same_cube, logged, spinsweep
-from sshd import Server
+from commands import assert_same_cube, done, ended, logged, spinsweep, start_with, until
+from slurmd import free_port
+from sshd import Server, answers
 
 pytestmark = pytest.mark.ssh
 
@@ -45,8 +46,23 @@ def test_a_host_whose_key_is_not_known_is_refused(ssh: Server, tmp_path: Path) -
     assert "Traceback" not in text
 
 
-def test_a_scheduler_beyond_loopback_is_refused_without_certificates(ssh: Server, tmp_path: Path) -> None:
-    file = ssh.file(tmp_path / "ssh.toml", 'listen = "0.0.0.0"')
-    status, text = spinsweep(*logged(tmp_path), "--cluster", file, "--store", "c.zarr", cwd=tmp_path)
+def test_after_a_killed_driver_the_port_is_named_until_the_orphans_end_and_the_same_command_goes_on(
+    ssh: Server, tmp_path: Path
+) -> None:
+    port = free_port()
+    file = ssh.file(tmp_path / "ssh.toml", f"port = {port}")
+    idle = "engine.runners.deploy.ORPHAN = 8"
+    words = [*logged(tmp_path, 2), "--set", "x=0,0.1,0.2", "--cluster", file, "--store", "c.zarr"]
+    first = start_with(idle, *words, cwd=tmp_path)
+    until(lambda: done(tmp_path / "c.zarr") >= 10)  # each block takes longer than an idle scheduler lives
+    first.kill()
+    ended(first)
+    status, text = spinsweep(*words, cwd=tmp_path)
     assert status == 2
-    assert "0.0.0.0 is beyond loopback" in text
+    assert f"ssh: port {port} is taken on 127.0.0.1" in text
+    until(lambda: not answers(port), 30)
+    assert done(tmp_path / "c.zarr") <= 20, "what was not being computed was not begun"
+    status, text = spinsweep(*words, cwd=tmp_path)
+    assert status == 0, text
+    assert "are there" in text
+    assert "30 of 30 done" in text

@@ -50,6 +50,8 @@ class Port:
         self._connections: set[socket.socket] = set()
         self._free = threading.Condition()
         self._held_until = 0.0
+        self.connections = 0
+        """How many clients have connected so far, also those that were closed at once."""
         self.address = address
         self.listen()
 
@@ -90,6 +92,7 @@ class Port:
             except OSError:
                 return
             with self._free:
+                self.connections += 1
                 taken = self._single and not self._free.wait_for(lambda: not self._connections, GRACE)
                 if taken or time.monotonic() < self._held_until:
                     connection.close()

@@ -111,6 +111,7 @@ class Emulator:
                     }
                     for device in world.routes
                 },
+                "connections": {role: port.connections for role, port in self.ports.items()},
             }
 
     def _close_ports(self) -> None:

@@ -1,0 +1,77 @@
+"""A stop that is asked for while the last block is computed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from distributed import Client
+
+from engine import Axis, Cells, Output, Parameter, Sweep
+from engine.cli.display import Display
+from engine.run import Run, open_run
+from engine.runners.dask import run_dask
+from engine.runners.serial import run_serial
+
+pytestmark = pytest.mark.faults
+BLOCKS = 4
+
+
+def twice(cells: Cells) -> dict[str, Any]:
+    if cells.params["bad"] in cells.coords["x"]:
+        raise ValueError("no good")
+    return {"y": 2.0 * cells.coords["x"]}
+
+
+SWEEP = Sweep(
+    name="twice",
+    title="Twice",
+    axes=(Axis("x", tuple(range(2 * BLOCKS))),),
+    outputs=(Output("y"),),
+    parameters=(Parameter("bad", -1),),
+    function=twice,
+)
+
+
+GOES_ON = "stopped   what is done is kept; the same command goes on from here"
+NOTHING_LEFT = "stopped   nothing was left to do by then"
+
+
+@pytest.mark.parametrize(
+    ("on_cluster", "pressed_at", "bad", "status", "words"),
+    [
+        (False, 2, -1, 1, GOES_ON),
+        (False, BLOCKS, -1, 0, NOTHING_LEFT),
+        (False, BLOCKS, 3, 1, NOTHING_LEFT),
+        (True, BLOCKS, -1, 0, NOTHING_LEFT),
+    ],
+)
+def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_nothing_is_left(
+    tmp_path: Path,
+    client: Client,
+    capsys: pytest.CaptureFixture[str],
+    on_cluster: bool,
+    pressed_at: int,
+    bad: int,
+    status: int,
+    words: str,
+) -> None:
+    with open_run(SWEEP.with_values(bad=bad), tmp_path / "twice.zarr", block=2) as run, Display(run) as show:
+        pressed = []
+
+        def press(run: Run) -> None:
+            show.update(run)
+            if run.progress.blocks_ended == pressed_at and not pressed:
+                pressed.append(True)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        if on_cluster:
+            run_dask(run, client, press)
+        else:
+            run_serial(run, press)
+        assert run.outcome == "stopped"
+        assert show.conclude() == status
+    assert words in capsys.readouterr().out.splitlines()

@@ -1,0 +1,89 @@
+"""The lane that a run starts on this machine: its end, and what it says when it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from test_guard import emulated, is_safe, until
+from test_lane import _nothing_left_behind as _nothing_left_behind
+from test_lane import _own_places as _own_places
+from test_lane import lane_of
+from test_lane import scheduler as scheduler
+
+from engine.errors import RunnerError
+from engine.instruments.bench import load
+from engine.instruments.guard import dirty
+from engine.runners import lane as lanes
+from engine.runners.lane import LocalLane
+
+pytestmark = pytest.mark.faults
+
+
+@contextmanager
+def begun(bench: Path, scheduler: str) -> Iterator[LocalLane]:
+    lane = LocalLane(bench, scheduler)
+    try:
+        lane.begin()
+        yield lane
+    finally:
+        if lane.process is not None:
+            lane.process.kill()  # also where the end is what is tested
+
+
+def pid(lane: LocalLane) -> int:
+    assert lane.process is not None
+    return lane.process.pid
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3, 1.5])
+def test_a_lane_that_is_being_started_again_at_the_end_is_gone_after_it(
+    tmp_path: Path, scheduler: str, delay: float
+) -> None:
+    with emulated(tmp_path) as (bench, control), begun(bench, scheduler) as lane:
+        os.kill(pid(lane), signal.SIGKILL)
+        while not lane.deaths:  # its follower is started at this moment
+            pass
+        time.sleep(delay)
+        end = threading.Thread(target=lane.end, daemon=True)
+        end.start()
+        end.join(40)
+        assert not end.is_alive(), "the end waits for a lane that nobody told to end"
+        assert lane.process is not None
+        assert lane.process.poll() is not None
+        until(lambda: lane_of(bench) == 0)  # a guard may have it for a moment
+        assert is_safe(control)
+
+
+def test_a_run_whose_lanes_died_says_what_the_last_one_said(
+    tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanes, "LIVES", 0)
+    with emulated(tmp_path) as (bench, _), begun(bench, scheduler) as lane:
+        (guard,) = Path(f"/proc/{pid(lane)}/task/{pid(lane)}/children").read_text().split()
+        os.kill(int(guard), signal.SIGKILL)
+        until(lambda: lane.problem)
+        with pytest.raises(RunnerError, match="the last time with: the lane ends: the guard died"):
+            lane.check()
+        lane.end()
+
+
+def test_a_lane_that_was_killed_while_it_started_is_told_by_its_signal(tmp_path: Path, scheduler: str) -> None:
+    with emulated(tmp_path) as (bench, control), begun(bench, scheduler) as lane:
+        control.set("refuse", "source")
+        os.kill(pid(lane), signal.SIGKILL)
+        first = pid(lane)
+        until(lambda: pid(lane) != first)
+        os.kill(pid(lane), signal.SIGKILL)
+        until(lambda: lane.problem)
+        with pytest.raises(RunnerError, match="the lane did not start: no word, but signal 9"):
+            lane.check()
+        lane.end()
+        control.clear()
+        until(lambda: not dirty(load(bench)))
