@@ -7,6 +7,7 @@ what fsspec reaches.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.cube.fence import Fence
+from engine.errors import CubeError
 
 
 class Place(ABC):
@@ -105,10 +107,15 @@ def place_of(store: str | Path | Place) -> Place:
     """
     if isinstance(store, Place):
         return store
-    if "://" in str(store):
+    protocol, is_url, rest = str(store).partition("://")
+    if is_url and protocol.lower() == "file":
+        raise CubeError(f"{store}: a folder is given by its path alone: {rest}")
+    if is_url:
         from engine.cube.remote import RemotePlace
 
-        return RemotePlace.at(str(store))
+        return RemotePlace.at(f"{protocol.lower()}://{rest}")
+    if isinstance(store, str) and re.match(r"[A-Za-z]\w+:/", store):
+        raise CubeError(f"{store}: a URL has ://, and a folder of that name is ./{store}")
     from engine.cube.local import LocalPlace
 
     return LocalPlace(Path(store))

@@ -302,6 +302,8 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
 
 MISTAKES = [
     ("http://127.0.0.1/x.zarr", "http:// cannot create an object only if it is not there"),
+    ("s3:/cubes/x.zarr", "s3:/cubes/x.zarr: a URL has ://, and a folder of that name is ./s3:/cubes/x.zarr"),
+    ("file:///tmp/x.zarr", "a folder is given by its path alone: /tmp/x.zarr"),
     ("gs://bucket/x.zarr", "gs://bucket/x.zarr needs gcsfs: pip install gcsfs"),
     ("az://bucket/x.zarr", "az://bucket/x.zarr needs adlfs: pip install adlfs"),
     ("s3://", "s3:// names no place; a store is such as s3://BUCKET/walk.zarr"),
