@@ -136,8 +136,9 @@ def test_watchers_get_the_page_and_the_metrics_and_nothing_else(tmp_path: Path, 
         "/json/counts.json",
         "/proxy/1/127.0.0.1/status",
     ):
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as answer:
             get(address.replace("/sweep", closed))
+        answer.value.close()
 
 
 def test_no_other_site_reads_the_page_in_a_watchers_browser(client: Client, port: int) -> None:
@@ -146,6 +147,7 @@ def test_no_other_site_reads_the_page_in_a_watchers_browser(client: Client, port
         request = urllib.request.Request(f"{address}/ws", headers={"Origin": origin, "Host": f"127.0.0.1:{port}"})
         with pytest.raises(urllib.error.HTTPError) as refused:  # 400: it is no websocket
             urllib.request.urlopen(request)
+        refused.value.close()
         assert refused.value.code == (400 if answer == 200 else 403)
 
 

@@ -252,7 +252,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
 ) -> None:
     store = tmp_path / "c.zarr"
     driver = subprocess.Popen(
-        command(store, log, "--workers", workers, "--block", "5"),
+        command(store, log, "--workers", workers, "--block", "5", seconds=0.1),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -270,6 +270,6 @@ def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     assert Cube(store).runs()[-1]["outcome"] == "stopped"
     assert_done_cells_are_right(store, reference)
     before = sum(calls(log).values())
-    again = subprocess.run(command(store, log, "--workers", "0"), capture_output=True, check=False)
+    again = subprocess.run(command(store, log, "--workers", "2", seconds=0.1), capture_output=True, check=False)
     assert again.returncode == 0
     assert sum(calls(log).values()) - before == 100 - kept
