@@ -30,3 +30,12 @@ def log(tmp_path: Path) -> Path:
     folder = tmp_path / "calls"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[dict[str, str]]:
+    """The environment of one S3 server for all tests of this process: s3fs keeps its connections."""
+    from s3_server import serving
+
+    with serving() as environment:
+        yield environment

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from s3_server import BUCKET, serving
+from s3_server import BUCKET
 
 from engine.cube import lease as leases
 from engine.cube.lease import Lease, died_out
@@ -19,13 +18,12 @@ from engine.errors import CubeError
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    with serving():
-        yield
+def server(s3: dict[str, str]) -> dict[str, str]:
+    return s3
 
 
 @pytest.fixture
-def place(server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePlace:
+def place(server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePlace:
     """An empty place, in which leases of the dead end sooner."""
     monkeypatch.setattr(leases, "LIFETIME", 3.0)
     monkeypatch.setattr(leases, "MARGIN", 1.0)

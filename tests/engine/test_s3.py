@@ -35,9 +35,8 @@ EXAMPLES = Path(__file__).parent / "examples.py"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[dict[str, str]]:
-    with serving() as environment:
-        yield environment
+def server(s3: dict[str, str]) -> dict[str, str]:
+    return s3
 
 
 @pytest.fixture

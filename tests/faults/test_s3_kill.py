@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from s3_server import BUCKET, serving
+from s3_server import BUCKET
 
 from engine import CubeError
 from engine.cube import Cube, place_of
@@ -27,13 +27,12 @@ EXAMPLES = Path(__file__).parents[1] / "engine" / "examples.py"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[None]:
-    with serving():
-        yield
+def server(s3: dict[str, str]) -> dict[str, str]:
+    return s3
 
 
 @pytest.fixture
-def store(server: None, tmp_path: Path) -> str:
+def store(server: dict[str, str], tmp_path: Path) -> str:
     return f"s3://{BUCKET}/{tmp_path.name}.zarr"
 
 
