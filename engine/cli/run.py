@@ -17,6 +17,7 @@ from engine.find import reference
 from engine.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
+    from engine.instruments.bench import Bench
     from engine.runners.cluster import Local
     from engine.runners.lane import LocalLane
 
@@ -104,8 +105,8 @@ def run(
         if "://" in path and there and Cube(path).fence.driven():
             print("another run was here a moment ago; looking whether it lives", file=sys.stderr, flush=True)
         at_bench = stack.enter_context(ExitStack())
-        if on is not None and isinstance(where, Local) and not there:
-            client, lane = _reach(at_bench, on, where, dashboard)
+        if on is not None and bench is not None and isinstance(where, Local) and not there:
+            client, lane = _reach(at_bench, on, bench, where, dashboard)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -119,8 +120,8 @@ def run(
         )
         show = stack.enter_context(Display(work))
         stack.callback(at_bench.close)  # before the end of the run is recorded
-        if on is not None and isinstance(where, Local) and there and work.progress.blocks:
-            client, lane = _reach(at_bench, on, where, dashboard)
+        if on is not None and bench is not None and isinstance(where, Local) and there and work.progress.blocks:
+            client, lane = _reach(at_bench, on, bench, where, dashboard)
         if work.progress.blocks == 0:
             pass
         elif isinstance(where, Local) and where.workers == 0:
@@ -140,14 +141,12 @@ def run(
         return show.conclude()
 
 
-def _reach(stack: ExitStack, on: Path, where: Local, dashboard: bool) -> tuple[Any, LocalLane | None]:
+def _reach(stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bool) -> tuple[Any, LocalLane | None]:
     """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
-    from engine.instruments.bench import load
     from engine.instruments.own import own
     from engine.runners.deploy import cluster_client
     from engine.runners.lane import local_lane
 
-    bench = load(on)
     if where.workers == 0:
         stack.enter_context(own(bench))
         return None, None

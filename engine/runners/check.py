@@ -14,9 +14,9 @@ from distributed.utils import get_ip_interface
 
 from engine.errors import RunnerError
 from engine.runners.cluster import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
+from engine.runners.dask import demand_free
 from engine.runners.security import (
     CLIENT,
-    LOOPBACK,
     ROLES,
     credentials,
     demand_loopback,
@@ -46,7 +46,10 @@ def check(where: Deployment, tls: Path | None = None, insecure: bool = False, wa
     if tls is not None and isinstance(where, Local | Gpu | Kubernetes):
         raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} uses no certificates; leave it out")
     if watchers is not None and isinstance(where, Local | Gpu | Jobs):
-        _demand_free(watchers)
+        try:
+            demand_free(watchers)
+        except OSError as error:
+            raise RunnerError(f"--watchers {watchers}: the page cannot be served there: {error.strerror}") from None
     match where:
         case Jobs():
             _check_jobs(where, tls or where.tls, insecure)
@@ -74,7 +77,7 @@ def cluster_class(where: Jobs) -> Any:
 
 
 def _check_jobs(where: Jobs, tls: Path | None, insecure: bool) -> None:
-    here = where.scheduler_interface or where.interface
+    here = where.driver_interface
     if tls is None:
         for interface in (where.interface, here):
             demand_loopback(_ip(interface), insecure, f"{where.kind}: interface {interface}")
@@ -157,12 +160,3 @@ def dask_cluster(where: Kubernetes) -> dict[str, Any]:
     except (KeyError, TypeError):
         raise RunnerError(f"{where.manifest}: has no spec.worker to give {where.least} replicas") from None
     return found
-
-
-def _demand_free(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise RunnerError(f"--watchers {port}: the page cannot be served there: {error.strerror}") from None

@@ -132,6 +132,11 @@ class Jobs(_Workers, _Secured):
     """Folder where jobs leave their logs; not given: ``logs`` in the current one."""
 
     @property
+    def driver_interface(self) -> str:
+        """Network interface of this machine, where the scheduler listens."""
+        return self.scheduler_interface or self.interface
+
+    @property
     def advice(self) -> str:
         """Why no worker may have come."""
         return (

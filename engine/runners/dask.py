@@ -115,7 +115,8 @@ class _Stream:
         self.tasks: dict[Future[Any], Task] = {}
         self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self.window = 1
-        self._cpu: dict[str, float] = {}
+        self.needs: Mapping[str, float] = {}
+        """What a block asks of a worker."""
         self._recount_at = 0.0
         self._workers: set[str] = set()
         self._numbers = itertools.count(1)
@@ -193,7 +194,11 @@ class _Stream:
         except (OSError, TimeoutError) as error:
             raise _lost(self.client) from error
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
-        needs = self._needs([w["resources"] for w in workers.values()])
+        needs = self._needed([w["resources"] for w in workers.values()])
+        if self.needs and not needs:  # what waits for a worker that may never come is sent again
+            running = {key for keys in self.client.processing().values() for key in keys}
+            self.client.cancel([future for future in self.tasks if future.key not in running])
+        self.needs = needs
         able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
         self.window = max(2, IN_FLIGHT * sum(w["nthreads"] for w in able))
         if INSTRUMENT in needs:  # what waits at a worker that dies is suspected with it
@@ -202,20 +207,15 @@ class _Stream:
         self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
         self._workers = set(workers)
 
-    def _needs(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
-        """What a block asks of a worker, so that it computes on no lane.
+    def _needed(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
+        """What a block has to ask of a worker, so that it computes on no lane.
 
         Workers that were started without ``cpu`` are good as long as none offers it and there is no lane.
         """
         if self.run.sweep.resources:
             return self.run.sweep.resources
         foreign = offered and not any(CPU in o or INSTRUMENT in o for o in offered)
-        cpu = {} if foreign else {CPU: 1.0}
-        if self._cpu and not cpu:  # what waits for a worker that may never come is sent again
-            running = {key for keys in self.client.processing().values() for key in keys}
-            self.client.cancel([future for future in self.tasks if future.key not in running])
-        self._cpu = cpu
-        return cpu
+        return {} if foreign else {CPU: 1.0}
 
     def _next(self) -> list[Future[Any]]:
         """The futures that ended, or none after ``TICK`` seconds."""
@@ -240,7 +240,7 @@ class _Stream:
             key=keys,
             pure=False,
             retries=0,
-            resources=dict(self.run.sweep.resources) or self._cpu or None,
+            resources=dict(self.needs) or None,
         )
         for future, task in zip(futures, tasks, strict=True):
             self.tasks[future] = task
@@ -363,10 +363,15 @@ def _lost(client: Client) -> RunnerError:
 
 def free_port(port: int) -> int:
     """``port`` if it is free on loopback, else 0 (any)."""
+    try:
+        demand_free(port)
+    except OSError:
+        return 0
+    return port
+
+
+def demand_free(port: int) -> None:
+    """``OSError`` if nothing can listen on ``port`` of loopback."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return 0
-    return port
+        probe.bind(("127.0.0.1", port))

@@ -130,8 +130,7 @@ def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Clien
 @contextmanager
 def _jobs(where: Jobs, tls: Path | None, dashboard: bool) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
-    here = where.scheduler_interface or where.interface
-    scheduler = {"interface": here, "port": where.port, "dashboard_address": _dashboard(dashboard)}
+    scheduler = {"interface": where.driver_interface, "port": where.port, "dashboard_address": _dashboard(dashboard)}
     with ExitStack() as stack:
         with _one_line(where.kind), held_back():
             cluster = cluster_class(where)(

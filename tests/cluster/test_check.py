@@ -12,7 +12,7 @@ import pytest
 from engine.cli import main
 from engine.errors import RunnerError
 from engine.runners.check import check
-from engine.runners.cluster import Jobs, Ssh
+from engine.runners.cluster import Jobs, Local, Ssh
 
 SLURM = 'kind = "slurm"\nworkers = 1\nmemory = "1GiB"\nwalltime = "01:00:00"\n'
 SSH = 'kind = "ssh"\nhosts = ["127.0.0.1"]\n'
@@ -93,4 +93,8 @@ def test_no_interface_of_jobs_goes_beyond_loopback_without_certificates(interfac
 
 
 def test_a_free_port_and_hosts_that_are_this_machine_are_right() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    check(Local(workers=1), watchers=port)
     check(Ssh(kind="ssh", hosts=("127.0.0.1", "localhost")), watchers=1)

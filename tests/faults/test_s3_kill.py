@@ -62,7 +62,7 @@ def wait_for(what: Callable[[], bool], seconds: float = 100) -> None:
 
 
 def opened(store: str) -> xr.Dataset:
-    """The cube's values; by options of this server alone, for s3fs keeps connections of earlier tests' servers."""
+    """The cube's values; by options in so many words, for s3fs keeps connections that were made with others."""
     options = {"key": "tests", "secret": "tests", "endpoint_url": os.environ["AWS_ENDPOINT_URL"]}
     return xr.open_zarr(store, storage_options=options).load()
 
