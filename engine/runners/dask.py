@@ -41,6 +41,8 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS",
 SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
 CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
+MOST_IN_FLIGHT = 30  # the same where blocks are short
+AHEAD = 0.2  # seconds of work that a thread has in flight then
 REFILL = 3  # part of these that has to have ended before more are sent, in one message
 RECOUNT = 2.0  # seconds between looks at the number of workers
 TICK = 1.0  # seconds after which a run shows that it is alive
@@ -114,7 +116,8 @@ class _Stream:
         """The suspect in flight, if there is one."""
         self.tasks: dict[Future[Any], Task] = {}
         self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
-        self.window = 1
+        self.threads = 1
+        """Of the workers that can take blocks."""
         self.needs: Mapping[str, float] = {}
         """What a block asks of a worker."""
         self._recount_at = 0.0
@@ -148,6 +151,14 @@ class _Stream:
             yield None
             self.fill()
 
+    @property
+    def window(self) -> int:
+        """How many blocks may be in flight: more of short ones, which are done sooner than the next can come."""
+        if INSTRUMENT in self.needs:  # what waits at a worker that dies is suspected with it
+            return max(1, self.threads)
+        each = AHEAD / max(self.run.progress.mean_block_seconds, 1e-9)
+        return max(2, self.threads * round(min(max(each, IN_FLIGHT), MOST_IN_FLIGHT)))
+
     def fill(self) -> None:
         """Submit until the window is full."""
         if time.monotonic() >= self._recount_at:
@@ -157,8 +168,9 @@ class _Stream:
             if not self.tasks:
                 [self.alone] = self._submit([self.suspects.popleft()], again=True)
             return
-        room = self.window - len(self.tasks)
-        if self.tasks and room < self.window / REFILL:
+        window = self.window
+        room = window - len(self.tasks)
+        if self.tasks and room < window / REFILL:
             return
         again = [self.again.popleft() for _ in range(min(room, len(self.again)))]
         if again:
@@ -200,9 +212,7 @@ class _Stream:
             self.client.cancel([future for future in self.tasks if future.key not in running])
         self.needs = needs
         able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
-        self.window = max(2, IN_FLIGHT * sum(w["nthreads"] for w in able))
-        if INSTRUMENT in needs:  # what waits at a worker that dies is suspected with it
-            self.window = max(1, len(able))
+        self.threads = sum(w["nthreads"] for w in able)
         self.run.progress.workers_lost += len(self._workers - set(workers))
         self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
         self._workers = set(workers)

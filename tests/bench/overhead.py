@@ -217,9 +217,11 @@ if __name__ == "__main__":
     parser.add_argument("--blocks", type=int, default=0, help="measure memory over so many blocks instead")
     parser.add_argument("--cells", type=int, default=1, help="with --blocks: in each of them")
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
-    parser.add_argument("--in-flight", type=int, default=engine.runners.dask.IN_FLIGHT, help="blocks per thread")
+    parser.add_argument(
+        "--in-flight", type=int, default=engine.runners.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
+    )
     options = parser.parse_args()
-    engine.runners.dask.IN_FLIGHT = options.in_flight
+    engine.runners.dask.MOST_IN_FLIGHT = options.in_flight
     sys.exit(
         memory(options.blocks, options.cells, not options.nothing) if options.blocks else overhead(options.rounds)
     )

@@ -16,7 +16,7 @@ from distributed import Client, LocalCluster
 from examples import LOGGED
 
 from engine.run import Run, open_run
-from engine.runners.dask import run_dask
+from engine.runners.dask import IN_FLIGHT, MOST_IN_FLIGHT, run_dask
 
 SWEEP = LOGGED.with_values(x=[0.1, 0.2], seed=range(4))
 
@@ -95,3 +95,21 @@ def test_a_worker_that_was_started_without_resources_computes_where_there_is_no_
         with worker(empty, tmp_path) as computing:
             assert wait().complete
         assert who(log) == {computing}
+
+
+def test_short_blocks_are_sent_further_ahead_than_long_ones_and_never_without_bound(
+    client: Client, tmp_path: Path
+) -> None:
+    def most_in_flight(seeds: int, seconds: float) -> int:
+        seen = [0]
+        sweep = LOGGED.with_values(x=[0.1], seed=range(seeds), seconds=seconds, log=str(log))
+        with open_run(sweep, tmp_path / f"{seconds}.zarr", block=1) as run:
+            run_dask(run, client, lambda _: seen.append(len(client.futures)))
+        assert run.complete
+        return max(seen)
+
+    log = tmp_path / "log"
+    log.mkdir()
+    threads = sum(client.nthreads().values())
+    assert most_in_flight(40, 0.2) <= IN_FLIGHT * threads
+    assert IN_FLIGHT * threads < most_in_flight(250, 0.0) <= MOST_IN_FLIGHT * threads
