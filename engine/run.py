@@ -28,10 +28,10 @@ import numpy.typing as npt
 from engine import provenance
 from engine.axis import closest
 from engine.blocks import Block, choose_chunk
-from engine.cube import Cube, Job, Task, compressed_fraction, create, place_of, write_group
+from engine.cube import Cube, Job, Task, compressed_fraction, create, other_attributes, place_of, write_group
 from engine.errors import CubeError, SpecError
 from engine.evaluate import evaluate
-from engine.ledger import Counts, Receipt, wanted
+from engine.ledger import Counts, Receipt, State, wanted
 from engine.progress import Progress
 from engine.spec import Sweep
 
@@ -143,6 +143,7 @@ def open_run(
     with cube.fence.driving():
         cube = cube.again()
         check(cube, sweep, mark_stale)
+        rests_on_others = _rests_on_others(cube, sweep, retry_failed, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
         earlier = cube.runs()[-1:]
         with cube.fence.announcing() as epoch:
@@ -150,7 +151,7 @@ def open_run(
                 cube.sweep_out()
             write_group(cube.fence.run_path(epoch), record)
         code_changed = any(_function(run) != _function(record) for run in earlier)
-        if cube.differences(sweep) or (mark_stale and code_changed):
+        if cube.differences(sweep) or rests_on_others or (mark_stale and code_changed):
             cube.mark_stale(sweep)
         cube = cube.grow(sweep)
         run = _planned(cube, sweep, epoch, retry_failed)
@@ -163,7 +164,8 @@ def open_run(
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
             if run.progress.blocks and sweep.attributes is not None:
-                cube.commit(sweep.attributes(sweep))
+                run.job = dataclasses.replace(run.job, attributes=sweep.attributes(sweep))
+                cube.commit(run.job.attributes)
             yield run
             run.conclude()
         finally:
@@ -171,6 +173,26 @@ def open_run(
             record |= {"workers_lost": run.progress.workers_lost}
             cube.commit({"provenance": json.dumps(record)})
             write_group(cube.fence.run_path(epoch), record)
+
+
+def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: bool) -> bool:
+    """Whether the done cells rest on other attributes than new ones would: an error, unless they are to be stale."""
+    if sweep.attributes is None:
+        return False
+    state = cube.ledger("cell_state")
+    here = state[np.ix_(*cube.asked(sweep))]
+    works = here.shape != sweep.shape or wanted(here, retry_failed=retry_failed).any() or mark_stale
+    if not works or not (state == State.DONE).any():
+        return False
+    if sweep.prepare is not None:
+        sweep.prepare(sweep)
+    others = other_attributes(cube.attrs, sweep)
+    if others and not mark_stale:
+        raise CubeError(
+            f"{cube.path} was computed with {others}, as it may come out on another processor; bring that "
+            "from where the cube was made, take another --store, or --mark-stale to compute its cells again"
+        )
+    return bool(others)
 
 
 def _function(record: Mapping[str, Any]) -> Any:

@@ -187,7 +187,8 @@ class Sweep:
     root_seed: int = 0
     coordinates: tuple[Coordinate, ...] = ()
     attributes: Callable[[Sweep], Mapping[str, Any]] | None = None
-    """Further attributes of the cube, of numbers and texts, such as the name of what ``prepare`` made."""
+    """Further attributes of the cube, of numbers and texts: what its numbers rest on beside the definition, such as
+    the digest of what ``prepare`` made. A worker or a later run that finds others does not add to the cube."""
     together: tuple[str, ...] = ()
     """Axes whose cells share work: a block holds all their values, and more only along other axes."""
     prepare: Callable[[Sweep], None] | None = None

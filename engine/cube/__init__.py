@@ -2,7 +2,7 @@
 
 from engine.cube.layout import Cube, compressed_fraction, create, write_group
 from engine.cube.place import place_of
-from engine.cube.writer import Job, Task, execute, record_failure
+from engine.cube.writer import Job, Task, execute, other_attributes, record_failure
 
 __all__ = [
     "Cube",
@@ -11,6 +11,7 @@ __all__ = [
     "compressed_fraction",
     "create",
     "execute",
+    "other_attributes",
     "place_of",
     "record_failure",
     "write_group",

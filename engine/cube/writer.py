@@ -7,8 +7,10 @@ Each chunk is written whole and replaces the old one in one step; a chunk belong
 from __future__ import annotations
 
 import hashlib
+import json
+import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -53,12 +55,22 @@ class Writer:
     def __init__(self, store: str, epoch: int) -> None:
         self.cube = Cube(store)
         self.epoch = epoch
+        self._agrees = False
         self._arrays = {
             name: Chunks(self.cube.path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
             for name, metadata in self.cube.metadata.items()
             if metadata["dimension_names"][: len(self.cube.axis_names)] == list(self.cube.axis_names)
             and name not in (*self.cube.axis_names, *self.cube.attrs.get("coordinates", "").split())
         }
+
+    def agree(self, job: Job) -> None:
+        """Raise unless this process finds the attributes that the driver found; looked at once."""
+        if not self._agrees and (others := other_attributes(job.attributes, job.sweep)):
+            raise CubeError(
+                f"{platform.node()} would add to {self.cube.path} cells that rest on other things than the driver's: "
+                f"the driver has {others}, as it may come out on another processor; bring that from the driver"
+            )
+        self._agrees = True
 
     def coords(self, block: Block) -> dict[str, tuple[Value, ...]]:
         """Axis values of a block."""
@@ -138,9 +150,20 @@ class Writer:
         path.write_all(objects)
 
 
+def other_attributes(known: Mapping[str, Any], sweep: Sweep) -> str:
+    """What of the sweep's attributes is not as ``known``, in words; "" when all that is known is."""
+    found = dict(sweep.attributes(sweep)) if sweep.attributes is not None else {}
+    return ", ".join(
+        f"{name} {json.dumps(known[name])} and here it is {json.dumps(value)}"
+        for name, value in found.items()
+        if name in known and json.dumps(known[name]) != json.dumps(value)
+    )
+
+
 def execute(job: Job, task: Task) -> Receipt:
     """Compute and write one block; the whole of a task."""
     writer = _writer(job.store, job.cube_id, job.epoch)
+    writer.agree(job)
     coords = writer.coords(task.block)
     mask = task.mask
     result = _compute(job, coords, mask)
@@ -166,6 +189,8 @@ class Job:
     cube_id: str
     """Tells a cube from another one made later at the same place."""
     epoch: int
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """The sweep's own, as the driver found them."""
 
     def __getstate__(self) -> dict[str, Any]:
         if self.store.startswith("memory://"):

@@ -92,8 +92,9 @@ def write(folder: Path, cubes: Cubes, quick: bool) -> Sequence[Path]:
     -------
     The reports' paths
     """
+    source = collect(cubes)  # first: the figures may be under version control
     draw(folder / "figures", cubes)
-    report = Report(quick, judge(folder, cubes, quick), collect(cubes))
+    report = Report(quick, judge(folder, cubes, quick), source)
     table = [{"id": r.claim.id, "verdict": r.verdict, "unit": r.claim.unit, **asdict(r.found)} for r in report.rows]
     texts = {
         "report.html": webpage.page(report, folder / "figures"),

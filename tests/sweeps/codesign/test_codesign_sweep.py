@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +114,48 @@ def test_the_cube_names_the_weights_and_has_the_shift_of_z_of_the_card(tmp_path:
     assert cube.z_shift_scale.values == pytest.approx([10, 18.94, 30], rel=1e-3)
     assert cube.timestep.values[[0, -1]].tolist() == [1, small.params["steps"]]
     assert (cube.cell_state == 1).all()
+
+
+def test_weights_that_another_processor_trained_are_not_mixed_in(tmp_path: Path) -> None:
+    def run(processor: str, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        asked = {
+            "width": "5",
+            "variation": "0.1",
+            "seed": "0",
+            "images": "20",
+            "steps": "5",
+            "epochs": "1",
+            **settings,
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "engine.cli",
+            "run",
+            "codesign",
+            "--workers",
+            "0",
+            "--store",
+            "c.zarr",
+            *options,
+        ]
+        command += [part for name, value in asked.items() for part in ("--set", f"{name}={value}")]
+        # torch's code for a processor without vector units rounds otherwise, as another processor's does
+        environment = os.environ | {"ATEN_CPU_CAPABILITY": processor, "SPINSWEEP_CACHE": str(tmp_path / processor)}
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert run("avx2").returncode == 0
+    complete, refused, stale = run("default"), run("default", seed="0:2"), run("default", "--mark-stale", seed="0:2")
+    assert complete.returncode == 0, complete.stderr
+    assert not complete.stderr.count("epoch")  # nothing to compute, nothing to train
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1].count("computed with network_sha256")
+    assert "Traceback" not in refused.stderr
+    assert stale.returncode == 0, stale.stderr
+    assert "2 of 2 done (2 in this run" in stale.stdout
+
+    shutil.copytree(tmp_path / "default", tmp_path / "avx2", dirs_exist_ok=True)  # the way that the message names
+    assert run("avx2", seed="0:3").returncode == 0
 
 
 def test_cells_of_a_seed_share_their_noise_and_seeds_do_not(whole: dict[str, np.ndarray]) -> None:
