@@ -122,15 +122,17 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Accuracy on the test images against variation, two lines a ratio; bars are 95 % intervals over seeds."""
+    """Accuracy on the test images against variation, two lines a ratio; bars are 95 % intervals over seeds.
+
+    The ratios have the colours of :func:`gain_against_variation`, whose legend names them.
+    """
     mean, half = mean_interval(cube["accuracy"].where(analysis.done(cube)))
     x = 100 * cube["variation"].values
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
         for mode in cube["mode"].values.tolist():
             y, error = (100 * a.sel(mode=mode, ratio=ratio).values for a in (mean, half))
             look = style.device_look(k)
-            label = f"{style.RATIO} = {ratio:g}" if mode == cube["mode"].values[0] else None
-            ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, label=label, **look)
+            ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, **look)
     ax.set_xlabel("Variation (%)")
     ax.set_ylabel("Accuracy (%)")
     for mode in cube["mode"].values.tolist():
@@ -144,8 +146,10 @@ def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     found = analysis.advantage(cube)
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
         y, error = (100 * found[name].sel(ratio=ratio).values for name in ("mean", "half"))
-        ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **style.device_look(k))
+        look = style.device_look(k) | {"label": f"{style.RATIO} = {ratio:g}"}
+        ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
     ax.axhline(0, color="black", lw=0.6)
+    ax.legend(loc="upper left")
     ax.set_xlabel("Variation (%)")
     ax.set_ylabel("Gain (points)")
     ax.set_title(f"paired over {int(analysis.gain(cube).notnull().sum('seed').max())} seeds")

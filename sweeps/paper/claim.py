@@ -51,6 +51,10 @@ class Between:
     low: float = -math.inf
     high: float = math.inf
 
+    def leans(self, found: Finding) -> bool:
+        """Whether the number itself, whatever its interval, is where the claim wants it."""
+        return self.low < found.value < self.high
+
     def holds(self, found: Finding) -> bool | None:
         """True or False where the whole interval says so, None where it does not decide."""
         if self.low < found.low and found.high < self.high:
@@ -67,6 +71,10 @@ class Covers:
     """The claim's own number lies in the interval."""
 
     value: float
+
+    def leans(self, found: Finding) -> bool:
+        """Nothing speaks against it as long as the interval does not."""
+        return self.holds(found) is not False
 
     def holds(self, found: Finding) -> bool | None:
         """Whether it does; None without an interval."""
@@ -105,3 +113,11 @@ class Claim:
         if holds is False:
             return Verdict.DIFFERS
         return Verdict.REPRODUCED if holds and not self.cap else Verdict.CONSISTENT
+
+    def because(self, found: Finding) -> str:
+        """Why a claim is no more than consistent, in a few words; empty for other verdicts."""
+        if self.rule is None or self.verdict(found) is not Verdict.CONSISTENT:
+            return ""
+        if self.rule.holds(found):
+            return f"at best: {self.cap}"
+        return "undecided" if self.rule.leans(found) else "undecided, leans against"

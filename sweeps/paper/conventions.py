@@ -66,6 +66,7 @@ CONVENTIONS = (
         "methods, network",
         "Not stated: biases, the hidden activation, the input's scale, whether the second layer keeps its dropout "
         "factor.",
-        "No biases, sigmoid, intensities from 0 to 1, factor 0.5 kept (`--set w2=raw` leaves it out).",
+        "No biases, sigmoid, intensities from 0 to 1, factor 0.5 kept (`--set w2=raw` leaves it out, as "
+        "the paper's probable simulator did; see the assumption *second layer*).",
     ),
 )

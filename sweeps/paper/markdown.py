@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 TITLE = "The paper's claims, checked"
 INTRODUCTION = (
     "*Hardware in Loop Learning with Spin Stochastic Neurons* (Islam et al., Advanced Intelligent Systems 6(7), "
-    "2024, DOI 10.1002/aisy.202300805) beside a run of every sweep. The devices are those of the default device "
-    "card, not the authors': their curves are published as figures only. Claims are in our words. Intervals are 95 "
-    "%.",
-    "*Reproduced*: the whole interval is where the claim wants it, and the claim was not put into the model. "
-    "*Consistent*: nothing contradicts the claim, but it was put in, or the interval does not decide. *Differs*: "
-    "the whole interval is elsewhere. *Cannot be tested*: it is about the authors' own devices.",
+    "2024, DOI 10.1002/aisy.202300805) beside a run of every sweep of the paper. The devices are those of the "
+    "default device card, not the authors': their curves are published as figures only. Claims are in our words. "
+    "Intervals are 95 % unless it is said what they are. Bounds are ours where the paper gives none.",
+    "*Reproduced*: the whole interval is within the claim's bounds, and the claim was not put into the model. "
+    "*Consistent*: the interval does not contradict the claim and does not show it either. It reaches over a bound "
+    "(*undecided*; *leans against* where our number itself is beyond it), or it shows what was put in (*at best*). "
+    "*Differs*: the whole interval is beyond a bound. *Cannot be tested*: it is about the authors' own devices.",
 )
 
 
@@ -79,18 +80,18 @@ def numbered(number: str) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
-    return (claim.where, claim.statement, claim.paper, row.ours, f"**{row.verdict}**")
+    because = f", {row.because.partition(':')[0]}" if row.because else ""
+    return (claim.where, claim.statement, claim.paper, row.ours, f"**{row.verdict}**{because}")
 
 
 def _details(row: Row) -> Iterator[str]:
     claim = row.claim
     yield f"**{claim.where}: {claim.statement}**"
     yield ""
-    yield f"- {claim.measure}: {row.ours}. *{str(row.verdict).capitalize()}.*"
+    because = f", {row.because}" if row.because else ""
+    yield f"- {claim.measure}: {row.ours}. *{str(row.verdict).capitalize()}{because}.*"
     if row.found.note:
         yield f"- {row.found.note}"
-    if claim.cap:
-        yield f"- Consistent at best: {claim.cap}."
     if claim.rests_on:
         yield f"- Rests on: {', '.join(claim.rests_on)}."
     yield from (f"- Again: `{command}`" for command in row.commands)

@@ -39,7 +39,10 @@ def inference(cubes: Cubes) -> Finding:
     sampling = 1.96 * math.sqrt(mean * (1 - mean) / images * (IMAGES - images) / (IMAGES - 1))
     half = math.hypot(half, sampling)
     steps = int(one["timestep"])
-    note = f"{one.size} runs of {images:,} images and {steps} steps of one trained network."
+    note = (
+        f"{one.size} runs of {images:,} images and {steps} steps of one trained network; the interval holds the luck "
+        "of pulses, not that of the training."
+    )
     return Finding(100 * mean, 100 * (mean - half), 100 * (mean + half), note)
 
 

@@ -81,6 +81,7 @@ STEPS = (
             Picture("fig3d_energy", "3(d)", "Synaptic energy of an image, counted in the network"),
             Picture("s8_steps", "S8", "Accuracy against time steps without variation"),
             Picture("s9_steps_varied", "S9", "Accuracy against time steps at several variations, 5 µm and 1 µm"),
+            Picture("s10_crossbar", "S10", "Synapses on a crossbar, and the tiles that both layers take"),
             Picture("trade_off", "trade-off", "Accuracy against energy, and the narrowest bar that is good enough"),
         ),
         quick={"width": "5,1,0.3", "variation": "0,0.1,0.25", "seed": "0:8", "images": "1000"},

@@ -34,6 +34,11 @@ class Row:
         return self.claim.verdict(self.found)
 
     @property
+    def because(self) -> str:
+        """Why it is no more than consistent."""
+        return self.claim.because(self.found)
+
+    @property
     def ours(self) -> str:
         """Our number with its interval and unit."""
         return with_unit(number_text(self.found), self.claim.unit)

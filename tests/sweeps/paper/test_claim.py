@@ -64,3 +64,12 @@ def test_what_was_put_into_the_model_is_never_reproduced_and_still_may_differ(
 def test_a_wider_interval_never_decides_more(half: float, wider: float, value: float) -> None:
     narrow, wide = (verdict(Finding(value, value - h, value + h)) for h in (half, half + wider))
     assert wide in (narrow, Verdict.CONSISTENT)
+
+
+def test_a_consistent_claim_says_whether_it_was_put_in_or_is_undecided_and_which_way_it_leans() -> None:
+    put_in = dataclasses.replace(ONE, cap="put into the card")
+    assert put_in.because(Finding(1.5, 1.0, 2.0)) == "at best: put into the card"
+    assert put_in.because(Finding(0.5, -1.0, 2.0)) == "undecided"
+    assert put_in.because(Finding(-0.5, -2.0, 1.0)) == "undecided, leans against"
+    assert ONE.because(Finding(1.5, 1.0, 2.0)) == ONE.because(Finding(-1.5, -2.0, -1.0)) == ""
+    assert dataclasses.replace(ONE, rule=None).because(Finding(1.5)) == ""
