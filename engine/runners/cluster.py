@@ -257,8 +257,12 @@ def parse(raw: Any, path: Path) -> Deployment:
         given = first.get("input")
         shown = "" if isinstance(given, dict | list) else f" ({json.dumps(given, default=str)} given)"
         known = [name for name in model.model_fields if name != "kind"]
-        hint = f"; {kind} takes {', '.join(known)}" if first["type"] == "extra_forbidden" else ""
-        said = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+        said = f"{first['msg'][0].lower()}{first['msg'][1:]}".removeprefix("value error, ")
+        hint = ""
+        if first["type"] == "too_short":
+            said = "is empty, where one is needed at least"
+        if first["type"] == "extra_forbidden":
+            said, hint = f"is no key of {kind}{closest(where, known)}", f"; {kind} takes {', '.join(known)}"
         field = model.model_fields.get(where)
         if field is not None and field.examples and first["type"] != "missing":
             said = f"has to be such as {json.dumps(field.examples[0])}"

@@ -213,9 +213,15 @@ class _Stream:
         self.needs = needs
         able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
         self.threads = sum(w["nthreads"] for w in able)
-        self.run.progress.workers_lost += len(self._workers - set(workers))
-        self.run.progress.waiting = "" if able else "a worker" + (f" with {dict(needs)}" if needs else "")
+        self.run.progress.workers_lost += sum(map(self._had_work, self._workers - set(workers)))
+        offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
+        self.run.progress.waiting = "" if able else "a worker" + (f" with {offers}" if needs else "")
         self._workers = set(workers)
+
+    def _had_work(self, worker: str) -> bool:
+        """Whether a worker that is gone left work to be done again, where others were idle and retired."""
+        gone = [e for _, e in self.client.get_events(worker) if e.get("action") == "remove-worker"]
+        return not gone or bool(gone[-1]["processing-tasks"] or gone[-1]["lost-computed-tasks"])
 
     def _needed(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
         """What a block has to ask of a worker, so that it computes on no lane.

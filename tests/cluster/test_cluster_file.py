@@ -33,7 +33,7 @@ def written(folder: Path, text: str, name: str = "cluster.toml") -> Path:
         ('kind = "slrum"', "kind: there is no 'slrum' (did you mean 'slurm'?)"),
         (
             'kind = "local"\nworker = 4',
-            "worker: extra inputs are not permitted (4 given); local takes workers, minimum",
+            "worker: is no key of local (did you mean 'workers'?) (4 given); local takes workers, minimum",
         ),
         ('kind = "local"\nworkers = "4"', 'workers: input should be a valid integer ("4" given)'),
         ('kind = "local"\nworkers = 2\nminimum = 3', "minimum is 3, above workers, which is 2"),
@@ -44,7 +44,7 @@ def written(folder: Path, text: str, name: str = "cluster.toml") -> Path:
         ("kind = 3", "kind: there is no 3; it is one of local, "),
         (SLURM + 'queue = "a; touch pwned"', "queue: string should match pattern"),
         (SLURM + 'directives = ["--a\\nrm -rf ."]', "directives.0: string should match pattern"),
-        (SLURM + 'scratch = "/tmp/$(id)"', "scratch: value error, /tmp/$(id) goes into a command line"),
+        (SLURM + 'scratch = "/tmp/$(id)"', "scratch: /tmp/$(id) goes into a command line"),
         (SLURM + '[environment]\n"A;id" = "1"', "environment.A;id.[key]: string should match pattern"),
         ('kind = "ssh"\nhosts = []', "hosts: tuple should have at least 1 item"),
         ('kind = "ssh"\nhosts = ["-oProxyCommand=id"]', "hosts.0: string should match pattern"),

@@ -14,9 +14,12 @@ import pytest
 from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
 
+from engine import Axis, Cell, Output, Sweep, per_cell
 from engine.find import find
+from engine.run import open_run
 from engine.runners.cluster import Local
 from engine.runners.compute import compute
+from engine.runners.dask import run_dask
 from engine.runners.deploy import cluster_client
 
 
@@ -61,6 +64,25 @@ def traced(folder: str) -> int:
     Path(folder, f"{os.getpid()}-{time.monotonic_ns()}").touch()
     until(Path(folder, "go").exists, 200)
     return os.getpid()
+
+
+@per_cell
+def slept(cell: Cell) -> dict[str, Any]:
+    """Wait as long as the coordinate says."""
+    time.sleep(cell["seconds"])
+    return {"pid": os.getpid()}
+
+
+def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: Path) -> None:
+    seconds = Axis("seconds", (*(1 + i / 1000 for i in range(8)), 15.0), "s")
+    sweep = Sweep("slept", "Cells that take as long as they say", (seconds,), (Output("pid"),), slept)
+    seen = []
+    with open_run(sweep, tmp_path / "slept.zarr", block=1) as run:
+        run_dask(run, client, lambda _: seen.append(len(names(client))))
+    assert run.complete
+    assert max(seen) == 2
+    assert seen[-1] == 1, "one was idle and went"
+    assert run.progress.workers_lost == 0
 
 
 def test_the_lane_and_a_busy_worker_stay_while_an_idle_one_is_retired(

@@ -437,7 +437,7 @@ def test_a_run_without_a_worker_says_what_it_waits_for(tmp_path: Path, client: C
     with open_run(needy, tmp_path / "grid.zarr", block=24) as run:
         run_dask(run, client, look)
 
-    assert "waiting for a worker with {'bench': 1}" in seen[0]
+    assert "waiting for a worker with bench=1" in seen[0]
     assert run.outcome == "stopped"
 
 
