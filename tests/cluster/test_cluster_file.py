@@ -46,7 +46,7 @@ def written(folder: Path, text: str, name: str = "cluster.toml") -> Path:
         (SLURM + 'directives = ["--a\\nrm -rf ."]', "directives.0: string should match pattern"),
         (SLURM + 'scratch = "/tmp/$(id)"', "scratch: /tmp/$(id) goes into a command line"),
         (SLURM + '[environment]\n"A;id" = "1"', "environment.A;id.[key]: string should match pattern"),
-        ('kind = "ssh"\nhosts = []', "hosts: tuple should have at least 1 item"),
+        ('kind = "ssh"\nhosts = []', "hosts: is empty, where one is needed at least"),
         ('kind = "ssh"\nhosts = ["-oProxyCommand=id"]', "hosts.0: string should match pattern"),
         ('kind = "scheduler"', "address: field required"),
         ("kind = ", "is not TOML: "),
