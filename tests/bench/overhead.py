@@ -4,6 +4,7 @@
     python tests/bench/overhead.py --blocks 100000     # memory of driver and scheduler while blocks stream
     python tests/bench/overhead.py --blocks 1000000 --nothing --in-flight 60   # blocks that do and write nothing
     python tests/bench/overhead.py --blocks 20000 --cells 5000 --nothing       # the same with 10^8 cells
+    python tests/bench/overhead.py --blocks 100000 --apart                     # driver and scheduler in two processes
 
 Every way ends with the same labelled float32 zarr cube on disk, compared with the expected one. Starting workers is
 not counted. Goal: no more than a hand-written ``client.map`` over aligned regions, with the durability that it lacks.
@@ -16,10 +17,12 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +175,41 @@ def do_nothing() -> None:
     engine.runners.dask.execute = nothing
 
 
-def memory(blocks: int, cells: int, real: bool) -> None:
-    """Resident memory of this process (driver and scheduler) while blocks of ``cells`` cells stream through."""
+@contextmanager
+def together(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
+    """Two workers, and a scheduler in this process; its client, and the workers."""
+    with local_client(2, dashboard=False) as client:
+        yield client, psutil.Process().children(recursive=True)
+
+
+@contextmanager
+def apart(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
+    """The same with a scheduler of its own, the first of the processes."""
+    file, command = str(folder / "cluster.json"), (sys.executable, "-m", "engine.cli")
+    with ExitStack() as stack:
+        for words in (("scheduler", "--scheduler-file", file), ("worker", file, "--workers", "2")):
+            process = stack.enter_context(subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL))
+            stack.callback(process.terminate)
+            while not Path(file).exists():
+                time.sleep(0.1)
+        client = stack.enter_context(Client(scheduler_file=file))
+        client.wait_for_workers(2, 60)
+        scheduler, *workers = psutil.Process().children(recursive=True)
+        yield client, [scheduler, *workers]
+
+
+def megabytes(processes: Iterable[psutil.Process]) -> float:
+    """Resident memory."""
+    return sum(p.memory_info().rss for p in processes) / 1e6
+
+
+def memory(blocks: int, cells: int, real: bool, own_scheduler: bool) -> None:
+    """Resident memory of driver, scheduler and workers while blocks of ``cells`` cells stream through."""
     axes = (Axis("x", tuple(range(blocks))), Axis("seed", tuple(range(cells))))
     sweep = Sweep("noop", "No work", axes, (Output("y", dtype="int32"),), noop)
-    process = psutil.Process()
-    with tempfile.TemporaryDirectory() as folder, local_client(2, dashboard=False) as client:
+    start = apart if own_scheduler else together
+    with tempfile.TemporaryDirectory() as folder, start(Path(folder)) as (client, others):
+        first, workers = (others[:1], others[1:]) if own_scheduler else ([], others)
         if not real:
             client.run(do_nothing)
         began = time.perf_counter()
@@ -185,15 +217,17 @@ def memory(blocks: int, cells: int, real: bool) -> None:
             ready = time.perf_counter() - began
             marks = {blocks // 100, blocks // 10, blocks // 4, blocks // 2, blocks}
             kind = "trivial ones" if real else "which do and write nothing"
-            print(f"{blocks} blocks of {cells} cells, {kind}; driver and scheduler in one process, {machine()}\n")
-            print(f"{'blocks':>9}{'MB':>8}{'workers MB':>12}{'blocks/s':>10}")
+            print(f"{blocks} blocks of {cells} cells, {kind}; {machine()}\n")
+            names = ("driver MB", "scheduler MB") if own_scheduler else ("driver and scheduler MB",)
+            print(f"{'blocks':>9}{''.join(f'{name:>25}' for name in (*names, 'workers MB'))}{'blocks/s':>10}")
 
             def note(_: object) -> None:
                 ended = run.progress.blocks_ended
                 if ended in marks:
-                    workers = sum(p.memory_info().rss for p in process.children(recursive=True)) / 1e6
+                    marks.remove(ended)
+                    parts = [[psutil.Process()], *([first] if first else []), workers]
                     rate = ended / (time.perf_counter() - began)
-                    print(f"{ended:9}{process.memory_info().rss / 1e6:8.0f}{workers:12.0f}{rate:10.0f}", flush=True)
+                    print(f"{ended:9}{''.join(f'{megabytes(p):25.0f}' for p in parts)}{rate:10.0f}", flush=True)
 
             run_dask(run, client, note)
         print(f"making the cube and planning took {ready:.1f} s")
@@ -217,11 +251,14 @@ if __name__ == "__main__":
     parser.add_argument("--blocks", type=int, default=0, help="measure memory over so many blocks instead")
     parser.add_argument("--cells", type=int, default=1, help="with --blocks: in each of them")
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
+    parser.add_argument("--apart", action="store_true", help="with --blocks: the scheduler in a process of its own")
     parser.add_argument(
         "--in-flight", type=int, default=engine.runners.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
     )
     options = parser.parse_args()
     engine.runners.dask.MOST_IN_FLIGHT = options.in_flight
     sys.exit(
-        memory(options.blocks, options.cells, not options.nothing) if options.blocks else overhead(options.rounds)
+        memory(options.blocks, options.cells, not options.nothing, options.apart)
+        if options.blocks
+        else overhead(options.rounds)
     )
