@@ -32,7 +32,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" spinsweep emulate $(DEMO)/bench.toml --speed 1e6 --run \
 	  "spinsweep run hil --on $(DEMO)/bench.toml --store $(DEMO)/hil.zarr --set seed=0 --set epochs=2 --set cycles=20"
 	$(BIN)/spinsweep figures $(DEMO)/hil.zarr --out $(DEMO)/figures
-	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml
+	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml --force
 	@echo
 	@echo "cubes     $(DEMO)/*.zarr      xarray: xr.open_zarr(\"$(DEMO)/characterization.zarr\")"
 	@echo "figures   $(DEMO)/figures/*.png"

@@ -76,7 +76,7 @@ class Axis:
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise SpecError(f"axis name {self.name!r} is not an identifier such as 'bar_width'")
-        object.__setattr__(self, "values", tuple(_plain(v) for v in self.values))
+        object.__setattr__(self, "values", _listed(self.values))
         _one_kind(self.values, self.name)
         object.__setattr__(self, "values", self.check(self.values))
 
@@ -97,19 +97,11 @@ class Axis:
         """The allowed values in words, for messages and help."""
         if self.choices:
             return "one of " + ", ".join(key(c) for c in self.choices)
-        unit = "" if self.unit in ("", "1") else f" {self.unit}"
-        whole = "whole numbers" if self.kind == "int" else "numbers" if self.kind == "float" else "names"
-        if self.low is None and self.high is None:
-            return f"any {whole}{unit}"
-        if self.high is None:
-            return f"{whole} from {self.low:g}{unit} up"
-        if self.low is None:
-            return f"{whole} up to {self.high:g}{unit}"
-        return f"{whole} from {self.low:g} to {self.high:g}{unit}"
+        return range_words(self.kind, self.unit, self.low, self.high)
 
-    def check(self, values: Iterable[Any]) -> tuple[Value, ...]:
-        """``values`` made canonical and checked against the axis's kind, range and choices."""
-        given = tuple(_plain(v) for v in values)
+    def check(self, values: Iterable[Any] | Value) -> tuple[Value, ...]:
+        """``values``, or one of them, made canonical and checked against the axis's kind, range and choices."""
+        given = _listed(values)
         kind = self.kind
         if not given:
             raise SpecError(f"axis {self.name!r} has no values; it takes {self.allowed}")
@@ -178,6 +170,26 @@ def _number(text: str, axis: Axis) -> int | float:
 def _limit(count: int, axis: Axis) -> None:
     if count > MAX_VALUES:
         raise SpecError(f"axis {axis.name!r}: {count} values are more than the {MAX_VALUES} that one axis may have")
+
+
+def range_words(kind: Kind, unit: str, low: float | None, high: float | None) -> str:
+    """A range of values in words, such as 'whole numbers from 0 up'."""
+    unit = "" if unit in ("", "1") else f" {unit}"
+    what = {"int": "whole numbers", "float": "numbers", "str": "names"}[kind]
+    if low is None and high is None:
+        return f"any {what}{unit}"
+    if high is None:
+        return f"{what} from {low:g}{unit} up"
+    if low is None:
+        return f"{what} up to {high:g}{unit}"
+    return f"{what} from {low:g} to {high:g}{unit}"
+
+
+def _listed(values: Any) -> tuple[Any, ...]:
+    """Plain values of a sequence; a single value is one of one."""
+    if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        values = (values,)
+    return tuple(_plain(v) for v in values)
 
 
 def _plain(value: Any) -> Any:

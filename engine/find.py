@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -49,8 +49,23 @@ def reference(name: str) -> str:
 
 
 def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
-    """The sweep's figures: file stem -> function Dataset -> Figure."""
-    return _attribute(sweep.figures) if sweep.figures else {}
+    """The sweep's figures: file stem -> function Dataset -> Figure.
+
+    Raises
+    ------
+    SpecError
+        The sweep's reference leads to no such mapping.
+    """
+    if not sweep.figures:
+        return {}
+    found = _attribute(sweep, "figures")
+    if not isinstance(found, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in found.items()):
+        what = "a mapping of something else" if isinstance(found, Mapping) else f"of type {type(found).__name__}"
+        raise SpecError(
+            f"sweep {sweep.name!r}: figures {sweep.figures!r} is {what}; "
+            "it is a mapping from file stem to a function Dataset -> Figure"
+        )
+    return dict(found)
 
 
 def on_bench(sweep: Sweep, bench: Any) -> Sweep:
@@ -59,17 +74,29 @@ def on_bench(sweep: Sweep, bench: Any) -> Sweep:
     Raises
     ------
     SpecError
-        It is computed only.
+        It is computed only, or its reference leads to nothing.
     """
     if not sweep.on_bench:
         raise SpecError(f"sweep {sweep.name!r} is computed; nothing of it is measured on a bench")
-    measured: Sweep = _attribute(sweep.on_bench)(sweep, bench)
+    measured: Sweep = _attribute(sweep, "on_bench")(sweep, bench)
     return measured
 
 
-def _attribute(reference: str) -> Any:
-    module, _, name = reference.partition(":")
-    return getattr(importlib.import_module(module), name)
+def _attribute(sweep: Sweep, field: str) -> Any:
+    """The object that the sweep refers to in ``field`` as ``module:NAME``."""
+    reference: str = getattr(sweep, field)
+    place, colon, name = reference.partition(":")
+    at = f"sweep {sweep.name!r}: {field} {reference!r}"
+    if not (place and colon and name):
+        raise SpecError(f"{at} is not MODULE:NAME, such as {place or 'mine'}:{name or field.upper()}")
+    try:
+        module = importlib.import_module(place)
+    except Exception as error:  # the module is the user's, and may raise anything
+        message = " ".join(str(error).split())
+        raise SpecError(f"{at}: module {place!r} cannot be imported: {type(error).__name__}: {message}") from error
+    if not hasattr(module, name):
+        raise SpecError(f"{at}: module {place!r} has no {name!r}{closest(name, vars(module))}")
+    return getattr(module, name)
 
 
 def _loaded(point: EntryPoint) -> Any:

@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.axis import Axis, Value, canonical, closest, key
+from engine.axis import Axis, Kind, Value, canonical, closest, key, range_words
 from engine.errors import SpecError
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
@@ -77,7 +79,13 @@ class Output:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One value that holds for the whole sweep and is part of its identity."""
+    """One value that holds for the whole sweep and is part of its identity.
+
+    Raises
+    ------
+    SpecError
+        The default is outside its own ``low``..``high`` or ``choices``, or is not a JSON value.
+    """
 
     name: str
     default: Any
@@ -95,6 +103,9 @@ class Parameter:
     axes: Callable[[Any], Mapping[str, Sequence[Value]]] | None = None
     """Values of axes that follow from the parameter, where they are not asked for by themselves."""
 
+    def __post_init__(self) -> None:
+        self.check(self.default)
+
     @property
     def allowed(self) -> str:
         """The allowed values in words."""
@@ -103,7 +114,8 @@ class Parameter:
         if self.load is not None:
             return "a file"
         if isinstance(self.default, int | float) and not isinstance(self.default, bool):
-            return Axis(self.name, (self.default,), self.unit, low=self.low, high=self.high).allowed
+            kind: Kind = "int" if isinstance(self.default, int) else "float"
+            return range_words(kind, self.unit, self.low, self.high)
         return f"a {type(self.default).__name__}"
 
     def check(self, value: Any) -> Any:
@@ -129,6 +141,12 @@ class Parameter:
                 raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
             return number
         if self.default is not None and not isinstance(value, type(self.default)):
+            if self.load is not None and isinstance(value, str | os.PathLike):
+                name = os.fspath(value)
+                raise SpecError(
+                    f"parameter {self.name!r} takes what a file holds, not its name {name!r}; "
+                    f"with_text({{{self.name!r}: {name!r}}}) reads the file"
+                )
             raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {value!r}")
         try:
             return json.loads(json.dumps(value, allow_nan=False))
@@ -172,7 +190,7 @@ class Sweep:
     Raises
     ------
     SpecError
-        Names clash, a dim or parameter is unknown, or a value is not allowed.
+        Names clash or cannot be, a dim or parameter is unknown, a value is not allowed, or the function is none.
     """
 
     name: str
@@ -208,6 +226,16 @@ class Sweep:
     """Parameter values that differ from their defaults."""
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise SpecError(
+                f"sweep name {self.name!r} is not one that a file can have, such as 'bar-widths': "
+                "letters, digits, _, - and ."
+            )
+        if not callable(self.function):
+            raise SpecError(
+                f"sweep {self.name!r}: function {self.function!r} cannot be called; it takes Cells, or one Cell if "
+                "it is marked with per_cell, and returns the outputs"
+            )
         names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
         _unique("axis, dim and output", [*names, *RESERVED])
@@ -296,7 +324,7 @@ class Sweep:
         return self.with_values(root_seed=root_seed, **values)
 
     def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:
-        """This sweep with other axis values (sequences) or parameter values."""
+        """This sweep with other axis values (a sequence, or a single one) or parameter values."""
         for name in values:
             if name not in {p.name for p in self.parameters}:
                 self.axis(name)

@@ -6,9 +6,11 @@ engine imports none of them.
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Sequence
-from typing import Any
+from importlib.metadata import version
+from typing import Annotated, Any
 
 import typer
 
@@ -56,20 +58,33 @@ def app() -> typer.Typer:
     return root
 
 
-def _root() -> None:
+def _tell_version(asked: bool) -> None:
+    if asked:
+        print(f"spinsweep {version('spinsweep')}, Python {platform.python_version()}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Show the versions of spinsweep and Python.", is_eager=True, callback=_tell_version
+        ),
+    ] = False,
+) -> None:
     """Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    root = app()
     try:
-        status_code = app()(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
+        status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
     except UsageMistake as error:
-        return _complain(
-            " ".join(error.format_message().split())
-            + f" (spinsweep {' '.join(words[:1])} --help shows what it takes)"
-        )
+        verbs = {v.name for v in root.registered_commands} | {v.name for v in root.registered_groups}
+        asked = " ".join(["spinsweep", *(word for word in words[:1] if word in verbs), "--help"])
+        return _complain(" ".join(error.format_message().split()) + f" ({asked} shows what it takes)")
     except SpinsweepError as error:
         return _complain(str(error))
     except OSError as error:  # a disk that is full or may not be written

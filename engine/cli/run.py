@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.cli.display import Display
-from engine.cli.options import Block, Insecure, Into, Name, On, Seed, Set, Tls, asked, block_option, default_store
+from engine.cli.options import (
+    Block,
+    Insecure,
+    Into,
+    Name,
+    On,
+    Seed,
+    Set,
+    Tls,
+    asked,
+    block_option,
+    default_store,
+    demand_place,
+)
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.find import reference
@@ -85,6 +98,7 @@ def run(
     sweep = asked(name, settings, seed, on)
     bench = None if on is None else load(on)
     path = store or default_store(sweep, bench.name if bench else "")
+    demand_place(path)
     where = deployment(cluster, workers)
     check(where, tls, insecure, watchers)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:

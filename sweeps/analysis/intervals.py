@@ -28,6 +28,12 @@ class Interval(NamedTuple):
         return self.mean + self.half
 
 
+def check_level(level: float) -> None:
+    """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""
+    if not 0 < level < 1:
+        raise ValueError(f"level {level:g}; a number between 0 and 1, such as 0.95")
+
+
 def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
     """Mean over ``dim`` of the values that are not NaN, with Student's t interval.
 
@@ -39,7 +45,13 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) 
     Returns
     -------
     Interval, each (...) in the unit of ``values``; ``half`` is NaN where fewer than two values are
+
+    Raises
+    ------
+    ValueError
+        ``level`` is not between 0 and 1.
     """
+    check_level(level)
     values = values.compute()
     count = values.notnull().sum(dim)
     spread = values.std(dim, ddof=1) / np.sqrt(count)
@@ -66,7 +78,17 @@ def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
     ----------
     successes : (...) counts; sum over the axes that are pooled first
     trials : counts that broadcast with them
+
+    Raises
+    ------
+    ValueError
+        Successes are below 0 or above their trials.
     """
     k, n = xr.broadcast(successes, xr.DataArray(trials))
+    k, n = k.compute(), n.compute()
+    wrong = np.flatnonzero((k.values < 0) | (k.values > n.values))
+    if wrong.size:
+        one, whole = (counts.values.ravel()[wrong[0]] for counts in (k, n))
+        raise ValueError(f"{one:g} successes of {whole:g} trials; 0 to as many as the trials")
     found = dict(zip(("share", "low", "high"), wilson(k, n), strict=True))
     return xr.Dataset({name: (k.dims, values) for name, values in found.items()}, k.coords)

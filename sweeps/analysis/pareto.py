@@ -10,6 +10,8 @@ import xarray as xr
 def pareto(cost: npt.ArrayLike, benefit: npt.ArrayLike) -> npt.NDArray[np.bool_]:
     """Which points no other beats: none costs less and gives at least as much, or costs as much and gives more.
 
+    Of equal points all are on the front, or none.
+
     Parameters
     ----------
     cost, benefit : arrays of one shape; NaN is never on the front
@@ -20,10 +22,11 @@ def pareto(cost: npt.ArrayLike, benefit: npt.ArrayLike) -> npt.NDArray[np.bool_]
     """
     c, b = np.asarray(cost, np.float64), np.asarray(benefit, np.float64)
     order = np.lexsort((-b.ravel(), c.ravel()))
-    best, front = -np.inf, np.zeros(b.size, bool)
+    best, best_cost, front = -np.inf, np.nan, np.zeros(b.size, bool)
     for i in order:
-        if b.ravel()[i] > best and np.isfinite(c.ravel()[i]):
-            best, front[i] = b.ravel()[i], True
+        equal = b.ravel()[i] == best and c.ravel()[i] == best_cost
+        if (b.ravel()[i] > best or equal) and np.isfinite(c.ravel()[i]):
+            best, best_cost, front[i] = b.ravel()[i], c.ravel()[i], True
     return front.reshape(b.shape)
 
 

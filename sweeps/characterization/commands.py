@@ -12,10 +12,11 @@ import typer
 
 from engine.cli.display import Display
 from engine.cli.options import Store
-from engine.cube import Cube, execute
+from engine.cube import Cube, execute, place_of
 from engine.errors import CubeError, SpecError
 from engine.ledger import State
 from engine.run import open_run
+from engine.spec import Sweep
 from sweeps.characterization.analysis import FIT_STATUS
 from sweeps.characterization.recorded import Recorded, is_recorded, recorded
 from sweeps.device import card as cards
@@ -33,13 +34,14 @@ def import_log(
     """Turn a laboratory's log into a characterization cube: decided, fitted, with intervals.
 
     Columns: width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
-    A malformed row is named by file, line and column, and nothing is imported.
+    A malformed row is named by file, line and column, and nothing is imported. So is a store that holds another log.
 
     Example:  spinsweep import lab.csv results/lab.zarr
     """
     sweep = recorded(csv, link, reset_state, resamples)
     assert isinstance(sweep.function, Recorded)
     log = sweep.function.log
+    _demand_same_import(store, sweep, csv)
     with open_run(sweep, store, block=1, attrs={"imported_from": csv.name}) as run, Display(run) as show:
         run.begin()
         for task in run.tasks():
@@ -55,6 +57,24 @@ def import_log(
             print(f"absent    {missing} devices have no row in {csv.name}")
         without = sum(1 for _ in _without_fit(run.cube))
         return 0 if run.conclude().failed == 0 and without < run.conclude().done else 1
+
+
+def _demand_same_import(store: str, sweep: Sweep, csv: Path) -> None:
+    """An import goes on with the log and the options that it began with; anything else is a CubeError."""
+    if not place_of(store).exists("zarr.json"):
+        return
+    cube = Cube(store)
+    remedy = f"give another store, or remove {store} first"
+    if "imported_from" not in cube.attrs:
+        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}, which is no imported log; {remedy}")
+    differences = {name.removeprefix("parameters."): (old, new) for name, old, new in cube.differences(sweep)}
+    if "recording" in differences:
+        raise CubeError(
+            f"{store} holds another log than {csv}: what {cube.attrs['imported_from']} was when it was imported; "
+            f"{remedy}"
+        )
+    for name, (old, new) in differences.items():
+        raise CubeError(f"{store} was imported with {name} = {old!r}, now {new!r} is asked; {remedy}")
 
 
 def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
@@ -77,6 +97,7 @@ def card(
             show_default="the cube's own, else the built-in one",
         ),
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> int:
     """Write a device card from the fits in a characterization cube, with the provenance "measured".
 
@@ -84,6 +105,8 @@ def card(
 
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """
+    if out is not None:
+        _demand_free(out, force)
     cube = Cube(store)
     if cube.attrs["sweep"] != "characterization":
         raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}; a card is fitted from a characterization")
@@ -93,17 +116,29 @@ def card(
     fits = {name: dataset[name].where(done).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
     try:
         start = cards.load(base) if base else parameters.get("card") or cards.default()
-        source = f"fit of {cube.path.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
+    except cards.CardError as error:
+        raise SpecError(str(error)) from None
+    source = f"fit of {cube.path.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
+    try:
         fitted = cards.measured(
             start, dataset["width"].values, **fits, source=source, device=dataset["device"].values
         )
     except cards.CardError as error:
-        raise SpecError(str(error)) from None
+        raise SpecError(f"{store}: {error}") from None
     text = cards.dumps(fitted)
     if out is None:
         print(text, end="")
     else:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text)
+        out.write_text(text, encoding="utf-8")
         print(out)
     return 0
+
+
+def _demand_free(out: Path, force: bool) -> None:
+    """Refuse to write a card over a file that may have been edited, or into a folder that is not there."""
+    if out.is_dir():
+        raise SpecError(f"--out {out} is a folder; give a file in it, such as {out / 'card.toml'}")
+    if not out.parent.is_dir():
+        raise SpecError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out.exists() and not force:
+        raise SpecError(f"--out {out} is there already; give another name, or --force to write over it")

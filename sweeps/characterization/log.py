@@ -27,9 +27,15 @@ import xarray as xr
 from engine.axis import closest
 from engine.spec import RESERVED
 from sweeps.characterization.sweep import SWEEP
+from sweeps.device.parameters import WIDTH
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
+
+WIDTHS = (WIDTH.low or 0.0, WIDTH.high or math.inf)
+"""Widths (um) that a bar may have: those of the axis."""
+MOST_CURRENT = 0.1
+"""A; 15 times what the built-in card gives for the widest bar. A narrow bar's current written in mA is above it."""
 
 TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
 """Names of the cube; a further column of such a name gets ``log_`` before it."""
@@ -66,6 +72,8 @@ def read(path: str | Path) -> xr.Dataset:
     header, rows, lines = _rows(path)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     width = _numbers(path, "width_um", columns, lines, lambda v: 0 < v < math.inf, "a width in um above 0")
+    bar = f"a bar is {WIDTHS[0]:g} to {WIDTHS[1]:g} um wide; is the column in um, not in nm?"
+    _plausible(path, "width_um", columns, lines, (WIDTHS[0] <= width) & (width <= WIDTHS[1]), bar)
     device = _whole(path, "device", columns, lines)
     i_write = _numbers(
         path,
@@ -75,6 +83,8 @@ def read(path: str | Path) -> xr.Dataset:
         lambda v: 0 < v < math.inf,
         "a current in A above 0, the magnitude of the write pulse",
     )
+    most = f"no Hall bar takes more than {MOST_CURRENT:g} A; is the column in A, not in mA or uA?"
+    _plausible(path, "i_write_A", columns, lines, i_write <= MOST_CURRENT, most)
     cycle = _whole(path, "cycle", columns, lines)
     r_reset, r_write = (
         _numbers(
@@ -198,6 +208,20 @@ def _numbers(
         if malformed or not allowed(number):
             raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {wanted}")
     return np.array(found)
+
+
+def _plausible(
+    path: str | Path,
+    name: str,
+    columns: dict[str, tuple[str, ...]],
+    lines: Sequence[int],
+    good: npt.NDArray[np.bool_],
+    otherwise: str,
+) -> None:
+    """The first field that is not ``good``, a number of another unit most likely, is a LogError with its line."""
+    if not good.all():
+        row = int(np.argmin(good))
+        raise LogError(f"{path}:{lines[row]}: column {name!r} holds {columns[name][row]!r}; {otherwise}")
 
 
 def _float(text: str) -> float:

@@ -73,7 +73,7 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
         SWEEP,
         title=f"Switching curves recorded in {Path(path).name}",
         axes=(
-            dataclasses.replace(SWEEP.axis("width"), values=tuple(log["width"].values.tolist()), low=None, high=None),
+            dataclasses.replace(SWEEP.axis("width"), values=tuple(log["width"].values.tolist())),
             dataclasses.replace(SWEEP.axis("device"), values=tuple(int(d) for d in log["device"].values)),
         ),
         dims=(

@@ -9,6 +9,7 @@ formulas.
 from __future__ import annotations
 
 import copy
+import difflib
 import json
 import math
 import tomllib
@@ -129,9 +130,21 @@ def _default() -> Card:
 
 
 def value(card: Mapping[str, Any], key: str) -> Any:
-    """The value at ``"section.key"``, in the unit of the card (A, ohm, V, s, um, day)."""
-    section, name = key.split(".")
-    return card[section][name]["value"]
+    """The value at ``"section.key"``, in the unit of the card (A, ohm, V, s, um, day).
+
+    Raises
+    ------
+    CardError
+        A card has no such key.
+    """
+    section, _, name = key.partition(".")
+    try:
+        return card[section][name]["value"]
+    except (KeyError, TypeError):
+        known = [f"{s}.{k}" for s, entries in _ENTRIES.items() for k in entries]
+        near = difflib.get_close_matches(key, known, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        raise CardError(f"card: no value {key!r}{meant}; it has {', '.join(known)}") from None
 
 
 def validate(raw: Mapping[str, Any], name: str = "card") -> Card:
@@ -157,6 +170,7 @@ def validate(raw: Mapping[str, Any], name: str = "card") -> Card:
         card[section] = _section(raw.get(section), section, entries, name)
     if "device" in raw:
         card["device"] = _individuals(raw["device"], name)
+        _check_individuals(card, name)
     _check_curve(card, name)
     return card
 
@@ -237,6 +251,24 @@ def _individuals(raw: Any, name: str) -> list[dict[str, Any]]:
             )
         found.append(entry)
     return found
+
+
+def _check_individuals(card: Card, name: str) -> None:
+    """Each individual is one of the devices that the card has; the labels of measured ones may be any."""
+    widths, per_width = card["devices"]["widths"]["value"], card["devices"]["per_width"]
+    keys = {device_key(width, 0) for width in widths}
+    for position, one in enumerate(card["device"]):
+        at = f"{name}: device[{position}]"
+        if device_key(one["width_um"], 0) not in keys:
+            raise CardError(
+                f"{at}.width_um: value {one['width_um']:g}; "
+                f"it is one of devices.widths, {', '.join(f'{w:g}' for w in widths)}, or to be added there"
+            )
+        if per_width["provenance"] != "measured" and one["index"] >= per_width["value"]:
+            raise CardError(
+                f"{at}.index: value {one['index']}; "
+                f"it is from 0 to {per_width['value'] - 1}, as devices.per_width is {per_width['value']}"
+            )
 
 
 _INDIVIDUAL_ENTRIES = {
@@ -335,7 +367,7 @@ def measured(
 
     Returns
     -------
-    Card whose formulas and ``[[device]]`` entries are "measured"; a spread is the largest relative deviation
+    Card whose title, formulas and ``[[device]]`` entries say "measured"; a spread is the largest relative deviation
     of a device from its line.
 
     Raises
@@ -354,8 +386,11 @@ def measured(
     labels = np.arange(good.shape[1]) if device is None else np.asarray(device)
     rows = good.any(axis=1)
     if rows.sum() < 2:
-        raise CardError(f"measured card: {int(rows.sum())} width has a fitted device; a line needs two")
-    changed = copy.deepcopy(dict(card))
+        raise CardError(
+            f"measured card: {'1' if rows.any() else 'no'} width has a fitted device; a line needs two, so "
+            "characterize bars of further widths, at currents from where none of them switches to where all do"
+        )
+    changed = copy.deepcopy(dict(card)) | {"title": f"Hall bars as measured: {source}"}
     for section, currents in (("i_bias", fitted[0]), ("i0", fitted[2])):
         line = straight_line(widths[:, None], np.where(good, currents, np.nan))
         deviation = np.abs(currents / line.at(widths)[:, None] - 1)[good].max()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
+import tomllib
 from contextlib import ExitStack
 from pathlib import Path
 from string import Template
@@ -16,7 +18,7 @@ import typer
 
 from engine.cube import Cube
 from engine.errors import BenchError, CubeError
-from engine.instruments.bench import Bench, load
+from engine.instruments.bench import Bench, load, parse
 from engine.instruments.emulator.server import Emulator
 from engine.instruments.emulator.terminals import Terminals
 from sweeps.device import card as cards
@@ -58,14 +60,15 @@ def emulate(
     """
     if speed is not None and not 1 <= speed <= 1e7:
         raise BenchError(f"--speed {speed:g}; it is a number from 1 (real time) to 1e7")
-    if not bench.exists():
-        write_bench(bench, speed or 1000.0)
-        print(f"wrote {bench}", flush=True)
-    described = load(bench)
+    new = None if bench.exists() else bench_text(speed or 1000.0)
+    described = load(bench) if new is None else parse(tomllib.loads(new), str(bench))
+    devices = terminals(described, card, recording, seed)
+    words = None if run is None else _words(run)
     with ExitStack() as stack:
-        emulator = stack.enter_context(
-            Emulator(described, terminals(described, card, recording, seed), speed, control_port)
-        )
+        emulator = stack.enter_context(Emulator(described, devices, speed, control_port))
+        if new is not None:
+            _write(bench, new)
+            print(f"wrote {bench}", flush=True)
         for number in (signal.SIGINT, signal.SIGTERM):
             before = signal.signal(number, lambda *_: emulator.ended.set())
             stack.callback(signal.signal, number, before)
@@ -74,8 +77,8 @@ def emulate(
             f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it",
             flush=True,
         )
-        status = 0 if run is None else _status(run, emulator)
-        while run is None and not emulator.ended.wait(0.2):
+        status = 0 if words is None else _status(words, emulator)
+        while words is None and not emulator.ended.wait(0.2):
             pass
         audit = emulator.audit()
     overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
@@ -86,12 +89,23 @@ def emulate(
     return status
 
 
-def _status(command: str, emulator: Emulator) -> int:
+def _words(command: str) -> list[str]:
+    """The words of a command that can be run."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise BenchError(f"--run {command}: cannot be run ({error})") from None
+    if not words or shutil.which(words[0]) is None:
+        raise BenchError(f"--run {command}: cannot be run; give a command that the shell finds, and its words")
+    return words
+
+
+def _status(words: list[str], emulator: Emulator) -> int:
     """The exit status of a command that runs beside the emulator; it is ended when the emulator is to end."""
     try:
-        process = subprocess.Popen(shlex.split(command))
-    except (OSError, ValueError) as error:
-        raise BenchError(f"--run {command}: cannot be run ({error})") from None
+        process = subprocess.Popen(words)
+    except OSError as error:
+        raise BenchError(f"--run {shlex.join(words)}: cannot be run ({error})") from None
     while process.poll() is None:
         if emulator.ended.wait(0.05):
             process.terminate()
@@ -101,12 +115,20 @@ def _status(command: str, emulator: Emulator) -> int:
 
 def write_bench(path: Path, speed: float = 1000.0) -> None:
     """A new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
+    _write(path, bench_text(speed))
+
+
+def bench_text(speed: float) -> str:
+    """The text of such a file."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [s.getsockname()[1] for s in sockets]
-    text = Template(TEMPLATE.read_text()).substitute(
+    return Template(TEMPLATE.read_text()).substitute(
         source=ports[0], meter=ports[1], switch=ports[2], speed=f"{speed:g}"
     )
+
+
+def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
 

@@ -154,22 +154,40 @@ def note(ax: Axes, text: str) -> Axes:
     return ax
 
 
-def done(cube: xr.Dataset) -> xr.Dataset:
+def done(cube: xr.Dataset, zeros: bool = False) -> xr.Dataset:
     """The cube with cells that are not done (``cell_state`` other than 1) as NaN, and without empty widths.
 
-    Booleans and counts of such cells are False and 0.  A recording without ``cell_state`` is returned as it
-    is.
+    Parameters
+    ----------
+    cube : of any axes, those of its ``cell_state``; one with a ``width`` loses the widths of which no cell is done
+    zeros : leave booleans and integers in their own types, False and 0 where cells are not done: for code that
+        counts or selects by them.  Means over them then take such cells for zeros
+
+    Returns
+    -------
+    Dataset; variables over all axes of the cells are blanked, texts with "".  Booleans and integers become float64
+    if any cell that is left is not done.  Other variables and the ledger (``cell_...``) are as they were, and so is
+    a recording without ``cell_state``
     """
     if "cell_state" not in cube:
         return cube
-    good = cube["cell_state"] == 1
-    masked = {}
-    for name, array in cube.data_vars.items():
-        if set(good.dims) <= set(array.dims):
-            empty = np.nan if array.dtype.kind == "f" else "" if array.dtype.kind in "OUT" else array.dtype.type(0)
-            masked[name] = array.where(good, empty)
-    keep = good.any([d for d in good.dims if d != "width"]).values
-    return cube.assign(masked).isel(width=np.flatnonzero(keep))
+    if "width" in cube["cell_state"].dims:
+        filled = (cube["cell_state"] == 1).any([d for d in cube["cell_state"].dims if d != "width"])
+        cube = cube.isel(width=np.flatnonzero(filled.values))
+    good = (cube["cell_state"] == 1).compute()
+    if bool(good.all()):
+        return cube
+    spanning = [n for n, array in cube.data_vars.items() if set(good.dims) <= set(array.dims)]
+    return cube.assign({n: _blanked(cube[n], good, zeros) for n in spanning if not str(n).startswith("cell_")})
+
+
+def _blanked(array: xr.DataArray, good: xr.DataArray, zeros: bool) -> xr.DataArray:
+    """The array with nothing where ``good`` is False: NaN, "" for texts, or zero for ``zeros``."""
+    if array.dtype.kind in "OUST":
+        return array.where(good, "")
+    if array.dtype.kind not in "biu":
+        return array.where(good)
+    return array.where(good, array.dtype.type(0)) if zeros else array.astype(np.float64).where(good)
 
 
 def parameters(cube: xr.Dataset) -> dict[str, Any]:

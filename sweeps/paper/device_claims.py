@@ -27,7 +27,7 @@ _BEND = (
 
 
 def _characterization(cubes: Cubes) -> xr.Dataset:
-    return style.done(cubes["characterization"])
+    return style.done(cubes["characterization"], zeros=True)
 
 
 def sigmoid(cubes: Cubes) -> Finding:
@@ -189,7 +189,7 @@ def drift(cubes: Cubes) -> Finding:
 
 def endurance(cubes: Cubes) -> Finding:
     """Switches in 10,000 cycles of a device; the interval holds 95 % of the devices (normal)."""
-    cube = style.done(cubes["endurance"])
+    cube = style.done(cubes["endurance"], zeros=True)
     valid = cube["valid"].sum("cycle")
     count = 10_000 * (cube["switched"] & cube["valid"]).sum("cycle") / valid
     mean, sd = float(count.mean()), float(count.std(ddof=1))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,13 @@ MISTAKES = [
     (["run", "nothing"], "there is no sweep 'nothing'"),
     (["run", "absent.py:X"], "absent.py is not there"),
     (["run", "mine.py:np"], "is a module, not a Sweep"),
+    (["run", "mine.py:MINE", "--store", "mine.py"], "mine.py exists and is not a cube; take another --store"),
+    (["run", "mine.py:MINE", "--store", "."], ". exists and is not a cube; take another --store"),
+    (["run", "mine.py:MINE", "--store", "mine.py/c.zarr"], "mine.py is a file, not a folder; take another --store"),
+    (["plan", "mine.py:MINE", "--store", "mine.py"], "mine.py exists and is not a cube; take another --store"),
+    (["--versoin"], "(spinsweep --help shows what it takes)"),
+    (["rnu"], "(spinsweep --help shows what it takes)"),
+    (["run", "--help-me"], "(spinsweep run --help shows what it takes)"),
     (["run"], "Missing argument"),
     (["status", "results"], "results is not a cube"),
     (["status", "mine.py"], "mine.py is not a cube"),
@@ -175,6 +184,14 @@ def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spin
     assert f"Example:  spinsweep {verb}" in result.stdout
 
 
+def test_the_versions_of_spinsweep_and_python_are_told(tmp_path: Path, spinsweep: Command) -> None:
+    result = spinsweep("--version", cwd=tmp_path)
+
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"spinsweep {metadata.version('spinsweep')}, Python {platform.python_version()}\n"
+    assert "--version" in spinsweep("--help", cwd=tmp_path).stdout
+
+
 def test_list_shows_what_can_be_run_and_what_it_reproduces(tmp_path: Path, spinsweep: Command) -> None:
     text = spinsweep("list", cwd=tmp_path).stdout
     data = json.loads(spinsweep("list", "--json", cwd=tmp_path).stdout)
@@ -188,3 +205,79 @@ def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep:
     result = spinsweep("figures", "results/mine.zarr", cwd=own)
 
     assert (result.returncode, result.stderr) == (2, "spinsweep: the sweep mine has no figures\n")
+
+
+DRAWN = """
+from matplotlib.figure import Figure
+
+def good(ds):
+    return Figure()
+
+def wrong(ds):
+    return ds["nothing"]
+
+def nothing(ds):
+    pass
+
+def told(ds):
+    raise ValueError("first line\\nsecond line")
+
+def unset(ds):
+    figure = Figure()
+    figure.suptitle("$\\\\nonsense{$")
+    return figure
+
+FIGURES = {"wrong": wrong, "nothing": nothing, "told": told, "unset": unset, "good": good}
+FIVE = 5
+NUMBERS = {"good": 5}
+"""
+
+
+def with_figures(own: Path, figures: str, spinsweep: Command) -> None:
+    """A small cube whose sweep names its figures so."""
+    (own / "drawn.py").write_text(DRAWN)
+    (own / "bad_syntax.py").write_text("FIGURES = {")
+    (own / "mine.py").write_text(OWN.replace("parabola)", f"parabola, figures={figures!r})"))
+    assert spinsweep("run", "mine.py:MINE", "--workers", 0, cwd=own).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("drawn:FIGURE", "module 'drawn' has no 'FIGURE' (did you mean 'FIGURES'?)"),
+        ("absent_module:FIGURES", "module 'absent_module' cannot be imported: ModuleNotFoundError: No module"),
+        ("bad_syntax:FIGURES", "module 'bad_syntax' cannot be imported: SyntaxError"),
+        ("FIGURES", "is not MODULE:NAME, such as FIGURES:FIGURES"),
+        ("drawn:FIVE", "is of type int; it is a mapping from file stem to a function Dataset -> Figure"),
+        ("drawn:NUMBERS", "is a mapping of something else; it is a mapping from file stem to a function"),
+    ],
+)
+def test_a_wrong_reference_to_figures_is_one_line_and_nothing_is_drawn(
+    own: Path, reference: str, says: str, spinsweep: Command
+) -> None:
+    with_figures(own, reference, spinsweep)
+    result = spinsweep("figures", "results/mine.zarr", cwd=own)
+
+    assert result.returncode == 2
+    assert result.stderr.startswith(f"spinsweep: sweep 'mine': figures {reference!r}")
+    assert says in result.stderr
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert not (own / "results" / "mine-figures").exists()
+
+
+def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_are_drawn(
+    own: Path, spinsweep: Command
+) -> None:
+    with_figures(own, "drawn:FIGURES", spinsweep)
+    result = process("figures", "results/mine.zarr", cwd=own)
+    wrong, nothing, told, unset = result.stderr.splitlines()
+    file = own / "drawn.py"
+
+    assert result.returncode == 1
+    assert result.stdout.splitlines() == ["results/mine-figures/good.png"]
+    assert {p.name for p in (own / "results" / "mine-figures").iterdir()} == {"good.png", "good.svg"}
+    assert wrong.startswith("spinsweep: figure 'wrong' of drawn:FIGURES: KeyError: ")
+    assert wrong.endswith(f"({file}:8)")
+    assert nothing == f"spinsweep: figure 'nothing' of drawn:FIGURES: {file}:10 returned None, not a Figure"
+    assert told.endswith(f"drawn:FIGURES: ValueError: first line second line ({file}:14)")
+    assert f"{file}:16 returned a Figure that cannot be drawn: ValueError: " in unset

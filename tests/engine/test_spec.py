@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from pathlib import Path
 
 import cloudpickle
+import numpy as np
 import pytest
 from examples import GRID, LOGGED
 
@@ -79,3 +81,61 @@ def test_a_sweep_survives_pickling(dumps) -> None:  # type: ignore[no-untyped-de
     _ = GRID.digest, LOGGED.digest
 
     assert pickle.loads(dumps(GRID)).digest == GRID.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"function": None}, r"sweep 'grid': function None cannot be called; it takes Cells"),
+        ({"name": "a b/c"}, r"sweep name 'a b/c' is not one that a file can have"),
+        ({"name": ""}, r"sweep name '' is not one that a file can have"),
+        ({"name": "../grid"}, r"sweep name '\.\./grid' is not one that a file can have"),
+    ],
+)
+def test_a_function_or_a_name_that_cannot_be_is_refused_when_the_sweep_is_built(
+    change: dict[str, object], says: str
+) -> None:
+    with pytest.raises(SpecError, match=says):
+        dataclasses.replace(GRID, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["hil-multiplexed", "grid_2", "v1.2", "Größe"])
+def test_names_that_a_file_can_have_are_taken(name: str) -> None:
+    assert dataclasses.replace(GRID, name=name).name == name
+
+
+def test_a_default_outside_its_own_limits_is_refused_where_it_is_written() -> None:
+    with pytest.raises(SpecError, match="parameter 'steps': 0 is out of range; it takes whole numbers from 1 up"):
+        Parameter("steps", 0, low=1)
+    with pytest.raises(SpecError, match=r"parameter 'gain': 2 is out of range; it takes numbers up to 1 A"):
+        Parameter("gain", 2.0, "A", high=1)
+    with pytest.raises(SpecError, match="parameter 'link' has no value 'linear'; it takes one of log, exp"):
+        Parameter("link", "linear", choices=("log", "exp"))
+
+
+@pytest.mark.parametrize("width", [1.0, 1, np.float64(1), np.array(1.0), "1"])
+def test_a_single_value_of_an_axis_is_a_list_of_one(width: object) -> None:
+    assert GRID.with_values(width=width).axis("width").values == (1.0,)
+
+
+def test_a_single_name_is_one_value_and_not_its_letters() -> None:
+    vary = Axis("vary", ("both",), choices=("neurons", "both"))
+    assert dataclasses.replace(GRID, axes=(vary,)).with_values(vary="neurons").axis("vary").values == ("neurons",)
+    assert Axis("vary", "both").values == ("both",)  # type: ignore[arg-type]
+
+
+def test_an_axis_value_that_is_none_is_one_line() -> None:
+    with pytest.raises(SpecError, match="axis 'width': None is not a number"):
+        GRID.with_values(width=None)
+
+
+@pytest.mark.parametrize("name", ["noisy.toml", Path("noisy.toml")])
+def test_the_name_of_a_file_instead_of_its_contents_says_what_reads_it(name: object) -> None:
+    card = Parameter("card", {}, load=lambda name: {"from": name})
+    sweep = dataclasses.replace(GRID, parameters=(*GRID.parameters, card))
+
+    with pytest.raises(
+        SpecError, match=r"not its name 'noisy.toml'; with_text\({'card': 'noisy.toml'}\) reads the file"
+    ):
+        sweep.with_values(card=name)
+    assert sweep.with_text({"card": "noisy.toml"}).params["card"] == {"from": "noisy.toml"}

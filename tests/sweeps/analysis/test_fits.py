@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pint
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
 from sweeps.analysis.fits import fit_line, fit_switching
@@ -82,3 +85,82 @@ def test_counts_without_a_finite_curve_are_nan() -> None:
     switched = xr.DataArray([0, 0, 100, 100], dims=("current",))
     current = xr.DataArray([1e-4, 2e-4, 3e-4, 4e-4], dims=("current",))
     assert np.isnan(float(fit_switching(switched, xr.full_like(switched, 100), current)["i_bias"]))
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1, 7e-4, -3.0])
+def test_values_that_do_not_vary_have_a_level_line_and_no_r_squared_or_bend(constant: float) -> None:
+    found = fit_line(on_width(np.full(9, constant)))
+    assert float(found["slope"]) == pytest.approx(0, abs=1e-15)
+    assert np.isnan([float(found[n]) for n in ("r_squared", "bend", "bend_low", "bend_high")]).all()
+
+
+def test_a_chord_that_does_not_rise_has_no_bend() -> None:
+    hollow = xr.DataArray([1.0, 0.0, 0.0, 1.0], {"width": [0.0, 1.0, 2.0, 3.0]}, ("width",))
+    assert np.isnan([float(fit_line(hollow)[n]) for n in ("bend", "bend_low", "bend_high")]).all()
+    noise = on_width(np.random.default_rng(3).normal(0, 1, 9))
+    assert np.isnan(float(fit_line(noise)["bend"]))
+    assert np.isfinite(float(fit_line(noise + 10 * WIDTH)["bend"]))
+
+
+@given(offset=st.floats(-1, 1), factor=st.floats(1e-6, 1e6), bend=st.floats(-0.2, 0.2))
+def test_the_bend_of_a_parabola_is_exact_whatever_the_unit(offset: float, factor: float, bend: float) -> None:
+    unit = (WIDTH - 0.3) / 4.7
+    found = fit_line(on_width(factor * (offset + unit - 4 * bend * (unit**2 - unit))))
+    assert float(found["bend"]) == pytest.approx(bend, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("y", "x", "slope"),
+    [("A", "um", "A/um"), ("kA/m", "um", "kA/m/um"), ("V", "A/m", "V/(A/m)"), ("A", "1", "A"), ("1", "um", "1/um")],
+)
+def test_a_line_has_units_that_pint_reads(y: str, x: str, slope: str) -> None:
+    values = on_width(2 * WIDTH).assign_attrs(units=y)
+    values["width"].attrs["units"] = x
+    found = fit_line(values)
+    assert {found[n].attrs["units"] for n in ("slope", "slope_low", "slope_high")} == {slope}
+    assert found["intercept"].attrs["units"] == y
+    assert found["bend"].attrs["units"] == found["r_squared"].attrs["units"] == "1"
+    read = pint.UnitRegistry()
+    assert read.Unit(slope) == read.Unit(y) / read.Unit(x)
+
+
+def test_a_line_through_values_of_no_unit_says_none() -> None:
+    assert "units" not in fit_line(on_width(WIDTH))["slope"].attrs
+
+
+def test_one_dim_is_pooled_by_its_name_alone() -> None:
+    y = on_width(np.stack([WIDTH, 2 * WIDTH], axis=1), device=[0, 1])
+    assert fit_line(y, pool="device").identical(fit_line(y, pool=["device"]))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"dim": "with"}, "no dim 'with' to fit along or pool; the values have width, device"),
+        ({"pool": "devices"}, "no dim 'devices' to fit along or pool; the values have width, device"),
+        ({"pool": "width"}, "dim 'width' and pool width name a dim twice"),
+        ({"dim": "device", "pool": "width"}, "dim 'device' has no coordinate to fit on"),
+        ({"level": 95}, "level 95; a number between 0 and 1"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_is_refused_in_one_line(asked: dict, says: str) -> None:
+    values = xr.DataArray(np.ones((9, 2)), {"width": WIDTH}, ("width", "device"))
+    with pytest.raises(ValueError, match=says) as error:
+        fit_line(values, **asked)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("places", [[1.0, np.nan, 3.0], [1.0, 2.0, np.inf], ["a", "b", "c"]])
+def test_places_that_are_no_numbers_are_refused(places: list) -> None:
+    values = xr.DataArray([1.0, 2.0, 3.0], {"width": places}, ("width",))
+    with pytest.raises(ValueError, match=r"^coordinate 'width' is not a finite number everywhere"):
+        fit_line(values)
+
+
+def test_a_switching_curve_is_in_the_unit_of_its_currents() -> None:
+    current = xr.DataArray(np.linspace(100.0, 900.0, 15), dims=("current",), attrs={"units": "uA"})
+    switched = xr.DataArray(np.random.default_rng(2).binomial(100, probability((current - 500) / 80, "logistic")))
+    switched = switched.rename(dim_0="current")
+    found = fit_switching(switched, xr.full_like(switched, 100), current)
+    assert float(found["i_bias"]) == pytest.approx(500, rel=0.1)
+    assert {found[n].attrs["units"] for n in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")} == {"uA"}

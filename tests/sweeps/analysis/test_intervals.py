@@ -44,3 +44,22 @@ def test_a_share_has_wilsons_interval_and_keeps_its_coordinates() -> None:
     np.testing.assert_allclose(found["low"], np.clip(low, 0, 1), atol=1e-12)
     np.testing.assert_allclose(found["high"], np.clip(high, 0, 1), atol=1e-12)
     assert float(found["share"].sel(width=1.0)) == 0.5
+
+
+@pytest.mark.parametrize("level", [95, 1.0, 0.0, -0.5, np.nan])
+def test_a_level_that_is_no_share_is_refused(level: float) -> None:
+    values = xr.DataArray([1.0, 2.0, 4.0], dims=("seed",))
+    with pytest.raises(ValueError, match=f"^level {level:g}; a number between 0 and 1"):
+        mean_interval(values, level=level)
+    with pytest.raises(ValueError, match=f"^level {level:g}; a number between 0 and 1"):
+        paired_difference(values, values, level=level)
+
+
+@pytest.mark.parametrize(("successes", "says"), [(5, "5 successes of 3 trials"), (-1, "-1 successes of 3 trials")])
+def test_more_successes_than_trials_are_refused(successes: int, says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{says}; 0 to as many as the trials$"):
+        share(xr.DataArray([1, successes]), 3)
+
+
+def test_no_trials_have_no_share() -> None:
+    assert np.isnan(float(share(xr.DataArray(0), 0)["share"]))

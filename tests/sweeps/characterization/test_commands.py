@@ -118,3 +118,71 @@ def test_a_card_wants_a_characterization(tmp_path: Path, capfd: pytest.CaptureFi
 
     assert main(["card", str(store)]) == 2
     assert "holds the sweep endurance; a card is fitted from a characterization" in capfd.readouterr().err
+
+
+def fails(words: list[object], capfd: pytest.CaptureFixture[str]) -> str:
+    """The one line of a command that ends with status 2."""
+    capfd.readouterr()
+    assert main([str(w) for w in words]) == 2
+    out, error = capfd.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    return error
+
+
+def test_a_store_that_holds_another_log_is_named_with_a_remedy_that_import_has(
+    simulated: Path, frame: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log, store = tmp_path / "lab.csv", tmp_path / "lab.zarr"
+    frame.to_csv(log, index=False)
+    words = ["import", log, store, "--resamples", "10"]
+    assert main([str(w) for w in words]) == main([str(w) for w in words]) == 0
+    remedy = f"; give another store, or remove {store} first\n"
+
+    error = fails([*words, "--link", "cloglog"], capfd)
+    assert error == f"spinsweep: {store} was imported with link = 'logistic', now 'cloglog' is asked{remedy}"
+    frame.assign(r_reset_ohm=frame.r_reset_ohm + 1e-3).to_csv(log, index=False)
+    error = fails(words, capfd)
+    assert f"{store} holds another log than {log}: what lab.csv was when it was imported{remedy}" in error
+    error = fails(["import", log, simulated], capfd)
+    assert f"{simulated} holds the sweep characterization, which is no imported log; give another store" in error
+
+
+def test_too_few_resamples_are_a_mistake_in_a_parameter(
+    frame: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame.to_csv(tmp_path / "lab.csv", index=False)
+    error = fails(["import", tmp_path / "lab.csv", tmp_path / "lab.zarr", "--resamples", 2], capfd)
+    assert "parameter 'resamples': 2 is out of range; it takes whole numbers from 10 to 1e+06" in error
+
+
+def test_a_card_is_not_written_over_a_file_unless_forced(
+    simulated: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text("# edited by hand")
+
+    error = fails(["card", simulated, "--out", mine], capfd)
+    assert f"--out {mine} is there already; give another name, or --force to write over it" in error
+    assert mine.read_text() == "# edited by hand"
+    assert main(["card", str(simulated), "--out", str(mine), "--force"]) == 0
+    assert cards.load(mine)["title"] == "Hall bars as measured: fit of characterization.zarr, 6 devices"
+
+
+def test_a_card_is_not_written_into_a_folder_that_is_not_there(
+    simulated: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    error = fails(["card", simulated, "--out", tmp_path / "none" / "x.toml"], capfd)
+    assert f"there is no folder {tmp_path / 'none'}; make it first" in error
+    assert "is a folder; give a file in it" in fails(["card", simulated, "--out", tmp_path], capfd)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cube_without_fits_gives_no_card_and_is_named_with_a_remedy(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "c.zarr"
+    settings = ["--set", "width=0.5", "--set", "device=0", "--set", "cycles=50", "--set", "resamples=10"]
+    assert main(["run", "characterization", "--workers", "0", "--store", str(store), *settings]) == 0
+
+    error = fails(["card", store], capfd)
+    assert f"{store}: measured card: 1 width has a fitted device; a line needs two, so characterize bars" in error

@@ -236,3 +236,23 @@ def test_a_text_column_with_a_label_for_each_row_is_kept_in_time_and_space(tmp_p
 def test_an_infinite_resistance_is_refused(tmp_path):
     with pytest.raises(LogError, match=r":2: column 'r_write_ohm' holds 'inf'"):
         logs.read(written(tmp_path, [HEADER, "1,0,1e-4,0,1,inf"]))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("500,0,4e-4,0,1,2", "column 'width_um' holds '500'; a bar is 0.05 to 50 um wide; is the column in um"),
+        ("5e-7,0,4e-4,0,1,2", "column 'width_um' holds '5e-7'; a bar is 0.05 to 50 um wide; is the column in um"),
+        ("0.5,0,352,0,1,2", "column 'i_write_A' holds '352'; no Hall bar takes more than 0.1 A; is the column in A"),
+        ("0.5,0,0.352,0,1,2", "column 'i_write_A' holds '0.352'; no Hall bar takes more than 0.1 A"),
+    ],
+)
+def test_a_width_or_a_current_of_another_unit_is_refused_with_its_line(tmp_path, row, message):
+    path = written(tmp_path, [HEADER, "0.5,0,4e-4,1,1,2", row])
+    with pytest.raises(LogError, match=re.escape(f"{path}:3: {message}")):
+        logs.read(path)
+
+
+def test_resistances_may_be_of_any_size(tmp_path):
+    log = logs.read(written(tmp_path, [HEADER, "0.5,0,4e-4,0,-1e6,3e-9"]))
+    assert log["r_reset"].values.ravel() == [-1e6]

@@ -187,6 +187,46 @@ def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(c
     assert cards.loads(cards.dumps(found)) == found == json.loads(json.dumps(found))
 
 
+def test_the_title_of_a_measured_card_says_what_it_was_fitted_to_and_no_longer_that_its_scale_is_assumed(card):
+    found = cards.measured(card, *fitted(card), "fit of lab.zarr, 36 devices")
+    assert found["title"] == "Hall bars as measured: fit of lab.zarr, 36 devices"
+
+
+ONE = {"width_um": 0.5, "index": 0, "i_bias": 4e-4, "i_bias_stderr": 1e-6, "i0": 1e-5, "i0_stderr": 1e-7}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"width_um": 0.55}, "device[1].width_um: value 0.55; it is one of devices.widths, 5, 2.5, "),
+        ({"index": 9}, "device[1].index: value 9; it is from 0 to 3, as devices.per_width is 4"),
+    ],
+)
+def test_an_individual_that_is_none_of_the_devices_of_the_card_is_refused(card, change, message):
+    card["device"] = [ONE, {**ONE, **change}]
+    with pytest.raises(CardError, match=re.escape(f"my.toml: {message}")):
+        cards.validate(card, "my.toml")
+
+
+def test_the_labels_of_measured_devices_may_be_any(card):
+    widths, *values = fitted(card)
+    found = cards.measured(card, widths, *values, device=[11, 12, 13, 21])
+    assert cards.axes(cards.loads(cards.dumps(found)))["device"] == [11, 12, 13, 21]
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ("read.noize", "no value 'read.noize' (did you mean 'read.noise'?); it has devices.widths, "),
+        ("noise", "no value 'noise'"),
+        ("title.value", "no value 'title.value'"),
+    ],
+)
+def test_a_value_that_no_card_has_is_refused_with_the_nearest_one(card, key, says):
+    with pytest.raises(CardError, match=re.escape(says)):
+        cards.value(card, key)
+
+
 def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
     found = cards.measured(card, *fitted(card))
     for entry in found["device"]:
@@ -199,6 +239,8 @@ def test_a_measured_card_needs_two_widths_with_a_fit(card):
     widths, *values = fitted(card)
     with pytest.raises(CardError, match="1 width has a fitted device; a line needs two"):
         cards.measured(card, widths[:1], *(v[:1] for v in values))
+    with pytest.raises(CardError, match="no width has a fitted device; a line needs two, so characterize bars"):
+        cards.measured(card, widths, *(np.full_like(v, np.nan) for v in values))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
         cards.measured(card, widths[:1], *values)
 

@@ -291,3 +291,33 @@ def test_a_mistake_on_the_command_line_is_one_line(
     err = capsys.readouterr().err
     assert wanted in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["--card", "none.toml"], "none.toml: cannot be read"),
+        (["--recording", "none.zarr"], "none.zarr is not a cube"),
+        (["--run", "no-such-command --now"], "--run no-such-command --now: cannot be run"),
+        (["--run", "'"], "--run ': cannot be run (No closing quotation)"),
+        (["--run", ""], "cannot be run; give a command"),
+    ],
+)
+def test_a_mistake_writes_no_new_bench_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], wanted: str
+) -> None:
+    assert main(["emulate", str(tmp_path / "new" / "bench.toml"), *words]) == 2
+    out, err = capsys.readouterr()
+    assert wanted in err
+    assert (out, err.count("\n")) == ("", 1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_control_port_that_is_taken_writes_no_new_bench_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["emulate", str(tmp_path / "bench.toml"), "--control-port", port, "--run", "true"]) == 2
+    assert port in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
