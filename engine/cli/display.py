@@ -91,8 +91,10 @@ class Display:
         self._note()
         if self.console.is_terminal:
             self.bar.update(self.task, completed=run.progress.cells_ended, line=run.progress.line(now))
-        elif now >= self._next_line or run.progress.blocks_ended == run.progress.blocks:
-            self._next_line = now + PLAIN_SECONDS
+            return
+        ended = run.progress.blocks_ended == run.progress.blocks
+        if now >= self._next_line or (ended and self._next_line < math.inf):
+            self._next_line = math.inf if ended else now + PLAIN_SECONDS
             print(run.progress.line(now), file=sys.stderr, flush=True)
 
     def _note(self) -> None:

@@ -55,4 +55,5 @@ def worker(
         run_workers(address, workers, security)
     else:
         run_lane(described, address, security=security)
+        print("the lane has ended and the bench is safe", file=sys.stderr, flush=True)
     return 0

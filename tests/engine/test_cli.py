@@ -281,3 +281,10 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
     assert nothing == f"spinsweep: figure 'nothing' of drawn:FIGURES: {file}:10 returned None, not a Figure"
     assert told.endswith(f"drawn:FIGURES: ValueError: first line second line ({file}:14)")
     assert f"{file}:16 returned a Figure that cannot be drawn: ValueError: " in unset
+
+
+def test_the_last_line_of_progress_is_told_once(tmp_path: Path) -> None:
+    done = process("run", "endurance", "--store", "c.zarr", "--set", "cycles=10", "--workers", "1", cwd=tmp_path)
+    ends = [line for line in done.stderr.splitlines() if " 0 s left" in line]
+    assert len(ends) == 1, done.stderr
+    assert "36/36 cells" in ends[0]
