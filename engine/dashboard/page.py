@@ -8,21 +8,26 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import numpy as np
+import numpy.typing as npt
 from bokeh.core.properties import without_property_validation
+from bokeh.events import ClientReconnected, ConnectionLost
 from bokeh.layouts import column, row
 from bokeh.models import (
+    BasicTicker,
     ColorBar,
     ColumnDataSource,
+    CustomJS,
     DataTable,
     Div,
     FixedTicker,
     HoverTool,
+    HTMLTemplateFormatter,
     LinearColorMapper,
     Range1d,
     Select,
@@ -54,8 +59,16 @@ READ = 3.0  # seconds between readings of the cube
 SHARE = 0.01  # of the scheduler's time that drawing for one window may take
 WINDOWS = 20  # at a time
 TICKS = 9  # labels along an axis, at most
+ROOM = 42  # characters for which there is room along an axis
+NARROW = 50  # places along an axis, from which on nothing is drawn between them
 NO_OUTPUT = "(none)"
 FAILURES = ("cell", "more", "type", "message")
+LINES = """
+.slick-cell { white-space: normal !important; line-height: 15px; overflow-wrap: anywhere; }
+.slick-cell span { display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 3; overflow: hidden; }
+"""
+PLACES = ("left", "right", "bottom", "top", "x", "y", "shown", "mean")
+ENTRY = '<span title="<%- value %>"><%- value %></span>'  # <%- escapes
 
 
 def add(watch: Watch) -> None:
@@ -124,6 +137,8 @@ class SweepPage:
         self.watch = watch
         self.run: WatchedRun | None = None
         self._choosing = False
+        self._follows = True
+        """Whether the newest run is shown, as nobody has chosen anything."""
         self._due = 0.0
         self._read_due = 0.0
         self._reading: asyncio.Task[None] | None = None
@@ -136,14 +151,17 @@ class SweepPage:
         self._listed = -1
 
         self.head, self.note, self.below, self.lane = (_div() for _ in range(4))
-        self.lane.width, self.below.width, self.note.width = 370, 750, 540
-        self.select_run = Select(title="run", width=340)
+        self.lane.width = 370
+        for div in (self.head, self.note, self.below):
+            div.sizing_mode = "stretch_width"
+        self.select_run = Select(title="run", width=420)
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("across", "up"))
         self.select_output = Select(title="output", width=220)
         self.select_inner = Select(title="of its own dims", options=["mean", "last"], value="mean", width=120)
-        self.blocks = ColumnDataSource(name="blocks")
+        self.blocks = ColumnDataSource({name: [] for name in PLACES}, name="blocks")
         self.crosses = ColumnDataSource({"x": [], "y": []})
         self.colours = LinearColorMapper(palette=Viridis256, nan_color="#ffffff", low=0, high=1)
+        self.bar = ColorBar(color_mapper=self.colours, width=12)
         self.state_map, self.output_map = self._state_map(), self._output_map()
         self.failures = ColumnDataSource({name: [] for name in FAILURES}, name="failures")
         self.table = _table(self.failures)
@@ -153,12 +171,21 @@ class SweepPage:
         self.select_y.on_change("value", partial(self._axis_chosen, self.select_x))
         legend = _div()
         legend.text = text.legend()
-        self.body = column(
-            row(self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner),
-            row(column(self.state_map, legend), column(self.output_map, self.note), styles={"gap": "24px"}),
-            row(self.lane, column(self.below, self.table), styles={"gap": "24px"}),
+        selects = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
+        self.output_side = _wide(column, self.output_map, self.note)
+        self.body = _wide(
+            column,
+            _wide(row, *selects),
+            _wide(row, _wide(column, self.state_map, legend), self.output_side),
+            _wide(row, self.lane, _wide(column, self.below, self.table)),
         )
-        doc.add_root(column(self.head, self.body, styles={"padding": "8px 16px"}))
+        lost = _div()
+        lost.text, lost.visible = text.LOST, False
+        for event, visible in ((ConnectionLost, "true"), (ClientReconnected, "false")):
+            doc.js_on_event(event, CustomJS(args={"lost": lost}, code=f"lost.visible = {visible}"))
+        doc.add_root(
+            _wide(column, lost, self.head, self.body, styles={"padding": "8px 16px", "box-sizing": "border-box"})
+        )
         doc.add_periodic_callback(without_property_validation(self.update), PULL)
         doc.on_session_destroyed(lambda context: self.close())
         watch.pages.add(self)
@@ -175,7 +202,8 @@ class SweepPage:
         palette = [COLOURS[state] for state in BlockState]
         mapper = LinearColorMapper(palette=palette, low=-0.5, high=len(BlockState) - 0.5)
         quads = _quads(plot, self.blocks, {"field": "shown", "transform": mapper})
-        plot.scatter("x", "y", source=self.crosses, marker="x", size=8, line_color="#222222", line_width=1.5)
+        crosses = plot.scatter("x", "y", source=self.crosses, marker="x", line_color="#222222")
+        self.state_quads, self.cross = quads.glyph, crosses.glyph
         counted = [(s.name.lower(), f"@{s.name.lower()}") for s in LEGEND if s is not BlockState.PARTLY]
         plot.add_tools(HoverTool(renderers=[quads], tooltips=[("", "@x"), ("", "@y"), *counted]))
         return plot
@@ -183,17 +211,19 @@ class SweepPage:
     def _output_map(self) -> Any:
         plot = _map("output")
         quads = _quads(plot, self.blocks, {"field": "mean", "transform": self.colours})
-        plot.add_layout(ColorBar(color_mapper=self.colours, width=12), "right")
+        self.output_quads = quads.glyph
+        plot.add_layout(self.bar, "right")
         plot.add_tools(HoverTool(renderers=[quads], tooltips=[("", "@x"), ("", "@y"), ("mean", "@mean")]))
         return plot
 
     def _axis_chosen(self, other: Select, attribute: str, old: str, new: str) -> None:
-        if other.value == new:
+        if not self._choosing and other.value == new:
             other.value = old  # the axes change places
         self._chosen(attribute, old, new)
 
     def _chosen(self, attribute: str, old: str, new: str) -> None:
         if not self._choosing:
+            self._follows = False
             self._due = self._read_due = 0.0
             self._answer = None
             self.update()
@@ -218,23 +248,30 @@ class SweepPage:
         runs = list(reversed(self.watch.runs.values()))
         if not runs:
             return
-        options = [(r.name, f"{r.description['sweep']}, {r.description['path'].rpartition('/')[2]}") for r in runs]
+        options = [(run.name, text.called(run)) for run in runs]
         if options != self.select_run.options:
             self.select_run.options = options
+        if self._follows or self.select_run.value not in self.watch.runs:
             self.select_run.value = runs[0].name
-        run = self.watch.runs.get(self.select_run.value, runs[0])
+        run = self.watch.runs[self.select_run.value]
         if run is self.run:
             return
         self.run, self._answer, self._read_due, self._listed = run, None, 0.0, -1
-        axes = run.description["axes"]
+        self._offer_axes(run.description["axes"])
+        outputs = [NO_OUTPUT, *(o["name"] for o in run.description["outputs"])]
+        self.select_output.options = outputs
+        if self._follows or self.select_output.value not in outputs:
+            self.select_output.value = outputs[:2][-1]
+
+    def _offer_axes(self, axes: Sequence[Mapping[str, Any]]) -> None:
+        """Those of a run; what a person chose stays where it is among them."""
         names = [a["name"] for a in axes]
-        longest = sorted(range(len(names)), key=lambda i: -len(axes[i]["values"]))[:2]
+        chosen = (self.select_x.value, self.select_y.value)
         self.select_x.options, self.select_y.options = names, names
-        self.select_x.value, self.select_y.value = names[max(longest)], names[min(longest)]
         self.select_y.visible = len(names) > 1
-        outputs = [o["name"] for o in run.description["outputs"]]
-        self.select_output.options = [NO_OUTPUT, *outputs]
-        self.select_output.value = next(iter(outputs), NO_OUTPUT)
+        if self._follows or not set(chosen) <= set(names):
+            longest = sorted(range(len(names)), key=lambda i: -len(axes[i]["values"]))[:2]
+            self.select_x.value, self.select_y.value = names[max(longest)], names[min(longest)]
 
     def _axes(self, run: WatchedRun) -> tuple[int, int]:
         """Places of the axes up and across; a sweep of one axis has one of length 1 before it."""
@@ -254,11 +291,12 @@ class SweepPage:
         output = self._output(run)
         self._draw(run, y, x, block_map, self._answer)
         self._read(run, y, x, output)
+        self.output_map.visible = output is not None
         if output is not None:
             self.output_map.title.text = text.with_unit(output["long_name"] or output["name"], output["unit"])
         self.select_inner.visible = bool(output and output["dims"])
-        _say(self.head, text.head(run, block_map))
-        _say(self.note, text.note(run, output, self.select_inner.value, self._answer))
+        _say(self.head, text.head(run, block_map, self.watch.gone(run)))
+        _say(self.note, text.note(run, block_map, output, self.select_inner.value, self._answer))
         _say(self.lane, text.lanes(self.watch))
         self.lane.visible = bool(self.lane.text)
         if run.version != self._listed:
@@ -279,16 +317,22 @@ class SweepPage:
             mean = answer.mean
         changed = {"shown": block_map.shown.ravel(), "mean": mean.ravel(), **counts}
         self.blocks.data = {**self._places, **changed}
-        known = mean[np.isfinite(mean)]
-        if known.size:
-            low, high = float(known.min()), float(known.max())
-            self.colours.low, self.colours.high = low, high if high > low else low + (abs(low) or 1.0) * 1e-3
+        self._colour(mean[np.isfinite(mean)])
         failed = np.flatnonzero(changed["shown"] == BlockState.FAILED)
         middle = {"x": ("left", "right"), "y": ("bottom", "top")}
         self.crosses.data = {
             n: (self._places[a][failed] + self._places[b][failed]) / 2 for n, (a, b) in middle.items()
         }
         self._drawn = (run.name, y, x, block_map, answer)
+
+    def _colour(self, known: npt.NDArray[np.float64]) -> None:
+        """Colours from the least to the largest of the known values; a single one has the middle of them."""
+        if not known.size:
+            return
+        low, high = float(known.min()), float(known.max())
+        room = 0.0 if high > low else abs(low) or 1.0
+        self.colours.low, self.colours.high = low - room, high + room
+        self.bar.ticker = FixedTicker(ticks=[low]) if room else BasicTicker()
 
     def _lay_out(self, run: WatchedRun, y: int, x: int) -> None:
         """Where the places of the maps are, and what stands at their axes."""
@@ -308,15 +352,21 @@ class SweepPage:
         for plot in (self.state_map, self.output_map):
             for axis, along, span in ((plot.xaxis, across, plot.x_range), (plot.yaxis, up, plot.y_range)):
                 span.start, span.end = 0, along.edges[-1]
-                ticks = along.ticks(TICKS)
+                ticks = along.ticks(TICKS, ROOM if along is across else TICKS * ROOM)
                 axis.ticker = FixedTicker(ticks=list(ticks))
                 axis.major_label_overrides = ticks
                 axis.axis_label = along.title
+        for quads in (self.state_quads, self.output_quads):
+            quads.line_width = 0.5 if max(shape) < NARROW else 0
+            quads.line_alpha = 1 if max(shape) < NARROW else 0
+        self.cross.size = min(8, max(2, 250 / max(shape)))
+        self.cross.line_width = 1.5 if max(shape) < NARROW else 1
 
     def _read(self, run: WatchedRun, y: int, x: int, output: Mapping[str, Any] | None) -> None:
         """Ask for the output so far, when it is time."""
-        now = time.monotonic()
-        if output is None or now < self._read_due or (self._reading and not self._reading.done()):
+        last = run.ended and self._answered != run.version  # at once: a scheduler may end soon after its run
+        due = 0.0 if last else self._read_due
+        if output is None or time.monotonic() < due or (self._reading and not self._reading.done()):
             return
         if self._answer is not None and self._answer.complete and self._answered == run.version:
             return
@@ -350,8 +400,15 @@ def _say(div: Div, html: str) -> None:
         div.text = html
 
 
+def _wide(layout: Any, *children: Any, **options: Any) -> Any:
+    """A row or column as wide as the window; a row goes on below where it is too narrow."""
+    styles = {"gap": "0 24px", "flex-wrap": "wrap"} if layout is row else {}
+    return layout(*children, **{"sizing_mode": "stretch_width", "styles": styles, **options})
+
+
 def _map(title: str) -> Any:
-    plot = figure(width=565, height=390, title=title, x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="")
+    plot = figure(height=390, title=title, x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="")
+    plot.sizing_mode = "stretch_width"
     plot.toolbar_location = None
     plot.grid.visible = False
     plot.min_border = 8
@@ -367,14 +424,19 @@ def _quads(plot: Any, source: ColumnDataSource, fill: Mapping[str, Any]) -> Any:
 
 
 def _table(source: ColumnDataSource) -> DataTable:
-    widths = {"cell": ("failed cell", 230), "more": ("more in block", 90), "type": ("type", 130)}
-    widths["message"] = ("message", 300)
-    columns = [TableColumn(field=n, title=t, width=w, sortable=False) for n, (t, w) in widths.items()]
+    widths = {"cell": ("failed cell", 430), "more": ("more in block", 80), "type": ("type", 120)}
+    widths["message"] = ("message", 430)
+    columns = [
+        TableColumn(field=n, title=t, width=w, sortable=False, formatter=HTMLTemplateFormatter(template=ENTRY))
+        for n, (t, w) in widths.items()
+    ]
     return DataTable(
         source=source,
         columns=columns,
-        width=750,
-        height=190,
+        sizing_mode="stretch_width",
+        height=240,
+        row_height=50,
+        stylesheets=[LINES],
         index_position=None,
         selectable=False,
         reorderable=False,

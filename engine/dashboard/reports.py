@@ -45,7 +45,8 @@ class Reports:
         states, self._left = initial_states(run.state, run.asked, cube.chunk, run.retry_failed)
         try:
             self.client.register_plugin(Watch())
-            self._call("begin", description=describe(run), states=states.tobytes())
+            about = {**describe(run), "client": self.client.id}
+            self._call("begin", description=about, states=states.tobytes())
             self._told = True
         except Exception as error:  # whatever a scheduler of another make answers
             run.notes.append(f"no Sweep page in the dashboard: {type(error).__name__}: {error}")

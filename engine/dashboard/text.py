@@ -27,6 +27,7 @@ COLOURS = {
 """Colour-blind readers tell them apart (after Okabe and Ito, Color Universal Design, 2008)."""
 LEGEND = (BlockState.WAITING, BlockState.RUNNING, BlockState.PARTLY, BlockState.DONE, BlockState.FAILED)
 SILENT = 10.0  # seconds without a report after which the page says so
+LABEL = 14  # characters of a label at an axis, at most
 SYMBOLS = {"um": "µm", "us": "µs", "uA": "µA", "ohm": "Ω", "1": ""}
 
 STYLE = """
@@ -34,7 +35,8 @@ STYLE = """
 h2 { font-size: 19px; margin: 0 0 2px; font-weight: 600; }
 h3 { font-size: 14px; margin: 6px 0 4px; font-weight: 600; }
 .dim { color: #666; font-size: 12px; overflow-wrap: anywhere; }
-.bar { display: flex; width: 1154px; height: 12px; background: #d9d9d9; margin: 6px 0 4px; }
+.bk-clearfix { width: 100%; }
+.bar { display: flex; height: 12px; background: #d9d9d9; margin: 6px 0 4px; }
 .warn { color: #a03c00; }
 table { border-collapse: collapse; }
 td { padding: 1px 12px 1px 0; vertical-align: top; overflow-wrap: anywhere; }
@@ -44,6 +46,10 @@ td:first-child { color: #666; white-space: nowrap; }
 .item { margin-right: 16px; }
 """
 FULL = "As many windows are open as one scheduler serves; close one and load this page again."
+LOST = (
+    '<div class="warn">The scheduler does not answer, its run may have ended: what stands here is what it told last.'
+    "</div>"
+)
 NOTHING = "<h2>No sweep yet</h2>It appears here when <code>spinsweep run</code> begins one on this scheduler."
 
 
@@ -68,10 +74,17 @@ class Along:
         unit = SYMBOLS.get(axis["unit"], axis["unit"])
         self.labels = [f"{axis['name']} {span} {unit}".strip() for span in spans]
 
-    def ticks(self, most: int) -> dict[float, str]:
-        """Middles of some cells, evenly spread, and their values."""
-        step = -(-len(self.values) // most)
-        return {i + 0.5: self.values[i] for i in range(0, len(self.values), step)}
+    def ticks(self, most: int, room: int) -> dict[float, str]:
+        """Middles of some cells, evenly spread, and their values, which take ``room`` characters at most together."""
+        words = [shortened(v) for v in self.values]
+        most = min(most, max(1, room // (max(map(len, words)) + 1)))
+        step = -(-len(words) // most)
+        return {i + 0.5: words[i] for i in range(0, len(words), step)}
+
+
+def shortened(word: str) -> str:
+    """A word as long as a label may be, without its middle."""
+    return word if len(word) <= LABEL else f"{word[: LABEL // 2]}…{word[-(LABEL // 2 - 1) :]}"
 
 
 def shown(value: Any) -> str:
@@ -88,15 +101,16 @@ def with_unit(name: str, unit: str) -> str:
 def legend() -> str:
     """The colours of the block map."""
     cross = {BlockState.FAILED: "×"}
+    more = {BlockState.PARTLY: " done", BlockState.FAILED: ", one block at least"}
     return "".join(
         f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{cross.get(s, "")}</span>'
-        f"{s.name.lower()}{' done' if s is BlockState.PARTLY else ''}</span>"
+        f"{s.name.lower()}{more.get(s, '')}</span>"
         for s in LEGEND
     )
 
 
-def head(run: WatchedRun, block_map: BlockMap) -> str:
-    """Title, bar and progress of a run."""
+def head(run: WatchedRun, block_map: BlockMap, gone: bool) -> str:
+    """Title, bar and progress of a run, whose driver may be gone."""
     about = run.description
     blocks = {s: int(block_map.counts[s].sum()) for s in BlockState}
     total = sum(blocks.values()) - blocks[BlockState.OUTSIDE]
@@ -106,7 +120,7 @@ def head(run: WatchedRun, block_map: BlockMap) -> str:
     return (
         f"<h2>{escape(about['title'])}</h2>"
         f'<div class="dim">{escape(about["sweep"])} · run {about["epoch"]} of {escape(about["path"])}</div>'
-        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}{_warnings(run)}'
+        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}{_warnings(run, gone)}'
     )
 
 
@@ -125,16 +139,18 @@ def _progress(run: WatchedRun) -> str:
     return line
 
 
-def _warnings(run: WatchedRun) -> str:
+def _warnings(run: WatchedRun, gone: bool) -> str:
     report = run.report
     silent = time.monotonic() - run.heard
     left = run.description["cells"] - report.get("cells_done", 0) - report.get("cells_failed", 0)
     warnings = []
     if run.ended and left > 0:
         warnings.append(f"{left:,} cells are left; the same command goes on")
-    if not run.ended and silent > SILENT:
+    if gone:
+        warnings.append("the driver is gone; the same command goes on")
+    elif not run.ended and silent > SILENT:
         warnings.append(f"no word from the driver for {duration(round(silent))}")
-    if not run.ended and report.get("waiting"):
+    if not run.ended and not gone and report.get("waiting"):
         warnings.append(f"waiting for {report['waiting']}")
     if report.get("workers_lost") and not run.ended:
         warnings.append(f"{report['workers_lost']} workers lost, their blocks run again")
@@ -143,12 +159,20 @@ def _warnings(run: WatchedRun) -> str:
     return "".join(f'<div class="warn">{escape(w)}</div>' for w in warnings)
 
 
-def note(run: WatchedRun, output: Mapping[str, Any] | None, inner: str, answer: Answer | None) -> str:
+def called(run: WatchedRun) -> str:
+    """A run among others."""
+    about, began = run.description, time.strftime("%H:%M:%S", time.localtime(run.began))
+    return f"{about['sweep']}, {about['path'].rpartition('/')[2]}, run {about['epoch']}, {began}"
+
+
+def note(
+    run: WatchedRun, block_map: BlockMap, output: Mapping[str, Any] | None, inner: str, answer: Answer | None
+) -> str:
     """What the output map shows."""
     if output is None:
         return '<span class="dim">Choose an output.</span>'
     if answer is None:
-        return '<span class="dim">reading the cube</span>'
+        return '<span class="dim">reading the cube; no block is read yet</span>'
     if answer.problem:
         return (
             f'<span class="warn">The scheduler cannot read the cube at {escape(run.description["path"])}: '
@@ -157,8 +181,9 @@ def note(run: WatchedRun, output: Mapping[str, Any] | None, inner: str, answer: 
     dims = escape(" and ".join(output["dims"]))
     of_inner = "" if not dims else f", at the last {dims}" if inner == "last" else f" and over {dims}"
     line = f"Mean over the done cells of each place{of_inner}"
-    if answer.read < answer.of:
-        line += f"; {answer.read:,} of {answer.of:,} blocks are read"
+    ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
+    if answer.read < ended:
+        line += f"; {answer.read:,} of the {ended:,} blocks that ended are read"
     return f'<span class="dim">{line}.</span>'
 
 
@@ -166,38 +191,42 @@ def failures(run: WatchedRun, block_map: BlockMap) -> str:
     """What stands above the table of failures."""
     if not block_map.counts[BlockState.FAILED].any() and not run.failures:
         return "<h3>Failures: none</h3>"
-    path = escape(run.description["path"])
+    path, many = escape(run.description["path"]), max(10, run.report.get("cells_failed", 0))
     return (
         "<h3>Failures of this run, the newest first</h3>"
-        f'<span class="dim"><code>spinsweep status {path}</code> lists all, with tracebacks</span>'
+        f'<span class="dim"><code>spinsweep status {path} --traceback --failures {many}</code> '
+        "lists as many of the cube's, with tracebacks</span>"
     )
 
 
 def lanes(watch: Watch) -> str:
     """The benches: their owners, what they do, and what waits for them."""
-    owners, queue = watch.owners(), watch.queue()
-    cards = [_lane(bench, lane, owners, watch) for bench, lane in watch.lanes.items()]
+    owners, queue, measured = watch.owners(), watch.queue(), watch.measured()
+    cards = [_lane(bench, lane, owners, watch, measured.get(f"lane-{bench}")) for bench, lane in watch.lanes.items()]
     told = [f"bench {bench}," for bench in watch.lanes]
     cards += [_card([("owner", holder)]) for holder in owners if not any(name in holder for name in told)]
     if queue:
-        cards.append(_card([("queue" if i == 0 else "", _waiting(run)) for i, run in enumerate(queue)]))
+        cards.append(_card([("queue" if i == 0 else "", _to_go(run)) for i, run in enumerate(queue)]))
     if queue and not watch.lane_workers():
         cards.append('<div class="warn">no lane: the work waits for one</div>')
     return "<h3>Instrument lane</h3>" + "".join(cards) if cards else ""
 
 
-def _lane(bench: str, lane: Lane, owners: Iterable[str], watch: Watch) -> str:
+def _lane(bench: str, lane: Lane, owners: Iterable[str], watch: Watch, measured: WatchedRun | None) -> str:
     report = lane.report
     cube, _, cell = str(report["experiment"]).rpartition("/")
-    sweep = next(
-        (r.description["sweep"] for r in watch.runs.values() if cube.startswith(r.description["cube_id"])), ""
-    )
-    rows = [
-        ("bench", bench),
-        ("owner", next((holder for holder in owners if f"bench {bench}," in holder), "none now")),
-        ("experiment", f"{sweep} {cell}".strip()),
-        ("train", report["train"]),
-        *((f"{name} so far", f"{value:.4g}") for name, value in report["figures"].items()),
+    about = next((r.description for r in watch.runs.values() if cube.startswith(r.description["cube_id"])), None)
+    experiment = f"{about['sweep'] if about else ''} {cell}".strip()
+    owner = next((holder for holder in owners if f"bench {bench}," in holder), "")
+    idle = "none, the lane is idle" if owner else "none"
+    rows = [("bench", bench), ("owner", owner or "none now"), ("run", _to_go(measured) if measured else idle)]
+    if measured and cube.startswith(measured.description["cube_id"]):
+        rows += [("experiment", experiment), ("train", report["train"])]
+        rows += [(f"{name} so far", f"{value:.4g}") for name, value in report["figures"].items()]
+    else:
+        rows += [("last", f"{experiment}, train {report['train']}")]
+        rows += [(f"last {name}", f"{value:.4g}") for name, value in report["figures"].items()]
+    rows += [
         ("cycles", f"{report['cycles']:,} since the lane began"),
         ("pulses", f"{report['pulses']:,} in the devices' lives"),
         ("most used", f"{report['worn']}, {100 * report['wear']:.2g} % of its limit"),
@@ -206,7 +235,7 @@ def _lane(bench: str, lane: Lane, owners: Iterable[str], watch: Watch) -> str:
     return _card(rows)
 
 
-def _waiting(run: WatchedRun) -> str:
+def _to_go(run: WatchedRun) -> str:
     left = run.description["cells"] - run.report.get("cells_done", 0) - run.report.get("cells_failed", 0)
     return f"{run.description['sweep']}, {left:,} cells to go"
 

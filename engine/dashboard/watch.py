@@ -46,6 +46,8 @@ class WatchedRun:
     """Grows with every report."""
     heard: float = field(default_factory=time.monotonic)
     """When the driver was heard last, s of the monotonic clock."""
+    began: float = field(default_factory=time.time)
+    """When the scheduler heard of it, s of the clock."""
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -143,14 +145,11 @@ class Watch(SchedulerPlugin):
             self.lanes[msg["bench"]] = Lane(msg, time.monotonic())
 
     def running(self, run: WatchedRun) -> list[tuple[int, ...]]:
-        """Places in the grid of the blocks that run now.
-
-        A worker computes the first of the tasks that it was given, as many as it has threads.
-        """
+        """Places in the grid of the blocks that run now."""
         found = []
         axes, chunk = len(run.shape), run.description["chunk"]
         for worker in self.scheduler.workers.values():
-            for task in heapq.nsmallest(worker.nthreads, worker.processing, key=lambda t: t.priority):
+            for task in self._computed(worker):
                 key = task.key
                 if isinstance(key, tuple) and len(key) >= 2 + axes and key[1] == run.name:
                     found.append(tuple(int(s) // c for s, c in zip(key[2:], chunk, strict=False)))
@@ -182,10 +181,34 @@ class Watch(SchedulerPlugin):
         held = lease.held if lease else {}
         return {holder: its.until for holder, its in held.items() if its.until > time.monotonic()}
 
+    def gone(self, run: WatchedRun) -> bool:
+        """Whether the driver left without a word."""
+        return not run.ended and run.description["client"] not in self.scheduler.clients
+
+    def measured(self) -> dict[str, WatchedRun]:
+        """The run that each lane works for now, by the name of its worker."""
+        found = {}
+        for worker in self._lanes():
+            for task in self._computed(worker):
+                run = self.runs.get(task.key[1]) if isinstance(task.key, tuple) and len(task.key) > 1 else None
+                if run is not None:
+                    found[str(worker.name)] = run
+        return found
+
     def queue(self) -> list[WatchedRun]:
-        """Runs that need a lane and have not ended."""
-        return [run for run in self.runs.values() if run.description["on_lane"] and not run.ended]
+        """Runs that wait for a lane."""
+        measured = {run.name for run in self.measured().values()}
+        on_lane = [run for run in self.runs.values() if run.description["on_lane"]]
+        return [run for run in on_lane if not (run.ended or self.gone(run) or run.name in measured)]
 
     def lane_workers(self) -> list[str]:
         """Names of the workers that own a bench."""
-        return [str(w.name) for w in self.scheduler.workers.values() if w.resources.get(INSTRUMENT)]
+        return [str(worker.name) for worker in self._lanes()]
+
+    def _lanes(self) -> list[Any]:
+        return [w for w in self.scheduler.workers.values() if w.resources.get(INSTRUMENT)]
+
+    @staticmethod
+    def _computed(worker: Any) -> list[Any]:
+        """The first of the tasks that a worker was given, as many as it has threads: it computes them."""
+        return heapq.nsmallest(worker.nthreads, worker.processing, key=lambda t: t.priority)

@@ -11,8 +11,9 @@ from pathlib import Path
 import dask
 from distributed import Nanny, Scheduler, Security
 
+from engine.dashboard.watch import Watch
 from engine.errors import RunnerError
-from engine.runners.dask import CPU, SPAWN, quiet
+from engine.runners.dask import CPU, SPAWN, free_port, quiet
 from engine.runners.lane import ClusterLease
 from engine.runners.scaling import KeepBusy
 from engine.runners.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
@@ -44,6 +45,9 @@ def run_scheduler(
                 "give another name"
             ) from None
     literal = f"[{bare(host)}]" if ":" in bare(host) else host
+    web = free_port(dashboard)
+    if web != dashboard:
+        print(f"port {dashboard} is taken: the dashboard gets another", file=sys.stderr, flush=True)
 
     async def serve() -> None:
         scheduler = Scheduler(
@@ -51,13 +55,14 @@ def run_scheduler(
             port=port,
             protocol="tls" if security else "tcp",
             security=security,
-            dashboard_address=f"{LOOPBACK}:{dashboard}",
+            dashboard_address=f"{LOOPBACK}:{web}",
             scheduler_file=None if scheduler_file is None else str(scheduler_file),
             plugins=(ClusterLease(), KeepBusy()),
         )
         async with scheduler:
-            web = scheduler.services["dashboard"].port
-            print(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{web}/status", flush=True)
+            await _show_sweeps(scheduler)
+            served = scheduler.services["dashboard"].port
+            print(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{served}/status", flush=True)
             await _until_told()
 
     quiet()
@@ -108,6 +113,14 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
             raise RunnerError(
                 f"no scheduler answers at {address} ({type(error.__cause__ or error).__name__})"
             ) from None
+
+
+async def _show_sweeps(scheduler: Scheduler) -> None:
+    """The Sweep page and the sweeps' metrics, before the first run."""
+    try:
+        await scheduler.register_scheduler_plugin(Watch(), idempotent=True)
+    except ImportError as error:
+        print(f"no Sweep page in the dashboard: {error}", file=sys.stderr, flush=True)
 
 
 async def _until_told() -> None:

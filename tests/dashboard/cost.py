@@ -43,7 +43,7 @@ def description() -> dict[str, Any]:
     """A run of SIDE x SIDE blocks."""
     axes = [{"name": n, "values": list(range(SIDE)), "unit": "1", "long_name": ""} for n in "ab"]
     about = {"sweep": "cost", "title": "cost", "axes": axes, "chunk": [1, 1], "outputs": [], "path": "/no/cube"}
-    return {**about, "cube_id": "none", "epoch": 1, "cells": SIDE * SIDE, "on_lane": False}
+    return {**about, "cube_id": "none", "epoch": 1, "cells": SIDE * SIDE, "on_lane": False, "client": "none"}
 
 
 def reported(second: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from distributed import Client
 from selenium.webdriver import Chrome
 from watched import WATCHED, running, until
 
+from engine import Axis
 from engine.dashboard.blockmap import BlockState
 from engine.runners.dask import local_client
 
@@ -122,19 +124,60 @@ def test_failed_cells_stand_in_the_table_with_their_messages(
     assert "<b>no</b> number" in seen  # as text: nothing that a cell raised becomes markup
 
 
-def _texts(window: Chrome, css: str) -> list[str]:
-    """Texts of all elements of a kind, through the shadow roots that Bokeh draws in."""
+def test_the_rows_of_failures_can_be_told_apart_and_say_all_under_the_mouse(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    names = [f"configuration_{n}" for n in ("alpha", "beta", "gamma", "delta")]
+    axes = (*WATCHED.axes, *(Axis(n, (1,)) for n in names), Axis("last_of_all", (1, 2)))
+    sweep = dataclasses.replace(WATCHED, axes=axes).with_values(bad=0.003, current=[0.003], seed=[0])
+    with running(sweep, tmp_path / "c.zarr", watched_client, block=1):
+        pass
+    window.get(address(watched_client))
+
+    expected = {f"current=0.003, seed=0, {', '.join(f'{n}=1' for n in names)}, last_of_all={i}" for i in (1, 2)}
+    until(lambda: expected <= set(_texts(window, ".slick-cell")))
+    assert expected <= set(_each(window, ".slick-cell span", "title"))
+    assert "<b>no</b> number" in _each(window, ".slick-cell span", "title")
+    cut = [height > room for height, room in zip(*(_each(window, ".slick-cell span", p) for p in SIZES), strict=True)]
+    assert not any(cut)
+
+
+@pytest.mark.parametrize("width", [800, 1400])
+def test_the_page_is_as_wide_as_its_window(
+    tmp_path: Path, watched_client: Client, window: Chrome, width: int
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
+        pass
+    window.set_window_size(width, 1000)
+    window.get(address(watched_client))
+    until(lambda: len(column_of(window, "right")) == 24)
+
+    right = "return document.documentElement.scrollWidth <= innerWidth"
+    assert window.execute_script(right)
+    assert until(lambda: max(_each(window, ".bk-Figure", "offsetWidth"), default=0) > 0.4 * width)
+
+
+SIZES = ("scrollHeight", "clientHeight")
+
+
+def _each(window: Chrome, css: str, what: str) -> list[Any]:
+    """A property of all elements of a kind, through the shadow roots that Bokeh draws in."""
     script = """
     const found = [];
     const look = root => {
-      for (const e of root.querySelectorAll(arguments[0])) found.push(e.textContent);
+      for (const e of root.querySelectorAll(arguments[0])) found.push(e[arguments[1]]);
       for (const e of root.querySelectorAll('*')) if (e.shadowRoot) look(e.shadowRoot);
     };
     look(document);
     return found;
     """
-    texts: list[str] = window.execute_script(script, css)
-    return texts
+    values: list[Any] = window.execute_script(script, css, what)
+    return values
+
+
+def _texts(window: Chrome, css: str) -> list[str]:
+    """Texts of all elements of a kind."""
+    return _each(window, css, "textContent")
 
 
 def test_the_output_map_shows_the_values_of_the_cube_and_turns_with_the_axes(

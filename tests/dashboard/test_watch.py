@@ -23,7 +23,7 @@ from engine.dashboard.blockmap import BlockState
 from engine.dashboard.page import WINDOWS
 from engine.dashboard.reader import Answer, Question, Reader
 from engine.dashboard.reports import serve_watchers
-from engine.dashboard.watch import FAILURES
+from engine.dashboard.watch import FAILURES, Watch
 from engine.errors import RunnerError
 from engine.ledger import State
 from engine.run import open_run
@@ -110,6 +110,47 @@ def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Clien
     seen = newest(client)
     assert seen["report"]["cells_done"] == 5 * 12
     assert (seen["states"] == BlockState.DONE).all()
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from distributed import Client
+from watched import WATCHED, running
+
+sweep = WATCHED.with_values(gate=sys.argv[3])
+with Client(sys.argv[1]) as client, running(sweep, Path(sys.argv[2]), client, block=4):
+    pass
+"""
+
+
+def test_a_driver_that_was_killed_is_known_to_be_gone(tmp_path: Path, client: Client) -> None:
+    store, gate = tmp_path / "killed.zarr", tmp_path / "gate"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    assert client.scheduler is not None
+    command = [sys.executable, "-c", DRIVER, client.scheduler.address, str(store), str(gate)]
+    driver = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
+
+    def gone() -> bool | None:
+        """None: the run has not begun."""
+
+        def look(dask_scheduler: Any) -> bool | None:
+            watch = dask_scheduler.plugins["spinsweep_sweep"]
+            runs = [run for run in watch.runs.values() if run.description["path"] == str(store)]
+            return watch.gone(runs[0]) if runs else None
+
+        found: bool | None = client.run_on_scheduler(look)
+        return found
+
+    client.register_plugin(Watch())
+    try:
+        until(lambda: gone() is not None)
+        assert gone() is False
+    finally:
+        driver.kill()
+        driver.wait()
+        gate.touch()
+    until(gone)
 
 
 def test_the_metrics_stand_beside_those_of_dask_and_count_the_cells(tmp_path: Path, client: Client) -> None:

@@ -1,0 +1,257 @@
+"""What one window of the page holds, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bokeh.document import Document
+from cost import description
+from distributed import Client, Scheduler, Worker
+
+from engine.dashboard import text
+from engine.dashboard.blockmap import BlockState
+from engine.dashboard.page import SweepPage
+from engine.dashboard.reader import Answer
+from engine.dashboard.watch import TOPIC, Watch
+from engine.instruments import INSTRUMENT
+
+OUTPUTS = [{"name": n, "unit": "V", "long_name": n, "dims": []} for n in ("voltage", "power")]
+
+
+@asynccontextmanager
+async def scheduler() -> AsyncIterator[tuple[Any, Watch]]:
+    """A real one, with the plugin."""
+    async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as running:
+        watch = Watch()
+        await running.register_scheduler_plugin(watch, idempotent=True)
+        yield running, watch
+
+
+def begin(watch: Watch, name: str, axes: dict[str, list[Any]], **more: Any) -> None:
+    """A run of that name, of one cell a block, with nothing done."""
+    about = [{"name": n, "values": v, "unit": "1", "long_name": ""} for n, v in axes.items()]
+    cells = int(np.prod([len(v) for v in axes.values()]))
+    run = {**description(), "axes": about, "chunk": [1] * len(axes), "outputs": OUTPUTS, "cells": cells, **more}
+    watch.begin(name, run, bytes([BlockState.WAITING]) * cells)
+
+
+def report(watch: Watch, name: str, states: list[BlockState], **more: Any) -> None:
+    """That the first blocks of a run ended."""
+    numbers = np.arange(len(states), dtype=np.uint32)
+    watch.report(name, {"seconds": 1.0, **more}, numbers.tobytes(), bytes(states), [])
+
+
+def refresh(page: SweepPage) -> SweepPage:
+    """As the page does twice a second."""
+    page._due = 0.0
+    page.update()
+    return page
+
+
+def answer(mean: Any, read: int, of: int) -> Answer:
+    """What the reader would say."""
+    return Answer(np.array(mean, float), read, of)
+
+
+@pytest.fixture
+def page() -> Iterator[Callable[[Callable[[Watch, SweepPage], None]], None]]:
+    """Runs a function of the scheduler's plugin and a window within an event loop."""
+
+    def run(look: Callable[[Watch, SweepPage], None]) -> None:
+        async def within() -> None:
+            async with scheduler() as (_, watch):
+                window = SweepPage(watch, Document())
+                window._read = lambda *question: None  # type: ignore[method-assign]  # there is no cube
+                look(watch, window)
+                window.close()
+
+        asyncio.run(within())
+
+    return run
+
+
+Page = Callable[[Callable[[Watch, SweepPage], None]], None]
+
+
+def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"current": [1, 2, 3]})
+        assert refresh(window).select_x.value == "current"
+        assert not window.select_y.visible
+
+    page(look)
+
+
+def test_a_window_in_which_nobody_chose_follows_the_newest_run(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        for name in ("first", "second"):
+            begin(watch, name, {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+            assert refresh(window).select_run.value == name
+
+    page(look)
+
+
+def test_what_a_person_chose_stays_when_another_run_begins(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "first", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+        refresh(window).select_x.value = "c"
+        window.select_output.value = "power"
+        begin(watch, "second", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+        for run in ("first", "second"):
+            window.select_run.value = run  # the first is shown already
+            refresh(window)
+            assert window.run is watch.runs[run]
+            assert (window.select_x.value, window.select_y.value) == ("c", "a")
+            assert window.select_output.value == "power"
+
+    page(look)
+
+
+def test_two_runs_of_one_cube_read_differently(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        for epoch in (1, 2):
+            begin(watch, str(epoch), {"a": [1, 2]}, epoch=epoch)
+        labels = [label for _, label in refresh(window).select_run.options]
+        assert ["run 2" in label for label in labels] == [True, False]
+
+    page(look)
+
+
+def test_a_page_that_saw_the_end_says_how_many_blocks_it_has_read(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
+        refresh(window)._answer = answer(np.ones((3, 2)), 2, 2)
+        report(watch, "r", [BlockState.DONE] * 6, ended=True)
+        assert "2 of the 6 blocks that ended are read" in refresh(window).note.text
+
+    page(look)
+
+
+def test_an_output_that_is_the_same_everywhere_has_one_label_at_its_colours(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
+        refresh(window)._answer = answer(np.full((3, 2), 0.5), 6, 6)
+        refresh(window)
+        assert (window.colours.low, window.colours.high) == (0.0, 1.0)
+        assert window.bar.ticker.ticks == [0.5]
+        window._answer = answer([[1, 2], [3, 4], [5, 6]], 6, 6)
+        refresh(window)
+        assert (window.colours.low, window.colours.high) == (1.0, 6.0)
+        assert not hasattr(window.bar.ticker, "ticks")
+
+    page(look)
+
+
+def test_without_an_output_there_is_no_map_of_the_former_one(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
+        assert refresh(window).output_map.visible
+        window.select_output.value = "(none)"
+        assert not window.output_map.visible
+
+    page(look)
+
+
+def test_crosses_in_a_row_of_a_hundred_places_do_not_touch_and_no_edge_hides_a_place(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"a": [1, 2], "b": list(range(100))})
+        refresh(window)
+        assert window.cross.size < 300 / 100
+        assert window.state_quads.line_alpha == 0
+        begin(watch, "s", {"a": [1, 2], "b": [1, 2]})
+        refresh(window)
+        assert (window.cross.size, window.state_quads.line_alpha) == (8, 1)
+
+    page(look)
+
+
+@pytest.mark.parametrize("word", ["1.23456e-07", "a configuration of 25 char", "7"])
+def test_labels_at_an_axis_have_room_and_are_no_longer_than_they_may_be(word: str) -> None:
+    axis = {"name": "a", "values": [word] * 30, "unit": "1", "long_name": ""}
+    ticks = text.Along(axis, 1).ticks(9, 42)
+    assert 3 - (len(word) > 14) <= len(ticks) <= 9
+    assert sum(len(label) + 1 for label in ticks.values()) <= 42
+    assert max(map(len, ticks.values())) <= 14
+
+
+def test_words_that_are_cut_keep_their_beginnings_and_ends() -> None:
+    assert text.shortened("a configuration, the second") == "a confi…second"
+
+
+def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: Page) -> None:
+    def look(watch: Watch, window: SweepPage) -> None:
+        begin(watch, "r", {"a": [1, 2]}, path="/a/cube.zarr")
+        report(watch, "r", [BlockState.FAILED], cells_failed=34)
+        assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).below.text
+
+    page(look)
+
+
+async def _measure(client: Any, run: str, gate: Path) -> Any:
+    """A block of a run, which takes until the gate is there."""
+
+    def wait() -> None:
+        while not gate.exists():
+            time.sleep(0.01)
+
+    return client.submit(wait, key=("hil", run, 0), resources={INSTRUMENT: 1})
+
+
+async def _until(true: Callable[[], Any]) -> None:
+    async with asyncio.timeout(30):
+        while not true():
+            await asyncio.sleep(0.02)
+
+
+def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with scheduler() as (running, watch):
+            lane = Worker(running.address, name="lane-b", nthreads=1, resources={INSTRUMENT: 1}, host="127.0.0.1")
+            async with (
+                lane,
+                Client(running.address, asynchronous=True) as first,
+                Client(running.address, asynchronous=True) as second,
+            ):
+                for client, name in ((first, "one"), (second, "two"), (second, "three")):
+                    owned = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
+                    begin(watch, name, {"a": [1, 2]}, **owned)
+                told = {"bench": "b", "experiment": "one/a=1", "train": "current 6", "figures": {"loss": 0.25}}
+                watch.log_event(TOPIC, {**told, "cycles": 1, "pulses": 2, "worn": "d1", "wear": 0.1})
+                assert "last one a=1, train current 6 last loss 0.25" in _card(watch)
+                assert "experiment" not in _card(watch)
+
+                block = await _measure(first, "one", tmp_path / "gate")
+                await _until(watch.measured)
+                card = _card(watch)
+                assert "run one, 2 cells to go experiment one a=1 train current 6 loss so far 0.25" in card
+                assert card.endswith("queue two, 2 cells to go three, 2 cells to go")
+
+                await second.close()  # the scheduler sees no more of one that was killed
+                await _until(lambda: not watch.queue())
+                assert watch.gone(watch.runs["two"])
+                assert "the driver is gone" in text.head(
+                    watch.runs["two"], watch.map(watch.runs["two"], 0, 1), watch.gone(watch.runs["two"])
+                )
+                (tmp_path / "gate").touch()
+                await block
+                report(watch, "one", [BlockState.DONE] * 2, ended=True, cells_done=2)
+                card = _card(watch)
+                assert "queue" not in card
+                assert "run none" in card
+                assert "experiment" not in card
+
+    asyncio.run(look())
+
+
+def _card(watch: Watch) -> str:
+    """The text of the lane card."""
+    import re
+
+    return " ".join(re.sub(r"<[^>]*>", " ", text.lanes(watch)).split())

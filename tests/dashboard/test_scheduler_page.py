@@ -1,0 +1,69 @@
+"""The page of ``spinsweep scheduler``, before its first run and after its end."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from browser import complaints, words
+from selenium.webdriver import Chrome
+from watched import until
+
+pytestmark = pytest.mark.browser
+
+
+@contextmanager
+def scheduler(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process, and the address of its dashboard."""
+    command = [sys.executable, "-m", "engine.cli", "scheduler", "--port", "0", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        found = re.search(r"dashboard (\S+)/status", process.stdout.readline())
+        assert found
+        yield process, found[1]
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def get(address: str) -> str:
+    with urllib.request.urlopen(address, timeout=10) as response:
+        return str(response.read().decode())
+
+
+def test_a_scheduler_has_its_page_and_its_metrics_before_the_first_run() -> None:
+    with scheduler("--dashboard-port", "0") as (_, dashboard):
+        assert "Sweep</a>" in get(f"{dashboard}/status")
+        assert "Bokeh" in get(f"{dashboard}/sweep")
+        assert "spinsweep_cells" in get(f"{dashboard}/metrics")
+
+
+def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_is_gone(window: Chrome) -> None:
+    with scheduler("--dashboard-port", "0") as (process, dashboard):
+        window.get(f"{dashboard}/sweep")
+        until(lambda: "No sweep yet" in words(window))
+        assert complaints(window) == []
+        gone = (
+            "return Array.from(Bokeh.documents[0].all_models).find(m => m.text?.includes('does not answer')).visible"
+        )
+        assert not window.execute_script(gone)
+        process.terminate()
+        until(lambda: window.execute_script(gone))
+
+
+def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taken = listening.getsockname()[1]
+        with scheduler("--dashboard-port", str(taken)) as (process, dashboard):
+            assert not dashboard.endswith(f":{taken}")
+            assert "Sweep</a>" in get(f"{dashboard}/status")
+            process.terminate()
+            _, said = process.communicate(timeout=30)
+    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", "ending"]
