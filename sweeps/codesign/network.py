@@ -109,9 +109,7 @@ def obtain(recipe: Recipe, data: dict[str, str], seed: int, say: Callable[[str],
         with _locked(path.with_suffix(".lock")):
             if not path.exists():
                 train = digits.checked("train", **data)
-                with exact_torch():
-                    weights = fit(train, recipe, seed, say)
-                network = Network(*weights, recipe, data["sha256"], seed)
+                network = Network(*fit(train, recipe, seed, say), recipe, data["sha256"], seed)
                 _write(path, network)
     except OSError as error:
         raise NetworkError(f"{path}: cannot be written ({error.strerror}); set SPINSWEEP_CACHE to a folder") from None
@@ -134,7 +132,8 @@ def fit(
         v <- momentum v + learning_rate dE/dW,   W <- W - v
 
     Weights start uniform in +-4 sqrt(6/(fan_in + fan_out)); each epoch is a new permutation.  Every random
-    number comes from one NumPy stream of the seed, so that the weights are those of the seed on one machine.
+    number comes from one NumPy stream of the seed, and one thread multiplies, so that the weights are those of the
+    seed on one machine.
 
     Parameters
     ----------
@@ -145,6 +144,13 @@ def fit(
     -------
     (784, hidden) and (hidden, 10) float32
     """
+    with exact_torch():
+        return _fit(train, recipe, seed, say)
+
+
+def _fit(
+    train: digits.Digits, recipe: Recipe, seed: int, say: Callable[[str], None] | None = None
+) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(train.images.astype(np.float32) / 255)
     target = torch.nn.functional.one_hot(torch.from_numpy(train.labels.astype(np.int64)), CLASSES).float()
