@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -55,10 +56,16 @@ def serving(*options: str) -> Iterator[dict[str, str]]:
 
 
 def one_by_one(application: Application) -> Application:
-    """The application serving one request at a time: moto looks and puts in two steps, which S3 does in one."""
+    """The application serving one request at a time: moto looks and puts in two steps, which S3 does in one.
+
+    A request is read to its end before its turn, for its client may be stopped in the middle of it.
+    """
     lock = threading.Lock()
 
     def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"]
+        whole = environ.get("wsgi.input_terminated")
+        environ["wsgi.input"] = BytesIO(body.read() if whole else body.read(int(environ.get("CONTENT_LENGTH") or 0)))
         with lock:
             return list(application(environ, start_response))
 

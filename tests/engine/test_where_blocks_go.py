@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from distributed import Client, LocalCluster
 from examples import LOGGED
 
 from engine.run import Run, open_run
-from engine.runners.dask import IN_FLIGHT, MOST_IN_FLIGHT, run_dask
+from engine.runners.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
 
 SWEEP = LOGGED.with_values(x=[0.1, 0.2], seed=range(4))
 
@@ -98,18 +99,19 @@ def test_a_worker_that_was_started_without_resources_computes_where_there_is_no_
 
 
 def test_short_blocks_are_sent_further_ahead_than_long_ones_and_never_without_bound(
-    client: Client, tmp_path: Path
+    empty: Client, tmp_path: Path
 ) -> None:
-    def most_in_flight(seeds: int, seconds: float) -> int:
-        seen = [0]
-        sweep = LOGGED.with_values(x=[0.1], seed=range(seeds), seconds=seconds, log=str(log))
-        with open_run(sweep, tmp_path / f"{seconds}.zarr", block=1) as run:
-            run_dask(run, client, lambda _: seen.append(len(client.futures)))
-        assert run.complete
-        return max(seen)
+    def in_flight(blocks: int, seconds: float) -> int:
+        """After so many blocks that took so long each; nothing ends, for there is no worker."""
+        run.progress.blocks_ended, run.progress.block_seconds = blocks, blocks * seconds
+        stream.fill()
+        return len(stream.tasks)
 
-    log = tmp_path / "log"
-    log.mkdir()
-    threads = sum(client.nthreads().values())
-    assert most_in_flight(40, 0.2) <= IN_FLIGHT * threads
-    assert IN_FLIGHT * threads < most_in_flight(250, 0.0) <= MOST_IN_FLIGHT * threads
+    with open_run(SWEEP.with_values(seed=range(200)), tmp_path / "c.zarr", block=1) as run:
+        stream = _Stream(run, empty)
+        stream.fill()  # looks for workers
+        stream.threads, stream._recount_at = 2, math.inf
+        assert in_flight(0, 0.0) == in_flight(5, 1.0) == 2 * IN_FLIGHT
+        assert in_flight(5, 0.02) == 2 * 10
+        assert in_flight(5, 0.0) == 2 * MOST_IN_FLIGHT
+        empty.cancel(list(stream.tasks))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +100,15 @@ def stop_while_writing(driver: subprocess.Popen[str], store: str) -> None:
         return False
 
     wait_for(holds)
+
+
+def test_the_server_answers_others_while_one_client_stands_still_in_a_request(store: str) -> None:
+    host, port = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as half:
+        half.sendall(b"PUT /cubes/half HTTP/1.1\r\nHost: " + host.encode() + b"\r\nContent-Length: 5\r\n\r\nab")
+        time.sleep(1)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(place_of(store).exists, "zarr.json").result(timeout=20) is False
 
 
 def test_a_killed_driver_loses_only_the_blocks_in_flight(
