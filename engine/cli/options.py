@@ -131,24 +131,6 @@ def default_store(sweep: Sweep, bench: str = "") -> str:
     return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
-def demand_place(store: str) -> None:
-    """Refuse, before any work, a path where no cube is and none can be made.
-
-    Raises
-    ------
-    CubeError
-        A file, or a folder with something else in it, is there.
-    """
-    if "://" in store:
-        return
-    path = Path(store)
-    there = next(p for p in (path, *path.parents) if p.exists())
-    if there != path and not there.is_dir():
-        raise CubeError(f"{path}: {there} is a file, not a folder; take another --store")
-    if there == path and not (path.is_dir() and (not any(path.iterdir()) or (path / "zarr.json").exists())):
-        raise CubeError(f"{path} exists and is not a cube; take another --store")
-
-
 def sweep_name(cube: Cube) -> str:
     """The name by which the sweep that made a cube is found."""
     return str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from engine.cli.console import console
-from engine.cli.options import Block, Into, Name, Seed, Set, asked, block_option, default_store, demand_place
+from engine.cli.options import Block, Into, Name, Seed, Set, asked, block_option, default_store
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.ledger import wanted
@@ -33,7 +33,7 @@ def plan(
     """
     sweep = asked(name, settings, seed)
     path = store or default_store(sweep)
-    demand_place(path)
+    place_of(path).demand_room()
     cells = math.prod(sweep.shape)
     missing, shape = cells, None
     there = place_of(path).exists("zarr.json")

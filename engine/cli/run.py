@@ -22,7 +22,6 @@ from engine.cli.options import (
     asked,
     block_option,
     default_store,
-    demand_place,
 )
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
@@ -98,7 +97,7 @@ def run(
     sweep = asked(name, settings, seed, on)
     bench = None if on is None else load(on)
     path = store or default_store(sweep, bench.name if bench else "")
-    demand_place(path)
+    place_of(path).demand_room()
     where = deployment(cluster, workers)
     check(where, tls, insecure, watchers)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:

@@ -92,10 +92,16 @@ class LocalPlace(Place):
     def fence(self, cube_id: str) -> LockFence:
         return LockFence(self, self.path / "cell_state", cube_id)
 
+    def demand_room(self) -> None:
+        there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if there != self.path and not there.is_dir():
+            raise CubeError(f"{self}: {there} is a file, not a folder; take another --store")
+        if there == self.path and (not there.is_dir() or (any(there.iterdir()) and not self.exists("zarr.json"))):
+            raise CubeError(f"{self} exists and is not a cube; take another --store")
+
     @contextmanager
     def building(self) -> Iterator[LocalPlace]:
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-            raise CubeError(f"{self} exists and is not a cube; take another --store")
+        self.demand_room()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:

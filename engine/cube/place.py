@@ -84,6 +84,9 @@ class Place(ABC):
     def fence(self, cube_id: str) -> Fence:
         """The fence of the cube of that identity."""
 
+    def demand_room(self) -> None:  # noqa: B027 - where looking costs requests, ``building`` finds it out
+        """``CubeError``, before any work, where no cube is and none can be made."""
+
     @abstractmethod
     def building(self) -> AbstractContextManager[Place]:
         """A place to make a cube in, alone; what stands there on exit stands here.
