@@ -9,12 +9,11 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import EntryPoint, version
 from typing import Annotated, Any
 
 import typer
 
-from engine.cli import bench, cell, certs, figures, listing, plan, run, scheduler, status, worker
 from engine.cli.console import console
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
@@ -22,11 +21,26 @@ from engine.find import COMMANDS, installed
 # typer carries its own copy of click, or uses the installed one, by version; this finds the right class in both
 UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 INTERRUPTED = 130
+VERBS = {
+    "list": "listing:list_sweeps",
+    "plan": "plan:plan",
+    "run": "run:run",
+    "status": "status:status",
+    "cell": "cell:cell",
+    "figures": "figures:figures",
+    "scheduler": "scheduler:scheduler",
+    "worker": "worker:worker",
+    "certs": "certs:certs",
+    "bench": "bench:app",
+}
 EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
 
 
-def app() -> typer.Typer:
-    """The command line with the verbs of all installed packages."""
+def app(asked: str = "") -> typer.Typer:
+    """The command line with the verbs of all installed packages.
+
+    Where one of them is asked for, it alone is there: what the others import takes seconds.
+    """
     root = typer.Typer(
         name="spinsweep",
         no_args_is_help=True,
@@ -38,23 +52,18 @@ def app() -> typer.Typer:
         help="Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes.",
     )
     root.callback()(_root)
-    root.command("list")(listing.list_sweeps)
-    root.command("plan")(plan.plan)
-    root.command("run")(run.run)
-    root.command("status")(status.status)
-    root.command("cell")(cell.cell)
-    root.command("figures")(figures.figures)
-    root.command("scheduler")(scheduler.scheduler)
-    root.command("worker")(worker.worker)
-    root.command("certs")(certs.certs)
-    root.add_typer(bench.app, name="bench")
-    for name, point in installed(COMMANDS).items():
+    verbs = {name: EntryPoint(name, f"engine.cli.{place}", COMMANDS) for name, place in VERBS.items()}
+    verbs |= installed(COMMANDS)
+    for name, point in verbs.items() if asked not in verbs else [(asked, verbs[asked])]:
         try:
             verb = point.load()
         except Exception as error:  # a broken package must not take the other verbs with it
             _complain(f"the verb {name!r} of {point.value} cannot be loaded: {type(error).__name__}: {error}")
             continue
-        root.command(name)(verb)
+        if isinstance(verb, typer.Typer):
+            root.add_typer(verb, name=name)
+        else:
+            root.command(name)(verb)
     return root
 
 
@@ -78,7 +87,7 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    root = app()
+    root = app(words[0] if words else "")
     try:
         status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
     except UsageMistake as error:

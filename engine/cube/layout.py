@@ -13,12 +13,11 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numcodecs
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 import zarr
 
 from engine.axis import Axis, Value, key
@@ -29,6 +28,9 @@ from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
 from engine.spec import LEDGER as LEDGER_NAMES
 from engine.spec import Sweep
+
+if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which write by zarr alone, start without it
+    import xarray as xr
 
 FORMAT = 1
 COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
@@ -112,6 +114,8 @@ class Cube:
 
     def dataset(self) -> xr.Dataset:
         """The cube as xarray opens it (lazily)."""
+        import xarray as xr
+
         dataset: xr.Dataset = xr.open_zarr(str(self.path))
         return dataset
 

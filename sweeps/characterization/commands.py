@@ -17,8 +17,6 @@ from engine.errors import CubeError, SpecError
 from engine.ledger import State
 from engine.run import open_run
 from engine.spec import Sweep
-from sweeps.characterization.analysis import FIT_STATUS
-from sweeps.characterization.recorded import Recorded, is_recorded, recorded
 from sweeps.device import card as cards
 
 
@@ -38,6 +36,8 @@ def import_log(
 
     Example:  spinsweep import lab.csv results/lab.zarr
     """
+    from sweeps.characterization.recorded import Recorded, is_recorded, recorded  # takes a second to load
+
     sweep = recorded(csv, link, reset_state, resamples)
     assert isinstance(sweep.function, Recorded)
     log = sweep.function.log
@@ -79,6 +79,8 @@ def _demand_same_import(store: str, sweep: Sweep, csv: Path) -> None:
 
 def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
     """Devices that were imported and have no fitted curve, with the reason."""
+    from sweeps.characterization.analysis import FIT_STATUS
+
     status = cube.dataset()["fit_status"].where(cube.dataset()["cell_state"] == State.DONE, 0).load()
     for width in status["width"].values:
         for device in status["device"].values:

@@ -9,15 +9,18 @@ the same noise.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
 from engine.errors import BenchError
 from engine.seeds import generator
 from sweeps.device import model
 from sweeps.device.card import Card, device_key, link, value
+
+if TYPE_CHECKING:  # a bench without a recording is emulated without it
+    import xarray as xr
 
 PATH_RESISTANCE = 4 * 456.0
 """Resistance of the path of the current, ohm: four squares (assumed) of 456 ohm (Ta/CoFeB: raw data of cmtj, arXiv

@@ -7,18 +7,17 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import xarray as xr
-from distributed import Client
 
 from engine.cli.display import Display
 from engine.run import open_run, threads
-from engine.runners.dask import local_client, run_dask
-from engine.runners.serial import run_serial
-from sweeps.paper import report
-from sweeps.paper.plan import STEPS, Step
+
+if TYPE_CHECKING:  # loaded where they are needed: help comes at once
+    from distributed import Client
+
+    from sweeps.paper.plan import Step
 
 FULL, QUICK = Path("results/paper"), Path("results/paper-quick")
 
@@ -40,6 +39,12 @@ def paper(
 
     Example:  spinsweep paper --quick
     """
+    import xarray as xr
+
+    from engine.runners.dask import local_client
+    from sweeps.paper import report
+    from sweeps.paper.plan import STEPS
+
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
         client = cache(lambda: stack.enter_context(local_client(workers)))
@@ -55,6 +60,9 @@ def paper(
 
 def _complete(step: Step, folder: Path, quick: bool, workers: int, client: Callable[[], Client]) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
+    from engine.runners.dask import run_dask
+    from engine.runners.serial import run_serial
+
     with (
         open_run(
             step.sweep(quick), step.store(folder), workers=max(1, workers), attrs={"sweep_reference": step.name}

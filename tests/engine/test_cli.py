@@ -184,6 +184,32 @@ def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spin
     assert f"Example:  spinsweep {verb}" in result.stdout
 
 
+HEAVY = {"distributed", "matplotlib", "numba", "scipy.stats", "statsmodels", "torch", "xarray"}
+
+
+@pytest.mark.parametrize("words", ["--help", "status c.zarr"])
+def test_a_command_loads_no_library_that_it_does_not_use(tmp_path: Path, words: str) -> None:
+    code = f"import sys; from engine.cli import main; main({words.split()}); print(*({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(
+    own: Path, spinsweep: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = metadata.EntryPoint("broken", "no_such_module:verb", "spinsweep.commands")
+    monkeypatch.setattr("engine.cli.app.installed", lambda group: {"broken": point})
+    helped = spinsweep("--help", cwd=own)
+    asked = spinsweep("broken", cwd=own)
+
+    assert helped.returncode == 0
+    assert "spinsweep: the verb 'broken' of no_such_module:verb cannot be loaded: ModuleNotFound" in helped.stderr
+    assert (asked.returncode, asked.stderr.count("\n")) == (2, 2)
+    assert "No such command 'broken'" in asked.stderr
+    assert spinsweep("plan", "mine.py:MINE", "--json", cwd=own).stderr == ""
+
+
 def test_the_versions_of_spinsweep_and_python_are_told(tmp_path: Path, spinsweep: Command) -> None:
     result = spinsweep("--version", cwd=tmp_path)
 
