@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -16,6 +17,7 @@ import cloudpickle
 
 from engine.axis import closest
 from engine.errors import SpecError
+from engine.printable import said
 from engine.spec import Sweep
 
 SWEEPS = "spinsweep.sweeps"
@@ -40,6 +42,12 @@ def find(name: str) -> Sweep:
     if not isinstance(found, Sweep):
         raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
     return found
+
+
+def installed_as(name: str) -> str | None:
+    """The name of the installed sweep that ``name`` (also ``MODULE:NAME``) means; None: nothing installed."""
+    points = installed()
+    return name if name in points else next((n for n, p in points.items() if p.value == name), None)
 
 
 def reference(name: str) -> str:
@@ -87,28 +95,49 @@ def _attribute(sweep: Sweep, field: str) -> Any:
     reference: str = getattr(sweep, field)
     place, colon, name = reference.partition(":")
     at = f"sweep {sweep.name!r}: {field} {reference!r}"
-    if not (place and colon and name):
+    if not (_is_module(place) and colon and name):
         raise SpecError(f"{at} is not MODULE:NAME, such as {place or 'mine'}:{name or field.upper()}")
-    try:
-        module = importlib.import_module(place)
-    except Exception as error:  # the module is the user's, and may raise anything
-        message = " ".join(str(error).split())
-        raise SpecError(f"{at}: module {place!r} cannot be imported: {type(error).__name__}: {message}") from error
+    module = _imported(f"{at}: module {place!r}", lambda: importlib.import_module(place))
     if not hasattr(module, name):
         raise SpecError(f"{at}: module {place!r} has no {name!r}{closest(name, vars(module))}")
     return getattr(module, name)
 
 
 def _loaded(point: EntryPoint) -> Any:
+    return _imported(f"the sweep {point.name!r} ({point.value})", point.load)
+
+
+def _imported(what: str, load: Callable[[], Any]) -> Any:
+    """What ``load`` imports; the code is the user's and may raise anything, which is one line then."""
     try:
-        return point.load()
-    except (ImportError, AttributeError) as error:
-        raise SpecError(f"the sweep {point.name!r} ({point.value}) cannot be loaded: {error}") from None
+        return load()
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as end:
+        raise SpecError(
+            f"{what} cannot be imported: it ends the process (exit status {end.code}); put what is not to run then "
+            'under `if __name__ == "__main__":`'
+        ) from end
+    except BaseException as error:
+        raise SpecError(f"{what} cannot be imported: {said(error)}{_place(error)}") from error
+
+
+def _place(error: BaseException) -> str:
+    """Where in the imported code an exception came up, in words; a SyntaxError says it by itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
+    own = [f for f in frames if f.filename != __file__ and "importlib" not in Path(f.filename).parts]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
 
 
 def _named(name: str, known: list[str]) -> Any:
     place, colon, attribute = name.rpartition(":")
-    if not colon:
+    if not colon or not (place.endswith(".py") or _is_module(place)):
         raise SpecError(
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
             "your own is FILE.py:NAME or MODULE:NAME"
@@ -124,15 +153,17 @@ def _named(name: str, known: list[str]) -> Any:
 def _module(name: str) -> ModuleType:
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise SpecError(f"module {name!r} cannot be imported: {error}") from None
+    found: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
+    return found
 
 
 def _file(path: Path) -> ModuleType:
     """The module in a file, sent to workers by value since they may not have the file."""
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
         raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
     if str(path.resolve().parent) not in sys.path:  # for modules beside it
         sys.path.append(str(path.resolve().parent))
@@ -141,13 +172,14 @@ def _file(path: Path) -> ModuleType:
         name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
-    assert spec.loader is not None
+    loader = spec.loader
+    assert loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[name]
-        raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        _imported(str(path), lambda: loader.exec_module(module))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
     cloudpickle.register_pickle_by_value(module)
     return module

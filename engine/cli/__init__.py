@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,10 +14,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(arguments)
     except KeyboardInterrupt:
-        print("spinsweep: interrupted", file=sys.stderr)
+        print("spinsweep: interrupted", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
         return 130
 
 
 def script() -> None:
     """Entry point of the command ``spinsweep``."""
+    for name in ("stdout", "stderr"):
+        if (stream := getattr(sys, name)) is None:  # closed, as by `>&-`
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
+        else:
+            stream.reconfigure(errors="backslashreplace")  # of a terminal that has no ×, say
     sys.exit(main())

@@ -6,21 +6,26 @@ engine imports none of them.
 
 from __future__ import annotations
 
+import os
 import platform
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoint, version
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
-from engine.cli.console import console
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
+from engine.printable import one_line, said, say
 
 # typer carries its own copy of click, or uses the installed one, by version; this finds the right class in both
 UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 INTERRUPTED = 130
+CLOSED = 141
+"""Whoever read the output is gone, as `| head -1` is; as a shell says of a program that SIGPIPE ended."""
 VERBS = {
     "list": "listing:list_sweeps",
     "plan": "plan:plan",
@@ -57,8 +62,8 @@ def app(asked: str = "") -> typer.Typer:
     for name, point in verbs.items() if asked not in verbs else [(asked, verbs[asked])]:
         try:
             verb = point.load()
-        except Exception as error:  # a broken package must not take the other verbs with it
-            _complain(f"the verb {name!r} of {point.value} cannot be loaded: {type(error).__name__}: {error}")
+        except (Exception, SystemExit) as error:  # a broken package must not take the other verbs with it
+            _complain(f"the verb {name!r} of {point.value} cannot be loaded: {said(error)}")
             continue
         if isinstance(verb, typer.Typer):
             root.add_typer(verb, name=name)
@@ -69,7 +74,7 @@ def app(asked: str = "") -> typer.Typer:
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        print(f"spinsweep {version('spinsweep')}, Python {platform.python_version()}")
+        say(f"spinsweep {version('spinsweep')}, Python {platform.python_version()}")
         raise typer.Exit
 
 
@@ -87,9 +92,19 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _ended(words)
+    except (BrokenPipeError, SystemExit):  # typer turns the first into the second
+        if _nobody_reads():
+            return CLOSED
+        raise
+
+
+def _ended(words: list[str]) -> int:
     root = app(words[0] if words else "")
     try:
         status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
+        sys.stdout.flush()
     except UsageMistake as error:
         verbs = {v.name for v in root.registered_commands} | {v.name for v in root.registered_groups}
         asked = " ".join(["spinsweep", *(word for word in words[:1] if word in verbs), "--help"])
@@ -97,9 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpinsweepError as error:
         return _complain(str(error))
     except OSError as error:  # a disk that is full or may not be written
-        if isinstance(error, BrokenPipeError):
-            sys.stderr.close()
-            return 141
+        if _nobody_reads():
+            return CLOSED
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}; what is done is kept")
     except (typer.Abort, KeyboardInterrupt):
         status_code = INTERRUPTED
@@ -109,5 +123,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _complain(message: str) -> int:
-    console(stderr=True).print("spinsweep: " + message, markup=False, soft_wrap=True)
+    say("spinsweep: " + one_line(message), error=True)
     return 2
+
+
+def _nobody_reads() -> bool:
+    """Whether output goes into a pipe that is closed; what is left in its buffer is dropped then."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream of a test has no number
+            number = stream.fileno()
+            poll = select.poll()
+            poll.register(number, select.POLLOUT)
+            closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+            if closed or not _flushed(stream):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+            found |= closed
+    return found
+
+
+def _flushed(stream: TextIO) -> bool:
+    """Whether a stream takes what it was given; a file on a full disk does not."""
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True

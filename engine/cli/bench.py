@@ -8,8 +8,9 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from engine.cli.console import console
+from engine.cli.console import console, styled
 from engine.cli.options import Name, Seed, Set, asked
 from engine.errors import DeviceFault, SpecError
 from engine.instruments.bench import Bench, Check, Device, load
@@ -51,7 +52,7 @@ def check(bench: BenchFile) -> int:
             station.route(device)
             trial = described.check_of(device)
             limits = described.limits_of(device)
-            row = [
+            row: list[str | Text] = [
                 device.name,
                 " ".join(device.channels) or "wired",
                 f"{limits.max_pulse:g} A, {limits.max_read:g} A",
@@ -62,13 +63,13 @@ def check(bench: BenchFile) -> int:
                 )
             except DeviceFault as error:
                 faults += 1
-                table.add_row(*row, "", "", "", "", "", f"[bold red]{error}[/]")
+                table.add_row(*row, "", "", "", "", "", styled(str(error), "bold red"))
         out.print(table)
     out.print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
     return 1 if faults else 0
 
 
-def _tried(bench: Bench, device: Device, trial: Check) -> list[str]:
+def _tried(bench: Bench, device: Device, trial: Check) -> list[str | Text]:
     """A device's read noise, levels, contrast and time of a cycle, from a few cycles."""
     from engine.instruments.experiment import Experiment
     from engine.instruments.own import station
@@ -89,7 +90,7 @@ def _tried(bench: Bench, device: Device, trial: Check) -> list[str]:
         f"{levels.high / trial.read:.4g} ohm",
         f"{apart / trial.read:.4g} ohm" + (f" = {apart / noise:.0f} sigma" if noise > 0 else ""),
         f"{took:.3g} s",
-        "[green]good[/]",
+        styled("good", "green"),
     ]
 
 
@@ -139,5 +140,7 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None) 
             beyond.append(device)
     out.print(lives)
     if beyond:
-        out.print(f"[bold red]{', '.join(beyond)}: more pulses than limits.max_pulses; the run would be refused[/]")
+        out.print(
+            styled(f"{', '.join(beyond)}: more pulses than limits.max_pulses; the run would be refused", "bold red")
+        )
     return 1 if beyond else 0

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import typer
 from rich.table import Table
 
-from engine.cli.console import console
-from engine.cli.options import Store, pairs, sweep_of
+from engine.cli.console import console, styled
+from engine.cli.options import Own, Store, Trust, code_of, pairs, sweep_of
 from engine.cube import Cube
 from engine.evaluate import evaluate
 from engine.ledger import State
@@ -24,15 +24,18 @@ def cell(
         list[str],
         typer.Argument(metavar="AXIS=VALUE...", help="One value of every axis.", show_default=False),
     ],
+    own: Own = None,
+    trust: Trust = False,
 ) -> int:
     """Compute one cell again in this process (so a debugger works) and compare it with the cube, bit by bit.
 
     Status 0 when the cube's numbers are the same, 1 when they differ or the cell raises.
 
     Example:  spinsweep cell results/characterization.zarr width=0.5 device=2
+              spinsweep cell results/walk.zarr noise=0.5 seed=7 --sweep mine.py:WALK
     """
     cube = Cube(store)
-    sweep = sweep_of(cube)
+    sweep = sweep_of(cube, code_of(cube, own, trust))
     coords = cell_coords(sweep, cube, pairs(at, "cell"))
     index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
     state = State(int(cube.ledger("cell_state")[index]))
@@ -42,7 +45,7 @@ def cell(
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     for error in result.errors.values():
-        out.print(error.traceback, markup=False, soft_wrap=True)
+        out.print(error.traceback, soft_wrap=True)
         return 1
     table = Table("output", "shape", "here", "in the cube", "", box=None, header_style="bold", pad_edge=False)
     same = True
@@ -56,7 +59,7 @@ def cell(
             "×".join(map(str, here.shape)) or "scalar",
             _shown(here, output.unit),
             _shown(there, output.unit),
-            "same" if equal else "[bold red]differs[/]" if state == State.DONE else "not done",
+            "same" if equal else styled("differs", "bold red") if state == State.DONE else "not done",
         )
     out.print(table)
     return 0 if same and state == State.DONE else 1

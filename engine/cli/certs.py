@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from engine.printable import say
+
 
 def certs(
     folder: Annotated[
@@ -24,5 +26,5 @@ def certs(
     from engine.runners.certificates import make_certificates
 
     end = make_certificates(folder, days)
-    print(f"{folder}: ca.pem, and scheduler, worker, client with their keys; valid to {end:%Y-%m-%d}")
+    say(f"{folder}: ca.pem, and scheduler, worker, client with their keys; valid to {end:%Y-%m-%d}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import socket
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from engine.cli.console import console
+from engine.printable import one_line, say
 from engine.progress import duration
 from engine.run import Run
 
@@ -33,10 +33,10 @@ class Display:
         """Said once when the run waits for long."""
         self.console = console(stderr=True)
         self.bar = Progress(
-            TextColumn("[bold]{task.description}"),
+            TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("{task.fields[line]}"),
+            TextColumn("{task.fields[line]}", markup=False),
             console=self.console,
             transient=True,
             auto_refresh=True,
@@ -90,17 +90,17 @@ class Display:
             self.advice = ""
         self._note()
         if self.console.is_terminal:
-            self.bar.update(self.task, completed=run.progress.cells_ended, line=run.progress.line(now))
+            self.bar.update(self.task, completed=run.progress.cells_ended, line=one_line(run.progress.line(now)))
             return
         ended = run.progress.blocks_ended == run.progress.blocks
         if now >= self._next_line or (ended and self._next_line < math.inf):
             self._next_line = math.inf if ended else now + PLAIN_SECONDS
-            print(run.progress.line(now), file=sys.stderr, flush=True)
+            say(run.progress.line(now), error=True)
 
     def _note(self) -> None:
         """Print what is new of the run's notes."""
         for note in self.run.notes[self._noted :]:
-            self.console.print(note, soft_wrap=True)
+            self.console.print(one_line(note), soft_wrap=True)
         self._noted = len(self.run.notes)
 
     def conclude(self) -> int:
@@ -108,20 +108,20 @@ class Display:
         self.bar.stop()
         run, counts = self.run, self.run.conclude()
         seconds = time.monotonic() - self._began
-        print(f"cube      {run.cube.path}")
-        print(
+        say(f"cube      {run.cube.path}")
+        say(
             f"cells     {counts.done} of {counts.total} done"
             + (f", {counts.failed} failed" if counts.failed else "")
             + f" ({run.progress.cells_ended} in this run, {duration(seconds)})"
         )
         for line in run.broken[:5]:
-            print(f"broken    {line}")
+            say(f"broken    {one_line(line)}")
         if counts.failed:
-            print(f"failed    {run.progress.last_error or 'in an earlier run'}")
-            print(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
+            say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")
+            say(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
         if run.outcome == "stopped":
             left = "what is done is kept; the same command goes on from here"
-            print(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
+            say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
         return 0 if counts.done == counts.total else 1
 
 

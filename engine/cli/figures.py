@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.console import console
-from engine.cli.options import Store, sweep_name
+from engine.cli.options import Own, Store, Trust, code_of
 from engine.cube import Cube
 from engine.errors import SpecError
 from engine.find import figures as builders
 from engine.find import find
+from engine.printable import one_line, said, say
 
 
 def figures(
@@ -27,6 +27,8 @@ def figures(
         list[str] | None,
         typer.Option("--only", help="Draw this figure only; may be repeated.", show_default=False),
     ] = None,
+    own: Own = None,
+    trust: Trust = False,
 ) -> int:
     """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
 
@@ -35,7 +37,9 @@ def figures(
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """
     cube = Cube(store)
-    sweep = find(sweep_name(cube))
+    sweep = find(code_of(cube, own, trust))
+    if sweep.name != cube.attrs["sweep"]:
+        raise SpecError(f"{cube.path} was made by the sweep {cube.attrs['sweep']}, not by {sweep.name}")
     known = builders(sweep)
     if not known:
         raise SpecError(f"the sweep {cube.attrs['sweep']} has no figures")
@@ -52,11 +56,9 @@ def figures(
         if problem := _drawn(build, dataset, folder / name):
             failed[name] = problem
         else:
-            print(folder / f"{name}.png")
+            say(folder / f"{name}.png")
     for name, problem in failed.items():
-        console(stderr=True).print(
-            f"spinsweep: figure {name!r} of {sweep.figures}: {problem}", markup=False, soft_wrap=True
-        )
+        say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
     return 1 if failed else 0
 
 
@@ -74,7 +76,7 @@ def _drawn(build: Callable[[Any], Any], dataset: Any, stem: Path) -> str:
         except OSError:  # the disk, not the figure
             raise
         except Exception as error:  # a text that matplotlib cannot set, say
-            return f"{_place(build)} returned a Figure that cannot be drawn: {_said(error)}"
+            return f"{_place(build)} returned a Figure that cannot be drawn: {said(error)}"
     return ""
 
 
@@ -83,12 +85,7 @@ def _told(error: Exception, build: Callable[[Any], Any]) -> str:
     frames = traceback.extract_tb(error.__traceback__)[1:]
     own = [frame for frame in frames if frame.filename == frames[0].filename]
     where = f"{own[-1].filename}:{own[-1].lineno}" if own else _place(build)
-    return f"{_said(error)} ({where})"
-
-
-def _said(error: Exception) -> str:
-    message = " ".join(str(error).split())
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return f"{said(error)} ({where})"
 
 
 def _place(function: Callable[[Any], Any]) -> str:

@@ -9,8 +9,9 @@ import typer
 from rich.table import Table
 
 from engine.axis import key
-from engine.cli.console import console
+from engine.cli.console import console, styled
 from engine.find import find, installed
+from engine.printable import printable, say
 
 
 def list_sweeps(
@@ -26,7 +27,7 @@ def list_sweeps(
     names = [name] if name else list(installed())
     sweeps = {n: find(n) for n in names}
     if as_json:
-        print(
+        say(
             json.dumps(
                 [{"name": n, "title": s.title, "source": s.source, **s.identity()} for n, s in sweeps.items()],
                 indent=1,
@@ -39,10 +40,10 @@ def list_sweeps(
         for n, sweep in sweeps.items():
             table.add_row(n, sweep.title, sweep.source, "×".join(str(len(a.values)) for a in sweep.axes))
         out.print(table)
-        out.print("\n[dim]spinsweep list NAME shows one of them, spinsweep plan NAME what a run would cost[/]")
+        out.print(styled("\nspinsweep list NAME shows one of them, spinsweep plan NAME what a run would cost", "dim"))
         return 0
     sweep = sweeps[name]
-    out.print(f"[bold]{sweep.name}[/]: {sweep.title}. {sweep.source}\n")
+    out.print(styled(sweep.name, "bold") + f": {printable(sweep.title)}. {printable(sweep.source)}\n")
     table = Table("--set", "unit", "default", "allowed", "meaning", box=None, header_style="bold", pad_edge=False)
     for axis in sweep.axes:
         values = ", ".join(key(v) for v in axis.values[:10]) + (

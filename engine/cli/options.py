@@ -11,7 +11,8 @@ import typer
 
 from engine.cube import Cube
 from engine.errors import CubeError, SpecError
-from engine.find import find, on_bench
+from engine.find import find, installed_as, on_bench
+from engine.printable import brief
 from engine.spec import Sweep
 
 Name = Annotated[
@@ -75,6 +76,19 @@ def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     return found
 
 
+Own = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        metavar="FILE.py:NAME",
+        show_default=False,
+        help="The sweep that made the cube, where it is not an installed one.",
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the file or module that the cube names: code of whoever made the cube."),
+]
 On = Annotated[
     Path | None,
     typer.Option(
@@ -131,20 +145,36 @@ def default_store(sweep: Sweep, bench: str = "") -> str:
     return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
-def sweep_name(cube: Cube) -> str:
-    """The name by which the sweep that made a cube is found."""
-    return str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+def code_of(cube: Cube, named: str | None, trust: bool) -> str:
+    """The name by which the sweep of a cube is found: an installed one, or what the user says.
+
+    A cube is data, of whoever made it: the file or module that it names is imported only if the user trusts it.
+
+    Raises
+    ------
+    CubeError
+        The cube names a sweep that is not installed, and the user neither names one nor trusts the cube.
+    """
+    if named is not None and trust:
+        raise SpecError(f"--sweep {named} and --trust: the sweep is yours, or the one that the cube names; give one")
+    its_own = str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+    found = named or installed_as(its_own) or (its_own if trust else None)
+    if found is None:
+        raise CubeError(
+            f"{cube.path} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
+            "yours, --trust runs what the cube names: code of whoever made the cube"
+        )
+    return found
 
 
-def sweep_of(cube: Cube) -> Sweep:
-    """The sweep that made a cube, with the cube's parameters and root seed.
+def sweep_of(cube: Cube, name: str) -> Sweep:
+    """The sweep called ``name``, with the parameters and the root seed of the cube that it made.
 
     Raises
     ------
     CubeError
         The sweep cannot be found, or is not the one that made the cube any more.
     """
-    name = sweep_name(cube)
     if "imported_from" in cube.attrs:
         raise CubeError(
             f"{cube.path} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"

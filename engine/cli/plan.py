@@ -14,6 +14,7 @@ from engine.cli.options import Block, Into, Name, Seed, Set, asked, block_option
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.ledger import wanted
+from engine.printable import one_line, say
 from engine.progress import duration, size
 from engine.run import block_shape, check, sample, threads
 
@@ -61,12 +62,12 @@ def plan(
         "workers": workers,
     }
     if found_out and found_out.error:
-        raise SpecError(f"every cell of the sample failed, the first with {found_out.error}")
+        raise SpecError(f"every cell of the sample failed, the first with {one_line(found_out.error)}")
     if as_json:
-        print(json.dumps(found, indent=1))
+        say(json.dumps(found, indent=1))
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("sweep", f"{sweep.name}: {sweep.title}")
+    table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
     table.add_row("store", f"{path}" + (" (there already)" if there else ""))
     table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
     table.add_row("to compute", f"{missing}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +25,7 @@ from engine.cli.options import (
 from engine.cube import Cube, place_of
 from engine.errors import SpecError
 from engine.find import reference
+from engine.printable import say
 from engine.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
@@ -114,9 +114,9 @@ def run(
             parallel = max(1, sum(client.nthreads().values()))
         there = place_of(path).exists("zarr.json")
         if block is None and not sweep.resources and not there:
-            print("timing a few cells to choose the blocks", file=sys.stderr, flush=True)
+            say("timing a few cells to choose the blocks", error=True)
         if "://" in path and there and Cube(path).fence.driven():
-            print("another run was here a moment ago; looking whether it lives", file=sys.stderr, flush=True)
+            say("another run was here a moment ago; looking whether it lives", error=True)
         at_bench = stack.enter_context(ExitStack())
         if on is not None and bench is not None and isinstance(where, Local) and not there:
             client, lane = _reach(at_bench, on, bench, where, dashboard)

@@ -15,6 +15,7 @@ from engine.cli.console import console
 from engine.cli.options import Store
 from engine.cube import Cube
 from engine.ledger import Counts
+from engine.printable import cut, one_line, say
 from engine.progress import duration, size
 
 
@@ -47,7 +48,7 @@ def status(
             }
             for f in cube.failures()
         ]
-        print(
+        say(
             json.dumps(
                 {
                     "store": str(cube.path),
@@ -66,7 +67,7 @@ def status(
         return code
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("sweep", f"{cube.attrs['sweep']}: {cube.attrs['title']}")
+    table.add_row("sweep", one_line(f"{cube.attrs['sweep']}: {cube.attrs['title']}"))
     table.add_row("axes", ", ".join(f"{n} ({len(v)})" for n, v in cube.axes.items()))
     table.add_row(
         "cells",
@@ -84,11 +85,10 @@ def status(
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
         out.print(
             f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {_one_line(failure.error.message)}",
-            markup=False,
             soft_wrap=True,
         )
         if traceback:
-            out.print(failure.error.traceback, markup=False, soft_wrap=True)
+            out.print(failure.error.traceback, soft_wrap=True)
     if counts.failed > limit:
         out.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
     return code
@@ -96,7 +96,7 @@ def status(
 
 def _one_line(message: str) -> str:
     first, *rest = message.splitlines() or [""]
-    return first + (f" [... {len(rest)} more lines]" if rest else "")
+    return cut(first, 1000) + (f" [... {len(rest)} more lines]" if rest else "")
 
 
 def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from engine.cli.options import Insecure, Tls
+from engine.printable import say
 
 
 def worker(
@@ -49,11 +49,11 @@ def worker(
     described = None if bench is None else load(bench)
     what = f"{workers} workers" if described is None else f"lane of bench {described.name}"
     end = "ends them" if described is None else "makes the bench safe and ends it"
-    print(f"{what} for {address}; Ctrl-C {end}", file=sys.stderr)
+    say(f"{what} for {address}; Ctrl-C {end}", error=True)
     demand_scheduler(address, security, roles[0])
     if described is None:
         run_workers(address, workers, security)
     else:
         run_lane(described, address, security=security)
-        print("the lane has ended and the bench is safe", file=sys.stderr, flush=True)
+        say("the lane has ended and the bench is safe", error=True)
     return 0

@@ -27,6 +27,7 @@ from typing import Any
 from engine.errors import BenchError, LeaseError, SpinsweepError
 from engine.instruments.bench import Bench, parse
 from engine.instruments.lease import Lease
+from engine.printable import say
 
 HEARTBEAT = 0.25  # seconds between signs of life
 SILENCE = 10.0  # seconds without one after which a lane counts as hung
@@ -117,7 +118,7 @@ def main() -> int:
     bench = parse(order["bench"])
     from engine.instruments.rack import Rack  # pyvisa is loaded now, not when it is needed
 
-    print("ready", flush=True)
+    say("ready")
     reason = _watch(order["process"])
     if not reason:
         return 0

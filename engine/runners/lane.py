@@ -31,6 +31,7 @@ from engine.instruments.bench import Bench, load
 from engine.instruments.lease import Lease
 from engine.instruments.own import own
 from engine.instruments.station import Station, pulses
+from engine.printable import one_line, say
 from engine.runners.dask import quiet
 from engine.runners.security import LOOPBACK, NO_DASHBOARD, host_of, on_loopback
 
@@ -168,7 +169,7 @@ def _fence(lease: Lease, ended: threading.Event) -> None:
     while time.monotonic() < lease.valid_until and not lease.lost:
         if ended.wait(0.2):
             return
-    print(f"spinsweep: the lane ends: {lease.lost or 'its lease was not renewed in time'}", file=sys.stderr)
+    say(f"spinsweep: the lane ends: {lease.lost or 'its lease was not renewed in time'}", error=True)
     os._exit(FENCED)
 
 
@@ -213,7 +214,7 @@ async def serve(station: Station, address: str, security: Security | None = None
     except RuntimeError as error:  # Dask's, with the reason behind it
         raise RunnerError(f"the scheduler at {address} did not take the lane: {error.__cause__}") from None
     async with worker:
-        print("ready", flush=True)
+        say("ready")
         await worker.finished()
     station.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
 
@@ -358,7 +359,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run_lane(load(path), address, float(patience))
     except SpinsweepError as error:
-        print(f"spinsweep: {error}", file=sys.stderr)
+        say(f"spinsweep: {one_line(str(error))}", error=True)
         return 2
     return 0
 

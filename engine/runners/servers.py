@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 from pathlib import Path
 
 import dask
@@ -13,6 +12,7 @@ from distributed import Nanny, Scheduler, Security
 
 from engine.dashboard.watch import Watch
 from engine.errors import RunnerError
+from engine.printable import say
 from engine.runners.dask import CPU, SPAWN, free_port, quiet
 from engine.runners.lane import ClusterLease
 from engine.runners.scaling import KeepBusy
@@ -47,7 +47,7 @@ def run_scheduler(
     literal = f"[{bare(host)}]" if ":" in bare(host) else host
     web = free_port(dashboard)
     if web != dashboard:
-        print(f"port {dashboard} is taken: the dashboard gets another", file=sys.stderr, flush=True)
+        say(f"port {dashboard} is taken: the dashboard gets another", error=True)
 
     async def serve() -> None:
         scheduler = Scheduler(
@@ -62,7 +62,7 @@ def run_scheduler(
         async with scheduler:
             await _show_sweeps(scheduler)
             served = scheduler.services["dashboard"].port
-            print(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{served}/status", flush=True)
+            say(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{served}/status")
             await _until_told()
 
     quiet()
@@ -96,7 +96,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
             for _ in range(count)
         ]
         await asyncio.gather(*nannies)
-        print("ready", flush=True)
+        say("ready")
         told = asyncio.ensure_future(_until_told())
         gone = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(n.finished()) for n in nannies]))
         await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
@@ -120,7 +120,7 @@ async def _show_sweeps(scheduler: Scheduler) -> None:
     try:
         await scheduler.register_scheduler_plugin(Watch(), idempotent=True)
     except ImportError as error:
-        print(f"no Sweep page in the dashboard: {error}", file=sys.stderr, flush=True)
+        say(f"no Sweep page in the dashboard: {error}", error=True)
 
 
 async def _until_told() -> None:
@@ -129,4 +129,4 @@ async def _until_told() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     await told.wait()
-    print("ending", file=sys.stderr, flush=True)
+    say("ending", error=True)

@@ -15,6 +15,7 @@ from engine.cli.options import Store
 from engine.cube import Cube, execute, place_of
 from engine.errors import CubeError, SpecError
 from engine.ledger import State
+from engine.printable import say
 from engine.run import open_run
 from engine.spec import Sweep
 from sweeps.device import card as cards
@@ -42,7 +43,10 @@ def import_log(
     assert isinstance(sweep.function, Recorded)
     log = sweep.function.log
     _demand_same_import(store, sweep, csv)
-    with open_run(sweep, store, block=1, attrs={"imported_from": csv.name}) as run, Display(run) as show:
+    with (
+        open_run(sweep, store, block=1, attrs={"imported_from": csv.name, "sweep_reference": sweep.name}) as run,
+        Display(run) as show,
+    ):
         run.begin()
         for task in run.tasks():
             width, device = (run.cube.axes[n][i] for n, i in zip(run.cube.axis_names, task.block.start, strict=True))
@@ -52,9 +56,9 @@ def import_log(
         missing = run.progress.cells - run.progress.cells_ended
         show.conclude()
         for where, status in _without_fit(run.cube):
-            print(f"no fit    {where}: {status}")
+            say(f"no fit    {where}: {status}")
         if missing:
-            print(f"absent    {missing} devices have no row in {csv.name}")
+            say(f"absent    {missing} devices have no row in {csv.name}")
         without = sum(1 for _ in _without_fit(run.cube))
         return 0 if run.conclude().failed == 0 and without < run.conclude().done else 1
 
@@ -129,10 +133,10 @@ def card(
         raise SpecError(f"{store}: {error}") from None
     text = cards.dumps(fitted)
     if out is None:
-        print(text, end="")
+        say(text.removesuffix("\n"))
     else:
         out.write_text(text, encoding="utf-8")
-        print(out)
+        say(out)
     return 0
 
 

@@ -7,7 +7,6 @@ costs little more than one cell: blocks hold whole planes.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -18,6 +17,7 @@ import numpy.typing as npt
 
 from engine.axis import Axis
 from engine.evaluate import Cells
+from engine.printable import say
 from engine.spec import Coordinate, Dim, Output, Parameter, Sweep
 from sweeps.codesign import chip as chips
 from sweeps.codesign import crossbar, model
@@ -102,9 +102,7 @@ def _network(folder: str, sha256: str, epochs: int, seed: int) -> Network:
 def prepare(sweep: Sweep) -> None:
     """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
     p = sweep.params
-    obtain(
-        Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
 
 
 def named(sweep: Sweep) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from engine.errors import BenchError, CubeError
 from engine.instruments.bench import Bench, load, parse
 from engine.instruments.emulator.server import Emulator
 from engine.instruments.emulator.terminals import Terminals
+from engine.printable import say
 from sweeps.device import card as cards
 from sweeps.device.terminals import HallBars, Recorded
 
@@ -68,21 +69,18 @@ def emulate(
         emulator = stack.enter_context(Emulator(described, devices, speed, control_port))
         if new is not None:
             _write(bench, new)
-            print(f"wrote {bench}", flush=True)
+            say(f"wrote {bench}")
         for number in (signal.SIGINT, signal.SIGTERM):
             before = signal.signal(number, lambda *_: emulator.ended.set())
             stack.callback(signal.signal, number, before)
         where = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
-        print(
-            f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it",
-            flush=True,
-        )
+        say(f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it")
         status = 0 if words is None else _status(words, emulator)
         while words is None and not emulator.ended.wait(0.2):
             pass
         audit = emulator.audit()
     overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
-    print(
+    say(
         f"ended after {overall['pulses']} pulses on {len(used)} devices, "
         f"largest current {overall['max_current']:.3g} A, {overall['hot_switchings']} hot switchings"
     )

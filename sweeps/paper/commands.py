@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.display import Display
+from engine.printable import say
 from engine.run import open_run, threads
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
@@ -49,12 +49,12 @@ def paper(
     with ExitStack() as stack:
         client = cache(lambda: stack.enter_context(local_client(workers)))
         for number, step in enumerate(STEPS, 1):
-            print(f"[{number} of {len(STEPS)}] {step.name}", file=sys.stderr, flush=True)
+            say(f"[{number} of {len(STEPS)}] {step.name}", error=True)
             if not _complete(step, folder, quick, workers, client):
                 return 1
     cubes = {step.name: xr.open_zarr(step.store(folder)).load() for step in STEPS}
     for path in report.write(folder, cubes, quick):
-        print(path)
+        say(path)
     return 0
 
 

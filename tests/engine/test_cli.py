@@ -124,9 +124,9 @@ def test_status_tells_of_failures_in_words_and_in_json(own: Path, spinsweep: Com
 
 def test_one_cell_is_computed_again_and_compared(own: Path, spinsweep: Command) -> None:
     spinsweep("run", "mine.py:MINE", "--workers", 0, "--root-seed", 3, cwd=own)
-    same = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)
+    same = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", "--sweep", "mine.py:MINE", cwd=own)
     (own / "mine.py").write_text(OWN.replace("0.01)", "0.02)"))
-    other = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", cwd=own)
+    other = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", "--sweep", "mine.py:MINE", cwd=own)
 
     assert same.returncode == 0, same.stderr
     assert "same" in same.stdout
@@ -228,7 +228,7 @@ def test_list_shows_what_can_be_run_and_what_it_reproduces(tmp_path: Path, spins
 
 def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep: Command) -> None:
     spinsweep("run", "mine.py:MINE", "--workers", 0, cwd=own)
-    result = spinsweep("figures", "results/mine.zarr", cwd=own)
+    result = spinsweep("figures", "results/mine.zarr", "--sweep", "mine.py:MINE", cwd=own)
 
     assert (result.returncode, result.stderr) == (2, "spinsweep: the sweep mine has no figures\n")
 
@@ -282,7 +282,7 @@ def test_a_wrong_reference_to_figures_is_one_line_and_nothing_is_drawn(
     own: Path, reference: str, says: str, spinsweep: Command
 ) -> None:
     with_figures(own, reference, spinsweep)
-    result = spinsweep("figures", "results/mine.zarr", cwd=own)
+    result = spinsweep("figures", "results/mine.zarr", "--sweep", "mine.py:MINE", cwd=own)
 
     assert result.returncode == 2
     assert result.stderr.startswith(f"spinsweep: sweep 'mine': figures {reference!r}")
@@ -295,7 +295,7 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
     own: Path, spinsweep: Command
 ) -> None:
     with_figures(own, "drawn:FIGURES", spinsweep)
-    result = process("figures", "results/mine.zarr", cwd=own)
+    result = process("figures", "results/mine.zarr", "--sweep", "mine.py:MINE", cwd=own)
     wrong, nothing, told, unset = result.stderr.splitlines()
     file = own / "drawn.py"
 

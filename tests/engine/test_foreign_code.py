@@ -1,0 +1,139 @@
+"""A cube is data: no command imports what a cube names, unless the user names it or trusts the cube."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.cli import main
+from engine.find import installed
+
+TRAP = """
+from pathlib import Path
+
+Path({sprung!r}).touch()
+
+from engine import Axis, Output, Sweep, per_cell
+
+@per_cell
+def one(cell):
+    return {{"y": 1.0}}
+
+def draw(ds):
+    from matplotlib.figure import Figure
+    return Figure()
+
+FIGURES = {{"one": draw}}
+TRAP = Sweep("{name}", "A trap", (Axis("n", (0, 1)),), (Output("y"),), one, figures="{module}:FIGURES")
+"""
+VERBS = {
+    "cell": ["cell", "c.zarr", "n=1"],
+    "figures": ["figures", "c.zarr", "--out", "drawn"],
+    "status": ["status", "c.zarr"],
+    "status as json": ["status", "c.zarr", "--json"],
+    "card": ["card", "c.zarr"],
+    "plan": ["plan", "endurance", "--store", "c.zarr"],
+    "run": ["run", "endurance", "--store", "c.zarr", "--workers", "0"],
+    "emulate": ["emulate", "bench.toml", "--recording", "c.zarr", "--run", "true"],
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a trap and the cube that its sweep made; the trap is set again."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    (tmp_path / "trap.py").write_text(TRAP.format(sprung=str(tmp_path / "sprung"), name="trap", module="trap"))
+    assert main(["run", "trap.py:TRAP", "--workers", "0", "--store", "c.zarr"]) == 0
+    forget(tmp_path)
+    return tmp_path
+
+
+def forget(folder: Path) -> None:
+    for name in [n for n, m in sys.modules.items() if str(folder) in str(getattr(m, "__file__", ""))]:
+        del sys.modules[name]
+    (folder / "sprung").unlink(missing_ok=True)
+
+
+def named(cube: Path, **attributes: Any) -> None:
+    """Let the cube name another sweep."""
+    root = json.loads((cube / "zarr.json").read_text())
+    root["attributes"] |= attributes
+    (cube / "zarr.json").write_text(json.dumps(root))
+
+
+def references(folder: Path) -> dict[str, str]:
+    """Ways to name the trap."""
+    shutil.copy(folder / "trap.py", folder / "c.zarr" / "inside.py")
+    return {
+        "a file": str(folder / "trap.py"),
+        "a file in the cube": str(folder / "c.zarr" / "inside.py"),
+        "a file beside": "trap.py",
+        "a module of the working folder": "trap",
+    }
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("how", ["a file", "a file in the cube", "a file beside", "a module of the working folder"])
+def test_no_command_imports_what_a_cube_names(
+    place: Path, verb: str, how: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    named(place / "c.zarr", sweep_reference=f"{references(place)[how]}:TRAP")
+    main(VERBS[verb])
+
+    assert not (place / "sprung").exists()
+    if verb in ("cell", "figures"):
+        said = capfd.readouterr().err
+        assert said.count("\n") == 1
+        assert "--sweep FILE.py:NAME" in said
+        assert "--trust" in said
+        assert not (place / "drawn").exists()
+
+
+@pytest.mark.parametrize("name", ["sweeps.device.commands:emulate", "os:system", "sweeps.endurance.sweep:_x"])
+def test_installed_modules_are_no_installed_sweeps(place: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    named(place / "c.zarr", sweep_reference=name)
+
+    assert main(VERBS["figures"]) == 2
+    assert "which is not installed" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("how", [["--sweep", "trap.py:TRAP"], ["--trust"]])
+@pytest.mark.parametrize("verb", ["cell", "figures"])
+def test_the_user_can_name_the_sweep_or_trust_the_cube(place: Path, verb: str, how: list[str]) -> None:
+    assert main([*VERBS[verb], *how]) == 0
+    assert (place / "sprung").exists()
+
+
+def test_a_sweep_that_did_not_make_the_cube_is_refused(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (place / "other.py").write_text(TRAP.format(sprung=str(place / "sprung"), name="other", module="other"))
+
+    assert main([*VERBS["figures"], "--sweep", "other.py:TRAP"]) == 2
+    assert "was made by the sweep trap, not by other" in capfd.readouterr().err
+    assert main([*VERBS["cell"], "--sweep", "other.py:TRAP"]) == 2
+    assert main([*VERBS["cell"], "--sweep", "trap.py:TRAP", "--trust"]) == 2
+    assert not (place / "drawn").exists()
+
+
+@pytest.mark.parametrize("reference", ["endurance", "sweeps.endurance.sweep:SWEEP"])
+def test_cubes_of_installed_sweeps_need_no_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = ["--set", "width=5", "--set", "device=0", "--set", "cycles=10"]
+    assert main(["run", "endurance", *few, "--workers", "0", "--store", "c.zarr"]) == 0
+    named(tmp_path / "c.zarr", sweep_reference=reference)
+
+    assert main(["cell", "c.zarr", "width=5", "device=0"]) == 0
+
+
+def test_every_installed_sweep_is_found_under_the_name_that_its_cubes_keep() -> None:
+    from engine.find import find, installed_as
+    from engine.run import reference_of
+
+    assert {n: installed_as(reference_of(find(n))) for n in installed()} == {n: n for n in installed()}
