@@ -78,6 +78,8 @@ class Receipt:
     """``Type: message`` of one failed cell."""
     first_failed: tuple[int, ...] = ()
     """Index in the cube of that cell."""
+    batch: int = 0
+    """Of the task; see ``engine.cube.durable``."""
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,27 @@ import numpy.typing as npt
 from engine import provenance
 from engine.axis import closest
 from engine.blocks import Block, choose_chunk
-from engine.cube import Cube, Job, Task, compressed_fraction, create, other_attributes, place_of, write_group
+from engine.cube import (
+    CLEAN,
+    Cube,
+    Durable,
+    Job,
+    Lost,
+    Task,
+    compressed_fraction,
+    create,
+    machine,
+    other_attributes,
+    place_of,
+    recover,
+    write_group,
+)
 from engine.errors import CubeError, SpecError
 from engine.evaluate import evaluate
 from engine.ledger import Counts, Receipt, State, wanted
 from engine.progress import Progress
 from engine.spec import Sweep
 
-CLEAN = ("complete", "failed cells", "stopped")  # outcomes of a run that leave nothing half-written
 BLOCK_SECONDS = 1.0  # aim of one task: long against Dask's few ms a task, short against patience
 BLOCK_BYTES = 64_000_000  # of one block's outputs at most, before compression
 BLOCKS_PER_WORKER = 8  # at least, so that the last block does not leave the others idle
@@ -54,6 +67,7 @@ class Run:
     """Along each axis of the cube, whether the sweep asks for that value."""
     retry_failed: bool
     progress: Progress
+    durable: Durable
     outcome: str = "interrupted"
     ended: Counts | None = None
     broken: list[str] = field(default_factory=list)
@@ -63,7 +77,8 @@ class Run:
 
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
-        return _tasks(self.cube, self.state, self.asked, self.retry_failed)
+        for task in _tasks(self.cube, self.state, self.asked, self.retry_failed):
+            yield dataclasses.replace(task, batch=self.durable.sent(task))
 
     @property
     def failed_before(self) -> int:
@@ -75,8 +90,15 @@ class Run:
         self.progress.began = time.monotonic()
 
     def note(self, receipt: Receipt) -> None:
-        """Count a block that ended."""
+        """Count a block that ended.
+
+        Raises
+        ------
+        CubeError
+            The disk did not take what was written.
+        """
         self.progress.note(receipt)
+        self.durable.came(receipt)
 
     def tell_lane(self, report: Mapping[str, Any]) -> None:
         """Take over what a lane says of this run: its experiment, train, and cycles."""
@@ -145,11 +167,13 @@ def open_run(
         check(cube, sweep, mark_stale)
         rests_on_others = _rests_on_others(cube, sweep, retry_failed, mark_stale)
         record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
-        earlier = cube.runs()[-1:]
+        earlier = [record or {} for _, record in cube.run_records()[-1:]]
+        killed = any(run.get("outcome") not in CLEAN for run in earlier)
         with cube.fence.announcing() as epoch:
-            if any(run["outcome"] not in CLEAN or run.get("workers_lost") for run in earlier):
+            if killed or any(run.get("workers_lost") for run in earlier):
                 cube.sweep_out()
             write_group(cube.fence.run_path(epoch), record)
+        lost = recover(cube, epoch)
         code_changed = any(_function(run) != _function(record) for run in earlier)
         if cube.differences(sweep) or rests_on_others or (mark_stale and code_changed):
             cube.mark_stale(sweep)
@@ -160,13 +184,16 @@ def open_run(
         # of the parameters, what cannot change a number may have changed
         cube.commit({"provenance": json.dumps(record), "parameters": json.dumps(sweep.params)})
         run.notes.extend(_notes(run, made, block, code_changed and not mark_stale))
+        if lost.blocks:
+            run.notes.append(_said_of_loss(cube, lost))
         try:
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
             if run.progress.blocks and sweep.attributes is not None:
                 run.job = dataclasses.replace(run.job, attributes=sweep.attributes(sweep))
                 cube.commit(run.job.attributes)
-            yield run
+            with run.durable.syncing():
+                yield run
             run.conclude()
         finally:
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
@@ -197,7 +224,7 @@ def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: b
 
 def _function(record: Mapping[str, Any]) -> Any:
     """What tells one source of the block function from another."""
-    return record["code"].get("function_sha256")
+    return record.get("code", {}).get("function_sha256")
 
 
 def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, code_changed: bool) -> Iterator[str]:
@@ -213,6 +240,11 @@ def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, code_cha
         yield f"the cube was made with blocks of {have} and keeps them; --block is for a new one"
     elif not made and blocks > 10_000 and run.progress.cells < 10 * blocks:
         yield f"{blocks} blocks of {have}, as the cube was made when it was small; a new --store cuts larger ones"
+
+
+def _said_of_loss(cube: Cube, lost: Lost) -> str:
+    then = lost.remedy or "they are computed again"
+    return f"{lost.cells} cells in {lost.blocks} blocks were done, and are damaged or missing in {cube.path}: {then}"
 
 
 def block_shape(
@@ -320,8 +352,9 @@ def _planned(cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool) -> Run:
         cells += task.cells
         blocks += 1
     lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
-    job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch)
-    return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()))
+    job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, synced_by=machine())
+    durable = Durable(cube.path, epoch)
+    return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()), durable)
 
 
 def _tasks(

@@ -31,6 +31,7 @@ VERBS = {
     "plan": "plan:plan",
     "run": "run:run",
     "status": "status:status",
+    "verify": "verify:verify",
     "cell": "cell:cell",
     "figures": "figures:figures",
     "scheduler": "scheduler:scheduler",

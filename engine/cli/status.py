@@ -33,7 +33,8 @@ def status(
     Example:  spinsweep status results/characterization.zarr --traceback
     """
     cube = Cube(store)
-    counts = cube.counts()
+    damaged: set[tuple[int, ...]] = set()
+    counts = Counts.of(cube.ledger("cell_state", damaged))
     runs = cube.runs()
     seconds = cube.ledger("cell_duration")
     code = 0 if counts.done == counts.total else 1
@@ -75,6 +76,11 @@ def status(
         + "".join(f", {n} {what}" for what, n in counts.as_dict().items() if n and what != "done"),
     )
     on_disk = f" in {size(cube.bytes_on_disk())}" if with_size else ""
+    if damaged:
+        table.add_row(
+            "damaged",
+            f"the states of {len(damaged)} blocks, whose cells count as absent; spinsweep verify tells more",
+        )
     table.add_row("work", f"{duration(float(seconds.sum()))} of block time{on_disk}")
     for run in runs[-1:]:
         table.add_row("last run", _run_line(run))

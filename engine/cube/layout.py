@@ -2,56 +2,40 @@
 
 Metadata of all arrays also stand in the root's ``zarr.json`` (consolidated metadata). Readers take them from
 there, so replacing that one file is the commit of a creation, of a growth or of a new definition: a reader sees
-the cube before it or after it, and a kill in the middle leaves the cube before it.
+the cube before it or after it, and a kill in the middle leaves the cube before it. What the root names is synced
+before the root is, so that a power cut leaves the one or the other as well.
+
+Others may keep arrays, groups and attributes of their own in the cube: they stay, are not looked at, and grow with
+the axes.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numcodecs
 import numpy as np
 import numpy.typing as npt
 import zarr
 
-from engine.axis import Axis, Value, key
-from engine.cube.chunks import Chunks, usual
+from engine.axis import Value, key
+from engine.cube import coordinates
+from engine.cube.chunks import Chunks
 from engine.cube.place import Place, place_of
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
-from engine.spec import LEDGER as LEDGER_NAMES
-from engine.spec import Sweep
+from engine.spec import LEDGER, Sweep
 
 if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which write by zarr alone, start without it
     import xarray as xr
 
-FORMAT = 1
-COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
-
-LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
-    "cell_state": (
-        "uint8",
-        {
-            "long_name": "state of the cell",
-            "flag_values": [int(s) for s in State],
-            "flag_meanings": " ".join(s.name.lower() for s in State),
-        },
-    ),
-    "cell_attempt": ("uint16", {"long_name": "times the cell was computed", "units": "1"}),
-    "cell_duration": ("float32", {"long_name": "time that the cell took", "units": "s"}),
-    "cell_error": (
-        "int64",
-        {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
-    ),
-}
-assert tuple(LEDGER) == LEDGER_NAMES
+FORMAT = 2
+ROOT_COPY = f"{coordinates.COPIES}/root.json"
 
 
 class Cube:
@@ -65,12 +49,12 @@ class Cube:
     Raises
     ------
     CubeError
-        There is no cube, or it was made by a newer format.
+        There is no cube, its root is damaged, or it has another format.
     """
 
     def __init__(self, store: str | Path | Place) -> None:
         self.path = place_of(store)
-        root = _read_json(self.path, "zarr.json")
+        root = read_json(self.path, "zarr.json")
         if root is None:
             raise CubeError(
                 f"{self.path} is not a cube: it has no zarr.json; `spinsweep run NAME --store {self.path}` makes one"
@@ -80,33 +64,62 @@ class Cube:
             raise CubeError(
                 f"{self.path} is a zarr store of another program: its attributes have no spinsweep_format"
             )
-        if self.attrs["spinsweep_format"] > FORMAT:
+        if self.attrs["spinsweep_format"] != FORMAT:
             raise CubeError(
-                f"{self.path} has cube format {self.attrs['spinsweep_format']}; this version reads up to {FORMAT}"
+                f"{self.path} has cube format {self.attrs['spinsweep_format']}, and this version has {FORMAT}: "
+                "xarray reads it as before, but it cannot go on; take another --store"
             )
         self.fence = self.path.fence(self.attrs["cube_id"])
-        self.metadata: dict[str, Any] = root["consolidated_metadata"]["metadata"]
-        """Of every array, as of the last commit."""
         self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
+        self.output_names: tuple[str, ...] = tuple(o["name"] for o in self.definition["outputs"])
+        self.cell_arrays: tuple[str, ...] = (*self.output_names, *LEDGER)
+        """Arrays whose chunks are the blocks'."""
+        self.coordinate_names: tuple[str, ...] = (
+            *self.axis_names,
+            *(d["name"] for d in self.definition["dims"]),
+            *self.attrs.get("coordinates", "").split(),
+        )
+        there = root["consolidated_metadata"]["metadata"]
+        self.metadata: dict[str, Any] = {n: there[n] for n in (*self.coordinate_names, *self.cell_arrays)}
+        """Of every array of ours, as of the last commit."""
         self.shape: tuple[int, ...] = tuple(self.metadata[n]["shape"][0] for n in self.axis_names)
         self.chunk: tuple[int, ...] = tuple(self.metadata["cell_state"]["chunk_grid"]["configuration"]["chunk_shape"])
 
     @cached_property
     def axes(self) -> dict[str, tuple[Value, ...]]:
         """Canonical values along every axis, in the cube's order."""
-        return {n: tuple(np.asarray(self.array(n)[: self.shape[i]]).tolist()) for i, n in enumerate(self.axis_names)}
+        return {n: tuple(self.coordinate(n).tolist()) for n in self.axis_names}
 
-    def array(self, name: str, mode: Any = "r") -> zarr.Array[Any]:
-        """One array of the cube, by its own metadata."""
-        return zarr.open_array((self.path / name).zarr_store(read_only=mode == "r"), mode=mode, zarr_format=3)
+    def coordinate(self, name: str) -> npt.NDArray[Any]:
+        """Values of a coordinate."""
+        return coordinates.read(self.path, name, self.metadata[name], self._sha256(name))
 
-    def ledger(self, name: str) -> npt.NDArray[Any]:
-        """One whole array of the ledger, as the last commit shapes it."""
-        metadata = self.metadata[name]
-        if usual(metadata):
-            return Chunks(self.path / name, metadata).read(self.shape)
-        return np.asarray(self.array(name)[tuple(slice(0, n) for n in self.shape)])
+    def damaged_coordinates(self, name: str) -> list[str]:
+        """Folders of a coordinate and of its copy that do not hold its values."""
+        return coordinates.damaged(self.path, name, self.metadata[name], self._sha256(name))
+
+    def _sha256(self, name: str) -> str:
+        return str(json.loads(self.attrs["coordinates_sha256"])[name])
+
+    def chunks(self, name: str) -> Chunks:
+        """The chunks of an output or of the ledger."""
+        return Chunks(self.path / name, self.metadata[name])
+
+    def array(self, name: str) -> zarr.Array[Any]:
+        """One array of the cube as zarr reads it, by the root's metadata."""
+        group = zarr.open_group(self.path.zarr_store(), mode="r", zarr_format=3, use_consolidated=True)
+        found = group[name]
+        assert isinstance(found, zarr.Array)
+        return found
+
+    def ledger(self, name: str, damaged: set[tuple[int, ...]] | None = None) -> npt.NDArray[Any]:
+        """One whole array of the ledger, as the last commit shapes it; damaged chunks read as the fill value.
+
+        The places of damaged chunks in the grid of blocks go into ``damaged``. What is damaged of ``cell_state`` is
+        absent.
+        """
+        return self.chunks(name).read(self.shape, set() if damaged is None else damaged)
 
     def counts(self) -> Counts:
         """Cells by state."""
@@ -145,15 +158,22 @@ class Cube:
 
     def error(self, reference: int) -> CellError:
         """The error that a value of ``cell_error`` names."""
-        group = _read_json(error_path(self.path, reference), "zarr.json")
-        if group is None:
-            return CellError("unknown", f"the cube holds no error {reference:016x}", "")
-        return CellError(**{name: group["attributes"][name] for name in ("type", "message", "traceback")})
+        try:
+            group = read_json(error_path(self.path, reference), "zarr.json")
+            assert group is not None
+            return CellError(**{name: group["attributes"][name] for name in ("type", "message", "traceback")})
+        except (CubeError, AssertionError, KeyError, TypeError):
+            return CellError("unknown", f"the cube holds no readable error {reference:016x}", "")
 
     def runs(self) -> list[dict[str, Any]]:
-        """The record of every run, oldest first."""
-        names = [f"runs/{name}/zarr.json" for name in sorted(self.path.names("runs")) if name.isdigit()]
-        return [json.loads(data)["attributes"] for data in self.path.read_all(names) if data is not None]
+        """The record of every run, oldest first; of those that can be read."""
+        return [record for _, record in self.run_records() if record]
+
+    def run_records(self) -> list[tuple[int, dict[str, Any] | None]]:
+        """Epoch and record of every run, oldest first; None where it cannot be read."""
+        epochs = sorted(int(name) for name in self.path.names("runs") if name.isdigit())
+        contents = self.path.read_all(f"runs/{epoch:06d}/zarr.json" for epoch in epochs)
+        return [(epoch, _record(data)) for epoch, data in zip(epochs, contents, strict=True)]
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, asked)."""
@@ -167,12 +187,17 @@ class Cube:
         CubeError
             The cube was removed or replaced since it was opened, or this driver is not the only one any more.
         """
+        self._commit(attrs, {})
+
+    def _commit(self, attrs: Mapping[str, Any], foreign: Mapping[str, Any]) -> None:
+        """``foreign``: changed metadata of arrays that are not ours."""
         self.fence.check()
-        root = _read_json(self.path, "zarr.json")
+        root = read_json(self.path, "zarr.json")
         if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was removed or replaced while this run went on")
-        self.attrs = {**self.attrs, **attrs}
-        _commit(self.path, self.metadata, self.attrs)
+        metadata = {**root["consolidated_metadata"]["metadata"], **foreign, **self.metadata}
+        self.attrs = {**root["attributes"], **attrs}  # others may have added to both since it was read
+        write_root(self.path, metadata, self.attrs)
 
     def grow(self, sweep: Sweep) -> Cube:
         """The cube with the sweep's new axis values appended; old chunks stay as they are."""
@@ -180,19 +205,15 @@ class Cube:
         new = {a.name: [v for v in a.values if key(v) not in have[a.name]] for a in sweep.axes}
         if not any(new.values()):
             return self
-        lengths = {n: self.shape[i] + len(new[n]) for i, n in enumerate(self.axis_names)}
-        inner = {d["name"]: self.metadata[d["name"]]["shape"][0] for d in self.definition["dims"]}
-        for name, meta in self.metadata.items():
-            array = self.array(name, "r+")
+        axes = {n: (*self.axes[n], *new[n]) for n in self.axis_names}
+        grown = {name for name, values in new.items() if values}
+        foreign = {n: _resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
+        self.metadata = {n: _resized(m, axes) for n, m in self.metadata.items()}
+        for name, metadata in {**foreign, **self.metadata}.items():
             self.fence.check()
-            array.resize(tuple({**inner, **lengths}[d] for d in meta["dimension_names"]))
-            if new.get(name):
-                coordinates = _coordinates(new[name])
-                self.fence.check()
-                array[self.metadata[name]["shape"][0] :] = coordinates
-        self._derive(sweep, {n: (*self.axes[n], *new[n]) for n in self.axis_names})
-        self.metadata = _metadata(self.path, self.metadata)
-        self.commit({})
+            write_json(self.path, f"{name}/zarr.json", metadata)
+        changed = {n: coordinates.array_of(values) for n, values in axes.items() if n in grown}
+        self._commit(self._write_coordinates(changed | self._derived(sweep, axes)), foreign)
         return self.again()
 
     def again(self) -> Cube:
@@ -205,21 +226,44 @@ class Cube:
 
     def mark_stale(self, sweep: Sweep) -> None:
         """Mark every computed cell stale, then take over the sweep's definition."""
-        state = self.array("cell_state", "r+")
         whole = self.ledger("cell_state")
         whole[(whole == State.DONE) | (whole == State.FAILED)] = State.STALE
-        self.fence.check()
-        state[tuple(slice(0, n) for n in self.shape)] = whole
-        self._derive(sweep, self.axes)
-        self.commit(_definition(sweep))
+        self.set_states(whole)
+        self.commit({**definition(sweep), **self._write_coordinates(self._derived(sweep, self.axes))})
 
-    def _derive(self, sweep: Sweep, axes: Mapping[str, tuple[Value, ...]]) -> None:
-        """Compute the sweep's further coordinates again."""
-        for coordinate in sweep.coordinates:
-            values = coordinate.function(np.asarray(axes[coordinate.axis]), sweep.params)
-            array = self.array(coordinate.name, "r+")
+    def set_states(self, whole: npt.NDArray[np.uint8]) -> None:
+        """Write the states that differ from those that are there; damaged chunks count as absent cells."""
+        damaged: set[tuple[int, ...]] = set()
+        changed = np.argwhere(self.ledger("cell_state", damaged) != whole)
+        states = self.chunks("cell_state")
+        for place in sorted(damaged | {tuple(map(int, p)) for p in np.unique(changed // self.chunk, axis=0)}):
+            region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, self.chunk, strict=True))
             self.fence.check()
-            array[: len(values)] = values
+            states.write(place, whole[region])
+
+    def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
+        """Write coordinates from where they are new; returns the attributes that tell of them."""
+        digests = json.loads(self.attrs["coordinates_sha256"])
+        for name, array in values.items():
+            digests[name] = coordinates.digest(array)
+            for object_name, data in coordinates.objects(name, self.metadata[name], array).items():
+                self.fence.check()
+                self.path.write(object_name, data)
+        return {"coordinates_sha256": json.dumps(digests)}
+
+    def _derived(self, sweep: Sweep, axes: Mapping[str, tuple[Value, ...]]) -> dict[str, npt.NDArray[Any]]:
+        """The sweep's further coordinates, computed again."""
+        found = {c.name: c.function(np.asarray(axes[c.axis]), sweep.params) for c in sweep.coordinates}
+        return {name: np.asarray(values, float) for name, values in found.items()}
+
+    def _foreign_arrays(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Name and metadata of each array at the top that is not ours and has named dimensions."""
+        for name in self.path.names(""):
+            if name in self.metadata or name.startswith("."):
+                continue
+            found = _record(self.path.read(f"{name}/zarr.json"), whole=True) or {}
+            if found.get("node_type") == "array" and found.get("dimension_names"):
+                yield name, found
 
     def sweep_out(self) -> None:
         """Delete the half-written files that killed writers left."""
@@ -230,52 +274,22 @@ class Cube:
         return self.path.size()
 
 
-def create(store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
-    """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
-
-    When another driver makes a cube there at the same time, that one is returned.
-
-    Raises
-    ------
-    CubeError
-        Something is there already.
-    """
-    place = place_of(store)
-    if place.exists("zarr.json"):
-        return Cube(place)
-    with place.building() as building:
-        if building.exists("zarr.json"):
-            return Cube(place)
-        names = _make_arrays(building, sweep, tuple(chunk))
-        for group in ("runs", "errors"):
-            write_group(building / group, {})
-        cube_id = uuid.uuid4().hex
-        building.fence(cube_id).prepare()
-        _commit(
-            building,
-            _metadata(building, names),
-            {
-                "spinsweep_format": FORMAT,
-                "cube_id": cube_id,
-                "title": sweep.title,
-                "source": sweep.source,
-                **_definition(sweep),
-                **attrs,
-            },
-        )
-    return Cube(place)
-
-
-def write_group(path: Place, attributes: Mapping[str, Any], sync: bool = True) -> None:
+def write_group(path: Place, attributes: Mapping[str, Any]) -> None:
     """A zarr v3 group that holds only attributes; written whole or not at all."""
-    _write_json(path, "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}, sync)
+    write_json(path, "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
 
 
-def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
-    """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
-    whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
-    codec = numcodecs.Zstd()
-    return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
+def write_root(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+    """Commit: the root's object, and before it the copy of it that ``verify`` takes when the root is damaged."""
+    content = {
+        "zarr_format": 3,
+        "node_type": "group",
+        "attributes": dict(attributes),
+        "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": dict(metadata)},
+    }
+    data = json.dumps(content, indent=1).encode()
+    path.write(ROOT_COPY, data)
+    path.commit("zarr.json", data)
 
 
 def error_path(path: Place, reference: int) -> Place:
@@ -283,7 +297,8 @@ def error_path(path: Place, reference: int) -> Place:
     return path / f"errors/{reference:016x}"
 
 
-def _definition(sweep: Sweep) -> dict[str, Any]:
+def definition(sweep: Sweep) -> dict[str, Any]:
+    """Attributes of the root that tell what the cube holds."""
     return {
         "sweep": sweep.name,
         "sweep_definition": json.dumps(sweep.identity()),
@@ -294,107 +309,44 @@ def _definition(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def _make_arrays(path: Place, sweep: Sweep, chunk: tuple[int, ...]) -> list[str]:
-    axes = sweep.axis_names
-    names = []
-    for axis in sweep.axes:
-        _coordinate(path, axis, axis.values)
-        names.append(axis.name)
-    for dim in sweep.dims:
-        values = sweep.dim_values(dim.name)
-        _coordinate(path, Axis(dim.name, tuple(values), dim.unit, dim.long_name), values)
-        names.append(dim.name)
-    for coordinate in sweep.coordinates:
-        derived = np.asarray(coordinate.function(np.asarray(sweep.axis(coordinate.axis).values), sweep.params), float)
-        labels = _labels(coordinate.unit, coordinate.long_name)
-        _make(path / coordinate.name, derived.shape, (COORD_CHUNK,), "float64", np.nan, (coordinate.axis,), labels)
-        zarr.open_array((path / coordinate.name).zarr_store(read_only=False), mode="r+")[:] = derived
-        names.append(coordinate.name)
-    for output in sweep.outputs:
-        inner = sweep.output_shape(output)
-        attrs = _labels(output.unit, output.long_name) | dict(output.attrs)
-        _make(
-            path / output.name,
-            sweep.shape + inner,
-            chunk + inner,
-            output.dtype,
-            output.fill,
-            axes + output.dims,
-            attrs,
-        )
-        names.append(output.name)
-    for name, (dtype, attrs) in LEDGER.items():
-        _make(path / name, sweep.shape, chunk, dtype, None, axes, attrs)
-        names.append(name)
-    return names
+def read_json(path: Place, name: str) -> dict[str, Any] | None:
+    """A JSON object of the cube; None where there is none.
 
-
-def _coordinate(path: Place, axis: Axis, values: Sequence[Value]) -> None:
-    attrs = _labels(axis.unit, axis.long_name)
-    chunk = (max(COORD_CHUNK, len(values)),)
-    _make(path / axis.name, (len(values),), chunk, axis.dtype, None, (axis.name,), attrs)
-    zarr.open_array((path / axis.name).zarr_store(read_only=False), mode="r+")[:] = _coordinates(values)
-
-
-def _labels(unit: str, long_name: str) -> dict[str, Any]:
-    return {"units": unit, "long_name": long_name} if long_name else {"units": unit}
-
-
-def _coordinates(values: Sequence[Value]) -> npt.NDArray[Any]:
-    return np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
-
-
-def _make(
-    path: Place,
-    shape: tuple[int, ...],
-    chunk: tuple[int, ...],
-    dtype: str,
-    fill: Any,
-    dims: tuple[str, ...],
-    attributes: Mapping[str, Any],
-) -> None:
-    chunk = tuple(max(1, c) for c in chunk)
-    zarr.create_array(
-        path.zarr_store(read_only=False),
-        shape=shape,
-        chunks=chunk,
-        dtype=dtype,
-        fill_value=fill,
-        dimension_names=dims,
-        attributes=dict(attributes),
-        zarr_format=3,
-    )
-
-
-def _metadata(path: Place, names: Iterable[str]) -> dict[str, Any]:
-    """The metadata that stand with the arrays themselves."""
-    return {name: _read_json(path, f"{name}/zarr.json") for name in names}
-
-
-def _commit(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
-    _write_json(
-        path,
-        "zarr.json",
-        {
-            "zarr_format": 3,
-            "node_type": "group",
-            "attributes": dict(attributes),
-            "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": dict(metadata)},
-        },
-    )
-
-
-def _read_json(path: Place, name: str) -> dict[str, Any] | None:
+    Raises
+    ------
+    CubeError
+        It cannot be read, or is no JSON.
+    """
     try:
         data = path.read(name)
         content = None if data is None else json.loads(data)
     except (OSError, ValueError) as error:
-        raise CubeError(f"{path}/{name} cannot be read: {error}") from None
+        raise CubeError(
+            f"{path}/{name} is damaged or cannot be read: {error}; `spinsweep verify {path} --repair` restores what "
+            "it can"
+        ) from None
     return content if isinstance(content, dict) else None
 
 
-def _write_json(path: Place, name: str, content: Mapping[str, Any], sync: bool = True) -> None:
-    path.write(name, json.dumps(content, indent=1).encode(), sync)
+def write_json(path: Place, name: str, content: Mapping[str, Any]) -> None:
+    """Put or replace a JSON object in one step."""
+    path.write(name, json.dumps(content, indent=1).encode())
+
+
+def _record(data: bytes | None, whole: bool = False) -> dict[str, Any] | None:
+    """Attributes of a group's ``zarr.json``, or all of it; None where it cannot be read."""
+    try:
+        found = json.loads(data or b"")
+        found = found if whole else found["attributes"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
+    """An array's metadata with the lengths of its axes."""
+    dims = zip(metadata["dimension_names"], metadata["shape"], strict=True)
+    return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -11,9 +14,13 @@ from pathlib import Path
 
 from zarr.storage import LocalStore
 
+from engine.cube.disk import sync_all, sync_folder, write_whole
 from engine.cube.filelocks import LockFence
 from engine.cube.place import Place
 from engine.errors import CubeError
+
+BUSY = ".busy"  # a file in the folder of a creation, locked while it goes on
+ABANDONED = 3600.0  # seconds after which such a folder without that file was left by a killed creation
 
 
 class LocalPlace(Place):
@@ -22,7 +29,8 @@ class LocalPlace(Place):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._root = str(path)
-        self._folders: set[str] = set()
+        self._folders: dict[str, bool] = {}
+        """Folders that are there, and whether they outlive a power cut."""
 
     def __str__(self) -> str:
         return self._root
@@ -49,19 +57,31 @@ class LocalPlace(Place):
     def write(self, name: str, data: bytes, sync: bool = False) -> None:
         path = f"{self._root}/{name}"
         folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-            self._folders.add(folder)
-        temporary = f"{path}.{uuid.uuid4().hex}.partial"
-        with open(temporary, "wb", buffering=0) as file:  # noqa: PTH123
-            file.write(data)
-            if sync:
-                os.fsync(file.fileno())
-        os.replace(temporary, path)  # noqa: PTH105
+        if self._folders.get(folder) not in (True, sync):
+            self._make(folder, sync)
+        write_whole(path, data, sync)
 
-    def write_all(self, objects: Mapping[str, bytes]) -> None:
+    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
         for name, data in objects.items():
-            self.write(name, data)
+            self.write(name, data, sync)
+
+    def _make(self, folder: str, sync: bool) -> None:
+        """Make a folder; with ``sync`` the names of all folders on the way outlive a power cut."""
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        self._folders[folder] = sync
+        while sync and len(folder) > len(self._root):
+            folder = folder.rpartition("/")[0]
+            sync_folder(folder)
+
+    def commit(self, name: str, data: bytes) -> None:
+        write_whole(f"{self._root}/{name}", data, sync=True, before=self.sync)
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._root}/{name}")  # noqa: PTH108
+
+    def sync(self) -> None:
+        sync_all(self._root)
 
     def exists(self, name: str) -> bool:
         return os.path.exists(f"{self._root}/{name}")  # noqa: PTH110
@@ -75,19 +95,20 @@ class LocalPlace(Place):
     def files(self, folder: str) -> Iterator[str]:
         return _files(f"{self._root}/{folder}", "")
 
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        for name in self.files(folder):
+            with suppress(FileNotFoundError):  # deleted just now
+                yield name, os.stat(f"{self._root}/{folder}/{name}").st_size  # noqa: PTH116
+
     def size(self) -> int:
-        total = 0
-        for name in _files(self._root, ""):
-            with suppress(FileNotFoundError):  # replaced just now
-                total += os.stat(f"{self._root}/{name}").st_size  # noqa: PTH116
-        return total
+        return sum(size for _, size in self.sizes("."))
 
     def sweep_out(self) -> None:
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
 
-    def zarr_store(self, read_only: bool) -> LocalStore:
-        return LocalStore(self.path, read_only=read_only)
+    def zarr_store(self) -> LocalStore:
+        return LocalStore(self.path, read_only=True)
 
     def fence(self, cube_id: str) -> LockFence:
         return LockFence(self, self.path / "cell_state", cube_id)
@@ -102,17 +123,63 @@ class LocalPlace(Place):
     @contextmanager
     def building(self) -> Iterator[LocalPlace]:
         self.demand_room()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        made = _make_folders(self.path.parent)
+        self._clear_killed_creations()
         beside = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:
-            yield LocalPlace(beside)
-            try:
-                beside.rename(self.path)
-            except OSError as error:
-                if not self.exists("zarr.json"):  # nobody else made one there meanwhile
-                    raise CubeError(f"{self} cannot be made: {error.strerror}") from None
+            with _busy(beside):
+                yield LocalPlace(beside)
+                (beside / BUSY).unlink()
+                try:
+                    beside.rename(self.path)
+                except OSError as error:
+                    if not self.exists("zarr.json"):  # nobody else made one there meanwhile
+                        raise CubeError(f"{self} cannot be made: {error.strerror}") from None
+                for folder in (self.path, *made):
+                    sync_folder(str(folder.parent))
         finally:
             shutil.rmtree(beside, ignore_errors=True)
+            if not self.path.exists():
+                for folder in made:
+                    with suppress(OSError):  # another process uses it by now
+                        folder.rmdir()
+
+    def _clear_killed_creations(self) -> None:
+        """Delete what creations of this cube left beside it when they were killed."""
+        for other in self.path.parent.glob(f".{glob.escape(self.name)}.*.partial"):
+            try:
+                handle = os.open(other / BUSY, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # killed in the first or last instant, or at work in it now
+                if time.time() - other.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(other, ignore_errors=True)
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            else:
+                shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returns the new ones, innermost first."""
+    missing = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextmanager
+def _busy(folder: Path) -> Iterator[None]:
+    """A new folder that tells, by a lock which ends with this process, that it is being filled."""
+    folder.mkdir()
+    handle = os.open(folder / BUSY, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _files(folder: str, prefix: str) -> Iterator[str]:

@@ -50,11 +50,23 @@ class Place(ABC):
 
     @abstractmethod
     def write(self, name: str, data: bytes, sync: bool = False) -> None:
-        """Put or replace an object in one step; with ``sync`` it outlives a power cut from here on."""
+        """Put or replace an object in one step, whole or not at all; with ``sync`` it outlives a power cut."""
 
     @abstractmethod
-    def write_all(self, objects: Mapping[str, bytes]) -> None:
+    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
         """Put or replace many objects; all are there on return."""
+
+    @abstractmethod
+    def commit(self, name: str, data: bytes) -> None:
+        """Put or replace an object after all that was written before: so is the order after a power cut, too."""
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """Delete an object, if there is one."""
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Return when all that this machine has written here outlives a power cut."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -69,6 +81,10 @@ class Place(ABC):
         """Names below a folder, seen from it, of every object under it."""
 
     @abstractmethod
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        """The same with their bytes."""
+
+    @abstractmethod
     def size(self) -> int:
         """Bytes of all objects."""
 
@@ -77,8 +93,8 @@ class Place(ABC):
         """Delete what killed writers left half-written."""
 
     @abstractmethod
-    def zarr_store(self, read_only: bool) -> Any:
-        """This place as zarr knows stores."""
+    def zarr_store(self) -> Any:
+        """This place as zarr knows stores, to read from."""
 
     @abstractmethod
     def fence(self, cube_id: str) -> Fence:

@@ -95,13 +95,24 @@ class RemotePlace(Place):
 
     def write(self, name: str, data: bytes, sync: bool = False) -> None:
         self.check()
+        path = self._path(name)
         try:
-            self._system.pipe_file(self._path(name), data)
+            self._system.pipe_file(path, data)
+            self._system.invalidate_cache(path)
+            kept = int(self._system.info(path)["size"])
         except Exception as error:
             raise CubeError(f"{self}/{name} cannot be written: {_said(error)}") from error
+        if kept != len(data):
+            raise CubeError(f"{self}/{name}: the storage kept {kept} of {len(data)} bytes")
 
-    def write_all(self, objects: Mapping[str, bytes]) -> None:
+    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
         list(_pool.map(self.write, *zip(*objects.items(), strict=True)))
+
+    def commit(self, name: str, data: bytes) -> None:
+        self.write(name, data)
+
+    def sync(self) -> None:
+        """Nothing: an object is safe when its put has ended."""
 
     def create(self, name: str, data: bytes) -> bool:
         """Put an object if there is none of that name; whether that is what is there now.
@@ -146,14 +157,17 @@ class RemotePlace(Place):
         return (name for name, _ in self._files(folder))
 
     def size(self) -> int:
-        return sum(size for _, size in self._files(""))
+        return sum(size for _, size in self.sizes(""))
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        return self._files(folder)
 
     def sweep_out(self) -> None:
         """Nothing: a put that was not ended left no object."""
 
-    def zarr_store(self, read_only: bool) -> FsspecStore:
+    def zarr_store(self) -> FsspecStore:
         protocol = self._url.partition("://")[0]
-        return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=read_only)
+        return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=True)
 
     def fence(self, cube_id: str) -> LeaseFence:
         return LeaseFence(self, cube_id)

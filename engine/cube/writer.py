@@ -1,7 +1,13 @@
 """What a worker does with a block: compute its cells, write its chunks, then its states.
 
-Order is what makes a kill harmless: every output's chunk, then attempt, duration and error, and the state last.
-Each chunk is written whole and replaces the old one in one step; a chunk belongs to one block.
+Order is what makes a kill harmless: every output's chunk, attempt, duration, error and the digest of all these, and
+the states last. Each chunk is written whole and replaces the old one in one step; a chunk belongs to one block. A
+done cell is not written again: its numbers change only after the driver has taken its state away.
+
+Order alone does not survive a power cut. A new block is synced with the others of its second
+(:mod:`engine.cube.durable`), since a cut can take nothing from it that was there before. A chunk that holds done
+cells already is replaced with a sync at each step. So is what a machine writes that is not the driver's, whose kernel
+the driver cannot ask; its files are on a network's file system, which syncs a file when it is closed.
 """
 
 from __future__ import annotations
@@ -19,7 +25,10 @@ import numpy.typing as npt
 
 from engine.axis import Value
 from engine.blocks import Block, boxes
-from engine.cube.chunks import Chunks, usual
+from engine.cube import digests
+from engine.cube.chunks import Chunks, DamagedChunk
+from engine.cube.digests import Entry, Record
+from engine.cube.disk import machine
 from engine.cube.layout import Cube, error_path, write_group
 from engine.cube.place import Place
 from engine.errors import CubeError
@@ -37,6 +46,8 @@ class Task:
     block: Block
     wanted: Mask | None = None
     """Which cells, in the block's shape; None: all of them, and nothing was in the block before."""
+    batch: int = 0
+    """Of tasks that were made between two syncs; see :mod:`engine.cube.durable`."""
 
     @property
     def mask(self) -> Mask:
@@ -56,12 +67,7 @@ class Writer:
         self.cube = Cube(store)
         self.epoch = epoch
         self._agrees = False
-        self._arrays = {
-            name: Chunks(self.cube.path / name, metadata) if usual(metadata) else self.cube.array(name, "r+")
-            for name, metadata in self.cube.metadata.items()
-            if metadata["dimension_names"][: len(self.cube.axis_names)] == list(self.cube.axis_names)
-            and name not in (*self.cube.axis_names, *self.cube.attrs.get("coordinates", "").split())
-        }
+        self._arrays = {n: self.cube.chunks(n) for n in self.cube.cell_arrays}
 
     def agree(self, job: Job) -> None:
         """Raise unless this process finds the attributes that the driver found; looked at once."""
@@ -85,13 +91,21 @@ class Writer:
         grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
         return int(np.ravel_multi_index(self.place(block), grid))
 
-    def write(self, task: Task, result: Evaluated, mask: Mask) -> int:
+    def left(self, task: Task) -> Mask:
+        """The task's cells that are not done: another copy of it may have written them, and its receipt be lost."""
+        before = self._states(task.block)
+        return task.mask if before is None else task.mask & (before != State.DONE)
+
+    def write(self, task: Task, result: Evaluated, mask: Mask, sync: bool = False) -> int:
         """Write the cells of ``mask`` (shape of the block) and their ledger, the states last.
 
-        A failure never replaces what another copy of the task has done meanwhile. Returns the number of failed
-        cells that were written.
+        What another copy of the task has done meanwhile stays. Returns the number of failed cells that were written.
+
+        Parameters
+        ----------
+        sync
+            Wait until each object outlives a power cut.
         """
-        fresh = task.wanted is None
         block = task.block
         failed = np.zeros(mask.shape, bool)
         errors = np.zeros(mask.shape, np.int64)
@@ -99,55 +113,78 @@ class Writer:
         for place in result.errors:
             failed[place] = True
         with self.cube.fence.writing(self.epoch, self.number(block)) as path:
-            if failed.any():
-                mask = mask & ~(failed & (self._get("cell_state", block) == State.DONE))
-                fresh = fresh and bool(mask.all())
+            before = self._states(block)
+            done = np.zeros(mask.shape, bool) if before is None else before == State.DONE
+            mask = mask & ~done
+            if not mask.any():
+                return 0
             for place, error in result.errors.items():
                 if error not in references:
                     references[error] = keep_error(path, error)
                 errors[place] = references[error]
-            attempt = np.ones(mask.shape, np.uint16)
-            if not fresh:
-                attempt += self._get("cell_attempt", block)
-            parts = {**result.values, "cell_attempt": attempt, "cell_duration": result.duration}
-            if not fresh or failed.any() or self._has_errors(block):
-                parts["cell_error"] = errors
-            self._put(path, block, parts, mask, fresh)
+            parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
-            self._put(path, block, {"cell_state": states}, mask, fresh)
+            old: list[Entry] = []
+            if before is None:
+                states[~mask] = State.ABSENT
+            else:
+                there = {name: self._get(name, block, done) for name in (*parts, "cell_error")}
+                parts["cell_attempt"] += there["cell_attempt"]
+                errors = _merged(there.pop("cell_error"), errors, mask)
+                old = [Entry.of(done, there, self.cube.chunk)] if done.any() else []
+                parts = {name: _merged(there[name], values, mask) for name, values in parts.items()}
+                states = _merged(before, states, mask)
+            new = Entry.of(done | (mask & ~failed), parts, self.cube.chunk)
+            objects = {self._name(name, block): self._arrays[name].encoded(v) for name, v in parts.items()}
+            if errors.any() or self._arrays["cell_error"].exists(
+                self.place(block)
+            ):  # a killed task may have left some
+                objects[self._name("cell_error", block)] = self._arrays["cell_error"].encoded(errors)
+            record = digests.name(self.place(block))
+            objects[record] = Record(self.epoch, task.batch, (*old, new)).encoded()
+            sync = sync or bool(old)
+            path.write_all(objects, sync)
+            path.write(self._name("cell_state", block), self._arrays["cell_state"].encoded(states), sync)
+            if old:
+                path.write(record, Record(self.epoch, task.batch, (new,)).encoded(), sync)
         return int((failed & mask).sum())
 
-    def _has_errors(self, block: Block) -> bool:
-        """Whether a killed task left errors in the block."""
-        array = self._arrays["cell_error"]
-        return array.exists(self.place(block)) if isinstance(array, Chunks) else True
+    def _states(self, block: Block) -> npt.NDArray[np.uint8] | None:
+        """The block's states; None where nothing, or nothing whole, is written yet."""
+        array = self._arrays["cell_state"]
+        try:
+            return array.find(self.place(block), block.shape)
+        except DamagedChunk:
+            return None
 
-    def _get(self, name: str, block: Block) -> npt.NDArray[Any]:
-        """The block's part of an array; a copy."""
+    def _get(self, name: str, block: Block, done: Mask) -> npt.NDArray[Any]:
+        """The block's part of an array; a copy. A damaged chunk is an error if it holds done cells."""
         array = self._arrays[name]
-        if not isinstance(array, Chunks):
-            return np.array(array[block.region])
-        return array.read_one(self._index(array, block), (*block.shape, *array.chunk[len(block.start) :]))
+        shape = (*block.shape, *array.chunk[len(block.start) :])
+        try:
+            return array.read_one(self._index(array, block), shape)
+        except DamagedChunk as error:
+            if done.any():
+                raise CubeError(
+                    f"{error}; `spinsweep verify {self.cube.path} --repair` takes its cells away"
+                ) from None
+            return np.full(shape, array.fill, array.dtype)
 
     def _index(self, array: Chunks, block: Block) -> tuple[int, ...]:
         """The block's one chunk of an array: inner dims are not cut."""
         return (*self.place(block), *(0 for _ in array.chunk[len(block.start) :]))
 
-    def _put(self, path: Place, block: Block, parts: Mapping[str, npt.NDArray[Any]], mask: Mask, fresh: bool) -> None:
-        """Write the block's part of some arrays; in no order, but all are there on return."""
-        objects = {}
-        for name, values in parts.items():
-            if not fresh:
-                merged = self._get(name, block)
-                merged[mask] = values[mask]
-                values = merged
-            array = self._arrays[name]
-            if isinstance(array, Chunks):
-                objects[f"{name}/{array.name(self._index(array, block))}"] = array.encoded(values)
-            else:
-                path.check()
-                array[block.region] = values
-        path.write_all(objects)
+    def _name(self, name: str, block: Block) -> str:
+        """The object of the block's chunk of an array."""
+        array = self._arrays[name]
+        return f"{name}/{array.name(self._index(array, block))}"
+
+
+def _merged(there: npt.NDArray[Any], new: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
+    """``there`` with the cells of ``mask`` from ``new``."""
+    merged = there.copy()
+    merged[mask] = new[mask]
+    return merged
 
 
 def other_attributes(known: Mapping[str, Any], sweep: Sweep) -> str:
@@ -165,17 +202,20 @@ def execute(job: Job, task: Task) -> Receipt:
     writer = _writer(job.store, job.cube_id, job.epoch)
     writer.agree(job)
     coords = writer.coords(task.block)
-    mask = task.mask
+    mask = writer.left(task)
+    if not mask.any():
+        return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
     result = _compute(job, coords, mask)
-    failed = writer.write(task, result, mask)
+    failed = writer.write(task, result, mask, job.synced_by != machine())
     place, first = next(iter(result.errors.items()), ((), None))
     return Receipt(
         task.block,
-        done=int(mask.sum()) - failed,
+        done=task.cells - failed,
         failed=failed,
         seconds=float(result.duration[mask].sum()),
         first_error=f"{first.type}: {first.message}" if first else "",
         first_failed=_in_cube(task, place),
+        batch=task.batch,
     )
 
 
@@ -191,6 +231,8 @@ class Job:
     epoch: int
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """The sweep's own, as the driver found them."""
+    synced_by: str = ""
+    """The machine whose driver syncs what is written there; others sync by themselves."""
 
     def __getstate__(self) -> dict[str, Any]:
         if self.store.startswith("memory://"):
@@ -206,9 +248,9 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]
     result = Evaluated(values, np.zeros(mask.shape, np.float32), dict.fromkeys(places, error))
-    failed = writer.write(task, result, mask)
+    failed = writer.write(task, result, mask, job.synced_by != machine())
     said = f"{error.type}: {error.message}"
-    return Receipt(task.block, len(places) - failed, failed, 0.0, said, _in_cube(task, places[0]))
+    return Receipt(task.block, len(places) - failed, failed, 0.0, said, _in_cube(task, places[0]), task.batch)
 
 
 def _in_cube(task: Task, place: tuple[int, ...]) -> tuple[int, ...]:
@@ -222,7 +264,7 @@ def keep_error(path: Place, error: CellError) -> int:
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
     group = error_path(path, reference)
     if not group.exists("zarr.json"):
-        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback}, sync=False)
+        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback})
     return reference
 
 

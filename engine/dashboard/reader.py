@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from engine.blocks import Block
 from engine.cube import Cube
-from engine.cube.chunks import Chunks, usual
+from engine.cube.chunks import Chunks, DamagedChunk
 from engine.dashboard.blockmap import BlockState, binned
 from engine.errors import CubeError
 from engine.ledger import State
@@ -122,8 +122,8 @@ class _Sums:
         self.total = np.zeros(question.states.shape)
         self.number = np.zeros(question.states.shape)
         self.known = np.zeros(question.states.shape, bool)
-        self.state = self._open("cell_state")
-        self.values = self._open(question.output)
+        self.state = self.cube.chunks("cell_state")
+        self.values = self.cube.chunks(question.output)
         self.inner: tuple[int, ...] = tuple(self.cube.metadata[question.output]["shape"][len(self.cube.shape) :])
         self.last = question.inner == "last"
 
@@ -141,11 +141,15 @@ class _Sums:
         start = tuple(i * c for i, c in zip(place, self.cube.chunk, strict=True))
         stop = tuple(min(s + c, n) for s, c, n in zip(start, self.cube.chunk, self.cube.shape, strict=True))
         block = Block(start, stop)
-        state = self._get(self.state, place, block, ())
+        try:
+            state = self._get(self.state, place, block, ())
+            found = self._get(self.values, place, block, self.inner)
+        except DamagedChunk:
+            return  # `spinsweep verify` tells
         if not ((state == State.DONE) | (state == State.FAILED)).any():
             return  # a network's file system does not show it here yet
         done = state == State.DONE
-        values = self._get(self.values, place, block, self.inner)[done].astype(np.float64)  # (cells, *inner)
+        values = found[done].astype(np.float64)  # (cells, *inner)
         if self.last:
             values = values[(slice(None), *(-1 for _ in self.inner))]
         valid = ~np.isnan(values)
@@ -153,15 +157,9 @@ class _Sums:
         self.number[place] = valid.sum()
         self.known[place] = True
 
-    def _open(self, name: str) -> Any:
-        metadata = self.cube.metadata[name]
-        return Chunks(self.cube.path / name, metadata) if usual(metadata) else self.cube.array(name)
-
-    def _get(self, array: Any, place: tuple[int, ...], block: Block, inner: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _get(self, array: Chunks, place: tuple[int, ...], block: Block, inner: tuple[int, ...]) -> npt.NDArray[Any]:
         """The block's part of an array."""
-        if isinstance(array, Chunks):
-            return array.read_one((*place, *(0 for _ in inner)), (*block.shape, *inner))
-        return np.asarray(array[block.region])
+        return array.read_one((*place, *(0 for _ in inner)), (*block.shape, *inner))
 
     def answer(self, question: Question, ended: npt.NDArray[np.bool_]) -> Answer:
         total, number = self.total * self.known, self.number * self.known

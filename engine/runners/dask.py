@@ -17,6 +17,7 @@ from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -320,7 +321,7 @@ class _Stream:
             for place in np.argwhere(task.mask):
                 one = np.zeros(task.block.shape, bool)
                 one[tuple(place)] = True
-                self.suspects.append(Task(task.block, one))
+                self.suspects.append(replace(task, wanted=one))
             self.run.progress.blocks += task.cells - 1
             return None
         message = (

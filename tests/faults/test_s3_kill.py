@@ -190,7 +190,7 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(st
 STALLED = """
 import os, signal, sys
 import engine.cube.lease, engine.cube.leasefence
-from engine.cube import layout
+from engine.cube import coordinates
 from engine.cube.chunks import Chunks
 from engine.run import open_run
 from engine.runners.serial import run_serial
@@ -198,7 +198,7 @@ from examples import GRID
 
 engine.cube.lease.BEAT, engine.cube.lease.LIFETIME, engine.cube.lease.MARGIN = 0.5, 4.0, 1.0
 engine.cube.leasefence.BEAT, engine.cube.leasefence.LIFETIME = 0.5, 4.0
-place, name = {"merge": (Chunks, "encoded"), "growth": (layout, "_coordinates")}[sys.argv[3]]
+place, name = {"merge": (Chunks, "encoded"), "growth": (coordinates, "objects")}[sys.argv[3]]
 
 
 def stall_once():

@@ -1,0 +1,109 @@
+"""Files that are whole or not there, and what a power cut leaves of them.
+
+``write()`` may take fewer bytes than it is given: on a disk that fills up, beyond a limit on the size of files, and
+2147479552 bytes at most on Linux. So a file is written beside until all of it is there, and only then renamed.
+
+A rename outlives the process at once, and a power cut only after a sync. The kernel may bring a rename to the disk
+before the bytes of the file, and a cut in between leaves an empty file under the right name. ``sync=True`` waits for
+the bytes before the rename and for the rename after it; :func:`sync_all` does so once for everything on the disk.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+
+def write_whole(path: str, data: bytes, sync: bool = False, before: Callable[[], None] | None = None) -> None:
+    """Put or replace the file at ``path`` in one step; its folder must be there.
+
+    Parameters
+    ----------
+    sync
+        Return only when the file outlives a power cut.
+    before
+        Called when all bytes are written, before they are seen under their name, in place of a sync of this file.
+
+    Raises
+    ------
+    OSError
+        Not all of it could be written; ``filename`` says which file, and what was there before is untouched.
+    """
+    temporary = f"{path}.{uuid.uuid4().hex}.partial"
+    try:
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(handle, left) :]
+            if os.fstat(handle).st_size != len(data):
+                raise OSError(errno.EIO, "the file system kept only a part of it")
+            if sync and before is None:
+                os.fsync(handle)
+        finally:
+            os.close(handle)  # NFS tells of a full disk only here
+        if before is not None:
+            before()
+        os.replace(temporary, path)  # noqa: PTH105
+        if sync:
+            sync_folder(os.path.dirname(path))  # noqa: PTH120
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def sync_folder(path: str) -> None:
+    """Return when the names in a folder outlive a power cut."""
+    handle = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+            raise
+    finally:
+        os.close(handle)
+
+
+def sync_all(path: str) -> None:
+    """Return when everything written so far by this machine to the file system of ``path`` outlives a power cut.
+
+    Raises
+    ------
+    OSError
+        The disk reported an error: some of it may be lost.
+    """
+    call = _syncfs()
+    if call is None:
+        os.sync()
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if call(handle) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(handle)
+
+
+@cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Linux's ``syncfs``, which Python does not offer; it syncs one file system where ``sync`` syncs all."""
+    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    return found
+
+
+@cache
+def machine() -> str:
+    """Names this machine since its last start: what its kernel holds in memory is lost with it."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return platform.node()

@@ -1,0 +1,350 @@
+"""Damage: what of a cube is not as it was written, and how it is made good.
+
+Every array is stored with checksums, every block with a digest over its done cells, every coordinate and the root
+with a copy. :func:`examine` reads all of a cube and names what is damaged; :func:`repair` takes the states of damaged
+blocks away, so that the next run computes their cells again, bit for bit, and restores coordinates and metadata.
+
+A run looks before it begins (:func:`recover`), but not at everything: it reads all states anyway, the sizes of all
+chunks, and checks what a run that was killed, or lost its power, had not synced.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.blocks import Block
+from engine.cube import coordinates, digests
+from engine.cube.chunks import Chunks, DamagedChunk
+from engine.cube.digests import Record
+from engine.cube.durable import durable_batch
+from engine.cube.layout import ROOT_COPY, Cube, read_json, write_group, write_json
+from engine.cube.place import Place, place_of
+from engine.cube.writer import keep_error
+from engine.errors import CubeError
+from engine.evaluate import CellError
+from engine.ledger import State
+
+CLEAN = ("complete", "failed cells", "stopped")  # outcomes of a run that synced all it wrote
+UNCHECKED = ("cell_state", "cell_error")
+"""Arrays of the ledger that the digest leaves out: it is of done cells, which have no error."""
+
+Indices = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """One thing that is not as it was written."""
+
+    where: str
+    """The object, seen from the cube."""
+    what: str
+    place: Indices | None = None
+    """The block, by its place in the grid of blocks."""
+    cells: int = 0
+    """Done cells of that block that are lost."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Cells that were done and are not there any more."""
+
+    blocks: int = 0
+    cells: int = 0
+    remedy: str = ""
+    """What brings them back, where the next run does not."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What :func:`repair` found and did."""
+
+    damages: list[Damage]
+    hopeless: list[Damage]
+    """Those that nothing brings back."""
+    lost: Lost
+
+
+class _Blocks:
+    """A cube's blocks, to be compared with their digests."""
+
+    def __init__(self, cube: Cube) -> None:
+        self.cube = cube
+        self.damaged_states: set[Indices] = set()
+        self.states = cube.ledger("cell_state", self.damaged_states)
+        self.arrays: dict[str, Chunks] = {name: cube.chunks(name) for name in cube.cell_arrays}
+        self.checked = [name for name in cube.cell_arrays if name not in UNCHECKED]
+
+    def places(self, of: npt.NDArray[np.bool_]) -> list[Indices]:
+        """Places of the blocks that hold a true cell."""
+        found = np.unique(np.argwhere(of) // self.cube.chunk, axis=0)
+        return [tuple(map(int, place)) for place in found]
+
+    def done(self, place: Indices) -> npt.NDArray[np.bool_]:
+        """The done cells of a block."""
+        return np.asarray(self.states[self.block(place).region] == State.DONE)
+
+    def block(self, place: Indices) -> Block:
+        """The block at a place of the grid."""
+        start = tuple(i * c for i, c in zip(place, self.cube.chunk, strict=True))
+        ends = zip(start, self.cube.chunk, self.cube.shape, strict=True)
+        return Block(start, tuple(min(s + c, n) for s, c, n in ends))
+
+    def record(self, place: Indices) -> Record | None:
+        """What was written of a block; None where that is not known."""
+        return Record.decoded(self.cube.path.read(digests.name(place)), self.cube.chunk)
+
+    def damages(self, place: Indices) -> Iterator[Damage]:
+        """What of a block is damaged."""
+        done, block = self.done(place), self.block(place)
+        lost = int(done.sum())
+        found = {}
+        for name, array in self.arrays.items():
+            inner = array.chunk[len(place) :]
+            index = (*place, *(0 for _ in inner))
+            where = f"{name}/{array.name(index)}"
+            try:
+                found[name] = array.read_one(index, (*block.shape, *inner))
+            except DamagedChunk as error:
+                what = str(error).partition(" is damaged: ")[2]
+                yield Damage(where, what, place, 0 if name == "cell_error" else lost)
+                lost = 0
+        if len(found) < len(self.arrays) or not done.any():
+            return
+        record = self.record(place)
+        if record is None:
+            yield Damage(digests.name(place), "the block's digest is missing or damaged", place, lost)
+        elif not record.fits(done, {name: found[name] for name in self.checked}):
+            yield Damage(digests.name(place), "the block's numbers are not those that were written", place, lost)
+
+    def small(self, places: list[Indices]) -> set[Indices]:
+        """Blocks of which a chunk is missing or empty; only names and sizes are looked at."""
+        found: set[Indices] = set()
+        for name in self.checked if places else ():
+            sizes = self._sizes(name)
+            found.update(place for place in places if sizes.get(place, 0) == 0)
+        return found
+
+    def there(self) -> set[Indices]:
+        """Places of the blocks of which any chunk is there."""
+        grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
+        found = {place for name in self.arrays for place in self._sizes(name)}
+        return {place for place in found if all(i < n for i, n in zip(place, grid, strict=True))}
+
+    def _sizes(self, name: str) -> dict[Indices, int]:
+        """Bytes of each block's chunk of an array."""
+        axes = len(self.cube.shape)
+        return {index[:axes]: size for index, size in self.arrays[name].sizes().items()}
+
+
+def recover(cube: Cube, before: int) -> Lost:
+    """Look whether what the ledger calls done is there, before a run; called by the only driver.
+
+    Parameters
+    ----------
+    before : epoch of the run that is to begin
+
+    Returns
+    -------
+    Which cells are lost, and are not done any more.
+    """
+    blocks = _Blocks(cube)
+    places = blocks.places(blocks.states == State.DONE)
+    suspects = blocks.small(places) | _behind_the_mark(blocks, places, before)
+    lost = {place for place in suspects if any(damage.cells for damage in blocks.damages(place))}
+    return take_away(cube, blocks, lost | blocks.damaged_states)
+
+
+def _behind_the_mark(blocks: _Blocks, places: list[Indices], before: int) -> set[Indices]:
+    """Done blocks that a run wrote which did not end by itself, and had not synced."""
+    marks: dict[int, int] = {}
+    for epoch, record in reversed(blocks.cube.run_records()):
+        if epoch >= before:
+            continue
+        if record is not None and record.get("outcome") in CLEAN:
+            break
+        marks[epoch] = durable_batch(blocks.cube.path, epoch)
+        if record is not None and "ended_before" in record:  # what was there before it, it looked at itself
+            break
+    if not marks:
+        return set()
+    records = ((place, blocks.record(place)) for place in places)
+    return {place for place, r in records if r is None or r.batch > marks.get(r.run, r.batch)}
+
+
+def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
+    """Take the done cells of damaged blocks from the ledger, and delete chunks that nobody can read.
+
+    Cells that were measured or imported are not computed again by themselves: they become failed ones.
+    """
+    if not places:
+        return Lost()
+    remedy = _remedy(cube)
+    reference = keep_error(cube.path, CellError("spinsweep.Lost", remedy, "")) if remedy else 0
+    states = blocks.states.copy()
+    lost = 0
+    for place in places:
+        region = blocks.block(place).region
+        done = blocks.done(place)
+        if place in blocks.damaged_states:
+            record = blocks.record(place)
+            box = tuple(slice(0, n) for n in done.shape)
+            done = record.entries[-1].cells[box] if record and record.entries else np.ones(done.shape, bool)
+        lost += int(done.sum())
+        states[region][done] = State.FAILED if remedy else State.ABSENT
+        _clear(cube, blocks, place, reference, done)
+    cube.set_states(states)
+    return Lost(len(places), lost, remedy)
+
+
+def _clear(cube: Cube, blocks: _Blocks, place: Indices, reference: int, lost: npt.NDArray[np.bool_]) -> None:
+    """Delete a block's damaged chunks, which make readers fail; of failed cells say why."""
+    block = blocks.block(place)
+    for name, array in blocks.arrays.items():
+        if name == "cell_state":
+            continue
+        inner = array.chunk[len(place) :]
+        index = (*place, *(0 for _ in inner))
+        cube.fence.check()
+        try:
+            values = array.read_one(index, (*block.shape, *inner))
+        except DamagedChunk:
+            array.delete(index)
+            values = array.read_one(index, (*block.shape, *inner))
+        if name == "cell_error" and reference:
+            values[lost] = reference
+            array.write(index, values, sync=True)
+
+
+def _remedy(cube: Cube) -> str:
+    """How lost cells come back, where computing them again is not the answer."""
+    if "measured_on" in cube.attrs:
+        return (
+            f"its readings are damaged; --retry-failed on bench {cube.attrs['measured_on']} takes them from the "
+            "bench's journal, and measures again what the journal does not hold"
+        )
+    if "imported_from" in cube.attrs:
+        return f"its readings are damaged; import {cube.attrs['imported_from']} again into another store"
+    return ""
+
+
+def examine(store: str | Path | Place, look: Callable[[int, int], None] = lambda n, of: None) -> Iterator[Damage]:
+    """Read all of a cube and yield what is damaged, as it is found.
+
+    Parameters
+    ----------
+    look : called with the number of blocks that were read, and of all
+
+    Raises
+    ------
+    CubeError
+        There is no cube, or it has another format.
+    """
+    place = place_of(store)
+    if _root_is_damaged(place):
+        yield Damage("zarr.json", "the root is damaged; its copy is whole")
+        return
+    cube = Cube(place)
+    yield from _damaged_groups(cube)
+    for name in cube.coordinate_names:
+        folders = cube.damaged_coordinates(name)
+        for folder in folders:
+            other = "both are damaged" if len(folders) == 2 else "the other is whole"
+            yield Damage(f"{folder}/c", f"a coordinate stands here and in a copy; {other}")
+    blocks = _Blocks(cube)
+    there = sorted(blocks.there())
+    for number, block in enumerate(there):
+        look(number, len(there))
+        yield from blocks.damages(block)
+    look(len(there), len(there))
+
+
+def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda n, of: None) -> Repair:
+    """Make good what :func:`examine` finds: cells that are lost become absent, coordinates and metadata come back.
+
+    Raises
+    ------
+    CubeError
+        There is no cube, a run is at work on it, or its root and the copy are both damaged.
+    """
+    place = place_of(store)
+    found = []
+    if _root_is_damaged(place):
+        copy = place.read(ROOT_COPY) or b""
+        with place.fence(json.loads(copy)["attributes"]["cube_id"]).driving():
+            place.write("zarr.json", copy, sync=True)
+        found.append(Damage("zarr.json", "the root was damaged; it is restored from its copy"))
+    cube = Cube(place)
+    cube.fence.prepare()
+    with cube.fence.driving(), cube.fence.announcing():
+        cube = cube.again()
+        found += list(examine(cube.path, look))
+        hopeless = [d for d in found if not _restored(cube, d)]
+        blocks = _Blocks(cube)
+        lost = take_away(cube, blocks, {d.place for d in found if d.place is not None} | blocks.damaged_states)
+        cube.path.sync()
+    return Repair(found, hopeless, lost)
+
+
+def _root_is_damaged(place: Place) -> bool:
+    """Whether the root cannot be read and its copy can."""
+    try:
+        read_json(place, "zarr.json")
+    except CubeError:
+        copy = _group(place.read(ROOT_COPY))
+        return copy is not None and "cube_id" in copy["attributes"]
+    return False
+
+
+def _damaged_groups(cube: Cube) -> Iterator[Damage]:
+    """Metadata that are not JSON, or not what the root says of an array."""
+    for name, known in cube.metadata.items():
+        where = f"{name}/zarr.json"
+        found = _group(cube.path.read(where)) or {}
+        if any(found.get(part) != known[part] for part in known if part not in ("shape", "attributes")):
+            yield Damage(where, "the array's metadata are not those that the root holds")
+    for folder in ("runs", "errors"):
+        names = [n for n in cube.path.names(folder) if n != "zarr.json"]
+        wheres = [f"{folder}/zarr.json", *(f"{folder}/{name}/zarr.json" for name in sorted(names))]
+        for where, data in zip(wheres, cube.path.read_all(wheres), strict=True):
+            if _group(data) is None:
+                yield Damage(where, "the record cannot be read")
+    if _group(cube.path.read(ROOT_COPY)) is None:
+        yield Damage(ROOT_COPY, "the copy of the root cannot be read")
+
+
+def _restored(cube: Cube, damage: Damage) -> bool:
+    """Restore what is no block; whether that could be done."""
+    name, _, rest = damage.where.rpartition("/")
+    if damage.place is not None or damage.where == "zarr.json":
+        return True
+    if damage.where == ROOT_COPY:
+        cube.commit({})
+    elif rest == "zarr.json" and name in cube.metadata:
+        write_json(cube.path, damage.where, cube.metadata[name])
+    elif rest == "zarr.json":  # of a run or an error: what it said is gone, but it is a group again
+        last = name == f"runs/{cube.fence.newest():06d}"
+        write_group(cube.path / name, json.loads(cube.attrs.get("provenance", "{}")) if last else {})
+    else:
+        name = name.removeprefix(f"{coordinates.COPIES}/")
+        try:
+            values = cube.coordinate(name)
+        except CubeError:
+            return False
+        cube.path.write_all(coordinates.objects(name, cube.metadata[name], values))
+    return True
+
+
+def _group(data: bytes | None) -> dict[str, Any] | None:
+    """A ``zarr.json``; None where it is none."""
+    try:
+        found = json.loads(data or b"")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("attributes"), dict) else None

@@ -1,0 +1,177 @@
+"""Power cuts: whatever of the unsynced writes is lost, no lost cell counts as done and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from examples import GRID
+from power import Recorder
+
+from engine.cube import Cube, durable, examine, execute
+from engine.errors import CubeError
+from engine.ledger import State
+from engine.run import open_run
+from engine.runners.serial import run_serial
+from engine.spec import Sweep
+
+SMALL = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(4), steps=2)
+GROWN = SMALL.with_values(width=[5.0, 1.0, 0.3], seed=range(7))
+EXPECTED = ("sum", "noise")
+
+
+def go(sweep: Sweep, store: Path, stop_after: int | None = None) -> None:
+    """A run; with ``stop_after`` its process is gone after so many blocks."""
+    with open_run(sweep, store, block={"variation": 2, "seed": 3}) as run:
+        if stop_after is None:
+            run_serial(run)
+        else:
+            for task, _ in zip(run.tasks(), range(stop_after), strict=False):
+                run.note(execute(run.job, task))
+            run.outcome = "running"
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    path = tmp_path_factory.mktemp("expected") / "grid.zarr"
+    go(GROWN, path)
+    return xr.open_zarr(path)[list(EXPECTED)].load()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorder:
+    """A creation, a run that is cut short, a run that goes on and grows into part-filled blocks, and a growth."""
+    folder = tmp_path_factory.mktemp("recorded")
+    recorder = Recorder(folder)
+    with pytest.MonkeyPatch.context() as patch, recorder.recording():
+        patch.setattr(durable, "EVERY", 0.005)
+        go(SMALL, folder / "grid.zarr", stop_after=3)
+        go(SMALL.with_values(seed=range(5)), folder / "grid.zarr")
+        go(GROWN, folder / "grid.zarr")
+    return recorder
+
+
+def assert_nothing_false(store: Path, expected: xr.Dataset) -> None:
+    """What a run takes for done before it computes anything is right, and after it all is."""
+    sweep = GROWN
+    with open_run(sweep, store, block={"variation": 2, "seed": 3}) as run:
+        state = run.cube.ledger("cell_state")
+        done = state == State.DONE
+        for name in EXPECTED:
+            array = run.cube.chunks(name)
+            there = array.read((*run.cube.shape, *array.chunk[3:]))
+            right = expected[name].sel(width=list(run.cube.axes["width"]), seed=list(run.cube.axes["seed"])).values
+            np.testing.assert_array_equal(there[done], right[done])
+        run_serial(run)
+    after = xr.open_zarr(store)
+    for name in EXPECTED:
+        xr.testing.assert_equal(after[name].load(), expected[name])
+    assert list(examine(store)) == []
+
+
+def survive(recorder: Recorder, expected: xr.Dataset, into: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    recorder.cut(chance.randrange(1, len(recorder.steps) + 1), chance, into)
+    store = into / "grid.zarr"
+    if (store / "zarr.json").exists():
+        try:
+            Cube(store).counts()
+            list(Cube(store).failures())
+            Cube(store).runs()
+            list(examine(store))
+        except CubeError as error:
+            pytest.fail(f"cut {seed}: {error}")
+    assert_nothing_false(store, expected)
+    assert not [p for p in into.iterdir() if p.name.startswith(".grid.zarr.") and (p / ".busy").exists()]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_after_any_power_cut_no_lost_cell_counts_as_done_and_the_run_goes_on(
+    recorded: Recorder, expected: xr.Dataset, tmp_path: Path, seed: int
+) -> None:
+    survive(recorded, expected, tmp_path / "cut", seed)
+
+
+@pytest.mark.slow
+def test_after_each_of_200_power_cuts_no_lost_cell_counts_as_done(
+    recorded: Recorder, expected: xr.Dataset, tmp_path: Path
+) -> None:
+    for seed in range(1000, 1200):
+        survive(recorded, expected, tmp_path / "cut", seed)
+
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an image")
+RUN = """
+import sys
+from engine.cube import durable
+from engine.run import open_run
+from engine.runners.serial import run_serial
+sys.path.insert(0, {tests!r})
+from examples import GRID
+
+sweep = GRID.with_values(seed=range(4000), steps=20)
+with open_run(sweep, sys.argv[1], block={{"width": 1, "variation": 1, "seed": 4}}) as run:
+    run_serial(run)
+"""
+
+
+@contextmanager
+def mounted(image: Path, folder: Path) -> Iterator[Path]:
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def cut_an_image(tmp_path: Path, seconds: float) -> tuple[int, int]:
+    """Cut the power of a real ext4 while a run writes; cells done after recovery, and cells that were lost."""
+    image, copy = tmp_path / "disk.img", tmp_path / "cut.img"
+    with image.open("wb") as file:
+        file.truncate(150_000_000)
+    subprocess.run(["mkfs.ext4", "-q", "-N", "60000", image], check=True)
+    code = RUN.format(tests=str(Path(__file__).parent))
+    with mounted(image, tmp_path / "a") as disk:
+        writer = subprocess.Popen([sys.executable, "-c", code, disk / "grid.zarr"])
+        while not (disk / "grid.zarr" / "cell_state" / ".durable" / "000001").exists():
+            time.sleep(0.05)
+        time.sleep(seconds)
+        os.kill(writer.pid, signal.SIGSTOP)
+        shutil.copy(image, copy)  # what has come to the disk by now, in the middle of all that has not
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+    with mounted(copy, tmp_path / "b") as disk:
+        store = disk / "grid.zarr"
+        before = Cube(store).counts().done
+        sweep = GRID.with_values(seed=range(4000), steps=20)
+        with open_run(sweep, store) as run:
+            done = Cube(store).counts().done
+            run.outcome = "stopped"
+        assert list(examine(store)) == []
+        data = xr.open_zarr(store)
+        state = data.cell_state.values == State.DONE
+        seed, width, variation = (data[n].values for n in ("seed", "width", "variation"))
+        sums = width[:, None, None] + 10 * variation[:, None] + 100 * seed
+        np.testing.assert_array_equal(data["sum"].values[state], sums[state])
+        return done, before - done
+
+
+@ROOT
+@pytest.mark.parametrize("seconds", [0.7, *(pytest.param(0.1 + 1.3 * n, marks=pytest.mark.slow) for n in range(10))])
+def test_a_power_cut_of_a_real_file_system_loses_a_second_of_work_at_most(tmp_path: Path, seconds: float) -> None:
+    done, lost = cut_an_image(tmp_path, seconds)
+
+    assert done > 0  # the first batch is on disk
+    print(f"cut after {seconds} s: {done} cells done, {lost} that were called done were lost and found out")
