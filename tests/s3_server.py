@@ -72,6 +72,18 @@ def one_by_one(application: Application) -> Application:
     return call
 
 
+def cutting(application: Application) -> Application:
+    """The application without the last byte of an object whose name ends in ``cut-short``."""
+
+    def call(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "PUT" and environ["PATH_INFO"].endswith("cut-short"):
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))[:-1]
+            environ |= {"wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        return application(environ, start_response)
+
+    return call
+
+
 def deaf(application: Application) -> Application:
     """The application without the header that makes a put conditional."""
 
@@ -84,7 +96,7 @@ def deaf(application: Application) -> Application:
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = one_by_one(DomainDispatcherApplication(create_backend_app))
+    moto = one_by_one(cutting(DomainDispatcherApplication(create_backend_app)))
     server = make_server("127.0.0.1", 0, deaf(moto) if "--deaf" in sys.argv else moto, threaded=True)
     print(server.port, flush=True)
     server.serve_forever()

@@ -59,7 +59,13 @@ class LocalPlace(Place):
         folder = path.rpartition("/")[0]
         if self._folders.get(folder) not in (True, sync):
             self._make(folder, sync)
-        write_whole(path, data, sync)
+        try:
+            write_whole(path, data, sync)
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(folder)  # noqa: PTH106  if it was made for this file alone: an empty one would be no group
+                self._folders.pop(folder, None)
+            raise
 
     def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
         for name, data in objects.items():
