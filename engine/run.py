@@ -68,6 +68,8 @@ class Run:
     retry_failed: bool
     progress: Progress
     durable: Durable
+    begun: bool = False
+    """Whether any task was made."""
     outcome: str = "interrupted"
     ended: Counts | None = None
     broken: list[str] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Run:
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
         for task in _tasks(self.cube, self.state, self.asked, self.retry_failed):
+            self.begun = True
             yield dataclasses.replace(task, batch=self.durable.sent(task))
 
     @property
@@ -186,6 +189,7 @@ def open_run(
         run.notes.extend(_notes(run, made, block, code_changed and not mark_stale))
         if lost.blocks:
             run.notes.append(_said_of_loss(cube, lost))
+        abandoned = False
         try:
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
@@ -195,11 +199,17 @@ def open_run(
             with run.durable.syncing():
                 yield run
             run.conclude()
+        except BaseException:
+            abandoned = epoch == 1 and not run.begun  # its cluster did not start
+            raise
         finally:
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
             record |= {"workers_lost": run.progress.workers_lost}
-            cube.commit({"provenance": json.dumps(record)})
-            write_group(cube.fence.run_path(epoch), record)
+            if abandoned:
+                place.remove()
+            else:
+                cube.commit({"provenance": json.dumps(record)})
+                write_group(cube.fence.run_path(epoch), record)
 
 
 def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: bool) -> bool:

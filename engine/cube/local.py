@@ -109,6 +109,10 @@ class LocalPlace(Place):
     def size(self) -> int:
         return sum(size for _, size in self.sizes("."))
 
+    def remove(self) -> None:
+        self.delete("zarr.json")  # from here on it is no cube
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def sweep_out(self) -> None:
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)

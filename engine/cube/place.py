@@ -89,6 +89,10 @@ class Place(ABC):
         """Bytes of all objects."""
 
     @abstractmethod
+    def remove(self) -> None:
+        """Delete the cube, for its only driver."""
+
+    @abstractmethod
     def sweep_out(self) -> None:
         """Delete what killed writers left half-written."""
 

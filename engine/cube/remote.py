@@ -162,6 +162,12 @@ class RemotePlace(Place):
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         return self._files(folder)
 
+    def remove(self) -> None:
+        self.delete("zarr.json")  # from here on it is no cube
+        for name in list(self.files("")):
+            if not name.startswith("cell_state/.driver/"):
+                self.delete(name)
+
     def sweep_out(self) -> None:
         """Nothing: a put that was not ended left no object."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from examples import GRID
+from examples import GRID, LOGGED, calls
 
-from engine.cube import Cube, examine
+from engine.cube import Cube, examine, execute
+from engine.errors import CubeError, RunnerError
 from engine.run import Run, open_run
 from engine.runners.serial import run_serial
 from engine.spec import Sweep
@@ -81,9 +84,6 @@ def test_what_others_add_survives_growth_stale_cells_and_repair(tmp_path: Path, 
 
 
 def test_the_folder_of_a_killed_creation_goes_with_the_next_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
-    import fcntl
-    import os
-
     dead, alive, other = (tmp_path / f".{n}.partial" for n in ("grid.zarr.dead", "grid.zarr.alive", "other.zarr.x"))
     for folder in (dead, alive, other):
         folder.mkdir()
@@ -97,3 +97,35 @@ def test_the_folder_of_a_killed_creation_goes_with_the_next_and_that_of_a_living
 
     assert (dead.exists(), alive.exists(), other.exists()) == (False, True, True)
     assert [p.name for p in (tmp_path / "grid.zarr").iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_cluster_that_does_not_start_leaves_no_new_cube_and_an_old_one_as_it_was(
+    tmp_path: Path,
+) -> None:
+    store = tmp_path / "new" / "folder" / "grid.zarr"
+    with pytest.raises(RunnerError, match="no cluster"), open_run(FIRST, store):
+        raise RunnerError("no cluster")
+    assert list(store.parent.iterdir()) == []
+
+    go(FIRST, store)
+    with pytest.raises(RunnerError, match="no cluster"), open_run(FIRST.with_values(seed=range(5)), store):
+        raise RunnerError("no cluster")
+    assert Cube(store).counts().done == 8
+
+
+def test_a_place_where_no_cube_can_be_made_keeps_no_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CubeError, match="is a file, not a folder"):
+        go(FIRST, tmp_path / "file" / "sub" / "grid.zarr")
+    long = tmp_path / "a" / "b" / ("x" * 225 + ".zarr")  # a name that leaves no room for the one beside it
+    with pytest.raises(OSError, match="File name too long"):
+        go(FIRST, long)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_block_whose_receipt_was_lost_is_not_computed_again(tmp_path: Path, log: Path) -> None:
+    with open_run(LOGGED.with_values(log=str(log)), tmp_path / "c.zarr", block=50) as run:
+        first, second = run.tasks()
+        receipts = [execute(run.job, task) for task in (first, first, second, first)]
+    assert [(r.done, r.failed) for r in receipts] == [(50, 0)] * 4
+    assert set(calls(log).values()) == {1}
