@@ -7,12 +7,14 @@ value, one coordinate and one random stream.
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.errors import SpecError
+from engine.printable import brief
 
 Value = float | int | str
 Kind = Literal["float", "int", "str"]
@@ -32,17 +34,17 @@ def canonical(value: Any, kind: Kind) -> Value:
         return str(value)
     if kind == "int" and isinstance(value, int):
         if not -(2**63) <= value < 2**63:
-            raise SpecError(f"{value} does not fit 64 bits")
+            raise SpecError(f"{brief(value)} does not fit 64 bits")
         return int(value)
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise SpecError(f"{value!r} is not a number") from None
+    except Exception:  # also what a class of the user raises
+        raise SpecError(f"{brief(value)} is not a number") from None
     if not math.isfinite(number):
-        raise SpecError(f"{value!r} is not a finite number")
+        raise SpecError(f"{brief(value)} is not a finite number")
     if kind == "int":
         if not number.is_integer() or abs(number) >= 2**53:
-            raise SpecError(f"{value!r} is not a whole number")
+            raise SpecError(f"{brief(value)} is not a whole number")
         return int(number)
     return float(f"{number:.12g}") + 0.0  # + 0.0 turns -0.0 into 0.0
 
@@ -74,9 +76,16 @@ class Axis:
     """The only values allowed; empty: any value from ``low`` to ``high``."""
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise SpecError(f"axis name {self.name!r} is not an identifier such as 'bar_width'")
-        object.__setattr__(self, "values", _listed(self.values))
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
+        at = f"axis {self.name!r}"
+        demand_texts(at, unit=self.unit, long_name=self.long_name)
+        demand_limits(at, self.low, self.high)
+        values: Any = self.values
+        if isinstance(values, range):  # whose length needs no look at the values
+            _limit(abs(values.stop - values.start) // abs(values.step), self)
+        for field in ("values", "choices"):
+            object.__setattr__(self, field, listed(getattr(self, field)))
         _one_kind(self.values, self.name)
         object.__setattr__(self, "values", self.check(self.values))
 
@@ -101,17 +110,19 @@ class Axis:
 
     def check(self, values: Iterable[Any] | Value) -> tuple[Value, ...]:
         """``values``, or one of them, made canonical and checked against the axis's kind, range and choices."""
-        given = _listed(values)
+        given = listed(values)
+        _limit(len(given), self)
         kind = self.kind
         if not given:
             raise SpecError(f"axis {self.name!r} has no values; it takes {self.allowed}")
         seen: dict[Value, None] = {}
+        choices = {canonical(c, kind) for c in self.choices}
         for value in given:
             try:
                 good = canonical(value, kind)
             except SpecError as error:
                 raise SpecError(f"axis {self.name!r}: {error}; it takes {self.allowed}") from None
-            if self.choices and good not in {canonical(c, kind) for c in self.choices}:
+            if choices and good not in choices:
                 raise SpecError(f"axis {self.name!r} has no value {key(good)!r}; it takes {self.allowed}")
             if isinstance(good, int | float) and not self._within(good):
                 raise SpecError(f"axis {self.name!r}: {key(good)} is out of range; it takes {self.allowed}")
@@ -137,17 +148,21 @@ class Axis:
 
     def _range(self, text: str) -> Sequence[Value]:
         parts = [_number(p.strip(), self) for p in text.split(":")]
+        what = f"axis {self.name!r}: {brief(text)}"
         if self.kind == "int":
             if len(parts) not in (2, 3) or not all(isinstance(p, int) for p in parts):
-                raise SpecError(f"axis {self.name!r}: {text!r} is not START:STOP or START:STOP:STEP in whole numbers")
-            start, stop, step = (*parts, 1)[:3]
-            if step == 0 or len(found := range(int(start), int(stop), int(step))) == 0:
-                raise SpecError(f"axis {self.name!r}: {text!r} holds no value; 0:20 is 0 to 19")
-            _limit(len(found), self)
+                raise SpecError(f"{what} is not START:STOP or START:STOP:STEP in whole numbers")
+            first, end, step = map(int, (*parts, 1)[:3])
+            if step == 0 or not (found := range(first, end, step)):
+                raise SpecError(f"{what} holds no value; 0:20 is 0 to 19")
+            _limit(1 + (abs(end - first) - 1) // abs(step), self)  # len() takes no more than 63 bits
             return found
         if len(parts) != 3 or not isinstance(parts[2], int) or parts[2] < 2:
-            raise SpecError(f"axis {self.name!r}: {text!r} is not START:STOP:COUNT, such as 0:0.25:6 for six values")
-        start, stop, count = float(parts[0]), float(parts[1]), parts[2]
+            raise SpecError(f"{what} is not START:STOP:COUNT, such as 0:0.25:6 for six values")
+        try:
+            start, stop, count = float(parts[0]), float(parts[1]), parts[2]
+        except OverflowError:
+            raise SpecError(f"{what} begins or ends beyond the finite numbers") from None
         _limit(count, self)
         return [start + (stop - start) * i / (count - 1) for i in range(count)]
 
@@ -164,12 +179,13 @@ def _number(text: str, axis: Axis) -> int | float:
     try:
         return float(text)
     except ValueError:
-        raise SpecError(f"axis {axis.name!r}: {text!r} is not a number; it takes {axis.allowed}") from None
+        raise SpecError(f"axis {axis.name!r}: {brief(text)} is not a number; it takes {axis.allowed}") from None
 
 
 def _limit(count: int, axis: Axis) -> None:
     if count > MAX_VALUES:
-        raise SpecError(f"axis {axis.name!r}: {count} values are more than the {MAX_VALUES} that one axis may have")
+        many = brief(count, 30)
+        raise SpecError(f"axis {axis.name!r}: {many} values are more than the {MAX_VALUES} that one axis may have")
 
 
 def range_words(kind: Kind, unit: str, low: float | None, high: float | None) -> str:
@@ -185,16 +201,32 @@ def range_words(kind: Kind, unit: str, low: float | None, high: float | None) ->
     return f"{what} from {low:g} to {high:g}{unit}"
 
 
-def _listed(values: Any) -> tuple[Any, ...]:
-    """Plain values of a sequence; a single value is one of one."""
+def listed(values: Any) -> tuple[Any, ...]:
+    """Plain values of a sequence, one more than may be at most; a single value is one of one."""
     if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         values = (values,)
-    return tuple(_plain(v) for v in values)
+    return tuple(plain(v) for v in itertools.islice(values, MAX_VALUES + 1))
 
 
-def _plain(value: Any) -> Any:
-    """A NumPy scalar as the Python number that it is."""
-    return value.item() if hasattr(value, "item") else value
+def plain(value: Any) -> Any:
+    """A NumPy scalar as the Python number that it is; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def demand_texts(what: str, **texts: Any) -> None:
+    """``SpecError`` unless all are text."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise SpecError(f"{what}: {name} is text, not {brief(text)}")
+
+
+def demand_limits(what: str, low: Any, high: Any) -> None:
+    """``SpecError`` unless both are a number or None, in order."""
+    for name, limit in (("low", low), ("high", high)):
+        if limit is not None and (not isinstance(limit, int | float) or not -(2**1023) < limit < 2**1023):
+            raise SpecError(f"{what}: {name} is a number or None, not {brief(limit)}")
+    if low is not None and high is not None and low > high:
+        raise SpecError(f"{what}: low {brief(low)} is above high {brief(high)}")
 
 
 def _one_kind(values: tuple[Any, ...], name: str) -> None:

@@ -14,10 +14,12 @@ import numpy.typing as npt
 
 from engine.axis import Value, canonical
 from engine.errors import ConnectionLost, InstrumentFault, LeaseError, OutputError, Stopped
+from engine.printable import cut
 from engine.seeds import generator
-from engine.spec import Output, Sweep
+from engine.spec import Named, Output, Sweep
 
 Array = npt.NDArray[Any]
+MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
 UNFINISHED = (KeyboardInterrupt, Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
 
 
@@ -43,7 +45,10 @@ class Cell:
         """Value of each parameter; not to be changed."""
 
     def __getitem__(self, axis: str) -> Any:
-        return self.coords[axis]
+        try:
+            return self.coords[axis]
+        except KeyError:
+            return Named("axis", self.coords)[axis]  # whose error names those that there are
 
     @property
     def address(self) -> str:
@@ -73,7 +78,7 @@ class Cells:
         self._sweep = sweep
         self._cube_id = cube_id
         self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
-        self.coords: dict[str, Array] = {name: np.asarray(values) for name, values in self._values.items()}
+        self.coords: dict[str, Array] = Named("axis", {n: np.asarray(values) for n, values in self._values.items()})
         """Values along each axis, 1-D arrays."""
         self.params: dict[str, Any] = sweep.params
         """Value of each parameter; not to be changed."""
@@ -205,6 +210,10 @@ def _described(error: BaseException) -> CellError:
     try:
         message = str(error)
         trace = "".join(traceback.format_exception(error))
-    except Exception as second:  # its __str__ raises
+    except BaseException as second:  # its __str__ raises
         message = trace = f"an exception that cannot be shown: {type(second).__name__}"
-    return CellError(name, *(text.encode(errors="backslashreplace").decode() for text in (message, trace)))
+    half = TRACEBACK // 2  # where it began, and where it ended
+    if len(trace) > TRACEBACK:
+        trace = f"{trace[:half]}\n[... {len(trace) - 2 * half} more characters]\n{trace[-half:]}"
+    kept = cut(name, 200), cut(message, MESSAGE), trace
+    return CellError(*(text.encode(errors="backslashreplace").decode() for text in kept))

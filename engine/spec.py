@@ -8,20 +8,47 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from engine.axis import Axis, Kind, Value, canonical, closest, key, range_words
+from engine.axis import (
+    Axis,
+    Kind,
+    Value,
+    canonical,
+    closest,
+    demand_limits,
+    demand_texts,
+    key,
+    listed,
+    plain,
+    range_words,
+)
 from engine.errors import SpecError
+from engine.printable import brief, one_line
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
 """Names of the ledger's arrays."""
 RESERVED = (*LEDGER, "runs", "errors")
 """Names that the cube uses; no axis, dim or output may take one."""
+DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
+          "complex64", "complex128")  # fmt: skip
+"""Types of an output's numbers."""
+CODING = (
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "_Unsigned",
+    "dtype",
+    "calendar",
+    "coordinates",
+)
+"""Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +64,16 @@ class Dim:
     unit: str = "1"
     long_name: str = ""
 
+    def __post_init__(self) -> None:
+        at = f"dim {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "values", listed(self.values))
+        if self.values:
+            Axis(self.name, self.values)  # refuses what no coordinate can be
+        if not isinstance(self.size, str):
+            object.__setattr__(self, "size", _whole(f"{at}: size", self.size, 0, 2**63 - 1))
+        object.__setattr__(self, "start", _whole(f"{at}: start", self.start, -(2**62), 2**62))
+
 
 @dataclass(frozen=True)
 class Coordinate:
@@ -49,6 +86,11 @@ class Coordinate:
     unit: str = "1"
     long_name: str = ""
 
+    def __post_init__(self) -> None:
+        at = f"coordinate {brief(self.name)}"
+        demand_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        _demand_callable(f"{at}: function", self.function)
+
 
 @dataclass(frozen=True)
 class Output:
@@ -58,18 +100,33 @@ class Output:
     dims: tuple[str, ...] = ()
     """Dimensions beyond the axes, in order."""
     dtype: str = "float64"
+    """A name, or anything that NumPy takes as one (``np.float32``)."""
     unit: str = "1"
     long_name: str = ""
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``."""
+    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``: JSON values, and
+    numbers and arrays of NumPy."""
 
     def __post_init__(self) -> None:
+        at = f"output {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "dims", _items(f"{at}: dims", self.dims, str))
         try:
-            numeric = np.dtype(self.dtype).kind in "biufc"
-        except TypeError:
-            numeric = False
-        if not numeric:
-            raise SpecError(f"output {self.name!r}: dtype {self.dtype!r} is not a boolean or a number's type")
+            dtype = np.dtype(self.dtype)
+        except Exception:  # also what a class of the user raises
+            dtype = np.dtype(object)
+        given: Any = self.dtype
+        if given is None or dtype.name not in DTYPES:
+            raise SpecError(f"{at}: dtype {brief(given)} is not one of {', '.join(DTYPES)}")
+        if not isinstance(given, str):
+            object.__setattr__(self, "dtype", dtype.name)
+        if len(set(self.dims)) < len(self.dims):
+            raise SpecError(f"{at}: dims {brief(self.dims)} differ; one stands twice")
+        if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
+            raise SpecError(f"{at}: attrs are a mapping of names to values, not {brief(self.attrs)}")
+        if taken := next((name for name in self.attrs if name in CODING), None):
+            raise SpecError(f"{at}: attribute {taken!r} tells xarray to change the numbers; leave it out")
+        object.__setattr__(self, "attrs", {n: _json(f"{at}: attribute {brief(n)}", v) for n, v in self.attrs.items()})
 
     @property
     def fill(self) -> Any:
@@ -104,7 +161,15 @@ class Parameter:
     """Values of axes that follow from the parameter, where they are not asked for by themselves."""
 
     def __post_init__(self) -> None:
-        self.check(self.default)
+        at = f"parameter {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, help=self.help)
+        demand_limits(at, self.low, self.high)
+        for what in ("load", "essence", "axes"):
+            if getattr(self, what) is not None:
+                _demand_callable(f"{at}: {what}", getattr(self, what))
+        object.__setattr__(self, "choices", listed(self.choices))
+        object.__setattr__(self, "default", plain(self.default))
+        object.__setattr__(self, "default", self.check(self.default))
 
     @property
     def allowed(self) -> str:
@@ -126,11 +191,12 @@ class Parameter:
         SpecError
             It is of another type than the default, out of range, or not one of the choices.
         """
-        if self.choices and value not in self.choices:
-            raise SpecError(f"parameter {self.name!r} has no value {value!r}; it takes {self.allowed}")
+        value = plain(value)
+        if self.choices and (isinstance(value, np.ndarray) or value not in self.choices):
+            raise SpecError(f"parameter {self.name!r} has no value {brief(value)}; it takes {self.allowed}")
         if isinstance(self.default, bool):
             if not isinstance(value, bool):
-                raise SpecError(f"parameter {self.name!r} takes true or false, not {value!r}")
+                raise SpecError(f"parameter {self.name!r} takes true or false, not {brief(value)}")
             return value
         if isinstance(self.default, int | float):
             try:
@@ -147,11 +213,8 @@ class Parameter:
                     f"parameter {self.name!r} takes what a file holds, not its name {name!r}; "
                     f"with_text({{{self.name!r}: {name!r}}}) reads the file"
                 )
-            raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {value!r}")
-        try:
-            return json.loads(json.dumps(value, allow_nan=False))
-        except (TypeError, ValueError) as error:
-            raise SpecError(f"parameter {self.name!r} is not a JSON value: {error}") from None
+            raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {brief(value)}")
+        return _json(f"parameter {self.name!r}", value)
 
     def parse(self, text: str) -> Any:
         """The value from the text after ``NAME=`` on the command line."""
@@ -160,6 +223,9 @@ class Parameter:
                 return self.check(self.load(text))
             except ValueError as error:
                 raise SpecError(f"parameter {self.name!r}: {error}") from None
+            except OSError as error:
+                problem = error.strerror or error
+                raise SpecError(f"parameter {self.name!r}: {text} cannot be read ({problem})") from None
         if isinstance(self.default, bool):
             return self.check({"true": True, "false": False}.get(text.lower(), text))
         if isinstance(self.default, str):
@@ -173,8 +239,10 @@ class Parameter:
                 return self.check(text)
         try:
             return self.check(json.loads(text))
-        except json.JSONDecodeError:
-            raise SpecError(f"parameter {self.name!r}: {text!r} is not JSON; it takes {self.allowed}") from None
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, SpecError):
+                raise
+            raise SpecError(f"parameter {self.name!r}: {brief(text)} is not JSON; it takes {self.allowed}") from None
 
 
 @dataclass(frozen=True)
@@ -226,22 +294,35 @@ class Sweep:
     """Parameter values that differ from their defaults."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"\w[\w.-]*", self.name):
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.-]*", self.name):
             raise SpecError(
-                f"sweep name {self.name!r} is not one that a file can have, such as 'bar-widths': "
+                f"sweep name {brief(self.name)} is not one that a file can have, such as 'bar-widths': "
                 "letters, digits, _, - and ."
             )
+        at = f"sweep {self.name!r}"
+        texts = ("title", "version", "figures", "on_bench", "source")
+        demand_texts(at, **{name: getattr(self, name) for name in texts})
+        kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
+        for name, kind in {**kinds, "together": str}.items():
+            object.__setattr__(self, name, _items(f"{at}: {name}", getattr(self, name), kind))
+        object.__setattr__(self, "root_seed", _whole(f"{at}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(
-                f"sweep {self.name!r}: function {self.function!r} cannot be called; it takes Cells, or one Cell if "
+                f"{at}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
+        for name in ("attributes", "prepare", "bench_cycles"):
+            if getattr(self, name) is not None:
+                _demand_callable(f"{at}: {name}", getattr(self, name))
+        for name in ("resources", "given"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise SpecError(f"{at}: {name} are a mapping, not {brief(getattr(self, name))}")
         names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
         _unique("axis, dim and output", [*names, *RESERVED])
         for name in [*names, *(p.name for p in self.parameters)]:
             if not name.isidentifier():
-                raise SpecError(f"{name!r} is not a name such as 'bar_width': letters, digits and _ only")
+                raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
         if any(p.name == "root_seed" for p in self.parameters):
             raise SpecError("root_seed is every sweep's own; give the parameter another name")
         _unique("axis and parameter", [*self.axis_names, *(p.name for p in self.parameters)])
@@ -250,6 +331,13 @@ class Sweep:
             if unknown := [d for d in output.dims if d not in dims]:
                 raise SpecError(
                     f"output {output.name!r} has the unknown dim {unknown[0]!r}; declared are {sorted(dims)}"
+                )
+        whole = [p.name for p in self.parameters if type(p.default) is int]
+        for dim in self.dims:
+            if isinstance(dim.size, str) and not dim.values and dim.size not in whole:
+                raise SpecError(
+                    f"dim {dim.name!r}: size {brief(dim.size)} is no parameter of whole numbers"
+                    f"{closest(dim.size, whole)}"
                 )
         for coordinate in self.coordinates:
             self.axis(coordinate.axis)
@@ -274,7 +362,7 @@ class Sweep:
     @cached_property
     def params(self) -> dict[str, Any]:
         """Every parameter's value: what was given, else its default."""
-        return {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters}
+        return Named("parameter", {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters})
 
     @property
     def shared_cells(self) -> int:
@@ -295,6 +383,8 @@ class Sweep:
         if dim.values:
             return dim.values
         size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
+        if size < 0:
+            raise SpecError(f"dim {name!r}: its size {dim.size!r} is {size}")
         return range(dim.start, dim.start + size)
 
     def output_shape(self, output: Output) -> tuple[int, ...]:
@@ -381,6 +471,70 @@ def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Mark a function of one :class:`engine.evaluate.Cell`: the engine calls it cell by cell in a block."""
     function.per_cell = True  # type: ignore[attr-defined]
     return function
+
+
+class Named(dict[str, Any]):
+    """Values by name; asked for another name, the ``KeyError`` says which there are."""
+
+    def __init__(self, what: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._what = what
+
+    def __missing__(self, name: Any) -> Any:
+        raise Unknown(
+            f"there is no {self._what} {brief(name)}{closest(str(name), self)}; there are {', '.join(self)}"
+        )
+
+    def __reduce__(self) -> Any:
+        return Named, (self._what, dict(self))
+
+
+class Unknown(KeyError):
+    """A name that there is not."""
+
+    __str__ = Exception.__str__  # that of KeyError shows the text in quotes
+
+
+def _items(what: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
+    items = (given,) if isinstance(given, kind) else given
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
+        raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(given)}")
+    items = tuple(items)
+    for position, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise SpecError(f"{what}[{position}] is {brief(item)}, where {_kind(kind)} is needed")
+    return items
+
+
+def _kind(kind: type) -> str:
+    return "text" if kind is str else kind.__name__
+
+
+def _whole(what: str, value: Any, least: int, most: int) -> int:
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise SpecError(f"{what} is a whole number{' from 0 up' if least == 0 else ''}, not {brief(value)}")
+    return number
+
+
+def _demand_callable(what: str, value: Any) -> None:
+    if not callable(value):
+        raise SpecError(f"{what} is a function, not {brief(value)}")
+
+
+def _json(what: str, value: Any) -> Any:
+    """A value as JSON gives it back; numbers and arrays of NumPy are taken as those of Python."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False, default=_of_numpy))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecError(f"{what} is not a JSON value: {one_line(str(error), 300)}") from None
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{brief(value)} is none")
 
 
 def _compact(values: tuple[Value, ...] | range) -> list[Value] | int | str:

@@ -116,6 +116,8 @@ def _ended(words: list[str]) -> int:
         if _nobody_reads():
             return CLOSED
         return _complain(f"{error.filename or 'a file'}: {error.strerror or error}; what is done is kept")
+    except MemoryError as error:
+        return _complain(f"there is not enough memory ({error or 'for this'}); what is done is kept")
     except (typer.Abort, KeyboardInterrupt):
         status_code = INTERRUPTED
     if status_code == INTERRUPTED:  # typer turns Ctrl-C into this

@@ -92,6 +92,7 @@ def run(
     from engine.runners.cluster import Local, Running
     from engine.runners.dask import run_dask
     from engine.runners.deploy import cluster_client, deployment
+    from engine.runners.sending import demand_sendable
     from engine.runners.serial import run_serial
 
     sweep = asked(name, settings, seed, on)
@@ -100,6 +101,8 @@ def run(
     place_of(path).demand_room()
     where = deployment(cluster, workers)
     check(where, tls, insecure, watchers)
+    if not isinstance(where, Local) or where.workers:
+        demand_sendable(sweep)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:
         raise SpecError(f"--watchers {watchers}: --workers 0 has no scheduler that could serve a page")
     if bench is not None and sweep.prepare is not None:

@@ -129,9 +129,15 @@ class LocalPlace(Place):
             raise CubeError(f"{self}: {there} is a file, not a folder; take another --store")
         if there == self.path and (not there.is_dir() or (any(there.iterdir()) and not self.exists("zarr.json"))):
             raise CubeError(f"{self} exists and is not a cube; take another --store")
+        if there == self.path and self.path.is_mount() and not self.exists("zarr.json"):
+            raise CubeError(f"{self} is a mount point, which no cube can replace; take a folder in it as --store")
 
     @contextmanager
     def building(self) -> Iterator[LocalPlace]:
+        if self.path.is_symlink():  # the cube is made where it leads
+            with LocalPlace(self.path.resolve()).building() as place:
+                yield place
+            return
         self.demand_room()
         made = _make_folders(self.path.parent)
         self._clear_killed_creations()

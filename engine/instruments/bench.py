@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.axis import canonical
 from engine.errors import BenchError
+from engine.files import Unreadable, text_of, toml
 from engine.instruments import INSTRUMENT
 
 EMULATED = "EMU"
@@ -189,10 +189,8 @@ class Bench(_Part):
     @property
     def folder(self) -> Path:
         """Where lease, epoch and journals are kept."""
-        if self.state:
-            return Path(self.state).expanduser()
         root = os.environ.get("SPINSWEEP_STATE") or "~/.local/state/spinsweep"
-        return Path(root).expanduser() / self.name
+        return _of_user(self.state) if self.state else _of_user(root) / self.name
 
     @property
     def instruments(self) -> dict[str, Instrument]:
@@ -276,15 +274,13 @@ def load(path: str | Path) -> Bench:
         One line: the file, the key, what is wrong and what would be right.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise BenchError(f"{path}: cannot be read ({error.strerror}); give a bench file in TOML") from None
-    except UnicodeDecodeError as error:
-        raise BenchError(f"{path}: is not text in UTF-8 (byte {error.start}); give a bench file in TOML") from None
+        text = text_of(path)
+    except Unreadable as error:
+        raise BenchError(f"{path}: {error}; give a bench file in TOML") from None
     try:
-        return parse(tomllib.loads(text), str(path))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{path}: is not TOML: {error}") from None
+        return parse(toml(text), str(path))
+    except Unreadable as error:
+        raise BenchError(f"{path}: {error}") from None
 
 
 def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
@@ -305,6 +301,10 @@ def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
 def _problems(bench: Bench) -> list[str]:
     """What contradicts itself in a bench whose parts are right by themselves."""
     found: list[str] = []
+    try:
+        Path(bench.state).expanduser()
+    except RuntimeError:
+        found.append(f"state: there is no user {Path(bench.state).parts[0]} here")
     resources = [i.address for i in bench.instruments.values()]
     names = [d.name for d in bench.device]
     channels = [c for d in bench.device for c in d.channels]
@@ -355,6 +355,13 @@ def _problems(bench: Bench) -> list[str]:
             f"longer than timing.read_time {bench.timing.read_time:g} s"
         )
     return found
+
+
+def _of_user(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise BenchError(f"{path}: there is no user {Path(path).parts[0]} here; give another folder") from None
 
 
 def _twice(items: list[str]) -> list[str]:

@@ -9,10 +9,10 @@ import socket
 from pathlib import Path
 from typing import Any
 
-import yaml
 from distributed.utils import get_ip_interface
 
 from engine.errors import RunnerError
+from engine.files import Unreadable, text_of, yaml
 from engine.runners.cluster import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
 from engine.runners.dask import demand_free
 from engine.runners.security import (
@@ -147,11 +147,9 @@ def dask_cluster(where: Kubernetes) -> dict[str, Any]:
         The manifest cannot be read, or is something else.
     """
     try:
-        found = yaml.safe_load(where.manifest.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunnerError(f"{where.manifest}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise RunnerError(f"{where.manifest}: is not YAML; the manifest is one DaskCluster in YAML") from None
+        found = yaml(text_of(where.manifest))
+    except Unreadable as error:
+        raise RunnerError(f"{where.manifest}: {error}; the manifest is one DaskCluster in YAML") from None
     if not isinstance(found, dict) or found.get("kind") != "DaskCluster":
         kind = found.get("kind", "mapping") if isinstance(found, dict) else type(found).__name__
         raise RunnerError(f"{where.manifest}: is a {kind}; the manifest is one DaskCluster in YAML")

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from engine.axis import closest
 from engine.errors import RunnerError
+from engine.files import Unreadable, text_of, toml, yaml
+from engine.printable import brief
 from engine.run import threads
 from engine.runners.security import is_address
 
@@ -29,7 +29,10 @@ WORD = r"[\w./:@%+=,~-]+"
 
 def _beside(path: Path, info: ValidationInfo) -> Path:
     folder: Path = (info.context or {}).get("folder", Path())
-    return folder / path.expanduser()
+    try:
+        return folder / path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"there is no user {path.parts[0]} here") from None
 
 
 def _address_or_beside(text: str, info: ValidationInfo) -> str:
@@ -222,16 +225,13 @@ def load(path: Path) -> Deployment:
         One line: the file, the key, what is wrong and what would be right.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise RunnerError(f"{path}: cannot be read ({error.strerror}); give a cluster file in TOML or YAML") from None
-    except UnicodeDecodeError as error:
-        raise RunnerError(f"{path}: is not text in UTF-8 (byte {error.start})") from None
+        text = text_of(path)
+    except Unreadable as error:
+        raise RunnerError(f"{path}: {error}; give a cluster file in TOML or YAML") from None
     try:
-        raw = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-        what = "TOML" if path.suffix == ".toml" else "YAML"
-        raise RunnerError(f"{path}: is not {what}: {' '.join(str(error).split())}") from None
+        raw = toml(text) if path.suffix == ".toml" else yaml(text)
+    except Unreadable as error:
+        raise RunnerError(f"{path}: {error}") from None
     return parse(raw, path)
 
 
@@ -243,12 +243,12 @@ def parse(raw: Any, path: Path) -> Deployment:
     kind = raw["kind"]
     if not isinstance(kind, str) or kind not in KINDS:
         similar = closest(kind, list(KINDS)) if isinstance(kind, str) else ""
-        raise RunnerError(f"{path}: kind: there is no {kind!r}{similar}; {kinds}")
+        raise RunnerError(f"{path}: kind: there is no {brief(kind)}{similar}; {kinds}")
     model = KINDS[kind]
     try:
         text = json.dumps(raw, default=str)
     except (TypeError, ValueError):  # in YAML
-        raise RunnerError(f"{path}: has a key that is no text, or a value that contains itself") from None
+        raise RunnerError(f"{path}: has a key that is no text, such as a date or a list") from None
     try:
         return model.model_validate_json(text, context={"folder": path.absolute().parent})
     except ValidationError as error:

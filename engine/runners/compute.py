@@ -11,6 +11,7 @@ from distributed import Client
 from engine.errors import RunnerError
 from engine.run import open_run
 from engine.runners.dask import run_dask
+from engine.runners.sending import demand_sendable
 from engine.runners.serial import run_serial
 from engine.spec import Sweep
 
@@ -33,10 +34,14 @@ def compute(sweep: Sweep, store: str | Path, client: Client | None = None, **opt
     ------
     CubeError
         The cube cannot be written, or holds another definition.
+    SpecError
+        The sweep cannot be sent to workers.
     RunnerError
         The run was stopped, the scheduler was lost, or a block ended without a result.
     """
     workers = max(1, sum(client.nthreads().values())) if client else 1
+    if client is not None:
+        demand_sendable(sweep)
     with open_run(sweep, store, workers=workers, **options) as run:
         if client is None:
             run_serial(run)

@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from distributed import Security
 
 from engine.errors import RunnerError
+from engine.files import text_of
 
 LOOPBACK = "127.0.0.1"
 NO_DASHBOARD = f"{LOOPBACK}:0"
@@ -92,8 +93,8 @@ def scheduler_address(given: str) -> str:
     if path.suffix != ".json" and not path.is_file():
         return given
     try:
-        return str(json.loads(path.read_text())["address"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(json.loads(text_of(path))["address"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise RunnerError(
             f"{given} is not a scheduler file; `spinsweep scheduler --scheduler-file FILE` writes one"
         ) from None

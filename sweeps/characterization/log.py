@@ -25,6 +25,7 @@ import pandas as pd
 import xarray as xr
 
 from engine.axis import closest
+from engine.files import Unreadable, demand_file
 from engine.spec import RESERVED
 from sweeps.characterization.sweep import SWEEP
 from sweeps.device.parameters import WIDTH
@@ -142,6 +143,7 @@ def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
     lines: list[int] = []
     header: list[str] = []
     try:
+        demand_file(path)
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
             for row in reader:
@@ -159,6 +161,8 @@ def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
                     lines.append(reader.line_num)
     except OSError as error:
         raise LogError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None
+    except Unreadable as error:
+        raise LogError(f"{path}: {error}; give the path of a CSV file") from None
     except UnicodeDecodeError as error:
         raise LogError(f"{path}: is not text in UTF-8 (byte {error.start}); save the log as CSV in UTF-8") from None
     except csv.Error as error:

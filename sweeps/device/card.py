@@ -12,7 +12,8 @@ import copy
 import difflib
 import json
 import math
-import tomllib
+import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.files import Unreadable, text_of, toml
+from engine.printable import brief
 from sweeps.device.linear import straight_line
 from sweeps.device.link import LINKS, P_LOW, z_of
 
@@ -63,7 +66,7 @@ _POSITIVE = {"low": 0.0, "open_low": True}
 _ENTRIES: dict[str, dict[str, _Entry]] = {
     "devices": {
         "widths": _Entry("um", "floats", **_POSITIVE),  # type: ignore[arg-type]
-        "per_width": _Entry("1", "int", low=1),
+        "per_width": _Entry("1", "int", low=1, high=10_000),
         "seed": _Entry("1", "int", low=0),
     },
     "i_bias": {"intercept": _Entry("A"), "slope": _Entry("A/um"), "spread": _Entry("1", low=0, high=0.9)},
@@ -101,22 +104,18 @@ def load(path: str | Path | None = None) -> Card:
     if path is None:
         return default()
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise CardError(f"{path}: cannot be read ({error.strerror}); give the path of a card in TOML") from None
-    except UnicodeDecodeError as error:
-        raise CardError(
-            f"{path}: is not text in UTF-8 (byte {error.start}); give the path of a card in TOML"
-        ) from None
+        text = text_of(path)
+    except Unreadable as error:
+        raise CardError(f"{path}: {error}; give the path of a card in TOML") from None
     return loads(text, str(path))
 
 
 def loads(text: str, name: str = "card") -> Card:
     """The card in a TOML text; ``name`` stands for the file in messages."""
     try:
-        return validate(tomllib.loads(text), name)
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{name}: is not TOML: {error}") from None
+        return validate(toml(text), name)
+    except Unreadable as error:
+        raise CardError(f"{name}: {error}") from None
 
 
 def default() -> Card:
@@ -164,7 +163,7 @@ def validate(raw: Mapping[str, Any], name: str = "card") -> Card:
             raise CardError(f"{name}: {key}: unknown section; a card has {', '.join(known)}")
     title = raw.get("title", "")
     if not isinstance(title, str):
-        raise CardError(f"{name}: title: {title!r} is not text")
+        raise CardError(f"{name}: title: {brief(title)} is not text")
     card: Card = {"title": title}
     for section, entries in _ENTRIES.items():
         card[section] = _section(raw.get(section), section, entries, name)
@@ -187,7 +186,7 @@ def _section(raw: Any, section: str, entries: Mapping[str, _Entry], name: str) -
 def _entry(raw: Any, key: str, entry: _Entry, name: str) -> dict[str, Any]:
     example = f'{{value = ..., unit = "{entry.unit}", provenance = "assumed", source = "..."}}'
     if not isinstance(raw, Mapping):
-        problem = "missing" if raw is None else f"{raw!r} has no unit and provenance"
+        problem = "missing" if raw is None else f"{brief(raw)} has no unit and provenance"
         raise CardError(f"{name}: {key}: {problem}; write {key.split('.')[1]} = {example}")
     for field in raw:
         if field not in _FIELDS:
@@ -196,14 +195,14 @@ def _entry(raw: Any, key: str, entry: _Entry, name: str) -> dict[str, Any]:
         if field not in raw:
             raise CardError(f"{name}: {key}: no {field}; write {key.split('.')[1]} = {example}")
     if raw["unit"] != entry.unit:
-        raise CardError(f"{name}: {key}: unit {raw['unit']!r}; this value is in {entry.unit!r}")
+        raise CardError(f"{name}: {key}: unit {brief(raw['unit'])}; this value is in {entry.unit!r}")
     if raw["provenance"] not in PROVENANCE:
-        raise CardError(f"{name}: {key}: provenance {raw['provenance']!r}; it is one of {', '.join(PROVENANCE)}")
+        raise CardError(f"{name}: {key}: provenance {brief(raw['provenance'])}; it is one of {', '.join(PROVENANCE)}")
     if not isinstance(raw["source"], str) or not raw["source"].strip() or "\n" in raw["source"]:
-        raise CardError(f"{name}: {key}: source {raw['source']!r}; say in one line where the value comes from")
+        raise CardError(f"{name}: {key}: source {brief(raw['source'])}; say in one line where the value comes from")
     number = _canonical(raw["value"], entry)
     if number is None:
-        raise CardError(f"{name}: {key}: value {raw['value']!r}; it is {entry.wanted}")
+        raise CardError(f"{name}: {key}: value {brief(raw['value'])}; it is {entry.wanted}")
     return {"value": number, "unit": entry.unit, "provenance": raw["provenance"], "source": raw["source"]}
 
 
@@ -212,14 +211,14 @@ def _canonical(raw: Any, entry: _Entry) -> Any:
     if entry.kind == "bool":
         return raw if isinstance(raw, bool) else None
     if entry.kind == "link":
-        return raw if raw in LINKS else None
+        return raw if isinstance(raw, str) and raw in LINKS else None
     if entry.kind == "floats":
         items = raw if isinstance(raw, list | tuple) and raw else [None]
         numbers = [
             _canonical(item, _Entry(entry.unit, "float", entry.low, entry.high, entry.open_low)) for item in items
         ]
         return None if None in numbers or len(set(numbers)) < len(numbers) else numbers
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) <= sys.float_info.max:
         return None
     if entry.kind == "float":
         number: float = float(raw)
@@ -236,7 +235,7 @@ def _canonical(raw: Any, entry: _Entry) -> Any:
 def _individuals(raw: Any, name: str) -> list[dict[str, Any]]:
     if not isinstance(raw, list):
         raise CardError(f"{name}: device: not a list; write each individual as [[device]]")
-    found: list[dict[str, Any]] = []
+    found: dict[str, dict[str, Any]] = {}
     for position, item in enumerate(raw):
         at = f"device[{position}]"
         if not isinstance(item, Mapping) or set(item) != set(_INDIVIDUAL):
@@ -244,13 +243,16 @@ def _individuals(raw: Any, name: str) -> list[dict[str, Any]]:
         entry = {key: _canonical(item[key], _INDIVIDUAL_ENTRIES[key]) for key in _INDIVIDUAL}
         for key, number in entry.items():
             if number is None:
-                raise CardError(f"{name}: {at}.{key}: value {item[key]!r}; it is {_INDIVIDUAL_ENTRIES[key].wanted}")
-        if any(device_key(e["width_um"], e["index"]) == device_key(entry["width_um"], entry["index"]) for e in found):
+                raise CardError(
+                    f"{name}: {at}.{key}: value {brief(item[key])}; it is {_INDIVIDUAL_ENTRIES[key].wanted}"
+                )
+        one = device_key(entry["width_um"], entry["index"])
+        if one in found:
             raise CardError(
                 f"{name}: {at}: width {entry['width_um']:g} um, index {entry['index']} stands twice; keep one"
             )
-        found.append(entry)
-    return found
+        found[one] = entry
+    return list(found.values())
 
 
 def _check_individuals(card: Card, name: str) -> None:
@@ -424,14 +426,17 @@ def dumps(card: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+_UNSEEN = re.compile(r"[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
 def _toml(item: Any) -> str:
     """One TOML value on one line."""
     if isinstance(item, Mapping):
         return "{" + ", ".join(f"{key} = {_toml(entry)}" for key, entry in item.items()) + "}"
     if isinstance(item, list):
         return "[" + ", ".join(_toml(entry) for entry in item) + "]"
-    if isinstance(item, str):  # a JSON string is a TOML basic string, but for DEL
-        return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(item, str):  # a JSON string is a TOML basic string, but for what no terminal is to obey
+        return _UNSEEN.sub(lambda sign: f"\\U{ord(sign[0]):08x}", json.dumps(item, ensure_ascii=False))
     if isinstance(item, bool):
         return "true" if item else "false"
     return repr(item)

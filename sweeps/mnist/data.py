@@ -112,7 +112,7 @@ def _array(name: str, kind: str, folder: str) -> tuple[Path, Bytes]:
 
 
 def _unpacked(name: str, folder: Path) -> tuple[Path, bytes]:
-    path = next((p for p in (folder / f"{name}.gz", folder / name) if p.exists()), None)
+    path = next((p for p in (folder / f"{name}.gz", folder / name) if p.exists() and not p.is_fifo()), None)
     if path is None:
         raise DataError(f"{folder / name}: no such file, neither plain nor with .gz")
     try:
