@@ -1,5 +1,6 @@
 # spinsweep: `make demo` shows it, `make test` checks it; both set themselves up.
 PYTHON ?= python3
+JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
@@ -8,7 +9,8 @@ DEMO := results/demo
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
-	@echo "make test      lint, types, import contracts and the test suite"
+	@echo "make test      lint, types, import contracts and the test suite, with the tests that took longest;"
+	@echo "               on a machine of more cores: make test JOBS=4"
 	@echo "make test-all  the exhaustive tests as well"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
@@ -40,7 +42,7 @@ demo: $(READY)
 	@echo "bench     $(DEMO)/bench.toml     emulated: spinsweep emulate $(DEMO)/bench.toml"
 
 test: $(READY) lint test-packages
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
 
 test-all: $(READY) lint test-packages
 	$(BIN)/python -m pytest -m ""

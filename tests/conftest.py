@@ -17,6 +17,33 @@ settings.register_profile(
 settings.load_profile("default")
 
 
+LONGEST = (
+    "test_docs.py",
+    "faults/test_lane.py",
+    "faults/test_s3_kill.py",
+    "faults/test_kill.py",
+    "cluster/test_slurm.py",
+    "sweeps/hil/test_hil_measured.py",
+    "faults",
+    "cluster",
+    "dashboard",
+    "engine",
+)
+"""Files and folders of tests whose processes, or whose waits, take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first, so that in the end no worker is left alone with a long file."""
+    folder = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(folder)
+        matches = (number for number, name in enumerate(LONGEST) if path.is_relative_to(name))
+        return next(matches, len(LONGEST))
+
+    items.sort(key=place)  # stable: within a file nothing changes
+
+
 @pytest.fixture(scope="session")
 def client() -> Iterator[Client]:
     """Two single-threaded worker processes on loopback."""

@@ -50,6 +50,7 @@ def lab_log(folder: Path) -> None:
     frame.rename(columns=names).drop(columns="current").to_csv(folder / "lab.csv", index=False)
 
 
+@pytest.mark.timeout(1800)  # of a busy machine
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_the_documentation_tells_to_type_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -82,7 +83,7 @@ def test_what_the_documentation_tells_to_type_works(
                 capture_output=True,
                 text=True,
                 check=False,
-                timeout=200,
+                timeout=900,
                 env=environment(),
             )
             assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"

@@ -10,23 +10,29 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import pytest
 from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
 
-from engine import Axis, Cell, Output, Sweep, per_cell
+from engine import Axis, Cell, Output, Parameter, Sweep, per_cell
 from engine.find import find
-from engine.run import open_run
+from engine.run import Run, open_run
 from engine.runners.cluster import Local
 from engine.runners.compute import compute
 from engine.runners.dask import run_dask
 from engine.runners.deploy import cluster_client
 
+INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
+
 
 @pytest.fixture
 def client() -> Iterator[Client]:
     """Between none and two workers on this machine."""
-    with cluster_client(Local(workers=2, minimum=0), dashboard=False) as found:
+    with (
+        dask.config.set({"distributed.adaptive.interval": f"{INTERVAL} s"}),
+        cluster_client(Local(workers=2, minimum=0), dashboard=False) as found,
+    ):
         yield found
 
 
@@ -67,18 +73,29 @@ def traced(folder: str) -> int:
 
 
 @per_cell
-def slept(cell: Cell) -> dict[str, Any]:
-    """Wait as long as the coordinate says."""
-    time.sleep(cell["seconds"])
+def waited(cell: Cell) -> dict[str, Any]:
+    """Take half a second; the last cell takes as long as there are two workers."""
+    time.sleep(0.5)
+    if cell["number"] == LAST:
+        until(Path(cell.params["go"]).exists, 200)
     return {"pid": os.getpid()}
 
 
+LAST = 8
+
+
 def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: Path) -> None:
-    seconds = Axis("seconds", (*(1 + i / 1000 for i in range(8)), 15.0), "s")
-    sweep = Sweep("slept", "Cells that take as long as they say", (seconds,), (Output("pid"),), slept)
+    axes, go = (Axis("number", tuple(range(LAST + 1))),), Parameter("go", str(tmp_path / "go"))
+    sweep = Sweep("waited", "Cells of which the last is long", axes, (Output("pid"),), waited, parameters=(go,))
     seen = []
-    with open_run(sweep, tmp_path / "slept.zarr", block=1) as run:
-        run_dask(run, client, lambda _: seen.append(len(names(client))))
+
+    def look(_: Run) -> None:
+        seen.append(len(names(client)))
+        if max(seen) == 2 and seen[-1] == 1:
+            (tmp_path / "go").touch()
+
+    with open_run(sweep, tmp_path / "waited.zarr", block=1) as run:
+        run_dask(run, client, look)
     assert run.complete
     assert max(seen) == 2
     assert seen[-1] == 1, "one was idle and went"
@@ -97,12 +114,12 @@ def test_the_lane_and_a_busy_worker_stay_while_an_idle_one_is_retired(
     del short
     until(lambda: len(names(client)) == 2, 100)
     assert lane in names(client)
-    time.sleep(5)  # several looks of the scaling, which would find the busy one idle
+    time.sleep(10 * INTERVAL)  # looks of the scaling, which would find the busy one idle
     assert len(names(client)) == 2
     (trace / "go").touch()
     long.result(timeout=30)
     assert len(list(trace.iterdir())) == 2, "it was never begun anew"
-    time.sleep(5)
+    time.sleep(10 * INTERVAL)
     assert lane in names(client)
 
 

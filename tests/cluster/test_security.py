@@ -20,6 +20,7 @@ import pytest
 from commands import SPINSWEEP, ended, spinsweep, start, until
 from slurmd import SBIN, free_port
 
+from engine.cli import main
 from engine.errors import RunnerError
 from engine.runners.certificates import make_certificates
 from engine.runners.security import CLIENT, ROLES, credentials, on_loopback, secured
@@ -124,12 +125,18 @@ def test_keys_are_for_their_owner_only_whatever_the_umask(tmp_path: Path) -> Non
     assert stat.S_IMODE((tmp_path / "certificates").stat().st_mode) == 0o700
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    assert spinsweep("certs", "certificates", cwd=tmp_path)[0] == 0
+def test_nothing_is_overwritten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["certs", "certificates"]) == 0
     before = {p: p.read_bytes() for p in (tmp_path / "certificates").iterdir()}
-    status, said = spinsweep("certs", "certificates", cwd=tmp_path)
-    assert status == 2
-    assert said == "spinsweep: certificates is there already and stays as it is; give a folder that is not\n"
+    capsys.readouterr()
+    assert main(["certs", "certificates"]) == 2
+    assert (
+        capsys.readouterr().err
+        == "spinsweep: certificates is there already and stays as it is; give a folder that is not\n"
+    )
     assert {p: p.read_bytes() for p in (tmp_path / "certificates").iterdir()} == before
 
 
@@ -205,9 +212,13 @@ def test_a_machine_that_only_starts_runs_needs_no_other_keys(folder: Path, tmp_p
     ],
     ids=lambda words: " ".join(words),
 )
-def test_nothing_goes_beyond_loopback_without_certificates(tmp_path: Path, words: list[str]) -> None:
+def test_nothing_goes_beyond_loopback_without_certificates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
     (tmp_path / "cluster.json").write_text(f'{{"address": "tcp://{ELSEWHERE}:8786"}}')
-    status, said = spinsweep(*words, cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    status = main(words)
+    said = "".join(capsys.readouterr())
     assert status == 2
     assert "is beyond loopback" in said
     assert "--tls DIR" in said

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
@@ -26,13 +27,16 @@ from engine.runners.reach import reach
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str], subprocess.Popen[str]]]:
+Cluster = tuple[Path, subprocess.Popen[str], subprocess.Popen[str]]
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
     """Scheduler file, scheduler, and two workers."""
-    file = tmp_path / "cluster.json"
-    scheduler = start("scheduler", "--port", 0, "--dashboard-port", 0, "--scheduler-file", file, cwd=tmp_path)
+    file = folder / "cluster.json"
+    scheduler = start("scheduler", "--port", 0, "--dashboard-port", 0, "--scheduler-file", file, cwd=folder)
     until(lambda: file.exists() and file.read_text().endswith("}"))
-    workers = start("worker", file, "--workers", 2, cwd=tmp_path)
+    workers = start("worker", file, "--workers", 2, cwd=folder)
     assert workers.stdout is not None
     assert workers.stdout.readline() == "ready\n"
     yield file, scheduler, workers
@@ -41,9 +45,14 @@ def cluster(tmp_path: Path) -> Iterator[tuple[Path, subprocess.Popen[str], subpr
         ended(process)
 
 
-def test_a_driver_dies_and_another_attaches_and_goes_on(
-    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]], tmp_path: Path, local_cube: Path
-) -> None:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """One for all tests that leave it as it is."""
+    with running(tmp_path_factory.mktemp("cluster")) as found:
+        yield found
+
+
+def test_a_driver_dies_and_another_attaches_and_goes_on(cluster: Cluster, tmp_path: Path, local_cube: Path) -> None:
     file, scheduler, workers = cluster
     words = [*logged(tmp_path, 0.1), "--cluster", file, "--store", tmp_path / "c.zarr"]
     first = start(*words, cwd=tmp_path)
@@ -61,7 +70,7 @@ def test_a_driver_dies_and_another_attaches_and_goes_on(
 
 
 def test_a_worker_offers_one_cpu_and_its_numerical_libraries_one_thread(
-    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]],
+    cluster: Cluster,
 ) -> None:
     file, _, _ = cluster
     with reach(json.loads(file.read_text())["address"], None) as client:
@@ -71,21 +80,17 @@ def test_a_worker_offers_one_cpu_and_its_numerical_libraries_one_thread(
         assert set(client.run(os.getenv, "OPENBLAS_NUM_THREADS").values()) == {"1"}
 
 
-def test_workers_say_that_their_scheduler_is_gone(
-    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]],
-) -> None:
-    _, scheduler, workers = cluster
-    scheduler.terminate()
-    assert ended(scheduler)[0] == 0
-    status, said = ended(workers)
+def test_workers_say_that_their_scheduler_is_gone(tmp_path: Path) -> None:
+    with running(tmp_path) as (_, scheduler, workers):
+        scheduler.terminate()
+        assert ended(scheduler)[0] == 0
+        status, said = ended(workers)
     assert status == 2
     assert "is gone" in said
     assert "Traceback" not in said
 
 
-def test_a_second_scheduler_on_one_port_is_refused_in_one_line(
-    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_a_second_scheduler_on_one_port_is_refused_in_one_line(cluster: Cluster, tmp_path: Path) -> None:
     port = json.loads(cluster[0].read_text())["address"].rpartition(":")[2]
     status, said = spinsweep("scheduler", "--port", port, "--dashboard-port", 0, cwd=tmp_path)
     assert status == 2
@@ -169,9 +174,7 @@ def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
     assert "\n" not in str(error.value)
 
 
-def test_the_address_of_the_sweep_page_that_a_run_tells_is_right(
-    cluster: tuple[Path, subprocess.Popen[str], subprocess.Popen[str]], tmp_path: Path
-) -> None:
+def test_the_address_of_the_sweep_page_that_a_run_tells_is_right(cluster: Cluster, tmp_path: Path) -> None:
     run = start(*logged(tmp_path, 0.1), "--cluster", cluster[0], "--store", "c.zarr", cwd=tmp_path)
     assert run.stderr is not None
     line = next(line for line in run.stderr if line.startswith("on tcp://127.0.0.1:"))

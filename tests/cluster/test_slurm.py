@@ -12,7 +12,7 @@ import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, start_with, until
 from slurmd import said
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
 

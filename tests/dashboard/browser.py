@@ -12,6 +12,7 @@ from pathlib import Path
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+SIZE = (1280, 1000)  # of a window, pixels
 FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -21,7 +22,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--window-size=1280,1000",
+    f"--window-size={SIZE[0]},{SIZE[1]}",
 )
 
 

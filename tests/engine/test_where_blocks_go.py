@@ -17,8 +17,10 @@ from distributed import Client, LocalCluster
 from examples import LOGGED
 
 from engine.run import Run, open_run
+from engine.runners import dask as runner
 from engine.runners.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
 
+LOOKS = 1.0  # seconds in which a run has looked for workers several times
 SWEEP = LOGGED.with_values(x=[0.1, 0.2], seed=range(4))
 
 
@@ -48,6 +50,12 @@ def worker(client: Client, folder: Path, *options: str) -> Iterator[int]:
         process.wait(30)
 
 
+@pytest.fixture(autouse=True)
+def _looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run looks for new workers ten times as often."""
+    monkeypatch.setattr(runner, "RECOUNT", 0.2)
+
+
 def running(client: Client, folder: Path, pool: ThreadPoolExecutor) -> tuple[Callable[[], Run], Path]:
     """A run that goes on beside the test, and the folder in which its cells leave who computed them."""
     log = folder / "log"
@@ -68,7 +76,7 @@ def who(log: Path) -> set[int]:
 def test_a_lane_that_is_the_only_worker_computes_nothing(empty: Client, tmp_path: Path) -> None:
     with worker(empty, tmp_path, "--resources", "instrument=1"), ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)
-        time.sleep(5)
+        time.sleep(LOOKS)
         assert not who(log)
         with worker(empty, tmp_path, "--resources", "cpu=1") as computing:
             assert wait().complete
@@ -78,9 +86,9 @@ def test_a_lane_that_is_the_only_worker_computes_nothing(empty: Client, tmp_path
 def test_a_lane_that_comes_first_to_an_empty_scheduler_computes_nothing(empty: Client, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)
-        time.sleep(1)
+        time.sleep(LOOKS)
         with worker(empty, tmp_path, "--resources", "instrument=1"):
-            time.sleep(4)
+            time.sleep(LOOKS)
             assert not who(log)
             with worker(empty, tmp_path, "--resources", "cpu=1") as computing:
                 assert wait().complete
@@ -92,7 +100,7 @@ def test_a_worker_that_was_started_without_resources_computes_where_there_is_no_
 ) -> None:
     with ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)
-        time.sleep(1)
+        time.sleep(LOOKS)
         with worker(empty, tmp_path) as computing:
             assert wait().complete
         assert who(log) == {computing}

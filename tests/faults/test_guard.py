@@ -84,12 +84,12 @@ def said(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def until(condition: Callable[[], object], seconds: float = 20) -> float:
+def until(condition: Callable[[], object], seconds: float = 100) -> float:
     """Wait for a condition; how long it took, s."""
     began = time.monotonic()
     while not condition():
         assert time.monotonic() - began < seconds, "it did not happen"
-        time.sleep(0.005)
+        time.sleep(0.01)
     return time.monotonic() - began
 
 
@@ -102,7 +102,9 @@ def guard_rows(bench: Bench) -> list[dict[str, object]]:
     return [json.loads(line) for line in log_path(bench).read_text().splitlines()] if log_path(bench).exists() else []
 
 
-@pytest.mark.parametrize("moment", range(4))
+@pytest.mark.parametrize(
+    "moment", [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the_output_on(
     tmp_path: Path, moment: int
 ) -> None:

@@ -69,9 +69,9 @@ def scheduler(tmp_path: Path) -> Iterator[str]:
     """A scheduler that outlives drivers and lanes."""
     file = tmp_path / "cluster.json"
     command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    command += ["--dashboard-address", "127.0.0.1:0", "--scheduler-file", str(file)]
+    command += ["--no-dashboard", "--scheduler-file", str(file)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    until(lambda: file.exists() and file.read_text().endswith("}"), 30)
+    until(lambda: file.exists() and file.read_text().endswith("}"))
     yield json.loads(file.read_text())["address"]
     process.kill()
     process.wait()

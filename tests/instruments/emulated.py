@@ -1,22 +1,31 @@
 """A bench of resistors that pulses switch between two values, emulated by a process of its own.
 
-Run as a program with a bench file, it serves that bench and prints its ports as JSON.
+Run as a program it reads the names of bench files, and for each it forks a process that serves that bench and prints
+its number and its ports as JSON: what takes longest at the start of an emulator is done once.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
+import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+import psutil
 
 from engine.instruments import bench
 from engine.instruments.bench import Instrument
 from engine.instruments.clock import Clock
 from engine.instruments.emulator.control import Control
+from engine.instruments.emulator.server import Emulator
 from engine.instruments.keithley2000 import Keithley2000
 from engine.instruments.keithley6221 import Envelope, Keithley6221
 from engine.instruments.keithley7001 import Keithley7001
@@ -122,28 +131,50 @@ class Drivers:
             session.close()
 
 
+@cache
+def _forks() -> subprocess.Popen[str]:
+    """The program, which ends with this process."""
+    process = subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    )
+    atexit.register(process.communicate)
+    return process
+
+
 @contextmanager
 def emulated_bench(folder: Path) -> Iterator[Emulated]:
-    """The emulator's process, ended at the end."""
+    """The emulator's process, killed at the end."""
     path = folder / "bench.toml"
     path.write_text(BENCH)
-    process = subprocess.Popen([sys.executable, __file__, str(path)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
+    forks = _forks()
+    assert forks.stdin is not None
+    assert forks.stdout is not None
+    forks.stdin.write(f"{path}\n")
+    ports = json.loads(forks.stdout.readline())
+    process = psutil.Process(ports.pop("process"))
     try:
-        ports = json.loads(process.stdout.readline())
         with Control(ports.pop("control")) as control:
             yield Emulated(ports, control)
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+
+
+def _serve(path: str) -> None:
+    described = bench.load(path)
+    with Emulator(described, Resistors([d.name for d in described.device])) as running:
+        ports = {role: port.address[1] for role, port in running.ports.items()}
+        print(json.dumps({**ports, "control": running.control.port, "process": os.getpid()}), flush=True)
+        running.ended.wait()
 
 
 if __name__ == "__main__":
-    from engine.instruments.emulator.server import Emulator
-
-    described = bench.load(sys.argv[1])
-    with Emulator(described, Resistors([d.name for d in described.device])) as running:
-        ports = {role: port.address[1] for role, port in running.ports.items()}
-        print(json.dumps({**ports, "control": running.control.port}), flush=True)
-        running.ended.wait()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed ones leave nothing
+    for line in sys.stdin:
+        if os.fork() == 0:
+            try:
+                _serve(line.rstrip("\n"))
+            except BaseException:
+                traceback.print_exc()
+                print("null", flush=True)  # whoever waits for the ports is not left waiting
+            os._exit(0)
