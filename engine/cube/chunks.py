@@ -8,7 +8,7 @@ writes (tested).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import google_crc32c
@@ -115,9 +115,13 @@ class Chunks:
         frame = bytes(self._zstd.encode(np.ascontiguousarray(values, self.dtype)))
         return frame + int(google_crc32c.value(frame)).to_bytes(CRC, "little")
 
-    def sizes(self) -> dict[tuple[int, ...], int]:
-        """Bytes of each chunk's object, by the chunk's index."""
-        return {tuple(map(int, name.split("/"))): n for name, n in self._place.sizes("c") if _is_index(name)}
+    def sizes(self, indices: Iterable[tuple[int, ...]]) -> list[int]:
+        """Bytes of the objects of some chunks; 0 for those that are not there."""
+        return self._place.sizes("c", ("/".join(map(str, index)) for index in indices))
+
+    def there(self) -> list[tuple[int, ...]]:
+        """Indices of all chunks that are there."""
+        return [tuple(map(int, name.split("/"))) for name in self._place.files("c") if _is_index(name)]
 
     def _there(self, shape: tuple[int, ...]) -> Iterator[tuple[str, tuple[int, ...]]]:
         """Name and index of every chunk that begins within ``shape``; half-written ones are no chunks."""

@@ -94,7 +94,7 @@ def digest(cells: Mask, arrays: Arrays) -> str:
 
 def name(place: tuple[int, ...]) -> str:
     """Name of a block's object, by its place in the grid of blocks."""
-    return "/".join((FOLDER, *map(str, place)))
+    return f"{FOLDER}/{'.'.join(map(str, place))}"
 
 
 def _packed(cells: Mask) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import itertools
 import os
 import platform
 import uuid
@@ -19,6 +20,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+_ONCE = uuid.uuid4().hex[:16]
+_numbers = itertools.count()
 
 
 def write_whole(path: str, data: bytes, sync: bool = False, before: Callable[[], None] | None = None) -> None:
@@ -36,7 +40,7 @@ def write_whole(path: str, data: bytes, sync: bool = False, before: Callable[[],
     OSError
         Not all of it could be written; ``filename`` says which file, and what was there before is untouched.
     """
-    temporary = f"{path}.{uuid.uuid4().hex}.partial"
+    temporary = f"{path}.{_ONCE}{os.getpid():x}-{next(_numbers)}.partial"
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:

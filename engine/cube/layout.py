@@ -234,9 +234,11 @@ class Cube:
     def set_states(self, whole: npt.NDArray[np.uint8]) -> None:
         """Write the states that differ from those that are there; damaged chunks count as absent cells."""
         damaged: set[tuple[int, ...]] = set()
-        changed = np.argwhere(self.ledger("cell_state", damaged) != whole)
+        changed = self.ledger("cell_state", damaged) != whole
+        for axis, length in enumerate(self.chunk):
+            changed = np.logical_or.reduceat(changed, range(0, changed.shape[axis], length), axis=axis)
         states = self.chunks("cell_state")
-        for place in sorted(damaged | {tuple(map(int, p)) for p in np.unique(changed // self.chunk, axis=0)}):
+        for place in sorted(damaged | {tuple(p) for p in np.argwhere(changed).tolist()}):
             region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, self.chunk, strict=True))
             self.fence.check()
             states.write(place, whole[region])

@@ -46,10 +46,17 @@ class LocalPlace(Place):
 
     def read(self, name: str) -> bytes | None:
         try:
-            with open(f"{self._root}/{name}", "rb") as file:  # noqa: PTH123  several times a block, as all below
-                return file.read()
+            handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of open()
         except (FileNotFoundError, NotADirectoryError):
             return None
+        try:
+            left = os.fstat(handle).st_size
+            data = os.read(handle, left)
+            while len(data) < left and (more := os.read(handle, left - len(data))):  # 2 GiB at most at a time
+                data += more
+            return data
+        finally:
+            os.close(handle)
 
     def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
         return map(self.read, names)
@@ -101,13 +108,11 @@ class LocalPlace(Place):
     def files(self, folder: str) -> Iterator[str]:
         return _files(f"{self._root}/{folder}", "")
 
-    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
-        for name in self.files(folder):
-            with suppress(FileNotFoundError):  # deleted just now
-                yield name, os.stat(f"{self._root}/{folder}/{name}").st_size  # noqa: PTH116
+    def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
+        return [_size(f"{self._root}/{folder}/{name}") for name in names]
 
     def size(self) -> int:
-        return sum(size for _, size in self.sizes("."))
+        return sum(self.sizes(".", self.files(".")))
 
     def remove(self) -> None:
         self.delete("zarr.json")  # from here on it is no cube
@@ -196,6 +201,13 @@ def _busy(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
 
 
 def _files(folder: str, prefix: str) -> Iterator[str]:

@@ -81,8 +81,8 @@ class Place(ABC):
         """Names below a folder, seen from it, of every object under it."""
 
     @abstractmethod
-    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
-        """The same with their bytes."""
+    def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
+        """Bytes of objects below a folder; 0 for those that are not there."""
 
     @abstractmethod
     def size(self) -> int:

@@ -11,7 +11,7 @@ chunks, and checks what a run that was killed, or lost its power, had not synced
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,9 @@ class _Blocks:
 
     def places(self, of: npt.NDArray[np.bool_]) -> list[Indices]:
         """Places of the blocks that hold a true cell."""
-        found = np.unique(np.argwhere(of) // self.cube.chunk, axis=0)
-        return [tuple(map(int, place)) for place in found]
+        for axis, length in enumerate(self.cube.chunk):
+            of = np.logical_or.reduceat(of, range(0, of.shape[axis], length), axis=axis)
+        return [tuple(place) for place in np.argwhere(of).tolist()]
 
     def done(self, place: Indices) -> npt.NDArray[np.bool_]:
         """The done cells of a block."""
@@ -127,20 +128,17 @@ class _Blocks:
         """Blocks of which a chunk is missing or empty; only names and sizes are looked at."""
         found: set[Indices] = set()
         for name in self.checked if places else ():
-            sizes = self._sizes(name)
-            found.update(place for place in places if sizes.get(place, 0) == 0)
+            array = self.arrays[name]
+            inner = (0,) * (len(array.chunk) - len(self.cube.shape))
+            sizes = array.sizes((*place, *inner) for place in places)
+            found.update(place for place, size in zip(places, sizes, strict=True) if size == 0)
         return found
 
     def there(self) -> set[Indices]:
         """Places of the blocks of which any chunk is there."""
         grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
-        found = {place for name in self.arrays for place in self._sizes(name)}
+        found = {index[: len(grid)] for array in self.arrays.values() for index in array.there()}
         return {place for place in found if all(i < n for i, n in zip(place, grid, strict=True))}
-
-    def _sizes(self, name: str) -> dict[Indices, int]:
-        """Bytes of each block's chunk of an array."""
-        axes = len(self.cube.shape)
-        return {index[:axes]: size for index, size in self.arrays[name].sizes().items()}
 
 
 def recover(cube: Cube, before: int) -> Lost:
@@ -156,26 +154,34 @@ def recover(cube: Cube, before: int) -> Lost:
     """
     blocks = _Blocks(cube)
     places = blocks.places(blocks.states == State.DONE)
-    suspects = blocks.small(places) | _behind_the_mark(blocks, places, before)
-    lost = {place for place in suspects if any(damage.cells for damage in blocks.damages(place))}
+    suspects = blocks.small(places)
+    if marks := _marks(cube, before):
+        suspects |= _behind(marks, blocks, places)
+        for damage in list(_damaged_groups(cube)):
+            _restored(cube, damage)
+    lost = {place for place in suspects if any(True for _ in blocks.damages(place))}
     return take_away(cube, blocks, lost | blocks.damaged_states)
 
 
-def _behind_the_mark(blocks: _Blocks, places: list[Indices], before: int) -> set[Indices]:
-    """Done blocks that a run wrote which did not end by itself, and had not synced."""
+def _marks(cube: Cube, before: int) -> dict[int, int]:
+    """The newest runs that did not end by themselves, and the batch up to which each had synced."""
     marks: dict[int, int] = {}
-    for epoch, record in reversed(blocks.cube.run_records()):
+    for epoch, record in reversed(cube.run_records()):
         if epoch >= before:
             continue
         if record is not None and record.get("outcome") in CLEAN:
             break
-        marks[epoch] = durable_batch(blocks.cube.path, epoch)
+        marks[epoch] = durable_batch(cube.path, epoch)
         if record is not None and "ended_before" in record:  # what was there before it, it looked at itself
             break
-    if not marks:
-        return set()
+    return marks
+
+
+def _behind(marks: Mapping[int, int], blocks: _Blocks, places: list[Indices]) -> set[Indices]:
+    """Blocks that those runs wrote and had not synced."""
     records = ((place, blocks.record(place)) for place in places)
-    return {place for place, r in records if r is None or r.batch > marks.get(r.run, r.batch)}
+    begun = blocks.there() - set(places)  # a chunk in them that nobody can read makes readers of the whole cube fail
+    return begun | {place for place, r in records if r is None or r.batch > marks.get(r.run, r.batch)}
 
 
 def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
@@ -188,7 +194,7 @@ def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
     remedy = _remedy(cube)
     reference = keep_error(cube.path, CellError("spinsweep.Lost", remedy, "")) if remedy else 0
     states = blocks.states.copy()
-    lost = 0
+    lost = lost_blocks = 0
     for place in places:
         region = blocks.block(place).region
         done = blocks.done(place)
@@ -197,10 +203,11 @@ def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
             box = tuple(slice(0, n) for n in done.shape)
             done = record.entries[-1].cells[box] if record and record.entries else np.ones(done.shape, bool)
         lost += int(done.sum())
+        lost_blocks += bool(done.any())
         states[region][done] = State.FAILED if remedy else State.ABSENT
         _clear(cube, blocks, place, reference, done)
     cube.set_states(states)
-    return Lost(len(places), lost, remedy)
+    return Lost(lost_blocks, lost, remedy if lost else "")
 
 
 def _clear(cube: Cube, blocks: _Blocks, place: Indices, reference: int, lost: npt.NDArray[np.bool_]) -> None:

@@ -157,10 +157,11 @@ class RemotePlace(Place):
         return (name for name, _ in self._files(folder))
 
     def size(self) -> int:
-        return sum(size for _, size in self.sizes(""))
+        return sum(size for _, size in self._files(""))
 
-    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
-        return self._files(folder)
+    def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
+        there = dict(self._files(folder))
+        return [there.get(name, 0) for name in names]
 
     def remove(self) -> None:
         self.delete("zarr.json")  # from here on it is no cube

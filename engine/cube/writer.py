@@ -263,7 +263,7 @@ def keep_error(path: Place, error: CellError) -> int:
     text = "\0".join((error.type, error.message, error.traceback))
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
     group = error_path(path, reference)
-    if not group.exists("zarr.json"):
+    if b'"message"' not in (group.read("zarr.json") or b""):  # a power cut may leave an empty one
         write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback})
     return reference
 

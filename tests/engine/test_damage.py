@@ -72,7 +72,7 @@ def swap(file: Path, chance: random.Random) -> None:
 FAULTS = (flip, cut, empty, delete, swap)
 FILES = (
     *("sum/c/1/0/1", "noise/c/0/0/0/0", "cell_attempt/c/1/0/0", "cell_duration/c/0/0/1", "cell_state/c/1/0/1"),
-    *("width/c/0", "seed/c/0", "step/c/0", "cell_state/copies/seed/c/0", "cell_state/digests/1/0/1"),
+    *("width/c/0", "seed/c/0", "step/c/0", "cell_state/copies/seed/c/0", "cell_state/digests/1.0.1"),
     *("sum/zarr.json", "seed/zarr.json", "cell_state/zarr.json", "runs/000001/zarr.json", "runs/zarr.json"),
     *("zarr.json", "cell_state/copies/root.json"),
 )
