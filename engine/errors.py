@@ -6,6 +6,7 @@
     ├── CubeError      a store that is missing, foreign, locked or of another definition
     │   └── Fenced     a task of an older run came too late and must not write
     ├── RunnerError    the cluster is gone or cannot run the sweep
+    │   └── OtherCode  a worker has other code than the driver and must not compute
     ├── Stopped        work ended before its end, on demand: it says nothing of the cell
     └── BenchError     a bench file, or a bench that cannot do what was asked
         ├── LimitError       a value beyond a limit: nothing was sent
@@ -43,6 +44,23 @@ class Fenced(CubeError):
 
 class RunnerError(SpinsweepError):
     """The cluster cannot go on; the cube keeps what is done."""
+
+
+class OtherCode(RunnerError):
+    """A worker has other code than the driver: nothing of it was computed.
+
+    Parameters
+    ----------
+    message : one line
+    worker : its address
+    """
+
+    def __init__(self, message: str, worker: str) -> None:
+        super().__init__(message, worker)
+        self.worker = worker
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Stopped(SpinsweepError):

@@ -6,6 +6,7 @@ absent --raised----> failed --retried--> done | failed
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -80,6 +81,8 @@ class Receipt:
     """Index in the cube of that cell."""
     batch: int = 0
     """Of the task; see ``engine.cube.durable``."""
+    worker: Mapping[str, Any] | None = None
+    """Of the first block of a worker: what computed it."""
 
 
 @dataclass(frozen=True)

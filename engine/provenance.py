@@ -108,6 +108,20 @@ def of_worker(driver: Origin) -> Origin:
     return Origin.here(merged)
 
 
+def worker(origin: Origin, address: str) -> dict[str, Any]:
+    """What a run keeps of one of its workers: this process."""
+    return {
+        "address": address,
+        "host": platform.node(),
+        "process": os.getpid(),
+        "python": origin.python,
+        "packages": dict(origin.packages),
+        "processor": origin.processor,
+        "identity": origin.code.digest,
+        "code": f"{origin.number:016x}",
+    }
+
+
 def _counting(origin: Mapping[str, Any]) -> dict[str, str]:
     """The parts that an identity is made of."""
     return {n: d for n, d in origin["parts"].items() if ":" in n or not is_released(n)}
@@ -216,9 +230,8 @@ def _openblas() -> Iterable[str]:
 
 def _simd() -> list[str]:
     """The largest instruction set that NumPy uses beyond what it was built for."""
-    try:
-        from numpy._core import _multiarray_umath as core
-    except ImportError:
+    core: Any = sys.modules.get("numpy._core._multiarray_umath")
+    if core is None:
         return []
     used = [n for n in core.__cpu_dispatch__ if core.__cpu_features__.get(n)]
     return [f"numpy {used[-1] if used else 'baseline'}"]

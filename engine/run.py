@@ -37,6 +37,7 @@ from engine.cube import (
     Task,
     compressed_fraction,
     create,
+    keep_origin,
     machine,
     other_attributes,
     place_of,
@@ -45,7 +46,9 @@ from engine.cube import (
 )
 from engine.errors import CubeError, SpecError
 from engine.evaluate import evaluate
+from engine.instruments import INSTRUMENT
 from engine.ledger import Counts, Receipt, State, wanted
+from engine.origins import Origins, found_origins
 from engine.progress import Progress
 from engine.spec import Sweep
 
@@ -75,7 +78,9 @@ class Run:
     broken: list[str] = field(default_factory=list)
     """Blocks that ended without a receipt, in words."""
     notes: list[str] = field(default_factory=list)
-    """What the user should know before the work begins."""
+    """What the user should know."""
+    workers: list[Mapping[str, Any]] = field(default_factory=list)
+    """What computed blocks, each as its first receipt told it."""
 
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
@@ -100,6 +105,8 @@ class Run:
         CubeError
             The disk did not take what was written.
         """
+        if receipt.worker is not None:
+            self.workers.append(receipt.worker)
         self.progress.note(receipt)
         self.durable.came(receipt)
 
@@ -137,6 +144,7 @@ def open_run(
     workers: int = 1,
     retry_failed: bool = False,
     mark_stale: bool = False,
+    allow_mixed: bool = False,
     attrs: Mapping[str, Any] | None = None,
 ) -> Iterator[Run]:
     """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
@@ -151,7 +159,10 @@ def open_run(
     workers
         How many tasks will run at a time; only used to choose the block.
     mark_stale
-        When the cube holds another definition, mark its cells stale and take over this one.
+        Mark the cells stale that other code computed. When the cube holds another definition, mark all and take over
+        this one. What was measured on a bench or read from a log stays as long as the definition is the same.
+    allow_mixed
+        Let workers with other code compute as well; each cell names what computed it.
 
     Raises
     ------
@@ -159,17 +170,18 @@ def open_run(
         Another driver writes the cube, or it holds another definition.
     """
     place = place_of(store).absolute()
+    origin = provenance.Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
     made = not place.exists("zarr.json")
     if made:
         where = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        create(place, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})})
+        create(place, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})}, origin.number)
     cube = Cube(place)
     cube.fence.prepare()
     with cube.fence.driving():
         cube = cube.again()
         check(cube, sweep, mark_stale)
         rests_on_others = _rests_on_others(cube, sweep, retry_failed, mark_stale)
-        record = provenance.collect(sweep) | {"start": provenance.now(), "end": None, "outcome": "running"}
+        record = provenance.collect(sweep, origin) | {"start": provenance.now(), "end": None, "outcome": "running"}
         earlier = [record or {} for _, record in cube.run_records()[-1:]]
         killed = any(run.get("outcome") not in CLEAN for run in earlier)
         with cube.fence.announcing() as epoch:
@@ -177,16 +189,21 @@ def open_run(
                 cube.sweep_out()
             write_group(cube.fence.run_path(epoch), record)
         lost = recover(cube, epoch)
-        code_changed = any(_function(run) != _function(record) for run in earlier)
-        if cube.differences(sweep) or rests_on_others or (mark_stale and code_changed):
+        keep_origin(cube.path, origin)
+        others = found_origins(cube, origin)
+        if cube.differences(sweep) or rests_on_others:
             cube.mark_stale(sweep)
+            others = dataclasses.replace(others, code=(), world=())
+        elif mark_stale and others.code and not _keeps(cube, sweep):
+            cube.mark_stale(sweep, others.cells)
+            others = dataclasses.replace(others, code=())
         cube = cube.grow(sweep)
-        run = _planned(cube, sweep, epoch, retry_failed)
+        run = _planned(cube, sweep, epoch, retry_failed, origin, allow_mixed)
         record |= {"ended_before": Counts.of(run.state).ended}
         write_group(cube.fence.run_path(epoch), record)
         # of the parameters, what cannot change a number may have changed
         cube.commit({"provenance": json.dumps(record), "parameters": json.dumps(sweep.params)})
-        run.notes.extend(_notes(run, made, block, code_changed and not mark_stale))
+        run.notes.extend(_notes(run, made, block, others))
         if lost.blocks:
             run.notes.append(_said_of_loss(cube, lost))
         abandoned = False
@@ -204,7 +221,7 @@ def open_run(
             raise
         finally:
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
-            record |= {"workers_lost": run.progress.workers_lost}
+            record |= {"workers_lost": run.progress.workers_lost, "workers": _workers(run)}
             if abandoned:
                 place.remove()
             else:
@@ -232,20 +249,30 @@ def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: b
     return bool(others)
 
 
-def _function(record: Mapping[str, Any]) -> Any:
-    """What tells one source of the block function from another."""
-    return record.get("code", {}).get("function_sha256")
+def _keeps(cube: Cube, sweep: Sweep) -> bool:
+    """Whether cells stay whatever code is here now: measured on a bench, or read from a log."""
+    return INSTRUMENT in sweep.resources or "measured_on" in cube.attrs or "imported_from" in cube.attrs
 
 
-def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, code_changed: bool) -> Iterator[str]:
+def _workers(run: Run) -> list[Mapping[str, Any]]:
+    """What computed the run's blocks; where no worker told, it was this process."""
+    if run.progress.blocks_ended and not run.workers:
+        return [provenance.worker(run.job.origin, "")]
+    return run.workers
+
+
+def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, others: Origins) -> Iterator[str]:
     """What the user should know before the work begins."""
     cube, blocks = run.cube, run.progress.blocks
     have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
-    if code_changed:
-        yield (
-            f"the source of {run.sweep.name}'s function changed since the last run and its version is still "
-            f"{run.sweep.version!r}: cells that are there stay as they are; --mark-stale computes them again"
-        )
+    for cells, what in others.code:
+        stay = "what was measured or imported stays as it is"
+        if not _keeps(cube, run.sweep):
+            stay = "they stay as they are, --mark-stale computes them again"
+        yield f"{cells} cells that are there were computed by other code ({what}): {stay}"
+    for cells, what in others.world if blocks else ():
+        yield f"{cells} cells that are there were computed elsewhere ({what}), where last digits may differ"
+    yield from (note for note in run.job.origin.code.notes if blocks)
     if block is not None and not made and not _has_blocks(cube, run.sweep, block):
         yield f"the cube was made with blocks of {have} and keeps them; --block is for a new one"
     elif not made and blocks > 10_000 and run.progress.cells < 10 * blocks:
@@ -354,7 +381,9 @@ def check(cube: Cube, sweep: Sweep, mark_stale: bool = False) -> None:
             )
 
 
-def _planned(cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool) -> Run:
+def _planned(
+    cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool, origin: provenance.Origin, allow_mixed: bool
+) -> Run:
     state = cube.ledger("cell_state")
     asked = cube.asked(sweep)
     cells = blocks = 0
@@ -362,7 +391,7 @@ def _planned(cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool) -> Run:
         cells += task.cells
         blocks += 1
     lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
-    job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, synced_by=machine())
+    job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine())
     durable = Durable(cube.path, epoch)
     return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()), durable)
 

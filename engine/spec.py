@@ -31,9 +31,9 @@ from engine.axis import (
 from engine.errors import SpecError
 from engine.printable import brief, one_line
 
-LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error")
+LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
-RESERVED = (*LEDGER, "runs", "errors")
+RESERVED = (*LEDGER, "runs", "errors", "codes")
 """Names that the cube uses; no axis, dim or output may take one."""
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
           "complex64", "complex128")  # fmt: skip
@@ -106,6 +106,8 @@ class Output:
     attrs: Mapping[str, Any] = field(default_factory=dict)
     """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``: JSON values, and
     numbers and arrays of NumPy."""
+    tolerance: float = 0.0
+    """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
 
     def __post_init__(self) -> None:
         at = f"output {brief(self.name)}"
@@ -127,6 +129,11 @@ class Output:
         if taken := next((name for name in self.attrs if name in CODING), None):
             raise SpecError(f"{at}: attribute {taken!r} tells xarray to change the numbers; leave it out")
         object.__setattr__(self, "attrs", {n: _json(f"{at}: attribute {brief(n)}", v) for n, v in self.attrs.items()})
+        tolerance: Any = self.tolerance
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
+            raise SpecError(f"{at}: tolerance {brief(tolerance)} is not a number from 0 to below 1, such as 1e-12")
+        if tolerance and dtype.kind not in "fc":
+            raise SpecError(f"{at}: tolerance {tolerance}, but a {self.dtype} is the same or not; leave it out")
 
     @property
     def fill(self) -> Any:
@@ -395,7 +402,7 @@ class Sweep:
     def cell_bytes(self) -> int:
         """Bytes of one cell of all outputs and of the ledger, before compression."""
         sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
-        return sum(sizes) + 15  # uint8 state, uint16 attempt, float32 duration, int64 error
+        return sum(sizes) + 23  # uint8 state, uint16 attempt, float32 duration, int64 error and code
 
     def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
         """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""

@@ -62,7 +62,13 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
     mark_stale: Annotated[
         bool,
-        typer.Option("--mark-stale", help="If the definition or the function changed, compute the old cells again."),
+        typer.Option("--mark-stale", help="Compute again what an earlier definition or other code computed."),
+    ] = False,
+    allow_mixed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mixed", help="Let workers with other code or packages compute; each cell names what computed it."
+        ),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
     watchers: Annotated[
@@ -131,6 +137,7 @@ def run(
                 workers=parallel,
                 retry_failed=retry_failed,
                 mark_stale=mark_stale,
+                allow_mixed=allow_mixed,
                 attrs={"sweep_reference": reference(name), **({"measured_on": bench.name} if bench else {})},
             )
         )

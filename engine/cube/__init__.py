@@ -3,7 +3,7 @@
 from engine.cube.creation import compressed_fraction, create
 from engine.cube.disk import machine
 from engine.cube.durable import Durable
-from engine.cube.layout import Cube, write_group
+from engine.cube.layout import Cube, keep_origin, write_group
 from engine.cube.place import place_of
 from engine.cube.recovery import CLEAN, Damage, Lost, Repair, examine, recover, repair
 from engine.cube.writer import Job, Task, execute, other_attributes, record_failure
@@ -21,6 +21,7 @@ __all__ = [
     "create",
     "examine",
     "execute",
+    "keep_origin",
     "machine",
     "other_attributes",
     "place_of",

@@ -39,12 +39,20 @@ LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
         "int64",
         {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
     ),
+    "cell_code": (
+        "int64",
+        {"long_name": "what computed the cell, if it is done or failed: attributes of group codes/<16 hex digits>"},
+    ),
 }
 assert tuple(LEDGER) == LEDGER_NAMES
 
 
-def create(store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any]) -> Cube:
+def create(
+    store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any], code: int = 0
+) -> Cube:
     """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
+
+    ``code`` is the number of what will compute most of it: blocks of that one need no chunk of ``cell_code``.
 
     When another driver makes a cube there at the same time, that one is returned.
 
@@ -57,7 +65,7 @@ def create(store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs:
     if place.exists("zarr.json"):
         return Cube(place)
     values = _coordinates(sweep)
-    metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk))}
+    metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
     with place.building() as building:
         if building.exists("zarr.json"):
             return Cube(place)
@@ -65,7 +73,7 @@ def create(store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs:
             write_json(building, f"{name}/zarr.json", content)
         for name, array in values.items():
             building.write_all(coordinates.objects(name, metadata[name], array))
-        for group in ("runs", "errors"):
+        for group in ("runs", "errors", "codes"):
             write_group(building / group, {})
         cube_id = uuid.uuid4().hex
         building.fence(cube_id).prepare()
@@ -114,7 +122,7 @@ def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -
     return found
 
 
-def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...]) -> dict[str, Any]:
+def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str, Any]:
     """Of the outputs and the ledger, whose chunks are the blocks."""
     found = {}
     axes = sweep.axis_names
@@ -124,7 +132,8 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...]) -> dict[str, Any]:
         dims = axes + output.dims
         found[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
     for name, (dtype, attrs) in LEDGER.items():
-        found[name] = _array(sweep.shape, chunk, dtype, None, axes, attrs)
+        fill = code if name == "cell_code" else None
+        found[name] = _array(sweep.shape, chunk, dtype, fill, axes, attrs)
     return found
 
 

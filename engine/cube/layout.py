@@ -29,12 +29,14 @@ from engine.cube.place import Place, place_of
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
+from engine.provenance import Origin
 from engine.spec import LEDGER, Sweep
 
 if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which write by zarr alone, start without it
     import xarray as xr
 
 FORMAT = 2
+_ORIGIN: dict[str, Any] = {"identity": "", "parts": {}, "packages": {}, "python": "", "processor": ""}
 ROOT_COPY = f"{coordinates.COPIES}/root.json"
 
 
@@ -165,6 +167,14 @@ class Cube:
         except (CubeError, AssertionError, KeyError, TypeError):
             return CellError("unknown", f"the cube holds no readable error {reference:016x}", "")
 
+    def code(self, reference: int) -> dict[str, Any] | None:
+        """What a value of ``cell_code`` names: attributes of :class:`engine.provenance.Origin`; None if unknown."""
+        try:
+            group = read_json(code_path(self.path, reference), "zarr.json") if reference else None
+            return None if group is None else {**_ORIGIN, **group["attributes"]}
+        except (CubeError, KeyError, TypeError):
+            return None
+
     def runs(self) -> list[dict[str, Any]]:
         """The record of every run, oldest first; of those that can be read."""
         return [record for _, record in self.run_records() if record]
@@ -224,10 +234,11 @@ class Cube:
         cube.fence = self.fence
         return cube
 
-    def mark_stale(self, sweep: Sweep) -> None:
-        """Mark every computed cell stale, then take over the sweep's definition."""
+    def mark_stale(self, sweep: Sweep, cells: npt.NDArray[np.bool_] | None = None) -> None:
+        """Mark the computed cells stale, or those of ``cells`` alone, then take over the sweep's definition."""
         whole = self.ledger("cell_state")
-        whole[(whole == State.DONE) | (whole == State.FAILED)] = State.STALE
+        computed = (whole == State.DONE) | (whole == State.FAILED)
+        whole[computed if cells is None else computed & cells] = State.STALE
         self.set_states(whole)
         self.commit({**definition(sweep), **self._write_coordinates(self._derived(sweep, self.axes))})
 
@@ -297,6 +308,22 @@ def write_root(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str
 def error_path(path: Place, reference: int) -> Place:
     """The group that holds the error of that reference."""
     return path / f"errors/{reference:016x}"
+
+
+def code_path(path: Place, reference: int) -> Place:
+    """The group that tells what computed a cell of that reference."""
+    return path / f"codes/{reference:016x}"
+
+
+def keep_origin(path: Place, origin: Origin) -> None:
+    """Store what computes cells under its number, once; before any of them is written."""
+    group = code_path(path, origin.number)
+    try:
+        there = read_json(group, "zarr.json")
+    except CubeError:  # damaged: what is to be there is known
+        there = None
+    if there is None or there.get("attributes") != origin.attributes:
+        write_group(group, origin.attributes)
 
 
 def definition(sweep: Sweep) -> dict[str, Any]:

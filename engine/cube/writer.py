@@ -34,9 +34,11 @@ from engine.cube.place import Place
 from engine.errors import CubeError
 from engine.evaluate import CellError, Evaluated, evaluate
 from engine.ledger import Receipt, State
+from engine.provenance import Origin
 from engine.spec import Sweep
 
 Mask = npt.NDArray[np.bool_]
+SPARSE = ("cell_error", "cell_code")  # mostly their array's fill value, which costs no chunk
 
 
 @dataclass(frozen=True)
@@ -96,13 +98,15 @@ class Writer:
         before = self._states(task.block)
         return task.mask if before is None else task.mask & (before != State.DONE)
 
-    def write(self, task: Task, result: Evaluated, mask: Mask, sync: bool = False) -> int:
+    def write(self, task: Task, result: Evaluated, mask: Mask, code: int, sync: bool = False) -> int:
         """Write the cells of ``mask`` (shape of the block) and their ledger, the states last.
 
         What another copy of the task has done meanwhile stays. Returns the number of failed cells that were written.
 
         Parameters
         ----------
+        code
+            Number of what computed them.
         sync
             Wait until each object outlives a power cut.
         """
@@ -123,6 +127,7 @@ class Writer:
                     references[error] = keep_error(path, error)
                 errors[place] = references[error]
             parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
+            parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
             old: list[Entry] = []
             if before is None:
@@ -135,11 +140,12 @@ class Writer:
                 parts = {name: _merged(there[name], values, mask) for name, values in parts.items()}
                 states = _merged(before, states, mask)
             new = Entry.of(done | (mask & ~failed), parts, self.cube.chunk)
-            objects = {self._name(name, block): self._arrays[name].encoded(v) for name, v in parts.items()}
-            if errors.any() or self._arrays["cell_error"].exists(
-                self.place(block)
-            ):  # a killed task may have left some
-                objects[self._name("cell_error", block)] = self._arrays["cell_error"].encoded(errors)
+            parts["cell_error"] = errors
+            objects = {
+                self._name(name, block): self._arrays[name].encoded(values)
+                for name, values in parts.items()
+                if name not in SPARSE or self._needs_chunk(name, block, values)
+            }
             record = digests.name(self.place(block))
             objects[record] = Record(self.epoch, task.batch, (*old, new)).encoded()
             sync = sync or bool(old)
@@ -156,6 +162,11 @@ class Writer:
             return array.find(self.place(block), block.shape)
         except DamagedChunk:
             return None
+
+    def _needs_chunk(self, name: str, block: Block, values: npt.NDArray[Any]) -> bool:
+        """Whether the fill value does not say it all, or a killed task may have left something else."""
+        array = self._arrays[name]
+        return bool((values != array.fill).any()) or array.exists(self.place(block))
 
     def _get(self, name: str, block: Block, done: Mask) -> npt.NDArray[Any]:
         """The block's part of an array; a copy. A damaged chunk is an error if it holds done cells."""
@@ -206,7 +217,7 @@ def execute(job: Job, task: Task) -> Receipt:
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
     result = _compute(job, coords, mask)
-    failed = writer.write(task, result, mask, job.synced_by != machine())
+    failed = writer.write(task, result, mask, job.origin.number, job.synced_by != machine())
     place, first = next(iter(result.errors.items()), ((), None))
     return Receipt(
         task.block,
@@ -229,6 +240,10 @@ class Job:
     cube_id: str
     """Tells a cube from another one made later at the same place."""
     epoch: int
+    origin: Origin
+    """What computes the cells here: the driver's, until a worker puts its own."""
+    allow_mixed: bool = False
+    """Whether workers with other code compute as well."""
     attributes: Mapping[str, Any] = field(default_factory=dict)
     """The sweep's own, as the driver found them."""
     synced_by: str = ""
@@ -248,7 +263,7 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
     places = [tuple(int(i) for i in place) for place in np.argwhere(mask)]
     result = Evaluated(values, np.zeros(mask.shape, np.float32), dict.fromkeys(places, error))
-    failed = writer.write(task, result, mask, job.synced_by != machine())
+    failed = writer.write(task, result, mask, job.origin.number, job.synced_by != machine())
     said = f"{error.type}: {error.message}"
     return Receipt(task.block, len(places) - failed, failed, 0.0, said, _in_cube(task, places[0]), task.batch)
 

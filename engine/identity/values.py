@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import marshal
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ import numpy as np
 
 Named = Callable[[Any], "str | None"]
 """What a function, class or module is called in an identity; None for anything else."""
+_NUMBERS = frozenset((bool, int, float, complex, type(None)))
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))  # hold nothing that counts
 
 
@@ -41,7 +43,10 @@ class Values:
             and len(hex(int_of(value))) < 20
         ):
             return f"= {value!r}"
-        return self._hash(value, []).hex()
+        try:
+            return self._hash(value, []).hex()
+        except Exception:  # its own methods raise, or it is nested too deep
+            return self._by_type(value, [])[0] + self._hash(type(value), []).hex()
 
     def _hash(self, value: Any, within: list[int]) -> bytes:
         """Of any value; ``within`` are the objects that it is part of, by which cycles are cut."""
@@ -71,6 +76,9 @@ class Values:
             return "str", [self._placed(value).encode("utf-8", "surrogatepass")]
         if kind in (bytes, bytearray):
             return kind.__name__, [bytes(value)]
+        if kind in (tuple, list, set, frozenset) and _NUMBERS.issuperset(map(type, value)):
+            ordered = value if kind in (tuple, list) else sorted(value, key=lambda v: (str(type(v)), str(v)))
+            return f"numbers {kind.__name__}", [marshal.dumps(list(ordered), 2)]
         if kind in (tuple, list):
             return kind.__name__, [self._hash(v, within) for v in value]
         if kind in (set, frozenset):

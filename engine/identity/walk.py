@@ -44,6 +44,8 @@ class Identity:
     """Modules whose functions travel to workers with the sweep, where others are imported."""
     own: frozenset[str] = frozenset()
     """Top-level packages that count by content."""
+    named: frozenset[str] = frozenset()
+    """Global names that the code uses, as ``module:name``."""
     notes: tuple[str, ...] = ()
     """What could not be looked into, in words."""
 
@@ -67,9 +69,10 @@ def identify(function: Any, own: Collection[str] = ()) -> Identity:
 
 def found_here(identity: Identity) -> Identity:
     """The parts of an identity as this process imports them; those that travel by value are left out."""
-    names = [n for n in identity.parts if ":" in n and n.partition(":")[0] not in identity.by_value]
-    names = [n for n in names if not {",", "<", "#"} & set(n)]  # what is found from these
-    here = _walked([], names, identity.own)
+    whole = [n for n in identity.parts if ":" in n and not {",", "<", "#"} & set(n)]  # others are found from these
+    imported = sorted(n for n in {*whole, *identity.named} if n.partition(":")[0] not in identity.by_value)
+    names = [n for n in imported if n in identity.parts]
+    here = _walked([], imported, identity.own)
     parts = {n: "" for n in names} | {n: d for n, d in here.parts.items() if "#" not in n}
     parts = {_ROOT: identity.parts[_ROOT], **parts}
     return Identity(parts, here.packages, own=here.own, notes=here.notes)
@@ -135,6 +138,7 @@ class _Walk:
         self._folders: set[str] = set()
         self._by_value: set[str] = set()
         self._labels: dict[str, str] = {}
+        self._used: set[str] = set()
         self._names: dict[int, tuple[str, Any]] = {}
         """By id: a function's or class's name, and the object itself, so that the id stays its own."""
         self._taken: Counter[str] = Counter()
@@ -150,15 +154,15 @@ class _Walk:
                 )
             else:
                 name, value = self._values.popleft()
-                values = Values(self._reference, functools.partial(self._opaque, name), self._folders)
-                self.parts[name] = "" if name in self._changed else values.digest(value)
+                self.parts[name] = "" if name in self._changed else self._values_of(name).digest(value)
         for name in sorted(self._changed & set(self.parts)):
             self._notes.setdefault(f"{said(name)} is changed by the code itself: what it holds does not count")
             text = tree.assignments(self._files[name], name.partition(":")[2])
             self.parts[name] = hashlib.sha256(f"begins as {text}".encode()).hexdigest()
         own = frozenset(n.partition(":")[0].partition(".")[0] for n in self.parts if ":" in n)
-        parts = dict(sorted(self.parts.items()))
-        return Identity(parts, frozenset(self._packages), frozenset(self._by_value), own, tuple(self._notes))
+        parts, notes = dict(sorted(self.parts.items())), tuple(self._notes)
+        packages, by_value, named = map(frozenset, (self._packages, self._by_value, self._used))
+        return Identity(parts, packages, by_value, own, named, notes)
 
     def imported(self, name: str) -> None:
         """Begin with what ``module:name`` is here, if it is there."""
@@ -218,12 +222,12 @@ class _Walk:
             return self._outer("numpy", value.__name__)
         inner = _python(value)
         if inner is not None:
-            options = getattr(value, "targetoptions", None)
+            options = _attribute(value, "targetoptions")
             name = self._reference(inner) or ""
             if options and f"{name}, compiled" not in self.parts:
                 self.edge(f"{name}, compiled", {n: v for n, v in options.items() if isinstance(v, bool | str | int)})
             return name
-        module, qualname = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+        module, qualname = (_attribute(value, n) for n in ("__module__", "__qualname__"))
         if isinstance(module, str) and isinstance(qualname, str) and self.owners.package(module) is not None:
             return self._outer(module, qualname) if _found_at(module, qualname) is value else None
         return None
@@ -266,8 +270,11 @@ class _Walk:
             cells = {f"{kind.__module__}.{kind.__qualname__}": case for kind, case in registry.items()}
         if name.startswith(_LIBRARY):  # whose own variables differ between versions of Python
             return ", ".join(r for _, v in sorted(cells.items()) if ":" in (r := self._reference(v) or ""))
-        values = Values(self._reference, functools.partial(self._opaque, name), self._folders)
+        values = self._values_of(name)
         return ", ".join(f"{n}={self._reference(v) or values.digest(v)}" for n, v in sorted(cells.items()))
+
+    def _values_of(self, name: str) -> Values:
+        return Values(self._reference, functools.partial(self._opaque, name), self._folders)
 
     def _label(self, module: str) -> str:
         if module not in self._labels:
@@ -325,6 +332,7 @@ class _Walk:
     def _global(self, module: str, name: str, value: Any, file: str) -> str:
         part = f"{self._label(module)}:{name}"
         self._files[part] = file
+        self._used.add(part)
         return self.edge(part, value)
 
     def _function(self, name: str, function: types.FunctionType) -> str:
@@ -359,8 +367,8 @@ class _Walk:
         for chain in dict.fromkeys([*found.names, *outer]):
             root, rest = chain[0], chain[1:]
             if root in imported:
-                value = imported[root]
-                to = self._from_module(value, rest) if isinstance(value, types.ModuleType) else self.edge(root, value)
+                known = imported[root]
+                to = known if isinstance(known, str) else self._from_module(known, rest)
             elif (root in names or chain in outer) and root in scope and not root.startswith("__"):
                 value = scope[root]
                 is_module = isinstance(value, types.ModuleType)
@@ -369,8 +377,11 @@ class _Walk:
                 continue
             yield f"{'.'.join(chain)}={to}"
 
-    def _imports(self, found: Syntax, scope: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        """Names that imports within a function bind: only the user's own modules are imported for it."""
+    def _imports(self, found: Syntax, scope: Mapping[str, Any]) -> Iterator[tuple[str, str | types.ModuleType]]:
+        """Names that imports within a function bind, to modules or to what is noted already.
+
+        Only the user's own modules are imported for it.
+        """
         for module, level, name, local in found.imports:
             try:
                 whole = importlib.util.resolve_name("." * level + module, scope.get("__package__") or "")
@@ -381,8 +392,7 @@ class _Walk:
                 if name:
                     value = getattr(value, name, None) or importlib.import_module(f"{whole}.{name}")
                     if not isinstance(value, types.ModuleType):
-                        part = self._global(whole, name, value, "")
-                        value = _Known(part)
+                        value = self._global(whole, name, value, sys.modules[whole].__file__ or "")
                 elif local == whole.partition(".")[0]:
                     value = sys.modules[local]
             except Exception as error:  # it may be there on workers only
@@ -423,13 +433,6 @@ class _Walk:
         self._notes.setdefault(f"{said(name)} holds a {kind}, which counts by its type only")
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Stands for what is noted already."""
-
-    name: str
-
-
 def _digest(text: str, edges: Iterable[str]) -> str:
     return hashlib.sha256("\n".join((text, *edges)).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -451,12 +454,20 @@ def _python(value: Any) -> Any:
     for path in (("py_func",), ("_dispatcher", "py_func"), ("gufunc_builder", "py_func")):
         inner: Any = value if type(value).__module__.startswith("numba.") else None
         for name in path:
-            inner = getattr(inner, name, None)
+            inner = _attribute(inner, name)
         if isinstance(inner, types.FunctionType):
             return inner
     if isinstance(value, functools._lru_cache_wrapper):
         return value.__wrapped__
     return None
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute of any object, whose class may raise anything; None if there is none."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
 
 
 def _innermost(function: Any) -> Any:

@@ -24,7 +24,7 @@ def compute(sweep: Sweep, store: str | Path, client: Client | None = None, **opt
     client
         Where to compute; None: in this process.
     options
-        As of :func:`engine.run.open_run`: ``block``, ``retry_failed``, ``mark_stale``.
+        As of :func:`engine.run.open_run`: ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``.
 
     Returns
     -------

@@ -28,13 +28,16 @@ from dask.utils import key_split
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
 
-from engine.cube import Job, Task, execute, record_failure
+from engine.cube import Job, Task, execute, keep_origin, place_of, record_failure
 from engine.dashboard.reports import Reports
 from engine.dashboard.watch import TOPIC
-from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, RunnerError, Stopped
+from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, OtherCode, RunnerError, Stopped
 from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
+from engine.origins import said
+from engine.provenance import of_worker, other_code, other_versions
+from engine.provenance import worker as worker_record
 from engine.run import Run
 from engine.runners.interrupts import Interrupts, held_back
 
@@ -121,6 +124,10 @@ class _Stream:
         """Of the workers that can take blocks."""
         self.needs: Mapping[str, float] = {}
         """What a block asks of a worker."""
+        self.able: list[str] = []
+        """Addresses of the workers that can take blocks."""
+        self.refused: set[str] = set()
+        """Those that have other code."""
         self._recount_at = 0.0
         self._workers: set[str] = set()
         self._numbers = itertools.count(1)
@@ -212,11 +219,15 @@ class _Stream:
             running = {key for keys in self.client.processing().values() for key in keys}
             self.client.cancel([future for future in self.tasks if future.key not in running])
         self.needs = needs
-        able = [w for w in workers.values() if all(w["resources"].get(n, 0) >= q for n, q in needs.items())]
-        self.threads = sum(w["nthreads"] for w in able)
+        self.able = [
+            address
+            for address, w in workers.items()
+            if address not in self.refused and all(w["resources"].get(n, 0) >= q for n, q in needs.items())
+        ]
+        self.threads = sum(workers[address]["nthreads"] for address in self.able)
         self.run.progress.workers_lost += sum(map(self._had_work, self._workers - set(workers)))
         offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
-        self.run.progress.waiting = "" if able else "a worker" + (f" with {offers}" if needs else "")
+        self.run.progress.waiting = "" if self.able else "a worker" + (f" with {offers}" if needs else "")
         self._workers = set(workers)
 
     def _had_work(self, worker: str) -> bool:
@@ -258,6 +269,7 @@ class _Stream:
             pure=False,
             retries=0,
             resources=dict(self.needs) or None,
+            workers=self.able if self.refused else None,
         )
         for future, task in zip(futures, tasks, strict=True):
             self.tasks[future] = task
@@ -294,6 +306,8 @@ class _Stream:
             return self._killed(future, task, error)
         except Fenced:
             raise
+        except OtherCode as error:
+            self._refused(task, error)
         except (Stopped, LeaseError):  # its lane ended; what it measured is in the journal
             self.again.append(task)
         except (ConnectionLost, InstrumentFault) as error:
@@ -303,6 +317,18 @@ class _Stream:
         else:
             return receipt
         return None
+
+    def _refused(self, task: Task, error: OtherCode) -> None:
+        """A worker with other code gets no further block; when it was the last one, the run ends."""
+        self.again.append(task)
+        if error.worker in self.refused:
+            return
+        self.refused.add(error.worker)
+        self._recount()
+        if not self.able:
+            self.run.outcome = "refused"
+            raise RunnerError(f"{error}; bring the driver's code there, or --allow-mixed lets it compute as well")
+        self.run.notes.append(f"{error}; it gets no block of this run (--allow-mixed would let it compute as well)")
 
     def _broken(self, task: Task, error: Exception) -> None:
         """A block that could not be written, or not even be begun."""
@@ -337,13 +363,43 @@ class _JobCarrier(WorkerPlugin):
     def __init__(self, job: bytes, name: str) -> None:
         self.name = name
         self._pickled = job
+        self._address = ""
+        self._told = False
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask on the worker."""
+        self._address = worker.address
+
+    @property
+    def job(self) -> Job:
+        """Unpickled at the first task, and compared: this process may have other code than the driver.
+
+        Raises
+        ------
+        OtherCode
+            It has, and is not allowed to compute.
+        """
+        job, refused = self._compared
+        if refused:
+            raise OtherCode(refused, self._address)
+        return job
 
     @cached_property
-    def job(self) -> Job:
-        """Unpickled at the first task."""
+    def _compared(self) -> tuple[Job, str]:
         job = cloudpickle.loads(self._pickled)
         assert isinstance(job, Job)
-        return job
+        origin = of_worker(job.origin)
+        there, here = origin.attributes, job.origin.attributes
+        if (different := other_code(there, here) + other_versions(there, here)) and not job.allow_mixed:
+            return job, f"worker {self._address} on {socket.gethostname()} has other code: {said(different)}"
+        if origin.number != job.origin.number:
+            keep_origin(place_of(job.store), origin)
+        return replace(job, origin=origin), ""
+
+    def first(self) -> Mapping[str, Any] | None:
+        """What this worker is; once, then None."""
+        told, self._told = self._told, True
+        return None if told else worker_record(self.job.origin, self._address)
 
     def __reduce__(self) -> tuple[type[_JobCarrier], tuple[bytes, str]]:
         return _JobCarrier, (self._pickled, self.name)
@@ -358,7 +414,9 @@ def _task(carrier: str, task: Task) -> Receipt:
     if station is not None:
         key = worker.get_current_task()
         station.cancelled = lambda: _is_cancelled(worker, key)
-    return execute(plugin.job, task)
+    receipt = execute(plugin.job, task)
+    first = plugin.first()
+    return replace(receipt, worker=first) if first else receipt
 
 
 def _is_cancelled(worker: Any, key: Any) -> bool:

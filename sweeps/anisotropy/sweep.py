@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.anisotropy import model
+from sweeps.device.fit import ROUNDING
 from sweeps.device.parameters import CARD, DEVICE, WIDTH
 
 STATES = (1, -1)
@@ -37,13 +38,17 @@ SWEEP = Sweep(
         Output("h_x", ("point",), unit="A/m", long_name="in-plane field"),
         Output("r", ("state", "point"), "float32", "ohm", "Hall resistance"),
         Output("h_an_model", unit="A/m", long_name="anisotropy field of the model behind the readings"),
-        Output("h_an", unit="A/m", long_name="anisotropy field"),
-        Output("h_an_stderr", unit="A/m", long_name="anisotropy field, standard error"),
-        Output("amplitude", unit="ohm", long_name="anomalous Hall resistance"),
-        Output("amplitude_stderr", unit="ohm", long_name="anomalous Hall resistance, standard error"),
-        Output("offset", unit="ohm", long_name="offset"),
-        Output("offset_stderr", unit="ohm", long_name="offset, standard error"),
-        Output("residual", unit="ohm", long_name="standard deviation of the readings about the fit"),
+        Output("h_an", unit="A/m", long_name="anisotropy field", tolerance=ROUNDING),
+        Output("h_an_stderr", unit="A/m", long_name="anisotropy field, standard error", tolerance=ROUNDING),
+        Output("amplitude", unit="ohm", long_name="anomalous Hall resistance", tolerance=ROUNDING),
+        Output(
+            "amplitude_stderr", unit="ohm", long_name="anomalous Hall resistance, standard error", tolerance=ROUNDING
+        ),
+        Output("offset", unit="ohm", long_name="offset", tolerance=ROUNDING),
+        Output("offset_stderr", unit="ohm", long_name="offset, standard error", tolerance=ROUNDING),
+        Output(
+            "residual", unit="ohm", long_name="standard deviation of the readings about the fit", tolerance=ROUNDING
+        ),
     ),
     parameters=(
         Parameter("fields", 81, help="in-plane fields, from -field_limit to field_limit", low=3, high=1_000_000),

@@ -12,6 +12,7 @@ from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from sweeps.device import card as cards
 from sweeps.device import model
+from sweeps.device.fit import ROUNDING
 from sweeps.device.parameters import CARD, DEVICE, LINK, WIDTH
 from sweeps.device.protocol import measure
 
@@ -74,7 +75,10 @@ SWEEP = Sweep(
         Output("r_write", ("current", "cycle"), "float32", "ohm", "Hall resistance after write"),
         Output("switched", ("current", "cycle"), "bool", long_name="write pulse switched"),
         Output("valid", ("current", "cycle"), "bool", long_name="readings are valid"),
-        *(Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n)) for n in NUMBERS),
+        *(
+            Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n), tolerance=ROUNDING)
+            for n in NUMBERS
+        ),
         Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
         Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
     ),

@@ -36,6 +36,10 @@ REASONS = (
 )
 """Reason of each status."""
 
+ROUNDING = 1e-12
+"""Bound of what another kind of processor changes in a fit, relative: its BLAS and LAPACK kernels sum in another
+order. Between OpenBLAS for Nehalem, Haswell and SkylakeX, 6e-15 was the most that was found."""
+
 _LEAST_SLOPE = 1e-8
 """Of eta against the standardised current; less is rounding about a curve that does not rise."""
 

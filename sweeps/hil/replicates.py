@@ -19,6 +19,7 @@ from engine.evaluate import Cells
 from engine.spec import Dim, Output, Parameter, Sweep
 from sweeps.device import card as cards
 from sweeps.device import model
+from sweeps.device.fit import ROUNDING
 from sweeps.hil import images, network, training
 from sweeps.hil.accuracy import Contender, accuracy, counts, exact
 from sweeps.hil.images import Images
@@ -105,7 +106,7 @@ REPLICATES = Sweep(
     dims=(Dim("epoch", "epochs", start=1, long_name="epoch"),),
     outputs=(
         Output("accuracy", long_name="accuracy on the test images of the classes"),
-        Output("loss", ("epoch",), long_name="mean squared error of an image in training"),
+        Output("loss", ("epoch",), long_name="mean squared error of an image in training", tolerance=ROUNDING),
     ),
     parameters=(
         *(replace(p, axes=None, default=EPOCHS if p.name == "epochs" else p.default) for p in TRAINING),

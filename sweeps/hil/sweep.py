@@ -19,6 +19,7 @@ from engine.evaluate import Cell
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.device import card as cards
 from sweeps.device import model
+from sweeps.device.fit import ROUNDING
 from sweeps.device.parameters import CARD, LINK, WIDTH
 from sweeps.hil import images, network, training
 from sweeps.hil.curves import Curve, characterize
@@ -232,27 +233,57 @@ SWEEP = Sweep(
         Dim("current", "currents", long_name="write current, index"),
     ),
     outputs=(
-        Output("loss", ("epoch",), long_name="mean squared error of an image"),
-        Output("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch"),
+        Output("loss", ("epoch",), long_name="mean squared error of an image", tolerance=ROUNDING),
+        Output("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch", tolerance=ROUNDING),
         Output("label", ("image",), "int64", long_name="class of the training image"),
-        Output("activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched"),
+        Output(
+            "activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched", tolerance=ROUNDING
+        ),
         Output("trials", ("epoch", *_SHOWN), "int64", long_name="valid steps"),
         Output("r_reset", ("epoch", *_READ), "float32", "ohm", "Hall resistance after reset, in training"),
         Output("r_write", ("epoch", *_READ), "float32", "ohm", "Hall resistance after write, in training"),
         Output("test_label", ("test_image",), "int64", long_name="class of the test image"),
-        Output("test_activation", _TEST, long_name="share of the valid steps that switched, in the test"),
+        Output(
+            "test_activation",
+            _TEST,
+            long_name="share of the valid steps that switched, in the test",
+            tolerance=ROUNDING,
+        ),
         Output("test_trials", _TEST, "int64", long_name="valid steps, in the test"),
         Output("test_r_reset", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after reset"),
         Output("test_r_write", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after write"),
-        Output("confidence", _TEST, long_name="share of the class in the activations of the test image"),
+        Output(
+            "confidence",
+            _TEST,
+            long_name="share of the class in the activations of the test image",
+            tolerance=ROUNDING,
+        ),
         Output("predicted", ("test_image",), "int64", long_name="most confident class; -1: not a single one"),
         Output("device_number", ("neuron",), "int64", long_name="device of the neuron"),
-        Output("bias_current", ("neuron",), unit="A", long_name="bias current that the neuron is driven about"),
+        Output(
+            "bias_current",
+            ("neuron",),
+            unit="A",
+            long_name="bias current that the neuron is driven about",
+            tolerance=ROUNDING,
+        ),
         Output("curve_i_write", ("current",), unit="A", long_name="write current of the curves"),
         Output("curve_switches", ("neuron", "current"), "int64", long_name="cycles that switched"),
         Output("curve_trials", ("neuron", "current"), "int64", long_name="valid cycles"),
-        Output("curve_i_bias", ("neuron",), unit="A", long_name="fitted bias current of the neuron's device"),
-        Output("curve_i0", ("neuron",), unit="A", long_name="fitted scale current of the neuron's device"),
+        Output(
+            "curve_i_bias",
+            ("neuron",),
+            unit="A",
+            long_name="fitted bias current of the neuron's device",
+            tolerance=ROUNDING,
+        ),
+        Output(
+            "curve_i0",
+            ("neuron",),
+            unit="A",
+            long_name="fitted scale current of the neuron's device",
+            tolerance=ROUNDING,
+        ),
     ),
     parameters=_PARAMETERS,
     prepare=check,

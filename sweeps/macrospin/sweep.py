@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from engine.axis import Axis
 from engine.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
-from sweeps.device.fit import fit
+from sweeps.device.fit import ROUNDING, fit
 from sweeps.device.link import LINKS
 from sweeps.device.model import window
 from sweeps.macrospin import equilibrium, fokker_planck
@@ -26,6 +26,9 @@ _MATERIAL = ("saturation", "damping", "anisotropy_field", "temperature", "spin_h
 _SIZES = ("length", "thickness", "metal")
 _ENDS = (0.003, 0.997)  # probabilities at the ends of the plan of currents
 _REACH = (0.3, 1.5)  # ends of the plan relative to the critical current, where no exact law is known
+PLANNED = 1e-7
+"""Bound of what another kind of processor changes, relative: the ends of the plan of currents are roots of a law
+whose matrices LAPACK's kernels round otherwise, and all fitted currents follow. 5e-9 was the most that was found."""
 
 
 def magnet(width: float, params: Mapping[str, Any]) -> Magnet:
@@ -88,12 +91,12 @@ def critical_current(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt
 
 def _fit_outputs(end: str, law: str) -> tuple[Output, ...]:
     return (
-        Output(f"i_bias{end}", unit="A", long_name=f"bias current, {law}"),
-        Output(f"i_bias{end}_stderr", unit="A", long_name=f"bias current, {law}, standard error"),
-        Output(f"i0{end}", unit="A", long_name=f"scale current, {law}"),
-        Output(f"i0{end}_stderr", unit="A", long_name=f"scale current, {law}, standard error"),
-        Output(f"window{end}", unit="A", long_name=f"stochastic window, 0.01 % to 99.9 %, {law}"),
-        Output(f"deviance{end}", long_name=f"deviance of the fit, {law}"),
+        Output(f"i_bias{end}", unit="A", long_name=f"bias current, {law}", tolerance=PLANNED),
+        Output(f"i_bias{end}_stderr", unit="A", long_name=f"bias current, {law}, standard error", tolerance=PLANNED),
+        Output(f"i0{end}", unit="A", long_name=f"scale current, {law}", tolerance=PLANNED),
+        Output(f"i0{end}_stderr", unit="A", long_name=f"scale current, {law}, standard error", tolerance=PLANNED),
+        Output(f"window{end}", unit="A", long_name=f"stochastic window, 0.01 % to 99.9 %, {law}", tolerance=PLANNED),
+        Output(f"deviance{end}", long_name=f"deviance of the fit, {law}", tolerance=ROUNDING),
     )
 
 
@@ -112,9 +115,14 @@ SWEEP = Sweep(
         Coordinate("critical_current", "width", critical_current, "A", "critical current at 0 K"),
     ),
     outputs=(
-        Output("i_write", ("current",), unit="A", long_name="write current"),
+        Output("i_write", ("current",), unit="A", long_name="write current", tolerance=PLANNED),
         Output("switches", ("current",), "int64", long_name="trajectories that switched"),
-        Output("p_exact", ("current",), long_name="switching probability by the Fokker-Planck equation"),
+        Output(
+            "p_exact",
+            ("current",),
+            long_name="switching probability by the Fokker-Planck equation",
+            tolerance=PLANNED,
+        ),
         *_fit_outputs("", "logistic"),
         *_fit_outputs("_cloglog", "cloglog"),
     ),

@@ -12,7 +12,7 @@ from engine.axis import Axis
 from engine.spec import Dim, Output, Parameter, Sweep, per_cell
 from sweeps.device import card as cards
 from sweeps.device import model
-from sweeps.device.fit import fit
+from sweeps.device.fit import ROUNDING, fit
 from sweeps.device.parameters import CARD, DEVICE, LINK, WIDTH
 from sweeps.device.protocol import decide, measure
 
@@ -59,11 +59,11 @@ SWEEP = Sweep(
         Output("i_write", ("current",), unit="A", long_name="write current"),
         Output("switches", ("current",), "int64", long_name="cycles that switched"),
         Output("trials", ("current",), "int64", long_name="valid cycles"),
-        Output("i_bias", unit="A", long_name="bias current"),
-        Output("i_bias_stderr", unit="A", long_name="bias current, standard error"),
-        Output("i0", unit="A", long_name="scale current"),
-        Output("i0_stderr", unit="A", long_name="scale current, standard error"),
-        Output("deviance", long_name="deviance of the fit"),
+        Output("i_bias", unit="A", long_name="bias current", tolerance=ROUNDING),
+        Output("i_bias_stderr", unit="A", long_name="bias current, standard error", tolerance=ROUNDING),
+        Output("i0", unit="A", long_name="scale current", tolerance=ROUNDING),
+        Output("i0_stderr", unit="A", long_name="scale current, standard error", tolerance=ROUNDING),
+        Output("deviance", long_name="deviance of the fit", tolerance=ROUNDING),
     ),
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),

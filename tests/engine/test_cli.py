@@ -87,7 +87,7 @@ def test_plan_counts_and_writes_nothing(own: Path, spinsweep: Command) -> None:
     found = json.loads(plan.stdout)
 
     assert (found["cells"], found["cells_to_compute"]) == (300, 300)
-    assert found["bytes"] == 300 * (8 + 15)
+    assert found["bytes"] == 300 * (8 + 23)
     assert found["seconds"] > 0
     assert 0 < found["bytes_on_disk"] <= 1.2 * found["bytes"]
     assert [p.name for p in own.iterdir()] == ["mine.py"]

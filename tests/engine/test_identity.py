@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import ast
-import importlib
 import json
 import linecache
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from importlib import metadata, util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from written import HEAD, TAIL, written
 
 from engine.find import find
 from engine.identity import differences, found_here, identify, owner, tree
 from engine.identity.walk import Identity
 
-HEAD = """
-import functools, math
-from dataclasses import dataclass
-from pathlib import Path
-import numpy as np
-from engine import Axis, Output, Sweep, per_cell
-"""
-TAIL = """
-SWEEP = Sweep(name="s", title="t", axes=(Axis("x", (1.0, 2.0)),), outputs=(Output("y"),), function=walk)
-"""
 PLAIN = """
 STEP = 1.0
 def walk(cells):
@@ -39,31 +28,9 @@ def walk(cells):
 """
 
 
-@pytest.fixture(autouse=True)
-def _forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Modules and paths of one test are not seen by the next."""
-    before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", "") and "pytest-of" in str(sys.modules[name].__file__):
-            del sys.modules[name]
-    importlib.invalidate_caches()
-
-
 def identity(folder: Path, source: str, **helpers: str) -> Identity:
     """Of ``SWEEP`` in a file of that source, with modules beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in [n for n, m in sys.modules.items() if "pytest-of" in str(getattr(m, "__file__", ""))]:
-        del sys.modules[name]
-    sys.path[:] = [p for p in sys.path if "pytest-of" not in p]
-    for name, text in helpers.items():
-        file = folder / (name.replace("__", "/") + ".py")
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(textwrap.dedent(text))
-    (folder / "mine.py").write_text(HEAD + textwrap.dedent(source) + TAIL)
-    importlib.invalidate_caches()
-    return identify(find(f"{folder / 'mine.py'}:SWEEP").function)
+    return identify(written(folder, source, **helpers).function)
 
 
 COUNTS = {
@@ -399,15 +366,60 @@ def test_two_files_of_one_name_in_one_process_have_the_same_identity(tmp_path: P
     assert identify(second.function).digest == first.digest
 
 
-def test_what_is_found_here_is_compared_with_what_others_import(tmp_path: Path) -> None:
-    source = "from helper import gain, TABLE\ndef walk(cells):\n    return gain(1) + TABLE[0]"
-    helper = "FACTOR = 2\nTABLE = [1]\ndef gain(x):\n    return x * FACTOR\n"
+@pytest.mark.parametrize(
+    ("helper", "said"),
+    [
+        ("FACTOR = 2\ndef gain(x):\n    return x * FACTOR\n", "helper.FACTOR is 2 there, 3 here"),
+        ("def gain(x):\n    return x * 2\n", "helper.gain changed"),
+        (
+            "class G:\n    n = 1\n    def __call__(self, x):\n        return x * 2\ngain = G()\n",
+            "helper.G.__call__ changed",
+        ),
+        (
+            "class G:\n    def __init__(self, n):\n        self.n = n\n    def __call__(self, x):\n        return x\n"
+            "gain = G(2)\n",
+            "attribute n of helper.G is 2 there, 3 here",
+        ),
+        (
+            "import functools\ndef g(x, n):\n    return x\ngain = functools.partial(g, n=2)\n",
+            "argument n of helper.g is 2 there, 3 here",
+        ),
+        (
+            "import functools\ndef timed(f):\n    @functools.wraps(f)\n    def inner(*a):\n        return f(*a)\n"
+            "    return inner\n@timed\ndef gain(x):\n    return x * 2\n",
+            "helper.gain changed",
+        ),
+        ("import functools\n@functools.lru_cache\ndef gain(x):\n    return x * 2\n", "helper.gain changed"),
+    ],
+)
+@pytest.mark.parametrize("how", ["from helper import gain", "import helper\ngain = None"])
+def test_what_is_imported_here_is_compared_with_what_others_import(
+    how: str, helper: str, said: str, tmp_path: Path
+) -> None:
+    call = "helper.gain" if "gain = None" in how else "gain"
+    source = f"{how}\nMINE = 5\ndef walk(cells):\n    return {call}(MINE)"
     there = identity(tmp_path / "a", source, helper=helper)
-    assert differences(found_here(there).parts, {n: there.parts[n] for n in found_here(there).parts}) == []
-    identity(tmp_path / "b", source, helper=helper.replace("FACTOR = 2", "FACTOR = 3"))
+    same = found_here(there)
+    assert differences({n: there.parts[n] for n in same.parts}, same.parts) == []
+    identity(tmp_path / "b", source, helper=helper.replace("2", "3"))
     here = found_here(there)
-    assert set(here.parts) == {"function", "helper:gain", "helper:FACTOR"}  # what mine holds travels with it
-    assert differences({n: there.parts[n] for n in here.parts}, here.parts) == ["helper.FACTOR is 2 there, 3 here"]
+    assert "mine:MINE" not in here.parts  # it travels with the function
+    travels = "from" in how and said.startswith(("attribute", "argument"))  # an object of mine, not one of helper
+    found = differences({n: there.parts.get(n, "") for n in here.parts}, here.parts)
+    assert found == ([] if travels else [said])
+
+
+def test_objects_that_raise_when_they_are_looked_at_count_by_their_type(tmp_path: Path) -> None:
+    source = "class Odd:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\n"
+    source += "    def __reduce_ex__(self, how):\n        raise ValueError\n"
+    source += "ODD, DEEP = [Odd()], []\nfor _ in range(100_000):\n    DEEP = [DEEP]\n"
+    source += "def walk(cells):\n    return ODD, DEEP"
+    found = identity(tmp_path / "a", source)
+    assert found.digest == identity(tmp_path / "b", source).digest
+    assert found.notes == (
+        "mine.ODD holds a mine.Odd, which counts by its type only",
+        "mine.DEEP holds a builtins.list, which counts by its type only",
+    )
 
 
 BACKEND = """

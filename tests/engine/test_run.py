@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Cells, CubeError, Sweep
-from engine.cube import Cube, Task, execute, record_failure, write_group
+from engine.cube import Cube, Task, execute, record_failure
 from engine.errors import Fenced
 from engine.evaluate import CellError
 from engine.ledger import Counts, State
@@ -391,20 +391,6 @@ def test_two_copies_of_a_block_do_not_mix_their_writes(tmp_path: Path, expected:
             singles = [Task(task.block, np.arange(24).reshape(mask.shape) == n) for n in range(24)]
             list(pool.map(lambda t: execute(run.job, t), [*singles, task, *singles]))
     assert_same(path, expected)
-
-
-def test_an_edited_function_is_noticed_and_can_be_computed_again(tmp_path: Path, log: Path) -> None:
-    path = tmp_path / "c.zarr"
-    go(LOGGED.with_values(log=str(log)), path, block=50)
-    record = Cube(path).runs()[-1]
-    record["code"]["function_sha256"] = "another"
-    write_group(Cube(path).fence.run_path(1), record)
-
-    noticed = go(LOGGED.with_values(log=str(log)), path)
-    assert "its version is still '1'" in noticed.notes[0]
-    assert noticed.progress.cells == 0
-    write_group(Cube(path).fence.run_path(2), record)
-    assert go(LOGGED.with_values(log=str(log)), path, mark_stale=True).progress.cells == 100
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(3), GeneratorExit(), OSError("caf\udce9")])

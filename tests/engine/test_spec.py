@@ -139,3 +139,23 @@ def test_the_name_of_a_file_instead_of_its_contents_says_what_reads_it(name: obj
     ):
         sweep.with_values(card=name)
     assert sweep.with_text({"card": "noisy.toml"}).params["card"] == {"from": "noisy.toml"}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance", "why"),
+    [
+        ("float64", -1e-9, "is not a number from 0 to below 1"),
+        ("float64", 1.0, "is not a number from 0 to below 1"),
+        ("float64", float("nan"), "is not a number from 0 to below 1"),
+        ("float64", "1e-9", "is not a number from 0 to below 1"),
+        ("int64", 1e-9, "a int64 is the same or not"),
+    ],
+)
+def test_a_tolerance_that_cannot_be_is_refused(dtype: str, tolerance: float, why: str) -> None:
+    with pytest.raises(SpecError, match=why):
+        Output("y", dtype=dtype, tolerance=tolerance)
+
+
+def test_a_tolerance_is_no_part_of_the_identity() -> None:
+    loose = dataclasses.replace(GRID, outputs=tuple(dataclasses.replace(o, tolerance=1e-9) for o in GRID.outputs))
+    assert loose.digest == GRID.digest

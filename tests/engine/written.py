@@ -1,0 +1,42 @@
+"""Sweeps in files that a test writes, as a user writes and edits them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import textwrap
+from pathlib import Path
+
+from engine import Sweep
+from engine.find import find
+
+HEAD = """
+import functools, math
+from dataclasses import dataclass
+from pathlib import Path
+import numpy as np
+from engine import Axis, Output, Sweep, per_cell
+"""
+TAIL = """
+SWEEP = Sweep(name="s", title="t", axes=(Axis("x", (1.0, 2.0)),), outputs=(Output("y"),), function=walk)
+"""
+_FOLDERS: set[str] = set()
+
+
+def written(folder: Path, source: str, **helpers: str) -> Sweep:
+    """``SWEEP`` of ``mine.py`` in ``folder``, whose function ``walk`` is in ``source``, as a new process finds it.
+
+    ``helpers`` are modules beside it; ``pack__helper`` is ``pack/helper.py``.
+    """
+    for name, text in {**helpers, "mine": HEAD + textwrap.dedent(source) + TAIL}.items():
+        file = folder / (name.replace("__", "/") + ".py")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+    _FOLDERS.add(str(folder))
+    for name, module in list(sys.modules.items()):
+        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+        if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
+            del sys.modules[name]
+    sys.path[:] = [place for place in sys.path if place not in _FOLDERS]
+    importlib.invalidate_caches()
+    return find(f"{folder / 'mine.py'}:SWEEP")
