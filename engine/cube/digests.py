@@ -24,6 +24,8 @@ import numpy.typing as npt
 
 Mask = npt.NDArray[np.bool_]
 Arrays = Mapping[str, npt.NDArray[Any]]
+LEFT_OUT = ("cell_state", "cell_error")
+"""Arrays of the ledger that a digest leaves out: it is of done cells, which have no error."""
 FOLDER = "cell_state/digests"  # in the folder of an array, where zarr looks for chunks only
 
 
@@ -59,6 +61,11 @@ class Record:
     def fits(self, done: Mask, arrays: Arrays) -> bool:
         """Whether the done cells of a block are those that were written."""
         return not done.any() or any(entry.fits(done, arrays) for entry in self.entries)
+
+    def speaks_of(self, done: Mask) -> bool:
+        """Whether an entry is of all ``done`` cells, a box at the corner of the chunk."""
+        box = tuple(slice(0, n) for n in done.shape)
+        return any(bool((entry.cells[box] | ~done).all()) for entry in self.entries)
 
     def encoded(self) -> bytes:
         """As JSON."""

@@ -23,8 +23,8 @@ import numpy.typing as npt
 import zarr
 
 from engine.axis import Value, key
-from engine.cube import coordinates
-from engine.cube.chunks import Chunks
+from engine.cube import coordinates, digests
+from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.place import Place, place_of
 from engine.errors import CubeError
 from engine.evaluate import CellError
@@ -77,6 +77,8 @@ class Cube:
         self.output_names: tuple[str, ...] = tuple(o["name"] for o in self.definition["outputs"])
         self.cell_arrays: tuple[str, ...] = (*self.output_names, *LEDGER)
         """Arrays whose chunks are the blocks'."""
+        self.digested: tuple[str, ...] = tuple(n for n in self.cell_arrays if n not in digests.LEFT_OUT)
+        """Those that a block's digest is over."""
         self.coordinate_names: tuple[str, ...] = (
             *self.axis_names,
             *(d["name"] for d in self.definition["dims"]),
@@ -243,9 +245,14 @@ class Cube:
         self.commit({**definition(sweep), **self._write_coordinates(self._derived(sweep, self.axes))})
 
     def set_states(self, whole: npt.NDArray[np.uint8]) -> None:
-        """Write the states that differ from those that are there; damaged chunks count as absent cells."""
+        """Write the states that differ from those that are there; damaged chunks count as absent cells.
+
+        The digest of a block speaks of its done cells alone from then on: else a power cut in the middle of their
+        next computation could bring back the old numbers, whole and with a digest that fits.
+        """
         damaged: set[tuple[int, ...]] = set()
-        changed = self.ledger("cell_state", damaged) != whole
+        before = self.ledger("cell_state", damaged)
+        changed = before != whole
         for axis, length in enumerate(self.chunk):
             changed = np.logical_or.reduceat(changed, range(0, changed.shape[axis], length), axis=axis)
         states = self.chunks("cell_state")
@@ -253,6 +260,36 @@ class Cube:
             region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, self.chunk, strict=True))
             self.fence.check()
             states.write(place, whole[region])
+            done = whole[region] == State.DONE
+            if ((before[region] == State.DONE) & ~done).any():
+                self._digest_again(place, done)
+
+    def _digest_again(self, place: tuple[int, ...], done: npt.NDArray[np.bool_]) -> None:
+        """Replace a block's digest by one of the ``done`` cells, which are some of those that it spoke of."""
+        name = digests.name(place)
+        try:
+            arrays = {n: self.block(n, place) for n in self.digested} if done.any() else {}
+        except DamagedChunk:
+            arrays = {}
+        if arrays:
+            entry = digests.Entry.of(done, arrays, self.chunk)
+            self.path.write(name, digests.Record(0, 0, (entry,)).encoded())
+        else:
+            self.path.delete(name)
+
+    def block(self, name: str, place: tuple[int, ...]) -> npt.NDArray[Any]:
+        """One block of an output or of the ledger, by its place in the grid of blocks.
+
+        Raises
+        ------
+        DamagedChunk
+        """
+        array = self.chunks(name)
+        inner = array.chunk[len(place) :]
+        ends = zip(place, self.chunk, self.shape, strict=True)
+        return array.read_one(
+            (*place, *(0 for _ in inner)), (*(min((i + 1) * c, n) - i * c for i, c, n in ends), *inner)
+        )
 
     def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
         """Write coordinates from where they are new; returns the attributes that tell of them."""

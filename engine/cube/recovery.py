@@ -32,8 +32,6 @@ from engine.evaluate import CellError
 from engine.ledger import State
 
 CLEAN = ("complete", "failed cells", "stopped")  # outcomes of a run that synced all it wrote
-UNCHECKED = ("cell_state", "cell_error")
-"""Arrays of the ledger that the digest leaves out: it is of done cells, which have no error."""
 
 Indices = tuple[int, ...]
 
@@ -79,7 +77,6 @@ class _Blocks:
         self.damaged_states: set[Indices] = set()
         self.states = cube.ledger("cell_state", self.damaged_states)
         self.arrays: dict[str, Chunks] = {name: cube.chunks(name) for name in cube.cell_arrays}
-        self.checked = [name for name in cube.cell_arrays if name not in UNCHECKED]
 
     def places(self, of: npt.NDArray[np.bool_]) -> list[Indices]:
         """Places of the blocks that hold a true cell."""
@@ -103,7 +100,7 @@ class _Blocks:
 
     def damages(self, place: Indices) -> Iterator[Damage]:
         """What of a block is damaged."""
-        done, block = self.done(place), self.block(place)
+        done = self.done(place)
         lost = int(done.sum())
         found = {}
         for name, array in self.arrays.items():
@@ -111,7 +108,7 @@ class _Blocks:
             index = (*place, *(0 for _ in inner))
             where = f"{name}/{array.name(index)}"
             try:
-                found[name] = array.read_one(index, (*block.shape, *inner))
+                found[name] = self.cube.block(name, place)
             except DamagedChunk as error:
                 what = str(error).partition(" is damaged: ")[2]
                 yield Damage(where, what, place, 0 if name == "cell_error" else lost)
@@ -121,13 +118,13 @@ class _Blocks:
         record = self.record(place)
         if record is None:
             yield Damage(digests.name(place), "the block's digest is missing or damaged", place, lost)
-        elif not record.fits(done, {name: found[name] for name in self.checked}):
+        elif not record.fits(done, {name: found[name] for name in self.cube.digested}):
             yield Damage(digests.name(place), "the block's numbers are not those that were written", place, lost)
 
     def small(self, places: list[Indices]) -> set[Indices]:
         """Blocks of which a chunk is missing or empty; only names and sizes are looked at."""
         found: set[Indices] = set()
-        for name in self.checked if places else ():
+        for name in self.cube.digested if places else ():
             array = self.arrays[name]
             inner = (0,) * (len(array.chunk) - len(self.cube.shape))
             sizes = array.sizes((*place, *inner) for place in places)
@@ -159,8 +156,7 @@ def recover(cube: Cube, before: int) -> Lost:
         suspects |= _behind(marks, blocks, places)
         for damage in list(_damaged_groups(cube)):
             _restored(cube, damage)
-    lost = {place for place in suspects if any(True for _ in blocks.damages(place))}
-    return take_away(cube, blocks, lost | blocks.damaged_states)
+    return take_away(cube, blocks, [damage for place in suspects for damage in blocks.damages(place)])
 
 
 def _marks(cube: Cube, before: int) -> dict[int, int]:
@@ -178,17 +174,27 @@ def _marks(cube: Cube, before: int) -> dict[int, int]:
 
 
 def _behind(marks: Mapping[int, int], blocks: _Blocks, places: list[Indices]) -> set[Indices]:
-    """Blocks that those runs wrote and had not synced."""
-    records = ((place, blocks.record(place)) for place in places)
+    """Blocks that those runs wrote and had not synced: what is on disk of them may be of any age."""
+
+    def suspect(place: Indices) -> bool:
+        record = blocks.record(place)
+        return (
+            record is None
+            or record.batch > marks.get(record.run, record.batch)
+            or not record.speaks_of(blocks.done(place))
+        )
+
     begun = blocks.there() - set(places)  # a chunk in them that nobody can read makes readers of the whole cube fail
-    return begun | {place for place, r in records if r is None or r.batch > marks.get(r.run, r.batch)}
+    return begun | {place for place in places if suspect(place)}
 
 
-def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
-    """Take the done cells of damaged blocks from the ledger, and delete chunks that nobody can read.
+def take_away(cube: Cube, blocks: _Blocks, damages: list[Damage]) -> Lost:
+    """Take the done cells that are damaged from the ledger, and delete chunks that nobody can read.
 
     Cells that were measured or imported are not computed again by themselves: they become failed ones.
     """
+    places = {d.place for d in damages if d.place is not None} | blocks.damaged_states
+    taken = {d.place for d in damages if d.cells} | blocks.damaged_states
     if not places:
         return Lost()
     remedy = _remedy(cube)
@@ -197,7 +203,7 @@ def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
     lost = lost_blocks = 0
     for place in places:
         region = blocks.block(place).region
-        done = blocks.done(place)
+        done = blocks.done(place) & (place in taken)
         if place in blocks.damaged_states:
             record = blocks.record(place)
             box = tuple(slice(0, n) for n in done.shape)
@@ -212,18 +218,16 @@ def take_away(cube: Cube, blocks: _Blocks, places: set[Indices]) -> Lost:
 
 def _clear(cube: Cube, blocks: _Blocks, place: Indices, reference: int, lost: npt.NDArray[np.bool_]) -> None:
     """Delete a block's damaged chunks, which make readers fail; of failed cells say why."""
-    block = blocks.block(place)
     for name, array in blocks.arrays.items():
         if name == "cell_state":
             continue
-        inner = array.chunk[len(place) :]
-        index = (*place, *(0 for _ in inner))
+        index = (*place, *(0 for _ in array.chunk[len(place) :]))
         cube.fence.check()
         try:
-            values = array.read_one(index, (*block.shape, *inner))
+            values = cube.block(name, place)
         except DamagedChunk:
             array.delete(index)
-            values = array.read_one(index, (*block.shape, *inner))
+            values = cube.block(name, place)
         if name == "cell_error" and reference:
             values[lost] = reference
             array.write(index, values, sync=True)
@@ -294,7 +298,7 @@ def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda 
         found += list(examine(cube.path, look))
         hopeless = [d for d in found if not _restored(cube, d)]
         blocks = _Blocks(cube)
-        lost = take_away(cube, blocks, {d.place for d in found if d.place is not None} | blocks.damaged_states)
+        lost = take_away(cube, blocks, found)
         cube.path.sync()
     return Repair(found, hopeless, lost)
 

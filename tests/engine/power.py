@@ -99,8 +99,11 @@ class Recorder:
     def _mine(self, path: Any) -> bool:
         return str(path).startswith(self.root)
 
-    def cut(self, after: int, chance: random.Random, into: Path) -> None:
-        """Write what a cut after so many steps may have left of ``root`` to ``into``."""
+    def cut(self, after: int, chance: random.Random | None, into: Path) -> None:
+        """Write what a cut after so many steps may have left of ``root`` to ``into``.
+
+        Without ``chance`` only the process died: all that was written is there.
+        """
         on_disk: dict[str, bytes] = {}
         pending: dict[str, list[Version]] = {}
         moves: dict[str, str] = {}
@@ -136,15 +139,15 @@ class Recorder:
                         pending[path] = [last]
                         on_disk[path] = b""
         for path, versions in pending.items():
-            which = chance.randrange(len(versions) + 1)
+            which = chance.randrange(len(versions) + 1) if chance else len(versions) - 1
             if which == len(versions):
                 continue  # none of the renames came to the disk
             data = versions[which].data
-            if data is not None and not versions[which].content_synced and chance.random() < 0.5:
+            if chance and data is not None and not versions[which].content_synced and chance.random() < 0.5:
                 data = data[: chance.choice([0, 0, chance.randrange(len(data) + 1)])]
             settle(path, Version(data))
         for a, b in moves.items():
-            if chance.random() < 0.5:
+            if chance is None or chance.random() < 0.5:
                 move(on_disk, a, b)
         shutil.rmtree(into, ignore_errors=True)
         into.mkdir(parents=True)

@@ -313,7 +313,7 @@ def test_provenance_says_what_one_needs_to_run_it_again(tmp_path: Path) -> None:
 def test_a_cell_that_takes_time_gives_smaller_blocks(tmp_path: Path, log: Path) -> None:
     slow = LOGGED.with_values(log=str(log), seconds=0.01)
 
-    assert sample(slow).cell_seconds == pytest.approx(0.01, rel=0.5)
+    assert sample(slow).cell_seconds >= 0.01  # more on a busy machine
     with open_run(slow, tmp_path / "c.zarr", workers=1) as run:
         assert np.prod(run.cube.chunk) <= 100 / 8 + 1
 
