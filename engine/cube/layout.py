@@ -250,6 +250,7 @@ class Cube:
         The digest of a block speaks of its done cells alone from then on: else a power cut in the middle of their
         next computation could bring back the old numbers, whole and with a digest that fits.
         """
+        self.path.sync()  # the run's record above all, which has the next run look whether this came to its end
         damaged: set[tuple[int, ...]] = set()
         before = self.ledger("cell_state", damaged)
         changed = before != whole
