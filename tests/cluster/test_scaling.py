@@ -74,10 +74,8 @@ def traced(folder: str) -> int:
 
 @per_cell
 def waited(cell: Cell) -> dict[str, Any]:
-    """Take half a second; the last cell takes as long as there are two workers."""
-    time.sleep(0.5)
-    if cell["number"] == LAST:
-        until(Path(cell.params["go"]).exists, 200)
+    """Wait until two workers have come; the last cell waits until one of them has gone."""
+    until(Path(cell.params["folder"], "gone" if cell["number"] == LAST else "come").exists, 600)
     return {"pid": os.getpid()}
 
 
@@ -85,14 +83,16 @@ LAST = 8
 
 
 def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: Path) -> None:
-    axes, go = (Axis("number", tuple(range(LAST + 1))),), Parameter("go", str(tmp_path / "go"))
-    sweep = Sweep("waited", "Cells of which the last is long", axes, (Output("pid"),), waited, parameters=(go,))
+    axis, folder = Axis("number", tuple(range(LAST + 1))), Parameter("folder", str(tmp_path))
+    sweep = Sweep("waited", "Cells that wait for workers", (axis,), (Output("pid"),), waited, parameters=(folder,))
     seen = []
 
     def look(_: Run) -> None:
         seen.append(len(names(client)))
-        if max(seen) == 2 and seen[-1] == 1:
-            (tmp_path / "go").touch()
+        if seen[-1] == 2:
+            (tmp_path / "come").touch()
+        elif max(seen) == 2:
+            (tmp_path / "gone").touch()
 
     with open_run(sweep, tmp_path / "waited.zarr", block=1) as run:
         run_dask(run, client, look)
