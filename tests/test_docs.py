@@ -2,6 +2,9 @@
 
 A block that cannot be run says why in the line above it (``<!-- not run: reason -->``); a block under
 ``<!-- file: NAME -->`` is written to that file first. JavaScript is skipped, by name, where nothing runs it.
+
+Where a page tells to type what an earlier page told, the command runs again and finds the cubes that it made there:
+it would compute the same ones.
 """
 
 from __future__ import annotations
@@ -32,8 +35,10 @@ PAGES = [
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
-def lab_log(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def lab_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A laboratory's log: readings of eight devices, as rows in CSV."""
+    folder = tmp_path_factory.mktemp("log")
     command = [
         "run",
         "characterization",
@@ -48,19 +53,46 @@ def lab_log(folder: Path) -> None:
     frame = xr.open_zarr(folder / "bench.zarr")[["i_write", "r_reset", "r_write"]].to_dataframe().reset_index()
     names = {"width": "width_um", "i_write": "i_write_A", "r_reset": "r_reset_ohm", "r_write": "r_write_ohm"}
     frame.rename(columns=names).drop(columns="current").to_csv(folder / "lab.csv", index=False)
+    return folder / "lab.csv"
+
+
+class Made:
+    """Cubes in ``results/`` that commands made, by the command."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cubes: dict[str, Path] = {}
+
+    def before(self, line: str, results: Path) -> set[Path]:
+        """Put the cubes there that this command made on an earlier page; what is there then."""
+        for cube in self.cubes[line].glob("*") if line in self.cubes else ():
+            if not (results / cube.name).exists():
+                shutil.copytree(cube, results / cube.name)
+        return set(results.glob("*.zarr"))
+
+    def after(self, line: str, results: Path, there: set[Path]) -> None:
+        """Keep a copy of the cubes that were not there before."""
+        for cube in set(results.glob("*.zarr")) - there:
+            self.cubes[line] = self.folder / str(len(self.cubes))
+            shutil.copytree(cube, self.cubes[line] / cube.name)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made"))
 
 
 @pytest.mark.timeout(1800)  # of a busy machine
 @pytest.mark.parametrize("page", PAGES, ids=str)
 def test_what_the_documentation_tells_to_type_works(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab_log: Path, made: Made
 ) -> None:
     monkeypatch.setenv("SPINSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
     blocks = list(BLOCK.finditer((ROOT / page).read_text()))
     if any("lab.csv" in b["text"] for b in blocks):
-        lab_log(tmp_path)
+        shutil.copy(lab_log, tmp_path)
     for block in blocks:
         mark = block["mark"] or ""
         if mark.startswith("not run: "):
@@ -76,6 +108,7 @@ def test_what_the_documentation_tells_to_type_works(
         for line in commands.get(block["kind"], []):
             if line.startswith("node ") and (lacking := no_node()):
                 pytest.skip(f"{page}: {line}, and what follows, did not run: {lacking}")
+            there = made.before(line, tmp_path / "results")
             done = subprocess.run(
                 line,
                 shell=True,
@@ -87,6 +120,7 @@ def test_what_the_documentation_tells_to_type_works(
                 env=environment(),
             )
             assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"
+            made.after(line, tmp_path / "results", there)
 
 
 def no_node() -> str:
