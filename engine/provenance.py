@@ -41,6 +41,9 @@ PACKAGES = (
 )
 _ALWAYS = ("spinsweep", "numpy")  # every number passes through both
 
+ORIGIN = frozenset(("identity", "parts", "packages", "python", "processor"))
+"""Attributes by which origins are compared."""
+
 
 @dataclass(frozen=True)
 class Origin:

@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +55,7 @@ from engine.spec import Sweep
 BLOCK_SECONDS = 1.0  # aim of one task: long against Dask's few ms a task, short against patience
 BLOCK_BYTES = 64_000_000  # of one block's outputs at most, before compression
 BLOCKS_PER_WORKER = 8  # at least, so that the last block does not leave the others idle
+WORKERS_SECONDS = 10.0  # between writes of the run's record, while workers come
 SAMPLE_SECONDS = 0.1  # a sample this long tells a cell's time well enough
 
 
@@ -77,10 +78,14 @@ class Run:
     ended: Counts | None = None
     broken: list[str] = field(default_factory=list)
     """Blocks that ended without a receipt, in words."""
+    _kept: int = 0
+    _keep_at: float = 0.0
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
     workers: list[Mapping[str, Any]] = field(default_factory=list)
     """What computed blocks, each as its first receipt told it."""
+    keep_workers: Callable[[], None] = lambda: None
+    """Write the workers into the run's record."""
 
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
@@ -107,6 +112,9 @@ class Run:
         """
         if receipt.worker is not None:
             self.workers.append(receipt.worker)
+        if len(self.workers) > self._kept and time.monotonic() >= self._keep_at:
+            self._kept, self._keep_at = len(self.workers), time.monotonic() + WORKERS_SECONDS
+            self.keep_workers()
         self.progress.note(receipt)
         self.durable.came(receipt)
 
@@ -213,6 +221,7 @@ def open_run(
             if run.progress.blocks and sweep.attributes is not None:
                 run.job = dataclasses.replace(run.job, attributes=sweep.attributes(sweep))
                 cube.commit(run.job.attributes)
+            run.keep_workers = lambda: write_group(cube.fence.run_path(epoch), record | {"workers": run.workers})
             with run.durable.syncing():
                 yield run
             run.conclude()

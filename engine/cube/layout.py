@@ -29,14 +29,13 @@ from engine.cube.place import Place, place_of
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
-from engine.provenance import Origin
+from engine.provenance import ORIGIN, Origin
 from engine.spec import LEDGER, Sweep
 
 if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which write by zarr alone, start without it
     import xarray as xr
 
 FORMAT = 2
-_ORIGIN: dict[str, Any] = {"identity": "", "parts": {}, "packages": {}, "python": "", "processor": ""}
 ROOT_COPY = f"{coordinates.COPIES}/root.json"
 
 
@@ -173,9 +172,10 @@ class Cube:
         """What a value of ``cell_code`` names: attributes of :class:`engine.provenance.Origin`; None if unknown."""
         try:
             group = read_json(code_path(self.path, reference), "zarr.json") if reference else None
-            return None if group is None else {**_ORIGIN, **group["attributes"]}
-        except (CubeError, KeyError, TypeError):
+            found = {} if group is None else dict(group["attributes"])
+        except (CubeError, KeyError, TypeError, ValueError):
             return None
+        return found if found.keys() >= ORIGIN else None
 
     def runs(self) -> list[dict[str, Any]]:
         """The record of every run, oldest first; of those that can be read."""

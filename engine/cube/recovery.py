@@ -320,7 +320,7 @@ def _damaged_groups(cube: Cube) -> Iterator[Damage]:
         found = _group(cube.path.read(where)) or {}
         if any(found.get(part) != known[part] for part in known if part not in ("shape", "attributes")):
             yield Damage(where, "the array's metadata are not those that the root holds")
-    for folder in ("runs", "errors"):
+    for folder in ("runs", "errors", "codes"):
         names = [n for n in cube.path.names(folder) if n != "zarr.json"]
         wheres = [f"{folder}/zarr.json", *(f"{folder}/{name}/zarr.json" for name in sorted(names))]
         for where, data in zip(wheres, cube.path.read_all(wheres), strict=True):
@@ -339,7 +339,7 @@ def _restored(cube: Cube, damage: Damage) -> bool:
         cube.commit({})
     elif rest == "zarr.json" and name in cube.metadata:
         write_json(cube.path, damage.where, cube.metadata[name])
-    elif rest == "zarr.json":  # of a run or an error: what it said is gone, but it is a group again
+    elif rest == "zarr.json":  # of a run, an error or a code: what it said is gone, but it is a group
         last = name == f"runs/{cube.fence.newest():06d}"
         write_group(cube.path / name, json.loads(cube.attrs.get("provenance", "{}")) if last else {})
     else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copyreg
 import enum
 import hashlib
 import marshal
+import os
 import struct
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +19,7 @@ import numpy as np
 Named = Callable[[Any], "str | None"]
 """What a function, class or module is called in an identity; None for anything else."""
 _NUMBERS = frozenset((bool, int, float, complex, type(None)))
+_STATES = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, type(os.environ))
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))  # hold nothing that counts
 
 
@@ -118,10 +121,11 @@ class Values:
     def _object(self, value: Any, within: list[int]) -> tuple[str, list[bytes]]:
         """Any other object by what pickle would keep of it: its class, arguments and state."""
         kind = type(value)
-        if isinstance(value, np.random.Generator | np.random.RandomState | np.random.BitGenerator):
-            return self._by_type(value, within)  # its state differs each time
+        if isinstance(value, _STATES) or hasattr(kind, "__next__"):
+            return self._by_type(value, within)  # it differs each time
         try:
-            reduced = value.__reduce_ex__(4)
+            reduce = copyreg.dispatch_table.get(kind)
+            reduced = reduce(value) if reduce is not None else value.__reduce_ex__(4)
         except Exception:  # a lock, an open file, a connection: whatever its class raises
             return self._by_type(value, within)
         if isinstance(reduced, str):

@@ -180,22 +180,29 @@ class _Walk:
         if isinstance(value, types.MethodType):
             function = self.edge(name, value.__func__)
             return f"{function} of {self.edge(name, value.__self__)}"
+        if id(value) in self._names:
+            return self._names[id(value)][0]
         if isinstance(value, functools.partial):
             function = self.edge(name, value.func)
             given = {**{str(i): v for i, v in enumerate(value.args)}, **value.keywords}
-            return f"partial {function}({self._parts_of(function, 'argument', given)})"
+            return self._whole_of(value, f"partial {function}", function, "argument", given)
         if self._is_own(type(value)):
             state = _attributes(value)
             if state is not None:
                 kind = self.edge(name, type(value))
-                return f"{kind}({self._parts_of(kind, 'attribute', state)})"
+                return self._whole_of(value, f"object {kind}", kind, "attribute", state)
         if name not in self.parts:
             self.parts[name] = ""
             self._values.append((name, value))
         return name
 
-    def _parts_of(self, whole: str, what: str, values: Mapping[str, Any]) -> str:
-        return ", ".join(f"{n}={self.edge(self._free(f'{whole}, {what} {n}'), v)}" for n, v in sorted(values.items()))
+    def _whole_of(self, value: Any, name: str, whole: str, what: str, values: Mapping[str, Any]) -> str:
+        """What an object is called that has parts; the parts are noted with it, and may lead back to it."""
+        name = self._free(name)
+        self._names[id(value)] = name, value
+        parts = [f"{n}={self.edge(self._free(f'{whole}, {what} {n}'), v)}" for n, v in sorted(values.items())]
+        self._names[id(value)] = f"{name}({', '.join(parts)})", value
+        return self._names[id(value)][0]
 
     def _free(self, name: str) -> str:
         """``name``, with a number where another object has it."""

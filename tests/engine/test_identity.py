@@ -409,6 +409,27 @@ def test_what_is_imported_here_is_compared_with_what_others_import(
     assert found == ([] if travels else [said])
 
 
+def test_objects_that_lead_back_to_themselves_have_an_identity(tmp_path: Path) -> None:
+    source = "class Node:\n    def __init__(self, gain):\n        self.gain, self.me, self.next = gain, self, None\n"
+    source += "a, b = Node(1), Node(2)\na.next, b.next = b, a\nALL = [a, b]\nALL.append(ALL)\n"
+    source += "F = functools.partial(print, a)\n"
+    source += "def walk(cells):\n    return a.next.gain, b, a, ALL, F\n"
+    found = identity(tmp_path / "a", source)
+    assert found.digest == identity(tmp_path / "b", source).digest
+    other = identity(tmp_path / "c", source.replace("Node(2)", "Node(3)"))
+    assert [d for d in differences(found.parts, other.parts) if "gain" in d] == [
+        "attribute gain#2 of mine.Node is 2 there, 3 here"
+    ]
+
+
+@pytest.mark.parametrize("value", ["os.environ", "iter([1, 2])", "itertools.count(3)", "np.random.default_rng(1)"])
+def test_what_differs_in_each_process_counts_by_its_type(value: str, tmp_path: Path) -> None:
+    source = f"import itertools, os\nVALUE = [{value}]\ndef walk(cells):\n    return VALUE"
+    found = identity(tmp_path / "a", source)
+    assert len(found.notes) == 1
+    assert "counts by its type only" in found.notes[0]
+
+
 def test_objects_that_raise_when_they_are_looked_at_count_by_their_type(tmp_path: Path) -> None:
     source = "class Odd:\n    def __getattr__(self, name):\n        raise RuntimeError(name)\n"
     source += "    def __reduce_ex__(self, how):\n        raise ValueError\n"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +21,7 @@ from written import written
 
 from engine import Sweep
 from engine.cli.cell import Deviation
-from engine.cube import Cube
+from engine.cube import Cube, examine
 from engine.errors import RunnerError
 from engine.instruments import INSTRUMENT
 from engine.provenance import Origin, other_code, other_processor, other_versions
@@ -169,6 +171,50 @@ def test_what_is_kept_between_calls_does_not_make_other_code(tmp_path: Path) -> 
     go(sweep.with_values(x=(1.0,)), store, block=None)  # cells are computed to choose the block
     run = go(sweep, store)
     assert not [note for note in run.notes if "other code" in note]
+
+
+def test_a_damaged_record_of_the_code_is_found_said_and_written_again(tmp_path: Path) -> None:
+    store = tmp_path / "c.zarr"
+    first = written(tmp_path, "GAIN = 1\n" + WALK % "GAIN")
+    go(first, store)
+    other = written(tmp_path, "GAIN = 2\n" + WALK % "GAIN")
+    file = store / f"codes/{Origin.of(first).number:016x}/zarr.json"
+    file.write_bytes(b"")
+    assert [damage.where for damage in examine(store)] == [str(file.relative_to(store))]
+    assert go(other, store).notes == [
+        "2 cells that are there were computed by other code (which is not recorded): they stay as they are, "
+        "--mark-stale computes them again"
+    ]
+    again = written(tmp_path, "GAIN = 1\n" + WALK % "GAIN")
+    assert go(again, store).notes == []
+    assert list(examine(store)) == []
+
+
+@pytest.mark.faults
+def test_a_run_that_is_killed_has_recorded_its_workers(tmp_path: Path) -> None:
+    mine, store = tmp_path / "mine.py", tmp_path / "c.zarr"
+    written(tmp_path, "import time\n@per_cell\ndef walk(cell):\n    time.sleep(0.05)\n    return {'y': 1.0}")
+    words = ["run", f"{mine}:SWEEP", "--set", "x=0:1:1000", "--block", 1, "--workers", 1, "--store", store]
+    run = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-m", "engine.cli", *map(str, words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        file = store / "runs/000001/zarr.json"
+        until(lambda: file.exists() and json.loads(file.read_bytes())["attributes"].get("workers"))
+    finally:
+        run.kill()
+        run.wait()
+    [record] = Cube(store).runs()
+    assert record["outcome"] == "running"
+    assert record["workers"][0]["address"].startswith("t")
+    assert record["workers"][0]["code"] in {path.name for path in (store / "codes").iterdir()}
+
+
+def until(condition: Callable[[], Any]) -> None:
+    while not condition():
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("kind", ["measured", "imported"])
