@@ -26,6 +26,8 @@ Mask = npt.NDArray[np.bool_]
 Arrays = Mapping[str, npt.NDArray[Any]]
 LEFT_OUT = ("cell_state", "cell_error")
 """Arrays of the ledger that a digest leaves out: it is of done cells, which have no error."""
+SPARSE = ("cell_error", "cell_code")
+"""Arrays of the ledger that mostly hold their fill value, which costs no chunk."""
 FOLDER = "cell_state/digests"  # in the folder of an array, where zarr looks for chunks only
 
 

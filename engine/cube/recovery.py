@@ -125,6 +125,8 @@ class _Blocks:
         """Blocks of which a chunk is missing or empty; only names and sizes are looked at."""
         found: set[Indices] = set()
         for name in self.cube.digested if places else ():
+            if name in digests.SPARSE:
+                continue
             array = self.arrays[name]
             inner = (0,) * (len(array.chunk) - len(self.cube.shape))
             sizes = array.sizes((*place, *inner) for place in places)

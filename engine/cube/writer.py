@@ -27,7 +27,7 @@ from engine.axis import Value
 from engine.blocks import Block, boxes
 from engine.cube import digests
 from engine.cube.chunks import Chunks, DamagedChunk
-from engine.cube.digests import Entry, Record
+from engine.cube.digests import SPARSE, Entry, Record
 from engine.cube.disk import machine
 from engine.cube.layout import Cube, error_path, write_group
 from engine.cube.place import Place
@@ -38,7 +38,6 @@ from engine.provenance import Origin
 from engine.spec import Sweep
 
 Mask = npt.NDArray[np.bool_]
-SPARSE = ("cell_error", "cell_code")  # mostly their array's fill value, which costs no chunk
 
 
 @dataclass(frozen=True)
