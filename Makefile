@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-slurm test-packages bench lint clean
+.PHONY: help demo test test-all test-slurm test-packages fuzz bench lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "               on a machine of more cores: make test JOBS=4"
 	@echo "make test-all  the exhaustive tests as well"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
+	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
 
 $(READY): pyproject.toml constraints.txt
@@ -52,6 +53,9 @@ test-slurm: $(READY) test-packages
 
 test-packages:  # Debian's, where they are missing and root can install them
 	@sh tests/packages.sh
+
+fuzz: $(READY)
+	$(BIN)/python tests/fuzz/campaign.py $(FUZZ)
 
 lint: $(READY)
 	$(BIN)/ruff check .

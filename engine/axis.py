@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.errors import SpecError
-from engine.printable import brief
+from engine.printable import brief, one_line
 
 Value = float | int | str
 Kind = Literal["float", "int", "str"]
 
+MAX_CHOICES = 10_000
 MAX_VALUES = 10_000_000  # of one axis: a typing error in a range must not fill the memory
 
 
@@ -31,7 +32,10 @@ def canonical(value: Any, kind: Kind) -> Value:
         ``value`` is not finite or is not of the kind.
     """
     if kind == "str":
-        return str(value)
+        try:
+            return str(value)
+        except Exception:  # a whole number of more than 4,300 digits, say
+            raise SpecError(f"{brief(value)} is not a name") from None
     if kind == "int" and isinstance(value, int):
         if not -(2**63) <= value < 2**63:
             raise SpecError(f"{brief(value)} does not fit 64 bits")
@@ -84,8 +88,8 @@ class Axis:
         values: Any = self.values
         if isinstance(values, range):  # whose length needs no look at the values
             _limit(abs(values.stop - values.start) // abs(values.step), self)
-        for field in ("values", "choices"):
-            object.__setattr__(self, field, listed(getattr(self, field)))
+        object.__setattr__(self, "values", listed(values))
+        object.__setattr__(self, "choices", choices_of(at, self.choices))
         _one_kind(self.values, self.name)
         object.__setattr__(self, "values", self.check(self.values))
 
@@ -105,7 +109,7 @@ class Axis:
     def allowed(self) -> str:
         """The allowed values in words, for messages and help."""
         if self.choices:
-            return "one of " + ", ".join(key(c) for c in self.choices)
+            return one_of(self.choices)
         return range_words(self.kind, self.unit, self.low, self.high)
 
     def check(self, values: Iterable[Any] | Value) -> tuple[Value, ...]:
@@ -201,11 +205,27 @@ def range_words(kind: Kind, unit: str, low: float | None, high: float | None) ->
     return f"{what} from {low:g} to {high:g}{unit}"
 
 
-def listed(values: Any) -> tuple[Any, ...]:
+def choices_of(what: str, choices: Any) -> tuple[Any, ...]:
+    """Plain choices; ``SpecError`` for more than anybody chooses from."""
+    found = listed(choices, MAX_CHOICES)
+    if len(found) > MAX_CHOICES:
+        raise SpecError(f"{what}: more than {MAX_CHOICES} choices; give low and high instead")
+    return found
+
+
+def one_of(choices: Sequence[Any]) -> str:
+    """The first of the choices, in words."""
+    names = ", ".join(
+        one_line(c, 100) if isinstance(c, str) else key(c) if isinstance(c, float) else brief(c) for c in choices[:20]
+    )
+    return f"one of {names}" + (f", ... ({len(choices)})" if len(choices) > 20 else "")
+
+
+def listed(values: Any, most: int = MAX_VALUES) -> tuple[Any, ...]:
     """Plain values of a sequence, one more than may be at most; a single value is one of one."""
     if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
         values = (values,)
-    return tuple(plain(v) for v in itertools.islice(values, MAX_VALUES + 1))
+    return tuple(plain(v) for v in itertools.islice(values, most + 1))
 
 
 def plain(value: Any) -> Any:

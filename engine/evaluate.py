@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import signal
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -20,7 +22,7 @@ from engine.spec import Named, Output, Sweep
 
 Array = npt.NDArray[Any]
 MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
-UNFINISHED = (KeyboardInterrupt, Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
+UNFINISHED = (Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Evaluated:
 def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
-    Raised are those that say nothing of a cell: ``KeyboardInterrupt``, ``Stopped``, ``LeaseError`` and faults of
-    a bench.
+    Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``Stopped``,
+    ``LeaseError`` and faults of a bench.
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.
@@ -126,9 +128,9 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
         began = time.perf_counter()
         try:
             values = _checked(sweep, sweep.function(cells), cells.shape)
-        except UNFINISHED:
-            raise
         except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+            if _says_nothing(error):
+                raise
             if result.duration.size == 1:
                 result.errors[(0,) * len(cells.shape)] = _described(error)
             one_by_one = result.duration.size > 1
@@ -153,11 +155,23 @@ def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: E
             values = {name: array[(0,) * len(position)] for name, array in checked.items()}
         for name, value in values.items():
             result.values[name][position] = value
-    except UNFINISHED:
-        raise
     except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+        if _says_nothing(error):
+            raise
         result.errors[position] = _described(error)
     result.duration[position] = time.perf_counter() - began
+
+
+def _says_nothing(error: BaseException) -> bool:
+    """Whether an exception is not about the cell in which it came up."""
+    if not isinstance(error, KeyboardInterrupt):
+        return isinstance(error, UNFINISHED)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    handled = last is not None and str(last.tb_frame.f_globals.get("__name__")).endswith("interrupts")
+    ours = threading.current_thread() is threading.main_thread()  # signals go to no other
+    return ours and (handled or signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 
 def _empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
@@ -167,12 +181,9 @@ def _empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
 
 def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, Array]:
     """The returned arrays with the declared dims, shapes and dtypes, or an ``OutputError``."""
-    try:
-        given = {str(name): returned[name] for name in returned}
-    except TypeError:
-        raise OutputError(
-            f"{sweep.name!r} returned {type(returned).__name__}, not a mapping of output to array"
-        ) from None
+    if not isinstance(returned, Mapping):
+        raise OutputError(f"{sweep.name!r} returned {type(returned).__name__}, not a mapping of output to array")
+    given = {str(name): value for name, value in returned.items()}
     names = {o.name for o in sweep.outputs}
     if missing := sorted(names - set(given)):
         raise OutputError(f"{sweep.name!r} did not return output {missing[0]!r}")
@@ -212,8 +223,8 @@ def _described(error: BaseException) -> CellError:
         trace = "".join(traceback.format_exception(error))
     except BaseException as second:  # its __str__ raises
         message = trace = f"an exception that cannot be shown: {type(second).__name__}"
+    name, message, trace = (t.encode(errors="backslashreplace").decode() for t in (name, message, trace))
     half = TRACEBACK // 2  # where it began, and where it ended
     if len(trace) > TRACEBACK:
         trace = f"{trace[:half]}\n[... {len(trace) - 2 * half} more characters]\n{trace[-half:]}"
-    kept = cut(name, 200), cut(message, MESSAGE), trace
-    return CellError(*(text.encode(errors="backslashreplace").decode() for text in kept))
+    return CellError(cut(name, 200), cut(message, MESSAGE), trace)

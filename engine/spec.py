@@ -14,25 +14,31 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.axis import (
+    MAX_VALUES,
     Axis,
     Kind,
     Value,
     canonical,
+    choices_of,
     closest,
     demand_limits,
     demand_texts,
     key,
     listed,
+    one_of,
     plain,
     range_words,
 )
 from engine.errors import SpecError
-from engine.printable import brief, one_line
+from engine.printable import brief, one_line, said
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
+MOST_CELLS = 2_000_000_000
+"""Of one cube; the state of each is one byte in the memory of whoever looks at all of them."""
 RESERVED = (*LEDGER, "runs", "errors", "codes")
 """Names that the cube uses; no axis, dim or output may take one."""
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
@@ -70,8 +76,8 @@ class Dim:
         object.__setattr__(self, "values", listed(self.values))
         if self.values:
             Axis(self.name, self.values)  # refuses what no coordinate can be
-        if not isinstance(self.size, str):
-            object.__setattr__(self, "size", _whole(f"{at}: size", self.size, 0, 2**63 - 1))
+        if not isinstance(self.size, str) and not self.values:
+            object.__setattr__(self, "size", _whole(f"{at}: size", self.size, 1, MAX_VALUES))
         object.__setattr__(self, "start", _whole(f"{at}: start", self.start, -(2**62), 2**62))
 
 
@@ -90,6 +96,24 @@ class Coordinate:
         at = f"coordinate {brief(self.name)}"
         demand_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
         _demand_callable(f"{at}: function", self.function)
+
+    def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+        """The coordinate at the values of its axis, (n,).
+
+        Raises
+        ------
+        SpecError
+            Its function raises, or returns something else than one number a value.
+        """
+        try:
+            found = np.asarray(self.function(np.asarray(values), params), np.float64)
+        except Exception as error:  # the function is the user's
+            raise SpecError(f"coordinate {self.name!r}: its function fails: {said(error)}") from error
+        if found.shape != (len(values),):
+            raise SpecError(
+                f"coordinate {self.name!r}: its function returns shape {found.shape} for {len(values)} values"
+            )
+        return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +198,7 @@ class Parameter:
         for what in ("load", "essence", "axes"):
             if getattr(self, what) is not None:
                 _demand_callable(f"{at}: {what}", getattr(self, what))
-        object.__setattr__(self, "choices", listed(self.choices))
+        object.__setattr__(self, "choices", choices_of(at, self.choices))
         object.__setattr__(self, "default", plain(self.default))
         object.__setattr__(self, "default", self.check(self.default))
 
@@ -182,7 +206,7 @@ class Parameter:
     def allowed(self) -> str:
         """The allowed values in words."""
         if self.choices:
-            return "one of " + ", ".join(str(c) for c in self.choices)
+            return one_of(self.choices)
         if self.load is not None:
             return "a file"
         if isinstance(self.default, int | float) and not isinstance(self.default, bool):
@@ -352,6 +376,8 @@ class Sweep:
             raise SpecError(f"together names {unknown[0]!r}, which is no axis of {self.name!r}")
         if not self.axes or not self.outputs:
             raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
+        if (cells := math.prod(self.shape)) > MOST_CELLS:
+            raise SpecError(f"sweep {self.name!r}: {brief(cells)} cells are more than the {MOST_CELLS} of one cube")
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -390,8 +416,8 @@ class Sweep:
         if dim.values:
             return dim.values
         size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
-        if size < 0:
-            raise SpecError(f"dim {name!r}: its size {dim.size!r} is {size}")
+        if not 1 <= size <= MAX_VALUES:
+            raise SpecError(f"dim {name!r}: its size {dim.size!r} is {brief(size)}, where 1 to {MAX_VALUES} can be")
         return range(dim.start, dim.start + size)
 
     def output_shape(self, output: Output) -> tuple[int, ...]:
@@ -505,13 +531,14 @@ class Unknown(KeyError):
 def _items(what: str, given: Any, kind: type) -> tuple[Any, ...]:
     """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
     items = (given,) if isinstance(given, kind) else given
-    if isinstance(items, str | Mapping) or not isinstance(items, Iterable):
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
         raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(given)}")
-    items = tuple(items)
+    found = []
     for position, item in enumerate(items):
         if not isinstance(item, kind):
             raise SpecError(f"{what}[{position}] is {brief(item)}, where {_kind(kind)} is needed")
-    return items
+        found.append(item)
+    return tuple(found)
 
 
 def _kind(kind: type) -> str:
@@ -521,7 +548,7 @@ def _kind(kind: type) -> str:
 def _whole(what: str, value: Any, least: int, most: int) -> int:
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-        raise SpecError(f"{what} is a whole number{' from 0 up' if least == 0 else ''}, not {brief(value)}")
+        raise SpecError(f"{what} is a whole number{f' from 1 to {most}' if least == 1 else ''}, not {brief(value)}")
     return number
 
 

@@ -150,6 +150,7 @@ def usual(metadata: Mapping[str, Any]) -> bool:
             and metadata["chunk_key_encoding"] == {"name": "default", "configuration": {"separator": "/"}}
             and metadata["codecs"][0].get("configuration", {"endian": "little"}) == {"endian": "little"}
             and metadata["codecs"][1]["configuration"]["checksum"] is False
+            and metadata["codecs"][1]["configuration"]["level"] in range(-100_000, 23)
             and isinstance(metadata["data_type"], str)
             and metadata["data_type"] != "string"
         )

@@ -104,8 +104,8 @@ def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
     """Values of all coordinates."""
     axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
     dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}
-    derived = {c.name: c.function(np.asarray(sweep.axis(c.axis).values), sweep.params) for c in sweep.coordinates}
-    return {**axes, **dims, **{name: np.asarray(values, float) for name, values in derived.items()}}
+    derived = {c.name: c.along(sweep.axis(c.axis).values, sweep.params) for c in sweep.coordinates}
+    return {**axes, **dims, **derived}
 
 
 def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:

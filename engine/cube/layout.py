@@ -26,9 +26,11 @@ from engine.axis import Value, key
 from engine.cube import coordinates, digests
 from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.place import Place, place_of
+from engine.cube.root import demand_root
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
+from engine.printable import brief
 from engine.provenance import ORIGIN, Origin
 from engine.spec import LEDGER, Sweep
 
@@ -60,16 +62,18 @@ class Cube:
             raise CubeError(
                 f"{self.path} is not a cube: it has no zarr.json; `spinsweep run NAME --store {self.path}` makes one"
             )
-        self.attrs: dict[str, Any] = root.get("attributes", {})
+        attrs = root.get("attributes")
+        self.attrs: dict[str, Any] = attrs if isinstance(attrs, dict) else {}
         if "spinsweep_format" not in self.attrs:
             raise CubeError(
                 f"{self.path} is a zarr store of another program: its attributes have no spinsweep_format"
             )
         if self.attrs["spinsweep_format"] != FORMAT:
             raise CubeError(
-                f"{self.path} has cube format {self.attrs['spinsweep_format']}, and this version has {FORMAT}: "
-                "xarray reads it as before, but it cannot go on; take another --store"
+                f"{self.path} has cube format {brief(self.attrs['spinsweep_format'])}, and this version has "
+                f"{FORMAT}: xarray reads it as before, but it cannot go on; take another --store"
             )
+        demand_root(root, str(self.path))
         self.fence = self.path.fence(self.attrs["cube_id"])
         self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
@@ -304,8 +308,7 @@ class Cube:
 
     def _derived(self, sweep: Sweep, axes: Mapping[str, tuple[Value, ...]]) -> dict[str, npt.NDArray[Any]]:
         """The sweep's further coordinates, computed again."""
-        found = {c.name: c.function(np.asarray(axes[c.axis]), sweep.params) for c in sweep.coordinates}
-        return {name: np.asarray(values, float) for name, values in found.items()}
+        return {c.name: c.along(axes[c.axis], sweep.params) for c in sweep.coordinates}
 
     def _foreign_arrays(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Name and metadata of each array at the top that is not ours and has named dimensions."""
@@ -387,7 +390,7 @@ def read_json(path: Place, name: str) -> dict[str, Any] | None:
     try:
         data = path.read(name)
         content = None if data is None else json.loads(data)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CubeError(
             f"{path}/{name} is damaged or cannot be read: {error}; `spinsweep verify {path} --repair` restores what "
             "it can"

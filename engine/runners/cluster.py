@@ -46,7 +46,10 @@ def _one_word(path: Path) -> Path:
 
 
 def _memory(text: str) -> str:
-    parse_bytes(text)  # ValueError says what it takes
+    try:
+        parse_bytes(text)  # ValueError says what it takes
+    except OverflowError:
+        raise ValueError("is more than any machine has") from None
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from distributed import Client
 
 from engine import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from engine.cli import main
-from engine.errors import BenchError, RunnerError
+from engine.cube import Cube
+from engine.errors import BenchError, CubeError, RunnerError
 from engine.evaluate import evaluate
 from engine.files import MOST
 from engine.instruments import bench
@@ -421,7 +423,7 @@ def test_values_that_cannot_be_are_refused_when_the_description_is_made(value: A
         (lambda: Output("y", attrs={"a": float("nan")}), "output 'y': attribute 'a' is not a JSON value"),
         (lambda: Output("y", dtype="float128"), "output 'y': dtype 'float128' is not one of bool, int8"),
         (lambda: Output("y", ("t", "t")), r"output 'y': dims \('t', 't'\) differ; one stands twice"),
-        (lambda: Dim("t", -1), "dim 't': size is a whole number from 0 up, not -1"),
+        (lambda: Dim("t", -1), "dim 't': size is a whole number from 1 to 10000000, not -1"),
         (lambda: Dim("t", values=(1.0, 1.0)), "has the value 1 twice"),
         (lambda: Axis("x", range(10**12)), "values are more than the 10000000 that one axis may have"),
         (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low is a number or None, not 'a'"),  # type: ignore[arg-type]
@@ -439,10 +441,128 @@ def test_a_description_says_what_is_wrong_with_it(make: Callable[[], Any], says:
 def test_a_cube_that_needs_more_memory_than_there_is_is_one_line(
     place: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    huge = OWN.replace('Output("y")', 'Output("y", ("t",))').replace("one)", 'one, dims=(Dim("t", 10**15),))')
+    huge = OWN.replace('Output("y")', 'Output("y", ("t", "u"))')
+    huge = huge.replace("one)", 'one, dims=(Dim("t", 10**7), Dim("u", 10**7)))')
     Path("huge.py").write_text(huge.replace("Output, Sweep", "Dim, Output, Sweep"))
     before = there(place)
 
     assert main(["run", "huge.py:MINE", "--workers", "0"]) == 2
     assert "spinsweep: there is not enough memory (Unable to allocate" in capfd.readouterr().err.splitlines()[-1]
     assert there(place) == before
+
+
+# ---- the root of a cube --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("root") / "c.zarr"
+    compute(sweep(lambda cell: {"y": np.zeros(2)}, outputs=Output("y", "t"), dims=Dim("t", 2)), store)
+    return store
+
+
+def places(content: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON value, also in texts that are JSON."""
+    if isinstance(content, str) and content.startswith("{"):
+        content = json.loads(content)
+    inner = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for name, part in inner:
+        yield (*at, name)
+        yield from places(part, (*at, name))
+
+
+def changed(content: Any, at: tuple[Any, ...], change: Callable[[Any, Any], None]) -> Any:
+    """The JSON value with one place changed."""
+    if isinstance(content, str):
+        return json.dumps(changed(json.loads(content), at, change))
+    if len(at) == 1:
+        change(content, at[0])
+    else:
+        content[at[0]] = changed(content[at[0]], at[1:], change)
+    return content
+
+
+def remove(parent: Any, name: Any) -> None:
+    del parent[name]
+
+
+def put(value: Any) -> Callable[[Any, Any], None]:
+    def change(parent: Any, name: Any) -> None:
+        parent[name] = value
+
+    return change
+
+
+CHANGES = {
+    "missing": remove,
+    "null": put(None),
+    "a text": put("x"),
+    "a number": put(7),
+    "a huge number": put(10**30),
+    "a list": put([-1]),
+    "a mapping": put({}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_root_that_lacks_or_mistakes_any_part_is_read_or_refused_in_one_line(cube: Path, change: str) -> None:
+    whole = (cube / "zarr.json").read_text()
+    said = []
+    try:
+        for place in places(json.loads(whole)):
+            (cube / "zarr.json").write_text(json.dumps(changed(json.loads(whole), place, CHANGES[change])))
+            try:
+                found = Cube(cube)
+                assert (found.counts().done, len(found.axes["x"]), len(found.runs())) == (4, 2, 1)
+            except CubeError as error:
+                said.append(str(error))
+    finally:
+        (cube / "zarr.json").write_text(whole)
+    assert len(said) > 50
+    assert [line for line in said if "\n" in line or str(cube) not in line] == []
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "says"),
+    [
+        (
+            ("cell_state", "chunk_grid", "configuration", "chunk_shape"),
+            [10**12, 10**12],
+            "which is not that of the cells",
+        ),
+        (("cell_state", "chunk_grid", "configuration", "chunk_shape"), [0, 2], "in chunks of"),
+        (("y", "chunk_grid", "configuration", "chunk_shape"), [1, 1, 1], "which is not that of the cells"),
+        (("x", "shape"), [10**12], "which is no or too many cells"),
+        (("x", "shape"), [3], "which is not that of the cells"),
+        (("y", "codecs"), [{"name": "numcodecs.pickle"}], "has the codecs"),
+        (("y", "data_type"), "float32", "the array y is of type 'float32', not float64"),
+    ],
+)
+def test_a_root_with_false_shapes_says_which(cube: Path, at: tuple[str, ...], value: Any, says: str) -> None:
+    whole = (cube / "zarr.json").read_text()
+    inner = ("consolidated_metadata", "metadata", *at)
+    try:
+        (cube / "zarr.json").write_text(json.dumps(changed(json.loads(whole), inner, put(value))))
+        with pytest.raises(CubeError, match=rf"c.zarr/zarr.json is damaged: .*{says}.*verify .* --repair"):
+            Cube(cube)
+    finally:
+        (cube / "zarr.json").write_text(whole)
+
+
+def test_a_cell_that_raises_keyboard_interrupt_fails_and_ends_nothing(tmp_path: Path, client: Client) -> None:
+    def interrupts(cell: Cell) -> Any:
+        if cell["n"]:
+            raise KeyboardInterrupt("not of a keyboard")
+        return {"y": 1.0}
+
+    ds = compute(sweep(interrupts), tmp_path / "c.zarr", client, block=4)
+    assert ds.cell_state.values.tolist() == [[1, 2], [1, 2]]
+    assert [f.error.type for f in Cube(tmp_path / "c.zarr").failures()] == ["KeyboardInterrupt"] * 2
+
+
+def test_a_real_interrupt_is_no_result_of_a_cell() -> None:
+    def pressed(cell: Cell) -> Any:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(sweep(pressed), {"x": (0.0,), "n": (0,)})
