@@ -76,8 +76,14 @@ class Display:
         if client.cluster is not None:  # which may forward the port
             address = urlsplit(client.cluster.dashboard_link)
             port = address.port
-        page = f", dashboard {_sweep_page(address.hostname or '', port)}" if dashboard and port else ""
-        self.console.print(f"on {info['address']}{page}", soft_wrap=True)
+        page, seen = "", ""
+        if dashboard and port:
+            from engine.dashboard.reports import page_prefix
+
+            prefix = page_prefix(client)
+            page = f", dashboard {_sweep_page(address.hostname or '', port, prefix)}"
+            seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
+        self.console.print(f"on {info['address']}{page}{seen}", soft_wrap=True)
 
     def update(self, run: Run) -> None:
         """Show the present state; cheap enough to call for every block."""
@@ -125,9 +131,9 @@ class Display:
         return 0 if counts.done == counts.total else 1
 
 
-def _sweep_page(host: str, port: int) -> str:
+def _sweep_page(host: str, port: int, prefix: str = "") -> str:
     """How a browser on this machine gets to the Sweep page: dashboards listen on the loopback of their machine."""
-    page = f"http://127.0.0.1:{port}/sweep"
+    page = f"http://127.0.0.1:{port}{prefix}/sweep"
     try:
         family, *_, address = socket.getaddrinfo(host, 0)[0]
         with socket.socket(family) as probe:

@@ -105,12 +105,34 @@ Tls = Annotated[
         "--tls",
         metavar="DIR",
         show_default=False,
-        help="Certificates that `spinsweep certs` made; needed on every address but loopback.",
+        help="Certificates that `spinsweep certs` made; on loopback, your own are found without.",
     ),
 ]
 Insecure = Annotated[
     bool,
-    typer.Option("--insecure", help="Go beyond loopback without certificates: anyone there can run code."),
+    typer.Option(
+        "--insecure",
+        help="Go without certificates: anyone who reaches the address can run code, also every user of this machine.",
+    ),
+]
+
+
+DashboardToken = Annotated[
+    bool,
+    typer.Option(
+        "--dashboard-token",
+        help="Make the address of the dashboard a secret; else every user of this machine sees what it shows.",
+    ),
+]
+DashboardHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dashboard-host",
+        metavar="NAME",
+        show_default=False,
+        help="A name by which browsers may ask for the dashboard, beside localhost and 127.0.0.1, such as that of a "
+        "reverse proxy. May be repeated.",
+    ),
 ]
 
 

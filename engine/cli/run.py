@@ -11,6 +11,8 @@ import typer
 from engine.cli.display import Display
 from engine.cli.options import (
     Block,
+    DashboardHost,
+    DashboardToken,
     Insecure,
     Into,
     Name,
@@ -29,6 +31,7 @@ from engine.printable import say
 from engine.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
+    from engine.dashboard.closed import Pages
     from engine.instruments.bench import Bench
     from engine.runners.cluster import Local
     from engine.runners.lane import LocalLane
@@ -71,6 +74,8 @@ def run(
         ),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
+    dashboard_token: DashboardToken = False,
+    dashboard_host: DashboardHost = None,
     watchers: Annotated[
         int | None,
         typer.Option(
@@ -91,6 +96,7 @@ def run(
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
     """
+    from engine.dashboard.closed import Pages, new_token
     from engine.dashboard.reports import serve_watchers
     from engine.instruments.bench import load
     from engine.instruments.own import terminated
@@ -106,7 +112,8 @@ def run(
     path = store or default_store(sweep, bench.name if bench else "")
     place_of(path).demand_room()
     where = deployment(cluster, workers)
-    check(where, tls, insecure, watchers)
+    pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")
+    check(where, tls, insecure, watchers, pages)
     if not isinstance(where, Local) or where.workers:
         demand_sendable(sweep)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:
@@ -119,7 +126,7 @@ def run(
         if isinstance(where, Running):
             client = stack.enter_context(cluster_client(where, tls, insecure))
             if watchers is not None:
-                serve_watchers(client, watchers)
+                serve_watchers(client, watchers, pages)
             parallel = max(1, sum(client.nthreads().values()))
         there = place_of(path).exists("zarr.json")
         if block is None and not sweep.resources and not there:
@@ -128,7 +135,7 @@ def run(
             say("another run was here a moment ago; looking whether it lives", error=True)
         at_bench = stack.enter_context(ExitStack())
         if on is not None and bench is not None and isinstance(where, Local) and not there:
-            client, lane = _reach(at_bench, on, bench, where, dashboard)
+            client, lane = _reach(at_bench, on, bench, where, dashboard, pages)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -144,7 +151,7 @@ def run(
         show = stack.enter_context(Display(work))
         stack.callback(at_bench.close)  # before the end of the run is recorded
         if on is not None and bench is not None and isinstance(where, Local) and there and work.progress.blocks:
-            client, lane = _reach(at_bench, on, bench, where, dashboard)
+            client, lane = _reach(at_bench, on, bench, where, dashboard, pages)
         if work.progress.blocks == 0:
             pass
         elif isinstance(where, Local) and where.workers == 0:
@@ -153,18 +160,20 @@ def run(
             if isinstance(where, Local):
                 where = where.at_most(work.progress.blocks)
             if client is None:
-                client = stack.enter_context(cluster_client(where, tls, insecure, dashboard, sweep.resources))
+                client = stack.enter_context(cluster_client(where, tls, insecure, dashboard, sweep.resources, pages))
             if lane is not None:
                 show.also = lane.check
             show.advice = where.advice
             show.where(client, dashboard)
             if watchers is not None:
-                show.console.print(f"for watchers {serve_watchers(client, watchers)}", soft_wrap=True)
+                show.console.print(f"for watchers {serve_watchers(client, watchers, pages)}", soft_wrap=True)
             run_dask(work, client, show.update)
         return show.conclude()
 
 
-def _reach(stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bool) -> tuple[Any, LocalLane | None]:
+def _reach(
+    stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bool, pages: Pages
+) -> tuple[Any, LocalLane | None]:
     """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
     from engine.instruments.own import own
     from engine.runners.deploy import cluster_client
@@ -173,5 +182,7 @@ def _reach(stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bo
     if where.workers == 0:
         stack.enter_context(own(bench))
         return None, None
-    client = stack.enter_context(cluster_client(where.at_most(0), dashboard=dashboard, resources=bench.needs))
-    return client, stack.enter_context(local_lane(on, client.scheduler_info()["address"]))
+    client = stack.enter_context(
+        cluster_client(where.at_most(0), dashboard=dashboard, resources=bench.needs, pages=pages)
+    )
+    return client, stack.enter_context(local_lane(on, client.scheduler_info()["address"], client.security))

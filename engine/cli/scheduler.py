@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Insecure, Tls
+from engine.cli.options import DashboardHost, DashboardToken, Insecure, Tls
 
 
 def scheduler(
@@ -18,21 +18,28 @@ def scheduler(
         typer.Option(help="Written with the address, for `run --cluster` and `worker`.", show_default=False),
     ] = None,
     dashboard_port: Annotated[int, typer.Option(help="Of the dashboard, on loopback.", min=0, max=65535)] = 8787,
+    dashboard_token: DashboardToken = False,
+    dashboard_host: DashboardHost = None,
     tls: Tls = None,
     insecure: Insecure = False,
 ) -> int:
     """Serve a Dask scheduler until Ctrl-C: runs attach to it, leave, and others go on.
 
-    On any address but loopback it demands certificates of everyone who connects.
+    It demands certificates of everyone who connects. On loopback they are your own, which `run` and `worker` find by
+    themselves; on any other address they come from --tls.
 
     Example:  spinsweep scheduler --scheduler-file cluster.json
               spinsweep scheduler --host 192.0.2.7 --tls certificates
     """
+    from engine.dashboard.closed import Pages, new_token
+    from engine.runners.certificates import own_certificates
     from engine.runners.security import SCHEDULER, credentials, demand_loopback
     from engine.runners.servers import run_scheduler
 
-    if tls is None:
-        demand_loopback(host, insecure)
+    if tls is None and not insecure:
+        demand_loopback(host)
+        tls = own_certificates()
     security = None if tls is None else credentials(tls, SCHEDULER)
-    run_scheduler(host, port, security, dashboard_port, scheduler_file)
+    pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")
+    run_scheduler(host, port, security, dashboard_port, scheduler_file, pages)
     return 0

@@ -35,7 +35,7 @@ def worker(
     Runs on that scheduler with --on BENCH.toml wait for the lane and use it one after the other.  When the lane ends
     or dies, the bench is made safe; start it again and the runs go on.
 
-    Example:  spinsweep worker tcp://127.0.0.1:8786 --workers 4
+    Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
               spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
     """
     from engine.instruments.bench import load

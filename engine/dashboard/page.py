@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +28,11 @@ from bokeh.models import (
     HoverTool,
     HTMLTemplateFormatter,
     LinearColorMapper,
+    PlainText,
     Range1d,
     Select,
     TableColumn,
+    Title,
 )
 from bokeh.palettes import Viridis256
 from bokeh.plotting import figure
@@ -47,6 +48,7 @@ from tornado.web import ErrorHandler
 
 from engine.dashboard import text
 from engine.dashboard.blockmap import BlockMap, BlockState
+from engine.dashboard.closed import Closed, Pages
 from engine.dashboard.reader import Answer, Question
 from engine.dashboard.text import COLOURS, LEGEND, STYLE
 
@@ -83,8 +85,8 @@ def add(watch: Watch) -> None:
     scheduler.http_application.add_application(_application(watch, variables, present[0].prefix))
 
 
-def serve(watch: Watch, port: int) -> HTTPServer:
-    """Serve the page, ``/metrics`` and ``/health`` alone, on loopback.
+def serve(watch: Watch, port: int, pages: Pages) -> HTTPServer:
+    """Serve the page, ``/metrics`` and ``/health`` alone, on loopback, closed as ``pages`` says.
 
     Raises
     ------
@@ -94,20 +96,19 @@ def serve(watch: Watch, port: int) -> HTTPServer:
     listening = socket.create_server(("127.0.0.1", port))
     listening.setblocking(False)
     modules = [f"distributed.http.{m}" for m in ("statics", "scheduler.prometheus", "health")]
-    application = _ForWatchers(get_handlers(watch.scheduler, modules))  # type: ignore[no-untyped-call]
-    application.add_application(_application(watch, {"pages": [TAB], "plots": [], "jupyter": False}))
-    server = HTTPServer(application)
+    application = _ForWatchers(get_handlers(watch.scheduler, modules, pages.prefix))  # type: ignore[no-untyped-call]
+    variables = {"pages": [TAB], "plots": [], "jupyter": False}
+    application.add_application(_application(watch, variables, pages.prefix))
+    server = HTTPServer(Closed(application, pages))
     server.add_socket(listening)
     return server
 
 
 class _ForWatchers(RoutingApplication):
-    """Answers its own pages and people who type an address: no other site may read along in somebody's browser."""
+    """Has no list of what there is."""
 
     def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
-            return self.get_handler_delegate(request, ErrorHandler, {"status_code": 403})
+        """The handler of a request."""
         if request.path == "/sitemap.json":  # all applications of Dask's have it
             return self.get_handler_delegate(request, ErrorHandler, {"status_code": 404})
         return super().find_handler(request, **more)
@@ -118,7 +119,7 @@ def _application(watch: Watch, variables: Mapping[str, Any], prefix: str = "") -
         if len(watch.pages) < WINDOWS:
             SweepPage(watch, doc)
         else:
-            doc.add_root(Div(text=text.FULL))
+            doc.add_root(_div(text.FULL))
         doc.title = "spinsweep"
         doc.template = env.get_template("simple.html")
         doc.template_variables.update(extra)
@@ -210,6 +211,7 @@ class SweepPage:
 
     def _output_map(self) -> Any:
         plot = _map("output")
+        self.output_title = plot.title.text
         quads = _quads(plot, self.blocks, {"field": "mean", "transform": self.colours})
         self.output_quads = quads.glyph
         plot.add_layout(self.bar, "right")
@@ -293,7 +295,7 @@ class SweepPage:
         self._read(run, y, x, output)
         self.output_map.visible = output is not None
         if output is not None:
-            self.output_map.title.text = text.with_unit(output["long_name"] or output["name"], output["unit"])
+            self.output_title.text = text.with_unit(output["long_name"] or output["name"], output["unit"])
         self.select_inner.visible = bool(output and output["dims"])
         _say(self.head, text.head(run, block_map, self.watch.gone(run)))
         _say(self.note, text.note(run, block_map, output, self.select_inner.value, self._answer))
@@ -354,8 +356,8 @@ class SweepPage:
                 span.start, span.end = 0, along.edges[-1]
                 ticks = along.ticks(TICKS, ROOM if along is across else TICKS * ROOM)
                 axis.ticker = FixedTicker(ticks=list(ticks))
-                axis.major_label_overrides = ticks
-                axis.axis_label = along.title
+                axis.major_label_overrides = {place: plain(word) for place, word in ticks.items()}
+                axis.axis_label = plain(along.title)
         for quads in (self.state_quads, self.output_quads):
             quads.line_width = 0.5 if max(shape) < NARROW else 0
             quads.line_alpha = 1 if max(shape) < NARROW else 0
@@ -391,8 +393,13 @@ class SweepPage:
         self._reading = asyncio.get_running_loop().create_task(ask())
 
 
-def _div() -> Div:
-    return Div(stylesheets=[STYLE], css_classes=["sw"])
+def plain(words: str) -> PlainText:
+    """Words for a place where Bokeh takes ``$$...$$`` for TeX, in which a stranger's title could be a live link."""
+    return PlainText(text=words)
+
+
+def _div(html: str = "") -> Div:
+    return Div(text=html, stylesheets=[STYLE], css_classes=["sw"], disable_math=True)
 
 
 def _say(div: Div, html: str) -> None:
@@ -407,7 +414,7 @@ def _wide(layout: Any, *children: Any, **options: Any) -> Any:
 
 
 def _map(title: str) -> Any:
-    plot = figure(height=390, title=title, x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="")
+    plot = figure(height=390, title=Title(text=plain(title)), x_range=Range1d(0, 1), y_range=Range1d(0, 1), tools="")
     plot.sizing_mode = "stretch_width"
     plot.toolbar_location = None
     plot.grid.visible = False

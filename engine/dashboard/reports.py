@@ -14,6 +14,7 @@ import numpy as np
 from distributed import Client
 
 from engine.dashboard.blockmap import BlockState, initial_states
+from engine.dashboard.closed import OPEN, Pages, pages_of
 from engine.dashboard.watch import FAILURES, NAME, Watch
 from engine.errors import RunnerError
 from engine.instruments import INSTRUMENT
@@ -135,7 +136,7 @@ def describe(run: Run) -> dict[str, Any]:
     }
 
 
-def serve_watchers(client: Client, port: int) -> str:
+def serve_watchers(client: Client, port: int, pages: Pages = OPEN) -> str:
     """Serve the Sweep page and the metrics, and nothing else, on a port of the scheduler's machine; its address.
 
     Raises
@@ -145,9 +146,15 @@ def serve_watchers(client: Client, port: int) -> str:
     """
     try:
         client.register_plugin(Watch())
-        return str(call(client, "watchers", port=port))
+        return str(call(client, "watchers", port=port, hosts=list(pages.hosts), token=pages.token))
     except Exception as error:
         raise RunnerError(f"--watchers {port}: the page cannot be served there: {error}") from None
+
+
+def page_prefix(client: Client) -> str:
+    """What stands before every path of the dashboard of a client's scheduler."""
+    found: Pages = client.run_on_scheduler(pages_of)
+    return found.prefix
 
 
 def call(client: Client, what: str, **more: Any) -> Any:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from distributed import SchedulerPlugin
 
 from engine.dashboard.blockmap import BlockMap, BlockState, block_map
+from engine.dashboard.closed import Pages
 from engine.dashboard.metrics import register, unregister
 from engine.dashboard.reader import Reader
 from engine.instruments import INSTRUMENT
@@ -93,7 +94,7 @@ class Watch(SchedulerPlugin):
         """Windows that are open."""
         self.reader = Reader()
         self._maps: dict[tuple[str, int, int], tuple[float, int, BlockMap]] = {}
-        self._servers: dict[int, Any] = {}
+        self._servers: dict[int, tuple[Any, Pages]] = {}
         for handler in (self.begin, self.report, self.watchers):
             scheduler.handlers[f"{NAME}_{handler.__name__}"] = handler
         page.add(self)
@@ -103,7 +104,7 @@ class Watch(SchedulerPlugin):
         """The scheduler ends."""
         unregister(self)
         self.reader.close()
-        for server in self._servers.values():
+        for server, _ in self._servers.values():
             server.stop()
 
     def begin(self, run: str, description: Mapping[str, Any], states: bytes) -> None:
@@ -131,13 +132,20 @@ class Watch(SchedulerPlugin):
         watched.version += 1
         watched.heard = time.monotonic()
 
-    def watchers(self, port: int) -> str:
-        """Serve the page and the metrics alone on a loopback port; its address."""
+    def watchers(self, port: int, hosts: Sequence[str] = (), token: str = "") -> str:
+        """Serve the page and the metrics alone on a loopback port, as :class:`Pages` says; its address.
+
+        A port that is served already stays as it is; ``ValueError`` if that is without the token that is asked for.
+        """
         from engine.dashboard import page
 
         if port not in self._servers:
-            self._servers[port] = page.serve(self, port)
-        return f"http://127.0.0.1:{port}/sweep"
+            pages = Pages(tuple(hosts), token)
+            self._servers[port] = page.serve(self, port, pages), pages
+        _, pages = self._servers[port]
+        if token and not pages.token:
+            raise ValueError("an earlier run had it served without a token")
+        return f"http://127.0.0.1:{port}{pages.prefix}/sweep"
 
     def log_event(self, topic: str, msg: Any) -> None:
         """A lane tells what it does."""

@@ -1,13 +1,15 @@
 """Certificates of one cluster: a private authority, and a pair for each role.
 
 The authority's key signs the three pairs and is never written: nobody can make a fourth.  A scheduler and a worker
-both listen and connect; a client only connects, and TLS refuses its certificate at a server.
+both listen and connect; a client only connects, and TLS refuses its certificate at a server.  Those of one run are
+held in memory; those of a user's schedulers on this machine lie in a folder of the user.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +18,15 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from distributed import Security
 
 from engine.errors import RunnerError
-from engine.runners.security import AUTHORITY, CLIENT, ROLES, files_of
+from engine.private import make_folders
+from engine.runners.security import AUTHORITY, CLIENT, ROLES, files_of, in_memory, own_folder
 
 SKEW = timedelta(minutes=10)  # that clocks of the cluster may differ
 DAYS = 365
+LONG = 3650  # days, of those that nobody hands on
 
 
 def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = None) -> datetime:
@@ -43,16 +48,52 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
     """
     if folder.exists() or folder.is_symlink():
         raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not")
-    start = now or datetime.now(UTC)
-    end = start + timedelta(days=days)
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
     try:
-        building.parent.mkdir(parents=True, exist_ok=True)
-        building.mkdir(mode=0o700)
+        make_folders(building)
     except OSError as error:
         raise RunnerError(
             f"{folder} cannot be made ({error.strerror}: {error.filename}); give a folder in one that you may write"
         ) from None
+    made, end = _issue(days, now)
+    for name, text in made.items():
+        _write(building / name, text.encode(), 0o600 if name.endswith("-key.pem") else 0o644)
+    try:
+        building.rename(folder)
+    except OSError:
+        shutil.rmtree(building)
+        raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not") from None
+    return end
+
+
+def temporary() -> Security:
+    """Certificates of one run, in memory: they end with the processes that were handed them."""
+    made, _ = _issue(LONG)
+    return in_memory(made)
+
+
+def own_certificates() -> Path:
+    """The folder of certificates for this user's schedulers on this machine, made where it is missing.
+
+    Raises
+    ------
+    RunnerError
+        It cannot be made.
+    """
+    folder = own_folder()
+    if not folder.exists():
+        try:
+            make_certificates(folder, LONG)
+        except RunnerError:
+            if not folder.exists():  # another process made it meanwhile
+                raise
+    return folder
+
+
+def _issue(days: int, now: datetime | None = None) -> tuple[dict[str, str], datetime]:
+    """Certificates and keys in PEM by the names of their files, and when they end."""
+    start = now or datetime.now(UTC)
+    end = start + timedelta(days=days)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep cluster {secrets.token_hex(8)}")])
     authority = (
@@ -61,7 +102,7 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
         .add_extension(_usage(authority=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
-    _write(building / AUTHORITY, authority.public_bytes(Encoding.PEM), 0o644)
+    made = {AUTHORITY: authority.public_bytes(Encoding.PEM)}
     for role in ROLES:
         key = ec.generate_private_key(ec.SECP256R1())
         purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -76,11 +117,10 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"spinsweep-{role}")]), critical=False)
             .sign(authority_key, hashes.SHA256())
         )
-        path, key_path = files_of(building, role)
-        _write(path, certificate.public_bytes(Encoding.PEM), 0o644)
-        _write(key_path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
-    building.rename(folder)
-    return end
+        path, key_path = files_of(Path(), role)
+        made[path.name] = certificate.public_bytes(Encoding.PEM)
+        made[key_path.name] = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {name: content.decode() for name, content in made.items()}, end
 
 
 def _builder(

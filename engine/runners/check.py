@@ -11,6 +11,7 @@ from typing import Any
 
 from distributed.utils import get_ip_interface
 
+from engine.dashboard.closed import OPEN, Pages
 from engine.errors import RunnerError
 from engine.files import Unreadable, text_of, yaml
 from engine.runners.cluster import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
@@ -21,6 +22,7 @@ from engine.runners.security import (
     credentials,
     demand_loopback,
     on_loopback,
+    own_folder,
     scheduler_address,
     secured,
 )
@@ -29,22 +31,34 @@ CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "l
 PROBE = 2.0  # seconds for a connection that is refused at once where nothing listens
 
 
-def check(where: Deployment, tls: Path | None = None, insecure: bool = False, watchers: int | None = None) -> None:
+def check(
+    where: Deployment,
+    tls: Path | None = None,
+    insecure: bool = False,
+    watchers: int | None = None,
+    pages: Pages = OPEN,
+) -> None:
     """Look at all of a deployment that can be seen without starting it.
 
     Parameters
     ----------
     tls : folder of certificates, before the one in the cluster file
-    insecure : whether an address beyond loopback may be used without certificates
+    insecure : whether to go without certificates
     watchers : port that is to be free on the scheduler's machine, where that is this one
+    pages : how pages are to be served
 
     Raises
     ------
     RunnerError
-        One line: what is missing, taken, or would leave loopback unencrypted.
+        One line: what is missing, taken, or would not be encrypted.
     """
     if tls is not None and isinstance(where, Local | Gpu | Kubernetes):
-        raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} uses no certificates; leave it out")
+        raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} uses no certificates of yours; leave it out")
+    if pages.token and not isinstance(where, Local | Gpu | Jobs) and watchers is None:
+        raise RunnerError(
+            f"--dashboard-token: the dashboard of a cluster of kind {where.kind} is not this run's; "
+            "`spinsweep scheduler` takes the option"
+        )
     if watchers is not None and isinstance(where, Local | Gpu | Jobs):
         try:
             demand_free(watchers)
@@ -81,10 +95,12 @@ def _check_jobs(where: Jobs, tls: Path | None, insecure: bool) -> None:
     if tls is None:
         for interface in (where.interface, here):
             demand_loopback(_ip(interface), insecure, f"{where.kind}: interface {interface}")
-    else:
-        if not re.fullmatch(WORD, str(tls.absolute())):
-            raise RunnerError(f"{tls} goes into a job script: letters, digits and ./:@%+=,~- only")
-        credentials(tls, *ROLES)
+    folder = tls or (None if insecure else own_folder())
+    if folder is not None:
+        if not re.fullmatch(WORD, str(folder.absolute())):
+            raise RunnerError(f"{folder} goes into a job script: letters, digits and ./:@%+=,~- only")
+        if folder == tls or folder.exists():
+            credentials(folder, *ROLES)
     if not _ip(here):
         names = ", ".join(name for _, name in socket.if_nameindex())
         raise RunnerError(f"{where.kind}: this machine has no interface {here} with an IPv4 address; it has {names}")
@@ -111,8 +127,9 @@ def _check_ssh(where: Ssh, tls: Path | None, insecure: bool) -> None:
         )
     if tls is None:
         demand_loopback(where.listen, insecure)
-    else:
-        credentials(tls, *ROLES)
+    folder = tls or (None if insecure else own_folder())
+    if folder is not None and (folder == tls or folder.exists()):
+        credentials(folder, *ROLES)
     if where.port and _answers(where.listen, where.port):
         raise RunnerError(
             f"ssh: port {where.port} is taken on {where.listen}; the scheduler of a run that was killed ends about a "

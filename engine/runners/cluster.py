@@ -133,7 +133,7 @@ class Jobs(_Workers, _Secured):
     python: Word | None = None
     """Python of the nodes in which spinsweep is installed; None: this one's path."""
     scratch: WordPath | None = None
-    """Folder on the nodes where workers spill; None: the current one."""
+    """Folder on the nodes where workers spill, which others must not be able to write; None: one for the job."""
     logs: WordPath = Path("logs")
     """Folder where jobs leave their logs; not given: ``logs`` in the current one."""
 

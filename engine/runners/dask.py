@@ -29,6 +29,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
 
 from engine.cube import Job, Task, execute, keep_origin, place_of, record_failure
+from engine.dashboard.closed import OPEN, ClosedScheduler, Pages
 from engine.dashboard.reports import Reports
 from engine.dashboard.watch import TOPIC
 from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, OtherCode, RunnerError, Stopped
@@ -36,9 +37,11 @@ from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
 from engine.ledger import Receipt
 from engine.origins import said
+from engine.private import scratch
 from engine.provenance import of_worker, other_code, other_versions
 from engine.provenance import worker as worker_record
 from engine.run import Run
+from engine.runners.certificates import temporary
 from engine.runners.interrupts import Interrupts, held_back
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -55,21 +58,31 @@ LOSSES = 20  # times that one block's receipt may be lost with a worker before t
 DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
 
 
+class ClosedCluster(LocalCluster):
+    """A cluster of this machine whose scheduler's pages are closed to other sites."""
+
+    async def _start(self) -> None:
+        self.scheduler_spec["cls"] = ClosedScheduler
+        await super()._start()  # type: ignore[no-untyped-call]
+
+
 @contextmanager
 def local_client(
-    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None
+    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
 ) -> Iterator[Client]:
-    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only."""
+    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
     quiet()
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}))
+        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}))
         with held_back():
             cluster = stack.enter_context(
-                LocalCluster(
+                ClosedCluster(  # type: ignore[no-untyped-call]
+                    scheduler_kwargs={"pages": pages},
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
+                    security=temporary(),
                     resources={CPU: 1, **(resources or {})},
                     # None would take 8787 all the same
                     dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
@@ -429,6 +442,11 @@ def quiet() -> None:
     """Keep distributed's log off the terminal: the progress line tells of lost workers."""
     for name in ["distributed", *(n for n in logging.root.manager.loggerDict if n.startswith("distributed."))]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def own_files() -> dict[str, str]:
+    """Setting of Dask: its files lie where no other user can put code, unless this user has set where they lie."""
+    return {} if dask.config.get("temporary-directory") else {"temporary-directory": str(scratch())}
 
 
 def _lost(client: Client) -> RunnerError:

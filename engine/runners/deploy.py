@@ -6,6 +6,7 @@ each, so that a machine runs as many threads as it was given workers.
 
 from __future__ import annotations
 
+import secrets
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,10 +16,12 @@ from typing import Any
 import dask
 from distributed import Client, SSHCluster
 
+from engine.dashboard.closed import OPEN, ClosedScheduler, Pages, close_scheduler, new_token
 from engine.errors import RunnerError
+from engine.runners.certificates import own_certificates, temporary
 from engine.runners.check import check, cluster_class, dask_cluster, library
 from engine.runners.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from engine.runners.dask import CPU, SPAWN, THREAD_SETTINGS, free_port, local_client, quiet
+from engine.runners.dask import CPU, SPAWN, THREAD_SETTINGS, ClosedCluster, free_port, local_client, own_files, quiet
 from engine.runners.interrupts import held_back
 from engine.runners.reach import reach
 from engine.runners.scaling import KeepBusy, adapt
@@ -60,7 +63,7 @@ def deployment(given: str | None, workers: int | None = None) -> Deployment:
     if not is_address(address):
         raise RunnerError(
             f"--cluster {given or repr(given)} is no cluster file ({', '.join(SUFFIXES)}), no scheduler file, "
-            "and no address such as tcp://127.0.0.1:8786"
+            "and no address such as tls://127.0.0.1:8786"
         )
     return Running(kind="scheduler", address=address)
 
@@ -72,34 +75,40 @@ def cluster_client(
     insecure: bool = False,
     dashboard: bool = True,
     resources: Mapping[str, float] | None = None,
+    pages: Pages = OPEN,
 ) -> Iterator[Client]:
     """A client of a deployment; what it started is ended with the block.
 
     Parameters
     ----------
-    tls : folder of certificates, before the one in the cluster file
-    insecure : whether an address beyond loopback may be used without certificates
+    tls : folder of certificates, before the one in the cluster file; None there too: what this machine needs is made
+    insecure : whether to go without
     dashboard : serve Dask's dashboard, on loopback; a scheduler that runs already has its own
     resources : what local workers offer beside ``cpu``
+    pages : how the dashboard is served
 
     Raises
     ------
     RunnerError
-        One line: it cannot be started, cannot be reached, or would leave loopback unencrypted.
+        One line: it cannot be started, cannot be reached, or would not be encrypted.
     """
     quiet()
-    check(where, tls, insecure)
+    check(where, tls, insecure, pages=pages)
+    if not dashboard and not isinstance(where, Ssh):
+        pages = Pages(token=new_token())  # Dask serves one in any case: here, nobody can name it
+    if isinstance(where, Jobs | Ssh) and not insecure:
+        tls = tls or where.tls or own_certificates()
     match where:
         case Local():
-            started = _local(where, dashboard, resources)
+            started = _local(where, dashboard, resources, pages)
         case Jobs():
-            started = _jobs(where, tls or where.tls, dashboard)
+            started = _jobs(where, tls, dashboard, pages)
         case Ssh():
-            started = _ssh(where, tls or where.tls, dashboard)
+            started = _ssh(where, tls, dashboard, pages)
         case Kubernetes():
             started = _kubernetes(where)
         case Gpu():
-            started = _gpu(where, dashboard)
+            started = _gpu(where, dashboard, pages)
         case Running():
             started = _running(where, tls or where.tls, insecure)
     with started as client:
@@ -107,8 +116,8 @@ def cluster_client(
 
 
 @contextmanager
-def _local(where: Local, dashboard: bool, resources: Mapping[str, float] | None) -> Iterator[Client]:
-    with local_client(where.least, dashboard, resources) as client:
+def _local(where: Local, dashboard: bool, resources: Mapping[str, float] | None, pages: Pages) -> Iterator[Client]:
+    with local_client(where.least, dashboard, resources, pages) as client:
         if where.minimum is not None:
             adapt(client, where.least, where.workers)
         yield client
@@ -128,13 +137,22 @@ def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Clien
 
 
 @contextmanager
-def _jobs(where: Jobs, tls: Path | None, dashboard: bool) -> Iterator[Client]:
+def _jobs(where: Jobs, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
-    scheduler = {"interface": where.driver_interface, "port": where.port, "dashboard_address": _dashboard(dashboard)}
+    scheduler = {
+        "interface": where.driver_interface,
+        "port": where.port,
+        "dashboard_address": _dashboard(dashboard),
+        "pages": pages,
+    }
     with ExitStack() as stack:
-        with _one_line(where.kind), held_back():
+        with _one_line(where.kind), held_back(), dask.config.set(own_files()):
             cluster = cluster_class(where)(
-                **job_options(where), scheduler_options=scheduler, security=security, silence_logs="critical"
+                **job_options(where),
+                scheduler_cls=ClosedScheduler,
+                scheduler_options=scheduler,
+                security=security,
+                silence_logs="critical",
             )
             stack.callback(_close, cluster)
             client = stack.enter_context(Client(cluster))
@@ -147,6 +165,9 @@ def _jobs(where: Jobs, tls: Path | None, dashboard: bool) -> Iterator[Client]:
 def job_options(where: Jobs) -> dict[str, Any]:
     """What the batch system's class in dask-jobqueue is told about one job: one worker of one thread."""
     exports = {**where.environment, **dict.fromkeys(THREAD_SETTINGS, "1")}
+    prologue = [f"export {name}={shlex.quote(text)}" for name, text in exports.items()]
+    if where.scratch is None:  # not in a folder of /tmp that anyone could have made
+        prologue += ['export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"', "trap 'rm -rf $DASK_TEMPORARY_DIRECTORY' EXIT"]
     return {
         "cores": 1,
         "processes": 1,
@@ -156,7 +177,7 @@ def job_options(where: Jobs) -> dict[str, Any]:
         "account" if where.kind in ("slurm", "pbs") else "project": where.account,
         "job_name": "spinsweep",
         "job_extra_directives": list(where.directives),
-        "job_script_prologue": [f"export {name}={shlex.quote(text)}" for name, text in exports.items()],
+        "job_script_prologue": prologue,
         "log_directory": str(where.logs),
         "local_directory": None if where.scratch is None else str(where.scratch),
         "python": where.python,
@@ -179,11 +200,14 @@ async def _submitted(cluster: Any, jobs: int) -> None:
 
 
 @contextmanager
-def _ssh(where: Ssh, tls: Path | None, dashboard: bool) -> Iterator[Client]:
+def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
+    here = on_loopback(where.listen) and where.user is None
     settings: dict[str, Any] = {
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_SETTINGS, "1"),
         "logging": {"distributed": "info"},  # Dask waits for the lines in which they tell their addresses
+        # on hosts elsewhere it is made, under a name that nobody can have made before
+        **(own_files() if here else {"temporary-directory": f"/tmp/spinsweep-{secrets.token_hex(8)}"}),
     }
     if security is not None:
         settings |= as_config(security)
@@ -223,6 +247,7 @@ def _ssh(where: Ssh, tls: Path | None, dashboard: bool) -> Iterator[Client]:
             )
             client = stack.enter_context(Client(cluster))
             client.run_on_scheduler(_end_when_idle, ORPHAN)
+            client.run_on_scheduler(close_scheduler, pages)
         yield client
 
 
@@ -255,20 +280,22 @@ def _kubernetes(where: Kubernetes) -> Iterator[Client]:
 
 
 @contextmanager
-def _gpu(where: Gpu, dashboard: bool) -> Iterator[Client]:
+def _gpu(where: Gpu, dashboard: bool, pages: Pages) -> Iterator[Client]:
     with ExitStack() as stack:
         with (
             _one_line("gpu"),
             held_back(),
-            dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}),
+            dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}),
         ):
             cluster = stack.enter_context(
-                library("dask_cuda", "gpu").LocalCUDACluster(
+                type("_Closed", (ClosedCluster, library("dask_cuda", "gpu").LocalCUDACluster), {})(
+                    scheduler_kwargs={"pages": pages},
                     n_workers=where.workers,
                     threads_per_worker=1,
                     memory_limit=where.memory or "auto",
                     host=LOOPBACK,
-                    protocol="tcp",
+                    protocol="tls",
+                    security=temporary(),
                     resources={CPU: 1},
                     dashboard_address=_dashboard(dashboard),
                 )

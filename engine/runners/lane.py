@@ -23,6 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple
 
+import dask
 from distributed import Client, SchedulerPlugin, Security, Worker
 
 from engine.dashboard.watch import TOPIC
@@ -32,8 +33,8 @@ from engine.instruments.lease import Lease
 from engine.instruments.own import own
 from engine.instruments.station import Station, pulses
 from engine.printable import one_line, say
-from engine.runners.dask import quiet
-from engine.runners.security import LOOPBACK, NO_DASHBOARD, host_of, on_loopback
+from engine.runners.dask import own_files, quiet
+from engine.runners.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 
 TTL = 15.0  # seconds that the scheduler's lease lasts without being renewed
 FENCE = 0.8  # of it, after which the lane ends itself
@@ -249,14 +250,15 @@ def run_lane(bench: Bench, address: str, patience: float = PATIENCE, security: S
     """
     quiet()
     admit = partial(admitted, address=address, security=security)
-    with own(bench, patience, admit) as station, _reaching(address):
+    with own(bench, patience, admit) as station, _reaching(address), dask.config.set(own_files()):
         asyncio.run(serve(station, address, security))
 
 
 class LocalLane:
     """A lane in a process of this machine, started again when it dies."""
 
-    def __init__(self, bench_path: Path, address: str) -> None:
+    def __init__(self, bench_path: Path, address: str, security: Security | None = None) -> None:
+        self.security = to_text(security).encode()
         self.command = [sys.executable, "-m", "engine.runners.lane", str(bench_path), address]
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0
@@ -295,12 +297,15 @@ class LocalLane:
             self._errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the lane has ended
             self.process = process = subprocess.Popen(
                 [*self.command, str(patience)],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # where nobody else reads along
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
             )
+        assert process.stdin is not None
         assert process.stdout is not None
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(self.security)
         timer = threading.Timer(START, process.kill)
         timer.start()
         try:
@@ -343,9 +348,9 @@ class LocalLane:
 
 
 @contextmanager
-def local_lane(bench_path: Path, address: str) -> Iterator[LocalLane]:
+def local_lane(bench_path: Path, address: str, security: Security | None = None) -> Iterator[LocalLane]:
     """A lane of this machine for the scheduler at ``address``, ended with the block."""
-    lane = LocalLane(bench_path, address)
+    lane = LocalLane(bench_path, address, security)
     try:
         lane.begin()
         yield lane
@@ -354,10 +359,13 @@ def local_lane(bench_path: Path, address: str) -> Iterator[LocalLane]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``python -m engine.runners.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts."""
+    """``python -m engine.runners.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts.
+
+    The certificates come on the standard input.
+    """
     path, address, patience = arguments
     try:
-        run_lane(load(path), address, float(patience))
+        run_lane(load(path), address, float(patience), from_text(sys.stdin.read()))
     except SpinsweepError as error:
         say(f"spinsweep: {one_line(str(error))}", error=True)
         return 2

@@ -1,8 +1,9 @@
-"""Who may talk to a cluster: what leaves loopback is encrypted, and both ends show a certificate.
+"""Who may talk to a cluster: everything is encrypted, and both ends show a certificate of one private authority.
 
-A Dask scheduler runs any code that a client sends, and so do its workers.  They listen on loopback; any other
-address needs the certificates of one private authority (``spinsweep certs``), or ``--insecure`` in so many words.
-Dask compares no host names: whoever holds a key of the authority belongs to the cluster.
+A Dask scheduler runs any code that a client sends, and so do its workers, and every user of a machine reaches its
+loopback.  A run makes certificates for the processes that it starts; schedulers that stay use those in a folder of
+their user; on any other address they come from ``spinsweep certs``.  Only ``--insecure`` goes without.  Dask compares
+no host names: whoever holds a key of the authority belongs to the cluster.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ from distributed import Security
 
 from engine.errors import RunnerError
 from engine.files import text_of
+from engine.private import objection, state_home
 
 LOOPBACK = "127.0.0.1"
 NO_DASHBOARD = f"{LOOPBACK}:0"
@@ -30,11 +33,48 @@ NO_DASHBOARD = f"{LOOPBACK}:0"
 SCHEDULER, WORKER, CLIENT = ROLES = ("scheduler", "worker", "client")
 AUTHORITY = "ca.pem"
 HELP = "`spinsweep certs DIR` makes them"
+OWN = "spinsweep-certificates"
+"""Folder of the certificates for a user's schedulers on one machine."""
+PARTS = ("tls_ca_file", *(f"tls_{role}_{part}" for role in ROLES for part in ("cert", "key")))
 
 
 def files_of(folder: Path, role: str) -> tuple[Path, Path]:
     """Certificate and private key of a role in a folder of certificates."""
     return folder / f"{role}.pem", folder / f"{role}-key.pem"
+
+
+def own_folder() -> Path:
+    """Where the certificates for this user's schedulers on this machine lie, once there are any.
+
+    Raises
+    ------
+    RunnerError
+        This user has no home.
+    """
+    try:
+        return state_home() / OWN
+    except OSError as error:
+        raise RunnerError(f"no place for certificates: {error.strerror}, or give --tls DIR") from None
+
+
+def in_memory(made: Mapping[str, str]) -> Security:
+    """Certificates and keys in PEM by the names of their files, as Dask takes them; encryption is required."""
+    found = {"tls_ca_file": made[AUTHORITY]}
+    for role in ROLES:
+        pair = (made[path.name] for path in files_of(Path(), role))
+        found |= dict(zip((f"tls_{role}_cert", f"tls_{role}_key"), pair, strict=True))
+    return Security(require_encryption=True, **found)
+
+
+def to_text(security: Security | None) -> str:
+    """In one line, for the standard input of a process that is to use the same."""
+    return json.dumps(None if security is None else {part: getattr(security, part) for part in PARTS})
+
+
+def from_text(text: str) -> Security | None:
+    """What :func:`to_text` wrote."""
+    found = json.loads(text)
+    return None if found is None else Security(require_encryption=True, **found)
 
 
 def credentials(folder: Path, *roles: str) -> Security:
@@ -43,8 +83,9 @@ def credentials(folder: Path, *roles: str) -> Security:
     Raises
     ------
     RunnerError
-        A file is missing, unreadable or open to others, a certificate is out of date, of another authority or a
-        client's in the place of a scheduler's or worker's, or a key is that of another certificate.
+        A file is missing, unreadable, open to others or where others could replace it, a certificate is out of date,
+        of another authority or a client's in the place of a scheduler's or worker's, or a key is that of another
+        certificate.
     """
     now = datetime.now(UTC)
     authority = _certificate(folder / AUTHORITY, now)
@@ -81,6 +122,12 @@ def as_config(security: Security) -> dict[str, Any]:
     return settings
 
 
+def as_environment(security: Security) -> dict[str, str]:
+    """The same as environment variables, for Dask's own commands and clients."""
+    settings = as_config(security)
+    return {f"DASK_{n.upper().replace('.', '__').replace('-', '_')}": str(v) for n, v in settings.items()}
+
+
 def scheduler_address(given: str) -> str:
     """A scheduler's address: ``given`` itself, or what stands in the scheduler file (JSON) of that name.
 
@@ -106,27 +153,44 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
     Parameters
     ----------
     address : ``HOST:PORT``, ``tcp://HOST:PORT`` or ``tls://HOST:PORT``
-    folder : certificates, if there are any
+    folder : certificates; None: those of this user's schedulers, on loopback
     roles : whose certificates are needed
-    insecure : whether an address beyond loopback may be used without
+    insecure : whether to go without
 
     Raises
     ------
     RunnerError
-        It is no address, leaves loopback unencrypted, or its scheme and ``folder`` do not go together.
+        It is no address, is not encrypted, or its scheme and ``folder`` do not go together.
     """
     if not is_address(address):
         raise RunnerError(f"{address or 'nothing'} is not an address of a scheduler, such as tls://192.0.2.7:8786")
     if "://" not in address:
-        address = f"{'tls' if folder else 'tcp'}://{address}"
+        here = on_loopback(host_of(f"tcp://{address}")) and not insecure
+        address = f"{'tls' if folder or here else 'tcp'}://{address}"
     if address.startswith("tls://"):
-        if folder is None:
-            raise RunnerError(f"{address} needs certificates: give --tls DIR; {HELP}")
-        return address, credentials(folder, *roles)
+        return address, credentials(folder or _own(address), *roles)
     if folder is not None:
         raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave --tls out")
     demand_loopback(host_of(address), insecure)
+    if not insecure:
+        raise RunnerError(
+            f"{address} is not encrypted: every user of this machine could run code there as you; `spinsweep "
+            "scheduler` starts one at tls://, or spell out --insecure"
+        )
     return address, None
+
+
+def _own(address: str) -> Path:
+    """This user's own certificates, for a scheduler on this machine's loopback."""
+    if not on_loopback(host_of(address)):
+        raise RunnerError(f"{address} needs certificates: give --tls DIR; {HELP}")
+    folder = own_folder()
+    if not folder.exists():
+        raise RunnerError(
+            f"{address} needs certificates, and you have none in {folder}, where `spinsweep scheduler` puts them: "
+            "give --tls DIR with those of that scheduler"
+        )
+    return folder
 
 
 def is_address(text: str) -> bool:
@@ -181,6 +245,8 @@ def _for_servers(certificate: x509.Certificate) -> bool:
 
 def _read(path: Path) -> bytes:
     try:
+        if complaint := objection(path):
+            raise RunnerError(complaint)
         return path.read_bytes()
     except OSError as error:
         raise RunnerError(f"{path} cannot be read ({error.strerror}); {HELP}") from None

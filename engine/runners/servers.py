@@ -10,17 +10,23 @@ from pathlib import Path
 import dask
 from distributed import Nanny, Scheduler, Security
 
+from engine.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
 from engine.dashboard.watch import Watch
 from engine.errors import RunnerError
 from engine.printable import say
-from engine.runners.dask import CPU, SPAWN, free_port, quiet
+from engine.runners.dask import CPU, SPAWN, free_port, own_files, quiet
 from engine.runners.lane import ClusterLease
 from engine.runners.scaling import KeepBusy
 from engine.runners.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 
 
 def run_scheduler(
-    host: str, port: int, security: Security | None, dashboard: int, scheduler_file: Path | None
+    host: str,
+    port: int,
+    security: Security | None,
+    dashboard: int,
+    scheduler_file: Path | None,
+    pages: Pages = OPEN,
 ) -> None:
     """Be a scheduler on ``host`` until SIGTERM or Ctrl-C.
 
@@ -30,6 +36,7 @@ def run_scheduler(
     port : 0: any
     dashboard : port of Dask's dashboard, on loopback
     scheduler_file : written for drivers and workers, and removed at the end
+    pages : how the dashboard is served
 
     Raises
     ------
@@ -50,7 +57,8 @@ def run_scheduler(
         say(f"port {dashboard} is taken: the dashboard gets another", error=True)
 
     async def serve() -> None:
-        scheduler = Scheduler(
+        scheduler = ClosedScheduler(
+            pages=pages,
             host=literal,
             port=port,
             protocol="tls" if security else "tcp",
@@ -62,12 +70,16 @@ def run_scheduler(
         async with scheduler:
             await _show_sweeps(scheduler)
             served = scheduler.services["dashboard"].port
-            say(f"scheduler {scheduler.address}, dashboard http://{LOOPBACK}:{served}/status")
+            page = f"http://{LOOPBACK}:{served}{pages.prefix}/status"
+            say(f"scheduler {scheduler.address}, dashboard {page}")
+            if not pages.token:
+                say(SEEN, error=True)
             await _until_told()
 
     quiet()
     try:
-        asyncio.run(serve())
+        with dask.config.set(own_files()):
+            asyncio.run(serve())
     except (OSError, RuntimeError, ValueError) as error:
         raise RunnerError(f"no scheduler on {literal}:{port}: {error.__cause__ or error}") from None
 
@@ -106,7 +118,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
 
     quiet()
     logging.getLogger("distributed.nanny.memory").setLevel(logging.WARNING)  # it tells why a worker was killed
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN}):
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}):
         try:
             asyncio.run(serve())
         except (OSError, RuntimeError, TimeoutError) as error:

@@ -46,7 +46,7 @@ def taken() -> Iterator[int]:
         (KUBERNETES, "--insecure --tls none", "--tls none: a cluster of kind kubernetes uses no certificates"),
         ('kind = "gpu"', "", "pip install 'spinsweep[gpu]'"),
         (LOCAL, "--watchers {taken}", "--watchers {taken}: the page cannot be served there: Address already in use"),
-        (LOCAL, "--tls none", "--tls none: a cluster of kind local uses no certificates; leave it out"),
+        (LOCAL, "--tls none", "--tls none: a cluster of kind local uses no certificates of yours; leave it out"),
         (LOCAL, "--workers 7", "--workers 7: --cluster cluster.toml says how many there are"),
         ('kind = "scheduler"\naddress = "none.json"', "", "none.json is not a scheduler file"),
     ],
@@ -80,7 +80,7 @@ def test_what_is_no_cluster_is_told_what_would_be_one(
     assert main(["run", "endurance", "--cluster", given]) == 2
     assert capsys.readouterr().err == (
         f"spinsweep: --cluster {given or repr(given)} is no cluster file (.toml, .yaml, .yml), no scheduler file, "
-        "and no address such as tcp://127.0.0.1:8786\n"
+        "and no address such as tls://127.0.0.1:8786\n"
     )
     assert not list(tmp_path.iterdir())
 

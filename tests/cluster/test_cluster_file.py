@@ -132,6 +132,7 @@ def test_job_scripts_of_every_batch_system_start_one_worker_that_computes_with_o
     assert "export OMP_NUM_THREADS=1\n" in script
     assert "export A='it'\"'\"'s'\n" in script
     assert "physics" in script
+    assert 'export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"\n' in script
 
 
 def test_a_batch_system_that_is_not_here_is_said_in_one_line(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from engine.runners.cluster import Local
 from engine.runners.compute import compute
 from engine.runners.dask import run_dask
 from engine.runners.deploy import cluster_client
+from engine.runners.security import as_environment
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
 
@@ -53,7 +54,8 @@ def lane(client: Client, tmp_path: Path) -> Iterator[str]:
         "--no-nanny",
     ]
     command += ["--no-dashboard", "--host", "127.0.0.1", "--resources", "instrument=1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    env = {**os.environ, **as_environment(client.security)}
+    process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: "lane-hall" in names(client))
     yield "lane-hall"
     process.terminate()

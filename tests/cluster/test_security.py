@@ -88,7 +88,7 @@ def test_a_client_of_another_authority_is_refused(port: int, folder: Path, tmp_p
 
 
 def test_a_client_that_does_not_encrypt_is_refused(port: int, tmp_path: Path) -> None:
-    status, said = spinsweep("run", "endurance", "--cluster", f"tcp://127.0.0.1:{port}", cwd=tmp_path)
+    status, said = spinsweep("run", "endurance", "--cluster", f"tcp://127.0.0.1:{port}", "--insecure", cwd=tmp_path)
     assert status == 2
     assert f"no scheduler answers at tcp://127.0.0.1:{port}" in said
 
@@ -145,6 +145,39 @@ def test_a_key_that_others_can_read_is_refused(folder: Path, tmp_path: Path) -> 
     (tmp_path / "open" / "client-key.pem").chmod(0o640)
     with pytest.raises(RunnerError, match=r"client-key.pem can be read by others; `chmod 600 .*client-key.pem`$"):
         credentials(tmp_path / "open", CLIENT)
+
+
+@pytest.mark.parametrize("what", ["ca.pem", "client.pem", "client-key.pem", "."])
+def test_certificates_that_others_could_replace_are_refused_in_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+) -> None:
+    shutil.copytree(folder, tmp_path / "open")
+    place = tmp_path / "open" / what
+    place.chmod(place.stat().st_mode | 0o020)
+    words = ["run", "endurance", "--cluster", "tls://127.0.0.1:1", "--tls", str(tmp_path / "open")]
+    assert main([*words, "--store", str(tmp_path / "c.zarr")]) == 2
+    assert capsys.readouterr().err == f"spinsweep: {place} can be written by others; `chmod go-w {place}`\n"
+
+
+def test_ones_own_certificates_are_made_once_and_told_to_dasks_own_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "with a blank" / "state"))
+    said = []
+    for _ in range(2):
+        assert main(["certs", "--export"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    own = tmp_path / "with a blank" / "state" / "spinsweep-certificates"
+    assert stat.S_IMODE(own.stat().st_mode) == stat.S_IMODE(own.parent.stat().st_mode) == 0o700
+    script = f'eval "$1"; {sys.executable} -c "{SHOW}"'
+    shown = subprocess.run(["sh", "-c", script, "sh", said[0]], capture_output=True, text=True, check=True).stdout
+    assert shown == f"True {own}/ca.pem {own}/worker-key.pem\n"
+    assert main(["certs"]) == 2
+    assert "name the folder to make" in capsys.readouterr().err
+
+
+SHOW = "from distributed import Security as S; s = S(); print(s.require_encryption, s.tls_ca_file, s.tls_worker_key)"
 
 
 @pytest.mark.parametrize("role", ["scheduler", "worker"])
@@ -239,13 +272,15 @@ def test_loopback_is_every_address_that_a_name_stands_for() -> None:
 
 
 def test_scheme_and_certificates_have_to_go_together(folder: Path) -> None:
-    assert secured("127.0.0.1:8786", None, CLIENT) == ("tcp://127.0.0.1:8786", None)
+    assert secured("127.0.0.1:8786", None, CLIENT, insecure=True) == ("tcp://127.0.0.1:8786", None)
+    with pytest.raises(RunnerError, match="every user of this machine could run code there as you"):
+        secured("tcp://127.0.0.1:8786", None, CLIENT)
     address, security = secured(f"{ELSEWHERE}:8786", folder, CLIENT)
     assert address == f"tls://{ELSEWHERE}:8786"
     assert security is not None
     assert security.require_encryption
-    with pytest.raises(RunnerError, match="needs certificates"):
-        secured("tls://127.0.0.1:8786", None, CLIENT)
+    with pytest.raises(RunnerError, match="needs certificates: give --tls DIR"):
+        secured(f"tls://{ELSEWHERE}:8786", None, CLIENT)
     with pytest.raises(RunnerError, match="is not encrypted, but certificates were given"):
         secured("tcp://127.0.0.1:8786", folder, CLIENT)
     with pytest.raises(RunnerError, match="is not an address of a scheduler"):

@@ -20,9 +20,11 @@ from commands import assert_same_cube, done, ended, logged, spinsweep, start, un
 from engine.cli import display, main
 from engine.errors import RunnerError
 from engine.runners import reach as reaching
+from engine.runners.certificates import own_certificates
 from engine.runners.cluster import Running
 from engine.runners.deploy import cluster_client
 from engine.runners.reach import reach
+from engine.runners.security import CLIENT, secured
 
 pytestmark = pytest.mark.faults
 
@@ -73,7 +75,7 @@ def test_a_worker_offers_one_cpu_and_its_numerical_libraries_one_thread(
     cluster: Cluster,
 ) -> None:
     file, _, _ = cluster
-    with reach(json.loads(file.read_text())["address"], None) as client:
+    with reach(*secured(json.loads(file.read_text())["address"], None, CLIENT)) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         assert [(w["nthreads"], w["resources"]) for w in workers] == [(1, {"cpu": 1})] * 2
         assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {"1"}
@@ -107,10 +109,10 @@ def test_a_scheduler_listens_on_ipv6_loopback_and_replaces_the_file_of_one_that_
     scheduler = start("scheduler", *words, cwd=tmp_path)
     assert scheduler.stdout is not None
     line = scheduler.stdout.readline()
-    assert line.startswith("scheduler tcp://[::1]:")
+    assert line.startswith("scheduler tls://[::1]:")
     address = line.removeprefix("scheduler ").partition(",")[0]
     assert json.loads(file.read_text())["address"] == address
-    with reach(address, None) as client:
+    with reach(*secured(address, None, CLIENT)) as client:
         assert client.scheduler_info()["address"] == address
     scheduler.terminate()
     assert ended(scheduler)[0] == 0
@@ -141,10 +143,11 @@ def test_a_worker_does_not_wait_for_long_where_nothing_listens(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(reaching, "ANSWER", 1.0)
-    assert main(["worker", "tcp://127.0.0.1:1"]) == 2
+    own_certificates()
+    assert main(["worker", "127.0.0.1:1"]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "1 workers for tcp://127.0.0.1:1; Ctrl-C ends them"
-    assert second.startswith("spinsweep: no scheduler answers at tcp://127.0.0.1:1 ")
+    assert first == "1 workers for tls://127.0.0.1:1; Ctrl-C ends them"
+    assert second.startswith("spinsweep: no scheduler answers at tls://127.0.0.1:1 ")
 
 
 WITHOUT = """
@@ -167,7 +170,7 @@ def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
     refused = pytest.raises(
         RunnerError, match=f"the scheduler at {address} cannot run spinsweep .*; install the same"
     )
-    with refused as error, cluster_client(Running(kind="scheduler", address=address)):
+    with refused as error, cluster_client(Running(kind="scheduler", address=address), insecure=True):
         pass
     scheduler.kill()
     scheduler.communicate()
@@ -177,9 +180,10 @@ def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
 def test_the_address_of_the_sweep_page_that_a_run_tells_is_right(cluster: Cluster, tmp_path: Path) -> None:
     run = start(*logged(tmp_path, 0.1), "--cluster", cluster[0], "--store", "c.zarr", cwd=tmp_path)
     assert run.stderr is not None
-    line = next(line for line in run.stderr if line.startswith("on tcp://127.0.0.1:"))
-    page = line.partition(", dashboard ")[2].strip()
+    line = next(line for line in run.stderr if line.startswith("on tls://127.0.0.1:"))
+    page, _, seen = line.partition(", dashboard ")[2].strip().partition(" ")
     assert page.endswith("/sweep")
+    assert seen == "(every user of that machine can see it; --dashboard-token)"
     until(lambda: done(tmp_path / "c.zarr") > 0)
     with urlopen(page, timeout=20) as answer:
         assert b"Sweep" in answer.read()

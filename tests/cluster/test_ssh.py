@@ -22,7 +22,7 @@ def test_a_sweep_over_ssh_gives_the_cube_that_this_machine_gives(
     quiet = {**os.environ, "DASK_LOGGING__DISTRIBUTED": "critical"}  # as a user's configuration may have it
     status, text = spinsweep(*words, cwd=tmp_path, env=quiet)
     assert status == 0, text
-    assert "on tcp://127.0.0.1:" in text
+    assert "on tls://127.0.0.1:" in text
     assert_same_cube(tmp_path / "c.zarr", local_cube)
 
 

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pytest
 from browser import complaints, words
 from selenium.webdriver import Chrome
 from watched import until
+
+from engine.dashboard.closed import SEEN
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +61,20 @@ def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_i
         until(lambda: window.execute_script(gone))
 
 
+def test_a_page_with_a_token_works_in_a_browser_and_its_address_is_told_to_nobody_else(window: Chrome) -> None:
+    with scheduler("--dashboard-port", "0", "--dashboard-token") as (_, dashboard):
+        place, _, token = dashboard.rpartition("/")
+        assert len(token) == 32
+        with pytest.raises(urllib.error.HTTPError, match="404") as refused:
+            get(f"{place}/sweep")
+        refused.value.close()
+        window.get(f"{dashboard}/sweep")
+        until(lambda: "No sweep yet" in words(window))
+        assert complaints(window) == []
+        window.get(f"{dashboard}/status")
+        assert window.find_element("link text", "Sweep").get_attribute("href") == f"{dashboard}/sweep"
+
+
 def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         taken = listening.getsockname()[1]
@@ -66,4 +83,4 @@ def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() 
             assert "Sweep</a>" in get(f"{dashboard}/status")
             process.terminate()
             _, said = process.communicate(timeout=30)
-    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", "ending"]
+    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", SEEN, "ending"]

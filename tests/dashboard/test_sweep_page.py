@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -209,6 +210,33 @@ def test_a_cube_that_the_scheduler_cannot_see_is_said_on_the_page(
 
     until(lambda: "The scheduler cannot read the cube at" in words(window))
     assert column_of(window, "shown") == [BlockState.DONE] * 24
+
+
+def test_no_text_of_a_sweep_becomes_a_formula_or_a_link(
+    tmp_path: Path, watched_client: Client, window: Chrome
+) -> None:
+    link = r"\href{javascript:alert(1)}{%s}"
+    texts = [
+        left + link % n + right for n, (left, right) in enumerate((("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)")))
+    ]
+    evil = " ".join(texts)
+    sweep = dataclasses.replace(
+        WATCHED,
+        title=evil,
+        axes=(Axis("current", (0.001, 0.003), "A", evil), Axis("seed", (0, 1)), Axis("word", (texts[0], texts[1]))),
+        outputs=tuple(dataclasses.replace(o, long_name=evil) for o in WATCHED.outputs),
+    ).with_values(bad=0.003)
+    with running(sweep, tmp_path / "c.zarr", watched_client, block=1):
+        pass
+    window.get(address(watched_client))
+    until(lambda: evil in words(window))
+    choose(window, "across", "word")
+    until(lambda: states(window) == {BlockState.DONE, BlockState.FAILED})
+    until(lambda: any(texts[0] in cell for cell in _texts(window, ".slick-cell")))
+    time.sleep(2)  # in which formulae would be set
+    assert _each(window, "mjx-container", "tagName") == []
+    assert [href for href in _each(window, "a", "href") if "alert" in href] == []
+    assert complaints(window) == []
 
 
 def test_what_a_watcher_does_in_a_window_changes_no_other_window(

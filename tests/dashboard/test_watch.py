@@ -28,6 +28,7 @@ from engine.errors import RunnerError
 from engine.ledger import State
 from engine.run import open_run
 from engine.runners.dask import run_dask
+from engine.runners.security import as_environment
 
 
 def newest(client: Client) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def newest(client: Client) -> dict[str, Any]:
 
 
 def get(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=10) as response:
+    with urllib.request.urlopen(address, timeout=60) as response:
         return str(response.read().decode())
 
 
@@ -126,7 +127,7 @@ with Client(sys.argv[1]) as client, running(sweep, Path(sys.argv[2]), client, bl
 
 def test_a_driver_that_was_killed_is_known_to_be_gone(tmp_path: Path, client: Client) -> None:
     store, gate = tmp_path / "killed.zarr", tmp_path / "gate"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, **as_environment(client.security), "PYTHONPATH": str(Path(__file__).parent)}
     assert client.scheduler is not None
     command = [sys.executable, "-c", DRIVER, client.scheduler.address, str(store), str(gate)]
     driver = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

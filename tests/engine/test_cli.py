@@ -143,7 +143,7 @@ MISTAKES = [
     (["run", "mine.py:MINE", "--block", "z=1"], "no axis 'z'"),
     (["run", "mine.py:MINE", "--block", "0"], "--block 0: a block has one cell at least"),
     (["run", "mine.py:MINE", "--nothing"], "No such option: --nothing"),
-    (["run", "mine.py:MINE", "--cluster", "127.0.0.1:1"], "no scheduler answers at tcp://127.0.0.1:1"),
+    (["run", "mine.py:MINE", "--cluster", "127.0.0.1:1", "--insecure"], "no scheduler answers at tcp://127.0.0.1:1"),
     (["run", "mine.py:MINE", "--cluster", "mine.py"], "--cluster mine.py is not a scheduler file"),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),

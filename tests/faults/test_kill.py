@@ -226,7 +226,7 @@ def test_a_killed_scheduler_is_said_in_one_line_and_the_next_one_goes_on(
     store = tmp_path / "c.zarr"
     with scheduler_and_workers(tmp_path, "first") as (file, processes):
         driver = subprocess.Popen(
-            command(store, log, "--cluster", str(file), "--block", "5"),
+            command(store, log, "--cluster", str(file), "--insecure", "--block", "5"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -241,7 +241,11 @@ def test_a_killed_scheduler_is_said_in_one_line_and_the_next_one_goes_on(
     assert_done_cells_are_right(store, reference)
     with scheduler_and_workers(tmp_path, "second") as (file, _):
         again = subprocess.run(
-            command(store, log, "--cluster", str(file)), capture_output=True, text=True, check=False, timeout=120
+            command(store, log, "--cluster", str(file), "--insecure"),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
         )
     assert again.returncode == 0, again.stderr
     assert_done_cells_are_right(store, reference)

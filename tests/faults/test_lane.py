@@ -11,12 +11,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 import xarray as xr
 from test_guard import emulated, is_safe, until
 
 from engine.instruments.bench import load
 from engine.instruments.lease import owner
+from engine.runners.certificates import own_certificates
+from engine.runners.security import ROLES, as_config, as_environment, credentials
 
 pytestmark = pytest.mark.faults
 
@@ -65,14 +68,18 @@ def lane_of(bench: Path) -> int:
 
 
 @pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """A scheduler that outlives drivers and lanes."""
+def scheduler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A scheduler of Dask's own command that outlives drivers and lanes, with this user's certificates."""
+    security = credentials(own_certificates(), *ROLES)
+    for name, text in as_environment(security).items():
+        monkeypatch.setenv(name, text)
     file = tmp_path / "cluster.json"
     command = [sys.executable, "-m", "dask", "scheduler", "--host", "127.0.0.1", "--port", "0"]
-    command += ["--no-dashboard", "--scheduler-file", str(file)]
+    command += ["--no-dashboard", "--scheduler-file", str(file), "--protocol", "tls"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: file.exists() and file.read_text().endswith("}"))
-    yield json.loads(file.read_text())["address"]
+    with dask.config.set(as_config(security)):
+        yield json.loads(file.read_text())["address"]
     process.kill()
     process.wait()
 

@@ -1,17 +1,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.errors import LeaseError
 from engine.instruments.bench import Bench, parse
-from engine.instruments.lease import Lease, lock_path, owner
+from engine.instruments.lease import Lease, owner
+
+STRANGER = 65534
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")
 
 HOLDER = """
 import json, sys, time
@@ -117,17 +122,115 @@ def test_a_lease_that_was_not_renewed_in_time_allows_nothing(tmp_path: Path) -> 
     lease.release()
 
 
-def test_a_removed_lock_file_does_not_let_a_second_owner_in_unseen(tmp_path: Path) -> None:
+def test_whatever_files_are_removed_no_second_owner_gets_in(tmp_path: Path) -> None:
     first = Lease(bench(tmp_path)).take()
-    for instrument in first.bench.instruments.values():
-        lock_path(instrument.address).unlink()
+    shutil.rmtree(tmp_path / "hall")
+    (tmp_path / "locks").mkdir(exist_ok=True)
+    with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
+        Lease(bench(tmp_path)).take()
+    first.release()
+    Lease(bench(tmp_path)).take().release()
+
+
+def test_a_folder_lock_that_is_removed_while_it_is_held_lets_another_bench_in_only_as_a_newer_epoch(
+    tmp_path: Path,
+) -> None:
+    first = Lease(bench(tmp_path, source="GPIB0::12::INSTR")).take()
     (tmp_path / "hall" / "lock").unlink()
-    second = Lease(bench(tmp_path)).take()
+    other = bench(tmp_path, "other", source="GPIB0::13::INSTR").model_copy(update={"state": str(tmp_path / "hall")})
+    second = Lease(other).take()
     with pytest.raises(LeaseError, match="has taken over"):
         first.check()
     second.check()
     first.release()
     second.release()
+
+
+def _link(lock: Path) -> None:
+    lock.symlink_to(lock.parent / "elsewhere")
+
+
+def _second_name(lock: Path) -> None:
+    (lock.parent / "precious").write_text("precious")
+    lock.hardlink_to(lock.parent / "precious")
+
+
+def _fifo(lock: Path) -> None:
+    os.mkfifo(lock)
+
+
+def _another_users(lock: Path) -> None:
+    lock.touch()
+    os.chown(lock, STRANGER, STRANGER)
+
+
+@pytest.mark.parametrize(
+    "planted", [_link, _second_name, _fifo, pytest.param(_another_users, marks=needs_root)], ids=lambda p: p.__name__
+)
+def test_what_somebody_planted_in_place_of_the_folders_lock_is_refused_and_not_written(
+    tmp_path: Path, planted: Callable[[Path], None]
+) -> None:
+    (tmp_path / "hall").mkdir()
+    planted(tmp_path / "hall" / "lock")
+    with pytest.raises(LeaseError, match=r"hall/lock (cannot be opened|is another user's)") as error:
+        Lease(bench(tmp_path)).take()
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "hall" / "elsewhere").exists()
+    if (tmp_path / "hall" / "precious").exists():
+        assert (tmp_path / "hall" / "precious").read_text() == "precious"
+    assert owner(bench(tmp_path).source.address) == ""
+
+
+def test_a_folder_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "hall").mkdir()
+    (tmp_path / "hall").chmod(0o777)
+    with pytest.raises(LeaseError, match=r"hall can be written by everybody; `chmod o-w .*hall`$"):
+        Lease(bench(tmp_path)).take()
+
+
+@needs_root
+def test_a_bench_has_one_owner_across_all_users_and_a_stranger_is_named(tmp_path: Path) -> None:
+    hall = bench(tmp_path)
+    theirs = bench(tmp_path, "theirs").model_copy(update={"state": str(tmp_path / "theirs")})
+    (tmp_path / "theirs").mkdir()
+    os.chown(tmp_path / "theirs", STRANGER, STRANGER)
+    for above in (tmp_path, *tmp_path.parents[:3]):
+        above.chmod(above.stat().st_mode | 0o011)
+    command = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
+    command += [sys.executable, "-c", HOLDER, theirs.model_dump_json()]
+    first = Lease(hall).take()
+    refused = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    if "Permission denied" in refused.stderr and "LeaseError" not in refused.stderr:
+        pytest.skip("another user cannot run this Python")
+    assert f"is owned by a lane, process {os.getpid()} on {os.uname().nodename} of user root" in refused.stderr
+    first.check()
+    first.release()
+    with subprocess.Popen(command, cwd="/", stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"taken\n"
+        with pytest.raises(LeaseError, match=f"process {holder.pid} on .* of user nobody; only one lane"):
+            Lease(hall).take()
+        holder.kill()
+    Lease(hall).take(patience=2).release()
+
+
+def test_however_often_others_ask_the_owner_is_named(tmp_path: Path) -> None:
+    first = Lease(bench(tmp_path)).take()
+    address = bench(tmp_path).source.address
+    assert any(owner(address) == "another process" for _ in range(10_000)), "no more fit into the kernel's queue"
+    first.check()
+    assert owner(address).startswith(f"process {os.getpid()} of user ")
+    with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
+        Lease(bench(tmp_path)).take(patience=1.0)
+    first.release()
+
+
+def test_a_lock_is_not_inherited_by_a_program_that_its_owner_started(tmp_path: Path) -> None:
+    first = Lease(bench(tmp_path)).take()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+        first.release()
+        Lease(bench(tmp_path)).take().release()
+        child.communicate()
 
 
 @pytest.mark.faults

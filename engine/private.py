@@ -1,0 +1,106 @@
+"""What others on this machine cannot change: the paths that code, keys and locks are read from."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+LINKS = 40  # in a path, as the kernel allows
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def objection(path: Path) -> str:
+    """How another user could change what is read at ``path``, and what to do; empty: only root could.
+
+    Every folder on the way and every link is looked at, as the kernel goes: each belongs to this user or to root,
+    and is writable for nobody else, but for folders such as ``/tmp``, where users cannot touch each other's files.
+
+    Raises
+    ------
+    OSError
+        There is nothing at ``path``, or it cannot be looked at.
+    """
+    place, links = Path("/"), 0
+    left = list(reversed(path.absolute().parts))
+    while left:
+        place = place / left.pop()  # "/" begins anew
+        if place.name == "..":
+            place = place.parent.parent
+            continue
+        found = place.lstat()
+        if found.st_uid not in (os.geteuid(), 0):
+            return f"{place} belongs to {user(found.st_uid)}, who could replace it; take one of your own"
+        if stat.S_ISLNK(found.st_mode):
+            links += 1
+            if links > LINKS:
+                return f"{place} is a link that leads to itself"
+            left.extend(reversed(place.readlink().parts))
+            place = place.parent
+        elif found.st_mode & WRITABLE and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
+            return f"{place} can be written by others; `chmod go-w {place}`"
+    return ""
+
+
+def user(number: int) -> str:
+    """The name of a user, or the number where it has none."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it that are missing, for this user alone (0700).
+
+    Raises
+    ------
+    OSError
+        As of ``mkdir``; not when the folder is there.
+    """
+    if path.is_dir():
+        return
+    make_folders(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+    if not path.is_dir():
+        raise FileExistsError(17, "File exists", str(path))
+
+
+def state_home() -> Path:
+    """Where programs keep what belongs to this user on this machine (XDG).
+
+    Raises
+    ------
+    OSError
+        This user has no home.
+    """
+    given = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if given.is_absolute():
+        return given
+    try:
+        return Path("~/.local/state").expanduser()
+    except RuntimeError:
+        raise FileNotFoundError(2, "this user has no home; set XDG_STATE_HOME", "~") from None
+
+
+@cache
+def scratch() -> Path:
+    """A folder for temporary files that others on this machine can neither read nor change.
+
+    Dask puts the folder of its temporary files first on Python's path, so whoever can write there runs code.
+    """
+    folder = Path(tempfile.gettempdir()) / f"spinsweep-{os.geteuid()}"
+    with suppress(OSError):
+        make_folders(folder)
+        if not objection(folder) and not folder.lstat().st_mode & 0o077:
+            return folder
+    made = Path(tempfile.mkdtemp(prefix="spinsweep-"))  # somebody has the name
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
