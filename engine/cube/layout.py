@@ -82,11 +82,8 @@ class Cube:
         """Arrays whose chunks are the blocks'."""
         self.digested: tuple[str, ...] = tuple(n for n in self.cell_arrays if n not in digests.LEFT_OUT)
         """Those that a block's digest is over."""
-        self.coordinate_names: tuple[str, ...] = (
-            *self.axis_names,
-            *(d["name"] for d in self.definition["dims"]),
-            *self.attrs.get("coordinates", "").split(),
-        )
+        self.coordinate_names: tuple[str, ...] = tuple(json.loads(self.attrs["coordinates_sha256"]))
+        """Of axes, inner dims, and further ones."""
         there = root["consolidated_metadata"]["metadata"]
         self.metadata: dict[str, Any] = {n: there[n] for n in (*self.coordinate_names, *self.cell_arrays)}
         """Of every array of ours, as of the last commit."""
@@ -212,7 +209,10 @@ class Cube:
         if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was removed or replaced while this run went on")
         metadata = {**root["consolidated_metadata"]["metadata"], **foreign, **self.metadata}
-        self.attrs = {**root["attributes"], **attrs}  # others may have added to both since it was read
+        dims = [d["name"] for d in self.definition["dims"]]
+        further = [n for n in self.coordinate_names if n not in (*self.axis_names, *dims)]
+        named = {"coordinates": " ".join(further)} if further else {}  # xarray drops it when it writes into the cube
+        self.attrs = {**root["attributes"], **named, **attrs}  # others may have added to both since it was read
         write_root(self.path, metadata, self.attrs)
 
     def grow(self, sweep: Sweep) -> Cube:

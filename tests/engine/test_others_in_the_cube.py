@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import os
 from pathlib import Path
@@ -16,9 +17,16 @@ from engine.cube import Cube, examine, execute
 from engine.errors import CubeError, RunnerError
 from engine.run import Run, open_run
 from engine.runners.serial import run_serial
-from engine.spec import Sweep
+from engine.spec import Coordinate, Sweep
 
-FIRST = GRID.with_values(width=[5.0, 1.0], variation=[0.1], seed=range(4))
+
+def doubled(widths: np.ndarray, parameters: object) -> np.ndarray:
+    return 2.0 * widths
+
+
+FIRST = dataclasses.replace(GRID, coordinates=(Coordinate("ratio", "width", doubled),)).with_values(
+    width=[5.0, 1.0], variation=[0.1], seed=range(4)
+)
 
 
 def go(sweep: Sweep, store: Path, **options: object) -> Run:
@@ -71,6 +79,7 @@ def test_what_others_add_survives_growth_stale_cells_and_repair(tmp_path: Path, 
 
     after = xr.open_zarr(store)
     assert after.attrs.get("note") == note
+    assert after.coords["ratio"].values.tolist() == [10.0, 2.0, 0.6]
     assert after.sizes["seed"] == 7
     for name, variable in before.items():
         there = after[name].isel(seed=slice(4), width=slice(2), missing_dims="ignore")
