@@ -26,7 +26,7 @@ from engine.axis import Value, key
 from engine.cube import coordinates, digests
 from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.place import Place, place_of
-from engine.cube.root import demand_root
+from engine.cube.root import demand_root, seal
 from engine.errors import CubeError
 from engine.evaluate import CellError
 from engine.ledger import Counts, Failure, State
@@ -338,7 +338,7 @@ def write_root(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str
     content = {
         "zarr_format": 3,
         "node_type": "group",
-        "attributes": dict(attributes),
+        "attributes": {**attributes, "root_sha256": seal(attributes, metadata)},
         "consolidated_metadata": {"kind": "inline", "must_understand": False, "metadata": dict(metadata)},
     }
     data = json.dumps(content, indent=1).encode()

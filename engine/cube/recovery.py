@@ -24,8 +24,9 @@ from engine.cube import coordinates, digests
 from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.digests import Record
 from engine.cube.durable import durable_batch
-from engine.cube.layout import ROOT_COPY, Cube, read_json, write_group, write_json
+from engine.cube.layout import FORMAT, ROOT_COPY, Cube, write_group, write_json
 from engine.cube.place import Place, place_of
+from engine.cube.root import demand_root
 from engine.cube.writer import keep_error
 from engine.errors import CubeError
 from engine.evaluate import CellError
@@ -306,13 +307,17 @@ def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda 
 
 
 def _root_is_damaged(place: Place) -> bool:
-    """Whether the root cannot be read and its copy can."""
+    """Whether the root is not as it was written, and its copy is."""
+    return not _whole_root(place, "zarr.json") and _whole_root(place, ROOT_COPY)
+
+
+def _whole_root(place: Place, name: str) -> bool:
+    content = _group(place.read(name))
     try:
-        read_json(place, "zarr.json")
+        demand_root(content or {}, str(place))
     except CubeError:
-        copy = _group(place.read(ROOT_COPY))
-        return copy is not None and "cube_id" in copy["attributes"]
-    return False
+        return False
+    return content is not None and content["attributes"].get("spinsweep_format") == FORMAT
 
 
 def _damaged_groups(cube: Cube) -> Iterator[Damage]:
@@ -328,8 +333,8 @@ def _damaged_groups(cube: Cube) -> Iterator[Damage]:
         for where, data in zip(wheres, cube.path.read_all(wheres), strict=True):
             if _group(data) is None:
                 yield Damage(where, "the record cannot be read")
-    if _group(cube.path.read(ROOT_COPY)) is None:
-        yield Damage(ROOT_COPY, "the copy of the root cannot be read")
+    if not _whole_root(cube.path, ROOT_COPY):
+        yield Damage(ROOT_COPY, "the copy of the root is damaged")
 
 
 def _restored(cube: Cube, damage: Damage) -> bool:

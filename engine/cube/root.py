@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -20,6 +21,8 @@ TYPES = {"float": "float64", "int": "int64", "str": "string"}
 CELL = {"cell_state": "uint8", "cell_attempt": "uint16", "cell_duration": "float32", "cell_error": "int64",
         "cell_code": "int64"}  # fmt: skip
 CODECS = ("bytes", "vlen-utf8", "zstd", "crc32c")
+SEALED = ("cube_id", "sweep_definition", "digest", "parameters", "root_seed", "coordinates_sha256")
+STORED = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "dimension_names")
 FURTHER_TEXTS = ("coordinates", "sweep_reference", "measured_on", "imported_from", "created", "provenance")
 
 
@@ -57,7 +60,10 @@ def _check(root: Mapping[str, Any]) -> None:
     definition = _json(attrs, "sweep_definition")
     _mapping(definition, "parameters", "sweep_definition.")
     axes, dims, outputs = (_named(definition, part) for part in ("axes", "dims", "outputs"))
-    further = attrs.get("coordinates", "").split()
+    digests = _json(attrs, "coordinates_sha256")
+    further = [name for name in digests if name not in (*axes, *dims)]
+    if unnamed := next((name for name in further if not name.isidentifier()), None):
+        raise _Wrong(f"the attribute coordinates_sha256 has the name {brief(unnamed)}")
     names = [*axes, *dims, *outputs, *further, *LEDGER]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise _Wrong(f"the name {twice!r} stands twice")
@@ -72,7 +78,6 @@ def _check(root: Mapping[str, Any]) -> None:
     for name in (*outputs, *LEDGER):
         if not usual(arrays[name]):
             raise _Wrong(f"the chunks of the array {name} are stored in another way than the cube's")
-    digests = _json(attrs, "coordinates_sha256")
     if missing := next((n for n in (*axes, *dims, *further) if not isinstance(digests.get(n), str)), None):
         raise _Wrong(f"the attribute coordinates_sha256 has no digest of {missing}")
     for name in (*axes, *dims, *further):
@@ -94,6 +99,25 @@ def _check(root: Mapping[str, Any]) -> None:
             raise _Wrong(f"the array {name} has shape {shape} in chunks of {blocks}, which is not that of the cells")
     if any(c > n for c, n in zip(chunk, cells, strict=True)):
         raise _Wrong(f"a chunk {chunk} is longer than the axes, {cells}")
+    if attrs.get("root_sha256") != seal(attrs, arrays):
+        raise _Wrong("what it says of numbers is not what was written")
+
+
+def seal(attrs: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
+    """SHA-256 over what the root says of numbers: definition, parameters, digests, and how each array is stored.
+
+    It is no proof against forgery, but finds a bit that flipped. What others may add or change is not in it.
+
+    Parameters
+    ----------
+    attrs : attributes of the root
+    arrays : metadata by name, of all arrays of the cube at least
+    """
+    definition = json.loads(attrs["sweep_definition"])
+    names = [*json.loads(attrs["coordinates_sha256"]), *(o["name"] for o in definition["outputs"]), *LEDGER]
+    stored = {name: {part: arrays[name].get(part) for part in STORED} for name in names}
+    said = {name: attrs[name] for name in SEALED}
+    return hashlib.sha256(json.dumps([said, stored], sort_keys=True).encode()).hexdigest()
 
 
 def _named(definition: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any]]:
