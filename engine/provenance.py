@@ -220,7 +220,8 @@ def _openblas() -> Iterable[str]:
         text = Path("/proc/self/maps").read_text()
     except OSError:
         return
-    for path in sorted(set(re.findall(r"\S*openblas\S*\.so\S*", text))):
+    places = {line.split(maxsplit=5)[5] for line in text.splitlines() if "openblas" in line}
+    for path in sorted(place for place in places if ".so" in place):
         for name in ("scipy_openblas_get_corename64_", "scipy_openblas_get_corename", "openblas_get_corename"):
             try:
                 ask = ctypes.CDLL(path)[name]
