@@ -25,4 +25,7 @@ def script() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
         else:
             stream.reconfigure(errors="backslashreplace")  # of a terminal that has no ×, say
+    from engine.cli.terminal import outlive_terminal
+
+    outlive_terminal()
     sys.exit(main())

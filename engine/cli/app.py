@@ -19,11 +19,12 @@ import typer
 
 from engine.errors import SpinsweepError
 from engine.find import COMMANDS, installed
+from engine.interrupts import Interrupts
 from engine.printable import one_line, said, say
+from engine.warden import INTERRUPTED
 
 # typer carries its own copy of click, or uses the installed one, by version; this finds the right class in both
 UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
-INTERRUPTED = 130
 CLOSED = 141
 """Whoever read the output is gone, as `| head -1` is; as a shell says of a program that SIGPIPE ended."""
 VERBS = {
@@ -104,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ended(words: list[str]) -> int:
     root = app(words[0] if words else "")
     try:
-        status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
+        with Interrupts():
+            status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
         sys.stdout.flush()
     except UsageMistake as error:
         verbs = {v.name for v in root.registered_commands} | {v.name for v in root.registered_groups}

@@ -99,13 +99,13 @@ def run(
     from engine.dashboard.closed import Pages, new_token
     from engine.dashboard.reports import serve_watchers
     from engine.instruments.bench import load
-    from engine.instruments.own import terminated
     from engine.runners.check import check
     from engine.runners.cluster import Local, Running
     from engine.runners.dask import run_dask
     from engine.runners.deploy import cluster_client, deployment
     from engine.runners.sending import demand_sendable
     from engine.runners.serial import run_serial
+    from engine.warden import Warden
 
     sweep = asked(name, settings, seed, on)
     bench = None if on is None else load(on)
@@ -121,7 +121,7 @@ def run(
     if bench is not None and sweep.prepare is not None:
         sweep.prepare(sweep)  # refuses what the bench cannot do, before anything is written
     with ExitStack() as stack:
-        stack.enter_context(terminated())
+        stack.enter_context(Warden(deaf=where.workers == 0 and on is None))
         client, lane, parallel = None, None, where.workers or 1
         if isinstance(where, Running):
             client = stack.enter_context(cluster_client(where, tls, insecure))

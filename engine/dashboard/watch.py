@@ -107,6 +107,14 @@ class Watch(SchedulerPlugin):
         for server, _ in self._servers.values():
             server.stop()
 
+    def remove_client(self, scheduler: Any, client: str) -> None:
+        """A driver is gone; one that was killed has left what its run brought to the workers."""
+        for name, run in self.runs.items():
+            plugin = f"{run.description['sweep']}-{name}"
+            its = run.description.get("client") == client and plugin in scheduler.worker_plugins
+            if its and not scheduler._ongoing_background_tasks.closed:
+                scheduler._ongoing_background_tasks.call_soon(scheduler.unregister_worker_plugin, None, plugin)
+
     def begin(self, run: str, description: Mapping[str, Any], states: bytes) -> None:
         """A driver begins a run; ``states`` are the blocks' as one byte each, last axis fastest."""
         grid = [-(-len(a["values"]) // c) for a, c in zip(description["axes"], description["chunk"], strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 
 SPIN = 2e-4
 """Real s before the end of a wait that are spent looking at the clock: a sleeping thread wakes up some 60 us late."""
@@ -18,9 +19,13 @@ class Clock:
         """Bench time, s; only differences mean something."""
         return time.monotonic() * self.speed
 
-    def sleep(self, seconds: float) -> None:
-        """Wait for so many s of bench time, never less."""
+    def sleep(self, seconds: float, ended: Event | None = None) -> None:
+        """Wait for so many s of bench time, never less unless ``ended`` is set meanwhile."""
         end = time.monotonic() + seconds / self.speed
         while (left := end - time.monotonic()) > 0:
-            if left > SPIN:
+            if left <= SPIN:
+                continue
+            if ended is None:
                 time.sleep(left - SPIN)
+            elif ended.wait(left - SPIN):
+                return

@@ -288,7 +288,9 @@ class Experiment:
         while due:
             at, steps = min(due, key=lambda entry: entry[0])
             due.remove((at, steps))
-            clock.sleep(at - clock.now())
+            clock.sleep(at - clock.now(), self.station.hurry)
+            if self.station.hurry.is_set():
+                raise Stopped(f"bench {self.bench.name}: told to end at once; the cycle in hand is lost")
             try:
                 later = next(steps, None)
             except (Stopped, DeviceFault) as error:

@@ -27,6 +27,7 @@ from typing import Any
 from engine.errors import BenchError, LeaseError, SpinsweepError
 from engine.instruments.bench import Bench, parse
 from engine.instruments.lease import Lease
+from engine.leftovers import unmarked
 from engine.printable import say
 
 HEARTBEAT = 0.25  # seconds between signs of life
@@ -52,6 +53,7 @@ class Guard:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
             start_new_session=True,
+            env=unmarked(),
             bufsize=0,
         )
         order = {"bench": bench.model_dump(), "epoch": lease.epoch, "process": os.getpid()}

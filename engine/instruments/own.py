@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from engine.errors import BenchError, InstrumentFault
+from engine.interrupts import Interrupts
 
 if TYPE_CHECKING:  # workers that only compute load none of it
     from engine.instruments.bench import Bench
@@ -58,7 +57,7 @@ def own(
             safe, was_dirty = False, dirty(bench)
             mark_dirty(bench)
             try:
-                with terminated():
+                with Interrupts():
                     try:
                         station.open(patience)
                     except BenchError:
@@ -80,23 +79,6 @@ def own(
                     guard.dismiss(safe)
     finally:
         lease.release()
-
-
-@contextmanager
-def terminated() -> Iterator[None]:
-    """SIGTERM ends the block as Ctrl-C does, so that what is owned is given back."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def owned() -> Station | None:

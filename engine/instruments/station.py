@@ -32,6 +32,8 @@ class Station:
         self.cancelled: Callable[[], bool] = lambda: False
         """Asked between cycles; true ends the work."""
         self.stopping = threading.Event()
+        self.hurry = threading.Event()
+        """Set to end the cycle in hand as well, at its next rest."""
         self.made_safe = False
         """The safe state was reached on this bench since it is ours."""
         self.rested = 0.0

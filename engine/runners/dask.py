@@ -7,15 +7,20 @@ idempotent); an exception of a block function is a result in the cube and never 
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import itertools
 import logging
+import os
 import queue
+import signal
 import socket
+import threading
 import time
 import uuid
 from asyncio import CancelledError
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -27,6 +32,7 @@ import numpy as np
 from dask.utils import key_split
 from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
+from distributed.deploy.spec import close_clusters
 
 from engine.cube import Job, Task, execute, keep_origin, place_of, record_failure
 from engine.dashboard.closed import OPEN, ClosedScheduler, Pages
@@ -35,14 +41,15 @@ from engine.dashboard.watch import TOPIC
 from engine.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, OtherCode, RunnerError, Stopped
 from engine.evaluate import CellError
 from engine.instruments import INSTRUMENT, own
+from engine.interrupts import Interrupted, Interrupts, held_back
 from engine.ledger import Receipt
+from engine.leftovers import marked_file, marking, sweep
 from engine.origins import said
 from engine.private import scratch
 from engine.provenance import of_worker, other_code, other_versions
 from engine.provenance import worker as worker_record
 from engine.run import Run
 from engine.runners.certificates import temporary
-from engine.runners.interrupts import Interrupts, held_back
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
@@ -55,7 +62,8 @@ RECOUNT = 2.0  # seconds between looks at the number of workers
 TICK = 1.0  # seconds after which a run shows that it is alive
 BROKEN = 10  # blocks in a row that cannot be kept before a run gives up
 LOSSES = 20  # times that one block's receipt may be lost with a worker before the cluster counts as gone
-DRAIN = 60.0  # seconds that a stopped run waits for the blocks that are being computed
+ASK = 1.0  # seconds in which scheduler and workers have to tell what is being computed, when a run is stopped
+FAREWELL = 10.0  # seconds in which the scheduler has to take note of a run's end
 
 
 class ClosedCluster(LocalCluster):
@@ -74,7 +82,7 @@ def local_client(
     quiet()
     with ExitStack() as stack:
         stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}))
-        with held_back():
+        with held_back(), _started():
             cluster = stack.enter_context(
                 ClosedCluster(  # type: ignore[no-untyped-call]
                     scheduler_kwargs={"pages": pages},
@@ -89,12 +97,37 @@ def local_client(
                 )
             )
             client = stack.enter_context(Client(cluster))
-        yield client
+        try:
+            yield client
+        except Interrupted:
+            _kill(cluster)
+            raise
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """A cluster that does not come about is one line, and what there is of it is left to the end of the process."""
+    try:
+        yield
+    except BaseException as error:
+        atexit.unregister(close_clusters)  # it stumbles over workers that were never there
+        if isinstance(error, RuntimeError):  # Dask's, when one of them died
+            raise RunnerError(f"the workers did not start: {error}; the same command goes on") from None
+        raise
+
+
+def _kill(cluster: LocalCluster) -> None:
+    """End the workers at once, whatever they compute; else each is waited for."""
+    for nanny in cluster.workers.values():
+        nanny.close_gracefully()  # it starts no other worker
+        with suppress(TypeError, ProcessLookupError):  # it has none
+            os.kill(nanny.pid, signal.SIGKILL)
 
 
 def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lambda run: None) -> None:
-    """Stream the run's tasks to the cluster until all have ended or Ctrl-C is pressed.
+    """Stream the run's tasks to the cluster until all have ended, or the process is told to end.
 
+    Told so, it drops the blocks that are only queued and waits for those that are being computed.
     ``on_progress`` is called for every block that ended, and every ``TICK`` seconds.
 
     Raises
@@ -103,17 +136,19 @@ def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lamb
         The scheduler was lost, or nothing can be written. What is done is in the cube.
     Fenced
         A newer run took over the cube.
+    Interrupted
+        Told twice to end.
     """
-    with _Stream(run, client) as stream, Interrupts() as interrupts:
+    with _Stream(run, client) as stream, Interrupts(soon=stream.wake) as interrupts:
         run.begin()
         for receipt in stream.receipts():
             on_progress(run)
             if interrupts.pressed and receipt is None:  # not within a step: its other futures would be lost
                 break
         if interrupts.pressed:
-            run.outcome = "stopped"
             for _ in stream.drain():
                 on_progress(run)
+            run.outcome = "stopped"
 
 
 class _Stream:
@@ -132,7 +167,7 @@ class _Stream:
         self.alone: Future[Any] | None = None
         """The suspect in flight, if there is one."""
         self.tasks: dict[Future[Any], Task] = {}
-        self.ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        self.ended: queue.SimpleQueue[Future[Any] | None] = queue.SimpleQueue()
         self.threads = 1
         """Of the workers that can take blocks."""
         self.needs: Mapping[str, float] = {}
@@ -154,13 +189,26 @@ class _Stream:
         self.reports.begin()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self.reports.tell(ended=True)
+    def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        leaves = kind is not None and issubclass(kind, Interrupted)
+        if leaves and self.client.cluster is not None:  # all of it ends
+            return
+        if not leaves:
+            self.reports.tell(ended=True)
         if INSTRUMENT in self.run.sweep.resources:
             with suppress(Exception):
                 self.client.unsubscribe_topic(TOPIC)
-        with suppress(Exception):  # the scheduler may be gone
-            self.client.unregister_worker_plugin(self.carrier.name)
+        with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
+            self.client.sync(
+                self.client._unregister_worker_plugin,
+                name=self.carrier.name,
+                nanny=False,
+                callback_timeout=ASK / 2 if leaves else FAREWELL,
+            )
+
+    def wake(self) -> None:
+        """End the present wait; may be called by a signal handler."""
+        self.ended.put(None)
 
     def receipts(self) -> Iterator[Receipt | None]:
         """Fill the window and yield what comes back, until nothing is left; None at the end of each step."""
@@ -200,23 +248,73 @@ class _Stream:
             self._submit(fresh)
 
     def drain(self) -> Iterator[Receipt | None]:
-        """Drop what has not begun and wait for what is being computed."""
+        """Drop what is not being computed and wait for what is."""
         if INSTRUMENT in self.run.sweep.resources:  # it may take hours, and stops where it is when it is cancelled
-            self.client.cancel(list(self.tasks))
-            self.tasks.clear()
-        begun = {key for keys in self.client.processing().values() for key in keys}
-        dropped = [future for future in self.tasks if future.key not in begun and not future.done()]
-        for future in dropped:
-            del self.tasks[future]
-        self.client.cancel(dropped)
-        deadline = time.monotonic() + DRAIN
-        while self.tasks and time.monotonic() < deadline:
+            self._drop(list(self.tasks))
+        while (assigned := self._assigned()) is None:
+            self.run.progress.waiting = "the scheduler, which does not answer; Ctrl-C again leaves at once"
+            yield None
+        computing = self._computing(assigned)
+        self._drop([f for f in self.tasks if f.key not in computing])
+        told = False
+        while self.tasks:
+            cells = sum(task.cells for task in self.tasks.values())
             self.run.progress.waiting = (
-                f"{len(self.tasks)} blocks that are being computed; Ctrl-C again leaves at once"
+                f"{len(self.tasks)} blocks ({cells} cells) that are being computed; Ctrl-C again leaves at once"
             )
+            if not told:
+                self.run.notes.append(f"stopping: waiting for {self.run.progress.waiting}")
+                told = True
             self.reports.tell()
             yield None
             yield from self._settled(self._next())
+            if (assigned := self._assigned()) is not None:
+                where = {key: worker for worker, keys in assigned.items() for key in keys}
+                self._drop(  # whose worker died: others would begin them anew
+                    [
+                        f
+                        for f in self.tasks
+                        if (worker := computing.get(f.key))
+                        and (worker not in assigned or where.get(f.key, worker) != worker)
+                    ]
+                )
+
+    def _drop(self, futures: list[Future[Any]]) -> None:
+        """Cancel what has not ended yet, and forget it."""
+        dropped = [future for future in futures if not future.done()]
+        for future in dropped:
+            self.tasks.pop(future, None)
+        self.client.cancel(dropped)
+
+    def _assigned(self) -> dict[str, list[Any]] | None:
+        """The keys of this run's blocks at each worker of the scheduler, in their order; None: no answer in time."""
+        scheduler: Any = self.client.scheduler
+        try:
+            assigned = self.client.sync(scheduler.processing, workers=None, callback_timeout=ASK)
+        except TimeoutError:
+            return None
+        except OSError as error:
+            raise _lost(self.client) from error
+        there = {key: worker for worker, keys in assigned.items() for key in keys}
+        mine: dict[str, list[Any]] = {worker: [] for worker in assigned}
+        for future in self.tasks:
+            if future.key in there:
+                mine[there[future.key]].append(future.key)
+        return mine
+
+    def _computing(self, assigned: Mapping[str, list[Any]]) -> dict[Any, str]:
+        """The key of each block of this run that is being computed, and its worker.
+
+        The scheduler counts what waits at a worker as begun, so the workers are asked, and begin none after they
+        answered.  One that does not answer in time executes native code, and the first that it was sent.
+        """
+        workers = [worker for worker, keys in assigned.items() if keys]
+        answers = self.client.sync(_stopped, self.client, self.carrier.name, workers)
+        found = {}
+        for worker, executed in answers.items():
+            for key in assigned[worker][:1] if executed is None else executed:
+                found[key] = worker
+        return found
 
     def _lane_tells(self, event: tuple[float, Any]) -> None:
         self.run.tell_lane(event[1])
@@ -260,15 +358,13 @@ class _Stream:
 
     def _next(self) -> list[Future[Any]]:
         """The futures that ended, or none after ``TICK`` seconds."""
+        found: list[Future[Any] | None] = []
         try:
-            found = [self.ended.get(timeout=TICK)]
-        except queue.Empty:
-            return []
-        while True:
-            try:
+            found.append(self.ended.get(timeout=TICK))
+            while True:
                 found.append(self.ended.get_nowait())
-            except queue.Empty:
-                return found
+        except queue.Empty:
+            return [future for future in found if future is not None]
 
     def _submit(self, tasks: list[Task], again: bool = False) -> list[Future[Any]]:
         """Send tasks in one message: each costs the scheduler about as much as a task."""
@@ -309,7 +405,7 @@ class _Stream:
 
     def _settle(self, future: Future[Any], task: Task) -> Receipt | None:
         try:
-            receipt: Receipt = future.result()
+            receipt: Receipt | None = future.result()
         except (CancelledError, FutureCancelledError):
             self._losses[task.block.start] += 1
             if self.client.status != "running" or self._losses[task.block.start] > LOSSES:
@@ -371,17 +467,51 @@ class _Stream:
 
 
 class _JobCarrier(WorkerPlugin):
-    """What all tasks of a run share, brought to every worker once, however large it is."""
+    """What all tasks of a run share, brought to every worker once, however large it is.
+
+    What cells have started and left there ends with the run, and not before its last block.
+    """
 
     def __init__(self, job: bytes, name: str) -> None:
         self.name = name
         self._pickled = job
+        self.stopped = False
+        """Whether no block is to be begun."""
+        self._busy = 0
+        self._ended = False
+        self._lock = threading.Lock()
         self._address = ""
         self._told = False
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
         self._address = worker.address
+        self._file = marked_file(self.name)
+
+    def teardown(self, worker: Any) -> Awaitable[None] | None:
+        """The run ended, or its driver is gone."""
+        with self._lock:
+            self._ended = True
+            return None if self._busy else asyncio.to_thread(self._clear)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """While a block is computed."""
+        with self._lock:
+            self._busy += 1
+        try:
+            with marking(self.name):
+                yield
+        finally:
+            with self._lock:
+                self._busy -= 1
+                last = self._ended and not self._busy
+            if last:
+                self._clear()
+
+    def _clear(self) -> None:
+        os.close(self._file)
+        sweep(self.name, {os.getpid()})
 
     @property
     def job(self) -> Job:
@@ -418,18 +548,43 @@ class _JobCarrier(WorkerPlugin):
         return _JobCarrier, (self._pickled, self.name)
 
 
-def _task(carrier: str, task: Task) -> Receipt:
-    """Runs on the worker."""
+def _task(carrier: str, task: Task) -> Receipt | None:
+    """Runs on the worker; None: it was not begun, because its run was stopped."""
     worker = get_worker()
     plugin = worker.plugins[carrier]
     assert isinstance(plugin, _JobCarrier)
+    if plugin.stopped:
+        return None
     station = own.owned()
     if station is not None:
         key = worker.get_current_task()
         station.cancelled = lambda: _is_cancelled(worker, key)
-    receipt = execute(plugin.job, task)
+    with plugin.block():
+        receipt = execute(plugin.job, task)
     first = plugin.first()
     return replace(receipt, worker=first) if first else receipt
+
+
+async def _stopped(client: Client, carrier: str, workers: list[str]) -> dict[str, list[Any] | None]:
+    """Have workers begin no other block of a run; the keys that each executes; None: it does not answer in time."""
+    asked = {
+        worker: asyncio.ensure_future(client._run(_stop, carrier, workers=[worker], on_error="ignore"))
+        for worker in workers
+    }
+    if asked:
+        await asyncio.wait(asked.values(), timeout=ASK)
+    for answer in asked.values():
+        answer.cancel()  # nothing for those that are done
+    return {
+        w: answer.result().get(w) if answer.done() and not answer.cancelled() and answer.exception() is None else None
+        for w, answer in asked.items()
+    }
+
+
+def _stop(carrier: str, dask_worker: Any) -> list[Any]:
+    """Runs on the worker, where no task can be begun meanwhile."""
+    dask_worker.plugins[carrier].stopped = True
+    return [task.key for task in dask_worker.state.executing]
 
 
 def _is_cancelled(worker: Any, key: Any) -> bool:
@@ -440,7 +595,8 @@ def _is_cancelled(worker: Any, key: Any) -> bool:
 
 def quiet() -> None:
     """Keep distributed's log off the terminal: the progress line tells of lost workers."""
-    for name in ["distributed", *(n for n in logging.root.manager.loggerDict if n.startswith("distributed."))]:
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    for name in ["distributed", "asyncio", *known]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 

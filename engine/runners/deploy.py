@@ -18,11 +18,11 @@ from distributed import Client, SSHCluster
 
 from engine.dashboard.closed import OPEN, ClosedScheduler, Pages, close_scheduler, new_token
 from engine.errors import RunnerError
+from engine.interrupts import held_back
 from engine.runners.certificates import own_certificates, temporary
 from engine.runners.check import check, cluster_class, dask_cluster, library
 from engine.runners.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from engine.runners.dask import CPU, SPAWN, THREAD_SETTINGS, ClosedCluster, free_port, local_client, own_files, quiet
-from engine.runners.interrupts import held_back
 from engine.runners.reach import reach
 from engine.runners.scaling import KeepBusy, adapt
 from engine.runners.security import (

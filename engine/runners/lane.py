@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -32,9 +31,12 @@ from engine.instruments.bench import Bench, load
 from engine.instruments.lease import Lease
 from engine.instruments.own import own
 from engine.instruments.station import Station, pulses
+from engine.interrupts import Interrupts
+from engine.leftovers import unmarked
 from engine.printable import one_line, say
 from engine.runners.dask import own_files, quiet
 from engine.runners.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
+from engine.warden import Warden
 
 TTL = 15.0  # seconds that the scheduler's lease lasts without being renewed
 FENCE = 0.8  # of it, after which the lane ends itself
@@ -42,6 +44,7 @@ RENEW = 3.0  # seconds between renewals
 PATIENCE = 3.0  # seconds that a lane waits for the bench, which the guard of a dead lane may hold
 REVIVAL = 90.0  # the same for a lane that follows one that died: a source may refuse connections for a minute
 START = 120.0  # seconds that a lane started here may take
+HURRY = 0.2  # seconds between reminders of a lane that is to end at once
 LIVES = 3  # lanes that a run starts again when they die
 FENCED = 75  # exit status of a lane that ended itself
 STARTED = "just started"  # in the answer to a lane that may ask again
@@ -207,16 +210,16 @@ async def serve(station: Station, address: str, security: Security | None = None
         security=security,
     )
     worker.station = station
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _end, worker)
     station.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
     try:
         await worker
     except RuntimeError as error:  # Dask's, with the reason behind it
         raise RunnerError(f"the scheduler at {address} did not take the lane: {error.__cause__}") from None
+    loop = asyncio.get_running_loop()
     async with worker:
-        say("ready")
-        await worker.finished()
+        with Interrupts(lambda: loop.call_soon_threadsafe(_end, worker), station.hurry.set):
+            say("ready")
+            await worker.finished()
     station.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
 
 
@@ -250,7 +253,7 @@ def run_lane(bench: Bench, address: str, patience: float = PATIENCE, security: S
     """
     quiet()
     admit = partial(admitted, address=address, security=security)
-    with own(bench, patience, admit) as station, _reaching(address), dask.config.set(own_files()):
+    with Warden(), own(bench, patience, admit) as station, _reaching(address), dask.config.set(own_files()):
         asyncio.run(serve(station, address, security))
 
 
@@ -280,15 +283,24 @@ class LocalLane:
         self._thread.start()
 
     def end(self) -> None:
-        """Let it finish its cycle, make the bench safe, and go."""
+        """Let it finish its cycle, make the bench safe, and go; without the cycle if that is told to end at once."""
         with self._turn:
             self._ending.set()
-            if self.process is not None and self.process.poll() is None:
+            if self.process is not None:
                 self.process.terminate()
-        if self.process is not None:
-            self.process.wait()
+        interrupted: KeyboardInterrupt | None = None
+        while self.process is not None:
+            try:
+                self.process.wait(HURRY if Interrupts.twice() else None)
+                break
+            except subprocess.TimeoutExpired:
+                self.process.terminate()
+            except KeyboardInterrupt as error:  # the second
+                interrupted = error
         if self._thread.is_alive():
             self._thread.join()
+        if interrupted is not None:
+            raise interrupted
 
     def _start(self, patience: float) -> None:
         with self._turn:
@@ -301,6 +313,7 @@ class LocalLane:
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
                 start_new_session=True,
+                env=unmarked(),
             )
         assert process.stdin is not None
         assert process.stdout is not None

@@ -3,38 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from engine.cube import execute
 from engine.errors import Stopped
 from engine.instruments import own
+from engine.interrupts import Interrupts
 from engine.run import Run
-from engine.runners.interrupts import Interrupts
+from engine.warden import Warden
 
 
 def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) -> None:
-    """Execute the run's tasks here; Ctrl-C or SIGTERM ends it after the writes of the block before, or the cycle at a
-    bench."""
+    """Execute the run's tasks here; told to end, finish the block in hand, or the cycle at a bench.
+
+    Raises
+    ------
+    Interrupted
+        Told so twice: the block in hand is lost.
+    """
     run.begin()
     station = own.owned()
-    try:
-        if station is None:
-            _execute(run, on_progress)
-        else:
-            with Interrupts() as interrupts:  # an exception in the middle of a cycle would lose its sample
-                station.cancelled = lambda: interrupts.pressed
+    warden = Warden.here if station is None else None  # at a bench this thread waits, and hears at once
+    with Interrupts(soon=lambda: None) as interrupts, warden.alone() if warden else nullcontext():
+        if station is not None:
+            station.cancelled = lambda: interrupts.pressed
 
-                def tell(report: dict[str, Any]) -> None:
-                    run.tell_lane(report)
-                    on_progress(run)
+            def tell(report: dict[str, Any]) -> None:
+                run.tell_lane(report)
+                on_progress(run)
 
-                station.on_progress = tell
-                _execute(run, on_progress)
-    except (KeyboardInterrupt, Stopped):
-        run.outcome = "stopped"
+            station.on_progress = tell
+        elif warden is not None:
 
+            def say() -> None:
+                run.notes.append(
+                    "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
+                )
+                on_progress(run)
 
-def _execute(run: Run, on_progress: Callable[[Run], None]) -> None:
-    for task in run.tasks():
-        run.note(execute(run.job, task))
-        on_progress(run)
+            warden.on_first = say
+        try:
+            for task in run.tasks():
+                run.note(execute(run.job, task))
+                on_progress(run)
+                if interrupts.pressed:
+                    break
+        except Stopped:
+            run.outcome = "stopped"
+        if interrupts.pressed:
+            run.outcome = "stopped"

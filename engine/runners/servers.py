@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from pathlib import Path
 
 import dask
@@ -13,11 +12,13 @@ from distributed import Nanny, Scheduler, Security
 from engine.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
 from engine.dashboard.watch import Watch
 from engine.errors import RunnerError
+from engine.interrupts import Interrupts
 from engine.printable import say
 from engine.runners.dask import CPU, SPAWN, free_port, own_files, quiet
 from engine.runners.lane import ClusterLease
 from engine.runners.scaling import KeepBusy
 from engine.runners.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
+from engine.warden import Warden
 
 
 def run_scheduler(
@@ -118,7 +119,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
 
     quiet()
     logging.getLogger("distributed.nanny.memory").setLevel(logging.WARNING)  # it tells why a worker was killed
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}):
+    with Warden(), dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}):
         try:
             asyncio.run(serve())
         except (OSError, RuntimeError, TimeoutError) as error:
@@ -136,9 +137,8 @@ async def _show_sweeps(scheduler: Scheduler) -> None:
 
 
 async def _until_told() -> None:
-    """Until SIGTERM or Ctrl-C."""
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await told.wait()
+    """Until SIGTERM, Ctrl-C, or the end of the terminal."""
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
+    with Interrupts(lambda: loop.call_soon_threadsafe(told.set)):
+        await told.wait()
     say("ending", error=True)

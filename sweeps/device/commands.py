@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import signal
 import socket
 import subprocess
 import tomllib
@@ -21,6 +20,7 @@ from engine.errors import BenchError, CubeError
 from engine.instruments.bench import Bench, load, parse
 from engine.instruments.emulator.server import Emulator
 from engine.instruments.emulator.terminals import Terminals
+from engine.interrupts import Interrupts
 from engine.printable import say
 from sweeps.device import card as cards
 from sweeps.device.terminals import HallBars, Recorded
@@ -70,9 +70,7 @@ def emulate(
         if new is not None:
             _write(bench, new)
             say(f"wrote {bench}")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before = signal.signal(number, lambda *_: emulator.ended.set())
-            stack.callback(signal.signal, number, before)
+        stack.enter_context(Interrupts(emulator.ended.set))
         where = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
         say(f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it")
         status = 0 if words is None else _status(words, emulator)

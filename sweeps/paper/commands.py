@@ -13,6 +13,7 @@ import typer
 from engine.cli.display import Display
 from engine.printable import say
 from engine.run import open_run, threads
+from engine.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
     from distributed import Client
@@ -47,6 +48,7 @@ def paper(
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
+        stack.enter_context(Warden(deaf=not workers))
         client = cache(lambda: stack.enter_context(local_client(workers)))
         for number, step in enumerate(STEPS, 1):
             say(f"[{number} of {len(STEPS)}] {step.name}", error=True)

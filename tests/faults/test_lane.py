@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,6 +132,40 @@ def test_ctrl_c_stops_after_a_cycle_and_the_same_command_goes_on(tmp_path: Path)
             status, said = ended(measuring(bench, store, "--workers", workers))
             assert status == 0, said
             assert (xr.open_zarr(store).cell_state == 1).all()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_second_ctrl_c_gives_up_the_cycle_in_hand_and_makes_the_bench_safe(tmp_path: Path, workers: int) -> None:
+    with emulated(tmp_path, speed=1) as (bench, control):
+        bench.write_text(bench.read_text().replace("gap = 2.0 ", "gap = 9.0 "))  # 18 s between pulses
+        run = measuring(bench, tmp_path / "measured.zarr", "--workers", workers)
+        until(lambda: control.audit()["overall"]["pulses"] > 0, 120)
+        os.killpg(run.pid, signal.SIGINT)
+        time.sleep(0.2)  # pending at once, they would count as one
+        os.killpg(run.pid, signal.SIGINT)
+        status, said = ended(run)
+        assert status == 130, said
+        assert said.splitlines()[-1] == "spinsweep: interrupted; the same command goes on"
+        assert "Traceback" not in said
+        assert is_safe(control)
+        assert lane_of(bench) == 0
+        assert control.audit()["overall"]["pulses"] == 1, "the cycle went on"
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_lane_at_a_terminal_that_is_closed_makes_the_bench_safe(
+    tmp_path: Path, scheduler: str, number: int
+) -> None:
+    with emulated(tmp_path, speed=300) as (bench, control):
+        lane = start("worker", scheduler, "--bench", bench)
+        run = measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
+        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        lane.send_signal(number)
+        status, said = ended(lane)
+        assert status == 0, said
+        assert said.splitlines()[-1] == "the lane has ended and the bench is safe"
+        assert is_safe(control)
+        run.kill()
 
 
 def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path) -> None:

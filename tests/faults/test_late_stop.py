@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +38,6 @@ SWEEP = Sweep(
 
 GOES_ON = "stopped   what is done is kept; the same command goes on from here"
 NOTHING_LEFT = "stopped   nothing was left to do by then"
-
-
-@pytest.fixture(autouse=True)
-def _ctrl_c_as_python_has_it() -> Iterator[None]:
-    """Whatever a test before, or what runs the tests, has made of it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from test_guard import emulated, is_safe, until
 from test_lane import _nothing_left_behind as _nothing_left_behind
@@ -66,8 +67,8 @@ def test_a_run_whose_lanes_died_says_what_the_last_one_said(
 ) -> None:
     monkeypatch.setattr(lanes, "LIVES", 0)
     with emulated(tmp_path) as (bench, _), begun(bench, scheduler) as lane:
-        (guard,) = Path(f"/proc/{pid(lane)}/task/{pid(lane)}/children").read_text().split()
-        os.kill(int(guard), signal.SIGKILL)
+        (guard,) = (p for p in psutil.Process(pid(lane)).children() if "engine.instruments.guard" in p.cmdline())
+        guard.kill()
         until(lambda: lane.problem)
         with pytest.raises(RunnerError, match="the last time with: the lane ends: the guard died"):
             lane.check()

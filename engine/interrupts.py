@@ -1,0 +1,110 @@
+"""Being told to end: Ctrl-C, SIGTERM, and the SIGHUP of a terminal that is closed, which all mean the same.
+
+Once asks to end soon, twice to end now; what comes after that changes nothing, because the end is making things safe.
+A signal that is ignored when a process starts stays ignored: so do ``nohup``, and shells that start a job in the
+background of a script, say that it is not meant.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+TERMINALS = {signal.SIGINT, signal.SIGHUP}
+"""What a terminal sends to every process that it runs in the foreground."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """This process was told to end: not what a cell raised."""
+
+
+def end_now() -> None:
+    """End with ``Interrupted``."""
+    raise Interrupted
+
+
+class Interrupts:
+    """For a ``with`` in the main thread (nothing elsewhere): what the signals do there.
+
+    Parameters
+    ----------
+    soon
+        Called when the process is told to end for the first time, from a signal handler: nothing may be raised in
+        it, because that could hit a lock of Dask's client half-way.  None: the first time ends the block at once.
+    now
+        Called when it is told so once more.
+    """
+
+    _heard = 0  # how often this process was told to end since its outermost block began
+    _depth = 0
+
+    def __init__(self, soon: Callable[[], object] | None = None, now: Callable[[], object] = end_now) -> None:
+        self.pressed = False
+        """Whether the process was told to end in this block."""
+        self._soon, self._now = soon, now
+        self._before: dict[signal.Signals, Any] = {}
+
+    @staticmethod
+    def twice() -> bool:
+        """Whether this process was told to end now."""
+        return Interrupts._heard >= 2
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            if Interrupts._depth == 0:
+                Interrupts._heard = 0
+            Interrupts._depth += 1
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            Interrupts._depth -= 1
+            for number, before in self._before.items():
+                signal.signal(number, before)
+
+    @staticmethod
+    def forget() -> None:
+        """In a fork: its handlers are those of Python again, so that its parent can end it."""
+        if Interrupts._depth:
+            Interrupts._depth = 0
+            signal.set_wakeup_fd(-1)
+            for number in SIGNALS:
+                if isinstance(getattr(signal.getsignal(number), "__self__", None), Interrupts):
+                    usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+                    signal.signal(number, usual)
+
+    def _handle(self, *_: object) -> None:
+        Interrupts._heard += 1
+        first, self.pressed = not self.pressed, True
+        if first and self._soon is not None and Interrupts._heard == 1:
+            self._soon()
+        elif Interrupts._heard <= 2:
+            self._now()
+
+
+os.register_at_fork(after_in_child=Interrupts.forget)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """What a terminal sends waits until the block has ended; processes and threads started inside never see it.
+
+    It goes to the whole process group, and only the driver is to act on it.
+    """
+    from multiprocessing import resource_tracker  # late: most commands need it not
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()  # it lets Ctrl-C in again when it starts, and is deaf to it itself
+        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINALS)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
