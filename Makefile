@@ -5,13 +5,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-slurm test-packages fuzz bench lint clean
+.PHONY: help demo test test-all test-faults test-slurm test-packages fuzz bench lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
 	@echo "make test      lint, types, import contracts and the test suite, with the tests that took longest;"
 	@echo "               on a machine of more cores: make test JOBS=4"
 	@echo "make test-all  the exhaustive tests as well"
+	@echo "make test-faults  hundreds of random faults (SEED=, COUNT=, ONLY=), with their totals"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
 	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
@@ -47,6 +48,9 @@ test: $(READY) lint test-packages
 
 test-all: $(READY) lint test-packages
 	$(BIN)/python -m pytest -m ""
+
+test-faults: $(READY)
+	$(BIN)/python -m tests.campaign
 
 test-slurm: $(READY) test-packages
 	$(BIN)/python -m pytest -m "slurm or ssh" tests/cluster
