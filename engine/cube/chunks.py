@@ -136,8 +136,10 @@ class Chunks:
         frame = memoryview(data)[:-CRC]
         if len(data) <= CRC or google_crc32c.value(bytes(frame)) != int.from_bytes(data[-CRC:], "little"):
             raise DamagedChunk(f"{self._place}/{name} is damaged: its {len(data)} bytes do not fit their checksum")
+        values = np.zeros(self.chunk, self.dtype)  # a frame that says it holds more is refused, not unpacked
         try:
-            return np.frombuffer(self._zstd.decode(frame), self.dtype).reshape(self.chunk)
+            self._zstd.decode(frame, values)
+            return values
         except (RuntimeError, ValueError) as error:
             raise DamagedChunk(f"{self._place}/{name} is damaged: {error}") from None
 

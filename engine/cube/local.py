@@ -46,7 +46,8 @@ class LocalPlace(Place):
 
     def read(self, name: str) -> bytes | None:
         try:
-            handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC)  # a third of the time of open()
+            # a third of the time of open(); a pipe in the place of a file is empty, not waited for
+            handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:

@@ -16,7 +16,7 @@ from engine.cube import Cube
 
 EXAMPLES = Path(__file__).parents[1] / "engine" / "examples.py"
 SPINSWEEP = [sys.executable, "-m", "engine.cli"]
-OF_A_RUN = ("cell_attempt", "cell_duration")  # the rest of a cube depends on the sweep alone
+OF_A_RUN = ("cell_attempt", "cell_duration", "cell_code")  # the code names the processor; the rest is the sweep's
 
 
 def start(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
+import google_crc32c
+import numcodecs
 import numpy as np
 import pytest
 import zarr
@@ -14,7 +17,7 @@ from hypothesis import strategies as st
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from engine.cube import place_of
-from engine.cube.chunks import Chunks
+from engine.cube.chunks import Chunks, DamagedChunk
 from engine.errors import CubeError
 
 DTYPES = ["uint8", "uint16", "float32", "float64", "int64", "bool", "complex64"]
@@ -69,3 +72,28 @@ def test_only_the_cubes_own_codecs_are_read_directly(tmp_path: Path) -> None:
 
     with pytest.raises(CubeError, match="another program"):
         Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+
+
+def test_a_chunk_that_unpacks_to_more_than_its_size_is_damaged_and_not_unpacked(tmp_path: Path) -> None:
+    array = zarr.create_array(
+        tmp_path / "a", shape=(4,), chunks=(4,), dtype="uint8", compressors=[ZstdCodec(level=0), Crc32cCodec()]
+    )
+    direct = Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+    frame = bytes(numcodecs.Zstd(level=0).encode(np.zeros(10**8, np.uint8)))
+    (tmp_path / "a" / "c").mkdir()
+    (tmp_path / "a" / "c" / "0").write_bytes(frame + int(google_crc32c.value(frame)).to_bytes(4, "little"))
+
+    with pytest.raises(DamagedChunk, match="destination buffer too small"):
+        direct.read_one((0,), array.shape)
+
+
+def test_a_pipe_in_the_place_of_a_chunk_is_damaged_and_not_waited_for(tmp_path: Path) -> None:
+    zarr.create_array(
+        tmp_path / "a", shape=(4,), chunks=(4,), dtype="uint8", compressors=[ZstdCodec(level=0), Crc32cCodec()]
+    )
+    direct = Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+    (tmp_path / "a" / "c").mkdir()
+    os.mkfifo(tmp_path / "a" / "c" / "0")
+
+    with pytest.raises(DamagedChunk, match="its 0 bytes"):
+        direct.read((4,))
