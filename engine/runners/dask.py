@@ -63,6 +63,8 @@ TICK = 1.0  # seconds after which a run shows that it is alive
 BROKEN = 10  # blocks in a row that cannot be kept before a run gives up
 LOSSES = 20  # times that one block's receipt may be lost with a worker before the cluster counts as gone
 ASK = 1.0  # seconds in which scheduler and workers have to tell what is being computed, when a run is stopped
+# Dask gives a worker up, for good, that its nanny has not brought back in 15 s: a busy machine takes longer
+NEVER = "1000 days"
 FAREWELL = 10.0  # seconds in which the scheduler has to take note of a run's end
 
 
@@ -81,7 +83,8 @@ def local_client(
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
     quiet()
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}))
+        settings = {"distributed.nanny.pre-spawn-environ": SPAWN, "distributed.deploy.lost-worker-timeout": NEVER}
+        stack.enter_context(dask.config.set({**settings, **own_files()}))
         with held_back(), _started():
             cluster = stack.enter_context(
                 ClosedCluster(  # type: ignore[no-untyped-call]

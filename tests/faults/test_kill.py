@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -19,6 +20,7 @@ import xarray as xr
 from engine import CubeError
 from engine.cube import Cube
 from engine.ledger import State
+from engine.runners.dask import local_client
 
 pytestmark = pytest.mark.faults
 
@@ -279,3 +281,14 @@ def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     again = subprocess.run(command(store, log, "--workers", "2", seconds=0.1), capture_output=True, check=False)
     assert again.returncode == 0
     assert sum(calls(log).values()) - before == 100 - kept
+
+
+def test_a_worker_whose_restart_takes_long_comes_back() -> None:
+    """Dask closes what has not come back in time and starts nothing in its place: a run would wait for ever."""
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}),
+        local_client(1, dashboard=False) as client,
+    ):
+        (first,) = client.run(os.getpid).values()
+        os.kill(first, signal.SIGKILL)
+        assert client.submit(os.getpid, pure=False).result(timeout=200) != first
