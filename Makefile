@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-faults test-slurm test-packages fuzz bench lint clean
+.PHONY: help demo test test-all test-faults soak test-slurm test-packages fuzz bench lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "               on a machine of more cores: make test JOBS=4"
 	@echo "make test-all  the exhaustive tests as well"
 	@echo "make test-faults  hundreds of random faults (SEED=, COUNT=, ONLY=), with their totals"
+	@echo "make soak      ten minutes of one run (SOAK_SECONDS=), in which no process may grow"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
 	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
@@ -51,6 +52,9 @@ test-all: $(READY) lint test-packages
 
 test-faults: $(READY)
 	$(BIN)/python -m tests.campaign
+
+soak: $(READY)
+	$(BIN)/python -m tests.campaign.soak
 
 test-slurm: $(READY) test-packages
 	$(BIN)/python -m pytest -m "slurm or ssh" tests/cluster
