@@ -244,7 +244,7 @@ def _remedy(cube: Cube) -> str:
             "bench's journal, and measures again what the journal does not hold"
         )
     if "imported_from" in cube.attrs:
-        return f"its readings are damaged; import {cube.attrs['imported_from']} again into another store"
+        return f"its readings are damaged; importing {cube.attrs['imported_from']} again into this store brings them back"
     return ""
 
 

@@ -43,8 +43,9 @@ def import_log(
     assert isinstance(sweep.function, Recorded)
     log = sweep.function.log
     _demand_same_import(store, sweep, csv)
+    attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
     with (
-        open_run(sweep, store, block=1, attrs={"imported_from": csv.name, "sweep_reference": sweep.name}) as run,
+        open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
         Display(run) as show,
     ):
         run.begin()

@@ -161,7 +161,10 @@ def _zeros(cells: object) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("mark", "remedy"),
-    [("measured_on", "takes them from the bench's journal"), ("imported_from", "import lab again")],
+    [
+        ("measured_on", "takes them from the bench's journal"),
+        ("imported_from", "importing lab again into this store"),
+    ],
 )
 def test_damaged_readings_are_failed_cells_that_say_how_to_get_them_back(store: Path, mark: str, remedy: str) -> None:
     cube = Cube(store)

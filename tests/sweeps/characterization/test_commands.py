@@ -55,6 +55,14 @@ def test_an_imported_log_gives_the_cube_that_made_it(simulated: Path, frame: pd.
     assert (got.operator.isel(device=1) == 0).all()
     assert got.attrs["imported_from"] == "lab.csv"
 
+    chunk = next(p for p in sorted((tmp_path / "lab.zarr/r_write/c").rglob("*")) if p.is_file())
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-1])
+    assert main(["verify", str(tmp_path / "lab.zarr"), "--repair"]) == 0
+    assert (xr.open_zarr(tmp_path / "lab.zarr").cell_state == 2).sum() == 1  # failed, until the log is read again
+    assert main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr")]) == 0
+    assert chunk.read_bytes() == whole
+
 
 def test_a_device_without_rows_is_absent_and_figures_still_work(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame[(frame.width_um != 5) | (frame.device != 2)].to_csv(tmp_path / "lab.csv", index=False)
