@@ -244,7 +244,8 @@ def _remedy(cube: Cube) -> str:
             "bench's journal, and measures again what the journal does not hold"
         )
     if "imported_from" in cube.attrs:
-        return f"its readings are damaged; importing {cube.attrs['imported_from']} again into this store brings them back"
+        log = cube.attrs["imported_from"]
+        return f"its readings are damaged; importing {log} again brings them back"
     return ""
 
 
