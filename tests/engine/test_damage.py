@@ -163,7 +163,7 @@ def _zeros(cells: object) -> dict[str, object]:
     ("mark", "remedy"),
     [
         ("measured_on", "takes them from the bench's journal"),
-        ("imported_from", "importing lab again into this store"),
+        ("imported_from", "importing lab again brings"),
     ],
 )
 def test_damaged_readings_are_failed_cells_that_say_how_to_get_them_back(store: Path, mark: str, remedy: str) -> None:
