@@ -87,14 +87,14 @@ class Writer:
         """The block's place in the grid of blocks."""
         return tuple(s // c for s, c in zip(block.start, self.cube.chunk, strict=True))
 
-    def number(self, block: Block) -> int:
+    def number(self, place: tuple[int, ...]) -> int:
         """The same as one number."""
         grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
-        return int(np.ravel_multi_index(self.place(block), grid))
+        return int(np.ravel_multi_index(place, grid))
 
     def left(self, task: Task) -> Mask:
         """The task's cells that are not done: another copy of it may have written them, and its receipt be lost."""
-        before = self._states(task.block)
+        before = self._states(self.place(task.block), task.block.shape)
         return task.mask if before is None else task.mask & (before != State.DONE)
 
     def write(self, task: Task, result: Evaluated, mask: Mask, code: int, sync: bool = False) -> int:
@@ -113,18 +113,19 @@ class Writer:
         failed = np.zeros(mask.shape, bool)
         errors = np.zeros(mask.shape, np.int64)
         references: dict[CellError, int] = {}
-        for place in result.errors:
-            failed[place] = True
-        with self.cube.fence.writing(self.epoch, self.number(block)) as path:
-            before = self._states(block)
+        for cell in result.errors:
+            failed[cell] = True
+        place = self.place(block)
+        with self.cube.fence.writing(self.epoch, self.number(place)) as path:
+            before = self._states(place, block.shape)
             done = np.zeros(mask.shape, bool) if before is None else before == State.DONE
             mask = mask & ~done
             if not mask.any():
                 return 0
-            for place, error in result.errors.items():
+            for cell, error in result.errors.items():
                 if error not in references:
                     references[error] = keep_error(path, error)
-                errors[place] = references[error]
+                errors[cell] = references[error]
             parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
             parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
@@ -132,7 +133,7 @@ class Writer:
             if before is None:
                 states[~mask] = State.ABSENT
             else:
-                there = {name: self._get(name, block, done) for name in (*parts, "cell_error")}
+                there = {name: self._get(name, place, done) for name in (*parts, "cell_error")}
                 parts["cell_attempt"] += there["cell_attempt"]
                 errors = _merged(there.pop("cell_error"), errors, mask)
                 old = [Entry.of(done, there, self.cube.chunk)] if done.any() else []
@@ -141,38 +142,38 @@ class Writer:
             new = Entry.of(done | (mask & ~failed), parts, self.cube.chunk)
             parts["cell_error"] = errors
             objects = {
-                self._name(name, block): self._arrays[name].encoded(values)
+                self._name(name, place): self._arrays[name].encoded(values)
                 for name, values in parts.items()
-                if name not in SPARSE or self._needs_chunk(name, block, values)
+                if name not in SPARSE or self._needs_chunk(name, place, values)
             }
-            record = digests.name(self.place(block))
+            record = digests.name(place)
             objects[record] = Record(self.epoch, task.batch, (*old, new)).encoded()
             sync = sync or bool(old)
             path.write_all(objects, sync)
-            path.write(self._name("cell_state", block), self._arrays["cell_state"].encoded(states), sync)
+            path.write(self._name("cell_state", place), self._arrays["cell_state"].encoded(states), sync)
             if old:
                 path.write(record, Record(self.epoch, task.batch, (new,)).encoded(), sync)
         return int((failed & mask).sum())
 
-    def _states(self, block: Block) -> npt.NDArray[np.uint8] | None:
-        """The block's states; None where nothing, or nothing whole, is written yet."""
+    def _states(self, place: tuple[int, ...], shape: tuple[int, ...]) -> npt.NDArray[np.uint8] | None:
+        """The states of the block at a place; None where nothing, or nothing whole, is written yet."""
         array = self._arrays["cell_state"]
         try:
-            return array.find(self.place(block), block.shape)
+            return array.find(place, shape)
         except DamagedChunk:
             return None
 
-    def _needs_chunk(self, name: str, block: Block, values: npt.NDArray[Any]) -> bool:
+    def _needs_chunk(self, name: str, place: tuple[int, ...], values: npt.NDArray[Any]) -> bool:
         """Whether the fill value does not say it all, or a killed task may have left something else."""
         array = self._arrays[name]
-        return bool((values != array.fill).any()) or array.exists(self.place(block))
+        return bool((values != array.fill).any()) or array.exists(place)
 
-    def _get(self, name: str, block: Block, done: Mask) -> npt.NDArray[Any]:
+    def _get(self, name: str, place: tuple[int, ...], done: Mask) -> npt.NDArray[Any]:
         """The block's part of an array; a copy. A damaged chunk is an error if it holds done cells."""
         array = self._arrays[name]
-        shape = (*block.shape, *array.chunk[len(block.start) :])
+        shape = (*done.shape, *array.chunk[done.ndim :])
         try:
-            return array.read_one(self._index(array, block), shape)
+            return array.read_one(self._index(array, place), shape)
         except DamagedChunk as error:
             if done.any():
                 raise CubeError(
@@ -180,14 +181,14 @@ class Writer:
                 ) from None
             return np.full(shape, array.fill, array.dtype)
 
-    def _index(self, array: Chunks, block: Block) -> tuple[int, ...]:
+    def _index(self, array: Chunks, place: tuple[int, ...]) -> tuple[int, ...]:
         """The block's one chunk of an array: inner dims are not cut."""
-        return (*self.place(block), *(0 for _ in array.chunk[len(block.start) :]))
+        return (*place, *(0 for _ in array.chunk[len(place) :]))
 
-    def _name(self, name: str, block: Block) -> str:
+    def _name(self, name: str, place: tuple[int, ...]) -> str:
         """The object of the block's chunk of an array."""
         array = self._arrays[name]
-        return f"{name}/{array.name(self._index(array, block))}"
+        return f"{name}/{array.name(self._index(array, place))}"
 
 
 def _merged(there: npt.NDArray[Any], new: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:
