@@ -232,7 +232,7 @@ def open_run(
             record |= {"end": provenance.now(), "outcome": run.outcome, "cells": run.progress.cells_ended}
             record |= {"workers_lost": run.progress.workers_lost, "workers": _workers(run)}
             if abandoned:
-                place.remove()
+                cube.remove()
             else:
                 cube.commit({"provenance": json.dumps(record)})
                 write_group(cube.fence.run_path(epoch), record)

@@ -319,6 +319,19 @@ class Cube:
             if found.get("node_type") == "array" and found.get("dimension_names"):
                 yield name, found
 
+    def remove(self) -> None:
+        """Delete the cube.
+
+        Raises
+        ------
+        CubeError
+            It was replaced since it was opened, or this driver is not the only one any more.
+        """
+        self.fence.check()
+        if Cube(self.path).attrs["cube_id"] != self.attrs["cube_id"]:
+            raise CubeError(f"{self.path} was replaced by another cube just now")
+        self.path.remove()
+
     def sweep_out(self) -> None:
         """Delete the half-written files that killed writers left."""
         self.path.sweep_out()

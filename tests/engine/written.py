@@ -34,7 +34,10 @@ def written(folder: Path, source: str, **helpers: str) -> Sweep:
         file.write_text(textwrap.dedent(text))
     _FOLDERS.add(str(folder))
     for name, module in list(sys.modules.items()):
-        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+        places = [
+            vars(module).get("__file__") or "",
+            *vars(module).get("__path__", ()),
+        ]  # torch has modules that have everything
         if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
             del sys.modules[name]
     sys.path[:] = [place for place in sys.path if place not in _FOLDERS]
