@@ -24,7 +24,7 @@ async def code_runs(address: str, arguments: dict[str, Any], mark: Path) -> bool
     """Whether the server takes a function in one of the ways of scheduler, worker and nanny."""
     try:
         comm = await connect(address, timeout=PATIENCE, **arguments)
-    except (OSError, TypeError):
+    except (OSError, TypeError, ValueError):  # where TLS meets another protocol, tornado raises the last
         return False
     for op in ("run_function", "run"):
         order = {"op": op, "function": dumps(mark.touch), "args": dumps(()), "kwargs": dumps({}), "reply": True}

@@ -34,10 +34,8 @@ def written(folder: Path, source: str, **helpers: str) -> Sweep:
         file.write_text(textwrap.dedent(text))
     _FOLDERS.add(str(folder))
     for name, module in list(sys.modules.items()):
-        places = [
-            vars(module).get("__file__") or "",
-            *vars(module).get("__path__", ()),
-        ]  # torch has modules that have everything
+        own = vars(module)  # torch has modules whose attributes are whatever one asks for
+        places = [own.get("__file__") or "", *own.get("__path__", ())]
         if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
             del sys.modules[name]
     sys.path[:] = [place for place in sys.path if place not in _FOLDERS]
