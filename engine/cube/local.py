@@ -19,6 +19,7 @@ from engine.cube.filelocks import LockFence
 from engine.cube.place import Place
 from engine.errors import CubeError
 
+KNOWN = 1000  # folders that a process remembers to be there: a sweep may have a million
 BUSY = ".busy"  # a file in the folder of a creation, locked while it goes on
 ABANDONED = 3600.0  # seconds after which such a folder without that file was left by a killed creation
 
@@ -82,6 +83,8 @@ class LocalPlace(Place):
     def _make(self, folder: str, sync: bool) -> None:
         """Make a folder; with ``sync`` the names of all folders on the way outlive a power cut."""
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        if len(self._folders) >= KNOWN:
+            self._folders.clear()
         self._folders[folder] = sync
         while sync and len(folder) > len(self._root):
             folder = folder.rpartition("/")[0]

@@ -65,6 +65,7 @@ LOSSES = 20  # times that one block's receipt may be lost with a worker before t
 ASK = 1.0  # seconds in which scheduler and workers have to tell what is being computed, when a run is stopped
 # Dask gives a worker up, for good, that its nanny has not brought back in 15 s: a busy machine takes longer
 NEVER = "1000 days"
+LOGGED = 100  # things of each kind in Dask's logs and profiles: 1,000 make workers grow by 2 MB a minute at first
 FAREWELL = 10.0  # seconds in which the scheduler has to take note of a run's end
 
 
@@ -83,7 +84,11 @@ def local_client(
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
     quiet()
     with ExitStack() as stack:
-        settings = {"distributed.nanny.pre-spawn-environ": SPAWN, "distributed.deploy.lost-worker-timeout": NEVER}
+        settings = {
+            "distributed.nanny.pre-spawn-environ": SPAWN,
+            "distributed.deploy.lost-worker-timeout": NEVER,
+            "distributed.admin.low-level-log-length": LOGGED,
+        }
         stack.enter_context(dask.config.set({**settings, **own_files()}))
         with held_back(), _started():
             cluster = stack.enter_context(

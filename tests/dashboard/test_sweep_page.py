@@ -19,6 +19,7 @@ from selenium.webdriver import Chrome
 from watched import WATCHED, running, until
 
 from engine import Axis
+from engine.cube import disk
 from engine.dashboard.blockmap import BlockState
 from engine.runners.dask import local_client
 
@@ -79,16 +80,17 @@ def test_cells_change_state_while_the_sweep_runs_and_the_console_is_silent(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:
     gate = tmp_path / "gate"
-    sweep = WATCHED.with_values(gate=str(gate), bad=0.003, seconds=0.15)
+    sweep = WATCHED.with_values(gate=str(gate), bad=0.003)
     with running(sweep, tmp_path / "c.zarr", watched_client, block=WHOLE_ROW):
         try:
             until(lambda: requests_are_answered(address(watched_client)))
             window.get(address(watched_client))
             until(lambda: states(window) == {BlockState.WAITING, BlockState.RUNNING})
             assert column_of(window, "shown").count(BlockState.RUNNING) == 2
+            disk.write_whole(str(gate), b"0.0045")  # half of the sweep
+            until(lambda: {BlockState.WAITING, BlockState.RUNNING, BlockState.DONE} <= states(window))
         finally:
-            gate.touch()
-        until(lambda: {BlockState.WAITING, BlockState.DONE} <= states(window))
+            disk.write_whole(str(gate), b"")
     until(lambda: states(window) == {BlockState.DONE, BlockState.FAILED})
     shown = np.array(column_of(window, "shown")).reshape(8, 3)
 

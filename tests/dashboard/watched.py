@@ -19,14 +19,21 @@ from engine.runners.dask import run_dask
 
 @per_cell
 def slow(cell: Cell) -> dict[str, Any]:
-    """Waits; raises at the first seed of one current; may wait for a file to appear."""
-    gate = Path(cell.params["gate"])
-    while cell.params["gate"] and not gate.exists():
+    """Waits; raises at the first seed of one current; may wait for a file, or until that lets its current through."""
+    while cell.params["gate"] and not lets_through(Path(cell.params["gate"]), cell["current"]):
         time.sleep(0.02)
     time.sleep(cell.params["seconds"])
     if cell["current"] == cell.params["bad"] and cell["seed"] == 0:
         raise ArithmeticError("<b>no</b> number")
     return {"voltage": cell["current"] * (1 + cell["seed"]), "trace": np.arange(3) * cell["current"]}
+
+
+def lets_through(gate: Path, current: float) -> bool:
+    """An empty file lets all through, a number in it the currents up to it."""
+    if not gate.exists():
+        return False
+    highest = gate.read_text()
+    return not highest or current <= float(highest)
 
 
 @per_cell
