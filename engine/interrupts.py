@@ -71,6 +71,19 @@ class Interrupts:
                 signal.signal(number, before)
 
     @staticmethod
+    def before_fork() -> None:
+        """A fork hears no signal until its handlers are those of Python again: with ours it would not end."""
+        if Interrupts._depth:
+            _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    @staticmethod
+    def after_fork() -> None:
+        """In the parent, and at the end in the fork."""
+        mask, _forking.mask = getattr(_forking, "mask", None), None
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    @staticmethod
     def forget() -> None:
         """In a fork: its handlers are those of Python again, so that its parent can end it."""
         if Interrupts._depth:
@@ -80,6 +93,7 @@ class Interrupts:
                 if isinstance(getattr(signal.getsignal(number), "__self__", None), Interrupts):
                     usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                     signal.signal(number, usual)
+        Interrupts.after_fork()
 
     def _handle(self, *_: object) -> None:
         Interrupts._heard += 1
@@ -90,7 +104,10 @@ class Interrupts:
             self._now()
 
 
-os.register_at_fork(after_in_child=Interrupts.forget)
+_forking = threading.local()
+os.register_at_fork(
+    before=Interrupts.before_fork, after_in_parent=Interrupts.after_fork, after_in_child=Interrupts.forget
+)
 
 
 @contextmanager

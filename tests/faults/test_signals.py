@@ -301,3 +301,22 @@ def test_a_cell_may_end_processes_that_it_forked_though_the_run_hears_of_signals
     held = run(SERIAL, starts="pool")  # whose end sends them SIGTERM
     held.let_go()
     assert held.ended()[0] == 0
+
+
+FORKS = """
+import os, signal, time
+from engine.interrupts import Interrupts
+
+with Interrupts(soon=lambda: None):
+    for _ in range(50):
+        fork = os.fork()
+        if not fork:
+            time.sleep(60)
+            os._exit(0)
+        os.kill(fork, signal.SIGTERM)  # before the fork has come to anything
+        assert os.WTERMSIG(os.waitpid(fork, 0)[1]) == signal.SIGTERM
+"""
+
+
+def test_a_fork_that_is_told_to_end_in_its_first_instant_ends() -> None:
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=60)
