@@ -52,7 +52,6 @@ def verify(
     if not mend:
         out.print(
             f"{store}: damaged; {cells} done cells in {blocks} blocks are lost; --repair makes good what can be",
-            markup=False,
             soft_wrap=True,
         )
         return 1

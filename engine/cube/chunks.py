@@ -90,6 +90,10 @@ class Chunks:
             return None
         return self._decoded(self.name(index), data)[tuple(slice(0, n) for n in shape)].copy()
 
+    def of_block(self, place: tuple[int, ...]) -> tuple[int, ...]:
+        """Index of the one chunk of the block at a place of the grid: inner dims are not cut."""
+        return (*place, *(0 for _ in self.chunk[len(place) :]))
+
     def exists(self, index: tuple[int, ...]) -> bool:
         """Whether the chunk has been written."""
         return self._place.exists(self.name(index))

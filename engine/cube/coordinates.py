@@ -37,13 +37,13 @@ def digest(values: npt.NDArray[Any]) -> str:
     return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()).hexdigest()
 
 
-def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any], first: int = 0) -> dict[str, bytes]:
-    """The chunks that hold the values from the ``first`` on, as a cube's objects, each with its copy."""
+def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
+    """The chunks that hold the values, as a cube's objects, each with its copy."""
     found = {"zarr.json": _buffer(json.dumps(metadata).encode())}
     array = zarr.open_array(MemoryStore(found), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
     array[:] = values
     length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
-    chunks = {f"c/{i}": found[f"c/{i}"].to_bytes() for i in range(first // length, -(-len(values) // length))}
+    chunks = {f"c/{i}": found[f"c/{i}"].to_bytes() for i in range(-(-len(values) // length))}
     return {f"{folder}/{chunk}": data for folder in _folders(name) for chunk, data in chunks.items()}
 
 

@@ -23,6 +23,7 @@ import numpy.typing as npt
 import zarr
 
 from engine.axis import Value, key
+from engine.blocks import Block
 from engine.cube import coordinates, digests
 from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.place import Place, place_of
@@ -87,6 +88,7 @@ class Cube:
         there = root["consolidated_metadata"]["metadata"]
         self.metadata: dict[str, Any] = {n: there[n] for n in (*self.coordinate_names, *self.cell_arrays)}
         """Of every array of ours, as of the last commit."""
+        self._chunks: dict[str, Chunks] = {}
         self.shape: tuple[int, ...] = tuple(self.metadata[n]["shape"][0] for n in self.axis_names)
         self.chunk: tuple[int, ...] = tuple(self.metadata["cell_state"]["chunk_grid"]["configuration"]["chunk_shape"])
 
@@ -108,7 +110,9 @@ class Cube:
 
     def chunks(self, name: str) -> Chunks:
         """The chunks of an output or of the ledger."""
-        return Chunks(self.path / name, self.metadata[name])
+        if name not in self._chunks:
+            self._chunks[name] = Chunks(self.path / name, self.metadata[name])
+        return self._chunks[name]
 
     def array(self, name: str) -> zarr.Array[Any]:
         """One array of the cube as zarr reads it, by the root's metadata."""
@@ -257,12 +261,9 @@ class Cube:
         self.path.sync()  # the run's record above all, which has the next run look whether this came to its end
         damaged: set[tuple[int, ...]] = set()
         before = self.ledger("cell_state", damaged)
-        changed = before != whole
-        for axis, length in enumerate(self.chunk):
-            changed = np.logical_or.reduceat(changed, range(0, changed.shape[axis], length), axis=axis)
         states = self.chunks("cell_state")
-        for place in sorted(damaged | {tuple(p) for p in np.argwhere(changed).tolist()}):
-            region = tuple(slice(i * c, (i + 1) * c) for i, c in zip(place, self.chunk, strict=True))
+        for place in sorted(damaged.union(self.places(before != whole))):
+            region = self.box(place).region
             self.fence.check()
             states.write(place, whole[region])
             done = whole[region] == State.DONE
@@ -282,6 +283,18 @@ class Cube:
         else:
             self.path.delete(name)
 
+    def places(self, of: npt.NDArray[np.bool_]) -> list[tuple[int, ...]]:
+        """Places, in the grid of blocks, of those that hold a true cell; ``of`` has the shape of the cube."""
+        for axis, length in enumerate(self.chunk):
+            of = np.logical_or.reduceat(of, range(0, of.shape[axis], length), axis=axis)
+        return [tuple(place) for place in np.argwhere(of).tolist()]
+
+    def box(self, place: tuple[int, ...]) -> Block:
+        """The cells of the block at a place of the grid."""
+        start = tuple(i * c for i, c in zip(place, self.chunk, strict=True))
+        ends = zip(start, self.chunk, self.shape, strict=True)
+        return Block(start, tuple(min(s + c, n) for s, c, n in ends))
+
     def block(self, name: str, place: tuple[int, ...]) -> npt.NDArray[Any]:
         """One block of an output or of the ledger, by its place in the grid of blocks.
 
@@ -290,11 +303,7 @@ class Cube:
         DamagedChunk
         """
         array = self.chunks(name)
-        inner = array.chunk[len(place) :]
-        ends = zip(place, self.chunk, self.shape, strict=True)
-        return array.read_one(
-            (*place, *(0 for _ in inner)), (*(min((i + 1) * c, n) - i * c for i, c, n in ends), *inner)
-        )
+        return array.read_one(array.of_block(place), (*self.box(place).shape, *array.chunk[len(place) :]))
 
     def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
         """Write coordinates from where they are new; returns the attributes that tell of them."""

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.blocks import Block
 from engine.cube import coordinates, digests
 from engine.cube.chunks import Chunks, DamagedChunk
 from engine.cube.digests import Record
@@ -79,21 +78,9 @@ class _Blocks:
         self.states = cube.ledger("cell_state", self.damaged_states)
         self.arrays: dict[str, Chunks] = {name: cube.chunks(name) for name in cube.cell_arrays}
 
-    def places(self, of: npt.NDArray[np.bool_]) -> list[Indices]:
-        """Places of the blocks that hold a true cell."""
-        for axis, length in enumerate(self.cube.chunk):
-            of = np.logical_or.reduceat(of, range(0, of.shape[axis], length), axis=axis)
-        return [tuple(place) for place in np.argwhere(of).tolist()]
-
     def done(self, place: Indices) -> npt.NDArray[np.bool_]:
         """The done cells of a block."""
-        return np.asarray(self.states[self.block(place).region] == State.DONE)
-
-    def block(self, place: Indices) -> Block:
-        """The block at a place of the grid."""
-        start = tuple(i * c for i, c in zip(place, self.cube.chunk, strict=True))
-        ends = zip(start, self.cube.chunk, self.cube.shape, strict=True)
-        return Block(start, tuple(min(s + c, n) for s, c, n in ends))
+        return np.asarray(self.states[self.cube.box(place).region] == State.DONE)
 
     def record(self, place: Indices) -> Record | None:
         """What was written of a block; None where that is not known."""
@@ -105,9 +92,7 @@ class _Blocks:
         lost = int(done.sum())
         found = {}
         for name, array in self.arrays.items():
-            inner = array.chunk[len(place) :]
-            index = (*place, *(0 for _ in inner))
-            where = f"{name}/{array.name(index)}"
+            where = f"{name}/{array.name(array.of_block(place))}"
             try:
                 found[name] = self.cube.block(name, place)
             except DamagedChunk as error:
@@ -129,8 +114,7 @@ class _Blocks:
             if name in digests.SPARSE:
                 continue
             array = self.arrays[name]
-            inner = (0,) * (len(array.chunk) - len(self.cube.shape))
-            sizes = array.sizes((*place, *inner) for place in places)
+            sizes = array.sizes(map(array.of_block, places))
             found.update(place for place, size in zip(places, sizes, strict=True) if size == 0)
         return found
 
@@ -153,7 +137,7 @@ def recover(cube: Cube, before: int) -> Lost:
     Which cells are lost, and are not done any more.
     """
     blocks = _Blocks(cube)
-    places = blocks.places(blocks.states == State.DONE)
+    places = cube.places(blocks.states == State.DONE)
     suspects = blocks.small(places)
     if marks := _marks(cube, before):
         suspects |= _behind(marks, blocks, places)
@@ -205,7 +189,7 @@ def take_away(cube: Cube, blocks: _Blocks, damages: list[Damage]) -> Lost:
     states = blocks.states.copy()
     lost = lost_blocks = 0
     for place in places:
-        region = blocks.block(place).region
+        region = cube.box(place).region
         done = blocks.done(place) & (place in taken)
         if place in blocks.damaged_states:
             record = blocks.record(place)
@@ -224,7 +208,7 @@ def _clear(cube: Cube, blocks: _Blocks, place: Indices, reference: int, lost: np
     for name, array in blocks.arrays.items():
         if name == "cell_state":
             continue
-        index = (*place, *(0 for _ in array.chunk[len(place) :]))
+        index = array.of_block(place)
         cube.fence.check()
         try:
             values = cube.block(name, place)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from engine.axis import Value
 from engine.blocks import Block, boxes
 from engine.cube import digests
-from engine.cube.chunks import Chunks, DamagedChunk
+from engine.cube.chunks import DamagedChunk
 from engine.cube.digests import SPARSE, Entry, Record
 from engine.cube.disk import machine
 from engine.cube.layout import Cube, error_path, write_group
@@ -173,7 +173,7 @@ class Writer:
         array = self._arrays[name]
         shape = (*done.shape, *array.chunk[done.ndim :])
         try:
-            return array.read_one(self._index(array, place), shape)
+            return array.read_one(array.of_block(place), shape)
         except DamagedChunk as error:
             if done.any():
                 raise CubeError(
@@ -181,14 +181,10 @@ class Writer:
                 ) from None
             return np.full(shape, array.fill, array.dtype)
 
-    def _index(self, array: Chunks, place: tuple[int, ...]) -> tuple[int, ...]:
-        """The block's one chunk of an array: inner dims are not cut."""
-        return (*place, *(0 for _ in array.chunk[len(place) :]))
-
     def _name(self, name: str, place: tuple[int, ...]) -> str:
         """The object of the block's chunk of an array."""
         array = self._arrays[name]
-        return f"{name}/{array.name(self._index(array, place))}"
+        return f"{name}/{array.name(array.of_block(place))}"
 
 
 def _merged(there: npt.NDArray[Any], new: npt.NDArray[Any], mask: Mask) -> npt.NDArray[Any]:

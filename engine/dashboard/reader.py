@@ -17,9 +17,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.blocks import Block
 from engine.cube import Cube
-from engine.cube.chunks import Chunks, DamagedChunk
+from engine.cube.chunks import DamagedChunk
 from engine.dashboard.blockmap import BlockState, binned
 from engine.errors import CubeError
 from engine.ledger import State
@@ -122,8 +121,7 @@ class _Sums:
         self.total = np.zeros(question.states.shape)
         self.number = np.zeros(question.states.shape)
         self.known = np.zeros(question.states.shape, bool)
-        self.state = self.cube.chunks("cell_state")
-        self.values = self.cube.chunks(question.output)
+        self.output = question.output
         self.inner: tuple[int, ...] = tuple(self.cube.metadata[question.output]["shape"][len(self.cube.shape) :])
         self.last = question.inner == "last"
 
@@ -138,12 +136,9 @@ class _Sums:
             self._read_one(tuple(int(i) for i in place))
 
     def _read_one(self, place: tuple[int, ...]) -> None:
-        start = tuple(i * c for i, c in zip(place, self.cube.chunk, strict=True))
-        stop = tuple(min(s + c, n) for s, c, n in zip(start, self.cube.chunk, self.cube.shape, strict=True))
-        block = Block(start, stop)
         try:
-            state = self._get(self.state, place, block, ())
-            found = self._get(self.values, place, block, self.inner)
+            state = self.cube.block("cell_state", place)
+            found = self.cube.block(self.output, place)
         except DamagedChunk:
             return  # `spinsweep verify` tells
         if not ((state == State.DONE) | (state == State.FAILED)).any():
@@ -156,10 +151,6 @@ class _Sums:
         self.total[place] = values[valid].sum()
         self.number[place] = valid.sum()
         self.known[place] = True
-
-    def _get(self, array: Chunks, place: tuple[int, ...], block: Block, inner: tuple[int, ...]) -> npt.NDArray[Any]:
-        """The block's part of an array."""
-        return array.read_one((*place, *(0 for _ in inner)), (*block.shape, *inner))
 
     def answer(self, question: Question, ended: npt.NDArray[np.bool_]) -> Answer:
         total, number = self.total * self.known, self.number * self.known
