@@ -494,7 +494,8 @@ class _JobCarrier(WorkerPlugin):
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
         self._address = worker.address
-        self._file = marked_file(self.name)
+        self._mark = f"{self.name}-{uuid.uuid4().hex}"  # of this process: another worker of this machine goes on
+        self._file = marked_file(self._mark)
 
     def teardown(self, worker: Any) -> Awaitable[None] | None:
         """The run ended, or its driver is gone."""
@@ -508,7 +509,7 @@ class _JobCarrier(WorkerPlugin):
         with self._lock:
             self._busy += 1
         try:
-            with marking(self.name):
+            with marking(self._mark):
                 yield
         finally:
             with self._lock:
@@ -519,7 +520,7 @@ class _JobCarrier(WorkerPlugin):
 
     def _clear(self) -> None:
         os.close(self._file)
-        sweep(self.name, {os.getpid()})
+        sweep(self._mark, {os.getpid()})
 
     @property
     def job(self) -> Job:

@@ -297,6 +297,17 @@ def test_what_cells_have_started_at_workers_that_live_on_ends_with_the_run_and_i
     assert len(alive(held.workers())) == 2
 
 
+def test_a_worker_whose_last_block_ended_ends_no_other_worker_of_its_machine(run: Callable[..., Held]) -> None:
+    held = run(ATTACHED, starts="program")
+    held.process.kill()
+    held.process.communicate()
+    first = held.begun()[0]
+    (held.log / f"go-{first.name.split('-')[1]}").touch()
+    until(lambda: not alive({int(first.name.rpartition("-")[2])}))
+    assert len(alive(held.workers())) == 2
+    assert len(alive(held.started())) == 1
+
+
 def test_a_cell_may_end_processes_that_it_forked_though_the_run_hears_of_signals(run: Callable[..., Held]) -> None:
     held = run(SERIAL, starts="pool")  # whose end sends them SIGTERM
     held.let_go()
