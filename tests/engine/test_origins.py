@@ -30,12 +30,18 @@ from engine.runners.dask import run_dask
 from engine.runners.serial import run_serial
 
 
-def go(sweep: Sweep, store: Path, client: Client | None = None, **options: Any) -> Run:
+def go(
+    sweep: Sweep,
+    store: Path,
+    client: Client | None = None,
+    on_progress: Callable[[Run], None] = lambda run: None,
+    **options: Any,
+) -> Run:
     with open_run(sweep, store, **{"block": 1, **options}) as run:
         if client is None:
-            run_serial(run)
+            run_serial(run, on_progress)
         else:
-            run_dask(run, client)
+            run_dask(run, client, on_progress)
     return run
 
 
@@ -264,8 +270,34 @@ def test_versions_of_python_are_compared_by_their_minor_number(tmp_path: Path) -
     assert other_processor(here, here) == other_code(here, here) == []
 
 
-FOREIGN = "import helper\nimport os\n@per_cell\ndef walk(cell):\n    return {'y': helper.scaled(cell['x'])}\n"
+FOREIGN = """
+import helper, os, time
+@per_cell
+def walk(cell):
+    while WAIT and len(os.listdir(WAIT)) < 2:
+        (Path(WAIT) / str(os.getpid())).touch()
+        time.sleep(0.01)
+    return {"y": helper.scaled(cell["x"])}
+WAIT = ""
+"""
+"""Waits in a folder, if one is named, until two files are there: one a process, or what a test puts there."""
 SCALED = "GAIN = 1\ndef scaled(x):\n    return x * GAIN\n"
+
+
+def waiting(source: str, folder: Path) -> str:
+    folder.mkdir()
+    return source.replace('WAIT = ""', f'WAIT = "{folder}"')
+
+
+def let_go_at_the_first_note(folder: Path) -> Callable[[Run], None]:
+    """No cell ends before the run has said something, so that each worker is sent a block."""
+
+    def on_progress(run: Run) -> None:
+        if run.notes:
+            for name in "ab":
+                (folder / name).touch()
+
+    return on_progress
 
 
 @contextmanager
@@ -317,7 +349,8 @@ def test_a_worker_with_other_code_is_refused_by_name_and_the_others_go_on(
     mixed: tuple[Path, Client, list[str]], tmp_path: Path
 ) -> None:
     folder, client, (good, bad) = mixed
-    run = go(written(folder, FOREIGN, helper=SCALED).with_values(x=MANY), tmp_path / "c.zarr", client)
+    sweep = written(folder, waiting(FOREIGN, tmp_path / "wait"), helper=SCALED).with_values(x=MANY)
+    run = go(sweep, tmp_path / "c.zarr", client, let_go_at_the_first_note(tmp_path / "wait"))
     assert values(tmp_path / "c.zarr") == list(MANY)
     assert run.notes == [
         f"worker {bad} on {os.uname().nodename} has other code: helper.GAIN is 100 there, 1 here; "
@@ -344,7 +377,7 @@ def test_mixed_workers_are_allowed_when_asked_and_each_cell_names_its_own(
 ) -> None:
     folder, client, workers = mixed
     store = tmp_path / "c.zarr"
-    sweep = written(folder, FOREIGN, helper=SCALED).with_values(x=MANY)
+    sweep = written(folder, waiting(FOREIGN, tmp_path / "wait"), helper=SCALED).with_values(x=MANY)
     run = go(sweep, store, client, allow_mixed=True)
     assert run.notes == []
     cube = Cube(store)
@@ -366,10 +399,9 @@ def test_a_worker_with_another_version_of_a_package_that_matters_is_refused(
     mixed: tuple[Path, Client, list[str]], tmp_path: Path
 ) -> None:
     folder, client, (_, bad) = mixed
-    source = (
-        "import scipy.special\n@per_cell\ndef walk(cell):\n    return {'y': scipy.special.exprel(0.0) * cell['x']}"
-    )
-    run = go(written(folder, source).with_values(x=MANY), tmp_path / "c.zarr", client)
+    source = FOREIGN.replace("helper.scaled(", "scipy.special.exprel(0.0) * (").replace("helper", "scipy.special")
+    sweep = written(folder, waiting(source, tmp_path / "wait")).with_values(x=MANY)
+    run = go(sweep, tmp_path / "c.zarr", client, let_go_at_the_first_note(tmp_path / "wait"))
     assert [note.partition(";")[0] for note in run.notes] == [
         f"worker {bad} on {os.uname().nodename} has other code: scipy 1.0 there, "
         f"{run.job.origin.packages['scipy']} here"
