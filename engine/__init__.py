@@ -3,10 +3,16 @@
 The names that a sweep's author needs; ``engine/DESIGN.md`` tells how the parts work together.
 """
 
-from engine.axis import Axis
-from engine.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
-from engine.evaluate import Cell, Cells
-from engine.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.axis import Axis
+    from engine.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
+    from engine.evaluate import Cell, Cells
+    from engine.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 __all__ = [
     "Axis",
@@ -24,3 +30,18 @@ __all__ = [
     "Sweep",
     "per_cell",
 ]
+
+_MODULES = {
+    "axis": ["Axis"],
+    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
+    "evaluate": ["Cell", "Cells"],
+    "spec": ["Coordinate", "Dim", "Output", "Parameter", "Sweep", "per_cell"],
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: the command line starts before numpy does (PEP 562)."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return globals().setdefault(name, getattr(import_module(f"engine.{module}"), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

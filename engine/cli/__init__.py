@@ -14,8 +14,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run(arguments)
     except KeyboardInterrupt:
-        print("spinsweep: interrupted", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
-        return 130
+        return _interrupted()
+
+
+def _interrupted() -> int:
+    print("spinsweep: interrupted", file=sys.stderr)  # noqa: T201 - nothing else may be loaded yet
+    return 130
 
 
 def script() -> None:
@@ -25,7 +29,10 @@ def script() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
         else:
             stream.reconfigure(errors="backslashreplace")  # of a terminal that has no ×, say
-    from engine.cli.terminal import outlive_terminal
+    try:
+        from engine.cli.terminal import outlive_terminal
 
-    outlive_terminal()
+        outlive_terminal()
+    except KeyboardInterrupt:
+        sys.exit(_interrupted())
     sys.exit(main())
