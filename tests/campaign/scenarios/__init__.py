@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 import sys
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
