@@ -1,0 +1,25 @@
+"""The names of the project that the golden values go through: all of them are here."""
+
+from __future__ import annotations
+
+import sys
+
+import scipy.linalg  # noqa: F401 - the processor's kind names every OpenBLAS that is loaded, so all of them are
+import torch  # noqa: F401 - and what torch chose
+
+from engine.cli import main
+from engine.find import find
+from engine.provenance import processor
+from sweeps.codesign.chip import Programmed, make
+from sweeps.codesign.draws import Batch, Draws
+from sweeps.codesign.model import plane
+
+__all__ = ["COMMAND", "Batch", "Draws", "Programmed", "find", "kind", "main", "make", "plane"]
+
+COMMAND = [sys.executable, "-m", main.__module__]
+"""The command line as a process of its own."""
+
+
+def kind() -> str:
+    """The kind of this processor, with what every library made of it."""
+    return processor(with_torch=True)
