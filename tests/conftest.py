@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from distributed import Client
 from hypothesis import HealthCheck, settings
-
-from engine.runners.dask import local_client
+from spinsweep.runners.dask import local_client
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -18,8 +18,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from engine.cli import main
+from spinsweep.cli import main
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -29,7 +28,7 @@ PAGES = [
         *ROOT.glob("engine/*.md"),
         *ROOT.glob("cluster/*.md"),
         *ROOT.glob("sweeps/*.md"),
-        *ROOT.glob("sweeps/*/*.md"),
+        *ROOT.glob("sweeps/spinneurons/*/*.md"),
     )
 ]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)

@@ -23,13 +23,12 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-
-from engine.cli import main
-from engine.instruments.bench import Bench, load
-from engine.instruments.experiment import Experiment
-from engine.instruments.own import own
-from engine.instruments.station import Station
-from engine.instruments.visa import Session
+from spinsweep.cli import main
+from spinsweep.instruments.bench import Bench, load
+from spinsweep.instruments.experiment import Experiment
+from spinsweep.instruments.own import own
+from spinsweep.instruments.station import Station
+from spinsweep.instruments.visa import Session
 
 CYCLES = 500
 TURNS = 5
@@ -41,7 +40,7 @@ WRITE, RESET, READ = 4.1e-4, -6.5e-4, 5e-5
 def emulated(folder: Path) -> Iterator[Path]:
     """``spinsweep emulate`` in a process of its own."""
     path = folder / "bench.toml"
-    command = [sys.executable, "-m", "engine.cli", "emulate", str(path), "--speed", str(SPEED)]
+    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path), "--speed", str(SPEED)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()

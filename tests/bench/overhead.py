@@ -28,15 +28,14 @@ from typing import Any
 
 import numpy as np
 import psutil
+import spinsweep.runners.dask
 import xarray as xr
 from distributed import Client, wait
-
-import engine.runners.dask
-from engine import Axis, Cells, Dim, Output, Sweep
-from engine.cube import Job, Task
-from engine.ledger import Receipt
-from engine.run import open_run
-from engine.runners.dask import local_client, run_dask
+from spinsweep import Axis, Cells, Dim, Output, Sweep
+from spinsweep.cube import Job, Task
+from spinsweep.ledger import Receipt
+from spinsweep.run import open_run
+from spinsweep.runners.dask import local_client, run_dask
 
 WIDTH, VARIATION, SEED, STEPS = np.arange(20) + 0.5, np.arange(20) / 40, np.arange(50), 50
 CELLS = len(WIDTH) * len(VARIATION) * len(SEED)
@@ -172,7 +171,7 @@ def nothing(job: Job, task: Task) -> Receipt:
 
 def do_nothing() -> None:
     """On a worker: neither compute nor write."""
-    engine.runners.dask.execute = nothing
+    spinsweep.runners.dask.execute = nothing
 
 
 @contextmanager
@@ -185,7 +184,7 @@ def together(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
 @contextmanager
 def apart(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
     """The same with a scheduler of its own, the first of the processes."""
-    file, command = str(folder / "cluster.json"), (sys.executable, "-m", "engine.cli")
+    file, command = str(folder / "cluster.json"), (sys.executable, "-m", "spinsweep.cli")
     with ExitStack() as stack:
         for words in (("scheduler", "--scheduler-file", file), ("worker", file, "--workers", "2")):
             process = stack.enter_context(subprocess.Popen([*command, *words], stdout=subprocess.DEVNULL))
@@ -253,10 +252,10 @@ if __name__ == "__main__":
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
     parser.add_argument("--apart", action="store_true", help="with --blocks: the scheduler in a process of its own")
     parser.add_argument(
-        "--in-flight", type=int, default=engine.runners.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
+        "--in-flight", type=int, default=spinsweep.runners.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
     )
     options = parser.parse_args()
-    engine.runners.dask.MOST_IN_FLIGHT = options.in_flight
+    spinsweep.runners.dask.MOST_IN_FLIGHT = options.in_flight
     sys.exit(
         memory(options.blocks, options.cells, not options.nothing, options.apart)
         if options.blocks

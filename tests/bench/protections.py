@@ -20,10 +20,9 @@ from typing import Any
 import numpy as np
 from distributed import Client, LocalCluster
 from overhead import BATCH, CELLS, TRIVIAL, machine
-
-from engine.provenance import Origin
-from engine.run import open_run
-from engine.runners.dask import local_client, run_dask
+from spinsweep.provenance import Origin
+from spinsweep.run import open_run
+from spinsweep.runners.dask import local_client, run_dask
 
 Undo = Callable[[], None]
 
@@ -43,7 +42,7 @@ def replaced(module: Any, **others: Any) -> Undo:
 
 def no_checksums() -> Undo:
     """Neither CRC-32C nor digests, nor the objects that hold them."""
-    from engine.cube import chunks, digests, local
+    from spinsweep.cube import chunks, digests, local
 
     crc = replaced(chunks.google_crc32c, value=lambda frame: 0)
     digest = replaced(digests, digest=lambda cells, arrays: "")
@@ -60,7 +59,7 @@ def no_syncs() -> Undo:
     """No ``syncfs`` and no ``fsync``, by the driver or the workers."""
     import os
 
-    from engine.cube import disk, local
+    from spinsweep.cube import disk, local
 
     undo = [replaced(module, sync_all=lambda path: None, sync_folder=lambda path: None) for module in (disk, local)]
     undo.append(replaced(os, fsync=lambda handle: None))

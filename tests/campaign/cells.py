@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
-from engine import Axis, Cell, Cells, Dim, Output, Parameter, Sweep, per_cell
-from engine.ledger import State
+from spinsweep import Axis, Cell, Cells, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.ledger import State
 
 FILE = Path(__file__)
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from spinsweep.cli import main
 
-from engine.cli import main
 from tests.campaign.hook import sitecustomize
 from tests.campaign.traces import marked
 
 ROOT = Path(__file__).parents[2]
 HOOK = Path(__file__).parent / "hook"
-SPINSWEEP = (sys.executable, "-m", "engine.cli")
+SPINSWEEP = (sys.executable, "-m", "spinsweep.cli")
 PATIENCE = 120.0  # seconds that anything may take
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{HOOK}", "PYTHONUNBUFFERED": "1"}
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from spinsweep.cube import Cube, examine
 
-from engine.cube import Cube, examine
 from tests.campaign import report
 from tests.campaign.cells import FILE
 
@@ -34,7 +34,17 @@ def main() -> int:
     seconds = int(os.environ.get("SOAK_SECONDS") or LEAST_KEPT)
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
         store = Path(folder) / "soak.zarr"
-        words = [sys.executable, "-m", "engine.cli", "run", f"{FILE}:SWEEP", "--store", str(store), "--block", "10"]
+        words = [
+            sys.executable,
+            "-m",
+            "spinsweep.cli",
+            "run",
+            f"{FILE}:SWEEP",
+            "--store",
+            str(store),
+            "--block",
+            "10",
+        ]
         words += ["--workers", "2", "--set", "seconds=0.005", "--set", "x=0:1000", "--set", "seed=0:1000"]
         with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
             seen = watched(run, seconds)

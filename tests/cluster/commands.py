@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-
-from engine import CubeError
-from engine.cube import Cube
+from spinsweep import CubeError
+from spinsweep.cube import Cube
 
 EXAMPLES = Path(__file__).parents[1] / "engine" / "examples.py"
-SPINSWEEP = [sys.executable, "-m", "engine.cli"]
+SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
 OF_A_RUN = ("cell_attempt", "cell_duration", "cell_code")  # the code names the processor; the rest is the sweep's
 
 
@@ -40,9 +39,9 @@ def _start(command: list[str], cwd: Path, env: Mapping[str, str] | None) -> subp
 def start_with(
     setting: str, *words: object, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """The same with a constant of a module set, such as ``engine.runners.deploy.ORPHAN = 3``."""
+    """The same with a constant of a module set, such as ``spinsweep.runners.deploy.ORPHAN = 3``."""
     module = setting.partition(" = ")[0].rpartition(".")[0]
-    code = f"import {module}; {setting}; from engine.cli import script; script()"
+    code = f"import {module}; {setting}; from spinsweep.cli import script; script()"
     return _start([sys.executable, "-c", code, *map(str, words)], cwd, env)
 
 

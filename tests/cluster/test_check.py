@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from engine.cli import main
-from engine.errors import RunnerError
-from engine.runners.check import check
-from engine.runners.cluster import Jobs, Local, Ssh
+from spinsweep.cli import main
+from spinsweep.errors import RunnerError
+from spinsweep.runners.check import check
+from spinsweep.runners.cluster import Jobs, Local, Ssh
 
 SLURM = 'kind = "slurm"\nworkers = 1\nmemory = "1GiB"\nwalltime = "01:00:00"\n'
 SSH = 'kind = "ssh"\nhosts = ["127.0.0.1"]\n'

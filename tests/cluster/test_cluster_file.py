@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from commands import spinsweep
-
-from engine.errors import RunnerError
-from engine.runners.check import CLASSES
-from engine.runners.cluster import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from engine.runners.deploy import cluster_client, deployment, job_options
+from spinsweep.errors import RunnerError
+from spinsweep.runners.check import CLASSES
+from spinsweep.runners.cluster import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
+from spinsweep.runners.deploy import cluster_client, deployment, job_options
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 SLURM = 'kind = "slurm"\nworkers = 4\nmemory = "2GiB"\nwalltime = "01:00:00"\n'

@@ -14,11 +14,10 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
-
-from engine.errors import RunnerError
-from engine.runners.check import dask_cluster
-from engine.runners.cluster import Kubernetes, load
-from engine.runners.deploy import cluster_client
+from spinsweep.errors import RunnerError
+from spinsweep.runners.check import dask_cluster
+from spinsweep.runners.cluster import Kubernetes, load
+from spinsweep.runners.deploy import cluster_client
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 MANIFESTS = sorted((CLUSTER / "kubernetes").glob("*.yaml"))

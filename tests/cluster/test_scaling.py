@@ -14,15 +14,14 @@ import dask
 import pytest
 from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
-
-from engine import Axis, Cell, Output, Parameter, Sweep, per_cell
-from engine.find import find
-from engine.run import Run, open_run
-from engine.runners.cluster import Local
-from engine.runners.compute import compute
-from engine.runners.dask import run_dask
-from engine.runners.deploy import cluster_client
-from engine.runners.security import as_environment
+from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep.find import find
+from spinsweep.run import Run, open_run
+from spinsweep.runners.cluster import Local
+from spinsweep.runners.compute import compute
+from spinsweep.runners.dask import run_dask
+from spinsweep.runners.deploy import cluster_client
+from spinsweep.runners.security import as_environment
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
 

@@ -19,11 +19,10 @@ import psutil
 import pytest
 from commands import SPINSWEEP, ended, spinsweep, start, until
 from slurmd import SBIN, free_port
-
-from engine.cli import main
-from engine.errors import RunnerError
-from engine.runners.certificates import make_certificates
-from engine.runners.security import CLIENT, ROLES, credentials, on_loopback, secured
+from spinsweep.cli import main
+from spinsweep.errors import RunnerError
+from spinsweep.runners.certificates import make_certificates
+from spinsweep.runners.security import CLIENT, ROLES, credentials, on_loopback, secured
 
 ELSEWHERE = "192.0.2.7"  # RFC 5737: an address that is nobody's
 
@@ -358,7 +357,7 @@ def test_a_lane_measures_over_tls(folder: Path, tmp_path: Path) -> None:
     port = free_port()
     address = f"tls://127.0.0.1:{port}"
     scheduler = start("scheduler", "--port", port, "--dashboard-port", 0, "--tls", folder, cwd=tmp_path)
-    command = " ".join([sys.executable, "-m", "engine.cli"])
+    command = " ".join([sys.executable, "-m", "spinsweep.cli"])
     lane = f"{command} worker {address} --tls {folder} --bench bench.toml"
     small = "--set device=0 --set width=0.5 --set cycles=5 --set currents=4 --set resamples=20"
     run = f"{command} run characterization --cluster {address} --tls {folder} --on bench.toml {small}"

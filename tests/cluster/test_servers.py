@@ -16,15 +16,14 @@ from urllib.request import urlopen
 
 import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
-
-from engine.cli import display, main
-from engine.errors import RunnerError
-from engine.runners import reach as reaching
-from engine.runners.certificates import own_certificates
-from engine.runners.cluster import Running
-from engine.runners.deploy import cluster_client
-from engine.runners.reach import reach
-from engine.runners.security import CLIENT, secured
+from spinsweep.cli import display, main
+from spinsweep.errors import RunnerError
+from spinsweep.runners import reach as reaching
+from spinsweep.runners.certificates import own_certificates
+from spinsweep.runners.cluster import Running
+from spinsweep.runners.deploy import cluster_client
+from spinsweep.runners.reach import reach
+from spinsweep.runners.security import CLIENT, secured
 
 pytestmark = pytest.mark.faults
 
@@ -153,7 +152,7 @@ def test_a_worker_does_not_wait_for_long_where_nothing_listens(
 WITHOUT = """
 import asyncio, sys
 from distributed import Scheduler
-sys.modules["engine"] = None
+sys.modules["spinsweep"] = None
 async def serve():
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
         print(scheduler.address, flush=True)

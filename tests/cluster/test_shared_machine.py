@@ -19,9 +19,8 @@ import psutil
 import pytest
 from commands import done, ended, logged, start, until
 from distributed import Client
-
-from engine.runners.certificates import own_certificates
-from engine.runners.security import ROLES, as_config, as_environment, credentials
+from spinsweep.runners.certificates import own_certificates
+from spinsweep.runners.security import ROLES, as_config, as_environment, credentials
 
 STRANGER = 65534
 AS_STRANGER = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
@@ -146,7 +145,7 @@ def test_a_scheduler_that_stays_is_closed_to_others_and_open_to_all_that_its_use
 
 
 def test_a_bench_run_with_a_lane_is_closed_to_other_users(tmp_path: Path, attack: Attack) -> None:
-    command = f"{sys.executable} -m engine.cli run characterization --on bench.toml --workers 1 --no-dashboard"
+    command = f"{sys.executable} -m spinsweep.cli run characterization --on bench.toml --workers 1 --no-dashboard"
     small = "--set device=0 --set width=0.5 --set cycles=200 --set currents=20 --set resamples=20 --store c.zarr"
     env = {**os.environ, "SPINSWEEP_STATE": str(tmp_path / "state"), "SPINSWEEP_LOCKS": str(tmp_path / "locks")}
     words = ["emulate", "bench.toml", "--speed", "300", "--run", f"{command} {small}"]
@@ -154,7 +153,7 @@ def test_a_bench_run_with_a_lane_is_closed_to_other_users(tmp_path: Path, attack
 
     def lanes() -> list[int]:
         family = psutil.Process(emulated.pid).children(recursive=True)
-        return [p.pid for p in family if "engine.runners.lane" in p.cmdline()]
+        return [p.pid for p in family if "spinsweep.runners.lane" in p.cmdline()]
 
     until(lambda: lanes() != [] and len(listening(*lanes())) == 2)
     driver = psutil.Process(lanes()[0]).ppid()

@@ -18,10 +18,9 @@ import numpy as np
 from bokeh.document import Document
 from distributed import Scheduler
 from distributed.core import rpc
-
-from engine.dashboard.blockmap import BlockState
-from engine.dashboard.page import SweepPage
-from engine.dashboard.watch import NAME, Watch
+from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.page import SweepPage
+from spinsweep.dashboard.watch import NAME, Watch
 
 RATE = 1000  # blocks a second
 SECONDS = 50  # of reports

@@ -8,10 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-
-from engine.blocks import grid
-from engine.dashboard.blockmap import BINS, BlockState, binned, block_map, initial_states, places
-from engine.ledger import State
+from spinsweep.blocks import grid
+from spinsweep.dashboard.blockmap import BINS, BlockState, binned, block_map, initial_states, places
+from spinsweep.ledger import State
 
 STORED = [BlockState.OUTSIDE, BlockState.WAITING, BlockState.DONE, BlockState.RUNNING, BlockState.FAILED]
 

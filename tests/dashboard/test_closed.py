@@ -16,12 +16,11 @@ import pytest
 from browser import words
 from distributed import Client
 from selenium.webdriver import Chrome
+from spinsweep.dashboard.closed import ClosedScheduler, Pages
+from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.dashboard.watch import Watch
+from spinsweep.errors import RunnerError
 from watched import until
-
-from engine.dashboard.closed import ClosedScheduler, Pages
-from engine.dashboard.reports import serve_watchers
-from engine.dashboard.watch import Watch
-from engine.errors import RunnerError
 
 UPGRADE = {
     "Upgrade": "websocket",

@@ -16,7 +16,7 @@ from watched import until
 
 pytestmark = pytest.mark.browser
 
-SPINSWEEP = [sys.executable, "-m", "engine.cli"]
+SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
 SMALL = "--set seed=0 --set epochs=2 --set cycles=15 --set images=4 --set steps=30"
 
 
@@ -24,7 +24,7 @@ SMALL = "--set seed=0 --set epochs=2 --set cycles=15 --set images=4 --set steps=
 def training(folder: Path, port: int) -> Iterator[str]:
     """``hil`` on an emulated bench, for watchers too; the address of the watchers' page."""
     bench = folder / "bench.toml"
-    run = f"{sys.executable} -m engine.cli run hil --on {bench} --store {folder / 'hil.zarr'} {SMALL}"
+    run = f"{sys.executable} -m spinsweep.cli run hil --on {bench} --store {folder / 'hil.zarr'} {SMALL}"
     command = [*SPINSWEEP, "emulate", bench, "--speed", "1e4", "--run", f"{run} --watchers {port}"]
     process = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True

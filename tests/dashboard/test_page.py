@@ -14,13 +14,12 @@ import pytest
 from bokeh.document import Document
 from cost import description
 from distributed import Client, Scheduler, Worker
-
-from engine.dashboard import text
-from engine.dashboard.blockmap import BlockState
-from engine.dashboard.page import SweepPage
-from engine.dashboard.reader import Answer
-from engine.dashboard.watch import TOPIC, Watch
-from engine.instruments import INSTRUMENT
+from spinsweep.dashboard import text
+from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.page import SweepPage
+from spinsweep.dashboard.reader import Answer
+from spinsweep.dashboard.watch import TOPIC, Watch
+from spinsweep.instruments import INSTRUMENT
 
 OUTPUTS = [{"name": n, "unit": "V", "long_name": n, "dims": []} for n in ("voltage", "power")]
 

@@ -14,9 +14,8 @@ from contextlib import contextmanager
 import pytest
 from browser import complaints, words
 from selenium.webdriver import Chrome
+from spinsweep.dashboard.closed import SEEN
 from watched import until
-
-from engine.dashboard.closed import SEEN
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +23,7 @@ pytestmark = pytest.mark.browser
 @contextmanager
 def scheduler(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process, and the address of its dashboard."""
-    command = [sys.executable, "-m", "engine.cli", "scheduler", "--port", "0", *words]
+    command = [sys.executable, "-m", "spinsweep.cli", "scheduler", "--port", "0", *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:

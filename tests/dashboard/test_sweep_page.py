@@ -16,12 +16,11 @@ import xarray as xr
 from browser import complaints, words
 from distributed import Client
 from selenium.webdriver import Chrome
+from spinsweep import Axis
+from spinsweep.cube import disk
+from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.runners.dask import local_client
 from watched import WATCHED, running, until
-
-from engine import Axis
-from engine.cube import disk
-from engine.dashboard.blockmap import BlockState
-from engine.runners.dask import local_client
 
 pytestmark = pytest.mark.browser
 

@@ -16,19 +16,18 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+from spinsweep.cube import Cube
+from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.page import WINDOWS
+from spinsweep.dashboard.reader import Answer, Question, Reader
+from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.dashboard.watch import FAILURES, Watch
+from spinsweep.errors import RunnerError
+from spinsweep.ledger import State
+from spinsweep.run import open_run
+from spinsweep.runners.dask import run_dask
+from spinsweep.runners.security import as_environment
 from watched import WATCHED, broken, running, until
-
-from engine.cube import Cube
-from engine.dashboard.blockmap import BlockState
-from engine.dashboard.page import WINDOWS
-from engine.dashboard.reader import Answer, Question, Reader
-from engine.dashboard.reports import serve_watchers
-from engine.dashboard.watch import FAILURES, Watch
-from engine.errors import RunnerError
-from engine.ledger import State
-from engine.run import open_run
-from engine.runners.dask import run_dask
-from engine.runners.security import as_environment
 
 
 def newest(client: Client) -> dict[str, Any]:

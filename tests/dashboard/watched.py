@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 from distributed import Client
-
-from engine import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
-from engine.run import open_run
-from engine.runners.dask import run_dask
+from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.run import open_run
+from spinsweep.runners.dask import run_dask
 
 
 @per_cell

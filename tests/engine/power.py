@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from engine.cube import disk, local
+from spinsweep.cube import disk, local
 
 
 @dataclass

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine.axis import Axis, canonical, key
-from engine.errors import SpecError
+from spinsweep.axis import Axis, canonical, key
+from spinsweep.errors import SpecError
 
 VARIATION = Axis("variation", (0.0, 0.1), low=0, high=0.5)
 SEED = Axis("seed", (0, 1, 2), low=0)

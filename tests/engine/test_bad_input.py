@@ -15,20 +15,19 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import Client
-
-from engine import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
-from engine.cli import main
-from engine.cube import Cube
-from engine.errors import BenchError, CubeError, RunnerError
-from engine.evaluate import evaluate
-from engine.files import MOST
-from engine.instruments import bench
-from engine.runners import cluster
-from engine.runners.compute import compute
-from sweeps.device import card
+from spinneurons.device import card
+from spinsweep import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
+from spinsweep.cli import main
+from spinsweep.cube import Cube
+from spinsweep.errors import BenchError, CubeError, RunnerError
+from spinsweep.evaluate import evaluate
+from spinsweep.files import MOST
+from spinsweep.instruments import bench
+from spinsweep.runners import cluster
+from spinsweep.runners.compute import compute
 
 OWN = """
-from engine import Axis, Output, Sweep, per_cell
+from spinsweep import Axis, Output, Sweep, per_cell
 
 @per_cell
 def one(cell):
@@ -216,7 +215,7 @@ def test_a_home_of_nobody_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     path.with_suffix(".yaml").write_text("kind: ssh\nhosts: [a]\nkeys: [~no_such_user/x]\n")
     with pytest.raises(RunnerError, match=r"cluster.yaml: keys.0: there is no user ~no_such_user here"):
         cluster.load(path.with_suffix(".yaml"))
-    from sweeps.device.commands import bench_text
+    from spinneurons.device.commands import bench_text
 
     path = tmp_path / "bench.toml"
     path.write_text('state = "~no_such_user/x"\n' + bench_text(1.0))
@@ -311,7 +310,7 @@ def test_an_unknown_axis_or_parameter_is_named_with_those_that_there_are() -> No
 
     at: dict[str, Any] = {"x": (0.0,), "n": (0,)}
     (error,) = evaluate(sweep(typo), at).errors.values()
-    assert (error.type, error.message) == ("engine.spec.Unknown", "there is no axis 'X'; there are x, n")
+    assert (error.type, error.message) == ("spinsweep.spec.Unknown", "there is no axis 'X'; there are x, n")
     (error,) = evaluate(sweep(no_parameter, parameters=Parameter("gain", 1.0)), at).errors.values()
     assert error.message == "there is no parameter 'gian' (did you mean 'gain'?); there are gain"
     with pytest.raises(KeyError, match="there is no axis 'seed'; there are x, n"):

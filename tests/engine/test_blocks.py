@@ -8,8 +8,7 @@ from collections import Counter
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine.blocks import boxes, choose_chunk, grid
+from spinsweep.blocks import boxes, choose_chunk, grid
 
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
 

@@ -14,11 +14,10 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
+from spinsweep.cube import place_of
+from spinsweep.cube.chunks import Chunks, DamagedChunk
+from spinsweep.errors import CubeError
 from zarr.codecs import Crc32cCodec, ZstdCodec
-
-from engine.cube import place_of
-from engine.cube.chunks import Chunks, DamagedChunk
-from engine.errors import CubeError
 
 DTYPES = ["uint8", "uint16", "float32", "float64", "int64", "bool", "complex64"]
 

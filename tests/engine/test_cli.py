@@ -14,14 +14,13 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from engine.cli import main
+from spinsweep.cli import main
 
 EXAMPLES = Path(__file__).parent / "examples.py"
 
 OWN = """
 import numpy as np
-from engine import Axis, Output, Sweep, per_cell
+from spinsweep import Axis, Output, Sweep, per_cell
 
 @per_cell
 def parabola(cell):
@@ -34,7 +33,7 @@ MINE = Sweep("mine", "A noisy parabola", AXES, (Output("y", unit="A"),), parabol
 
 def process(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     """The command as a process of its own."""
-    command = [sys.executable, "-m", "engine.cli", *map(str, words)]
+    command = [sys.executable, "-m", "spinsweep.cli", *map(str, words)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
 
 
@@ -189,7 +188,7 @@ HEAVY = {"distributed", "matplotlib", "numba", "scipy.stats", "statsmodels", "to
 
 @pytest.mark.parametrize("words", ["--help", "status c.zarr"])
 def test_a_command_loads_no_library_that_it_does_not_use(tmp_path: Path, words: str) -> None:
-    code = f"import sys; from engine.cli import main; main({words.split()}); print(*({HEAVY} & set(sys.modules)))"
+    code = f"import sys; from spinsweep.cli import main; main({words.split()}); print(*({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == ""
@@ -199,7 +198,7 @@ def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(
     own: Path, spinsweep: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point = metadata.EntryPoint("broken", "no_such_module:verb", "spinsweep.commands")
-    monkeypatch.setattr("engine.cli.app.installed", lambda group: {"broken": point})
+    monkeypatch.setattr("spinsweep.cli.app.installed", lambda group: {"broken": point})
     helped = spinsweep("--help", cwd=own)
     asked = spinsweep("broken", cwd=own)
 

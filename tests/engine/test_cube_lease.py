@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pytest
 from s3_server import BUCKET
-
-from engine.cube import lease as leases
-from engine.cube.lease import Lease, died_out
-from engine.cube.remote import RemotePlace
-from engine.errors import CubeError
+from spinsweep.cube import lease as leases
+from spinsweep.cube.lease import Lease, died_out
+from spinsweep.cube.remote import RemotePlace
+from spinsweep.errors import CubeError
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,14 @@ import numpy as np
 import pytest
 import xarray as xr
 from examples import GRID
-
-from engine.cli.app import main
-from engine.cube import Cube, Task, examine, execute, local, repair
-from engine.cube.digests import Entry, Record
-from engine.errors import CubeError
-from engine.ledger import Counts, State
-from engine.run import open_run
-from engine.runners.serial import run_serial
-from engine.spec import Output, Sweep
+from spinsweep.cli.app import main
+from spinsweep.cube import Cube, Task, examine, execute, local, repair
+from spinsweep.cube.digests import Entry, Record
+from spinsweep.errors import CubeError
+from spinsweep.ledger import Counts, State
+from spinsweep.run import open_run
+from spinsweep.runners.serial import run_serial
+from spinsweep.spec import Output, Sweep
 
 COUNTED = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(6), steps=2)
 BLOCK = {"width": 1, "variation": 2, "seed": 3}

@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from examples import GRID
-
-from engine import Axis, Cell, Cells, Dim, Output, Sweep, per_cell
-from engine.evaluate import evaluate
+from spinsweep import Axis, Cell, Cells, Dim, Output, Sweep, per_cell
+from spinsweep.evaluate import evaluate
 
 COORDS = {"width": (5.0, 0.3), "variation": (0.1,), "seed": (0, 4)}
 
@@ -61,7 +60,7 @@ def test_a_result_that_does_not_fit_is_an_error_of_every_cell(returned: Callable
     result = evaluate(small(returned), {"a": (0, 1), "b": (0,)})
 
     assert set(result.errors) == {(0, 0), (1, 0)}
-    assert all(says in e.message and e.type == "engine.errors.OutputError" for e in result.errors.values())
+    assert all(says in e.message and e.type == "spinsweep.errors.OutputError" for e in result.errors.values())
 
 
 def test_whole_numbers_that_do_not_fit_the_declared_type_are_refused() -> None:

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from engine.cli import main
-from engine.find import installed
+from spinsweep.cli import main
+from spinsweep.find import installed
 
 TRAP = """
 from pathlib import Path
 
 Path({sprung!r}).touch()
 
-from engine import Axis, Output, Sweep, per_cell
+from spinsweep import Axis, Output, Sweep, per_cell
 
 @per_cell
 def one(cell):
@@ -95,7 +94,9 @@ def test_no_command_imports_what_a_cube_names(
         assert not (place / "drawn").exists()
 
 
-@pytest.mark.parametrize("name", ["sweeps.device.commands:emulate", "os:system", "sweeps.endurance.sweep:_x"])
+@pytest.mark.parametrize(
+    "name", ["spinneurons.device.commands:emulate", "os:system", "spinneurons.endurance.sweep:_x"]
+)
 def test_installed_modules_are_no_installed_sweeps(place: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
     named(place / "c.zarr", sweep_reference=name)
 
@@ -120,7 +121,7 @@ def test_a_sweep_that_did_not_make_the_cube_is_refused(place: Path, capfd: pytes
     assert not (place / "drawn").exists()
 
 
-@pytest.mark.parametrize("reference", ["endurance", "sweeps.endurance.sweep:SWEEP"])
+@pytest.mark.parametrize("reference", ["endurance", "spinneurons.endurance.sweep:SWEEP"])
 def test_cubes_of_installed_sweeps_need_no_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reference: str
 ) -> None:
@@ -133,7 +134,7 @@ def test_cubes_of_installed_sweeps_need_no_word(
 
 
 def test_every_installed_sweep_is_found_under_the_name_that_its_cubes_keep() -> None:
-    from engine.find import find, installed_as
-    from engine.run import reference_of
+    from spinsweep.find import find, installed_as
+    from spinsweep.run import reference_of
 
     assert {n: installed_as(reference_of(find(n))) for n in installed()} == {n: n for n in installed()}

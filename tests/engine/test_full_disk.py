@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
-
-from engine import Axis, Cells, Dim, Output, Sweep
-from engine.cube import Cube, disk, examine, place_of
-from engine.errors import CubeError
-from engine.ledger import State
-from engine.run import Run, open_run
-from engine.runners.serial import run_serial
+from spinsweep import Axis, Cells, Dim, Output, Sweep
+from spinsweep.cube import Cube, disk, examine, place_of
+from spinsweep.errors import CubeError
+from spinsweep.ledger import State
+from spinsweep.run import Run, open_run
+from spinsweep.runners.serial import run_serial
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 NUMBERS = 37_500  # of 8 bytes: 300 kB a cell that do not compress
@@ -89,7 +88,7 @@ def test_a_limit_on_file_sizes_is_told_and_nothing_cut_counts_as_done(tmp_path: 
     words = [
         sys.executable,
         "-m",
-        "engine.cli",
+        "spinsweep.cli",
         "run",
         f"{__file__}:BIG",
         "--store",

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from spinsweep.find import find
+from spinsweep.identity import differences, found_here, identify, owner, tree
+from spinsweep.identity.walk import Identity
 from written import HEAD, TAIL, written
-
-from engine.find import find
-from engine.identity import differences, found_here, identify, owner, tree
-from engine.identity.walk import Identity
 
 PLAIN = """
 STEP = 1.0
@@ -342,14 +341,14 @@ def test_a_source_that_was_edited_after_it_was_loaded_is_not_taken_for_the_code(
 
 def test_a_script_a_file_and_a_module_of_the_same_code_have_the_same_identity(tmp_path: Path) -> None:
     found = identity(tmp_path / "a", PLAIN)
-    script = HEAD + PLAIN + TAIL + "from engine.identity import identify\nprint(identify(walk).digest)\n"
+    script = HEAD + PLAIN + TAIL + "from spinsweep.identity import identify\nprint(identify(walk).digest)\n"
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "mine.py").write_text(script)
     for words in (["mine.py"], ["-c", "import mine"], ["-m", "mine"]):
         done = subprocess.run(
             [sys.executable, *words],
             cwd=tmp_path / "b",
-            env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2]}:{tmp_path / 'b'}"},
+            env=os.environ | {"PYTHONPATH": f"{Path(__file__).parents[2] / 'engine'}:{tmp_path / 'b'}"},
             capture_output=True,
             text=True,
             check=True,
@@ -479,7 +478,8 @@ def test_a_package_counts_the_same_as_a_wheel_and_as_an_editable_install(tmp_pat
     inner = "from pathlib import Path\nHERE = Path(__file__).parent\nK = 2\ndef gain(x):\n    return x * K, HERE\n"
     (package / "inner.py").write_text(inner)
     (tmp_path / "mine.py").write_text(
-        "import json, site, sys\nsite.addsitedir(sys.argv[1])\nimport mylab\nfrom engine.identity import identify\n"
+        "import json, site, sys\nsite.addsitedir(sys.argv[1])\nimport mylab\n"
+        "from spinsweep.identity import identify\n"
         "def walk(cells):\n    return mylab.gain(cells)\n"
         "found = identify(walk)\nprint(json.dumps([mylab.__file__, found.digest, found.parts]))\n"
     )
@@ -494,7 +494,7 @@ def test_a_package_counts_the_same_as_a_wheel_and_as_an_editable_install(tmp_pat
         site = next(place.glob("lib/python*/site-packages"))
         done = subprocess.run(
             [sys.executable, tmp_path / "mine.py", site],
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2] / "engine")},
             capture_output=True,
             text=True,
             check=True,
@@ -527,7 +527,7 @@ def test_the_engines_own_dependencies_are_known() -> None:
 
 
 def test_the_engine_counts_by_its_version(tmp_path: Path) -> None:
-    source = "from engine.axis import closest\n@per_cell\ndef walk(cell):\n    return closest('a', ['b'])"
+    source = "from spinsweep.axis import closest\n@per_cell\ndef walk(cell):\n    return closest('a', ['b'])"
     found = identity(tmp_path / "a", source)
     assert found.parts["spinsweep"] == metadata.version("spinsweep")
     assert {n for n in found.parts if ":" in n} == {"mine:walk", "mine:walk, attribute per_cell"}
@@ -564,7 +564,7 @@ def others() -> list[str]:
 
 
 def test_syntax_is_the_same_in_other_versions_of_python(tmp_path: Path) -> None:
-    folders = (Path(tree.__file__).parents[1], Path(__file__).parents[2] / "sweeps")
+    folders = (Path(tree.__file__).parents[1], Path(__file__).parents[2] / "sweeps" / "spinneurons")
     files = [str(f) for folder in folders for f in sorted(folder.rglob("*.py"))]
     (tmp_path / "forms.py").write_text(FORMS, encoding="utf-8")
     script = textwrap.dedent(

@@ -17,17 +17,16 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+from spinsweep import Sweep
+from spinsweep.cli.cell import Deviation
+from spinsweep.cube import Cube, examine
+from spinsweep.errors import RunnerError
+from spinsweep.instruments import INSTRUMENT
+from spinsweep.provenance import Origin, other_code, other_processor, other_versions
+from spinsweep.run import Run, open_run
+from spinsweep.runners.dask import run_dask
+from spinsweep.runners.serial import run_serial
 from written import written
-
-from engine import Sweep
-from engine.cli.cell import Deviation
-from engine.cube import Cube, examine
-from engine.errors import RunnerError
-from engine.instruments import INSTRUMENT
-from engine.provenance import Origin, other_code, other_processor, other_versions
-from engine.run import Run, open_run
-from engine.runners.dask import run_dask
-from engine.runners.serial import run_serial
 
 
 def go(
@@ -202,7 +201,7 @@ def test_a_run_that_is_killed_has_recorded_its_workers(tmp_path: Path) -> None:
     written(tmp_path, "import time\n@per_cell\ndef walk(cell):\n    time.sleep(0.05)\n    return {'y': 1.0}")
     words = ["run", f"{mine}:SWEEP", "--set", "x=0:1:1000", "--block", 1, "--workers", 1, "--store", store]
     run = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "engine.cli", *map(str, words)],
+        [sys.executable, "-W", "ignore", "-m", "spinsweep.cli", *map(str, words)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -248,7 +247,7 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
     here = Origin.of(sweep)
     elsewhere = replace(here, packages={**here.packages, "numpy": "2.3.0"}, processor="another")
     with open_run(sweep, store, block=1) as run:
-        from engine.cube import keep_origin
+        from spinsweep.cube import keep_origin
 
         keep_origin(run.cube.path, elsewhere)
         run.job = replace(run.job, origin=elsewhere)
@@ -311,7 +310,8 @@ def cluster(folder: Path, *paths: Path) -> Iterator[tuple[Client, list[str]]]:
         def start(*words: object, path: Path = folder) -> None:
             process = subprocess.Popen(
                 [*dask, *map(str, words)],
-                env=os.environ | {"PYTHONPATH": os.pathsep.join((str(path), str(Path(__file__).parents[2])))},
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join((str(path), str(Path(__file__).parents[2] / "engine")))},
                 cwd=folder,
                 **quiet,
             )
@@ -434,7 +434,7 @@ def walk(cell):
 def test_a_cell_is_compared_within_the_declared_bound_and_every_digit_is_shown(
     more: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from engine.cli import main
+    from spinsweep.cli import main
 
     sweep = written(tmp_path, ROUNDED)
     text = (
@@ -485,13 +485,13 @@ KERNELS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_of_another_processor_stay_within_the_bounds_that_are_declared(name: str, tmp_path: Path) -> None:
-    from engine.find import find
+    from spinsweep.find import find
 
     store, (some, cell) = tmp_path / "c.zarr", KERNELS[name]
     go(find(name).with_values(**some), store, attrs={"sweep_reference": name})
     older = {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "engine.cli", "cell", store, *cell],
+        [sys.executable, "-W", "ignore", "-m", "spinsweep.cli", "cell", store, *cell],
         env=os.environ | older,
         capture_output=True,
         text=True,

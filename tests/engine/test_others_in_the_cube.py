@@ -12,12 +12,11 @@ import pytest
 import xarray as xr
 import zarr
 from examples import GRID, LOGGED, calls
-
-from engine.cube import Cube, examine, execute
-from engine.errors import CubeError, RunnerError
-from engine.run import Run, open_run
-from engine.runners.serial import run_serial
-from engine.spec import Coordinate, Sweep
+from spinsweep.cube import Cube, examine, execute
+from spinsweep.errors import CubeError, RunnerError
+from spinsweep.run import Run, open_run
+from spinsweep.runners.serial import run_serial
+from spinsweep.spec import Coordinate, Sweep
 
 
 def doubled(widths: np.ndarray, parameters: object) -> np.ndarray:

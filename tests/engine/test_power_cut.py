@@ -19,14 +19,13 @@ import pytest
 import xarray as xr
 from examples import GRID
 from power import Recorder
-
-from engine.cube import Cube, durable, examine, execute
-from engine.errors import CubeError
-from engine.evaluate import Cells
-from engine.ledger import State
-from engine.run import open_run
-from engine.runners.serial import run_serial
-from engine.spec import Sweep
+from spinsweep.cube import Cube, durable, examine, execute
+from spinsweep.errors import CubeError
+from spinsweep.evaluate import Cells
+from spinsweep.ledger import State
+from spinsweep.run import open_run
+from spinsweep.runners.serial import run_serial
+from spinsweep.spec import Sweep
 
 SMALL = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(4), steps=2)
 GROWN = SMALL.with_values(width=[5.0, 1.0, 0.3], seed=range(7))
@@ -146,9 +145,9 @@ def test_a_kill_between_any_two_file_operations_loses_no_done_cell(
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an image")
 RUN = """
 import sys
-from engine.cube import durable
-from engine.run import open_run
-from engine.runners.serial import run_serial
+from spinsweep.cube import durable
+from spinsweep.run import open_run
+from spinsweep.runners.serial import run_serial
 sys.path.insert(0, {tests!r})
 from examples import GRID
 

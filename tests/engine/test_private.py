@@ -10,10 +10,9 @@ from pathlib import Path
 
 import dask
 import pytest
-
-from engine import private
-from engine.private import make_folders, objection, scratch, state_home
-from engine.runners.dask import local_client
+from spinsweep import private
+from spinsweep.private import make_folders, objection, scratch, state_home
+from spinsweep.runners.dask import local_client
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user are made")

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
-
-from engine import Axis, Cells, Output, Sweep
-from engine.errors import CubeError, RunnerError
-from engine.run import open_run
-from engine.runners.dask import run_dask
-from engine.runners.serial import run_serial
+from spinsweep import Axis, Cells, Output, Sweep
+from spinsweep.errors import CubeError, RunnerError
+from spinsweep.run import open_run
+from spinsweep.runners.dask import run_dask
+from spinsweep.runners.serial import run_serial
 
 HERE = "SPINSWEEP_TEST_CALIBRATION"
 

@@ -19,15 +19,14 @@ from distributed import Client
 from examples import GRID, LOGGED, calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine import Cells, CubeError, Sweep
-from engine.cube import Cube, Task, execute, record_failure
-from engine.errors import Fenced
-from engine.evaluate import CellError
-from engine.ledger import Counts, State
-from engine.run import Run, open_run, sample
-from engine.runners.dask import local_client, run_dask
-from engine.runners.serial import run_serial
+from spinsweep import Cells, CubeError, Sweep
+from spinsweep.cube import Cube, Task, execute, record_failure
+from spinsweep.errors import Fenced
+from spinsweep.evaluate import CellError
+from spinsweep.ledger import Counts, State
+from spinsweep.run import Run, open_run, sample
+from spinsweep.runners.dask import local_client, run_dask
+from spinsweep.runners.serial import run_serial
 
 
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: object) -> Run:

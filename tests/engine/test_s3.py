@@ -18,18 +18,17 @@ import xarray as xr
 from distributed import Client
 from examples import GRID, LOGGED, calls
 from s3_server import BUCKET, serving
-
-from engine import Axis, Cells, CubeError, Output, Sweep
-from engine.cli import main
-from engine.cube import Cube, Task, create, execute, place_of, record_failure
-from engine.cube import lease as leases
-from engine.errors import Fenced
-from engine.evaluate import CellError
-from engine.ledger import Counts, State
-from engine.run import Run, open_run
-from engine.runners.compute import compute
-from engine.runners.dask import local_client, run_dask
-from engine.runners.serial import run_serial
+from spinsweep import Axis, Cells, CubeError, Output, Sweep
+from spinsweep.cli import main
+from spinsweep.cube import Cube, Task, create, execute, place_of, record_failure
+from spinsweep.cube import lease as leases
+from spinsweep.errors import Fenced
+from spinsweep.evaluate import CellError
+from spinsweep.ledger import Counts, State
+from spinsweep.run import Run, open_run
+from spinsweep.runners.compute import compute
+from spinsweep.runners.dask import local_client, run_dask
+from spinsweep.runners.serial import run_serial
 
 EXAMPLES = Path(__file__).parent / "examples.py"
 
@@ -321,7 +320,7 @@ def test_a_url_that_cannot_be_used_is_one_line(
 
 
 def test_a_missing_package_is_one_line_that_names_the_extra(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['s3fs'] = None; from engine.cli import main; main(['status', 's3://b/x.zarr'])"
+    code = "import sys; sys.modules['s3fs'] = None; from spinsweep.cli import main; main(['status', 's3://b/x.zarr'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
 
     assert done.stderr == 'spinsweep: s3://b/x.zarr needs s3fs: pip install "spinsweep[s3]"\n'
@@ -331,7 +330,7 @@ def test_storage_that_overwrites_where_it_should_create_only_is_refused(tmp_path
     with serving("--deaf") as environment:
         words = ["run", f"{EXAMPLES}:GRID", "--workers", "0", "--block", "9", "--store", f"s3://{BUCKET}/x.zarr"]
         done = subprocess.run(
-            [sys.executable, "-m", "engine.cli", *words],
+            [sys.executable, "-m", "spinsweep.cli", *words],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine.seeds import address, generator
+from spinsweep.seeds import address, generator
 
 
 def test_the_stream_of_an_address_is_this_one_for_ever() -> None:

@@ -10,8 +10,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from examples import GRID, LOGGED
-
-from engine import Axis, Dim, Output, Parameter, SpecError, Sweep
+from spinsweep import Axis, Dim, Output, Parameter, SpecError, Sweep
 
 
 def test_axis_values_are_no_part_of_the_identity() -> None:

@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from engine.cli import main
-from engine.printable import brief, one_line, printable, said
+from spinsweep.cli import main
+from spinsweep.printable import brief, one_line, printable, said
 
 EVIL = "\x1b]52;c;ZXZpbA\x07\x1b[6n\x9b5n\u202e\u2066\u2028\r\x08 [dB] [/V] [bold red]b[/] :smile: {x} %s"
 TRACES = ("\x1b]52", "\x1b[6n", "\x9b", "\u202e", "\u2066", "\u2028", "\x08", "\x07")
 SEEN = ("[dB]", "[/V]", "[bold red]b[/]", ":smile:")
 
 SWEEP = f"""
-from engine import Axis, Output, Parameter, Sweep, per_cell
+from spinsweep import Axis, Output, Parameter, Sweep, per_cell
 
 EVIL = {EVIL!r}
 
@@ -197,7 +196,7 @@ def test_a_reader_that_is_gone_ends_the_command_in_silence(
 
 
 def test_a_real_pipe_that_is_closed_ends_the_real_command_in_silence(place: Path) -> None:
-    line = f"{sys.executable} -m engine.cli list --json | true; echo ${{PIPESTATUS[0]}}"
+    line = f"{sys.executable} -m spinsweep.cli list --json | true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False, timeout=200)
 
     assert (done.stdout, done.stderr) == ("141\n", "")

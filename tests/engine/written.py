@@ -7,15 +7,15 @@ import sys
 import textwrap
 from pathlib import Path
 
-from engine import Sweep
-from engine.find import find
+from spinsweep import Sweep
+from spinsweep.find import find
 
 HEAD = """
 import functools, math
 from dataclasses import dataclass
 from pathlib import Path
 import numpy as np
-from engine import Axis, Output, Sweep, per_cell
+from spinsweep import Axis, Output, Sweep, per_cell
 """
 TAIL = """
 SWEEP = Sweep(name="s", title="t", axes=(Axis("x", (1.0, 2.0)),), outputs=(Output("y"),), function=walk)

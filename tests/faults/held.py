@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 
 CELLS = 12
 LONG = "86399"  # seconds; tells the processes that cells start from all others

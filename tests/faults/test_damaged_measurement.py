@@ -15,7 +15,7 @@ STORY = """
 import sys
 from pathlib import Path
 
-from engine.cli.app import main
+from spinsweep.cli.app import main
 
 RUN = "run characterization --on bench.toml --store m.zarr --workers 0"
 RUN += " --set device=0,1 --set cycles=5 --set currents=4"
@@ -43,7 +43,7 @@ print("as it was")
 
 def test_damaged_readings_come_back_from_the_journal_without_a_pulse(tmp_path: Path) -> None:
     (tmp_path / "story.py").write_text(STORY)
-    emulate = [sys.executable, "-m", "engine.cli", "emulate"]
+    emulate = [sys.executable, "-m", "spinsweep.cli", "emulate"]
     told = subprocess.run(
         [*emulate, "bench.toml", "--speed", "1e5", "--run", f"{sys.executable} story.py"],
         cwd=tmp_path,

@@ -14,23 +14,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-
-from engine.errors import LeaseError
-from engine.instruments.bench import Bench, load
-from engine.instruments.emulator.control import Control
-from engine.instruments.guard import log_path
-from engine.instruments.journal import Journal
-from engine.instruments.lease import Lease, owner
-from engine.instruments.own import own
+from spinsweep.errors import LeaseError
+from spinsweep.instruments.bench import Bench, load
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.guard import log_path
+from spinsweep.instruments.journal import Journal
+from spinsweep.instruments.lease import Lease, owner
+from spinsweep.instruments.own import own
 
 pytestmark = pytest.mark.faults
 
 MEASURE = """
 import sys
 import numpy as np
-from engine.instruments.bench import load
-from engine.instruments.experiment import Experiment
-from engine.instruments.own import own
+from spinsweep.instruments.bench import load
+from spinsweep.instruments.experiment import Experiment
+from spinsweep.instruments.own import own
 
 with own(load(sys.argv[1]), patience=20) as station, Experiment(station, "key") as experiment:
     print("ready", flush=True)
@@ -50,7 +49,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]:
     """``spinsweep emulate`` as a user starts it: the bench file that it wrote, and its control port."""
     path = folder / "bench.toml"
-    command = [sys.executable, "-m", "engine.cli", "emulate", str(path), "--speed", str(speed)]
+    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path), "--speed", str(speed)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -141,7 +140,7 @@ def test_a_guard_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot_be
         os.kill(process.pid, signal.SIGKILL)  # before it notices
         process.wait()
         control.set("refuse", "source")
-        command = [sys.executable, "-m", "engine.cli", "bench", "check", str(path)]
+        command = [sys.executable, "-m", "spinsweep.cli", "bench", "check", str(path)]
         assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode == 2
         assert not is_safe(control)
         control.clear()
@@ -230,7 +229,7 @@ def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_guard_behind(tm
 def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tmp_path: Path) -> None:
     with emulated(tmp_path) as (path, control):
         control.set("refuse", "source")
-        command = [sys.executable, "-m", "engine.cli", "bench", "check", str(path)]
+        command = [sys.executable, "-m", "spinsweep.cli", "bench", "check", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1

@@ -16,11 +16,10 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
-
-from engine import CubeError
-from engine.cube import Cube
-from engine.ledger import State
-from engine.runners.dask import local_client
+from spinsweep import CubeError
+from spinsweep.cube import Cube
+from spinsweep.ledger import State
+from spinsweep.runners.dask import local_client
 
 pytestmark = pytest.mark.faults
 
@@ -30,7 +29,7 @@ SECONDS = 0.02  # of one cell; a block of 5 takes 0.1 s, the whole sweep 1 s on 
 
 def command(store: Path, log: Path, *more: str, seconds: float = SECONDS) -> list[str]:
     sets = ["--set", f"log={log}", "--set", f"seconds={seconds}", "--set", "bad=0.4"]
-    return [sys.executable, "-m", "engine.cli", "run", f"{EXAMPLES}:LOGGED", "--store", str(store), *sets, *more]
+    return [sys.executable, "-m", "spinsweep.cli", "run", f"{EXAMPLES}:LOGGED", "--store", str(store), *sets, *more]
 
 
 def calls(log: Path) -> dict[tuple[float, int], int]:

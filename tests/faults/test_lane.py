@@ -15,16 +15,15 @@ from pathlib import Path
 import dask
 import pytest
 import xarray as xr
+from spinsweep.instruments.bench import load
+from spinsweep.instruments.lease import owner
+from spinsweep.runners.certificates import own_certificates
+from spinsweep.runners.security import ROLES, as_config, as_environment, credentials
 from test_guard import emulated, is_safe, until
-
-from engine.instruments.bench import load
-from engine.instruments.lease import owner
-from engine.runners.certificates import own_certificates
-from engine.runners.security import ROLES, as_config, as_environment, credentials
 
 pytestmark = pytest.mark.faults
 
-SPINSWEEP = [sys.executable, "-m", "engine.cli"]
+SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
 SMALL = ["--set", "device=0,1", "--set", "cycles=15", "--set", "currents=10", "--set", "resamples=50"]
 CYCLES = 10 * 15  # of a device, beside those that find its levels
 CALIBRATION = 5

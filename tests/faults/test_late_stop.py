@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 from distributed import Client
-
-from engine import Axis, Cells, Output, Parameter, Sweep
-from engine.cli.display import Display
-from engine.run import Run, open_run
-from engine.runners.dask import run_dask
-from engine.runners.serial import run_serial
+from spinsweep import Axis, Cells, Output, Parameter, Sweep
+from spinsweep.cli.display import Display
+from spinsweep.run import Run, open_run
+from spinsweep.runners.dask import run_dask
+from spinsweep.runners.serial import run_serial
 
 pytestmark = pytest.mark.faults
 BLOCKS = 4

@@ -17,11 +17,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from s3_server import BUCKET
-
-from engine import CubeError
-from engine.cube import Cube, place_of
-from engine.cube.lease import LIFETIME
-from engine.ledger import State
+from spinsweep import CubeError
+from spinsweep.cube import Cube, place_of
+from spinsweep.cube.lease import LIFETIME
+from spinsweep.ledger import State
 
 pytestmark = pytest.mark.faults
 
@@ -40,7 +39,7 @@ def store(server: dict[str, str], tmp_path: Path) -> str:
 
 def command(store: str | Path, log: Path, *more: str, seconds: float = 0.1) -> list[str]:
     sets = ["--set", f"log={log}", "--set", f"seconds={seconds}", "--set", "bad=0.4", "--block", "x=1,seed=5"]
-    return [sys.executable, "-m", "engine.cli", "run", f"{EXAMPLES}:LOGGED", "--store", str(store), *sets, *more]
+    return [sys.executable, "-m", "spinsweep.cli", "run", f"{EXAMPLES}:LOGGED", "--store", str(store), *sets, *more]
 
 
 def again(store: str, log: Path, *more: str) -> subprocess.CompletedProcess[str]:
@@ -217,15 +216,15 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(
 
 STALLED = """
 import os, signal, sys
-import engine.cube.lease, engine.cube.leasefence
-from engine.cube import coordinates
-from engine.cube.chunks import Chunks
-from engine.run import open_run
-from engine.runners.serial import run_serial
+import spinsweep.cube.lease, spinsweep.cube.leasefence
+from spinsweep.cube import coordinates
+from spinsweep.cube.chunks import Chunks
+from spinsweep.run import open_run
+from spinsweep.runners.serial import run_serial
 from examples import GRID
 
-engine.cube.lease.BEAT, engine.cube.lease.LIFETIME, engine.cube.lease.MARGIN = 0.5, 4.0, 1.0
-engine.cube.leasefence.BEAT, engine.cube.leasefence.LIFETIME = 0.5, 4.0
+spinsweep.cube.lease.BEAT, spinsweep.cube.lease.LIFETIME, spinsweep.cube.lease.MARGIN = 0.5, 4.0, 1.0
+spinsweep.cube.leasefence.BEAT, spinsweep.cube.leasefence.LIFETIME = 0.5, 4.0
 place, name = {"merge": (Chunks, "encoded"), "growth": (coordinates, "objects")}[sys.argv[3]]
 
 

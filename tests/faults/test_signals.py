@@ -16,14 +16,13 @@ from pathlib import Path
 import psutil
 import pytest
 from held import CELLS
-
-from engine.cube import Cube
+from spinsweep.cube import Cube
 
 pytestmark = pytest.mark.faults
 
 HERE = Path(__file__).parent
-SPINSWEEP = [sys.executable, "-m", "engine.cli"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": f"{HERE}:{HERE.parents[1]}"}
+SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE)}
 SERIAL, LOCAL, ATTACHED = "serial", "local", "attached"
 
 
@@ -316,7 +315,7 @@ def test_a_cell_may_end_processes_that_it_forked_though_the_run_hears_of_signals
 
 FORKS = """
 import os, signal, time
-from engine.interrupts import Interrupts
+from spinsweep.interrupts import Interrupts
 
 with Interrupts(soon=lambda: None):
     for _ in range(50):

@@ -14,14 +14,13 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
+from spinsweep.instruments.bench import load
+from spinsweep.runners.lane import FENCED, RENEW, TTL, ClusterLease
 from test_guard import emulated, is_safe, until
 from test_lane import SPINSWEEP, ended, lane_of, measuring, start
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import scheduler as scheduler
-
-from engine.instruments.bench import load
-from engine.runners.lane import FENCED, RENEW, TTL, ClusterLease
 
 pytestmark = pytest.mark.faults
 

@@ -22,28 +22,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from engine import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
-from engine.axis import canonical
-from engine.cli import main
-from engine.cli.options import block_option, pairs
-from engine.cube import Cube
-from engine.errors import BenchError, CubeError, RunnerError, SpinsweepError
-from engine.evaluate import MESSAGE, TRACEBACK, evaluate
-from engine.instruments import bench
-from engine.printable import one_line
-from engine.runners import cluster
-from engine.runners.compute import compute
-from sweeps.characterization import log
-from sweeps.device import card
-from sweeps.device.commands import bench_text
+from spinneurons.characterization import log
+from spinneurons.device import card
+from spinneurons.device.commands import bench_text
+from spinsweep import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
+from spinsweep.axis import canonical
+from spinsweep.cli import main
+from spinsweep.cli.options import block_option, pairs
+from spinsweep.cube import Cube
+from spinsweep.errors import BenchError, CubeError, RunnerError, SpinsweepError
+from spinsweep.evaluate import MESSAGE, TRACEBACK, evaluate
+from spinsweep.instruments import bench
+from spinsweep.printable import one_line
+from spinsweep.runners import cluster
+from spinsweep.runners.compute import compute
 
 TRAP = """
 from pathlib import Path
 Path({sprung!r}).touch()
 """
 OWN = """
-from engine import Axis, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep import Axis, Dim, Output, Parameter, Sweep, per_cell
 
 @per_cell
 def one(cell):

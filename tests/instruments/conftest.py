@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from emulated import BENCH, Emulated, emulated_bench
-
-from engine.instruments.bench import Bench, parse
+from spinsweep.instruments.bench import Bench, parse
 
 
 @pytest.fixture(autouse=True)

@@ -20,16 +20,15 @@ from functools import cache
 from pathlib import Path
 
 import psutil
-
-from engine.instruments import bench
-from engine.instruments.bench import Instrument
-from engine.instruments.clock import Clock
-from engine.instruments.emulator.control import Control
-from engine.instruments.emulator.server import Emulator
-from engine.instruments.keithley2000 import Keithley2000
-from engine.instruments.keithley6221 import Envelope, Keithley6221
-from engine.instruments.keithley7001 import Keithley7001
-from engine.instruments.visa import Session
+from spinsweep.instruments import bench
+from spinsweep.instruments.bench import Instrument
+from spinsweep.instruments.clock import Clock
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.emulator.server import Emulator
+from spinsweep.instruments.keithley2000 import Keithley2000
+from spinsweep.instruments.keithley6221 import Envelope, Keithley6221
+from spinsweep.instruments.keithley7001 import Keithley7001
+from spinsweep.instruments.visa import Session
 
 SPEED = 1e4
 COMPLIANCE = 10.0  # V

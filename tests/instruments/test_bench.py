@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from engine.errors import BenchError
-from engine.instruments.bench import Bench, Instrument, load, parse
+from spinsweep.errors import BenchError
+from spinsweep.instruments.bench import Bench, Instrument, load, parse
 
 TEXT = """
 name = "lab-3"

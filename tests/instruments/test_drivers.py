@@ -12,10 +12,9 @@ from emulated import COMPLIANCE, ENVELOPE, HIGH, LOW, RANGE, ROUTES, Drivers, Em
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-
-from engine.errors import ConnectionLost, InstrumentFault, LimitError
-from engine.instruments.keithley6221 import LEAST_WIDTH, Envelope
-from engine.instruments.visa import Session
+from spinsweep.errors import ConnectionLost, InstrumentFault, LimitError
+from spinsweep.instruments.keithley6221 import LEAST_WIDTH, Envelope
+from spinsweep.instruments.visa import Session
 
 WRITE, RESET, READ, WIDTH = 1e-3, -1e-3, 5e-5, 1e-4
 

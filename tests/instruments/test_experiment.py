@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from conftest import described
 from emulated import HIGH, LOW, Emulated
-
-from engine.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError, Stopped
-from engine.instruments.bench import Bench
-from engine.instruments.experiment import CALIBRATION, Experiment
-from engine.instruments.own import own
-from engine.instruments.own import station as the_station
-from engine.instruments.station import pulses
+from spinsweep.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError, Stopped
+from spinsweep.instruments.bench import Bench
+from spinsweep.instruments.experiment import CALIBRATION, Experiment
+from spinsweep.instruments.own import own
+from spinsweep.instruments.own import station as the_station
+from spinsweep.instruments.station import pulses
 
 RESET, WRITE, WEAK, READ = -8e-4, 8e-4, 2e-4, 5e-5
 

@@ -7,10 +7,9 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.errors import BenchError
-from engine.instruments import journal as journals
-from engine.instruments.journal import Journal
+from spinsweep.errors import BenchError
+from spinsweep.instruments import journal as journals
+from spinsweep.instruments.journal import Journal
 
 PLAN = {"cycles": 4, "i_write": [1e-3, 0.1 + 0.2, 3.0, 4.0]}
 

@@ -10,18 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from engine.errors import LeaseError
-from engine.instruments.bench import Bench, parse
-from engine.instruments.lease import Lease, owner
+from spinsweep.errors import LeaseError
+from spinsweep.instruments.bench import Bench, parse
+from spinsweep.instruments.lease import Lease, owner
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")
 
 HOLDER = """
 import json, sys, time
-from engine.instruments.bench import parse
-from engine.instruments.lease import Lease
+from spinsweep.instruments.bench import parse
+from spinsweep.instruments.lease import Lease
 Lease(parse(json.loads(sys.argv[1]))).take()
 print("taken", flush=True)
 time.sleep(60)

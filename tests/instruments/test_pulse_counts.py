@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from emulated import Emulated
-
-from engine.errors import BenchError
-from engine.instruments.bench import Bench
-from engine.instruments.experiment import Experiment
-from engine.instruments.own import own
-from engine.instruments.station import pulses
+from spinsweep.errors import BenchError
+from spinsweep.instruments.bench import Bench
+from spinsweep.instruments.experiment import Experiment
+from spinsweep.instruments.own import own
+from spinsweep.instruments.station import pulses
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from conftest import described
 from emulated import SPEED, Emulated
-
-from engine.errors import DeviceFault
-from engine.instruments.experiment import Experiment
-from engine.instruments.own import own
+from spinsweep.errors import DeviceFault
+from spinsweep.instruments.experiment import Experiment
+from spinsweep.instruments.own import own
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 RECONNECTION = 500.0  # s of the emulator; it takes 50 to 80

@@ -13,11 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-
-from engine.errors import BenchError, ConnectionLost, InstrumentFault
-from engine.instruments import visa
-from engine.instruments.bench import Instrument
-from engine.instruments.visa import Session
+from spinsweep.errors import BenchError, ConnectionLost, InstrumentFault
+from spinsweep.instruments import visa
+from spinsweep.instruments.bench import Instrument
+from spinsweep.instruments.visa import Session
 
 IDENTITY = b"KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04  /700x \n"
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.cube import Cube
+from spinsweep.cube import Cube
+
 from tests.campaign.cells import FILE, look
 from tests.campaign.processes import Command
 from tests.campaign.reader import Reader

@@ -10,11 +10,11 @@ import time
 from collections import Counter
 
 import xarray as xr
+from spinsweep.instruments.bench import load
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.guard import dirty
+from spinsweep.instruments.lease import owner
 
-from engine.instruments.bench import load
-from engine.instruments.emulator.control import Control
-from engine.instruments.guard import dirty
-from engine.instruments.lease import owner
 from tests.campaign.cells import Wrong
 from tests.campaign.processes import Command, kill, named, stop_for, until
 from tests.campaign.scenarios import ENDS, Campaign
@@ -153,7 +153,7 @@ def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:
         kill(lane, number) if lane else None
     elif kind == "guard":
         c.fault("guard SIGKILL")
-        for pid in named("engine.instruments.guard"):
+        for pid in named("spinsweep.instruments.guard"):
             kill(pid, signal.SIGKILL)
     elif kind == "freeze":
         c.fault("lane SIGSTOP, SIGCONT")

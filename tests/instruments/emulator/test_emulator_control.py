@@ -7,11 +7,11 @@ import re
 import select
 
 import pytest
+from spinsweep.errors import BenchError
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.emulator.server import Emulator
 
 from emulator.two_resistors import Resistors, Wire, described
-from engine.errors import BenchError
-from engine.instruments.emulator.control import Control
-from engine.instruments.emulator.server import Emulator
 
 
 @pytest.mark.parametrize(

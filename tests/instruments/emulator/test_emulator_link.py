@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
+from spinsweep.errors import BenchError
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.emulator.faults import KINDS
+from spinsweep.instruments.emulator.server import Emulator
 
 from emulator.two_resistors import PULSE, Resistors, Wire, described
-from engine.errors import BenchError
-from engine.instruments.emulator.control import Control
-from engine.instruments.emulator.faults import KINDS
-from engine.instruments.emulator.server import Emulator
 
 Connect = Callable[[str], Wire]
 

@@ -6,10 +6,10 @@ import threading
 import time
 
 import pytest
+from spinsweep.instruments.emulator.meter2000 import Meter2000
+from spinsweep.instruments.emulator.world import World
 
 from emulator.two_resistors import HALL, one_resistor
-from engine.instruments.emulator.meter2000 import Meter2000
-from engine.instruments.emulator.world import World
 
 CURRENT = 5e-5  # A
 

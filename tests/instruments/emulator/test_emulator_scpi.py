@@ -7,14 +7,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spinsweep.instruments.emulator.instrument import Instrument
+from spinsweep.instruments.emulator.meter2000 import Meter2000
+from spinsweep.instruments.emulator.scpi import ERRORS, Command, Language, ScpiError, split
+from spinsweep.instruments.emulator.source6221 import Source6221
+from spinsweep.instruments.emulator.switch7001 import Switch7001, channels
+from spinsweep.instruments.emulator.values import INFINITE, Choice, Number, one
 
 from emulator.two_resistors import one_resistor
-from engine.instruments.emulator.instrument import Instrument
-from engine.instruments.emulator.meter2000 import Meter2000
-from engine.instruments.emulator.scpi import ERRORS, Command, Language, ScpiError, split
-from engine.instruments.emulator.source6221 import Source6221
-from engine.instruments.emulator.switch7001 import Switch7001, channels
-from engine.instruments.emulator.values import INFINITE, Choice, Number, one
 
 
 def instruments() -> list[Instrument]:

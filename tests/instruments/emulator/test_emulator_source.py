@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spinsweep.instruments.emulator.source6221 import Source6221
+from spinsweep.instruments.emulator.world import World
 
 from emulator.two_resistors import PATH, PULSE, Resistors, one_resistor
-from engine.instruments.emulator.source6221 import Source6221
-from engine.instruments.emulator.world import World
 
 
 class Bench:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from engine.instruments import bench
-from engine.instruments.emulator.clock import Clock
-from engine.instruments.emulator.world import World
+from spinsweep.instruments import bench
+from spinsweep.instruments.emulator.clock import Clock
+from spinsweep.instruments.emulator.world import World
 
 PATH = 1000.0  # ohm
 HALL = {"a": 1.0, "b": 2.0}  # ohm, at the meter

@@ -7,9 +7,8 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sweeps.analysis.convergence import steps_to_converge
-from sweeps.analysis.pareto import pareto, pareto_front
+from spinneurons.analysis.convergence import steps_to_converge
+from spinneurons.analysis.pareto import pareto, pareto_front
 
 
 @pytest.mark.parametrize(

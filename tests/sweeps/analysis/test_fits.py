@@ -9,10 +9,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
-
-from sweeps.analysis.fits import fit_line, fit_switching
-from sweeps.device.fit import fit
-from sweeps.device.link import probability
+from spinneurons.analysis.fits import fit_line, fit_switching
+from spinneurons.device.fit import fit
+from spinneurons.device.link import probability
 
 WIDTH = np.array([5.0, 2.5, 2.0, 1.5, 1.0, 0.9, 0.7, 0.5, 0.3])
 

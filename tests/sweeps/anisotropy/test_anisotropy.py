@@ -7,12 +7,11 @@ import pytest
 import xarray as xr
 from scipy.optimize import minimize_scalar
 from scipy.stats import kstest
-
-from engine.evaluate import evaluate
-from sweeps.anisotropy import figures, model
-from sweeps.anisotropy.analysis import trend
-from sweeps.anisotropy.sweep import SWEEP
-from sweeps.device import card as cards
+from spinneurons.anisotropy import figures, model
+from spinneurons.anisotropy.analysis import trend
+from spinneurons.anisotropy.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = tuple(SWEEP.axis("width").values), (0, 1, 2, 3)
 

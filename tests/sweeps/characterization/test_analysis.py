@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-
-from sweeps.characterization.analysis import FIT_STATUS, NUMBERS, analyse
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.fit import REASONS, fit
-from sweeps.device.link import LINKS, window_factor
-from sweeps.device.protocol import measure
+from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.fit import REASONS, fit
+from spinneurons.device.link import LINKS, window_factor
+from spinneurons.device.protocol import measure
 
 CARD = cards.default()
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-
-from engine.evaluate import evaluate
-from sweeps.characterization import figures
-from sweeps.characterization.sweep import SWEEP
-from sweeps.device import style
+from spinneurons.characterization import figures
+from spinneurons.characterization.sweep import SWEEP
+from spinneurons.device import style
+from spinsweep.evaluate import evaluate
 
 WIDTHS = (5.0, 1.0, 0.3)
 

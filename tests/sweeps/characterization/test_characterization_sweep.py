@@ -4,11 +4,10 @@ import json
 
 import numpy as np
 import pytest
-
-from engine.evaluate import evaluate
-from sweeps.characterization.sweep import SWEEP
-from sweeps.device import card as cards
-from sweeps.device import model
+from spinneurons.characterization.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinsweep.evaluate import evaluate
 
 SMALL = SWEEP.with_values(width=(5.0, 0.3), currents=14, cycles=40, resamples=100)
 COORDS = {"width": (5.0, 0.3), "device": (0, 1, 2, 3)}

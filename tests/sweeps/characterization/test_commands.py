@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
-from engine.cli import main
-from sweeps.device import card as cards
+from spinneurons.device import card as cards
+from spinsweep.cli import main
 
 
 @pytest.fixture(scope="module")

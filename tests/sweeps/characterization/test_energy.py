@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from sweeps.characterization.energy import relative_energy
-from sweeps.device import card as cards
-from sweeps.device import model
+from spinneurons.characterization.energy import relative_energy
+from spinneurons.device import card as cards
+from spinneurons.device import model
 
 WIDTHS = np.array(cards.value(cards.default(), "devices.widths"))
 

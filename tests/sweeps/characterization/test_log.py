@@ -7,14 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.runners.compute import compute
-from sweeps.characterization import log as logs
-from sweeps.characterization.log import COLUMNS, LogError
-from sweeps.characterization.recorded import recorded
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.protocol import measure
+from spinneurons.characterization import log as logs
+from spinneurons.characterization.log import COLUMNS, LogError
+from spinneurons.characterization.recorded import recorded
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.protocol import measure
+from spinsweep.runners.compute import compute
 
 HEADER = ",".join(COLUMNS)
 CARD = cards.default()

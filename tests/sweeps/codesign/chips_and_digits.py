@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-
-from sweeps.codesign import chip as chips
-from sweeps.codesign.chip import Chip, Programmed
-from sweeps.codesign.network import Network, Recipe
+from spinneurons.codesign import chip as chips
+from spinneurons.codesign.chip import Chip, Programmed
+from spinneurons.codesign.network import Network, Recipe
 
 QUICK = Recipe(epochs=1)
 """Enough for about 93 %."""

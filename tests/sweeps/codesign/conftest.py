@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from chips_and_digits import QUICK, make_chip
-
-from sweeps.codesign import network
-from sweeps.codesign.chip import Chip
-from sweeps.codesign.draws import Batch, Draws
-from sweeps.codesign.network import Network
-from sweeps.mnist import data
+from spinneurons.codesign import network
+from spinneurons.codesign.chip import Chip
+from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.codesign.network import Network
+from spinneurons.mnist import data
 
 
 @pytest.fixture(scope="session", autouse=True)

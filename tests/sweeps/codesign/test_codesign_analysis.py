@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-
-from sweeps.analysis.intervals import mean_interval
-from sweeps.codesign import analysis
+from spinneurons.analysis.intervals import mean_interval
+from spinneurons.codesign import analysis
 
 
 def cube(accuracy: np.ndarray, energy: np.ndarray | None = None) -> xr.Dataset:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from sweeps.codesign import bench
-from sweeps.codesign.network import Network
+from spinneurons.codesign import bench
+from spinneurons.codesign.network import Network
 
 
 def test_the_benchmark_prints_ratios_and_peaks(trained: Network, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,9 +8,8 @@ from chips_and_digits import make_chip
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-
-from sweeps.codesign import chip as chips
-from sweeps.codesign.network import Network
+from spinneurons.codesign import chip as chips
+from spinneurons.codesign.network import Network
 
 matrices = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 60), st.integers(1, 4)), elements=st.floats(-3, 3, width=32)

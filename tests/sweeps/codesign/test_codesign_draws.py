@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-
-from sweeps.codesign.draws import CHUNK, LEVELS, Draws, input_limits, neuron_thresholds
+from spinneurons.codesign.draws import CHUNK, LEVELS, Draws, input_limits, neuron_thresholds
 
 addresses = st.tuples(st.integers(0, 2**40), st.integers(0, 2**30))
 

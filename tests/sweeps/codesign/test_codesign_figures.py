@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-
-from engine.evaluate import evaluate
-from engine.spec import Sweep
-from sweeps.codesign.figures import FIGURES, FIGURES_CROSSBAR
-from sweeps.codesign.network import Network
-from sweeps.codesign.sweep import CROSSBAR, SWEEP
+from spinneurons.codesign.figures import FIGURES, FIGURES_CROSSBAR
+from spinneurons.codesign.network import Network
+from spinneurons.codesign.sweep import CROSSBAR, SWEEP
+from spinsweep.evaluate import evaluate
+from spinsweep.spec import Sweep
 
 
 def dataset(sweep: Sweep) -> xr.Dataset:

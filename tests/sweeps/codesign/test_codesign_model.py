@@ -12,13 +12,12 @@ import pytest
 from chips_and_digits import make_chip
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sweeps.codesign import chip as chips
-from sweeps.codesign import model, reference
-from sweeps.codesign.chip import Chip, Programmed
-from sweeps.codesign.draws import Batch, Draws, neuron_thresholds
-from sweeps.codesign.model import Plane, Spikes, plane
-from sweeps.codesign.network import Network
+from spinneurons.codesign import chip as chips
+from spinneurons.codesign import model, reference
+from spinneurons.codesign.chip import Chip, Programmed
+from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
+from spinneurons.codesign.model import Plane, Spikes, plane
+from spinneurons.codesign.network import Network
 
 ETAS = (0.0, 0.05, 0.15, 0.25)
 RATIOS = (10.0, 18.9, 30.0)
@@ -235,10 +234,10 @@ def test_a_neuron_that_noise_cannot_reach_fires_with_the_table_of_thresholds() -
 MEMORY = """
 import resource, sys
 import numpy as np
-from sweeps.codesign import chip as chips, model
-from sweeps.codesign.chip import Programmed
-from sweeps.codesign.draws import Batch, Draws
-from sweeps.mnist import data
+from spinneurons.codesign import chip as chips, model
+from spinneurons.codesign.chip import Programmed
+from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.mnist import data
 test = data.load("test")
 rng = np.random.default_rng(0)
 w1, w2 = (Programmed.ideal(rng.normal(0, 0.2, shape).astype(np.float32)) for shape in ((784, 400), (400, 10)))

@@ -13,11 +13,10 @@ import pytest
 import torch
 from chips_and_digits import QUICK
 from digit_files import write_folder
-
-from sweeps.codesign import network
-from sweeps.codesign.network import Network, NetworkError, Recipe
-from sweeps.mnist import data
-from sweeps.mnist.data import Digits
+from spinneurons.codesign import network
+from spinneurons.codesign.network import Network, NetworkError, Recipe
+from spinneurons.mnist import data
+from spinneurons.mnist.data import Digits
 
 TINY = Recipe(hidden=16, epochs=2, batch=50)
 
@@ -106,7 +105,7 @@ def test_a_stored_network_is_read_back_with_its_digest(trained: Network) -> None
 WANTED = """
 import sys
 from pathlib import Path
-from sweeps.codesign import network
+from spinneurons.codesign import network
 def said(line):
     with Path(sys.argv[1], "epochs").open("a") as file:
         file.write(line + "\\n")

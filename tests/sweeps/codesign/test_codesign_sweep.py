@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.evaluate import evaluate
-from engine.runners.compute import compute
-from engine.spec import Sweep
-from sweeps.codesign.network import Network
-from sweeps.codesign.sweep import CROSSBAR, SWEEP
-from sweeps.device import card as cards
-from sweeps.mnist import data
+from spinneurons.codesign.network import Network
+from spinneurons.codesign.sweep import CROSSBAR, SWEEP
+from spinneurons.device import card as cards
+from spinneurons.mnist import data
+from spinsweep.evaluate import evaluate
+from spinsweep.runners.compute import compute
+from spinsweep.spec import Sweep
 
 SMALL = SWEEP.with_values(images=40, steps=12, epochs=1, seed=(0, 1))
 SMALL_CROSSBAR = CROSSBAR.with_values(
@@ -130,7 +129,7 @@ def test_weights_that_another_processor_trained_are_not_mixed_in(tmp_path: Path)
         command = [
             sys.executable,
             "-m",
-            "engine.cli",
+            "spinsweep.cli",
             "run",
             "codesign",
             "--workers",

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.card import CardError
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.card import CardError
 
 
 @pytest.fixture

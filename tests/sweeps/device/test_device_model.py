@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.card import CardError
-from sweeps.device.linear import straight_line
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.card import CardError
+from spinneurons.device.linear import straight_line
 
 CARD = cards.default()
 WIDTHS = np.array(cards.value(CARD, "devices.widths"))

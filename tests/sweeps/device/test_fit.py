@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sweeps.device import card as cards
-from sweeps.device import fit as fits
-from sweeps.device import model
-from sweeps.device.fit import bootstrap, fit, fit_many
-from sweeps.device.linear import straight_line
-from sweeps.device.link import LINKS, probability, window_factor
+from spinneurons.device import card as cards
+from spinneurons.device import fit as fits
+from spinneurons.device import model
+from spinneurons.device.fit import bootstrap, fit, fit_many
+from spinneurons.device.linear import straight_line
+from spinneurons.device.link import LINKS, probability, window_factor
 
 CARD = cards.default()
 WIDTHS = cards.value(CARD, "devices.widths")

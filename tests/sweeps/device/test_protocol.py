@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sweeps.device import card as cards
-from sweeps.device import model, protocol, reference
-from sweeps.device.link import LINKS
-from sweeps.device.protocol import decide, find_levels, measure
+from spinneurons.device import card as cards
+from spinneurons.device import model, protocol, reference
+from spinneurons.device.link import LINKS
+from spinneurons.device.protocol import decide, find_levels, measure
 
 CARD = cards.default()
 BIAS, SCALE = 4.0e-4, 1.4e-5

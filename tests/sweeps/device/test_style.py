@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-
-from sweeps.device import style
+from spinneurons.device import style
 
 
 @pytest.mark.parametrize(

@@ -16,16 +16,15 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.cli import main
-from engine.errors import BenchError
-from engine.instruments.bench import load
-from engine.instruments.emulator.control import Control
-from engine.instruments.emulator.terminals import Terminals
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.commands import terminals, write_bench
-from sweeps.device.terminals import NOISE, NPLC, HallBars, Recorded
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.commands import terminals, write_bench
+from spinneurons.device.terminals import NOISE, NPLC, HallBars, Recorded
+from spinsweep.cli import main
+from spinsweep.errors import BenchError
+from spinsweep.instruments.bench import load
+from spinsweep.instruments.emulator.control import Control
+from spinsweep.instruments.emulator.terminals import Terminals
 
 CARD = cards.default()
 WIDTH = 0.5
@@ -188,7 +187,7 @@ def test_a_new_bench_file_is_whole_and_emulated(tmp_path: Path) -> None:
 @contextmanager
 def emulate(*words: object, cwd: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command as a process, with its line that says it is ready."""
-    command = [sys.executable, "-m", "engine.cli", "emulate", *map(str, words)]
+    command = [sys.executable, "-m", "spinsweep.cli", "emulate", *map(str, words)]
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

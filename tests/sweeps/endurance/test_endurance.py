@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import binom
-
-from engine.evaluate import evaluate
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.endurance import figures
-from sweeps.endurance.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.endurance import figures
+from spinneurons.endurance.sweep import SWEEP
+from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = (5.0, 0.3), (0, 1)
 

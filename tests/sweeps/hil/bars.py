@@ -7,17 +7,16 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-
-from sweeps.device import card as cards
-from sweeps.device import model
-from sweeps.device.protocol import Readings
-from sweeps.hil import images, network, training
-from sweeps.hil.images import Images
-from sweeps.hil.neurons import ModelNeurons, Neurons, drive
-from sweeps.hil.states import States
-from sweeps.hil.streams import Streams
-from sweeps.hil.training import Hardware, Training
-from sweeps.mnist import data
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.protocol import Readings
+from spinneurons.hil import images, network, training
+from spinneurons.hil.images import Images
+from spinneurons.hil.neurons import ModelNeurons, Neurons, drive
+from spinneurons.hil.states import States
+from spinneurons.hil.streams import Streams
+from spinneurons.hil.training import Hardware, Training
+from spinneurons.mnist import data
 
 Floats = npt.NDArray[np.float64]
 

@@ -7,10 +7,9 @@ import pytest
 from bars import bars, hardware, some, streams
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sweeps.hil import reference
-from sweeps.hil.accuracy import BATCH, Contender, accuracy, counts, exact
-from sweeps.hil.images import Images
+from spinneurons.hil import reference
+from spinneurons.hil.accuracy import BATCH, Contender, accuracy, counts, exact
+from spinneurons.hil.images import Images
 
 
 def contender(seed: int, shifts: tuple[float, ...] = (1.0, -2.0, 0.0, 3.0)) -> Contender:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from sweeps.hil import images
-from sweeps.mnist import data
+from spinneurons.hil import images
+from spinneurons.mnist import data
 
 
 def test_images_are_as_many_of_each_class_in_turn_and_none_twice() -> None:

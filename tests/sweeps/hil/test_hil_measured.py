@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-
-from engine.cli import main
-from engine.instruments.emulator.control import Control
+from spinsweep.cli import main
+from spinsweep.instruments.emulator.control import Control
 
 SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]
 SMALL += ["--set", "epochs=2", "--set", "currents=6", "--set", "cycles=8", "--workers", "0"]
@@ -34,7 +33,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def emulated(folder: Path, seed: int = 1) -> Iterator[tuple[Path, Control]]:
     folder.mkdir(exist_ok=True)
     path = folder / "bench.toml"
-    command = [sys.executable, "-m", "engine.cli", "emulate", str(path), "--speed", "1e5", "--seed", str(seed)]
+    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path), "--speed", "1e5", "--seed", str(seed)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -49,7 +48,7 @@ def emulated(folder: Path, seed: int = 1) -> Iterator[tuple[Path, Control]]:
 
 
 def run(bench: Path, store: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "engine.cli", "run", "hil", "--on", str(bench), "--store", str(store), *SMALL]
+    command = [sys.executable, "-m", "spinsweep.cli", "run", "hil", "--on", str(bench), "--store", str(store), *SMALL]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

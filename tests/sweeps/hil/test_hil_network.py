@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
-
-from sweeps.hil import network
-from sweeps.hil.network import Switches
+from spinneurons.hil import network
+from spinneurons.hil.network import Switches
 
 
 @pytest.mark.parametrize("layers", [(20, 4), (20, 7, 4), (20, 6, 5, 3)])

@@ -8,13 +8,12 @@ from bars import CARD, I0, I_BIAS, bars, hardware
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
-
-from sweeps.device import card as cards
-from sweeps.device.model import hall_resistance
-from sweeps.device.protocol import Readings
-from sweeps.hil.curves import characterize
-from sweeps.hil.neurons import drive
-from sweeps.hil.states import States
+from spinneurons.device import card as cards
+from spinneurons.device.model import hall_resistance
+from spinneurons.device.protocol import Readings
+from spinneurons.hil.curves import characterize
+from spinneurons.hil.neurons import drive
+from spinneurons.hil.states import States
 
 LOW, HIGH = (float(hall_resistance(s, CARD)) for s in (-1, 1))
 

@@ -12,15 +12,14 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from engine.cli import main
-from engine.evaluate import evaluate
-from engine.spec import Sweep
-from sweeps.device import card as cards
-from sweeps.hil import analysis
-from sweeps.hil.figures import FIGURES, FIGURES_MULTIPLEXED, FIGURES_REPLICATES
-from sweeps.hil.replicates import REPLICATES
-from sweeps.hil.sweep import MULTIPLEXED, SWEEP
+from spinneurons.device import card as cards
+from spinneurons.hil import analysis
+from spinneurons.hil.figures import FIGURES, FIGURES_MULTIPLEXED, FIGURES_REPLICATES
+from spinneurons.hil.replicates import REPLICATES
+from spinneurons.hil.sweep import MULTIPLEXED, SWEEP
+from spinsweep.cli import main
+from spinsweep.evaluate import evaluate
+from spinsweep.spec import Sweep
 
 SMALL = SWEEP.with_values(seed=(0, 1), epochs=2, steps=20, cycles=20)
 SMALL_MULTIPLEXED = MULTIPLEXED.with_values(seed=(0, 1), epochs=2, steps=20, cycles=20)

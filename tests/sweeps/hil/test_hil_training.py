@@ -8,10 +8,9 @@ import torch
 from bars import CLASSES, Faulty, Kept, bars, hardware, some, streams, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sweeps.device.protocol import Readings
-from sweeps.hil import training
-from sweeps.hil.neurons import Neurons
+from spinneurons.device.protocol import Readings
+from spinneurons.hil import training
+from spinneurons.hil.neurons import Neurons
 
 SHIFTS = (2.0, -1.5, 0.5, -3.0)
 TRAINS = 2 * 8

@@ -7,12 +7,11 @@ import pytest
 import xarray as xr
 from scipy.optimize import brentq
 from scipy.stats import binom
-
-from engine.evaluate import evaluate
-from sweeps.device import card as cards
-from sweeps.device import model as device
-from sweeps.hysteresis import figures, model
-from sweeps.hysteresis.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinneurons.device import model as device
+from spinneurons.hysteresis import figures, model
+from spinneurons.hysteresis.sweep import SWEEP
+from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = (5.0, 1.0, 0.3), (0, 1)
 BARRIER = (60.0, 2e4, 0.1, 1e9)

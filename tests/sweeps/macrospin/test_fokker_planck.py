@@ -7,12 +7,11 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import expm
 from scipy.stats import kstest
-
-from sweeps.macrospin import barrier, equilibrium
-from sweeps.macrospin import fokker_planck as fp
-from sweeps.macrospin.material import Magnet, envelope
-from sweeps.macrospin.model import Ensemble
-from sweeps.macrospin.noise import draw_seeds
+from spinneurons.macrospin import barrier, equilibrium
+from spinneurons.macrospin import fokker_planck as fp
+from spinneurons.macrospin.material import Magnet, envelope
+from spinneurons.macrospin.model import Ensemble
+from spinneurons.macrospin.noise import draw_seeds
 
 PS = 1e-12
 

@@ -5,11 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-
-from sweeps.macrospin import reference
-from sweeps.macrospin.material import GYROMAGNETIC, Magnet, envelope
-from sweeps.macrospin.model import LANES, Ensemble
-from sweeps.macrospin.noise import draw_seeds, normals
+from spinneurons.macrospin import reference
+from spinneurons.macrospin.material import GYROMAGNETIC, Magnet, envelope
+from spinneurons.macrospin.model import LANES, Ensemble
+from spinneurons.macrospin.noise import draw_seeds, normals
 
 PS = 1e-12
 COLD = Magnet(temperature=0.0)

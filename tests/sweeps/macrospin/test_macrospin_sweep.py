@@ -5,11 +5,10 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-
-from engine.evaluate import evaluate
-from engine.runners.compute import compute
-from sweeps.macrospin import analysis, bench, figures
-from sweeps.macrospin.sweep import SWEEP
+from spinneurons.macrospin import analysis, bench, figures
+from spinneurons.macrospin.sweep import SWEEP
+from spinsweep.evaluate import evaluate
+from spinsweep.runners.compute import compute
 
 WIDTHS, PULSES = (20.0, 80.0, 140.0, 200.0), (1e-9, 3e-9)
 SMALL = SWEEP.with_values(width=WIDTHS, pulse=PULSES, currents=12, trajectories=200)

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-
-from sweeps.macrospin.material import GYROMAGNETIC, Magnet, envelope
+from spinneurons.macrospin.material import GYROMAGNETIC, Magnet, envelope
 
 
 def test_the_constants_are_those_of_the_equation():

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import kstest, norm
-
-from sweeps.macrospin.noise import draw_seeds, next_word, normals
+from spinneurons.macrospin.noise import draw_seeds, next_word, normals
 
 
 def xoshiro128pp(state):

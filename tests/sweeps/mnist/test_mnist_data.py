@@ -11,9 +11,8 @@ import pytest
 from digit_files import TEST_IMAGES, TEST_LABELS, idx, write_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from sweeps.mnist import data
-from sweeps.mnist.data import DataError
+from spinneurons.mnist import data
+from spinneurons.mnist.data import DataError
 
 
 def test_the_package_holds_mnist() -> None:

@@ -8,8 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from sweeps.paper.claim import Between, Claim, Covers, Finding, Verdict
+from spinneurons.paper.claim import Between, Claim, Covers, Finding, Verdict
 
 ONE = Claim(
     id="one", where="Fig. 0", statement="Something rises.", paper="rises", measure="Slope; above 0", unit="A",

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-
-from sweeps.paper.claim import Verdict
-from sweeps.paper.claims import CLAIMS
-from sweeps.paper.plan import STEPS
+from spinneurons.paper.claim import Verdict
+from spinneurons.paper.claims import CLAIMS
+from spinneurons.paper.plan import STEPS
 
 RESULTS = Path(__file__).parents[3] / "results/paper"
-PAPER = (sys.executable, "-m", "engine.cli", "paper", "--quick", "--out", "paper")
+PAPER = (sys.executable, "-m", "spinsweep.cli", "paper", "--quick", "--out", "paper")
 DECIDED = {Verdict.REPRODUCED, Verdict.DIFFERS}
 
 

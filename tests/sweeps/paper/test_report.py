@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from sweeps.paper import markdown, webpage
-from sweeps.paper.assumptions import ASSUMPTIONS
-from sweeps.paper.claim import Finding
-from sweeps.paper.claims import CLAIMS
-from sweeps.paper.conventions import CONVENTIONS
-from sweeps.paper.plan import STEPS, gallery
-from sweeps.paper.report import Report, Row, number_text
+from spinneurons.paper import markdown, webpage
+from spinneurons.paper.assumptions import ASSUMPTIONS
+from spinneurons.paper.claim import Finding
+from spinneurons.paper.claims import CLAIMS
+from spinneurons.paper.conventions import CONVENTIONS
+from spinneurons.paper.plan import STEPS, gallery
+from spinneurons.paper.report import Report, Row, number_text
 
 RESULTS = Path(__file__).parents[3] / "results/paper"
 PIXEL = bytes.fromhex(

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-
-from engine.evaluate import evaluate
-from sweeps.device import card as cards
-from sweeps.persistence import figures
-from sweeps.persistence.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinneurons.persistence import figures
+from spinneurons.persistence.sweep import SWEEP
+from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES, DAYS = (5.0, 0.3), (0, 1, 2, 3), (0, 7)
 COORDS = {"width": WIDTHS, "device": DEVICES, "day": DAYS}

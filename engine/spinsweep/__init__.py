@@ -1,0 +1,47 @@
+"""The sweep engine: describes, runs and resumes experiment sweeps, and knows nothing of any experiment.
+
+The names that a sweep's author needs; ``engine/DESIGN.md`` tells how the parts work together.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spinsweep.axis import Axis
+    from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
+    from spinsweep.evaluate import Cell, Cells
+    from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
+
+__all__ = [
+    "Axis",
+    "Cell",
+    "Cells",
+    "Coordinate",
+    "CubeError",
+    "Dim",
+    "Output",
+    "OutputError",
+    "Parameter",
+    "RunnerError",
+    "SpecError",
+    "SpinsweepError",
+    "Sweep",
+    "per_cell",
+]
+
+_MODULES = {
+    "axis": ["Axis"],
+    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
+    "evaluate": ["Cell", "Cells"],
+    "spec": ["Coordinate", "Dim", "Output", "Parameter", "Sweep", "per_cell"],
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: the command line starts before numpy does (PEP 562)."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return globals().setdefault(name, getattr(import_module(f"spinsweep.{module}"), name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,261 @@
+"""Axes of a sweep: names, canonical values, units, and the text forms that the command line takes.
+
+Values are canonical: a float is rounded to 12 significant digits, so that ``0.3`` and ``0.1*3`` are one
+value, one coordinate and one random stream.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from spinsweep.errors import SpecError
+from spinsweep.printable import brief, one_line
+
+Value = float | int | str
+Kind = Literal["float", "int", "str"]
+
+MAX_CHOICES = 10_000
+MAX_VALUES = 10_000_000  # of one axis: a typing error in a range must not fill the memory
+
+
+def canonical(value: Any, kind: Kind) -> Value:
+    """``value`` as the one representative of its class: float (12 significant digits), int or str.
+
+    Raises
+    ------
+    SpecError
+        ``value`` is not finite or is not of the kind.
+    """
+    if kind == "str":
+        try:
+            return str(value)
+        except Exception:  # a whole number of more than 4,300 digits, say
+            raise SpecError(f"{brief(value)} is not a name") from None
+    if kind == "int" and isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise SpecError(f"{brief(value)} does not fit 64 bits")
+        return int(value)
+    try:
+        number = float(value)
+    except Exception:  # also what a class of the user raises
+        raise SpecError(f"{brief(value)} is not a number") from None
+    if not math.isfinite(number):
+        raise SpecError(f"{brief(value)} is not a finite number")
+    if kind == "int":
+        if not number.is_integer() or abs(number) >= 2**53:
+            raise SpecError(f"{brief(value)} is not a whole number")
+        return int(number)
+    return float(f"{number:.12g}") + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
+def key(value: Value) -> str:
+    """Text that names a canonical value: equal values and no others have equal keys."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One index axis of a sweep: each combination of axis values is a cell.
+
+    Raises
+    ------
+    SpecError
+        No values, two equal values, mixed kinds, or a value outside ``low``..``high`` or ``choices``.
+    """
+
+    name: str
+    values: tuple[Value, ...]
+    """Default values, in the order in which the cube holds them."""
+    unit: str = "1"
+    long_name: str = ""
+    low: float | None = None
+    """Smallest value that makes sense (inclusive); None: no limit."""
+    high: float | None = None
+    choices: tuple[Value, ...] = ()
+    """The only values allowed; empty: any value from ``low`` to ``high``."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.isidentifier():
+            raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
+        at = f"axis {self.name!r}"
+        demand_texts(at, unit=self.unit, long_name=self.long_name)
+        demand_limits(at, self.low, self.high)
+        values: Any = self.values
+        if isinstance(values, range):  # whose length needs no look at the values
+            _limit(abs(values.stop - values.start) // abs(values.step), self)
+        object.__setattr__(self, "values", listed(values))
+        object.__setattr__(self, "choices", choices_of(at, self.choices))
+        _one_kind(self.values, self.name)
+        object.__setattr__(self, "values", self.check(self.values))
+
+    @property
+    def kind(self) -> Kind:
+        """``float`` if any value has a fraction or is a float, ``str`` for names, ``int`` otherwise."""
+        if any(isinstance(v, str) for v in self.values):
+            return "str"
+        return "int" if all(isinstance(v, int) for v in self.values) else "float"
+
+    @property
+    def dtype(self) -> str:
+        """The coordinate's type in the cube."""
+        return {"float": "float64", "int": "int64", "str": "string"}[self.kind]
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words, for messages and help."""
+        if self.choices:
+            return one_of(self.choices)
+        return range_words(self.kind, self.unit, self.low, self.high)
+
+    def check(self, values: Iterable[Any] | Value) -> tuple[Value, ...]:
+        """``values``, or one of them, made canonical and checked against the axis's kind, range and choices."""
+        given = listed(values)
+        _limit(len(given), self)
+        kind = self.kind
+        if not given:
+            raise SpecError(f"axis {self.name!r} has no values; it takes {self.allowed}")
+        seen: dict[Value, None] = {}
+        choices = {canonical(c, kind) for c in self.choices}
+        for value in given:
+            try:
+                good = canonical(value, kind)
+            except SpecError as error:
+                raise SpecError(f"axis {self.name!r}: {error}; it takes {self.allowed}") from None
+            if choices and good not in choices:
+                raise SpecError(f"axis {self.name!r} has no value {key(good)!r}; it takes {self.allowed}")
+            if isinstance(good, int | float) and not self._within(good):
+                raise SpecError(f"axis {self.name!r}: {key(good)} is out of range; it takes {self.allowed}")
+            if good in seen:
+                raise SpecError(f"axis {self.name!r} has the value {key(good)} twice; each value once")
+            seen[good] = None
+        return tuple(seen)
+
+    def parse(self, text: str) -> tuple[Value, ...]:
+        """Values from the text after ``NAME=`` on the command line.
+
+        ``5,2.5,1`` a list; ``0:0.25:6`` on an axis of numbers six values from 0 to 0.25, both ends
+        included; ``0:20`` on an axis of whole numbers 0..19, ``0:20:2`` each second one of them.
+        """
+        kind = self.kind
+        values: list[Value] = []
+        for part in text.split(","):
+            if ":" in part and kind != "str":
+                values.extend(self._range(part.strip()))
+            elif part.strip():
+                values.append(part.strip() if kind == "str" else _number(part.strip(), self))
+        return self.check(values)
+
+    def _range(self, text: str) -> Sequence[Value]:
+        parts = [_number(p.strip(), self) for p in text.split(":")]
+        what = f"axis {self.name!r}: {brief(text)}"
+        if self.kind == "int":
+            if len(parts) not in (2, 3) or not all(isinstance(p, int) for p in parts):
+                raise SpecError(f"{what} is not START:STOP or START:STOP:STEP in whole numbers")
+            first, end, step = map(int, (*parts, 1)[:3])
+            if step == 0 or not (found := range(first, end, step)):
+                raise SpecError(f"{what} holds no value; 0:20 is 0 to 19")
+            _limit(1 + (abs(end - first) - 1) // abs(step), self)  # len() takes no more than 63 bits
+            return found
+        if len(parts) != 3 or not isinstance(parts[2], int) or parts[2] < 2:
+            raise SpecError(f"{what} is not START:STOP:COUNT, such as 0:0.25:6 for six values")
+        try:
+            start, stop, count = float(parts[0]), float(parts[1]), parts[2]
+        except OverflowError:
+            raise SpecError(f"{what} begins or ends beyond the finite numbers") from None
+        _limit(count, self)
+        return [start + (stop - start) * i / (count - 1) for i in range(count)]
+
+    def _within(self, value: float) -> bool:
+        slack = 1e-12 * abs(value)
+        return (self.low is None or value >= self.low - slack) and (self.high is None or value <= self.high + slack)
+
+
+def _number(text: str, axis: Axis) -> int | float:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise SpecError(f"axis {axis.name!r}: {brief(text)} is not a number; it takes {axis.allowed}") from None
+
+
+def _limit(count: int, axis: Axis) -> None:
+    if count > MAX_VALUES:
+        many = brief(count, 30)
+        raise SpecError(f"axis {axis.name!r}: {many} values are more than the {MAX_VALUES} that one axis may have")
+
+
+def range_words(kind: Kind, unit: str, low: float | None, high: float | None) -> str:
+    """A range of values in words, such as 'whole numbers from 0 up'."""
+    unit = "" if unit in ("", "1") else f" {unit}"
+    what = {"int": "whole numbers", "float": "numbers", "str": "names"}[kind]
+    if low is None and high is None:
+        return f"any {what}{unit}"
+    if high is None:
+        return f"{what} from {low:g}{unit} up"
+    if low is None:
+        return f"{what} up to {high:g}{unit}"
+    return f"{what} from {low:g} to {high:g}{unit}"
+
+
+def choices_of(what: str, choices: Any) -> tuple[Any, ...]:
+    """Plain choices; ``SpecError`` for more than anybody chooses from."""
+    found = listed(choices, MAX_CHOICES)
+    if len(found) > MAX_CHOICES:
+        raise SpecError(f"{what}: more than {MAX_CHOICES} choices; give low and high instead")
+    return found
+
+
+def one_of(choices: Sequence[Any]) -> str:
+    """The first of the choices, in words."""
+    names = ", ".join(
+        one_line(c, 100) if isinstance(c, str) else key(c) if isinstance(c, float) else brief(c) for c in choices[:20]
+    )
+    return f"one of {names}" + (f", ... ({len(choices)})" if len(choices) > 20 else "")
+
+
+def listed(values: Any, most: int = MAX_VALUES) -> tuple[Any, ...]:
+    """Plain values of a sequence, one more than may be at most; a single value is one of one."""
+    if isinstance(values, str) or not isinstance(values, Iterable) or getattr(values, "ndim", 1) == 0:
+        values = (values,)
+    return tuple(plain(v) for v in itertools.islice(values, most + 1))
+
+
+def plain(value: Any) -> Any:
+    """A NumPy scalar as the Python number that it is; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
+
+
+def demand_texts(what: str, **texts: Any) -> None:
+    """``SpecError`` unless all are text."""
+    for name, text in texts.items():
+        if not isinstance(text, str):
+            raise SpecError(f"{what}: {name} is text, not {brief(text)}")
+
+
+def demand_limits(what: str, low: Any, high: Any) -> None:
+    """``SpecError`` unless both are a number or None, in order."""
+    for name, limit in (("low", low), ("high", high)):
+        if limit is not None and (not isinstance(limit, int | float) or not -(2**1023) < limit < 2**1023):
+            raise SpecError(f"{what}: {name} is a number or None, not {brief(limit)}")
+    if low is not None and high is not None and low > high:
+        raise SpecError(f"{what}: low {brief(low)} is above high {brief(high)}")
+
+
+def _one_kind(values: tuple[Any, ...], name: str) -> None:
+    texts = [isinstance(v, str) for v in values]
+    if any(texts) and not all(texts):
+        raise SpecError(f"axis {name!r} mixes names and numbers")
+
+
+def closest(name: str, names: Iterable[str]) -> str:
+    """' (did you mean ...?)' or '' for a mistyped name."""
+    match = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {match[0]!r}?)" if match else ""

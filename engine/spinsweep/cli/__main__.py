@@ -1,0 +1,5 @@
+"""``python -m spinsweep.cli`` is the command ``spinsweep``."""
+
+from spinsweep.cli import script
+
+script()

@@ -1,0 +1,138 @@
+"""``spinsweep cell``: compute one cell again, here, and compare it with what the cube holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from spinsweep.cli.console import console, styled
+from spinsweep.cli.options import Own, Store, Trust, code_of, pairs, sweep_of
+from spinsweep.cube import Cube
+from spinsweep.evaluate import evaluate
+from spinsweep.ledger import State
+from spinsweep.origins import said
+from spinsweep.progress import duration
+from spinsweep.provenance import Origin, other_code, other_processor, other_versions
+from spinsweep.run import cell_coords
+from spinsweep.spec import Output
+
+
+def cell(
+    store: Store,
+    at: Annotated[
+        list[str],
+        typer.Argument(metavar="AXIS=VALUE...", help="One value of every axis.", show_default=False),
+    ],
+    own: Own = None,
+    trust: Trust = False,
+) -> int:
+    """Compute one cell again in this process (so a debugger works) and compare it with the cube.
+
+    Every digit that differs is shown: another kind of processor rounds otherwise. Status 0 when the cube's numbers
+    are the same, or within the bounds that the sweep declares; 1 when they differ or the cell raises.
+
+    Example:  spinsweep cell results/characterization.zarr width=0.5 device=2
+              spinsweep cell results/walk.zarr noise=0.5 seed=7 --sweep mine.py:WALK
+    """
+    cube = Cube(store)
+    sweep = sweep_of(cube, code_of(cube, own, trust))
+    coords = cell_coords(sweep, cube, pairs(at, "cell"))
+    index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
+    state = State(int(cube.ledger("cell_state")[index]))
+    here = Origin.of(sweep)
+    result = evaluate(sweep, {n: (coords[n],) for n in cube.axis_names})
+    out = console()
+    where = " ".join(f"{n}={coords[n]}" for n in cube.axis_names)
+    took = duration(float(result.duration.sum()))
+    out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
+    made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
+    if made is not None and (different := other_code(made, here.attributes)):
+        out.print(f"computed by other code: {said(different)}", soft_wrap=True)
+    if made is not None and (
+        different := other_versions(made, here.attributes) + other_processor(made, here.attributes)
+    ):
+        out.print(f"computed elsewhere: {said(different)}", soft_wrap=True)
+    for error in result.errors.values():
+        out.print(error.traceback, soft_wrap=True)
+        return 1
+    table = Table("output", "shape", "here", "in the cube", "", box=None, header_style="bold", pad_edge=False)
+    fits, off = True, []
+    for output in sweep.outputs:
+        here = result.values[output.name][(0,) * len(index)]
+        there = np.asarray(cube.array(output.name)[index])
+        found = Deviation.of(here, there)
+        within = found.relative <= output.tolerance
+        fits &= within
+        word: str | Text = "not done"
+        if state == State.DONE:
+            word = "same" if not found.values else "within its bound" if within else styled("differs", "bold red")
+            off += [found.line(output)] if found.values else []
+        table.add_row(
+            output.name,
+            "×".join(map(str, here.shape)) or "scalar",
+            _shown(here, output.unit),
+            _shown(there, output.unit),
+            word,
+        )
+    out.print(table)
+    for line in off:
+        out.print(line, soft_wrap=True)
+    return 0 if fits and state == State.DONE else 1
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """How far an output of a cell, computed again, is from what is in the cube."""
+
+    values: int
+    """How many of its values differ in any bit."""
+    size: int
+    relative: float
+    """Largest difference over the largest magnitude of both; infinite where one is not finite and the other is."""
+    place: tuple[int, ...]
+    """Where the largest difference is."""
+    here: Any
+    there: Any
+    """The values at that place."""
+
+    @classmethod
+    def of(cls, here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Deviation:
+        """Of two arrays of one shape and type."""
+        numbers = here.dtype.kind in "fc"
+        differ = (here != there) & ~(np.isnan(here) & np.isnan(there)) if numbers else here != there
+        if not differ.any():
+            return cls(0, here.size, 0.0, (), None, None)
+        amount = np.where(differ, np.inf, 0.0)
+        if numbers:
+            finite = np.isfinite(here) & np.isfinite(there)
+            wide = np.result_type(here.dtype, np.float64)
+            amount[finite] = abs(here[finite].astype(wide) - there[finite].astype(wide))
+            largest = max(np.max(abs(v[finite]), initial=0.0) for v in (here, there))
+            amount[finite] /= float(largest) or 1.0
+        place = tuple(int(i) for i in np.unravel_index(np.argmax(amount), amount.shape))
+        return cls(int(differ.sum()), here.size, float(amount[place]), place, here[place].item(), there[place].item())
+
+    def line(self, output: Output) -> str:
+        """All that differs, in words, with every digit."""
+        at = ""
+        if self.place:
+            place = ", ".join(map(str, self.place))
+            at = f"{self.values} of {self.size} values differ, most of all {output.name}[{place}] "
+        bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it is to be the same bit for bit"
+        off = f", relative {self.relative:.2g}" if np.isfinite(self.relative) else ""
+        return f"{output.name}: {at}{self.here!r} here, {self.there!r} in the cube{off}; {bound}"
+
+
+def _shown(value: npt.NDArray[Any], unit: str) -> str:
+    unit = "" if unit == "1" else f" {unit}"
+    if value.ndim == 0:
+        return f"{value.item():.9g}{unit}" if value.dtype.kind in "fiu" else str(value.item())
+    if value.dtype.kind == "b":
+        return f"{int(value.sum())} of {value.size} true"
+    return f"mean {np.nanmean(value):.9g}{unit}" if np.isfinite(value).any() else "no finite value"

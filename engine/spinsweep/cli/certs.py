@@ -1,0 +1,51 @@
+"""``spinsweep certs``: the certificates of one cluster."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinsweep.errors import SpecError
+from spinsweep.printable import say
+
+
+def certs(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR", help="A folder that is not there yet; with --export, one that is.", show_default=False
+        ),
+    ] = None,
+    days: Annotated[int, typer.Option(help="How long they are valid.", min=1, max=3650)] = 365,
+    export: Annotated[
+        bool,
+        typer.Option(
+            "--export",
+            help="Make none: print the settings by which Dask's own `dask worker` and `Client` use those in DIR, or, "
+            "without DIR, yours for schedulers on this machine.",
+        ),
+    ] = False,
+) -> int:
+    """Make a private authority and a certificate with key for scheduler, worker and client of one cluster.
+
+    Whoever holds a key can run code on the cluster.  A machine needs ca.pem and: to start runs client*.pem, to
+    compute worker*.pem, for a lane both, for the scheduler scheduler*.pem.
+
+    Example:  spinsweep certs certificates
+              eval "$(spinsweep certs --export)"; dask worker tls://127.0.0.1:8786
+    """
+    from spinsweep.runners.certificates import make_certificates, own_certificates
+    from spinsweep.runners.security import ROLES, as_environment, credentials
+
+    if export:
+        for name, text in as_environment(credentials(folder or own_certificates(), *ROLES)).items():
+            say(f"export {name}={shlex.quote(text)}")
+        return 0
+    if folder is None:
+        raise SpecError("certs: name the folder to make, such as `spinsweep certs certificates`")
+    end = make_certificates(folder, days)
+    say(f"{folder}: ca.pem, and scheduler, worker, client with their keys; valid to {end:%Y-%m-%d}")
+    return 0

@@ -1,0 +1,148 @@
+"""What a run shows while it goes on: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import math
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from spinsweep.cli.console import console
+from spinsweep.printable import one_line, say
+from spinsweep.progress import duration
+from spinsweep.run import Run
+
+PLAIN_SECONDS = 5.0  # between plain lines
+PATIENCE = 60.0  # seconds that a run waits before it says what to look at
+
+
+class Display:
+    """Progress of one run on standard error; the summary goes to standard output."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.also: Callable[[], None] = lambda: None
+        """Called at each update; may raise to end the run."""
+        self.advice = ""
+        """Said once when the run waits for long."""
+        self.console = console(stderr=True)
+        self.bar = Progress(
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[line]}", markup=False),
+            console=self.console,
+            transient=True,
+            auto_refresh=True,
+            refresh_per_second=4,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")
+        self._noted = 0
+        self._next_line = 0.0
+        self._began = self._went_on = time.monotonic()
+
+    def __enter__(self) -> Display:
+        progress = self.run.progress
+        have = math.prod(self.run.sweep.shape) - progress.cells
+        found = (
+            f"{progress.cells} cells to compute in {progress.blocks} blocks"
+            if progress.cells
+            else "nothing to compute"
+        )
+        failed = 0 if self.run.retry_failed else self.run.failed_before
+        there = f", {have - failed} are there" if have - failed else ""
+        there += f", {failed} failed (--retry-failed computes them again)" if failed else ""
+        self.console.print(f"{self.run.sweep.name}: {found}{there}", soft_wrap=True)
+        self._note()
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bar.stop()
+
+    def where(self, client: Any, dashboard: bool) -> None:
+        """Say where the work is done."""
+        info = client.scheduler_info()
+        address, port = urlsplit(info["address"]), info["services"].get("dashboard")
+        if client.cluster is not None:  # which may forward the port
+            address = urlsplit(client.cluster.dashboard_link)
+            port = address.port
+        page, seen = "", ""
+        if dashboard and port:
+            from spinsweep.dashboard.reports import page_prefix
+
+            prefix = page_prefix(client)
+            page = f", dashboard {_sweep_page(address.hostname or '', port, prefix)}"
+            seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
+        self.console.print(f"on {info['address']}{page}{seen}", soft_wrap=True)
+
+    def update(self, run: Run) -> None:
+        """Show the present state; cheap enough to call for every block."""
+        self.also()
+        now = time.monotonic()
+        if not run.progress.waiting:
+            self._went_on = now
+        elif self.advice and now >= self._went_on + PATIENCE:
+            run.notes.append(self.advice)
+            self.advice = ""
+        self._note()
+        if self.console.is_terminal:
+            self.bar.update(self.task, completed=run.progress.cells_ended, line=one_line(run.progress.line(now)))
+            return
+        ended = run.progress.blocks_ended == run.progress.blocks
+        if now >= self._next_line or (ended and self._next_line < math.inf):
+            self._next_line = math.inf if ended else now + PLAIN_SECONDS
+            say(run.progress.line(now), error=True)
+
+    def _note(self) -> None:
+        """Print what is new of the run's notes."""
+        for note in self.run.notes[self._noted :]:
+            self.console.print(one_line(note), soft_wrap=True)
+        self._noted = len(self.run.notes)
+
+    def conclude(self) -> int:
+        """The summary, and the command's exit status."""
+        self.bar.stop()
+        run, counts = self.run, self.run.conclude()
+        seconds = time.monotonic() - self._began
+        say(f"cube      {run.cube.path}")
+        say(
+            f"cells     {counts.done} of {counts.total} done"
+            + (f", {counts.failed} failed" if counts.failed else "")
+            + f" ({run.progress.cells_ended} in this run, {duration(seconds)})"
+        )
+        for line in run.broken[:5]:
+            say(f"broken    {one_line(line)}")
+        if counts.failed:
+            say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")
+            say(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
+        if run.outcome == "stopped":
+            left = "what is done is kept; the same command goes on from here"
+            say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
+        return 0 if counts.done == counts.total else 1
+
+
+def _sweep_page(host: str, port: int, prefix: str = "") -> str:
+    """How a browser on this machine gets to the Sweep page: dashboards listen on the loopback of their machine."""
+    page = f"http://127.0.0.1:{port}{prefix}/sweep"
+    try:
+        family, *_, address = socket.getaddrinfo(host, 0)[0]
+        with socket.socket(family) as probe:
+            probe.bind(address)  # an address of this machine
+    except OSError:
+        return f"{page} after `ssh -L {port}:localhost:{port} {host}`"
+    return page
+
+
+def shown(run: Run) -> str:
+    """The store's path as short as it can be typed from here."""
+    return str(run.cube.path).removeprefix(f"{Path.cwd()}/")

@@ -1,0 +1,94 @@
+"""``spinsweep figures``: the pictures of a cube."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from spinsweep.cli.options import Own, Store, Trust, code_of
+from spinsweep.cube import Cube
+from spinsweep.errors import SpecError
+from spinsweep.find import figures as builders
+from spinsweep.find import find
+from spinsweep.printable import one_line, said, say
+
+
+def figures(
+    store: Store,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the pictures.", show_default="STORE without .zarr, -figures"),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--only", help="Draw this figure only; may be repeated.", show_default=False),
+    ] = None,
+    own: Own = None,
+    trust: Trust = False,
+) -> int:
+    """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
+
+    Status 0 when all are drawn, 1 when the code of a figure fails: the others are drawn, and those that failed named.
+
+    Example:  spinsweep figures results/characterization.zarr --only fig2_switching
+    """
+    cube = Cube(store)
+    sweep = find(code_of(cube, own, trust))
+    if sweep.name != cube.attrs["sweep"]:
+        raise SpecError(f"{cube.path} was made by the sweep {cube.attrs['sweep']}, not by {sweep.name}")
+    known = builders(sweep)
+    if not known:
+        raise SpecError(f"the sweep {cube.attrs['sweep']} has no figures")
+    if unknown := [name for name in only or () if name not in known]:
+        raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attrs['sweep']} has {', '.join(known)}")
+    beside = Path("results") if "://" in store else Path(store).parent
+    folder = out or beside / f"{Path(cube.path.name).stem}-figures"
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset = cube.dataset()
+    failed = {}
+    for name, build in known.items():
+        if only and name not in only:
+            continue
+        if problem := _drawn(build, dataset, folder / name):
+            failed[name] = problem
+        else:
+            say(folder / f"{name}.png")
+    for name, problem in failed.items():
+        say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
+    return 1 if failed else 0
+
+
+def _drawn(build: Callable[[Any], Any], dataset: Any, stem: Path) -> str:
+    """Write one figure as PNG and SVG; what is wrong with its code, in one line, or ``""``."""
+    try:
+        figure = build(dataset)
+    except Exception as error:  # the code is the user's, and may raise anything
+        return _told(error, build)
+    if not hasattr(figure, "savefig"):
+        return f"{_place(build)} returned {'None' if figure is None else type(figure).__name__}, not a Figure"
+    for suffix in ("png", "svg"):
+        try:
+            figure.savefig(f"{stem}.{suffix}", dpi=300)
+        except OSError:  # the disk, not the figure
+            raise
+        except Exception as error:  # a text that matplotlib cannot set, say
+            return f"{_place(build)} returned a Figure that cannot be drawn: {said(error)}"
+    return ""
+
+
+def _told(error: Exception, build: Callable[[Any], Any]) -> str:
+    """Type and message of what a figure's code raised, and the last line of its own file on the way there."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    where = f"{own[-1].filename}:{own[-1].lineno}" if own else _place(build)
+    return f"{said(error)} ({where})"
+
+
+def _place(function: Callable[[Any], Any]) -> str:
+    """File and line of a function; what it is, where it has none."""
+    code = getattr(function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)

@@ -1,0 +1,216 @@
+"""Options that several verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinsweep.cube import Cube
+from spinsweep.errors import CubeError, SpecError
+from spinsweep.find import find, installed_as, on_bench
+from spinsweep.printable import brief
+from spinsweep.spec import Sweep
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.",
+        show_default=False,
+    ),
+]
+Store = Annotated[
+    str,
+    typer.Argument(
+        help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.",
+        show_default=False,
+    ),
+]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="FOLDER|URL",
+        show_default="results/NAME.zarr",
+        help="The cube: a folder, or objects such as s3://BUCKET/NAME.zarr.",
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUES",
+        show_default=False,
+        help="Values of an axis or a parameter: a,b,c a list; 0:20 whole numbers 0..19; "
+        "0:0.25:6 six numbers from 0 to 0.25. May be repeated.",
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--root-seed", help="Root seed of all random streams.", show_default="the sweep's own"),
+]
+Block = Annotated[
+    str | None,
+    typer.Option(
+        "--block",
+        metavar="CELLS|AXIS=N,...",
+        help="Cells in a block, or its length along axes; never changes results.",
+        show_default="about a second of work",
+    ),
+]
+
+
+def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
+    """``NAME=TEXT`` items as a mapping; each name once."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SpecError(f"{option} {text}: not NAME=VALUES, such as seed=0:20")
+        if name in found:
+            raise SpecError(f"{option} {name} is given twice; values go into one list, such as {name}=1,2,3")
+        found[name] = value
+    return found
+
+
+Own = Annotated[
+    str | None,
+    typer.Option(
+        "--sweep",
+        metavar="FILE.py:NAME",
+        show_default=False,
+        help="The sweep that made the cube, where it is not an installed one.",
+    ),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Run the file or module that the cube names: code of whoever made the cube."),
+]
+On = Annotated[
+    Path | None,
+    typer.Option(
+        "--on",
+        metavar="BENCH.toml",
+        show_default=False,
+        help="Measure on this bench, through its lane, instead of computing.",
+    ),
+]
+
+Tls = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls",
+        metavar="DIR",
+        show_default=False,
+        help="Certificates that `spinsweep certs` made; on loopback, your own are found without.",
+    ),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option(
+        "--insecure",
+        help="Go without certificates: anyone who reaches the address can run code, also every user of this machine.",
+    ),
+]
+
+
+DashboardToken = Annotated[
+    bool,
+    typer.Option(
+        "--dashboard-token",
+        help="Make the address of the dashboard a secret; else every user of this machine sees what it shows.",
+    ),
+]
+DashboardHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dashboard-host",
+        metavar="NAME",
+        show_default=False,
+        help="A name by which browsers may ask for the dashboard, beside localhost and 127.0.0.1, such as that of a "
+        "reverse proxy. May be repeated.",
+    ),
+]
+
+
+def asked(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
+    """The sweep with the command line's settings, on a bench if one is given."""
+    sweep = find(name)
+    if on is not None:
+        from spinsweep.instruments.bench import load
+
+        sweep = on_bench(sweep, load(on))
+    return sweep.with_text(pairs(settings), seed)
+
+
+def block_option(text: str | None) -> int | dict[str, int] | None:
+    """``100`` or ``seed=20,width=1``."""
+    if text is None:
+        return None
+    try:
+        if "=" not in text:
+            return int(text)
+        return {n: int(v) for n, v in pairs(text.split(","), "--block").items()}
+    except ValueError as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(
+            f"--block {text}: not a number of cells such as 100, or AXIS=LENGTH such as seed=20,width=1"
+        ) from None
+
+
+def default_store(sweep: Sweep, bench: str = "") -> str:
+    """Where a run writes when it is not told; what a bench measures goes beside what is computed."""
+    return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
+
+
+def code_of(cube: Cube, named: str | None, trust: bool) -> str:
+    """The name by which the sweep of a cube is found: an installed one, or what the user says.
+
+    A cube is data, of whoever made it: the file or module that it names is imported only if the user trusts it.
+
+    Raises
+    ------
+    CubeError
+        The cube names a sweep that is not installed, and the user neither names one nor trusts the cube.
+    """
+    if named is not None and trust:
+        raise SpecError(f"--sweep {named} and --trust: the sweep is yours, or the one that the cube names; give one")
+    its_own = str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+    found = named or installed_as(its_own) or (its_own if trust else None)
+    if found is None:
+        raise CubeError(
+            f"{cube.path} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
+            "yours, --trust runs what the cube names: code of whoever made the cube"
+        )
+    return found
+
+
+def sweep_of(cube: Cube, name: str) -> Sweep:
+    """The sweep called ``name``, with the parameters and the root seed of the cube that it made.
+
+    Raises
+    ------
+    CubeError
+        The sweep cannot be found, or is not the one that made the cube any more.
+    """
+    if "imported_from" in cube.attrs:
+        raise CubeError(
+            f"{cube.path} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
+        )
+    if "measured_on" in cube.attrs:
+        raise CubeError(
+            f"{cube.path} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
+        )
+    try:
+        sweep = find(name)
+        sweep = sweep.with_values(root_seed=int(cube.attrs["root_seed"]), **json.loads(cube.attrs["parameters"]))
+        sweep = sweep.with_values(None, **cube.axes)
+    except SpecError as error:
+        raise CubeError(f"{cube.path} was made by the sweep {name}, which cannot be used: {error}") from None
+    for what, old, new in cube.differences(sweep):
+        raise CubeError(f"{cube.path} was made with {what} = {old!r}, the sweep {name} now has {new!r}")
+    return sweep

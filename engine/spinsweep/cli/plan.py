@@ -1,0 +1,90 @@
+"""``spinsweep plan``: what a run would do and cost; nothing is run into a cube."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from spinsweep.cli.console import console
+from spinsweep.cli.options import Block, Into, Name, Seed, Set, asked, block_option, default_store
+from spinsweep.cube import Cube, place_of
+from spinsweep.errors import SpecError
+from spinsweep.ledger import wanted
+from spinsweep.printable import one_line, say
+from spinsweep.progress import duration, size
+from spinsweep.run import block_shape, check, sample, threads
+
+
+def plan(
+    name: Name,
+    settings: Set = None,
+    store: Into = None,
+    workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = threads(),
+    block: Block = None,
+    seed: Seed = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> int:
+    """Cells, blocks, bytes and time of a run, from one timed sample; writes nothing.
+
+    Example:  spinsweep plan characterization --set device=0:8 --workers 16
+    """
+    sweep = asked(name, settings, seed)
+    path = store or default_store(sweep)
+    place_of(path).demand_room()
+    cells = math.prod(sweep.shape)
+    missing, shape = cells, None
+    there = place_of(path).exists("zarr.json")
+    if there:
+        cube = Cube(path)
+        check(cube, sweep)
+        missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.chunk
+    found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
+    seconds = found_out.cell_seconds if found_out else math.nan
+    shape = shape or block_shape(sweep, block_option(block), workers, seconds)
+    block_cells = math.prod(shape)
+    found: dict[str, Any] = {
+        "sweep": sweep.name,
+        "store": path,
+        "axes": {a.name: len(a.values) for a in sweep.axes},
+        "cells": cells,
+        "cells_to_compute": missing,
+        "block": dict(zip(sweep.axis_names, shape, strict=True)),
+        "blocks": math.prod(-(-n // c) for n, c in zip(sweep.shape, shape, strict=True)),
+        "bytes": cells * sweep.cell_bytes,
+        "bytes_on_disk": round(cells * sweep.cell_bytes * found_out.compressed) if found_out else None,
+        "block_bytes": block_cells * sweep.cell_bytes,
+        "cell_seconds": None if math.isnan(seconds) else seconds,
+        "seconds": None if math.isnan(seconds) else missing * seconds / workers,
+        "workers": workers,
+    }
+    if found_out and found_out.error:
+        raise SpecError(f"every cell of the sample failed, the first with {one_line(found_out.error)}")
+    if as_json:
+        say(json.dumps(found, indent=1))
+        return 0
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
+    table.add_row("store", f"{path}" + (" (there already)" if there else ""))
+    table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
+    table.add_row("to compute", f"{missing}")
+    table.add_row(
+        "blocks",
+        f"{found['blocks']} of up to {block_cells} cells ("
+        + ", ".join(f"{n}={c}" for n, c in found["block"].items())
+        + ")",
+    )
+    on_disk = f"about {size(found['bytes_on_disk'])}, " if found["bytes_on_disk"] else ""
+    table.add_row(
+        "on disk", f"{on_disk}{size(found['bytes'])} before compression, {size(found['block_bytes'])} a block"
+    )
+    if math.isnan(seconds):
+        table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")
+    else:
+        about = f"about {duration(found['seconds'])} on {workers} workers"
+        table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
+    console().print(table)
+    return 0

@@ -1,0 +1,59 @@
+"""``spinsweep worker``: take part in a cluster, to compute or from the machine that is wired to a bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from spinsweep.cli.options import Insecure, Tls
+from spinsweep.printable import say
+
+
+def worker(
+    scheduler: Annotated[
+        str,
+        typer.Argument(
+            metavar="SCHEDULER",
+            help="Address of a scheduler, or the scheduler file that it wrote.",
+            show_default=False,
+        ),
+    ],
+    bench: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BENCH.toml", help="Be the lane of the bench that this machine is wired to.", show_default=False
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Worker processes that compute, of one thread each.", min=1)] = 1,
+    tls: Tls = None,
+    insecure: Insecure = False,
+) -> int:
+    """Work for a scheduler until Ctrl-C: compute, or with --bench be the one worker that owns a bench.
+
+    Runs on that scheduler with --on BENCH.toml wait for the lane and use it one after the other.  When the lane ends
+    or dies, the bench is made safe; start it again and the runs go on.
+
+    Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
+              spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
+    """
+    from spinsweep.instruments.bench import load
+    from spinsweep.runners.lane import run_lane
+    from spinsweep.runners.reach import demand_scheduler
+    from spinsweep.runners.security import CLIENT, WORKER, scheduler_address, secured
+    from spinsweep.runners.servers import run_workers
+
+    roles = (WORKER,) if bench is None else (CLIENT, WORKER)
+    address, security = secured(scheduler_address(scheduler), tls, *roles, insecure=insecure)
+    described = None if bench is None else load(bench)
+    what = f"{workers} workers" if described is None else f"lane of bench {described.name}"
+    end = "ends them" if described is None else "makes the bench safe and ends it"
+    say(f"{what} for {address}; Ctrl-C {end}", error=True)
+    demand_scheduler(address, security, roles[0])
+    if described is None:
+        run_workers(address, workers, security)
+    else:
+        run_lane(described, address, security=security)
+        say("the lane has ended and the bench is safe", error=True)
+    return 0

@@ -1,0 +1,91 @@
+"""Coordinates of a cube: small arrays that zarr writes, kept twice.
+
+They are the only arrays with names (strings) in them, and a cube whose axis cannot be read is worth nothing. So each
+chunk stands a second time under ``cell_state/copies/``, and the root's attributes hold a digest of the values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore
+
+from spinsweep.axis import Value
+from spinsweep.cube.place import Place
+from spinsweep.errors import CubeError
+
+COPIES = "cell_state/copies"  # in the folder of an array, where zarr looks for chunks only
+COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
+
+
+def array_of(values: Sequence[Value]) -> npt.NDArray[Any]:
+    """Values of an axis as zarr takes them."""
+    return np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
+
+
+def digest(values: npt.NDArray[Any]) -> str:
+    """SHA-256 of the little-endian numbers; of names, of their JSON list."""
+    if values.dtype.kind in "OTU":
+        return hashlib.sha256(json.dumps([str(v) for v in values]).encode()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
+    """The chunks that hold the values, as a cube's objects, each with its copy."""
+    found = {"zarr.json": _buffer(json.dumps(metadata).encode())}
+    array = zarr.open_array(MemoryStore(found), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
+    array[:] = values
+    length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+    chunks = {f"c/{i}": found[f"c/{i}"].to_bytes() for i in range(-(-len(values) // length))}
+    return {f"{folder}/{chunk}": data for folder in _folders(name) for chunk, data in chunks.items()}
+
+
+def read(place: Place, name: str, metadata: Mapping[str, Any], sha256: str) -> npt.NDArray[Any]:
+    """The values, from the array or from its copy.
+
+    Raises
+    ------
+    CubeError
+        Both are damaged.
+    """
+    for folder in _folders(name):
+        values = _read(place, folder, metadata)
+        if values is not None and digest(values) == sha256:
+            return values
+    raise CubeError(f"{place}/{name}: this coordinate is damaged, and so is its copy in {COPIES}/")
+
+
+def damaged(place: Place, name: str, metadata: Mapping[str, Any], sha256: str) -> list[str]:
+    """Which of the array and its copy do not hold the values."""
+    there = {folder: _read(place, folder, metadata) for folder in _folders(name)}
+    return [folder for folder, values in there.items() if values is None or digest(values) != sha256]
+
+
+def _folders(name: str) -> tuple[str, str]:
+    return name, f"{COPIES}/{name}"
+
+
+def _read(place: Place, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
+    """The values in a folder of chunks; None where any chunk is missing or damaged."""
+    length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
+    found = {"zarr.json": _buffer(json.dumps(metadata).encode())}
+    for index in range(-(-metadata["shape"][0] // length)):
+        data = place.read(f"{folder}/c/{index}")
+        if data is None:
+            return None
+        found[f"c/{index}"] = _buffer(data)
+    try:
+        return np.asarray(zarr.open_array(MemoryStore(found, read_only=True), mode="r", zarr_format=3)[:])
+    except Exception:  # whatever its codecs say of bytes that are not theirs
+        return None
+
+
+def _buffer(data: bytes) -> Any:
+    return default_buffer_prototype().buffer.from_bytes(data)

@@ -1,0 +1,166 @@
+"""Making a cube: its objects are made in memory, written, synced, and committed by the root."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numcodecs
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.storage import MemoryStore
+
+from spinsweep.axis import Axis
+from spinsweep.cube import coordinates
+from spinsweep.cube.chunks import LEVEL
+from spinsweep.cube.layout import FORMAT, Cube, definition, write_group, write_json, write_root
+from spinsweep.cube.place import Place, place_of
+from spinsweep.ledger import State
+from spinsweep.spec import LEDGER as LEDGER_NAMES
+from spinsweep.spec import Sweep
+
+LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
+    "cell_state": (
+        "uint8",
+        {
+            "long_name": "state of the cell",
+            "flag_values": [int(s) for s in State],
+            "flag_meanings": " ".join(s.name.lower() for s in State),
+        },
+    ),
+    "cell_attempt": ("uint16", {"long_name": "times the cell was computed", "units": "1"}),
+    "cell_duration": ("float32", {"long_name": "time that the cell took", "units": "s"}),
+    "cell_error": (
+        "int64",
+        {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
+    ),
+    "cell_code": (
+        "int64",
+        {"long_name": "what computed the cell, if it is done or failed: attributes of group codes/<16 hex digits>"},
+    ),
+}
+assert tuple(LEDGER) == LEDGER_NAMES
+
+
+def create(
+    store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any], code: int = 0
+) -> Cube:
+    """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
+
+    ``code`` is the number of what will compute most of it: blocks of that one need no chunk of ``cell_code``.
+
+    When another driver makes a cube there at the same time, that one is returned.
+
+    Raises
+    ------
+    CubeError
+        Something is there already.
+    """
+    place = place_of(store)
+    if place.exists("zarr.json"):
+        return Cube(place)
+    values = _coordinates(sweep)
+    metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
+    with place.building() as building:
+        if building.exists("zarr.json"):
+            return Cube(place)
+        for name, content in metadata.items():
+            write_json(building, f"{name}/zarr.json", content)
+        for name, array in values.items():
+            building.write_all(coordinates.objects(name, metadata[name], array))
+        for group in ("runs", "errors", "codes"):
+            write_group(building / group, {})
+        cube_id = uuid.uuid4().hex
+        building.fence(cube_id).prepare()
+        write_root(
+            building,
+            metadata,
+            {
+                "spinsweep_format": FORMAT,
+                "cube_id": cube_id,
+                "title": sweep.title,
+                "source": sweep.source,
+                **definition(sweep),
+                "coordinates_sha256": json.dumps({name: coordinates.digest(v) for name, v in values.items()}),
+                **attrs,
+            },
+        )
+    return Cube(place)
+
+
+def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
+    """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
+    whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
+    codec = numcodecs.Zstd(level=LEVEL)
+    return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
+
+
+def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
+    """Values of all coordinates."""
+    axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
+    dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}
+    derived = {c.name: c.along(sweep.axis(c.axis).values, sweep.params) for c in sweep.coordinates}
+    return {**axes, **dims, **derived}
+
+
+def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
+    found = {}
+    dims = [Axis(d.name, tuple(sweep.dim_values(d.name)), d.unit, d.long_name) for d in sweep.dims]
+    for axis in (*sweep.axes, *dims):
+        length = len(values[axis.name])
+        chunk = (max(coordinates.COORD_CHUNK, length),)
+        fill = np.nan if axis.dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
+        found[axis.name] = _array((length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis))
+    for c in sweep.coordinates:
+        shape = values[c.name].shape
+        found[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))
+    return found
+
+
+def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str, Any]:
+    """Of the outputs and the ledger, whose chunks are the blocks."""
+    found = {}
+    axes = sweep.axis_names
+    for output in sweep.outputs:
+        inner = sweep.output_shape(output)
+        attrs = _labels(output) | dict(output.attrs)
+        dims = axes + output.dims
+        found[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
+    for name, (dtype, attrs) in LEDGER.items():
+        fill = code if name == "cell_code" else None
+        found[name] = _array(sweep.shape, chunk, dtype, fill, axes, attrs)
+    return found
+
+
+def _labels(what: Any) -> dict[str, Any]:
+    return {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
+
+
+def _array(
+    shape: tuple[int, ...],
+    chunk: tuple[int, ...],
+    dtype: str,
+    fill: Any,
+    dims: tuple[str, ...],
+    attributes: Mapping[str, Any],
+) -> dict[str, Any]:
+    """An array's ``zarr.json``, as zarr makes it."""
+    objects: dict[str, Any] = {}
+    zarr.create_array(
+        MemoryStore(objects),
+        shape=shape,
+        chunks=tuple(max(1, c) for c in chunk),
+        dtype=dtype,
+        fill_value=fill,
+        compressors=[ZstdCodec(level=LEVEL, checksum=False), Crc32cCodec()],
+        dimension_names=dims,
+        attributes=dict(attributes),
+        zarr_format=3,
+    )
+    content: dict[str, Any] = json.loads(objects["zarr.json"].to_bytes())
+    return content

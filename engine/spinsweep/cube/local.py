@@ -1,0 +1,226 @@
+"""A folder as the place of a cube: objects are files, written beside and renamed."""
+
+from __future__ import annotations
+
+import fcntl
+import glob
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from zarr.storage import LocalStore
+
+from spinsweep.cube.disk import sync_all, sync_folder, write_whole
+from spinsweep.cube.filelocks import LockFence
+from spinsweep.cube.place import Place
+from spinsweep.errors import CubeError
+
+KNOWN = 1000  # folders that a process remembers to be there: a sweep may have a million
+BUSY = ".busy"  # a file in the folder of a creation, locked while it goes on
+ABANDONED = 3600.0  # seconds after which such a folder without that file was left by a killed creation
+
+
+class LocalPlace(Place):
+    """The folder at ``path``, which need not be there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._root = str(path)
+        self._folders: dict[str, bool] = {}
+        """Folders that are there, and whether they outlive a power cut."""
+
+    def __str__(self) -> str:
+        return self._root
+
+    def __truediv__(self, name: str) -> LocalPlace:
+        return LocalPlace(self.path / name)
+
+    def absolute(self) -> LocalPlace:
+        return LocalPlace(self.path.absolute())
+
+    def check(self) -> None:
+        """Nothing: the kernel takes no lock away."""
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            # a third of the time of open(); a pipe in the place of a file is empty, not waited for
+            handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        try:
+            left = os.fstat(handle).st_size
+            data = os.read(handle, left)
+            while len(data) < left and (more := os.read(handle, left - len(data))):  # 2 GiB at most at a time
+                data += more
+            return data
+        finally:
+            os.close(handle)
+
+    def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
+        return map(self.read, names)
+
+    def write(self, name: str, data: bytes, sync: bool = False) -> None:
+        path = f"{self._root}/{name}"
+        folder = path.rpartition("/")[0]
+        if self._folders.get(folder) not in (True, sync):
+            self._make(folder, sync)
+        try:
+            write_whole(path, data, sync)
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(folder)  # noqa: PTH106  if it was made for this file alone: an empty one would be no group
+                self._folders.pop(folder, None)
+            raise
+
+    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
+        for name, data in objects.items():
+            self.write(name, data, sync)
+
+    def _make(self, folder: str, sync: bool) -> None:
+        """Make a folder; with ``sync`` the names of all folders on the way outlive a power cut."""
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        if len(self._folders) >= KNOWN:
+            self._folders.clear()
+        self._folders[folder] = sync
+        while sync and len(folder) > len(self._root):
+            folder = folder.rpartition("/")[0]
+            sync_folder(folder)
+
+    def commit(self, name: str, data: bytes) -> None:
+        write_whole(f"{self._root}/{name}", data, sync=True, before=self.sync)
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(f"{self._root}/{name}")  # noqa: PTH108
+
+    def sync(self) -> None:
+        sync_all(self._root)
+
+    def exists(self, name: str) -> bool:
+        return os.path.exists(f"{self._root}/{name}")  # noqa: PTH110
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return os.listdir(self.path / folder)  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+
+    def files(self, folder: str) -> Iterator[str]:
+        return _files(f"{self._root}/{folder}", "")
+
+    def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
+        return [_size(f"{self._root}/{folder}/{name}") for name in names]
+
+    def size(self) -> int:
+        return sum(self.sizes(".", self.files(".")))
+
+    def remove(self) -> None:
+        self.delete("zarr.json")  # from here on it is no cube
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def sweep_out(self) -> None:
+        for leftover in self.path.rglob("*.partial"):
+            leftover.unlink(missing_ok=True)
+
+    def zarr_store(self) -> LocalStore:
+        return LocalStore(self.path, read_only=True)
+
+    def fence(self, cube_id: str) -> LockFence:
+        return LockFence(self, self.path / "cell_state", cube_id)
+
+    def demand_room(self) -> None:
+        there = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if there != self.path and not there.is_dir():
+            raise CubeError(f"{self}: {there} is a file, not a folder; take another --store")
+        if there == self.path and (not there.is_dir() or (any(there.iterdir()) and not self.exists("zarr.json"))):
+            raise CubeError(f"{self} exists and is not a cube; take another --store")
+        if there == self.path and self.path.is_mount() and not self.exists("zarr.json"):
+            raise CubeError(f"{self} is a mount point, which no cube can replace; take a folder in it as --store")
+
+    @contextmanager
+    def building(self) -> Iterator[LocalPlace]:
+        if self.path.is_symlink():  # the cube is made where it leads
+            with LocalPlace(self.path.resolve()).building() as place:
+                yield place
+            return
+        self.demand_room()
+        made = _make_folders(self.path.parent)
+        self._clear_killed_creations()
+        beside = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
+        try:
+            with _busy(beside):
+                yield LocalPlace(beside)
+                (beside / BUSY).unlink()
+                try:
+                    beside.rename(self.path)
+                except OSError as error:
+                    if not self.exists("zarr.json"):  # nobody else made one there meanwhile
+                        raise CubeError(f"{self} cannot be made: {error.strerror}") from None
+                for folder in (self.path, *made):
+                    sync_folder(str(folder.parent))
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+            if not self.path.exists():
+                for folder in made:
+                    with suppress(OSError):  # another process uses it by now
+                        folder.rmdir()
+
+    def _clear_killed_creations(self) -> None:
+        """Delete what creations of this cube left beside it when they were killed."""
+        for other in self.path.parent.glob(f".{glob.escape(self.name)}.*.partial"):
+            try:
+                handle = os.open(other / BUSY, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:  # killed in the first or last instant, or at work in it now
+                if time.time() - other.stat().st_mtime > ABANDONED:
+                    shutil.rmtree(other, ignore_errors=True)
+                continue
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            else:
+                shutil.rmtree(other, ignore_errors=True)
+            finally:
+                os.close(handle)
+
+
+def _make_folders(folder: Path) -> list[Path]:
+    """Make a folder and those above it; returns the new ones, innermost first."""
+    missing = [f for f in (folder, *folder.parents) if not f.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing
+
+
+@contextmanager
+def _busy(folder: Path) -> Iterator[None]:
+    """A new folder that tells, by a lock which ends with this process, that it is being filled."""
+    folder.mkdir()
+    handle = os.open(folder / BUSY, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+
+
+def _files(folder: str, prefix: str) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files(entry.path, f"{prefix}{entry.name}/")
+        else:
+            yield prefix + entry.name

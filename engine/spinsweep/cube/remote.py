@@ -1,0 +1,214 @@
+"""Object storage as the place of a cube: Amazon S3 and what speaks like it, Google Cloud Storage, Azure, by fsspec.
+
+Credentials and endpoint are not ours: they come from the environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``,
+...) or from fsspec's configuration, on every machine that works on the cube.
+
+A put of an object is whole or not at all, and is seen by everybody as soon as it has ended; so are listings. On S3
+an object above 100 MB goes up in parts, and a kill meanwhile leaves parts that a bucket's lifecycle rule should
+remove.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import fsspec
+from zarr.storage import FsspecStore
+
+from spinsweep.cube.leasefence import LeaseFence, driver_lease, driving
+from spinsweep.cube.place import Place
+from spinsweep.errors import CubeError
+
+REQUESTS = 16  # at a time, in each process
+S3 = {"max_concurrency": 1, "use_listings_cache": False}  # else s3fs asks for an object's size before it reads it
+OPTIONS: dict[str, dict[str, Any]] = {"s3": S3, "s3a": S3}
+INSTALL = {
+    **dict.fromkeys(("s3", "s3a"), 's3fs: pip install "spinsweep[s3]"'),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs: pip install gcsfs"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs: pip install adlfs"),
+    "memory": "fsspec: pip install fsspec",
+}
+"""Protocols that can create an object only if it is not there, and what reaches them."""
+
+_pool = ThreadPoolExecutor(REQUESTS, "objects")
+
+
+class RemotePlace(Place):
+    """The objects under ``root`` of a file system of fsspec; users call it ``url``."""
+
+    def __init__(self, system: Any, root: str, url: str, check: Callable[[], None] = lambda: None) -> None:
+        self._system = system
+        self._root = root
+        self._url = url
+        self._check = check
+
+    @classmethod
+    def at(cls, url: str) -> RemotePlace:
+        """The place at a URL; see :func:`spinsweep.cube.place.place_of`."""
+        protocol = url.partition("://")[0]
+        if protocol not in INSTALL:
+            raise CubeError(
+                f"{url}: a store is a folder, or objects at s3://, gs:// or az://; {protocol}:// cannot create an "
+                "object only if it is not there, which keeps two runs apart"
+            )
+        try:
+            system, root = fsspec.url_to_fs(url, **OPTIONS.get(protocol, {}))
+        except ImportError:
+            raise CubeError(f"{url} needs {INSTALL[protocol]}") from None
+        except Exception as error:
+            raise CubeError(f"{url} cannot be reached: {_said(error)}") from None
+        root = root.rstrip("/")
+        if not root:
+            raise CubeError(f"{url} names no place; a store is such as {protocol}://BUCKET/walk.zarr")
+        return cls(system, root, url.rstrip("/"))
+
+    def __str__(self) -> str:
+        return self._url
+
+    def __truediv__(self, name: str) -> RemotePlace:
+        return RemotePlace(self._system, f"{self._root}/{name}", f"{self._url}/{name}", self._check)
+
+    def checked(self, check: Callable[[], None]) -> RemotePlace:
+        """The same place, where ``check`` is called just before each object is written, and may raise."""
+        return RemotePlace(self._system, self._root, self._url, check)
+
+    def absolute(self) -> RemotePlace:
+        return self
+
+    def check(self) -> None:
+        self._check()
+
+    def read(self, name: str) -> bytes | None:
+        try:
+            data: bytes = self._system.cat_file(self._path(name))
+        except FileNotFoundError:
+            return None
+        except Exception as error:
+            raise CubeError(f"{self}/{name} cannot be read: {_said(error)}") from error
+        return data
+
+    def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
+        return _pool.map(self.read, names)
+
+    def write(self, name: str, data: bytes, sync: bool = False) -> None:
+        self.check()
+        path = self._path(name)
+        try:
+            self._system.pipe_file(path, data)
+            self._system.invalidate_cache(path)
+            kept = int(self._system.info(path)["size"])
+        except Exception as error:
+            raise CubeError(f"{self}/{name} cannot be written: {_said(error)}") from error
+        if kept != len(data):
+            raise CubeError(f"{self}/{name}: the storage kept {kept} of {len(data)} bytes")
+
+    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
+        list(_pool.map(self.write, *zip(*objects.items(), strict=True)))
+
+    def commit(self, name: str, data: bytes) -> None:
+        self.write(name, data)
+
+    def sync(self) -> None:
+        """Nothing: an object is safe when its put has ended."""
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Put an object if there is none of that name; whether that is what is there now.
+
+        ``data`` must be unlike anyone else's: when the answer is lost, the object tells whose it is.
+        """
+        try:
+            self._system.pipe_file(self._path(name), data, mode="create")
+        except FileExistsError:
+            return self.read(name) == data
+        except Exception as error:  # S3 may answer two at a time with a conflict
+            there = self.read(name)
+            if there is None:
+                raise CubeError(f"{self}/{name} cannot be written: {_said(error)}") from error
+            return there == data
+        return True
+
+    def delete(self, name: str) -> None:
+        """Delete an object, if there is one."""
+        try:
+            self._system.rm_file(self._path(name))
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            raise CubeError(f"{self}/{name} cannot be deleted: {_said(error)}") from error
+
+    def exists(self, name: str) -> bool:
+        return self.read(name) is not None
+
+    def names(self, folder: str) -> list[str]:
+        path = self._path(folder)
+        try:
+            self._system.invalidate_cache(path)
+            found = self._system.ls(path, detail=False)
+        except FileNotFoundError:
+            return []
+        except Exception as error:
+            raise CubeError(f"{self}/{folder} cannot be listed: {_said(error)}") from error
+        return [name.rstrip("/").rpartition("/")[2] for name in found]
+
+    def files(self, folder: str) -> Iterator[str]:
+        return (name for name, _ in self._files(folder))
+
+    def size(self) -> int:
+        return sum(size for _, size in self._files(""))
+
+    def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
+        there = dict(self._files(folder))
+        return [there.get(name, 0) for name in names]
+
+    def remove(self) -> None:
+        self.delete("zarr.json")  # from here on it is no cube
+        for name in list(self.files("")):
+            if not name.startswith("cell_state/.driver/"):
+                self.delete(name)
+
+    def sweep_out(self) -> None:
+        """Nothing: a put that was not ended left no object."""
+
+    def zarr_store(self) -> FsspecStore:
+        protocol = self._url.partition("://")[0]
+        return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=True)
+
+    def fence(self, cube_id: str) -> LeaseFence:
+        return LeaseFence(self, cube_id)
+
+    @contextmanager
+    def building(self) -> Iterator[RemotePlace]:
+        """As of a place; here the cube's root object, which is written last, makes the others a cube."""
+        lease = driver_lease(self)
+        if next(self.files(""), None) is not None and not (lease.place.names("") or self.exists("zarr.json")):
+            raise CubeError(f"{self} is not empty and not a cube; take another --store")
+        lease.place.write("begun", b"")  # stays, and tells ours from what others left here
+        with driving(self, lease):
+            if not self.exists("zarr.json"):
+                kept = str(lease.place).removeprefix(f"{self}/")
+                for name in list(self.files("")):
+                    if not name.startswith(kept):  # what a creation left that was killed
+                        self.delete(name)
+            yield self
+
+    def _files(self, folder: str) -> Iterator[tuple[str, int]]:
+        path = self._path(folder)
+        try:
+            self._system.invalidate_cache(path)
+            found = self._system.find(path, detail=True)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise CubeError(f"{self}/{folder} cannot be listed: {_said(error)}") from error
+        for name, info in found.items():
+            yield name.removeprefix(f"{path}/"), int(info["size"])
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}" if name else self._root
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

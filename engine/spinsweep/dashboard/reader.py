@@ -1,0 +1,191 @@
+"""Values of a cube's output so far, read by a process of its own: the scheduler only waits for small answers.
+
+Each block is read once in a run. An answer takes about a second at most; when there is more to read, it holds what
+was read, evenly over the cube, and the next one goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep.cube import Cube
+from spinsweep.cube.chunks import DamagedChunk
+from spinsweep.dashboard.blockmap import BlockState, binned
+from spinsweep.errors import CubeError
+from spinsweep.ledger import State
+
+BUDGET = 1.0  # seconds of reading for one answer
+
+
+class Question(NamedTuple):
+    """What a page asks."""
+
+    path: str
+    cube_id: str
+    epoch: int
+    """Of the run; the blocks are read anew for each."""
+    output: str
+    inner: str
+    """``mean`` over the output's own dims, or ``last`` of each."""
+    states: npt.NDArray[np.uint8]
+    """Of the blocks, in the shape of their grid."""
+    y: int
+    x: int
+
+    def asks(self, output: str, inner: str) -> bool:
+        """Whether it is about this."""
+        return (self.output, self.inner) == (output, inner)
+
+
+class Answer(NamedTuple):
+    """The mean of the output over done cells that are not NaN."""
+
+    mean: npt.NDArray[np.float64]
+    """(y, x) of the places of the map; NaN where nothing is known."""
+    read: int
+    """Blocks that were read, of ``of`` that ended."""
+    of: int
+    problem: str = ""
+    """Why the cube cannot be read."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is nothing more to read."""
+        return self.read == self.of and not self.problem
+
+
+class Reader:
+    """The process, as the scheduler holds it; started by the first question."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def ask(self, question: Question) -> Answer:
+        """Wait for the answer; for a thread, not for an event loop."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", "from spinsweep.dashboard.reader import main; main()"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    start_new_session=True,  # Ctrl-C is not for it
+                )
+            process = self._process
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                pickle.dump(question, process.stdin)
+                process.stdin.flush()
+                answer: Answer = pickle.load(process.stdout)
+            except (EOFError, OSError, ValueError) as error:
+                return _nothing(question, f"the reading process ended ({type(error).__name__})")
+            return answer
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()
+
+
+def _nothing(question: Question, problem: str) -> Answer:
+    return Answer(np.full((1, 1), np.nan), 0, 0, problem)
+
+
+def _cube(question: Question) -> Cube:
+    cube = Cube(question.path)
+    if cube.attrs["cube_id"] != question.cube_id:
+        raise CubeError(f"another cube is at {question.path} on the scheduler's machine")
+    return cube
+
+
+class _Sums:
+    """Sum and number of an output's values in each block that was read, in one run."""
+
+    def __init__(self, question: Question) -> None:
+        self.cube = _cube(question)
+        self.total = np.zeros(question.states.shape)
+        self.number = np.zeros(question.states.shape)
+        self.known = np.zeros(question.states.shape, bool)
+        self.output = question.output
+        self.inner: tuple[int, ...] = tuple(self.cube.metadata[question.output]["shape"][len(self.cube.shape) :])
+        self.last = question.inner == "last"
+
+    def read(self, ended: npt.NDArray[np.bool_]) -> None:
+        """Read blocks that ended and are not known, in random order, while the budget lasts."""
+        until = time.monotonic() + BUDGET
+        self.known &= ended
+        places = np.argwhere(ended & ~self.known)
+        for place in np.random.default_rng(0).permutation(places):
+            if time.monotonic() > until:
+                return
+            self._read_one(tuple(int(i) for i in place))
+
+    def _read_one(self, place: tuple[int, ...]) -> None:
+        try:
+            state = self.cube.block("cell_state", place)
+            found = self.cube.block(self.output, place)
+        except DamagedChunk:
+            return  # `spinsweep verify` tells
+        if not ((state == State.DONE) | (state == State.FAILED)).any():
+            return  # a network's file system does not show it here yet
+        done = state == State.DONE
+        values = found[done].astype(np.float64)  # (cells, *inner)
+        if self.last:
+            values = values[(slice(None), *(-1 for _ in self.inner))]
+        valid = ~np.isnan(values)
+        self.total[place] = values[valid].sum()
+        self.number[place] = valid.sum()
+        self.known[place] = True
+
+    def answer(self, question: Question, ended: npt.NDArray[np.bool_]) -> Answer:
+        total, number = self.total * self.known, self.number * self.known
+        if total.ndim == 1:
+            total, number = total[np.newaxis], number[np.newaxis]
+        total, number = (binned(a, question.y, question.x) for a in (total, number))
+        mean = np.full(total.shape, np.nan)
+        np.divide(total, number, out=mean, where=number > 0)
+        return Answer(mean, int(self.known.sum()), int(ended.sum()))
+
+
+def serve(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Answer until the questions end."""
+    kept: dict[Any, _Sums] = {}
+    while True:
+        try:
+            question: Question = pickle.load(questions)
+        except EOFError:
+            return
+        key = question[:5]
+        ended = np.isin(question.states, (BlockState.DONE, BlockState.FAILED))
+        try:
+            if key not in kept:
+                kept = {key: _Sums(question)}
+            _cube(question)  # it may be gone since
+            kept[key].read(ended)
+            answer = kept[key].answer(question, ended)
+        except Exception as error:
+            kept.pop(key, None)
+            answer = _nothing(question, f"{type(error).__name__}: {error}")
+        pickle.dump(answer, answers)
+        answers.flush()
+
+
+def main() -> None:
+    """The process's work, behind that of the workers."""
+    os.nice(10)
+    serve(sys.stdin.buffer, sys.stdout.buffer)

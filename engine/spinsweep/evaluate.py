@@ -1,0 +1,230 @@
+"""One block's cells computed: labelled coordinates and addressed random streams in, checked arrays out."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep.axis import Value, canonical
+from spinsweep.errors import ConnectionLost, InstrumentFault, LeaseError, OutputError, Stopped
+from spinsweep.printable import cut
+from spinsweep.seeds import generator
+from spinsweep.spec import Named, Output, Sweep
+
+Array = npt.NDArray[Any]
+MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
+UNFINISHED = (Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
+
+
+@dataclass(frozen=True)
+class CellError:
+    """What a cell raised."""
+
+    type: str
+    """Qualified name of the exception's class."""
+    message: str
+    traceback: str
+
+
+class Cell:
+    """One cell as a block function sees it: ``cell["width"]``, ``cell.params``, ``cell.rng("noise")``."""
+
+    def __init__(self, sweep: Sweep, coords: Mapping[str, Value], cube_id: str = "") -> None:
+        self._sweep = sweep
+        self.coords: dict[str, Value] = dict(coords)
+        """Canonical value of each axis."""
+        self._cube_id = cube_id
+        self.params: dict[str, Any] = sweep.params
+        """Value of each parameter; not to be changed."""
+
+    def __getitem__(self, axis: str) -> Any:
+        try:
+            return self.coords[axis]
+        except KeyError:
+            return Named("axis", self.coords)[axis]  # whose error names those that there are
+
+    @property
+    def address(self) -> str:
+        """Names the cell among those of all cubes and definitions; "" outside of a cube.
+
+        For what is kept of a cell elsewhere, such as the journal of a bench. No number may depend on it.
+        """
+        if not self._cube_id:
+            return ""
+        place = ",".join(f"{name}={value}" for name, value in self.coords.items())
+        return f"{self._cube_id}/{self._sweep.digest[:16]}/{place}"
+
+    def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
+        """The cell's own stream of that name, or the one shared by all cells that agree on ``axes``."""
+        names = self._sweep.axis_names if axes is None else axes
+        at = {self._sweep.axis(name).name: self.coords[name] for name in names}
+        return generator(self._sweep.root_seed, self._sweep.name, stream, at)
+
+
+class Cells:
+    """A box of cells as a block function sees it: the product of ``coords``.
+
+    Iterating gives its :class:`Cell` objects, last axis fastest.
+    """
+
+    def __init__(self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> None:
+        self._sweep = sweep
+        self._cube_id = cube_id
+        self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
+        self.coords: dict[str, Array] = Named("axis", {n: np.asarray(values) for n, values in self._values.items()})
+        """Values along each axis, 1-D arrays."""
+        self.params: dict[str, Any] = sweep.params
+        """Value of each parameter; not to be changed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells along each axis, in the sweep's order of axes."""
+        return tuple(len(v) for v in self._values.values())
+
+    def __iter__(self) -> Iterator[Cell]:
+        for point in itertools.product(*self._values.values()):
+            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)), self._cube_id)
+
+    def rng(self, stream: str = "", **at: Value) -> np.random.Generator:
+        """The stream at the coordinates ``at``; the same one that ``Cell.rng(stream, axes=at)`` gives."""
+        point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in at.items()}
+        return generator(self._sweep.root_seed, self._sweep.name, stream, point)
+
+
+@dataclass
+class Evaluated:
+    """Results of a box of cells; arrays begin with the box's shape."""
+
+    values: dict[str, Array]
+    """Each output; a failed cell holds the output's fill."""
+    duration: Array
+    """Seconds, float32."""
+    errors: dict[tuple[int, ...], CellError]
+    """Position in the box -> what was raised there."""
+
+
+def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
+    """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
+
+    Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``Stopped``,
+    ``LeaseError`` and faults of a bench.
+
+    When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
+    take the good ones with it.
+    """
+    cells = Cells(sweep, coords, cube_id)
+    result = _empty(sweep, cells.shape)
+    one_by_one = bool(getattr(sweep.function, "per_cell", False))
+    if not one_by_one:
+        began = time.perf_counter()
+        try:
+            values = _checked(sweep, sweep.function(cells), cells.shape)
+        except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+            if _says_nothing(error):
+                raise
+            if result.duration.size == 1:
+                result.errors[(0,) * len(cells.shape)] = _described(error)
+            one_by_one = result.duration.size > 1
+        else:
+            result.values = values
+        result.duration[...] = (time.perf_counter() - began) / result.duration.size
+    if one_by_one:
+        for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
+            _evaluate_one(sweep, cell, position, result, cube_id)
+    return result
+
+
+def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated, cube_id: str) -> None:
+    began = time.perf_counter()
+    try:
+        if getattr(sweep.function, "per_cell", False):
+            values = _checked(sweep, sweep.function(cell), ())
+        else:
+            one = (1,) * len(position)
+            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
+            checked = _checked(sweep, sweep.function(single), one)
+            values = {name: array[(0,) * len(position)] for name, array in checked.items()}
+        for name, value in values.items():
+            result.values[name][position] = value
+    except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+        if _says_nothing(error):
+            raise
+        result.errors[position] = _described(error)
+    result.duration[position] = time.perf_counter() - began
+
+
+def _says_nothing(error: BaseException) -> bool:
+    """Whether an exception is not about the cell in which it came up."""
+    if not isinstance(error, KeyboardInterrupt):
+        return isinstance(error, UNFINISHED)
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    handled = last is not None and str(last.tb_frame.f_globals.get("__name__")).endswith("interrupts")
+    ours = threading.current_thread() is threading.main_thread()  # signals go to no other
+    return ours and (handled or signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+
+
+def _empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
+    values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.dtype) for o in sweep.outputs}
+    return Evaluated(values, np.zeros(shape, np.float32), {})
+
+
+def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, Array]:
+    """The returned arrays with the declared dims, shapes and dtypes, or an ``OutputError``."""
+    if not isinstance(returned, Mapping):
+        raise OutputError(f"{sweep.name!r} returned {type(returned).__name__}, not a mapping of output to array")
+    given = {str(name): value for name, value in returned.items()}
+    names = {o.name for o in sweep.outputs}
+    if missing := sorted(names - set(given)):
+        raise OutputError(f"{sweep.name!r} did not return output {missing[0]!r}")
+    if extra := sorted(set(given) - names - set(sweep.axis_names)):
+        raise OutputError(f"{sweep.name!r} returned {extra[0]!r}, which it does not declare")
+    leading = sweep.axis_names if shape else ()
+    return {o.name: _fitted(sweep, o, given[o.name], leading, shape) for o in sweep.outputs}
+
+
+def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], shape: tuple[int, ...]) -> Array:
+    dims = leading + output.dims
+    if hasattr(value, "dims") and hasattr(value, "transpose"):  # labelled: put its dims in order
+        if set(value.dims) != set(dims):
+            raise OutputError(f"output {output.name!r} has dims {tuple(value.dims)}, declared are {dims}")
+        value = value.transpose(*dims).values
+    array = np.asarray(value)
+    expected = shape + sweep.output_shape(output)
+    if array.shape != expected:
+        raise OutputError(f"output {output.name!r} has shape {array.shape}, declared is {expected} for dims {dims}")
+    target = np.dtype(output.dtype)
+    if target.kind in "iu" and array.dtype.kind in "iu":
+        limits = np.iinfo(target)
+        if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
+            raise OutputError(
+                f"output {output.name!r} has values {array.min()} to {array.max()}, declared is {target}"
+            )
+    elif not np.can_cast(array.dtype, target, casting="same_kind"):
+        raise OutputError(f"output {output.name!r} has dtype {array.dtype}, declared is {target}")
+    return array.astype(target, copy=False)
+
+
+def _described(error: BaseException) -> CellError:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        message = str(error)
+        trace = "".join(traceback.format_exception(error))
+    except BaseException as second:  # its __str__ raises
+        message = trace = f"an exception that cannot be shown: {type(second).__name__}"
+    name, message, trace = (t.encode(errors="backslashreplace").decode() for t in (name, message, trace))
+    half = TRACEBACK // 2  # where it began, and where it ended
+    if len(trace) > TRACEBACK:
+        trace = f"{trace[:half]}\n[... {len(trace) - 2 * half} more characters]\n{trace[-half:]}"
+    return CellError(cut(name, 200), cut(message, MESSAGE), trace)

@@ -1,0 +1,185 @@
+"""Sweeps by name: installed ones by entry point, others as ``module:NAME`` or ``file.py:NAME``."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cloudpickle
+
+from spinsweep.axis import closest
+from spinsweep.errors import SpecError
+from spinsweep.printable import said
+from spinsweep.spec import Sweep
+
+SWEEPS = "spinsweep.sweeps"
+COMMANDS = "spinsweep.commands"
+
+
+def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:
+    """Entry points of installed packages, by name."""
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
+
+
+def find(name: str) -> Sweep:
+    """The sweep called ``name``.
+
+    Raises
+    ------
+    SpecError
+        There is no such sweep, module, file or object.
+    """
+    points = installed()
+    found = _loaded(points[name]) if name in points else _named(name, list(points))
+    if not isinstance(found, Sweep):
+        raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
+    return found
+
+
+def installed_as(name: str) -> str | None:
+    """The name of the installed sweep that ``name`` (also ``MODULE:NAME``) means; None: nothing installed."""
+    points = installed()
+    return name if name in points else next((n for n, p in points.items() if p.value == name), None)
+
+
+def reference(name: str) -> str:
+    """``name`` in the form that finds the sweep again from any folder."""
+    place, colon, attribute = name.rpartition(":")
+    return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
+
+
+def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
+    """The sweep's figures: file stem -> function Dataset -> Figure.
+
+    Raises
+    ------
+    SpecError
+        The sweep's reference leads to no such mapping.
+    """
+    if not sweep.figures:
+        return {}
+    found = _attribute(sweep, "figures")
+    if not isinstance(found, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in found.items()):
+        what = "a mapping of something else" if isinstance(found, Mapping) else f"of type {type(found).__name__}"
+        raise SpecError(
+            f"sweep {sweep.name!r}: figures {sweep.figures!r} is {what}; "
+            "it is a mapping from file stem to a function Dataset -> Figure"
+        )
+    return dict(found)
+
+
+def on_bench(sweep: Sweep, bench: Any) -> Sweep:
+    """The sweep as it is measured on a bench.
+
+    Raises
+    ------
+    SpecError
+        It is computed only, or its reference leads to nothing.
+    """
+    if not sweep.on_bench:
+        raise SpecError(f"sweep {sweep.name!r} is computed; nothing of it is measured on a bench")
+    measured: Sweep = _attribute(sweep, "on_bench")(sweep, bench)
+    return measured
+
+
+def _attribute(sweep: Sweep, field: str) -> Any:
+    """The object that the sweep refers to in ``field`` as ``module:NAME``."""
+    reference: str = getattr(sweep, field)
+    place, colon, name = reference.partition(":")
+    at = f"sweep {sweep.name!r}: {field} {reference!r}"
+    if not (_is_module(place) and colon and name):
+        raise SpecError(f"{at} is not MODULE:NAME, such as {place or 'mine'}:{name or field.upper()}")
+    module = _imported(f"{at}: module {place!r}", lambda: importlib.import_module(place))
+    if not hasattr(module, name):
+        raise SpecError(f"{at}: module {place!r} has no {name!r}{closest(name, vars(module))}")
+    return getattr(module, name)
+
+
+def _loaded(point: EntryPoint) -> Any:
+    return _imported(f"the sweep {point.name!r} ({point.value})", point.load)
+
+
+def _imported(what: str, load: Callable[[], Any]) -> Any:
+    """What ``load`` imports; the code is the user's and may raise anything, which is one line then."""
+    try:
+        return load()
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as end:
+        raise SpecError(
+            f"{what} cannot be imported: it ends the process (exit status {end.code}); put what is not to run then "
+            'under `if __name__ == "__main__":`'
+        ) from end
+    except BaseException as error:
+        raise SpecError(f"{what} cannot be imported: {said(error)}{_place(error)}") from error
+
+
+def _place(error: BaseException) -> str:
+    """Where in the imported code an exception came up, in words; a SyntaxError says it by itself."""
+    if isinstance(error, SyntaxError):
+        return ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
+    own = [f for f in frames if f.filename != __file__ and "importlib" not in Path(f.filename).parts]
+    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+
+
+def _is_module(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))
+
+
+def _named(name: str, known: list[str]) -> Any:
+    place, colon, attribute = name.rpartition(":")
+    if not colon or not (place.endswith(".py") or _is_module(place)):
+        raise SpecError(
+            f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
+            "your own is FILE.py:NAME or MODULE:NAME"
+        )
+    module = _file(Path(place)) if place.endswith(".py") else _module(place)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        sweeps = [n for n, v in vars(module).items() if isinstance(v, Sweep)]
+        raise SpecError(f"{place} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
+
+
+def _module(name: str) -> ModuleType:
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    found: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
+    return found
+
+
+def _file(path: Path) -> ModuleType:
+    """The module in a file, sent to workers by value since they may not have the file."""
+    try:
+        there = path.is_file()
+    except OSError:  # a name that is too long
+        there = False
+    if not there:
+        raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
+    if str(path.resolve().parent) not in sys.path:  # for modules beside it
+        sys.path.append(str(path.resolve().parent))
+    name = path.stem
+    if name in sys.modules:  # a module of that name is in use: this one gets another
+        name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    loader = spec.loader
+    assert loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        _imported(str(path), lambda: loader.exec_module(module))
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    cloudpickle.register_pickle_by_value(module)
+    return module

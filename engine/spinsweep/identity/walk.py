@@ -1,0 +1,539 @@
+"""From a function to all of the user's own code and values that it reaches, each by name and digest."""
+
+from __future__ import annotations
+
+import copyreg
+import enum
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+import platform
+import sys
+import types
+from collections import Counter, deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import numpy as np
+
+from spinsweep.identity import tree
+from spinsweep.identity.owner import Owners, is_released, label
+from spinsweep.identity.tree import Chain, Syntax
+from spinsweep.identity.values import Values, without_derived
+
+LARGE = 3000
+"""Parts of one installed package beyond which it counts by its version."""
+_ROOT = "function"
+_LIBRARY = "library"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a function is, as code."""
+
+    parts: Mapping[str, str]
+    """Digest of each function, class and value, by ``module:name``; a package's version, by its name."""
+    packages: frozenset[str] = frozenset()
+    """Which of the parts are packages."""
+    by_value: frozenset[str] = frozenset()
+    """Modules whose functions travel to workers with the sweep, where others are imported."""
+    own: frozenset[str] = frozenset()
+    """Top-level packages that count by content."""
+    named: frozenset[str] = frozenset()
+    """Global names that the code uses, as ``module:name``."""
+    notes: tuple[str, ...] = ()
+    """What could not be looked into, in words."""
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256 of the parts, in hexadecimal; of the engine's own dependencies the versions do not count."""
+        counting = {n: d for n, d in self.parts.items() if n not in self.packages or not is_released(n)}
+        return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
+
+
+def identify(function: Any, own: Collection[str] = ()) -> Identity:
+    """The identity of a function, or of another object that is called, with all that it reaches.
+
+    Parameters
+    ----------
+    own : top-level packages that count by content even where they were installed as published ones are
+    """
+    top = (getattr(_innermost(function), "__module__", None) or "").partition(".")[0]
+    return _walked([function], (), {*own, top} - {""})
+
+
+def found_here(identity: Identity) -> Identity:
+    """The parts of an identity as this process imports them; those that travel by value are left out."""
+    whole = [n for n in identity.parts if ":" in n and not {",", "<", "#"} & set(n)]  # others are found from these
+    imported = sorted(n for n in {*whole, *identity.named} if n.partition(":")[0] not in identity.by_value)
+    names = [n for n in imported if n in identity.parts]
+    here = _walked([], imported, identity.own)
+    parts = {n: "" for n in names} | {n: d for n, d in here.parts.items() if "#" not in n}
+    parts = {_ROOT: identity.parts[_ROOT], **parts}
+    return Identity(parts, here.packages, own=here.own, notes=here.notes)
+
+
+def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
+    """In words, what differs between the parts of two identities."""
+    found = []
+    for name in sorted({*there, *here}, key=lambda n: (":" not in n, n)):
+        old, new = there.get(name, ""), here.get(name, "")
+        if old == new:
+            continue
+        if not old or not new:
+            found.append(f"{said(name)} is {'used' if old else 'not'} there, {'used' if new else 'not'} here")
+        elif name == _ROOT or ":" not in name:
+            found.append(f"{name} {old.replace(':', '.')} there, {new.replace(':', '.')} here")
+        elif old.startswith("= ") and new.startswith("= "):
+            found.append(f"{said(name)} is {old[2:]} there, {new[2:]} here")
+        else:
+            found.append(f"{said(name)} changed")
+    return found
+
+
+def said(name: str) -> str:
+    """A part's name in words: ``closure gain of mine.walk``."""
+    whole, comma, part = name.replace(":", ".").partition(", ")
+    return f"{part} of {whole}" if comma else whole
+
+
+class _TooLarge(Exception):
+    def __init__(self, package: str) -> None:
+        self.package = package
+
+
+def _walked(roots: Iterable[Any], names: Iterable[str], own: Collection[str]) -> Identity:
+    foreign: set[str] = set()
+    while True:
+        walk = _Walk(Owners({*own} - foreign, foreign))
+        try:
+            for value in roots:
+                walk.parts[_ROOT] = walk.edge(_ROOT, value)
+            for name in names:
+                walk.imported(name)
+            return walk.identity()
+        except _TooLarge as error:
+            foreign.add(error.package)
+
+
+class _Walk:
+    """One walk; functions and classes first, then the values, since code may say that it changes a value itself."""
+
+    def __init__(self, owners: Owners) -> None:
+        self.owners = owners
+        self.parts: dict[str, str] = {}
+        self._packages: set[str] = set()
+        self._notes: dict[str, None] = {}
+        self._code: deque[tuple[str, Any]] = deque()
+        self._values: deque[tuple[str, Any]] = deque()
+        self._files: dict[str, str] = {}
+        """File of each global value's module."""
+        self._changed: set[str] = set()
+        """Global values that the code itself changes, such as what it keeps for the next call."""
+        self._folders: set[str] = set()
+        self._by_value: set[str] = set()
+        self._labels: dict[str, str] = {}
+        self._used: set[str] = set()
+        self._names: dict[int, tuple[str, Any]] = {}
+        """By id: a function's or class's name, and the object itself, so that the id stays its own."""
+        self._taken: Counter[str] = Counter()
+        self._sizes: Counter[str] = Counter()
+
+    def identity(self) -> Identity:
+        """All that is reached."""
+        while self._code or self._values:
+            if self._code:
+                name, value = self._code.popleft()
+                self.parts[name] = (
+                    self._class(name, value) if isinstance(value, type) else self._function(name, value)
+                )
+            else:
+                name, value = self._values.popleft()
+                self.parts[name] = "" if name in self._changed else self._values_of(name).digest(value)
+        for name in sorted(self._changed & set(self.parts)):
+            self._notes.setdefault(f"{said(name)} is changed by the code itself: what it holds does not count")
+            text = tree.assignments(self._files[name], name.partition(":")[2])
+            self.parts[name] = hashlib.sha256(f"begins as {text}".encode()).hexdigest()
+        own = frozenset(n.partition(":")[0].partition(".")[0] for n in self.parts if ":" in n)
+        parts, notes = dict(sorted(self.parts.items())), tuple(self._notes)
+        packages, by_value, named = map(frozenset, (self._packages, self._by_value, self._used))
+        return Identity(parts, packages, by_value, own, named, notes)
+
+    def imported(self, name: str) -> None:
+        """Begin with what ``module:name`` is here, if it is there."""
+        module, _, path = name.partition(":")
+        try:
+            self._from_module(importlib.import_module(module), tuple(path.split(".")))
+        except Exception as error:  # the module is the user's, and may raise anything
+            self._notes.setdefault(f"{module} cannot be imported: {type(error).__name__}: {error}")
+
+    def edge(self, name: str, value: Any) -> str:
+        """What ``value`` is called; it and its parts are noted, a plain value under ``name``."""
+        found = self._reference(value)
+        if found is not None:
+            return found
+        if isinstance(value, types.MethodType):
+            function = self.edge(name, value.__func__)
+            return f"{function} of {self.edge(name, value.__self__)}"
+        if id(value) in self._names:
+            return self._names[id(value)][0]
+        if isinstance(value, functools.partial):
+            function = self.edge(name, value.func)
+            given = {**{str(i): v for i, v in enumerate(value.args)}, **value.keywords}
+            return self._whole_of(value, f"partial {function}", function, "argument", given)
+        if self._is_own(type(value)):
+            state = _attributes(value)
+            if state is not None:
+                kind = self.edge(name, type(value))
+                return self._whole_of(value, f"object {kind}", kind, "attribute", state)
+        if name not in self.parts:
+            self.parts[name] = ""
+            self._values.append((name, value))
+        return name
+
+    def _whole_of(self, value: Any, name: str, whole: str, what: str, values: Mapping[str, Any]) -> str:
+        """What an object is called that has parts; the parts are noted with it, and may lead back to it."""
+        name = self._free(name)
+        self._names[id(value)] = name, value
+        parts = [f"{n}={self.edge(self._free(f'{whole}, {what} {n}'), v)}" for n, v in sorted(values.items())]
+        self._names[id(value)] = f"{name}({', '.join(parts)})", value
+        return self._names[id(value)][0]
+
+    def _free(self, name: str) -> str:
+        """``name``, with a number where another object has it."""
+        self._taken[name] += 1
+        return name if self._taken[name] == 1 else f"{name}#{self._taken[name]}"
+
+    def _reference(self, value: Any) -> str | None:
+        """What a function, class or module is called; None for a value."""
+        kind = type(value)
+        if kind in (str, int, float, tuple, list, dict, np.ndarray):
+            return None
+        if isinstance(value, types.ModuleType):
+            return self._from_module(value, ())
+        if isinstance(value, types.FunctionType):
+            return self._named(value, value.__globals__.get("__name__") or "", value.__code__.co_qualname)
+        if isinstance(value, type):
+            return self._named(value, value.__module__, value.__qualname__)
+        if isinstance(value, types.BuiltinFunctionType):
+            at = value.__self__
+            if at is None or isinstance(at, types.ModuleType):
+                return self._outer(value.__module__ or "builtins", value.__qualname__)
+            return None
+        if isinstance(value, np.ufunc) and value.__name__.isidentifier():
+            return self._outer("numpy", value.__name__)
+        inner = _python(value)
+        if inner is not None:
+            options = _attribute(value, "targetoptions")
+            name = self._reference(inner) or ""
+            if options and f"{name}, compiled" not in self.parts:
+                self.edge(f"{name}, compiled", {n: v for n, v in options.items() if isinstance(v, bool | str | int)})
+            return name
+        module, qualname = (_attribute(value, n) for n in ("__module__", "__qualname__"))
+        if isinstance(module, str) and isinstance(qualname, str) and self.owners.package(module) is not None:
+            return self._outer(module, qualname) if _found_at(module, qualname) is value else None
+        return None
+
+    def _outer(self, module: str, name: str) -> str:
+        """The name of what is not the user's own; a package is noted with its version."""
+        package = self.owners.package(module)
+        if package is not None and package[0]:
+            self.parts.setdefault(package[0], package[1])
+            self._packages.add(package[0])
+            return f"{package[0]} {name}"
+        return f"{module.partition('.')[0] if package is None else _LIBRARY} {name}"
+
+    def _named(self, value: Any, module: str, qualname: str) -> str:
+        """A function's or class's name; it is kept to be looked at if it is the user's."""
+        known = self._names.get(id(value))
+        if known is not None:
+            return known[0]
+        package = self.owners.package(module)
+        if package is None:
+            name = self._free(f"{self._label(module)}:{qualname}")
+            self._code.append((name, value))
+            self._sizes[module.partition(".")[0]] += 1
+            top = module.partition(".")[0]
+            if self._sizes[top] > LARGE and self.owners.is_installed(top):
+                raise _TooLarge(top)
+        else:
+            name = self._outer(module, qualname)
+            if isinstance(value, types.FunctionType) and _found_at(module, qualname) is not value:
+                self._names[id(value)] = name, value
+                name = f"{name}({self._made(name, value)})"
+        self._names[id(value)] = name, value
+        return name
+
+    def _made(self, name: str, function: types.FunctionType) -> str:
+        """What a function that another's code made holds: of a decorator, the user's function."""
+        cells = _cells(function)
+        registry = getattr(function, "registry", None)
+        if registry is not None and hasattr(function, "dispatch"):  # functools.singledispatch
+            cells = {f"{kind.__module__}.{kind.__qualname__}": case for kind, case in registry.items()}
+        if name.startswith(_LIBRARY):  # whose own variables differ between versions of Python
+            return ", ".join(r for _, v in sorted(cells.items()) if ":" in (r := self._reference(v) or ""))
+        values = self._values_of(name)
+        return ", ".join(f"{n}={self._reference(v) or values.digest(v)}" for n, v in sorted(cells.items()))
+
+    def _values_of(self, name: str) -> Values:
+        return Values(self._reference, functools.partial(self._opaque, name), self._folders)
+
+    def _label(self, module: str) -> str:
+        if module not in self._labels:
+            self._labels[module] = self._new_label(module)
+        return self._labels[module]
+
+    def _new_label(self, module: str) -> str:
+        loaded = sys.modules.get(module)
+        name = label(loaded, module)
+        file = getattr(loaded, "__file__", None)
+        if file:
+            depth = module.count(".") + (Path(file).stem == "__init__") if module != "__main__" else 0
+            self._folders.add(str(Path(file).resolve().parents[depth]))
+            self._folders.add(str(Path(file).absolute().parents[depth]))
+        top = module.partition(".")[0]
+        if module == "__main__" or name != module or {module, top} & cloudpickle.list_registry_pickle_by_value():
+            self._by_value.add(name)
+        return name
+
+    def _is_own(self, kind: type) -> bool:
+        return self.owners.package(kind.__module__) is None
+
+    def _from_module(self, module: types.ModuleType, path: Chain) -> str:
+        """What the dotted name ``path`` in a module is called."""
+        while path:
+            inner = vars(module).get(path[0])
+            if inner is None:
+                inner = sys.modules.get(f"{module.__name__}.{path[0]}")
+            if not isinstance(inner, types.ModuleType):
+                break
+            module, path = inner, path[1:]
+        name = module.__name__
+        if self.owners.package(name) is not None:
+            return self._outer(name, ".".join((name, *path)))
+        if not path:
+            return f"all of {self._whole(module)}"
+        if path[0].startswith("__"):
+            return path[0]
+        try:
+            value = getattr(module, path[0])
+        except AttributeError:
+            return f"missing {path[0]}"
+        return self._global(name, path[0], value, getattr(module, "__file__", None) or "")
+
+    def _whole(self, module: types.ModuleType) -> str:
+        """All that a module defines, where it is used as a value."""
+        name = self._label(module.__name__)
+        if id(module) not in self._names:
+            self._names[id(module)] = name, module
+            for key, value in sorted(vars(module).items()):
+                if not key.startswith("__") and not isinstance(value, types.ModuleType):
+                    self._global(module.__name__, key, value, module.__file__ or "")
+        return name
+
+    def _global(self, module: str, name: str, value: Any, file: str) -> str:
+        part = f"{self._label(module)}:{name}"
+        self._files[part] = file
+        self._used.add(part)
+        return self.edge(part, value)
+
+    def _function(self, name: str, function: types.FunctionType) -> str:
+        """A function's digest, of its syntax and of what its names lead to."""
+        code = function.__code__
+        found = tree.of_function(code)
+        if found is None:
+            self._notes.setdefault(
+                f"{said(name)} has no source that is the loaded one: its bytecode of Python "
+                f"{'.'.join(platform.python_version_tuple()[:2])} counts"
+            )
+            found = tree.of_bytecode(code, function.__doc__)
+        edges = list(self._edges(function, found, name))
+        for variable, value in _cells(function).items():
+            edges.append(f"{variable}={self.edge(f'{name}, closure {variable}', value)}")
+        defaults = function.__defaults__, function.__kwdefaults__
+        if any(defaults):
+            edges.append(self.edge(f"{name}, defaults", defaults))
+        for attribute, value in sorted(vars(function).items()):
+            edges.append(f".{attribute}={self.edge(f'{name}, attribute {attribute}', value)}")
+        return _digest(found.text, edges)
+
+    def _edges(self, function: types.FunctionType, found: Syntax, name: str) -> Iterator[str]:
+        """What a function's names lead to, outside of it."""
+        scope, module = function.__globals__, function.__globals__.get("__name__") or ""
+        names = tree.global_names(function.__code__)
+        imported = dict(self._imports(found, scope))
+        file = function.__code__.co_filename
+        for changed in found.changed & names:
+            self._changed.add(f"{self._label(module)}:{changed}")
+        outer = [c for c in found.outer if "<locals>" not in name]
+        for chain in dict.fromkeys([*found.names, *outer]):
+            root, rest = chain[0], chain[1:]
+            if root in imported:
+                known = imported[root]
+                to = known if isinstance(known, str) else self._from_module(known, rest)
+            elif (root in names or chain in outer) and root in scope and not root.startswith("__"):
+                value = scope[root]
+                is_module = isinstance(value, types.ModuleType)
+                to = self._from_module(value, rest) if is_module else self._global(module, root, value, file)
+            else:
+                continue
+            yield f"{'.'.join(chain)}={to}"
+
+    def _imports(self, found: Syntax, scope: Mapping[str, Any]) -> Iterator[tuple[str, str | types.ModuleType]]:
+        """Names that imports within a function bind, to modules or to what is noted already.
+
+        Only the user's own modules are imported for it.
+        """
+        for module, level, name, local in found.imports:
+            try:
+                whole = importlib.util.resolve_name("." * level + module, scope.get("__package__") or "")
+                if self.owners.package(whole) is not None:
+                    self._outer(whole, name)
+                    continue
+                value: Any = importlib.import_module(whole)
+                if name:
+                    value = getattr(value, name, None) or importlib.import_module(f"{whole}.{name}")
+                    if not isinstance(value, types.ModuleType):
+                        value = self._global(whole, name, value, sys.modules[whole].__file__ or "")
+                elif local == whole.partition(".")[0]:
+                    value = sys.modules[local]
+            except Exception as error:  # it may be there on workers only
+                self._notes.setdefault(f"{'.' * level}{module} cannot be imported: {type(error).__name__}")
+                continue
+            yield local, value
+
+    def _class(self, name: str, kind: type) -> str:
+        """A class's digest: of its body but for its methods, which are parts of their own."""
+        module = sys.modules.get(kind.__module__)
+        functions = {n: list(_functions(member)) for n, member in sorted(vars(kind).items())}
+        files = [f.__code__.co_filename for fs in functions.values() for f in fs if f.__module__ == kind.__module__]
+        places = dict.fromkeys([getattr(module, "__file__", None), *files])
+        nodes = next((n for p in places if p and (n := tree.class_nodes(p, kind.__qualname__))), [])
+        found = [tree.without_methods(n) for n in nodes]
+        scope = vars(module) if module else {}
+        edges = [f"base {self.edge(name, b)}" for b in kind.__bases__ if b is not object]
+        if type(kind) is not type:
+            edges.append(f"metaclass {self.edge(name, type(kind))}")
+        for chain in dict.fromkeys(c for part in found for c in part.names):
+            if chain[0] in scope and not chain[0].startswith("__"):
+                value = scope[chain[0]]
+                if isinstance(value, types.ModuleType):
+                    edges.append(f"{'.'.join(chain)}={self._from_module(value, chain[1:])}")
+                else:
+                    file = getattr(module, "__file__", None) or ""
+                    edges.append(f"{chain[0]}={self._global(kind.__module__, chain[0], value, file)}")
+        written = {name for n in nodes for name in tree.methods(n)}
+        for attribute, member in sorted(vars(kind).items()):
+            if attribute.startswith("__") and attribute not in written and (nodes or kind.__bases__ == (tuple,)):
+                continue  # what a decorator or base made follows from what is written
+            edges += [f"{attribute}: {self.edge(name, function)}" for function in functions[attribute]]
+            if not functions[attribute] and _is_state(kind, attribute, member):
+                edges.append(f"{attribute}={self.edge(f'{name}.{attribute}', member)}")
+        return _digest("|".join(part.text for part in found), edges)
+
+    def _opaque(self, name: str, kind: str) -> None:
+        self._notes.setdefault(f"{said(name)} holds a {kind}, which counts by its type only")
+
+
+def _digest(text: str, edges: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join((text, *edges)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _cells(function: types.FunctionType) -> dict[str, Any]:
+    """Values of a function's closure, but for the class that ``super`` asks for."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        if name != "__class__":
+            try:
+                found[name] = cell.cell_contents
+            except ValueError:  # not assigned yet
+                found[name] = None
+    return found
+
+
+def _python(value: Any) -> Any:
+    """The function within what compiles or caches it: of numba, of ``lru_cache``."""
+    for path in (("py_func",), ("_dispatcher", "py_func"), ("gufunc_builder", "py_func")):
+        inner: Any = value if type(value).__module__.startswith("numba.") else None
+        for name in path:
+            inner = _attribute(inner, name)
+        if isinstance(inner, types.FunctionType):
+            return inner
+    if isinstance(value, functools._lru_cache_wrapper):
+        return value.__wrapped__
+    return None
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """An attribute of any object, whose class may raise anything; None if there is none."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None
+
+
+def _innermost(function: Any) -> Any:
+    """The function in partials, methods and wrappers."""
+    while True:
+        inner = getattr(function, "func", None) if isinstance(function, functools.partial) else None
+        inner = inner or getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
+        if inner is None:
+            return function if hasattr(function, "__qualname__") else type(function)
+        function = inner
+
+
+def _found_at(module: str, qualname: str) -> Any:
+    """The object of that name in a loaded module; None if there is none."""
+    found: Any = sys.modules.get(module)
+    for name in qualname.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def _functions(member: Any) -> Iterator[types.FunctionType]:
+    """The Python functions of a class's member."""
+    parts = [member]
+    if isinstance(member, staticmethod | classmethod):
+        parts = [member.__func__]
+    elif isinstance(member, property):
+        parts = [member.fget, member.fset, member.fdel]
+    elif isinstance(member, functools.cached_property | functools.partialmethod | functools.singledispatchmethod):
+        parts = [member.func]
+    for part in parts:
+        inner = _python(part) or part
+        if isinstance(inner, types.FunctionType):
+            yield inner
+
+
+def _is_state(kind: type, name: str, member: Any) -> bool:
+    """Whether a class's attribute is a value of its own, and none that Python keeps there."""
+    if name.startswith("__") or name in ("_abc_impl", "_fields", "_field_defaults"):
+        return False
+    if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType | property):
+        return False
+    if type(member).__module__ == "_collections":  # the fields of a named tuple
+        return False
+    return not issubclass(kind, enum.Enum)
+
+
+def _attributes(value: Any) -> dict[str, Any] | None:
+    """An object's attributes, where these are all that it is; None where only it knows."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:  # one of its attributes cannot be pickled: look at them one by one
+        found = getattr(value, "__dict__", None)
+        return without_derived(type(value), found) if found is not None else None
+    if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__ or len(reduced[1]) != 1:  # type: ignore[attr-defined]
+        return None
+    state: Any = reduced[2] if len(reduced) > 2 else {}
+    if any(part is not None for part in reduced[3:]):
+        return None
+    if isinstance(state, tuple) and len(state) == 2:
+        state = {**(state[0] or {}), **(state[1] or {})}
+    state = state or {}
+    return without_derived(type(value), state) if isinstance(state, dict) else None

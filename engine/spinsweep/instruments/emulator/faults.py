@@ -1,0 +1,229 @@
+"""What can go wrong on an emulated bench, when, and for how long.
+
+A fault belongs to an instrument and may be limited to one device.  *Occasional* faults (a reply cut short) wait for
+an occasion; ``after`` of these pass unharmed, then ``times`` are hit, or all until the fault is cleared.  *Lasting*
+ones (an open contact) hold for a while; ``after`` and ``times`` then count messages to the instrument.  With
+``match`` only messages count that contain this text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spinsweep.axis import closest
+from spinsweep.errors import BenchError
+
+SOURCE, METER, SWITCH = "source", "meter", "switch"
+ROLES = (SOURCE, METER, SWITCH)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of fault: what it does, where it can be, its values with their defaults."""
+
+    what: str
+    roles: tuple[str, ...] = ROLES
+    lasting: bool = False
+    of_device: bool = False
+    """Whether it can be limited to a device."""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+KINDS: Mapping[str, Kind] = {
+    "refuse": Kind("nobody listens at the address", lasting=True),
+    "hold": Kind(
+        "after a connection ends, new ones are closed at once for `seconds` (real time)",
+        lasting=True,
+        values={"seconds": 30.0},
+    ),
+    "drop": Kind("the connection is closed instead of a reply", values={"executed": True}),
+    "reset": Kind("the connection is reset instead of a reply", values={"executed": True}),
+    "partial": Kind("half a reply; the rest comes before the next one"),
+    "slow": Kind("the reply is late by `seconds` (real time)", values={"seconds": 1.0}),
+    "stray": Kind("a second line follows the reply", values={"text": "0"}),
+    "garbage": Kind("bytes that are no text instead of the reply"),
+    "crlf": Kind("replies end in CR LF", lasting=True),
+    "idn": Kind("another identity in *IDN?", lasting=True, values={"text": "ACME INC.,MODEL 1,0,1"}),
+    "swap": Kind("the address leads to the `other` instrument, and back", lasting=True, values={"other": METER}),
+    "power_cycle": Kind("off and on before a message: settings of *RST, PON"),
+    "errors": Kind("the error queue overflows before a message"),
+    "compliance": Kind(
+        "only a `fraction` of a current flows, at the voltage limit", (SOURCE,), False, True, {"fraction": 0.5}
+    ),
+    "range_low": Kind("arming fails with -222", (SOURCE,)),
+    "slow_arm": Kind("arming takes `seconds` (bench time)", (SOURCE,), values={"seconds": 3.0}),
+    "interlock": Kind("the interlock is open", (SOURCE,), True),
+    "open": Kind("a contact of the device is open", (SOURCE,), True, True),
+    "short": Kind("the device is shorted", (SOURCE,), True, True),
+    "stuck": Kind("pulses have no effect", (SOURCE,), True, True),
+    "offset": Kind("`ohm` are added to the resistance", (SOURCE,), True, True, {"ohm": 1.0}),
+    "bias": Kind(
+        "the device acts as if the current were smaller by 1 + `relative`", (SOURCE,), True, True, {"relative": 0.05}
+    ),
+    "overflow": Kind("a reading is the overflow mark", (METER,), False, True),
+    "nan": Kind("a reading is NAN", (METER,), False, True),
+    "units": Kind("a reading carries its unit", (METER,), False, True),
+    "stale": Kind("a reading is the one before", (METER,), False, True),
+    "relay_open": Kind("a relay does not close", (SWITCH,), True, values={"channel": ""}),
+    "relay_closed": Kind("a relay does not open", (SWITCH,), True, values={"channel": "1!1"}),
+}
+
+
+@dataclass
+class Fault:
+    """One fault that is set."""
+
+    name: str
+    role: str
+    device: str | None
+    after: int
+    times: float
+    """Occasions left to hit; infinite until cleared."""
+    match: str
+    values: Mapping[str, Any]
+    active: bool
+    """Whether a lasting fault holds now."""
+
+    def concerns(self, name: str, role: str, devices: Collection[str]) -> bool:
+        """Whether this is a fault of that name, instrument and, if it is limited, device."""
+        return self.name == name and self.role == role and (self.device is None or self.device in devices)
+
+    def passes(self) -> bool:
+        """Count one occasion; whether it is hit."""
+        if self.after:
+            self.after -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+class Faults:
+    """The faults that are set on one bench."""
+
+    def __init__(self, roles: Collection[str], devices: Collection[str]) -> None:
+        self._roles, self._devices = roles, devices
+        self._set: list[Fault] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._set)
+
+    def set(
+        self,
+        fault: str,
+        instrument: str | None = None,
+        device: str | None = None,
+        after: int = 0,
+        times: int | None = None,
+        match: str = "",
+        **values: Any,
+    ) -> None:
+        """Set a fault; ``times`` None is once for an occasional one, until cleared for a lasting one, and 0 until
+        cleared for both.
+
+        Raises
+        ------
+        BenchError
+            There is no such fault, instrument, device or value.
+        """
+        kind = KINDS.get(fault)
+        if kind is None:
+            raise BenchError(f"there is no fault {fault!r}{closest(fault, KINDS)}; faults are {', '.join(KINDS)}")
+        role = kind.roles[0] if instrument is None and len(kind.roles) == 1 else instrument
+        possible = [r for r in kind.roles if r in self._roles]
+        if role not in possible:
+            raise BenchError(f"fault {fault}: instrument {role!r}; it is one of {', '.join(possible) or 'none here'}")
+        if device is not None and (not kind.of_device or device not in self._devices):
+            wanted = f"it is one of {', '.join(self._devices)}" if kind.of_device else "this fault has none"
+            raise BenchError(f"fault {fault}: device {device!r}; {wanted}")
+        for key, value in {"after": after, "times": times or 0}.items():
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise BenchError(f"fault {fault}: {key} {value!r}; it is a whole number from 0")
+        for key, value in values.items():
+            if key not in kind.values or not _same_kind(value, kind.values[key]):
+                known = ", ".join(f"{k} (such as {v!r})" for k, v in kind.values.items())
+                raise BenchError(f"fault {fault}: {key}={value!r}; its values are {known or 'none'}")
+        if values.get("other", role) not in self._roles:
+            raise BenchError(f"fault {fault}: other {values['other']!r}; it is one of {', '.join(self._roles)}")
+        if times is None:
+            times = 0 if kind.lasting else 1
+        self._set.append(
+            Fault(
+                fault,
+                role,
+                device,
+                after,
+                times or math.inf,
+                match,
+                {**kind.values, **values},
+                kind.lasting and not after,
+            )
+        )
+
+    def clear(self, fault: str | None = None, instrument: str | None = None) -> None:
+        """Clear all faults, or those of that name, or of that instrument."""
+        self._set = [f for f in self._set if fault not in (None, f.name) or instrument not in (None, f.role)]
+
+    def message(self, role: str, message: str) -> bool:
+        """Count a message for the lasting faults of an instrument; whether any begins or ends with it."""
+        changed = False
+        for fault in list(self._set):
+            if fault.role != role or not KINDS[fault.name].lasting or fault.match not in message:
+                continue
+            before = fault.active
+            fault.active = fault.times > 0 and fault.passes()
+            if fault.times <= 0 and not fault.active:
+                self._set.remove(fault)
+            changed |= fault.active != before
+        return changed
+
+    def take(
+        self, name: str, role: str, message: str = "", devices: Collection[str] = ()
+    ) -> Mapping[str, Any] | None:
+        """An occasion for an occasional fault: its values if it is hit, else None."""
+        for fault in self._set:
+            if fault.concerns(name, role, devices) and fault.match in message:
+                if not fault.passes():
+                    return None
+                if fault.times <= 0:
+                    self._set.remove(fault)
+                return fault.values
+        return None
+
+    def lasting(self, name: str, role: str, device: str | None = None) -> Mapping[str, Any] | None:
+        """The values of a lasting fault that holds now, else None."""
+        devices = () if device is None else (device,)
+        return next((f.values for f in self._set if f.active and f.concerns(name, role, devices)), None)
+
+    def every(self, name: str, role: str) -> list[Mapping[str, Any]]:
+        """The values of all faults of one lasting kind that hold now."""
+        return [f.values for f in self._set if f.active and f.concerns(name, role, ())]
+
+    def swapped(self, role: str) -> str:
+        """The instrument that answers at the address of ``role``."""
+        for fault in self._set:
+            if fault.name == "swap" and fault.active and role in (fault.role, fault.values["other"]):
+                return fault.values["other"] if role == fault.role else fault.role
+        return role
+
+    def report(self) -> list[dict[str, Any]]:
+        """The faults that are set, as JSON values."""
+        return [
+            {
+                "fault": f.name,
+                "instrument": f.role,
+                "device": f.device,
+                "after": f.after,
+                "times": None if math.isinf(f.times) else int(f.times),
+                **f.values,
+            }
+            for f in self._set
+        ]
+
+
+def _same_kind(value: Any, default: Any) -> bool:
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, type(default))

@@ -1,0 +1,235 @@
+"""The journal of what was done at a bench: on disk before it is done, and never done again.
+
+One file an experiment, one line of JSON a row, only appended::
+
+    open    a lane began: epoch, boot, process, time
+    intent  a train of cycles is going to be fired: its plan                              (synced)
+    fire    a cycle's write pulse is about to leave
+    result  what a cycle read
+    lost    a cycle whose outcome will never be known, and why
+    end     the train is whole                                                            (synced)
+
+Syncing to the disk costs milliseconds, so a train is synced as a whole: its intent before its first pulse, its
+results before they are used.  A process that dies between loses nothing, for the kernel has the rows written in
+between; then a cycle is in doubt only if it was fired and has no result.  When the machine itself went down (its
+boot has another name), every cycle of the train without a result is in doubt.  What is in doubt is marked lost.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spinsweep.errors import BenchError
+
+FORMAT = 1
+
+
+@dataclass
+class Record:
+    """What the journal knows of one train."""
+
+    plan: dict[str, Any]
+    """As it was intended: JSON values."""
+    results: dict[int, list[float]] = field(default_factory=dict)
+    """By cycle: what was read, V."""
+    lost: dict[int, str] = field(default_factory=dict)
+    """By cycle: why its outcome is not known."""
+    fired: set[int] = field(default_factory=set)
+    ended: bool = False
+
+    @property
+    def length(self) -> int:
+        """Number of cycles intended."""
+        return int(self.plan["cycles"])
+
+    def missing(self) -> Iterator[int]:
+        """Cycles that may still be fired."""
+        return (k for k in range(self.length) if k not in self.results and k not in self.lost)
+
+    def in_doubt(self) -> list[int]:
+        """Cycles that were fired and have no outcome."""
+        return [k for k in sorted(self.fired) if k not in self.results and k not in self.lost]
+
+
+class Journal:
+    """The journal of the experiment ``key`` in ``folder``, opened for a lane of the given epoch.
+
+    What an earlier lane left in doubt is marked lost before this returns.
+
+    Raises
+    ------
+    BenchError
+        The file belongs to another experiment or was written by a newer lane.
+    """
+
+    def __init__(self, folder: Path, key: str, epoch: int) -> None:
+        self.key = key
+        self.epoch = epoch
+        self.path = path_of(folder, key)
+        self.trains: dict[str, Record] = {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = not self.path.exists()
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        try:
+            boots = self._replay()
+            self._settle(same_boot=boots[-1:] == [boot()])  # before this boot is in the journal
+            self.sync()
+            self._append({"op": "open", "format": FORMAT, "key": key, "epoch": epoch, "boot": boot(), **_who()})
+            self.sync()
+            if new:
+                _sync_folder(self.path.parent)
+        except BaseException:
+            self.close()
+            raise
+
+    def intend(self, train: str, plan: Mapping[str, Any]) -> Record:
+        """Put a train's plan on disk, before its first pulse; ``plan["cycles"]`` is their number.
+
+        A train that is known already has to have the same plan.
+        """
+        wanted = json.loads(json.dumps(dict(plan)))
+        known = self.trains.get(train)
+        if known is not None:
+            for name in wanted:
+                if known.plan.get(name) != wanted[name]:
+                    raise BenchError(
+                        f"{self.path}: train {train!r} was intended with another {name} than is asked now; "
+                        "a measurement goes on only as it began"
+                    )
+            return known
+        self._append({"op": "intent", "epoch": self.epoch, "train": train, "plan": wanted, "time": _now()})
+        self.sync()
+        self.trains[train] = record = Record(wanted)
+        return record
+
+    def fire(self, train: str, cycle: int) -> None:
+        """Note that the write pulse of a cycle is about to leave."""
+        record = self.trains[train]
+        if cycle in record.fired or cycle in record.results or cycle in record.lost:
+            raise BenchError(f"{self.path}: cycle {cycle} of train {train!r} has been fired; nothing is fired twice")
+        self._append({"op": "fire", "epoch": self.epoch, "train": train, "cycle": cycle})
+        record.fired.add(cycle)
+
+    def result(self, train: str, cycle: int, volts: list[float]) -> None:
+        """Note what a cycle read."""
+        self._append({"op": "result", "epoch": self.epoch, "train": train, "cycle": cycle, "volts": volts})
+        self.trains[train].results[cycle] = volts
+
+    def lose(self, train: str, cycle: int, reason: str) -> None:
+        """Note that the outcome of a cycle will not be known."""
+        self._append({"op": "lost", "epoch": self.epoch, "train": train, "cycle": cycle, "reason": reason})
+        self.trains[train].lost[cycle] = reason
+
+    def end(self, train: str) -> None:
+        """Put a whole train on disk, before it is used."""
+        self._append({"op": "end", "epoch": self.epoch, "train": train, "time": _now()})
+        self.sync()
+        self.trains[train].ended = True
+
+    def sync(self) -> None:
+        """Wait until everything written is on the disk."""
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        line = (json.dumps(row, separators=(",", ":")) + "\n").encode()
+        if os.write(self._file, line) != len(line):
+            raise BenchError(f"{self.path}: the disk is full; nothing is fired that cannot be noted")
+
+    def _replay(self) -> list[str]:
+        """Read all rows; cut off what a lost machine left half-written. Returns the boots of all lanes."""
+        with open(self._file, "rb", closefd=False) as file:
+            content = file.read()
+        boots: list[str] = []
+        *lines, rest = content.split(b"\n")
+        for number, line in enumerate(lines, 1):
+            row = _row(line)
+            if row is None:
+                raise BenchError(f"{self.path}:{number}: is no row of a journal; nothing is fired until it is mended")
+            self._read(row, boots)
+        if rest:  # its writer died in the middle of it
+            self.path.with_suffix(f".torn-{self.epoch}").write_bytes(rest)
+            os.ftruncate(self._file, len(content) - len(rest))
+        return boots
+
+    def _read(self, row: Mapping[str, Any], boots: list[str]) -> None:
+        if row["epoch"] > self.epoch:
+            raise BenchError(
+                f"{self.path} was written by lane {row['epoch']}, newer than this one ({self.epoch}); "
+                "the bench is another's"
+            )
+        if row["op"] == "open":
+            if row["key"] != self.key or row["format"] != FORMAT:
+                raise BenchError(f"{self.path} is the journal of {row['key']!r} in format {row['format']}")
+            boots.append(row["boot"])
+        elif row["op"] == "intent":
+            self.trains[row["train"]] = Record(row["plan"])
+        else:
+            record, cycle = self.trains[row["train"]], int(row.get("cycle", -1))
+            if row["op"] == "fire":
+                record.fired.add(cycle)
+            elif row["op"] == "result":
+                record.results[cycle] = row["volts"]
+            elif row["op"] == "lost":
+                record.lost[cycle] = row["reason"]
+            elif row["op"] == "end":
+                record.ended = True
+
+    def _settle(self, same_boot: bool) -> None:
+        for name, record in self.trains.items():
+            if record.ended:
+                continue
+            for cycle in record.in_doubt() if same_boot else list(record.missing()):
+                reason = "the lane died with the pulse on its way" if same_boot else "the machine went down"
+                self.lose(name, cycle, reason)
+
+
+def path_of(folder: Path, key: str) -> Path:
+    """The file of an experiment: some of its key to be read, and a digest to tell keys apart."""
+    readable = re.sub(r"[^A-Za-z0-9.=-]+", "_", key)[-60:].strip("_")
+    return folder / f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
+
+
+def boot() -> str:
+    """Names this start of the machine; where that cannot be known, another name each time."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return os.urandom(8).hex()
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "op" in row and "epoch" in row else None
+
+
+def _who() -> dict[str, Any]:
+    return {"process": os.getpid(), "host": os.uname().nodename, "time": _now()}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,95 @@
+"""Progress as numbers: counts and times in, rate and time left out. No clock and no terminal in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spinsweep.ledger import Receipt
+
+
+@dataclass
+class Progress:
+    """How far a run is."""
+
+    cells: int
+    """Cells that this run has to compute."""
+    blocks: int
+    began: float
+    """Time of the start, seconds of any steady clock; the same clock as ``now`` below."""
+    cells_done: int = 0
+    cells_failed: int = 0
+    blocks_ended: int = 0
+    block_seconds: float = 0.0
+    """Sum of the block function's time over the blocks that ended."""
+    workers_lost: int = 0
+    doing: str = ""
+    """What the lane does now, where the work is on a bench."""
+    waiting: str = ""
+    """What the run waits for; empty while it goes on."""
+    last_error: str = ""
+
+    def note(self, receipt: Receipt) -> None:
+        """Count a block that ended."""
+        self.cells_done += receipt.done
+        self.cells_failed += receipt.failed
+        self.blocks_ended += 1
+        self.block_seconds += receipt.seconds
+        self.last_error = receipt.first_error or self.last_error
+
+    @property
+    def cells_ended(self) -> int:
+        """Cells done or failed in this run."""
+        return self.cells_done + self.cells_failed
+
+    @property
+    def mean_block_seconds(self) -> float:
+        """Time of the block function for a block; infinite before the first ended."""
+        return self.block_seconds / self.blocks_ended if self.blocks_ended else float("inf")
+
+    def rate(self, now: float) -> float:
+        """Cells a second since the start; 0 before the first block ended."""
+        return self.cells_ended / (now - self.began) if now > self.began else 0.0
+
+    def seconds_left(self, now: float) -> float | None:
+        """Time left at the rate so far; None while nothing is known."""
+        rate = self.rate(now)
+        return (self.cells - self.cells_ended) / rate if rate > 0 else None
+
+    def line(self, now: float) -> str:
+        """One plain line, as logs show it."""
+        left = self.seconds_left(now)
+        text = f"{self.blocks_ended}/{self.blocks} blocks, {self.cells_ended}/{self.cells} cells"
+        if self.waiting:
+            return f"{text}, waiting for {self.waiting}"
+        if self.cells_failed:
+            text += f", {self.cells_failed} failed"
+        if self.workers_lost:
+            text += f", {self.workers_lost} workers lost (their blocks run again)"
+        if self.doing:
+            text += f", {self.doing}"
+        if left is not None:
+            text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
+        return text
+
+
+def duration(seconds: float) -> str:
+    """``seconds`` as people say it: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 172_800:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def size(count: float) -> str:
+    """Bytes as people say it: 512 B, 1.4 MB, 2.0 GB (powers of 1000)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

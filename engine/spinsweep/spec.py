@@ -1,0 +1,583 @@
+"""A sweep as one frozen value: axes, outputs, parameters, the pure block function, and its identity."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep.axis import (
+    MAX_VALUES,
+    Axis,
+    Kind,
+    Value,
+    canonical,
+    choices_of,
+    closest,
+    demand_limits,
+    demand_texts,
+    key,
+    listed,
+    one_of,
+    plain,
+    range_words,
+)
+from spinsweep.errors import SpecError
+from spinsweep.printable import brief, one_line, said
+
+LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
+"""Names of the ledger's arrays."""
+MOST_CELLS = 2_000_000_000
+"""Of one cube; the state of each is one byte in the memory of whoever looks at all of them."""
+RESERVED = (*LEDGER, "runs", "errors", "codes")
+"""Names that the cube uses; no axis, dim or output may take one."""
+DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
+          "complex64", "complex128")  # fmt: skip
+"""Types of an output's numbers."""
+CODING = (
+    "_FillValue",
+    "missing_value",
+    "scale_factor",
+    "add_offset",
+    "_Unsigned",
+    "dtype",
+    "calendar",
+    "coordinates",
+)
+"""Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A dimension that every cell fills by itself, beyond the axes, such as the cycles of one device."""
+
+    name: str
+    size: int | str = 0
+    """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
+    values: tuple[Value, ...] = ()
+    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
+    start: int = 0
+    unit: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        at = f"dim {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "values", listed(self.values))
+        if self.values:
+            Axis(self.name, self.values)  # refuses what no coordinate can be
+        if not isinstance(self.size, str) and not self.values:
+            object.__setattr__(self, "size", _whole(f"{at}: size", self.size, 1, MAX_VALUES))
+        object.__setattr__(self, "start", _whole(f"{at}: start", self.start, -(2**62), 2**62))
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A further coordinate along one axis, computed from the axis's values and the parameters."""
+
+    name: str
+    axis: str
+    function: Callable[[Any, Mapping[str, Any]], Any]
+    """(values (n,), parameters) -> (n,) float64."""
+    unit: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        at = f"coordinate {brief(self.name)}"
+        demand_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        _demand_callable(f"{at}: function", self.function)
+
+    def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+        """The coordinate at the values of its axis, (n,).
+
+        Raises
+        ------
+        SpecError
+            Its function raises, or returns something else than one number a value.
+        """
+        try:
+            found = np.asarray(self.function(np.asarray(values), params), np.float64)
+        except Exception as error:  # the function is the user's
+            raise SpecError(f"coordinate {self.name!r}: its function fails: {said(error)}") from error
+        if found.shape != (len(values),):
+            raise SpecError(
+                f"coordinate {self.name!r}: its function returns shape {found.shape} for {len(values)} values"
+            )
+        return found
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named array of the cube: the axes of the sweep, then ``dims``."""
+
+    name: str
+    dims: tuple[str, ...] = ()
+    """Dimensions beyond the axes, in order."""
+    dtype: str = "float64"
+    """A name, or anything that NumPy takes as one (``np.float32``)."""
+    unit: str = "1"
+    long_name: str = ""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``: JSON values, and
+    numbers and arrays of NumPy."""
+    tolerance: float = 0.0
+    """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
+
+    def __post_init__(self) -> None:
+        at = f"output {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "dims", _items(f"{at}: dims", self.dims, str))
+        try:
+            dtype = np.dtype(self.dtype)
+        except Exception:  # also what a class of the user raises
+            dtype = np.dtype(object)
+        given: Any = self.dtype
+        if given is None or dtype.name not in DTYPES:
+            raise SpecError(f"{at}: dtype {brief(given)} is not one of {', '.join(DTYPES)}")
+        if not isinstance(given, str):
+            object.__setattr__(self, "dtype", dtype.name)
+        if len(set(self.dims)) < len(self.dims):
+            raise SpecError(f"{at}: dims {brief(self.dims)} differ; one stands twice")
+        if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
+            raise SpecError(f"{at}: attrs are a mapping of names to values, not {brief(self.attrs)}")
+        if taken := next((name for name in self.attrs if name in CODING), None):
+            raise SpecError(f"{at}: attribute {taken!r} tells xarray to change the numbers; leave it out")
+        object.__setattr__(self, "attrs", {n: _json(f"{at}: attribute {brief(n)}", v) for n, v in self.attrs.items()})
+        tolerance: Any = self.tolerance
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
+            raise SpecError(f"{at}: tolerance {brief(tolerance)} is not a number from 0 to below 1, such as 1e-12")
+        if tolerance and dtype.kind not in "fc":
+            raise SpecError(f"{at}: tolerance {tolerance}, but a {self.dtype} is the same or not; leave it out")
+
+    @property
+    def fill(self) -> Any:
+        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
+        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One value that holds for the whole sweep and is part of its identity.
+
+    Raises
+    ------
+    SpecError
+        The default is outside its own ``low``..``high`` or ``choices``, or is not a JSON value.
+    """
+
+    name: str
+    default: Any
+    """A JSON value: number, text, bool, list or mapping."""
+    unit: str = "1"
+    help: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    load: Callable[[str], Any] | None = None
+    """Turns the command line's text into the value (a file name into its contents, say)."""
+    essence: Callable[[Any], Any] | None = None
+    """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
+
+    axes: Callable[[Any], Mapping[str, Sequence[Value]]] | None = None
+    """Values of axes that follow from the parameter, where they are not asked for by themselves."""
+
+    def __post_init__(self) -> None:
+        at = f"parameter {brief(self.name)}"
+        demand_texts(at, name=self.name, unit=self.unit, help=self.help)
+        demand_limits(at, self.low, self.high)
+        for what in ("load", "essence", "axes"):
+            if getattr(self, what) is not None:
+                _demand_callable(f"{at}: {what}", getattr(self, what))
+        object.__setattr__(self, "choices", choices_of(at, self.choices))
+        object.__setattr__(self, "default", plain(self.default))
+        object.__setattr__(self, "default", self.check(self.default))
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values in words."""
+        if self.choices:
+            return one_of(self.choices)
+        if self.load is not None:
+            return "a file"
+        if isinstance(self.default, int | float) and not isinstance(self.default, bool):
+            kind: Kind = "int" if isinstance(self.default, int) else "float"
+            return range_words(kind, self.unit, self.low, self.high)
+        return f"a {type(self.default).__name__}"
+
+    def check(self, value: Any) -> Any:
+        """``value`` made canonical and checked.
+
+        Raises
+        ------
+        SpecError
+            It is of another type than the default, out of range, or not one of the choices.
+        """
+        value = plain(value)
+        if self.choices and (isinstance(value, np.ndarray) or value not in self.choices):
+            raise SpecError(f"parameter {self.name!r} has no value {brief(value)}; it takes {self.allowed}")
+        if isinstance(self.default, bool):
+            if not isinstance(value, bool):
+                raise SpecError(f"parameter {self.name!r} takes true or false, not {brief(value)}")
+            return value
+        if isinstance(self.default, int | float):
+            try:
+                number = canonical(value, "int" if isinstance(self.default, int) else "float")
+            except SpecError as error:
+                raise SpecError(f"parameter {self.name!r}: {error}; it takes {self.allowed}") from None
+            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):  # type: ignore[operator]
+                raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
+            return number
+        if self.default is not None and not isinstance(value, type(self.default)):
+            if self.load is not None and isinstance(value, str | os.PathLike):
+                name = os.fspath(value)
+                raise SpecError(
+                    f"parameter {self.name!r} takes what a file holds, not its name {name!r}; "
+                    f"with_text({{{self.name!r}: {name!r}}}) reads the file"
+                )
+            raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {brief(value)}")
+        return _json(f"parameter {self.name!r}", value)
+
+    def parse(self, text: str) -> Any:
+        """The value from the text after ``NAME=`` on the command line."""
+        if self.load is not None:
+            try:
+                return self.check(self.load(text))
+            except ValueError as error:
+                raise SpecError(f"parameter {self.name!r}: {error}") from None
+            except OSError as error:
+                problem = error.strerror or error
+                raise SpecError(f"parameter {self.name!r}: {text} cannot be read ({problem})") from None
+        if isinstance(self.default, bool):
+            return self.check({"true": True, "false": False}.get(text.lower(), text))
+        if isinstance(self.default, str):
+            return self.check(text)
+        if isinstance(self.default, int | float):
+            try:
+                return self.check(int(text))
+            except ValueError as error:
+                if isinstance(error, SpecError):
+                    raise
+                return self.check(text)
+        try:
+            return self.check(json.loads(text))
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, SpecError):
+                raise
+            raise SpecError(f"parameter {self.name!r}: {brief(text)} is not JSON; it takes {self.allowed}") from None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is asked, and nothing about where or how fast it runs.
+
+    ``function`` takes an :class:`spinsweep.evaluate.Cells` (labelled coordinates, parameters and addressed
+    random streams of a box of cells) and returns a mapping, or a Dataset, of output name to array of shape
+    ``cells.shape + dims``.  A function marked with :func:`per_cell` takes one :class:`spinsweep.evaluate.Cell` and
+    returns the values of one.  It is pure: the same coordinates give the same numbers in any box, order,
+    process and attempt.
+
+    Raises
+    ------
+    SpecError
+        Names clash or cannot be, a dim or parameter is unknown, a value is not allowed, or the function is none.
+    """
+
+    name: str
+    title: str
+    axes: tuple[Axis, ...]
+    outputs: tuple[Output, ...]
+    function: Callable[[Any], Any]
+    dims: tuple[Dim, ...] = ()
+    parameters: tuple[Parameter, ...] = ()
+    version: str = "1"
+    """Declared version of the function: change it when the same coordinates give other numbers."""
+    root_seed: int = 0
+    coordinates: tuple[Coordinate, ...] = ()
+    attributes: Callable[[Sweep], Mapping[str, Any]] | None = None
+    """Further attributes of the cube, of numbers and texts: what its numbers rest on beside the definition, such as
+    the digest of what ``prepare`` made. A worker or a later run that finds others does not add to the cube."""
+    together: tuple[str, ...] = ()
+    """Axes whose cells share work: a block holds all their values, and more only along other axes."""
+    prepare: Callable[[Sweep], None] | None = None
+    """Called by the driver before the first block: to train a network, say, that all blocks then load. It may be
+    called again, and blocks must work without it."""
+    resources: Mapping[str, float] = field(default_factory=dict)
+    """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
+    figures: str = ""
+    """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
+    on_bench: str = ""
+    """``module:NAME`` of a function (Sweep, Bench) -> Sweep that measures on a bench instead of computing."""
+    bench_cycles: Callable[[Sweep], Mapping[str, int]] | None = None
+    """Of a sweep on a bench: how many cycles its cells take, by name of the device."""
+    source: str = ""
+    """What it reproduces: figures of the paper, a reference."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Parameter values that differ from their defaults."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise SpecError(
+                f"sweep name {brief(self.name)} is not one that a file can have, such as 'bar-widths': "
+                "letters, digits, _, - and ."
+            )
+        at = f"sweep {self.name!r}"
+        texts = ("title", "version", "figures", "on_bench", "source")
+        demand_texts(at, **{name: getattr(self, name) for name in texts})
+        kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
+        for name, kind in {**kinds, "together": str}.items():
+            object.__setattr__(self, name, _items(f"{at}: {name}", getattr(self, name), kind))
+        object.__setattr__(self, "root_seed", _whole(f"{at}: root_seed", self.root_seed, -(2**128), 2**128))
+        if not callable(self.function):
+            raise SpecError(
+                f"{at}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
+                "it is marked with per_cell, and returns the outputs"
+            )
+        for name in ("attributes", "prepare", "bench_cycles"):
+            if getattr(self, name) is not None:
+                _demand_callable(f"{at}: {name}", getattr(self, name))
+        for name in ("resources", "given"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise SpecError(f"{at}: {name} are a mapping, not {brief(getattr(self, name))}")
+        names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
+        names += [c.name for c in self.coordinates]
+        _unique("axis, dim and output", [*names, *RESERVED])
+        for name in [*names, *(p.name for p in self.parameters)]:
+            if not name.isidentifier():
+                raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
+        if any(p.name == "root_seed" for p in self.parameters):
+            raise SpecError("root_seed is every sweep's own; give the parameter another name")
+        _unique("axis and parameter", [*self.axis_names, *(p.name for p in self.parameters)])
+        dims = {d.name for d in self.dims}
+        for output in self.outputs:
+            if unknown := [d for d in output.dims if d not in dims]:
+                raise SpecError(
+                    f"output {output.name!r} has the unknown dim {unknown[0]!r}; declared are {sorted(dims)}"
+                )
+        whole = [p.name for p in self.parameters if type(p.default) is int]
+        for dim in self.dims:
+            if isinstance(dim.size, str) and not dim.values and dim.size not in whole:
+                raise SpecError(
+                    f"dim {dim.name!r}: size {brief(dim.size)} is no parameter of whole numbers"
+                    f"{closest(dim.size, whole)}"
+                )
+        for coordinate in self.coordinates:
+            self.axis(coordinate.axis)
+        if unknown := [a for a in self.together if a not in self.axis_names]:
+            raise SpecError(f"together names {unknown[0]!r}, which is no axis of {self.name!r}")
+        if not self.axes or not self.outputs:
+            raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
+        if (cells := math.prod(self.shape)) > MOST_CELLS:
+            raise SpecError(f"sweep {self.name!r}: {brief(cells)} cells are more than the {MOST_CELLS} of one cube")
+
+    @property
+    def axis_names(self) -> tuple[str, ...]:
+        """Names of the index axes, in the order of the cube's dimensions."""
+        return tuple(a.name for a in self.axes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of values asked for on each axis."""
+        return tuple(len(a.values) for a in self.axes)
+
+    def _parameter_values(self) -> Iterator[tuple[Parameter, Any]]:
+        return ((p, self.params[p.name]) for p in self.parameters)
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """Every parameter's value: what was given, else its default."""
+        return Named("parameter", {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters})
+
+    @property
+    def shared_cells(self) -> int:
+        """Cells that share work: one for each combination of values of the ``together`` axes."""
+        return math.prod(len(self.axis(name).values) for name in self.together)
+
+    def axis(self, name: str) -> Axis:
+        """The axis of that name; ``SpecError`` when there is none."""
+        for axis in self.axes:
+            if axis.name == name:
+                return axis
+        known = ", ".join(self.axis_names)
+        raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, self.axis_names)}; it has {known}")
+
+    def dim_values(self, name: str) -> tuple[Value, ...] | range:
+        """Coordinate values of an inner dim."""
+        dim = next(d for d in self.dims if d.name == name)
+        if dim.values:
+            return dim.values
+        size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
+        if not 1 <= size <= MAX_VALUES:
+            raise SpecError(f"dim {name!r}: its size {dim.size!r} is {brief(size)}, where 1 to {MAX_VALUES} can be")
+        return range(dim.start, dim.start + size)
+
+    def output_shape(self, output: Output) -> tuple[int, ...]:
+        """Shape of one cell of an output, beyond the axes."""
+        return tuple(len(self.dim_values(d)) for d in output.dims)
+
+    @cached_property
+    def cell_bytes(self) -> int:
+        """Bytes of one cell of all outputs and of the ledger, before compression."""
+        sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
+        return sum(sizes) + 23  # uint8 state, uint16 attempt, float32 duration, int64 error and code
+
+    def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
+        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""
+        axes = {a.name: a for a in self.axes}
+        parameters = {p.name: p for p in self.parameters}
+        values: dict[str, Any] = {}
+        for name, text in settings.items():
+            if name in axes:
+                values[name] = axes[name].parse(text)
+            elif name in parameters:
+                values[name] = parameters[name].parse(text)
+            else:
+                known = f"axes {', '.join(axes)}" + (f"; parameters {', '.join(parameters)}" if parameters else "")
+                meant = closest(name, [*axes, *parameters])
+                raise SpecError(f"sweep {self.name!r} has no axis or parameter {name!r}{meant}; it has {known}")
+        return self.with_values(root_seed=root_seed, **values)
+
+    def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:
+        """This sweep with other axis values (a sequence, or a single one) or parameter values."""
+        for name in values:
+            if name not in {p.name for p in self.parameters}:
+                self.axis(name)
+        values = {**self._follow(values), **values}
+        axes = tuple(
+            dataclasses.replace(a, values=a.check(values[a.name])) if a.name in values else a for a in self.axes
+        )
+        given = {
+            **self.given,
+            **{p.name: p.check(values[p.name]) for p in self.parameters if p.name in values},
+        }
+        seed = self.root_seed if root_seed is None else root_seed
+        return dataclasses.replace(self, axes=axes, given=given, root_seed=seed)
+
+    def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Axis values that follow from the parameters among ``values``."""
+        found: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.axes and parameter.name in values:
+                follows = parameter.axes(parameter.check(values[parameter.name]))
+                found |= {name: v for name, v in follows.items() if name in self.axis_names}
+        return found
+
+    def identity(self) -> dict[str, Any]:
+        """Everything that changes a number in a cell, and nothing else: no axis values, no block size."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "root_seed": self.root_seed,
+            "axes": [{"name": a.name, "unit": a.unit, "kind": a.kind} for a in self.axes],
+            "dims": [
+                {"name": d.name, "unit": d.unit, "values": _compact(self.dim_values(d.name))} for d in self.dims
+            ],
+            "outputs": [
+                {"name": o.name, "dims": list(o.dims), "dtype": o.dtype, "unit": o.unit} for o in self.outputs
+            ],
+            "parameters": {p.name: p.essence(v) if p.essence else v for p, v in self._parameter_values()},
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the identity, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickled without what can be derived."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block."""
+    function.per_cell = True  # type: ignore[attr-defined]
+    return function
+
+
+class Named(dict[str, Any]):
+    """Values by name; asked for another name, the ``KeyError`` says which there are."""
+
+    def __init__(self, what: str, values: Mapping[str, Any]) -> None:
+        super().__init__(values)
+        self._what = what
+
+    def __missing__(self, name: Any) -> Any:
+        raise Unknown(
+            f"there is no {self._what} {brief(name)}{closest(str(name), self)}; there are {', '.join(self)}"
+        )
+
+    def __reduce__(self) -> Any:
+        return Named, (self._what, dict(self))
+
+
+class Unknown(KeyError):
+    """A name that there is not."""
+
+    __str__ = Exception.__str__  # that of KeyError shows the text in quotes
+
+
+def _items(what: str, given: Any, kind: type) -> tuple[Any, ...]:
+    """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
+    items = (given,) if isinstance(given, kind) else given
+    if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
+        raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(given)}")
+    found = []
+    for position, item in enumerate(items):
+        if not isinstance(item, kind):
+            raise SpecError(f"{what}[{position}] is {brief(item)}, where {_kind(kind)} is needed")
+        found.append(item)
+    return tuple(found)
+
+
+def _kind(kind: type) -> str:
+    return "text" if kind is str else kind.__name__
+
+
+def _whole(what: str, value: Any, least: int, most: int) -> int:
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
+        raise SpecError(f"{what} is a whole number{f' from 1 to {most}' if least == 1 else ''}, not {brief(value)}")
+    return number
+
+
+def _demand_callable(what: str, value: Any) -> None:
+    if not callable(value):
+        raise SpecError(f"{what} is a function, not {brief(value)}")
+
+
+def _json(what: str, value: Any) -> Any:
+    """A value as JSON gives it back; numbers and arrays of NumPy are taken as those of Python."""
+    try:
+        return json.loads(json.dumps(value, allow_nan=False, default=_of_numpy))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SpecError(f"{what} is not a JSON value: {one_line(str(error), 300)}") from None
+
+
+def _of_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"{brief(value)} is none")
+
+
+def _compact(values: tuple[Value, ...] | range) -> list[Value] | int | str:
+    if isinstance(values, range):
+        return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
+    return list(values)
+
+
+def _unique(what: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(f"{what} names must differ: {name!r} stands twice (or is reserved)")

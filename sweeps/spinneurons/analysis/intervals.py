@@ -1,0 +1,94 @@
+"""Means, differences and shares over any axis, with their intervals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from spinneurons.device.wilson import wilson
+
+
+class Interval(NamedTuple):
+    """A mean and the half-width of its interval; unpacks as (mean, half)."""
+
+    mean: xr.DataArray
+    half: xr.DataArray
+
+    @property
+    def low(self) -> xr.DataArray:
+        """Lower bound."""
+        return self.mean - self.half
+
+    @property
+    def high(self) -> xr.DataArray:
+        """Upper bound."""
+        return self.mean + self.half
+
+
+def check_level(level: float) -> None:
+    """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""
+    if not 0 < level < 1:
+        raise ValueError(f"level {level:g}; a number between 0 and 1, such as 0.95")
+
+
+def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+    """Mean over ``dim`` of the values that are not NaN, with Student's t interval.
+
+    Parameters
+    ----------
+    values : (..., dim), any unit
+    level : confidence of the interval
+
+    Returns
+    -------
+    Interval, each (...) in the unit of ``values``; ``half`` is NaN where fewer than two values are
+
+    Raises
+    ------
+    ValueError
+        ``level`` is not between 0 and 1.
+    """
+    check_level(level)
+    values = values.compute()
+    count = values.notnull().sum(dim)
+    spread = values.std(dim, ddof=1) / np.sqrt(count)
+    quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), count)
+    return Interval(values.mean(dim), (quantile * spread).where(count > 1))
+
+
+def paired_difference(first: xr.DataArray, second: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+    """``first - second`` over the values of ``dim`` that both have, compared one by one.
+
+    What the members of a pair have in common (the chip, the images, the luck of the pulses) cancels.
+
+    Parameters
+    ----------
+    first, second : (..., dim); matched by their coordinates
+    """
+    return mean_interval(first - second, dim, level)
+
+
+def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
+    """``successes`` of ``trials`` as ``share`` with Wilson's 95 % interval ``low`` to ``high``.
+
+    Parameters
+    ----------
+    successes : (...) counts; sum over the axes that are pooled first
+    trials : counts that broadcast with them
+
+    Raises
+    ------
+    ValueError
+        Successes are below 0 or above their trials.
+    """
+    k, n = xr.broadcast(successes, xr.DataArray(trials))
+    k, n = k.compute(), n.compute()
+    wrong = np.flatnonzero((k.values < 0) | (k.values > n.values))
+    if wrong.size:
+        one, whole = (counts.values.ravel()[wrong[0]] for counts in (k, n))
+        raise ValueError(f"{one:g} successes of {whole:g} trials; 0 to as many as the trials")
+    found = dict(zip(("share", "low", "high"), wilson(k, n), strict=True))
+    return xr.Dataset({name: (k.dims, values) for name, values in found.items()}, k.coords)

@@ -1,0 +1,83 @@
+"""From the readings of one device to its switching curve: decide, count, fit, resample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spinneurons.device.fit import REASONS, bootstrap, fit
+from spinneurons.device.model import window
+from spinneurons.device.protocol import decide
+
+NUMBERS = (
+    "i_bias", "i_bias_stderr", "i_bias_low", "i_bias_high",
+    "i0", "i0_stderr", "i0_low", "i0_high",
+    "window", "window_low", "window_high", "deviance",
+)  # fmt: skip
+"""Float results of one device; with ``dof``, ``switched`` and ``valid`` they are all of them."""
+
+
+FIT_STATUS = ("fitted", "no_data", "separated", "falling", "not_converged", "levels_not_distinct")
+"""Meaning of ``fit_status``: the reasons of ``spinneurons.device.fit``, and one level instead of two."""
+
+
+class Analysis(NamedTuple):
+    """Results of one device."""
+
+    values: Mapping[str, Any]
+    """``switched`` and ``valid`` (n, cycles) bool; NUMBERS as floats in A (deviance: 1); ``dof`` and
+    ``fit_status`` int."""
+    reason: str
+    """Why numbers are NaN, in words; empty if all went well."""
+
+
+def analyse(
+    i_write: npt.ArrayLike,
+    r_reset: npt.ArrayLike,
+    r_write: npt.ArrayLike,
+    link: str,
+    rng: np.random.Generator,
+    reset_state: int = -1,
+    resamples: int = 1000,
+) -> Analysis:
+    """Switching curve of one device from its recorded readings.
+
+    Parameters
+    ----------
+    i_write : (n,) A; NaN where a current was not recorded
+    r_reset, r_write : (n, cycles) ohm; NaN marks a lost or absent sample
+    link : "logistic" or "cloglog"
+    rng : stream of the bootstrap
+    reset_state : -1 if the reset level is the low one, +1 if it is the high one
+    resamples : bootstrap resamples
+
+    Returns
+    -------
+    Analysis; 95 % intervals are ``_low`` and ``_high``, standard errors ``_stderr``
+    """
+    decision = decide(r_reset, r_write, reset_state)
+    k, n = decision.switched.sum(axis=-1), decision.valid.sum(axis=-1)
+    curve = fit(k, n, i_write, link)
+    interval = bootstrap(k, n, i_write, link, rng, resamples)
+    values = {
+        "switched": decision.switched,
+        "valid": decision.valid,
+        "i_bias": curve.i_bias,
+        "i_bias_stderr": curve.i_bias_stderr,
+        "i_bias_low": interval.i_bias_low,
+        "i_bias_high": interval.i_bias_high,
+        "i0": curve.i0,
+        "i0_stderr": curve.i0_stderr,
+        "i0_low": interval.i0_low,
+        "i0_high": interval.i0_high,
+        "window": float(window(curve.i0, link)),
+        "window_low": interval.window_low,
+        "window_high": interval.window_high,
+        "deviance": curve.deviance,
+        "dof": curve.dof,
+        "fit_status": FIT_STATUS.index("levels_not_distinct") if decision.reason else REASONS.index(curve.reason),
+    }
+    return Analysis(values, decision.reason or curve.reason or interval.reason)

@@ -1,0 +1,151 @@
+"""Verbs that the characterization adds to the command line: ``spinsweep import`` and ``spinsweep card``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from spinsweep.cli.display import Display
+from spinsweep.cli.options import Store
+from spinsweep.cube import Cube, execute, place_of
+from spinsweep.errors import CubeError, SpecError
+from spinsweep.ledger import State
+from spinsweep.printable import say
+from spinsweep.run import open_run
+from spinsweep.spec import Sweep
+
+from spinneurons.device import card as cards
+
+
+def import_log(
+    csv: Annotated[Path, typer.Argument(help="The log: a CSV file with a header line.", show_default=False)],
+    store: Annotated[str, typer.Argument(help="The cube to make: a folder or a URL.", show_default=False)],
+    link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
+    reset_state: Annotated[
+        int, typer.Option(help="-1 if the reset level is the low resistance, 1 if it is the high one.")
+    ] = -1,
+    resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
+) -> int:
+    """Turn a laboratory's log into a characterization cube: decided, fitted, with intervals.
+
+    Columns: width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
+    A malformed row is named by file, line and column, and nothing is imported. So is a store that holds another log.
+
+    Example:  spinsweep import lab.csv results/lab.zarr
+    """
+    from spinneurons.characterization.recorded import Recorded, is_recorded, recorded  # takes a second to load
+
+    sweep = recorded(csv, link, reset_state, resamples)
+    assert isinstance(sweep.function, Recorded)
+    log = sweep.function.log
+    _demand_same_import(store, sweep, csv)
+    attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
+    with (
+        open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
+        Display(run) as show,
+    ):
+        run.begin()
+        for task in run.tasks():
+            width, device = (run.cube.axes[n][i] for n, i in zip(run.cube.axis_names, task.block.start, strict=True))
+            if is_recorded(log, width, device):
+                run.note(execute(run.job, task))
+            show.update(run)
+        missing = run.progress.cells - run.progress.cells_ended
+        show.conclude()
+        for where, status in _without_fit(run.cube):
+            say(f"no fit    {where}: {status}")
+        if missing:
+            say(f"absent    {missing} devices have no row in {csv.name}")
+        without = sum(1 for _ in _without_fit(run.cube))
+        return 0 if run.conclude().failed == 0 and without < run.conclude().done else 1
+
+
+def _demand_same_import(store: str, sweep: Sweep, csv: Path) -> None:
+    """An import goes on with the log and the options that it began with; anything else is a CubeError."""
+    if not place_of(store).exists("zarr.json"):
+        return
+    cube = Cube(store)
+    remedy = f"give another store, or remove {store} first"
+    if "imported_from" not in cube.attrs:
+        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}, which is no imported log; {remedy}")
+    differences = {name.removeprefix("parameters."): (old, new) for name, old, new in cube.differences(sweep)}
+    if "recording" in differences:
+        raise CubeError(
+            f"{store} holds another log than {csv}: what {cube.attrs['imported_from']} was when it was imported; "
+            f"{remedy}"
+        )
+    for name, (old, new) in differences.items():
+        raise CubeError(f"{store} was imported with {name} = {old!r}, now {new!r} is asked; {remedy}")
+
+
+def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
+    """Devices that were imported and have no fitted curve, with the reason."""
+    from spinneurons.characterization.analysis import FIT_STATUS
+
+    status = cube.dataset()["fit_status"].where(cube.dataset()["cell_state"] == State.DONE, 0).load()
+    for width in status["width"].values:
+        for device in status["device"].values:
+            found = int(status.sel(width=width, device=device))
+            if found:
+                yield f"width {width:g} um, device {device}", FIT_STATUS[found].replace("_", " ")
+
+
+def card(
+    store: Store,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Card for what was not measured (read-out, pulses, drift).",
+            show_default="the cube's own, else the built-in one",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> int:
+    """Write a device card from the fits in a characterization cube, with the provenance "measured".
+
+    Every sweep takes it: --set card=FILE.
+
+    Example:  spinsweep card results/characterization.zarr --out my-card.toml
+    """
+    if out is not None:
+        _demand_free(out, force)
+    cube = Cube(store)
+    if cube.attrs["sweep"] != "characterization":
+        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}; a card is fitted from a characterization")
+    parameters = json.loads(cube.attrs["parameters"])
+    dataset = cube.dataset()
+    done = dataset["cell_state"] == State.DONE
+    fits = {name: dataset[name].where(done).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
+    try:
+        start = cards.load(base) if base else parameters.get("card") or cards.default()
+    except cards.CardError as error:
+        raise SpecError(str(error)) from None
+    source = f"fit of {cube.path.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
+    try:
+        fitted = cards.measured(
+            start, dataset["width"].values, **fits, source=source, device=dataset["device"].values
+        )
+    except cards.CardError as error:
+        raise SpecError(f"{store}: {error}") from None
+    text = cards.dumps(fitted)
+    if out is None:
+        say(text.removesuffix("\n"))
+    else:
+        out.write_text(text, encoding="utf-8")
+        say(out)
+    return 0
+
+
+def _demand_free(out: Path, force: bool) -> None:
+    """Refuse to write a card over a file that may have been edited, or into a folder that is not there."""
+    if out.is_dir():
+        raise SpecError(f"--out {out} is a folder; give a file in it, such as {out / 'card.toml'}")
+    if not out.parent.is_dir():
+        raise SpecError(f"--out {out}: there is no folder {out.parent}; make it first")
+    if out.exists() and not force:
+        raise SpecError(f"--out {out} is there already; give another name, or --force to write over it")

@@ -1,0 +1,58 @@
+"""What the grid says: loss by variation, the smallest good width, steps to the final accuracy.
+
+The chip seed is the unit of all statistics.  Cells of one seed share their draws: intervals are over seeds, and two
+cells are compared seed by seed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from spinneurons.analysis.convergence import steps_to_converge
+from spinneurons.analysis.intervals import mean_interval
+
+WITHIN = 0.01
+"""Loss of accuracy against the width's own baseline that is still good."""
+SETTLED = 0.005
+"""Distance from the final accuracy below which a run has settled."""
+
+
+def final(cube: xr.Dataset, name: str) -> xr.DataArray:
+    """A quantity after the last step, in float64."""
+    return cube[name].isel(timestep=-1).astype(np.float64)
+
+
+def loss(cube: xr.Dataset) -> xr.DataArray:
+    """Final accuracy lost against variation 0, seed by seed and at the same width."""
+    accuracy = final(cube, "accuracy")
+    return accuracy.sel(variation=0.0, drop=True) - accuracy
+
+
+def steps_to_settle(cube: xr.Dataset, within: float = SETTLED) -> xr.DataArray:
+    """First number of steps from which the mean accuracy of the seeds stays within ``within`` of its final value."""
+    return steps_to_converge(cube["accuracy"].astype(np.float64).mean("seed"), within=within)
+
+
+def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
+    """Per variation, the narrowest bar from which on all wider ones too lose less than ``within`` on average.
+
+    Returns
+    -------
+    Dataset over ``variation``: ``width`` (um), its ``loss`` with the half-width ``loss_half`` of the interval,
+    ``accuracy``, ``energy`` (J) and ``steps`` (to settle); NaN where even the widest bar loses more
+    """
+    cube = cube.sortby("width", ascending=False)
+    lost, half = mean_interval(loss(cube))
+    good = (lost <= within).cumprod("width").astype(bool)
+    place = good.sum("width") - 1
+    found = xr.Dataset(
+        {
+            "loss": lost,
+            "loss_half": half,
+            "accuracy": final(cube, "accuracy").mean("seed"),
+            "energy": final(cube, "synaptic_energy").mean("seed"),
+            "steps": steps_to_settle(cube),
+        }
+    ).isel(width=place.clip(min=0))
+    return found.reset_coords("width").where(place >= 0)

@@ -1,0 +1,342 @@
+"""Figures of the co-design grid: Fig. 3(c, d), S8, S9, S10 of the paper, and the trade-off that it only talks about.
+
+Error bars are 95 % intervals over chip seeds.  Cells that are not done are left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
+from spinneurons.analysis.intervals import mean_interval
+from spinneurons.analysis.pareto import pareto
+from spinneurons.codesign import analysis
+from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
+from spinneurons.device import style
+
+S9_WIDTHS = (5.0, 1.0)
+
+
+def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Final accuracy against variation, one line a width.  Fig. 3(c)."""
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    for width, look in _looks(cube).items():
+        y, error = (100 * a.sel(width=width).values for a in (mean, half))
+        ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.5, elinewidth=0.6, label=f"{width:g}", **look)
+    ax.set_ylim(_floor(mean), 101)
+    ax.set_xlabel("Variation (%)")
+    ax.set_ylabel("Accuracy (%)")
+    ax.legend(title="Width (µm)", loc="lower left", ncols=2, columnspacing=1.0)
+    return ax
+
+
+def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Synaptic energy of an image against width, without variation, relative to the widest bar.  Fig. 3(d)."""
+    energy = _no_variation(analysis.final(cube, "synaptic_energy")).mean("seed").sortby("width").dropna("width")
+    if energy.size == 0:
+        return style.note(ax, "no cell without variation is done yet")
+    relative = energy / energy.isel(width=-1)
+    ax.plot(relative["width"], relative, marker="o", color=style.BLUE)
+    ax.set_yscale("log")
+    ax.set_xlim(0, 1.06 * float(relative["width"][-1]))
+    ax.set_xlabel("Bar width (µm)")
+    ax.set_ylabel("Synaptic energy (rel.)")
+    first, last = (float(energy.isel(width=i)) for i in (0, -1))
+    text = (
+        f"{style.width_text(float(energy['width'][-1]))}: {_si(last, 'J')} an image\n"
+        f"{style.width_text(float(energy['width'][0]))}: {_si(first, 'J')}, {last / first:.3g} times less"
+    )
+    ax.text(0.96, 0.06, text, transform=ax.transAxes, ha="right", va="bottom", linespacing=1.5)
+    return ax
+
+
+def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy after each step without variation.  Fig. S8."""
+    widest = float(cube["width"].max())
+    curve = _no_variation(cube["accuracy"].astype(np.float64)).sel(width=widest)
+    if curve.isnull().all():
+        return style.note(ax, "no cell without variation is done yet")
+    mean, half = mean_interval(curve)
+    steps = cube["timestep"].values
+    ax.plot(steps, 100 * mean, color=style.BLUE)
+    ax.fill_between(steps, 100 * (mean - half), 100 * (mean + half), color=style.SKY, alpha=0.4, lw=0)
+    ax.set_xlabel("Time steps")
+    ax.set_ylabel("Accuracy (%)")
+    settled = int(analysis.steps_to_settle(cube).sel(width=widest, variation=float(curve["variation"])))
+    near = f"within {100 * analysis.SETTLED:g} points from {settled} on"
+    text = f"{100 * float(mean[-1]):.2f} % after {steps[-1]} steps,\n{near}"
+    ax.set_xlim(0)
+    ax.text(0.96, 0.06, text, transform=ax.transAxes, ha="right", va="bottom", linespacing=1.5)
+    return ax
+
+
+def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> Axes:
+    """Accuracy after each step at one width, one line a variation.  Fig. S9."""
+    mean, half = mean_interval(cube["accuracy"].astype(np.float64).sel(width=width))
+    steps = cube["timestep"].values
+    colours = style.shades(mean.sizes["variation"])
+    for colour, variation in zip(colours, mean["variation"].values, strict=True):
+        y, error = (100 * a.sel(variation=variation).values for a in (mean, half))
+        ax.plot(steps, y, color=colour, label=f"{100 * variation:g}")
+        ax.fill_between(steps, y - error, y + error, color=colour, alpha=0.2, lw=0)
+    ax.set_title(f"{style.width_text(width)} bars")
+    ax.set_xlim(0)
+    ax.set_xlabel("Time steps")
+    return ax
+
+
+def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps."""
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    energy = analysis.final(cube, "synaptic_energy").mean("seed")
+    colours = style.shades(mean.sizes["variation"])
+    for i, (colour, variation) in enumerate(zip(colours, mean["variation"].values, strict=True)):
+        e, a, error = (x.sel(variation=variation).values for x in (energy, mean, half))
+        ax.errorbar(
+            e,
+            100 * a,
+            100 * error,
+            color=colour,
+            marker=style.MARKERS[i % len(style.MARKERS)],
+            ms=2.4,
+            capsize=1.2,
+            elinewidth=0.6,
+            label=f"{100 * variation:g}",
+        )
+        early = cube[["accuracy", "synaptic_energy"]].sel(variation=variation).astype(np.float64).mean("seed")
+        early = early.transpose("width", "timestep")
+        x, y = early["synaptic_energy"].values, early["accuracy"].values
+        front = pareto(x, y)
+        order = np.argsort(x[front])
+        ax.plot(x[front][order], 100 * y[front][order], color=colour, ls=":", lw=0.8)
+    ax.set_xscale("log")
+    ax.set_xlabel("Synaptic energy of an image (J)")
+    ax.set_ylabel("Accuracy (%)")
+    low = float(mean.min())
+    ax.set_ylim(100 * max(0.0, low - 0.03), 100)
+    ax.legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
+    ax.set_title("solid: after the last step, narrow to wide bars\ndotted: best of all widths and numbers of steps")
+    return ax
+
+
+def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
+    """The narrowest bar that loses one point at most, against variation, with its energy and steps."""
+    found = analysis.smallest_good_width(cube)
+    x, y = 100 * found["variation"].values, found["width"].values
+    ax.plot(x, y, color=style.VERMILION, marker="s", ls="-")
+    for variation, width, energy, steps in zip(x, y, found["energy"].values, found["steps"].values, strict=True):
+        good = bool(np.isfinite(width))
+        text = f"{_si(energy, 'J')}\n{steps:.0f} steps" if good else "none"
+        place = (variation, width if good else float(cube["width"].max()))
+        ax.annotate(text, place, (-4, 4), textcoords="offset points", ha="right", fontsize=style.SMALL)
+    ax.set_yscale("log")
+    widths = np.sort(cube["width"].values)
+    shown = [w for w in widths if w in (0.3, 0.5, 1.0, 2.0, 5.0)] or widths.tolist()
+    ax.yaxis.set_major_locator(FixedLocator(shown))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(widths[0] * 0.8, widths[-1] * 2.2)
+    ax.set_xticks(x, [f"{v:g}" for v in x])
+    ax.set_xlim(x.min() - 0.18 * np.ptp(x) - 1, x.max() + 0.05 * np.ptp(x) + 1)
+    ax.set_xlabel("Variation (%)")
+    ax.set_ylabel(f"Narrowest bar that loses\nat most {100 * analysis.WITHIN:g} point (µm)")
+    return ax
+
+
+def pair_sketch(ax: Axes) -> Axes:
+    """A corner of a crossbar: spikes on rows, conductances in pairs of columns, a neuron under each pair."""
+    rows, outputs = 4, 2
+    rng = np.random.default_rng(3)
+    positive, magnitude = rng.random((rows, outputs)) < 0.5, rng.random((rows, outputs))
+    for r in range(rows):
+        ax.plot([-0.2, 2 * outputs - 0.1], [r, r], color="black", lw=0.8)
+        ax.text(-0.3, r, f"$x_{{{rows - r}}}$", ha="right", va="center")
+    for o in range(outputs):
+        for sign, (name, colour) in enumerate((("+", style.BLUE), ("-", style.VERMILION))):
+            x = 2 * o + 0.8 * sign + 0.3
+            ax.plot([x, x], [-0.7, rows - 0.6], color=colour, lw=0.8)
+            ax.text(x, rows - 0.5, f"$g^{{{name}}}$", ha="center", va="bottom", color=colour)
+            size = np.where(positive[:, o] == (sign == 0), 40 * magnitude[:, o] + 5, 0)
+            ax.scatter(np.full(rows, x), range(rows), s=size, color=colour, zorder=3, lw=0)
+        middle = 2 * o + 0.7
+        ax.plot([middle - 0.4, middle, middle + 0.4], [-0.7, -1.15, -0.7], color="black", lw=0.8)
+        ax.scatter([middle], [-1.45], s=150, facecolor="white", edgecolor="black", lw=0.8, zorder=3)
+        ax.text(middle, -1.45, f"$z_{{{o + 1}}}$", ha="center", va="center", fontsize=style.SMALL, zorder=4)
+    ax.set_title("$w = (g^{+} - g^{-})/G_0$; read with $V_0$: $I = I_0\\,z$")
+    ax.set_xlim(-0.9, 2 * outputs + 0.1)
+    ax.set_ylim(-1.95, rows + 0.2)
+    ax.set_axis_off()
+    return ax
+
+
+def tile_map(ax: Axes, rows: int = ROWS, columns: int = COLUMNS) -> Axes:
+    """Both layers cut into tiles; filled where a tile's cells belong to weights."""
+    x0 = 0.0
+    both = layers(rows, columns)
+    for name, layer in zip(("layer 1", "layer 2"), both, strict=True):
+        for across in range(layer.across):
+            for down in range(layer.down):
+                filled = min(layer.rows, layer.inputs - down * layer.rows) / layer.rows
+                wide = min(layer.columns // 2, layer.outputs - across * layer.columns // 2) / (layer.columns // 2)
+                x, y = x0 + across, -float(down)
+                ax.add_patch(Rectangle((x, y - filled * 0.9), wide * 0.9, filled * 0.9, color=style.SKY, lw=0))
+                ax.add_patch(Rectangle((x, y - 0.9), 0.9, 0.9, fill=False, ec=style.GREY, lw=0.5))
+        text = f"{name}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
+        ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
+        x0 += layer.across + 2.6
+    ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)
+    ax.set_xlim(-0.2, x0)
+    ax.set_ylim(-max(layer.down for layer in both) - 0.2, 1.6)
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    return ax
+
+
+def fig3c_accuracy(cube: xr.Dataset) -> Figure:
+    """Accuracy against variation for each width."""
+    return _one(cube, accuracy_against_variation, 75 * style.MM)
+
+
+def fig3d_energy(cube: xr.Dataset) -> Figure:
+    """Energy against width."""
+    return _one(cube, energy_against_width)
+
+
+def s8_steps(cube: xr.Dataset) -> Figure:
+    """Accuracy against time steps without variation."""
+    return _one(cube, accuracy_against_steps)
+
+
+def s9_steps_varied(cube: xr.Dataset) -> Figure:
+    """Accuracy against time steps at several variations, for 5 um and 1 um."""
+    cube = style.done(cube).compute()
+    figure = style.new_figure(style.PAGE, 65 * style.MM)
+    chosen = [w for w in S9_WIDTHS if np.isclose(cube["width"].values, w).any()] or cube["width"].values.tolist()[:2]
+    if not chosen:
+        style.note(figure.subplots(), "no cell is done yet")
+        return figure
+    axes = figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
+    for ax, width in zip(axes, chosen, strict=True):
+        nearest = float(cube["width"].sel(width=width, method="nearest"))
+        accuracy_against_steps_varied(cube, ax, nearest)
+    shown = cube["accuracy"].sel(width=chosen, method="nearest").mean("seed")
+    axes[0].set_ylim(_floor(shown), 101)
+    axes[0].set_ylabel("Accuracy (%)")
+    axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
+    return figure
+
+
+def trade_off(cube: xr.Dataset) -> Figure:
+    """Accuracy against energy, and the narrowest bar that is good enough."""
+    cube = style.done(cube).compute()
+    figure = style.new_figure(style.PAGE, 70 * style.MM)
+    left, right = figure.subplots(1, 2)
+    if cube.sizes["width"] == 0 or 0.0 not in cube["variation"].values:
+        style.note(left, "no cell without variation is done yet")
+        right.set_axis_off()
+        return figure
+    accuracy_against_energy(cube, left)
+    good_width(cube, right)
+    return figure
+
+
+def s10_crossbar(cube: xr.Dataset) -> Figure:
+    """How the network lies on crossbars."""
+    figure = style.new_figure(style.PAGE, 65 * style.MM)
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1.4])
+    pair_sketch(left)
+    chosen = style.parameters(cube)
+    tile_map(right, chosen.get("tile_rows", ROWS), chosen.get("tile_columns", COLUMNS))
+    return figure
+
+
+def crossbar_accuracy(cube: xr.Dataset) -> Figure:
+    """Accuracy against conductance levels, one line for each share of stuck cells and read noise."""
+    cube = style.done(cube).compute()
+    figure = style.new_figure(style.PAGE, 70 * style.MM)
+    if cube.sizes["width"] == 0:
+        style.note(figure.subplots(), "no cell is done yet")
+        return figure
+    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    place = np.arange(cube.sizes["levels"])
+    stuck = [(off, on) for off in cube["stuck_off"].values for on in cube["stuck_on"].values]
+    for ax, (width, variation) in zip(axes, panels, strict=True):
+        for i, (off, on) in enumerate(stuck):
+            for j, noise in enumerate(cube["read_noise"].values):
+                at = {"width": width, "variation": variation, "stuck_off": off, "stuck_on": on, "read_noise": noise}
+                y, error = (100 * a.sel(at).values for a in (mean, half))
+                label = f"{100 * off:g} % off, {100 * on:g} % on, noise {noise:g} {style.I_0}"
+                line = ("-", "--", ":", "-.")[j % 4]
+                ax.errorbar(place, y, error, ls=line, elinewidth=0.6, label=label, **style.device_look(i))
+        ax.set_xticks(place, [f"{n}" if n else "any" for n in cube["levels"].values])
+        ax.set_xlabel("Conductance levels")
+        ax.set_title(f"{style.width_text(float(width))}, variation {100 * variation:g} %")
+    axes[0].set_ylim(_floor(mean), 101)
+    axes[0].set_ylabel("Accuracy (%)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=2.6)
+    return figure
+
+
+def _floor(mean: xr.DataArray) -> float:
+    """Lower end of an axis of accuracies, %: a little below the lowest mean; intervals of few seeds may leave it."""
+    lowest = float(mean.min())
+    return 100 * max(0.0, lowest - 0.15 * (1 - lowest)) if np.isfinite(lowest) else 0.0
+
+
+def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:
+    """Colour and marker of each width, the widest first."""
+    widths = sorted(cube["width"].values.tolist(), reverse=True)
+    colours = style.shades(len(widths))
+    markers = (*style.MARKERS, "<", ">", "X")
+    return {w: {"color": c, "marker": markers[i % 9]} for i, (w, c) in enumerate(zip(widths, colours, strict=True))}
+
+
+def _no_variation(array: xr.DataArray) -> xr.DataArray:
+    """At the smallest variation, which is 0 in the default grid."""
+    return array.sel(variation=float(array["variation"].min()))
+
+
+def _one(cube: xr.Dataset, panel: Callable[[xr.Dataset, Axes], Axes], height: float = 65 * style.MM) -> Figure:
+    cube = style.done(cube).compute()
+    figure = style.new_figure(style.COLUMN, height)
+    ax = figure.subplots()
+    if cube.sizes["width"] == 0:
+        style.note(ax, "no cell is done yet")
+    else:
+        panel(cube, ax)
+    return figure
+
+
+def _si(value: float, unit: str) -> str:
+    """Three digits and a prefix, such as ``4.2 µJ``."""
+    power = 3 * math.floor(math.log10(abs(value)) / 3 + 1e-9) if value else 0
+    prefix = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: ""}.get(power)
+    return f"{value:.3g} {unit}" if prefix is None else f"{value / 10.0**power:.3g} {prefix}{unit}"
+
+
+FIGURES: dict[str, style.Builder] = {
+    name: style.styled(build)
+    for name, build in {
+        "fig3c_accuracy": fig3c_accuracy,
+        "fig3d_energy": fig3d_energy,
+        "s8_steps": s8_steps,
+        "s9_steps_varied": s9_steps_varied,
+        "s10_crossbar": s10_crossbar,
+        "trade_off": trade_off,
+    }.items()
+}
+FIGURES_CROSSBAR: dict[str, style.Builder] = {
+    "s10_crossbar": style.styled(s10_crossbar),
+    "crossbar_accuracy": style.styled(crossbar_accuracy),
+}

@@ -1,0 +1,210 @@
+"""The co-design grid as a sweep: accuracy and energy against width and variation, for many chips, at every step.
+
+One chip seed gives the deviations of a chip and the spikes of its run; both are the same at every width and every
+variation, so that cells of a seed are compared without their common noise.  A plane of all widths and variations
+costs little more than one cell: blocks hold whole planes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from spinsweep.axis import Axis
+from spinsweep.evaluate import Cells
+from spinsweep.printable import say
+from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
+
+from spinneurons.codesign import chip as chips
+from spinneurons.codesign import crossbar, model
+from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.codesign.network import Network, Recipe, network_file, obtain
+from spinneurons.device import card as cards
+from spinneurons.device import model as device
+from spinneurons.device.parameters import CARD, WIDTH
+from spinneurons.mnist import data
+
+_VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
+_FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
+"""Properties of the crossbar: parameters of one sweep, axes of the other."""
+
+
+def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
+    """All cells of a box: planes of widths and variations, one for each chip seed and each kind of crossbar.
+
+    Streams: ``neurons`` and ``weights`` of a chip (x and xi of equation 3), ``faults`` (stuck cells) and ``spikes``,
+    each at its seed.
+    """
+    p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
+    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
+    test = data.checked("test", **p["data"])
+    batch = Batch.first(test.images, test.labels, p["images"])
+    ratios = z_shift_scale(widths, p)
+    faults = {name: cells.coords.get(name, np.array([p.get(name)])) for name in _FAULTS}
+    # (width, variation, seed, levels, ...): the faults come last and are squeezed away where they are no axes
+    grid = (
+        len(widths),
+        len(cells.coords["variation"]),
+        len(cells.coords["seed"]),
+        *(len(v) for v in faults.values()),
+    )
+    found = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
+    for at in np.ndindex(grid[2:]):
+        seed = int(cells.coords["seed"][at[0]])
+        kind = {name: values[i].item() for (name, values), i in zip(faults.items(), at[1:], strict=True)}
+        plane = model.plane(
+            _chip(cells, network, seed, kind),
+            batch,
+            Draws.of(cells.rng("spikes", seed=seed)),
+            cells.coords["variation"].tolist(),
+            ratios.tolist(),
+            steps,
+            ties=p["ties"],
+            read_noise=kind["read_noise"],
+        )
+        for name, array in found.items():
+            array[(slice(None), slice(None), *at)] = getattr(plane, name).swapaxes(0, 1)
+    results = {name: array.reshape(*cells.shape, steps) for name, array in found.items()}
+    read = results.pop("weight_read")
+    i0 = device.i0(p["card"], widths).reshape(-1, *(1,) * len(cells.shape))
+    unit = float(device.i0(p["card"], max(cards.value(p["card"], "devices.widths"))))
+    every_synapse = float(np.abs(network.w1).sum() + np.abs(_second(network, p["w2"])).sum())
+    return {
+        **results,
+        "synaptic_energy": i0**2 / p["conductance"] * p["dt"] * read,
+        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse,
+    }
+
+
+def _chip(cells: Cells, network: Network, seed: int, kind: dict[str, Any]) -> chips.Chip:
+    faults = cells.rng("faults", seed=seed)
+    first, second = (
+        crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"])
+        for w in (network.w1, _second(network, cells.params["w2"]))
+    )
+    neurons, weights = cells.rng("neurons", seed=seed), cells.rng("weights", seed=seed)
+    return chips.make(first, second, neurons, weights, cells.params["vary"], cells.params["distribution"])
+
+
+def _second(network: Network, w2: str) -> npt.NDArray[np.float32]:
+    return network.folded if w2 == "folded" else network.w2
+
+
+@lru_cache(maxsize=2)
+def _network(folder: str, sha256: str, epochs: int, seed: int) -> Network:
+    return obtain(Recipe(epochs=epochs), {"folder": folder, "sha256": sha256}, seed)
+
+
+def prepare(sweep: Sweep) -> None:
+    """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
+    p = sweep.params
+    obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
+
+
+def named(sweep: Sweep) -> dict[str, Any]:
+    """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
+    p = sweep.params
+    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
+    first, second = crossbar.layers(p["tile_rows"], p["tile_columns"])
+    return {
+        "network_file": network_file(Recipe(epochs=p["epochs"]), p["data"]["sha256"], p["network"]).name,
+        "network_sha256": network.digest,
+        "crossbar_tiles": [first.count, second.count],
+    }
+
+
+def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+    """(n,) I_bias/i0 of the card at each width: the shift of z for a deviation of 100 % (equation 3)."""
+    return np.asarray(device.i_bias(params["card"], widths) / device.i0(params["card"], widths), np.float64)
+
+
+def _contents(value: dict[str, str]) -> str:
+    """The data without the folder in which they lie."""
+    return value["sha256"]
+
+
+_OUTPUTS = (
+    Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
+    Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
+    Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
+    Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
+    Output(
+        "energy_normalised",
+        ("timestep",),
+        "float64",
+        long_name="the same, in reads of all synapses at the widest bar",
+    ),
+)
+_PARAMETERS = (
+    Parameter("steps", 50, help="time steps of a run", low=1, high=1_000_000),
+    Parameter("images", 10_000, help="test images, the first of the data", low=1, high=1_000_000),
+    Parameter("vary", "both", help="what deviates on a chip", choices=chips.VARY),
+    Parameter("distribution", "uniform", help="of the deviations", choices=chips.DISTRIBUTIONS),
+    Parameter("w2", "folded", help="second layer with or without the dropout factor 0.5", choices=("folded", "raw")),
+    Parameter("ties", "fraction", help="classes with the same count", choices=("fraction", "random")),
+    Parameter("network", 0, help="seed of the training", low=0),
+    Parameter("epochs", 40, help="epochs of the training", low=1, high=10_000),
+    Parameter("conductance", 1e-4, "S", "G0, conductance of a weight of 1; assumed", low=1e-12, high=1.0),
+    Parameter("tile_rows", crossbar.ROWS, help="inputs of a crossbar tile", low=1, high=1_000_000),
+    Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
+    Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
+    CARD,
+    Parameter(
+        "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, essence=_contents
+    ),
+)
+_FAULT_PARAMETERS = (
+    Parameter("levels", 0, help="conductance levels of a cell; 0: any conductance", low=0, high=65_536),
+    Parameter("stuck_off", 0.0, help="share of cells stuck at zero conductance", low=0, high=1),
+    Parameter("stuck_on", 0.0, help="share of cells stuck at the largest conductance", low=0, high=1),
+    Parameter("read_noise", 0.0, "i0", "noise of a neuron's current in a step, standard deviation", low=0, high=100),
+)
+_VARIATION = Axis("variation", _VARIATIONS, long_name="variation", low=0.0, high=1.0)
+_STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
+_RATIO = Coordinate(
+    "z_shift_scale", "width", z_shift_scale, long_name="I_bias/i0: shift of z for a deviation of 100 %"
+)
+
+SWEEP = Sweep(
+    name="codesign",
+    title="Accuracy and energy of a spiking MNIST network against bar width and variation",
+    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
+    dims=(_STEP,),
+    coordinates=(_RATIO,),
+    attributes=named,
+    prepare=prepare,
+    outputs=_OUTPUTS,
+    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
+    function=codesign,
+    together=("width", "variation"),
+    figures="spinneurons.codesign.figures:FIGURES",
+    source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
+)
+
+CROSSBAR = Sweep(
+    name="codesign-crossbar",
+    title="The same network on crossbars with finite levels, stuck cells and read noise",
+    axes=(
+        replace(WIDTH, values=(5.0, 1.0)),
+        replace(_VARIATION, values=(0.0, 0.1)),
+        Axis("seed", tuple(range(3)), long_name="chip seed", low=0),
+        Axis("levels", (0, 2, 4, 16), long_name="conductance levels, 0: any", low=0, high=65_536),
+        Axis("stuck_off", (0.0, 0.05), long_name="share of cells stuck off", low=0.0, high=1.0),
+        Axis("stuck_on", (0.0, 0.001), long_name="share of cells stuck on", low=0.0, high=1.0),
+        Axis("read_noise", (0.0, 1.0), "i0", "read noise", low=0.0, high=100.0),
+    ),
+    dims=(_STEP,),
+    coordinates=(_RATIO,),
+    attributes=named,
+    prepare=prepare,
+    outputs=_OUTPUTS,
+    parameters=_PARAMETERS,
+    function=codesign,
+    together=("width", "variation"),
+    figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
+    source="Islam et al. 2024, Fig. S10",
+)

@@ -1,0 +1,163 @@
+"""The verb that the devices add to the command line: ``spinsweep emulate``."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import tomllib
+from contextlib import ExitStack
+from pathlib import Path
+from string import Template
+from typing import Annotated, Any
+
+import typer
+from spinsweep.cube import Cube
+from spinsweep.errors import BenchError, CubeError
+from spinsweep.instruments.bench import Bench, load, parse
+from spinsweep.instruments.emulator.server import Emulator
+from spinsweep.instruments.emulator.terminals import Terminals
+from spinsweep.interrupts import Interrupts
+from spinsweep.printable import say
+
+from spinneurons.device import card as cards
+from spinneurons.device.terminals import HallBars, Recorded
+
+TEMPLATE = Path(__file__).parent / "data" / "bench.toml"
+
+
+def emulate(
+    bench: Annotated[
+        Path, typer.Argument(help="The bench file; one that is not there is written first.", show_default=False)
+    ],
+    card: Annotated[
+        Path | None, typer.Option(help="Device card of the emulated devices.", show_default="the built-in one")
+    ] = None,
+    recording: Annotated[
+        str | None, typer.Option(help="Characterization cube that is played back instead.", show_default="no")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of outcomes and noise.", min=0)] = 0,
+    speed: Annotated[
+        float | None, typer.Option(help="Bench seconds in a real one.", show_default="timing.speed of the bench")
+    ] = None,
+    control_port: Annotated[
+        int, typer.Option(help="Port for faults and audit; 0: a free one.", min=0, max=65535)
+    ] = 0,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND", help="Run this when all is ready, and end with it.", show_default="until Ctrl-C"
+        ),
+    ] = None,
+) -> int:
+    """Serve the instruments of a bench file on this machine, with simulated devices behind them.
+
+    Drivers talk to the emulated source, meter and switch as to real ones, at the addresses of the bench file.
+
+    Example:  spinsweep emulate bench.toml
+              spinsweep emulate bench.toml --run "spinsweep bench check bench.toml"
+    """
+    if speed is not None and not 1 <= speed <= 1e7:
+        raise BenchError(f"--speed {speed:g}; it is a number from 1 (real time) to 1e7")
+    new = None if bench.exists() else bench_text(speed or 1000.0)
+    described = load(bench) if new is None else parse(tomllib.loads(new), str(bench))
+    devices = terminals(described, card, recording, seed)
+    words = None if run is None else _words(run)
+    with ExitStack() as stack:
+        emulator = stack.enter_context(Emulator(described, devices, speed, control_port))
+        if new is not None:
+            _write(bench, new)
+            say(f"wrote {bench}")
+        stack.enter_context(Interrupts(emulator.ended.set))
+        where = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
+        say(f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it")
+        status = 0 if words is None else _status(words, emulator)
+        while words is None and not emulator.ended.wait(0.2):
+            pass
+        audit = emulator.audit()
+    overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
+    say(
+        f"ended after {overall['pulses']} pulses on {len(used)} devices, "
+        f"largest current {overall['max_current']:.3g} A, {overall['hot_switchings']} hot switchings"
+    )
+    return status
+
+
+def _words(command: str) -> list[str]:
+    """The words of a command that can be run."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise BenchError(f"--run {command}: cannot be run ({error})") from None
+    if not words or shutil.which(words[0]) is None:
+        raise BenchError(f"--run {command}: cannot be run; give a command that the shell finds, and its words")
+    return words
+
+
+def _status(words: list[str], emulator: Emulator) -> int:
+    """The exit status of a command that runs beside the emulator; it is ended when the emulator is to end."""
+    try:
+        process = subprocess.Popen(words)
+    except OSError as error:
+        raise BenchError(f"--run {shlex.join(words)}: cannot be run ({error})") from None
+    while process.poll() is None:
+        if emulator.ended.wait(0.05):
+            process.terminate()
+            process.wait()
+    return process.returncode
+
+
+def write_bench(path: Path, speed: float = 1000.0) -> None:
+    """A new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
+    _write(path, bench_text(speed))
+
+
+def bench_text(speed: float) -> str:
+    """The text of such a file."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = [s.getsockname()[1] for s in sockets]
+    return Template(TEMPLATE.read_text()).substitute(
+        source=ports[0], meter=ports[1], switch=ports[2], speed=f"{speed:g}"
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def terminals(bench: Bench, card: Path | None, recording: str | Path | None, seed: int) -> Terminals:
+    """What hangs on the wires of the bench: devices of a card, or of a recording.
+
+    Raises
+    ------
+    BenchError
+        The card or the recording cannot be used, or a device has no labels ``width`` and ``device``.
+    """
+    devices = {d.name: _labels(d.name, d.labels) for d in bench.device}
+    sign = bench.polarity.reset_pulse
+    if recording is None:
+        try:
+            chosen = cards.load(card)
+        except cards.CardError as error:
+            raise BenchError(str(error)) from None
+        chosen["hall"]["reset_state"]["value"] = bench.polarity.reset_state
+        return HallBars(chosen, devices, seed, sign)
+    if card is not None:
+        raise BenchError("--card and --recording: a recording needs no card; give one of the two")
+    cube = Cube(recording)
+    if cube.attrs["sweep"] != "characterization":
+        raise CubeError(f"{recording} holds the sweep {cube.attrs['sweep']}; played back is a characterization")
+    parameters = json.loads(cube.attrs["parameters"])
+    current = cards.value(parameters.get("card") or cards.default(), "read.current")
+    return Recorded(cube.dataset(), devices, current, sign)
+
+
+def _labels(name: str, labels: dict[str, Any]) -> tuple[float, int]:
+    width, device = labels.get("width"), labels.get("device")
+    if not isinstance(width, int | float) or not isinstance(device, int) or width <= 0 or device < 0:
+        raise BenchError(f"device {name}: labels {labels}; write labels = {{width = 0.5, device = 0}}")
+    return float(width), device

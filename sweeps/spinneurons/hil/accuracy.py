@@ -1,0 +1,104 @@
+"""All test images at once: the accuracy of many one-layer networks on many sets of devices.
+
+Networks and devices are all shown the same trains and the same luck of the pulses, so that they are compared without
+this noise; and a product of spikes and weights is exact in float32, so that the numbers of a network do not depend on
+the others in the stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from spinneurons.hil.images import Images
+from spinneurons.hil.neurons import Drive, ModelNeurons
+from spinneurons.hil.streams import Streams
+from spinneurons.threads import exact_torch
+
+Floats = npt.NDArray[np.float64]
+
+BATCH = 64
+"""Images whose draws are made together; part of their address, so it is never changed."""
+LEVELS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A network on its devices."""
+
+    weights: npt.NDArray[np.float32]
+    """(pixels, neurons), from :func:`exact`."""
+    neurons: ModelNeurons
+    drive: Drive
+
+
+def exact(weights: Floats) -> npt.NDArray[np.float32]:
+    """Weights rounded so that float32 holds each sum of a column's weights exactly, in any order.
+
+    The quantum of a column is 2^-24 of the power of two above the sum of its magnitudes: z changes by 3e-6 at most
+    for 784 weights of size 0.1.
+
+    Parameters
+    ----------
+    weights : (pixels, neurons)
+    """
+    quantum = 2.0 ** (np.ceil(np.log2(np.abs(weights).sum(axis=0) + 2.0**-100)) - 24)
+    return np.asarray(np.rint(weights / quantum) * quantum, np.float32)
+
+
+def draws(streams: Streams, first: int, steps: int, shape: tuple[int, int]) -> tuple[npt.NDArray[np.uint16], Floats]:
+    """The random numbers of the ``BATCH`` images from ``first`` on.
+
+    Parameters
+    ----------
+    shape : pixels, neurons
+
+    Returns
+    -------
+    (BATCH, steps, pixels) uint16, uniform; and (BATCH, steps, neurons) float64, uniform on [0, 1)
+    """
+    pixels, neurons = shape
+    spikes = streams.at(f"trains/{first}").integers(0, LEVELS, (BATCH, steps, pixels), np.uint16)
+    return spikes, streams.at(f"pulses/{first}").random((BATCH, steps, neurons))
+
+
+def counts(contenders: Sequence[Contender], images: Images, streams: Streams, steps: int) -> npt.NDArray[np.int64]:
+    """(contenders, images, neurons) steps in which each neuron switched.
+
+    A pixel of intensity k spikes where its draw is below 65536 k/255, a neuron switches where its draw is below its
+    device's probability at the write current of its z.
+    """
+    stack = torch.from_numpy(np.concatenate([c.weights for c in contenders], axis=1))
+    pixels, neurons = contenders[0].weights.shape
+    found = np.empty((len(contenders), len(images), neurons), np.int64)
+    limits = np.rint(np.arange(256) * (LEVELS / 255)).astype(np.uint32)
+    with exact_torch():
+        for first in range(0, len(images), BATCH):
+            here = slice(first, min(first + BATCH, len(images)))
+            u, luck = draws(streams, first, steps, (pixels, neurons))
+            size = here.stop - first
+            spikes = u[:size] < limits[images.pixels[here]][:, None, :]
+            z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
+            z = z.reshape(size, steps, len(contenders), neurons).astype(np.float64)
+            for c, contender in enumerate(contenders):
+                drive = contender.drive
+                p = contender.neurons.probability(drive.neuron_device, drive.i_write(z[:, :, c]))
+                found[c, here] = np.sum(luck[:size] < p, axis=1)
+    return found
+
+
+def accuracy(counts: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> Floats:
+    """(...) part of the images whose class switched most often; of k classes that did so, each is worth 1/k.
+
+    Parameters
+    ----------
+    counts : (..., images, classes)
+    targets : (images,) place of the right class
+    """
+    best = counts == counts.max(axis=-1, keepdims=True)
+    right = np.take_along_axis(best, np.broadcast_to(targets[:, None], (*best.shape[:-1], 1)), axis=-1)[..., 0]
+    return np.asarray(np.mean(right / best.sum(axis=-1), axis=-1))

@@ -1,0 +1,310 @@
+"""Figures of the trainings: Fig. 4(b-e), S11, S12 of the paper, and the spread over seeds that it does not show.
+
+Figures of one run show one seed, which they name; the others are drawn faintly or counted beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from spinneurons.analysis.intervals import mean_interval
+from spinneurons.device import style
+from spinneurons.device.link import probability
+from spinneurons.device.wilson import wilson
+from spinneurons.hil import analysis
+
+MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("software", style.VERMILION, "--")}
+"""Name in words, colour and line of each mode."""
+
+
+def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
+    """Measured and fitted switching curve of each device.  Fig. 4(b)."""
+    one = _any_mode(cube, seed)
+    current, link = one["curve_i_write"].values, style.link_of(cube)
+    _, first = np.unique(one["device_number"].values, return_index=True)
+    for j in first:
+        neuron = one.isel(neuron=int(j))
+        look = style.device_look(int(neuron["device_number"]))
+        trials = neuron["curve_trials"].values
+        seen = trials > 0
+        p, low, high = wilson(neuron["curve_switches"].values[seen], trials[seen])
+        label = f"device {int(neuron['device_number'])}"
+        ax.errorbar(
+            current[seen], p, (p - low, high - p), ls="none", elinewidth=0.5, ms=2.6, mew=0, label=label, **look
+        )
+        fine = np.linspace(current[0], current[-1], 300)
+        z = (fine - float(neuron["curve_i_bias"])) / float(neuron["curve_i0"])
+        ax.plot(fine, probability(z, link), color=look["color"])
+    style.switching_axis(ax)
+    style.label_axis(ax.xaxis, "Write current", "A")
+    ax.set_ylabel("Switching probability")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
+    """Loss of each epoch in both modes; the seed in full, the others faint.  Fig. 4(c)."""
+    epochs, loss = cube["epoch"].values, cube["loss"].where(analysis.done(cube))
+    for mode in cube["mode"].values.tolist():
+        name, colour, line = MODES[mode]
+        others = loss.sel(mode=mode).drop_sel(seed=seed).transpose("epoch", "seed").values
+        ax.plot(epochs, others, color=colour, ls=line, lw=0.4, alpha=0.35)
+        ax.plot(epochs, loss.sel(mode=mode, seed=seed), color=colour, ls=line, lw=1.3, marker="o", ms=2.4, label=name)
+    ax.set_yscale("log")
+    ax.set_ylim(top=5 * ax.get_ylim()[1])  # room for the legend
+    style.whole_numbers(ax.xaxis)
+    ax.set_xlabel("Epoch")
+    ax.set_ylabel("Mean squared error of an image")
+    ax.legend(title=f"seed {seed}; faint: other seeds", loc="upper right")
+    return ax
+
+
+def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) -> Axes:
+    """Confidence in each class for each test image, side by side.  Fig. 4(d, e)."""
+    one = cube.sel(mode=mode, seed=seed)
+    classes = _classes(one)
+    outputs = one["confidence"].isel(neuron=slice(-len(classes), None)).transpose("test_image", "neuron").values
+    wide, images = 0.8 / len(classes), np.arange(cube.sizes["test_image"])
+    for j, digit in enumerate(classes):
+        colour = style.COLOURS[j % len(style.COLOURS)]
+        x = images + wide * (j - (len(classes) - 1) / 2)
+        ax.bar(x, np.nan_to_num(outputs[:, j]), wide * 0.92, color=colour, label=f"{digit}")
+    for i, (true, found) in enumerate(zip(one["test_label"].values, one["predicted"].values, strict=True)):
+        mark = "✓" if true == found else "✗"
+        ax.text(i, 1.02, mark, ha="center", va="bottom", color=style.GREEN if true == found else style.VERMILION)
+    right = int((one["predicted"] == one["test_label"]).sum())
+    ax.set_title(f"{MODES[mode][0]}: {right} of {len(images)} right")
+    ax.set_ylim(0, 1.14)
+    ax.set_xticks(images, [f"{label}" for label in one["test_label"].values])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlabel("Class of the test image")
+    return ax
+
+
+def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) -> Axes:
+    """Activation of an output neuron for each image shown: those of its own class and others.  Fig. S11."""
+    one = cube.sel(mode="hil", seed=seed).isel(neuron=neuron)
+    activation, label = one["activation"].transpose("epoch", "image").values, one["label"].values
+    digit = _classes(one)[neuron]
+    number = np.arange(activation.size).reshape(activation.shape)
+    for own, colour, marker, name in ((True, style.BLUE, "o", "own class"), (False, style.GREY, "x", "others")):
+        chosen = (label == digit) == own
+        ax.plot(
+            number[:, chosen].ravel(), activation[:, chosen].ravel(), ls="none", marker=marker, ms=2.2, mew=0.5,
+            color=colour, label=name,
+        )  # fmt: skip
+    ax.set_title(f"class {digit}, device {int(one['device_number'])}")
+    ax.set_ylim(-0.05, 1.05)
+    return ax
+
+
+def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
+    """How many seeds have how many test images right, in both modes."""
+    right, count = analysis.right(cube), cube.sizes["test_image"]
+    for k, mode in enumerate(cube["mode"].values.tolist()):
+        of = right.sel(mode=mode).dropna("seed").values.astype(int)
+        name, colour, _ = MODES[mode]
+        label = f"{name}: {of.mean():.3g} on average" if of.size else name
+        x = np.arange(count + 1) + 0.4 * (k - (cube.sizes["mode"] - 1) / 2)
+        ax.bar(x, np.bincount(of, minlength=count + 1), 0.38, color=colour, label=label)
+    ax.set_xticks(range(count + 1))
+    style.whole_numbers(ax.yaxis)
+    ax.set_ylim(0, 1.35 * max(1.0, ax.get_ylim()[1]))
+    ax.set_xlabel(f"Test images right, of {count}")
+    ax.set_ylabel("Seeds")
+    ax.legend(loc="upper left")
+    return ax
+
+
+def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy on the test images against variation, two lines a ratio; bars are 95 % intervals over seeds.
+
+    The ratios have the colours of :func:`gain_against_variation`, whose legend names them.
+    """
+    mean, half = mean_interval(cube["accuracy"].where(analysis.done(cube)))
+    x = 100 * cube["variation"].values
+    for k, ratio in enumerate(cube["ratio"].values.tolist()):
+        for mode in cube["mode"].values.tolist():
+            y, error = (100 * a.sel(mode=mode, ratio=ratio).values for a in (mean, half))
+            look = style.device_look(k)
+            ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, **look)
+    ax.set_xlabel("Variation (%)")
+    ax.set_ylabel("Accuracy (%)")
+    for mode in cube["mode"].values.tolist():
+        ax.plot([], [], color="black", ls=MODES[mode][2], label=MODES[mode][0])
+    ax.legend(loc="lower left")
+    return ax
+
+
+def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+    """What hardware in the loop gains on the same seeds, with 95 % intervals."""
+    found = analysis.advantage(cube)
+    for k, ratio in enumerate(cube["ratio"].values.tolist()):
+        y, error = (100 * found[name].sel(ratio=ratio).values for name in ("mean", "half"))
+        look = style.device_look(k) | {"label": f"{style.RATIO} = {ratio:g}"}
+        ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
+    ax.axhline(0, color="black", lw=0.6)
+    ax.legend(loc="upper left")
+    ax.set_xlabel("Variation (%)")
+    ax.set_ylabel("Gain (points)")
+    ax.set_title(f"paired over {int(analysis.gain(cube).notnull().sum('seed').max())} seeds")
+    return ax
+
+
+def wins_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Share of seeds in which hardware in the loop is better, with Wilson's 95 % interval."""
+    found = analysis.advantage(cube)
+    for k, ratio in enumerate(cube["ratio"].values.tolist()):
+        share, low, high = (100 * found[name].sel(ratio=ratio).values for name in ("wins", "low", "high"))
+        x = 100 * cube["variation"].values + 0.3 * (k - (cube.sizes["ratio"] - 1) / 2)
+        ax.errorbar(x, share, (share - low, high - share), capsize=1.2, elinewidth=0.5, **style.device_look(k))
+    ax.axhline(50, color="black", lw=0.6, ls=":")
+    ax.set_ylim(0, 104)
+    ax.set_xlabel("Variation (%)")
+    ax.set_ylabel("Seeds with a gain (%)")
+    return ax
+
+
+def fig4b_curves(cube: xr.Dataset) -> Figure:
+    """Switching curves of the devices."""
+    return _one(cube, switching_curves)
+
+
+def fig4c_loss(cube: xr.Dataset) -> Figure:
+    """Loss of each epoch."""
+    return _one(cube, loss_against_epochs)
+
+
+def fig4de_confidence(cube: xr.Dataset) -> Figure:
+    """Confidence in the classes for the test images, with and without hardware in the loop."""
+    figure, seed = style.new_figure(style.PAGE, 60 * style.MM), analysis.shown_seed(cube)
+    if seed is None:
+        return _nothing(figure)
+    _confidences(cube, list(figure.subplots(1, cube.sizes["mode"], sharey=True, squeeze=False)[0]), seed)
+    figure.suptitle(f"seed {seed}")
+    return figure
+
+
+def s11_activations(cube: xr.Dataset) -> Figure:
+    """Activation of each output neuron in the course of the training."""
+    figure, seed = style.new_figure(style.PAGE, 55 * style.MM), analysis.shown_seed(cube)
+    if seed is None or "hil" not in cube["mode"].values or not analysis.done(cube).sel(mode="hil", seed=seed):
+        return _nothing(figure)
+    outputs = _outputs(cube.sel(mode="hil", seed=seed))
+    axes = figure.subplots(1, outputs.sizes["neuron"], sharey=True, squeeze=False)[0]
+    for j, ax in enumerate(axes):
+        activations_in_training(outputs.expand_dims(["mode", "seed"]), ax, seed, j)
+        ax.set_xlabel("Image shown")
+    axes[0].set_ylabel("Activation")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), handletextpad=0.1)
+    return figure
+
+
+def right_by_seed(cube: xr.Dataset) -> Figure:
+    """Test images right over seeds: how much of one run is luck."""
+    return _one(cube, lambda some, ax, _: right_over_seeds(some, ax))
+
+
+def s12_multiplexed(cube: xr.Dataset) -> Figure:
+    """One device as two neurons: loss, and confidence for the test images."""
+    figure, seed = style.new_figure(style.PAGE, 60 * style.MM), analysis.shown_seed(cube)
+    if seed is None:
+        return _nothing(figure)
+    axes = figure.subplots(1, 1 + cube.sizes["mode"])
+    loss_against_epochs(cube, axes[0], seed)
+    _confidences(cube, list(axes[1:]), seed)
+    return figure
+
+
+def replicates_gain(cube: xr.Dataset) -> Figure:
+    """Accuracy in both modes, the gain, and how often there is one."""
+    figure, cube = style.new_figure(style.PAGE, 62 * style.MM), cube.compute()
+    if not bool(analysis.done(cube).any()):
+        return _nothing(figure)
+    axes = figure.subplots(1, 3)
+    accuracy_against_variation(cube, axes[0])
+    if cube.sizes["mode"] < 2:
+        style.note(axes[1], "one mode only")
+        axes[2].set_axis_off()
+        return figure
+    gain_against_variation(cube, axes[1])
+    wins_against_variation(cube, axes[2])
+    return figure
+
+
+def replicates_loss(cube: xr.Dataset) -> Figure:
+    """Loss in training with hardware in the loop, mean of the seeds, at the largest ratio: variation slows it."""
+    figure, cube = style.new_figure(), cube.compute()
+    ax, loss = figure.subplots(), cube["loss"].where(analysis.done(cube))
+    if "hil" not in cube["mode"].values or loss.sel(mode="hil").isnull().all():
+        return _nothing(figure)
+    ratio = float(cube["ratio"].max())
+    colours = style.shades(cube.sizes["variation"])
+    for colour, variation in zip(colours, cube["variation"].values, strict=True):
+        curve = loss.sel(mode="hil", ratio=ratio, variation=variation).mean("seed")
+        ax.plot(cube["epoch"], curve, color=colour, label=f"{100 * variation:g}")
+    ax.set_yscale("log")
+    style.whole_numbers(ax.xaxis)
+    ax.set_xlabel("Epoch")
+    ax.set_ylabel("Mean squared error of an image")
+    ax.set_title(f"hardware in the loop, {style.RATIO} = {ratio:g}")
+    ax.legend(title="Variation (%)", ncols=2)
+    return figure
+
+
+def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
+    """One panel a mode, and one legend."""
+    drawn = []
+    for ax, mode in zip(axes, cube["mode"].values.tolist(), strict=True):
+        if analysis.done(cube).sel(mode=mode, seed=seed):
+            confidence_of_test_images(cube, ax, mode, seed)
+            drawn.append(ax)
+        else:
+            style.note(ax, f"{MODES[mode][0]}: not done yet")
+    drawn[0].set_ylabel("Confidence")
+    drawn[-1].legend(title="in class", loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8)
+
+
+def _any_mode(cube: xr.Dataset, seed: int) -> xr.Dataset:
+    """The seed in the first mode in which it is done."""
+    one = cube.sel(seed=seed)
+    return one.isel(mode=int(analysis.done(one).values.argmax()))
+
+
+def _classes(one: xr.Dataset) -> list[int]:
+    """Classes of a training in the order of the output neurons: images follow each other class by class."""
+    return list(dict.fromkeys(one["label"].values.tolist()))
+
+
+def _outputs(one: xr.Dataset) -> xr.Dataset:
+    """The output neurons alone."""
+    return one.isel(neuron=slice(-len(_classes(one)), None))
+
+
+def _nothing(figure: Figure) -> Figure:
+    figure.clear()
+    style.note(figure.subplots(), "no training is done yet")
+    return figure
+
+
+def _one(cube: xr.Dataset, panel: Callable[[xr.Dataset, Axes, int], Axes]) -> Figure:
+    figure, seed = style.new_figure(), analysis.shown_seed(cube)
+    if seed is None:
+        return _nothing(figure)
+    panel(cube, figure.subplots(), seed)
+    return figure
+
+
+def _styled(*builders: style.Builder) -> dict[str, style.Builder]:
+    return {build.__name__: style.styled(build) for build in builders}
+
+
+FIGURES = _styled(fig4b_curves, fig4c_loss, fig4de_confidence, s11_activations, right_by_seed)
+FIGURES_MULTIPLEXED = _styled(s12_multiplexed, fig4b_curves, right_by_seed)
+FIGURES_REPLICATES = _styled(replicates_gain, replicates_loss)

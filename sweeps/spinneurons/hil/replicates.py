@@ -1,0 +1,119 @@
+"""The experiment many times over: what hardware in the loop gains, and its spread, on all test images of the classes.
+
+A seed stands for four devices, the training images, the initial weights and the trains.  Its devices deviate by
+``variation`` times the same numbers in all cells: I_bias (1 + variation x), x uniform on [-1, 1), as in equation 3;
+they are driven about the width's mean.  All cells of a seed are tested with the same trains and the same luck.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from spinsweep.axis import Axis
+from spinsweep.evaluate import Cells
+from spinsweep.spec import Dim, Output, Parameter, Sweep
+
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.fit import ROUNDING
+from spinneurons.hil import images, network, training
+from spinneurons.hil.accuracy import Contender, accuracy, counts, exact
+from spinneurons.hil.images import Images
+from spinneurons.hil.neurons import ModelNeurons, drive
+from spinneurons.hil.states import States
+from spinneurons.hil.streams import Streams
+from spinneurons.hil.sweep import MODES, TRAINING
+from spinneurons.hil.training import Hardware, Training
+from spinneurons.mnist import data
+
+Floats = npt.NDArray[np.float64]
+
+WIDTH = 0.5
+"""um; gives i0, and with the ratio I_bias."""
+EPOCHS = 20
+"""With 10, the loss of devices that deviate by 25 % at I_bias/i0 = 35 still falls."""
+
+
+def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
+    """Accuracy and loss of all cells of a box.
+
+    Streams, each at its seed: ``devices`` (x), ``images``, ``weights``, ``trains``, ``pulses`` (of the training),
+    ``test`` (trains and luck of the test).
+    """
+    p = cells.params
+    classes = images.class_list(p["classes"])
+    every = images.every(data.checked("test", **p["data"]), classes)
+    tested = Images(every.pixels[: p["test_images"]], every.targets[: p["test_images"]])
+    result = {"accuracy": np.empty(cells.shape), "loss": np.empty((*cells.shape, p["epochs"]))}
+    points = list(product(*(cells.coords[name].tolist() for name in ("mode", "variation", "ratio"))))
+    for at, seed in enumerate(cells.coords["seed"].tolist()):
+        software = _train(cells, seed, None)  # one network for all variations and ratios
+        bars = [_Bars(cells, seed, variation, ratio) for _, variation, ratio in points]
+        trained = [
+            _train(cells, seed, b) if mode == "hil" else software for (mode, *_), b in zip(points, bars, strict=True)
+        ]
+        contenders = [
+            Contender(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
+        ]
+        found = counts(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
+        result["accuracy"][..., at] = accuracy(found, tested.targets).reshape(cells.shape[:-1])
+        result["loss"][..., at, :] = np.reshape([t.loss for t in trained], (*cells.shape[:-1], p["epochs"]))
+    return result
+
+
+class _Bars:
+    """The devices of a seed, one a class, with their deviations and the drive about their mean."""
+
+    def __init__(self, cells: Cells, seed: int, variation: float, ratio: float) -> None:
+        p, i0 = cells.params, float(model.i0(cells.params["card"], WIDTH))
+        classes = images.class_list(p["classes"])
+        x = cells.rng("devices", seed=seed).uniform(-1, 1, len(classes))
+        devices = {d: (ratio * i0 * (1 + variation * float(deviation)), i0) for d, deviation in enumerate(x)}
+        link = cards.link(p["card"], p["link"])
+        self.neurons = ModelNeurons(p["card"], devices, link, Streams(cells.rng("pulses", seed=seed)))
+        self.states = States(p["card"], cards.value(p["card"], "hall.reset_state"))
+        self.drive = drive(p["card"], tuple(devices), ratio * i0, i0, p["z_limit"])
+
+
+def _train(cells: Cells, seed: int, bars: _Bars | None) -> Training:
+    """The training of a seed, with these bars or in software."""
+    p, classes = cells.params, images.class_list(cells.params["classes"])
+    digits = data.checked("train", **p["data"])
+    return training.train(
+        network.start(cells.rng("weights", seed=seed), (data.PIXELS, len(classes)), p["initial"]),
+        images.some(digits, classes, p["images"], "images", cells.rng("images", seed=seed)),
+        Streams(cells.rng("trains", seed=seed)),
+        p["steps"],
+        p["epochs"],
+        p["learning_rate"],
+        Hardware(bars.neurons, bars.drive, bars.states) if bars else None,
+    )
+
+
+REPLICATES = Sweep(
+    name="hil-replicates",
+    title="What hardware in the loop gains, over networks, devices and variation",
+    axes=(
+        Axis("mode", MODES, long_name="how it is trained", choices=MODES),
+        Axis("variation", (0.0, 0.05, 0.1, 0.125, 0.15, 0.2, 0.25), long_name="variation", low=0.0, high=0.7),
+        Axis("ratio", (10.0, 20.0, 35.0), long_name="I_bias/i0", low=9.21, high=200.0),
+        Axis("seed", tuple(range(20)), long_name="seed of devices, images, weights, trains", low=0),
+    ),
+    dims=(Dim("epoch", "epochs", start=1, long_name="epoch"),),
+    outputs=(
+        Output("accuracy", long_name="accuracy on the test images of the classes"),
+        Output("loss", ("epoch",), long_name="mean squared error of an image in training", tolerance=ROUNDING),
+    ),
+    parameters=(
+        *(replace(p, axes=None, default=EPOCHS if p.name == "epochs" else p.default) for p in TRAINING),
+        Parameter("test_images", 10_000, help="test images, the first of the classes", low=1, high=1_000_000),
+    ),
+    function=replicates,
+    together=("mode", "variation", "ratio"),
+    figures="spinneurons.hil.figures:FIGURES_REPLICATES",
+    source="Islam et al. 2024, Fig. 4(c-e), beyond the paper",
+)

@@ -1,0 +1,308 @@
+"""Hardware-in-loop training as a sweep: one network trained with the devices and in software, both tested on them.
+
+A cell is one training and its test.  Both modes of a seed have the same images, initial weights and Poisson trains,
+and in the test the same luck of the pulses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from spinsweep.axis import Axis
+from spinsweep.errors import SpecError
+from spinsweep.evaluate import Cell
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.fit import ROUNDING
+from spinneurons.device.parameters import CARD, LINK, WIDTH
+from spinneurons.hil import images, network, training
+from spinneurons.hil.curves import Curve, characterize
+from spinneurons.hil.images import Images
+from spinneurons.hil.neurons import Drive, ModelNeurons, Neurons, drive
+from spinneurons.hil.states import States
+from spinneurons.hil.streams import Streams
+from spinneurons.hil.training import Hardware
+from spinneurons.mnist import data
+
+Floats = npt.NDArray[np.float64]
+
+MODES = ("hil", "software")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which neurons there are."""
+
+    classes: tuple[int, ...]
+    """Digit of each output neuron."""
+    layers: tuple[int, ...]
+    """Pixels, hidden neurons of each layer, output neurons."""
+    neuron_device: tuple[int, ...]
+    """Device of each neuron: devices in turn, so that fewer devices are several neurons in one time step."""
+
+
+def layout(params: dict[str, Any]) -> Layout:
+    """The neurons that the parameters describe; ``ValueError`` with one line where they do not fit together."""
+    classes = images.class_list(params["classes"])
+    hidden, devices = (images.whole_numbers(params[name], name) for name in ("hidden", "devices"))
+    for size in hidden:
+        if not 1 <= size <= data.PIXELS:
+            raise ValueError(f"hidden: {size} neurons in a layer; 1 to {data.PIXELS} can be kept")
+    wanted = sum(hidden) + len(classes)
+    if params["neurons"] != wanted:
+        of = f"{len(classes)} classes" + (f" and hidden layers of {', '.join(map(str, hidden))}" if hidden else "")
+        raise ValueError(f"neurons: {params['neurons']}, but {of} need {wanted}; set neurons={wanted}")
+    if not devices:
+        raise ValueError("devices: none; give the number of one device at least, such as 0")
+    turns = tuple(devices[n % len(devices)] for n in range(wanted))
+    return Layout(tuple(classes), (data.PIXELS, *hidden, len(classes)), turns)
+
+
+@per_cell
+def hil(cell: Cell) -> dict[str, Any]:
+    """One training and its test on the devices of the card.
+
+    Streams, each at the seed: ``pulses`` (luck and noise of the pulses), and those of :func:`experiment`.
+    """
+    p = cell.params
+    devices = {d: model.device_parameters(p["card"], p["width"], d) for d in layout(p).neuron_device}
+    streams = Streams(cell.rng("pulses", axes=("seed",)))
+    neurons = ModelNeurons(p["card"], devices, cards.link(p["card"], p["link"]), streams)
+    return experiment(cell, neurons, cards.value(p["card"], "hall.reset_state"))
+
+
+def experiment(
+    cell: Cell, neurons: Neurons, reset_state: int, on_loss: Callable[[float], None] = lambda loss: None
+) -> dict[str, Any]:
+    """The cell's outputs with any hardware: curves, training, test.
+
+    Streams, each at the seed: ``images`` (which ones), ``weights`` (initial), ``trains`` (Poisson).
+
+    Parameters
+    ----------
+    reset_state : -1 if reset gives the low level, +1 for the high one
+    on_loss : told the loss so far while a network is trained
+
+    Raises
+    ------
+    ValueError
+        Parameters do not fit together, or a device has no fitted curve where its bias is wanted.
+    """
+    p, plan = cell.params, layout(cell.params)
+    link = cards.link(p["card"], p["link"])
+    learned, tested = _images(cell, plan)
+    trains = Streams(cell.rng("trains", axes=("seed",)))
+    initial = network.start(cell.rng("weights", axes=("seed",)), plan.layers, p["initial"])
+
+    states = States(p["card"], reset_state)
+    i_curve = model.write_currents(p["card"], p["width"], p["currents"])
+    curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], link)
+    hardware = Hardware(neurons, _drive(plan, p, curves), states)
+    trained = training.train(
+        initial,
+        learned,
+        trains,
+        p["steps"],
+        p["epochs"],
+        p["learning_rate"],
+        hardware if cell["mode"] == "hil" else None,
+        on_loss,
+    )
+    shown = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
+
+    outputs = slice(-len(plan.classes), None)
+    confidence = np.full(shown.activation.shape, np.nan)
+    confidence[:, outputs] = training.confidence(shown.activation[:, outputs])
+    best = training.most_confident(confidence[:, outputs])
+    digits = np.array([*plan.classes, -1])  # place -1: undecided
+    by_neuron = [curves[d] for d in plan.neuron_device]
+    return {
+        "loss": trained.loss,
+        "weights": np.stack([_columns(w) for w in trained.weights]),
+        "label": digits[learned.targets],
+        "activation": trained.shown.activation,
+        "trials": trained.shown.trials,
+        "r_reset": trained.shown.r_reset,
+        "r_write": trained.shown.r_write,
+        "test_label": digits[tested.targets],
+        "test_activation": shown.activation,
+        "test_trials": shown.trials,
+        "test_r_reset": shown.r_reset,
+        "test_r_write": shown.r_write,
+        "confidence": confidence,
+        "predicted": digits[best],
+        "device_number": np.array(plan.neuron_device),
+        "bias_current": hardware.drive.i_bias,
+        "curve_i_write": i_curve,
+        "curve_switches": np.stack([c.switches for c in by_neuron]),
+        "curve_trials": np.stack([c.trials for c in by_neuron]),
+        "curve_i_bias": np.array([c.fit.i_bias for c in by_neuron]),
+        "curve_i0": np.array([c.fit.i0 for c in by_neuron]),
+    }
+
+
+def _drive(plan: Layout, p: dict[str, Any], curves: dict[int, Curve]) -> Drive:
+    """How the neurons are driven: about their own fitted bias or about the width's mean."""
+    bias: Any = float(model.i_bias(p["card"], p["width"]))
+    if p["bias"] == "fitted":
+        for device, curve in curves.items():
+            if curve.fit.reason:
+                raise ValueError(f"device {device}: {curve.fit.reason}; drive it with bias=mean")
+        bias = [curves[d].fit.i_bias for d in plan.neuron_device]
+    return drive(p["card"], plan.neuron_device, bias, float(model.i0(p["card"], p["width"])), p["z_limit"])
+
+
+def _columns(weights: list[Floats]) -> Floats:
+    """(784, neurons) incoming weights of each neuron of all layers, NaN beyond a layer's inputs."""
+    padded = [np.pad(w, ((0, data.PIXELS - len(w)), (0, 0)), constant_values=np.nan) for w in weights]
+    return np.concatenate(padded, axis=1)
+
+
+def _images(cell: Cell, plan: Layout) -> tuple[Images, Images]:
+    """Training and test images of the seed."""
+    p, rng = cell.params, cell.rng("images", axes=("seed",))
+    learned = images.some(data.checked("train", **p["data"]), plan.classes, p["images"], "images", rng)
+    return learned, images.some(data.checked("test", **p["data"]), plan.classes, p["test_images"], "test_images", rng)
+
+
+def check(sweep: Sweep) -> None:
+    """``SpecError`` with one line where the parameters do not fit together: before anything runs."""
+    cell = Cell(sweep, {axis.name: axis.values[0] for axis in sweep.axes})
+    try:
+        _images(cell, layout(sweep.params))
+    except ValueError as error:
+        raise SpecError(f"sweep {sweep.name!r}: {error}") from None
+
+
+def contents(value: dict[str, str]) -> str:
+    """The data without the folder in which they lie."""
+    return value["sha256"]
+
+
+DATA = Parameter(
+    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, essence=contents
+)
+TRAINING = (
+    Parameter("classes", "0,2,4,6", help="digits, one output neuron each"),
+    Parameter("images", 16, help="training images, of all classes together", low=2, high=60_000),
+    Parameter("steps", 100, help="time steps of an image", low=1, high=100_000),
+    Parameter("epochs", 10, help="times that each training image is shown", low=1, high=10_000),
+    Parameter("learning_rate", 0.3, help="of the gradient descent; assumed", low=0.0, high=1000.0),
+    Parameter("initial", 0.1, help="initial weights are uniform up to +- this; assumed", low=0.0, high=100.0),
+    Parameter("z_limit", 12.0, help="largest z that a write current is made for", low=1.0, high=100.0),
+    CARD,
+    LINK,
+    DATA,
+)
+"""Parameters of a training, which the replicates share."""
+_PARAMETERS = (
+    *TRAINING,
+    Parameter("hidden", "", help="neurons of each hidden layer, such as 8,6"),
+    Parameter("neurons", 4, help="neurons of all layers together", low=2, high=10_000),
+    Parameter("test_images", 4, help="test images, of all classes together", low=2, high=10_000),
+    Parameter("width", 0.5, "um", "bar width", low=WIDTH.low, high=WIDTH.high),
+    Parameter("devices", "0,1,2,3", help="devices of the width, neurons in turn"),
+    Parameter("bias", "mean", help="bias current: the width's mean, or of each device", choices=("mean", "fitted")),
+    Parameter("currents", 14, help="write currents of a device's curve", low=2, high=10_000),
+    Parameter("cycles", 100, help="cycles at each of them", low=1, high=1_000_000),
+)
+_SHOWN = ("image", "neuron")
+_READ = ("image", "step", "neuron")
+_TEST = ("test_image", "neuron")
+
+SWEEP = Sweep(
+    name="hil",
+    title="A network trained with four devices in the loop, and the same trained in software",
+    axes=(
+        Axis("mode", MODES, long_name="how it is trained", choices=MODES),
+        Axis("seed", tuple(range(10)), long_name="seed of images, weights, trains", low=0),
+    ),
+    dims=(
+        Dim("epoch", "epochs", start=1, long_name="epoch"),
+        Dim("image", "images", long_name="training image"),
+        Dim("test_image", "test_images", long_name="test image"),
+        Dim("step", "steps", start=1, long_name="time step"),
+        Dim("neuron", "neurons", long_name="neuron, the output neurons last"),
+        Dim("pixel", data.PIXELS, long_name="input of the neuron's layer"),
+        Dim("current", "currents", long_name="write current, index"),
+    ),
+    outputs=(
+        Output("loss", ("epoch",), long_name="mean squared error of an image", tolerance=ROUNDING),
+        Output("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch", tolerance=ROUNDING),
+        Output("label", ("image",), "int64", long_name="class of the training image"),
+        Output(
+            "activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched", tolerance=ROUNDING
+        ),
+        Output("trials", ("epoch", *_SHOWN), "int64", long_name="valid steps"),
+        Output("r_reset", ("epoch", *_READ), "float32", "ohm", "Hall resistance after reset, in training"),
+        Output("r_write", ("epoch", *_READ), "float32", "ohm", "Hall resistance after write, in training"),
+        Output("test_label", ("test_image",), "int64", long_name="class of the test image"),
+        Output(
+            "test_activation",
+            _TEST,
+            long_name="share of the valid steps that switched, in the test",
+            tolerance=ROUNDING,
+        ),
+        Output("test_trials", _TEST, "int64", long_name="valid steps, in the test"),
+        Output("test_r_reset", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after reset"),
+        Output("test_r_write", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after write"),
+        Output(
+            "confidence",
+            _TEST,
+            long_name="share of the class in the activations of the test image",
+            tolerance=ROUNDING,
+        ),
+        Output("predicted", ("test_image",), "int64", long_name="most confident class; -1: not a single one"),
+        Output("device_number", ("neuron",), "int64", long_name="device of the neuron"),
+        Output(
+            "bias_current",
+            ("neuron",),
+            unit="A",
+            long_name="bias current that the neuron is driven about",
+            tolerance=ROUNDING,
+        ),
+        Output("curve_i_write", ("current",), unit="A", long_name="write current of the curves"),
+        Output("curve_switches", ("neuron", "current"), "int64", long_name="cycles that switched"),
+        Output("curve_trials", ("neuron", "current"), "int64", long_name="valid cycles"),
+        Output(
+            "curve_i_bias",
+            ("neuron",),
+            unit="A",
+            long_name="fitted bias current of the neuron's device",
+            tolerance=ROUNDING,
+        ),
+        Output(
+            "curve_i0",
+            ("neuron",),
+            unit="A",
+            long_name="fitted scale current of the neuron's device",
+            tolerance=ROUNDING,
+        ),
+    ),
+    parameters=_PARAMETERS,
+    prepare=check,
+    function=hil,
+    on_bench="spinneurons.hil.measured:on_bench",
+    figures="spinneurons.hil.figures:FIGURES",
+    source="Islam et al. 2024, Fig. 4(b-e), S11",
+)
+
+
+def _with_defaults(**defaults: Any) -> tuple[Parameter, ...]:
+    return tuple(replace(p, default=defaults.get(p.name, p.default)) for p in _PARAMETERS)
+
+
+MULTIPLEXED = replace(
+    SWEEP,
+    name="hil-multiplexed",
+    title="One device as two neurons in turn, trained in the loop",
+    parameters=_with_defaults(classes="0,2", images=8, test_images=6, neurons=2, devices="0"),
+    figures="spinneurons.hil.figures:FIGURES_MULTIPLEXED",
+    source="Islam et al. 2024, Fig. S12",
+)

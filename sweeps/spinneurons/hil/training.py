@@ -1,0 +1,174 @@
+"""The training loop, with hardware in the loop or in software, and the test on hardware.
+
+Weights are a function of the initial weights, the images, the trains and the readings, and of nothing else: where the
+readings of a key are kept and given back (a journal behind :class:`spinneurons.hil.neurons.Neurons`), an interrupted
+training runs again from the start and comes to the same weights, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spinneurons.device.protocol import Readings
+from spinneurons.hil import network
+from spinneurons.hil.images import Images
+from spinneurons.hil.network import Response, Switches, Weights
+from spinneurons.hil.neurons import Drive, Neurons
+from spinneurons.hil.states import States
+from spinneurons.hil.streams import Streams
+from spinneurons.threads import exact_torch
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Devices, how z drives them, and what their readings mean."""
+
+    neurons: Neurons
+    drive: Drive
+    states: States
+
+    def present(self, key: str, weights: Weights, train: Floats) -> tuple[Response, Readings]:
+        """The response of all layers to one train, and the readings of all neurons, (steps, neurons)."""
+        parts: list[Readings] = []
+
+        def respond(layer: int, z: Floats) -> Switches:
+            first = sum(w.shape[1] for w in weights[:layer])
+            columns = slice(first, first + z.shape[1])
+            devices = self.drive.neuron_device[columns]
+            i_write = self.drive.i_write(z, columns)
+            parts.append(self.neurons.read(f"{key}/layer {layer + 1}", devices, i_write))
+            return self.states.decide(devices, parts[-1])
+
+        response = network.present(weights, train, respond)
+        return response, Readings(*(np.concatenate(r, axis=1) for r in zip(*parts, strict=True)))
+
+
+class Shown(NamedTuple):
+    """What the neurons of all layers, in their order, did for some images."""
+
+    activation: Floats
+    """(..., images, neurons), NaN where no sample was valid."""
+    trials: npt.NDArray[np.int64]
+    """(..., images, neurons) valid samples."""
+    r_reset: npt.NDArray[np.float32]
+    """(..., images, steps, neurons) ohm; NaN in software."""
+    r_write: npt.NDArray[np.float32]
+
+
+class Training(NamedTuple):
+    """The course of a training; the first axis is the epoch."""
+
+    weights: list[list[Floats]]
+    """After each epoch, one (inputs, neurons) a layer."""
+    loss: Floats
+    """(epochs,) mean squared error |a - t|^2/2 of an image, before its update."""
+    shown: Shown
+
+
+def train(
+    initial: Sequence[Floats],
+    images: Images,
+    trains: Streams,
+    steps: int,
+    epochs: int,
+    rate: float,
+    hardware: Hardware | None = None,
+    on_loss: Callable[[float], None] = lambda loss: None,
+) -> Training:
+    """Gradient descent, one update an image, each image with a new Poisson train in each epoch.
+
+    Parameters
+    ----------
+    initial : (inputs, neurons) of each layer
+    trains : streams of the Poisson trains
+    steps : of a train
+    rate : learning rate
+    hardware : None trains in software, with the ideal sigmoid and no noise but that of the trains
+    on_loss : told after each image the mean loss of the epoch so far
+
+    Source: main text of the paper, Fig. 4(c).
+    """
+    weights = network.tensors(initial)
+    shown = _empty((epochs, len(images)), steps, sum(w.shape[1] for w in initial))
+    losses, after = np.zeros((epochs, len(images))), []
+    with exact_torch():
+        for epoch in range(epochs):
+            for i, (pixels, target) in enumerate(zip(images.pixels, images.targets, strict=True)):
+                key = f"epoch {epoch + 1}/image {i}"
+                response = _show(hardware, key, weights, pixels, trains, steps, shown, (epoch, i))
+                loss = network.loss_of(response.activation[-1], int(target))
+                network.descend(weights, loss, rate)
+                losses[epoch, i] = loss.item()
+                on_loss(float(losses[epoch, : i + 1].mean()))
+            after.append(network.arrays(weights))
+    return Training(after, losses.mean(axis=1), shown)
+
+
+def test(weights: Sequence[Floats], images: Images, trains: Streams, steps: int, hardware: Hardware) -> Shown:
+    """Each image once on the hardware.  Source: Fig. 4(d, e)."""
+    shown = _empty((len(images),), steps, sum(w.shape[1] for w in weights))
+    with exact_torch():
+        for i, pixels in enumerate(images.pixels):
+            _show(hardware, f"test/image {i}", network.tensors(weights), pixels, trains, steps, shown, (i,))
+    return shown
+
+
+def confidence(activation: Floats) -> Floats:
+    """Share of each class in the activations of an image: a/sum(a), with no softmax.
+
+    It is our reading of the paper's confidence "from normalised inputs".  A neuron without a valid sample has NaN and
+    counts for nothing; where no neuron switched at all, no class has any confidence.
+
+    Parameters
+    ----------
+    activation : (..., classes) of the output neurons
+    """
+    total = np.nansum(activation, axis=-1, keepdims=True)
+    return np.asarray(activation / np.where(total > 0, total, 1.0))
+
+
+def most_confident(confidence: Floats) -> npt.NDArray[np.int64]:
+    """(...) place of the class with the largest confidence; -1 where no class or more than one has it."""
+    known = np.nan_to_num(confidence, nan=-1.0)
+    best = known.max(axis=-1, keepdims=True)
+    alone = (np.sum(known == best, axis=-1) == 1) & (best[..., 0] > 0)
+    return np.where(alone, known.argmax(axis=-1), -1)
+
+
+def _show(
+    hardware: Hardware | None,
+    key: str,
+    weights: Weights,
+    pixels: npt.NDArray[np.uint8],
+    trains: Streams,
+    steps: int,
+    shown: Shown,
+    at: tuple[int, ...],
+) -> Response:
+    """The response to the train of that key, which is also written down in ``shown``."""
+    spikes = network.poisson_train(trains.at(key), pixels, steps)
+    if hardware is None:
+        response = network.present(weights, spikes)
+    else:
+        response, readings = hardware.present(key, weights, spikes)
+        shown.r_reset[at], shown.r_write[at] = readings
+    shown.activation[at] = np.concatenate([a.detach().numpy() for a in response.activation])
+    shown.trials[at] = np.concatenate(response.trials)
+    return response
+
+
+def _empty(images: tuple[int, ...], steps: int, neurons: int) -> Shown:
+    readings = (*images, steps, neurons)
+    return Shown(
+        np.full((*images, neurons), np.nan),
+        np.zeros((*images, neurons), np.int64),
+        np.full(readings, np.nan, np.float32),
+        np.full(readings, np.nan, np.float32),
+    )

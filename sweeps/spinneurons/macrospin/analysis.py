@@ -1,0 +1,109 @@
+"""What the curves of all widths say: straight lines against the width, the ratio I_bias/i0, and long pulses."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from spinneurons.device import style
+from spinneurons.device.linear import Line, straight_line
+from spinneurons.device.link import probability
+from spinneurons.macrospin import barrier, fokker_planck
+from spinneurons.macrospin.sweep import magnet
+
+Floats = npt.NDArray[np.float64]
+
+
+class Trend(NamedTuple):
+    """Curves of one pulse length, widths rising; widths without a fit are left out."""
+
+    pulse: float
+    """s."""
+    width: Floats
+    """(w,) nm."""
+    i_bias: Floats
+    i_bias_stderr: Floats
+    window: Floats
+    """(w,) A each."""
+    ratio: Floats
+    """(w,) I_bias/i0."""
+    ratio_stderr: Floats
+    bias_line: Line
+    window_line: Line
+
+    @property
+    def growth(self) -> float:
+        """Factor on the ratio from the widest to the narrowest magnet; NaN with fewer than two."""
+        return float(self.ratio[0] / self.ratio[-1]) if self.width.size > 1 else np.nan
+
+    @property
+    def growth_stderr(self) -> float:
+        """Standard error of ``growth``."""
+        if self.width.size < 2:
+            return np.nan
+        relative = self.ratio_stderr / self.ratio
+        return float(self.growth * np.hypot(relative[0], relative[-1]))
+
+
+def trend(cube: xr.Dataset, pulse: int, link: str = "logistic") -> Trend:
+    """The curves of the pulse length at that position; ``cube`` holds NaN where a cell is not done."""
+    end = "" if link == "logistic" else f"_{link}"
+    one = cube.isel(pulse=pulse).sortby("width")
+    one = one.isel(width=np.flatnonzero(np.isfinite(one[f"i0{end}"].values)))
+    width, i_bias, i0 = one["width"].values, one[f"i_bias{end}"].values, one[f"i0{end}"].values
+    bias_error, i0_error = one[f"i_bias{end}_stderr"].values, one[f"i0{end}_stderr"].values
+    window = one[f"window{end}"].values
+    ratio = i_bias / i0
+    return Trend(
+        float(one["pulse"]),
+        width,
+        i_bias,
+        bias_error,
+        window,
+        ratio,
+        np.asarray(np.hypot(bias_error / i0, ratio * i0_error / i0)),
+        straight_line(width, i_bias),
+        straight_line(width, window),
+    )
+
+
+def misfit(cube: xr.Dataset, link: str = "logistic") -> Floats:
+    """(width, pulse) largest distance of the fitted curve from the counted share of switches."""
+    end = "" if link == "logistic" else f"_{link}"
+    z = (cube["i_write"] - cube[f"i_bias{end}"]) / cube[f"i0{end}"]
+    z = z.transpose("width", "pulse", "current")
+    share = (cube["switches"] / trajectories(cube)).transpose("width", "pulse", "current")
+    return np.asarray(np.abs(probability(z.values, link) - share.values).max(axis=-1))
+
+
+class LongPulse(NamedTuple):
+    """Bias current of a pulse too long to integrate, (w,) A each, for the widths of the cube."""
+
+    width: Floats
+    mapped: Floats
+    """By the barrier."""
+    exact: Floats
+    """By the Fokker-Planck equation; NaN where it does not apply."""
+
+
+def long_pulse(cube: xr.Dataset, tau: float) -> LongPulse:
+    """Bias currents of pulses of ``tau`` (s) for the magnets of the cube."""
+    params = style.parameters(cube)
+    width = np.sort(cube["width"].values)
+    mapped = [barrier.bias_current(magnet(w, params), tau, params["torque"]) for w in width]
+    return LongPulse(width, np.array(mapped), np.array([exact_bias(params, w, tau) for w in width]))
+
+
+def exact_bias(params: dict[str, Any], width: float, tau: float) -> float:
+    """Current (A) of P = 1/2 for a rectangular pulse of ``tau`` (s) by the Fokker-Planck equation, or NaN."""
+    if params["torque"] != "collinear" or params["field_x"] != 0:
+        return np.nan
+    return fokker_planck.current_at(magnet(width, params), 0.5, tau)
+
+
+def trajectories(cube: xr.Dataset) -> int:
+    """Trajectories at each current."""
+    return int(style.parameters(cube)["trajectories"])

@@ -1,0 +1,139 @@
+"""The report as one HTML file that needs nothing beside it: style and figures are inside."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spinneurons.device import style
+from spinneurons.paper.assumptions import ASSUMPTIONS
+from spinneurons.paper.claim import Verdict
+from spinneurons.paper.conventions import CONVENTIONS
+from spinneurons.paper.markdown import INTRODUCTION, TITLE, command, numbered, provenance_lines, summary
+from spinneurons.paper.plan import Picture, gallery
+
+if TYPE_CHECKING:
+    from spinneurons.paper.report import Report, Row
+
+_MARKS = {
+    Verdict.REPRODUCED: ("✓", style.GREEN, "reproduced"),
+    Verdict.CONSISTENT: ("≈", style.BLUE, "consistent"),
+    Verdict.DIFFERS: ("≠", style.VERMILION, "differs"),
+    Verdict.UNTESTABLE: ("–", style.GREY, "cannot be tested"),
+}
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 0 auto; max-width: 1080px; padding: 1.5rem; }
+h1 { font-size: 1.7rem; margin: 0 0 .6rem; } h2 { font-size: 1.25rem; margin: 2.4rem 0 .7rem; }
+a { color: #0072B2; } nav a { margin-right: 1.1rem; }
+code, pre { font: 12.5px/1.5 ui-monospace, monospace; }
+pre { background: #f4f4f4; padding: .5rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+table { border-collapse: collapse; width: 100%; } th { text-align: left; border-bottom: 2px solid #1a1a1a; }
+th, td { padding: .35rem .6rem; vertical-align: top; } td { border-top: 1px solid #ddd; }
+#claims { table-layout: fixed; } #claims th:nth-child(1) { width: 10%; } #claims th:nth-child(3) { width: 9%; }
+#claims th:nth-child(4) { width: 19%; } #claims th:nth-child(5) { width: 15%; }
+details summary { cursor: pointer; } details p { margin: .35rem 0; color: #444; }
+.verdict { color: #fff; border-radius: .8rem; padding: .05rem .6rem; white-space: nowrap; font-size: .85rem; }
+.counts { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; } .counts div { font-size: 1.1rem; }
+.figures { display: grid; grid-template-columns: repeat(2, 1fr); gap: 1.6rem; align-items: end; }
+figure { margin: 0; } figure.wide { grid-column: 1 / -1; } img { max-width: 100%; }
+figcaption { color: #444; font-size: .9rem; } figcaption b { color: #1a1a1a; }
+dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.2rem; }
+@media (max-width: 700px) { .figures { grid-template-columns: 1fr; } }
+"""
+DPI = 160
+"""Of the figures."""
+_WIDE = 1.2 * style.COLUMN * DPI  # pixels from which a figure takes the whole page
+_SCREEN = 144  # pixels to the inch in which figures are shown
+
+
+def page(report: Report, figures: Path) -> str:
+    """The file's text.
+
+    Parameters
+    ----------
+    figures : folder with the PNG of every figure of the plan
+    """
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{TITLE}</title><style>{_STYLE}</style></head><body>",
+            *_body(report, figures),
+            "</body></html>\n",
+        ]
+    )
+
+
+def _body(report: Report, figures: Path) -> Iterator[str]:
+    yield f"<h1>{TITLE}</h1>"
+    yield from (f"<p>{_inline(text)}</p>" for text in INTRODUCTION)
+    yield f"<p>Made by <code>{command(report)}</code>. {summary(report).partition(':')[0]}:</p>"
+    counts = "".join(f"<div>{count} {_verdict(verdict)}</div>" for verdict, count in report.verdicts.items())
+    yield f'<div class="counts">{counts}</div>'
+    places = {"claims": "Claims", "assumptions": "Assumptions", "conventions": "Conventions", "figures": "Figures"}
+    links = "".join(f'<a href="#{id}">{text}</a>' for id, text in {**places, "provenance": "Provenance"}.items())
+    yield f"<nav>{links}</nav>"
+    yield "<h2>Claims</h2>"
+    yield from _table("claims", ("Where", "The paper says", "Paper", "Ours", "Verdict"), map(_cells, report.rows))
+    yield '<h2 id="assumptions">What the numbers rest on</h2><dl>'
+    yield from (f"<dt>{escape(name)}</dt><dd>{_inline(text)}</dd>" for name, text in ASSUMPTIONS.items())
+    yield "</dl><h2>Where the text contradicts itself or is silent</h2>"
+    yield from _table("conventions", ("Where", "The paper", "Chosen here"), (map(_inline, c) for c in CONVENTIONS))
+    yield '<h2 id="figures">Figures</h2><div class="figures">'
+    yield from (_figure(picture, figures) for picture in gallery())
+    yield '</div><h2 id="provenance">Provenance</h2><ul>'
+    yield from (f"<li>{_inline(line.removeprefix('- '))}</li>" for line in provenance_lines(report))
+    yield "</ul>"
+    head = ("Cube", "Cells", "Seconds of one core", "Root seed", "Digest")
+    cubes = report.source["cubes"].items()
+    yield from _table(
+        "cubes",
+        head,
+        ((n, *(str(c[k]) for k in ("cells", "seconds", "root_seed")), c["digest"][:12]) for n, c in cubes),
+    )
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    claim = row.claim
+    more = [claim.measure + ".", row.found.note]
+    more += [f"{str(row.verdict).capitalize()}, {row.because}."] if row.because else []
+    more += [f"Rests on: {', '.join(claim.rests_on)}."] if claim.rests_on else []
+    texts = "".join(f"<p>{_inline(text)}</p>" for text in more if text)
+    commands = escape("\n".join(row.commands))
+    details = f"<details><summary>{_inline(claim.statement)}</summary>{texts}<pre>{commands}</pre></details>"
+    because = f"<br><small>{escape(row.because.partition(':')[0])}</small>" if row.because else ""
+    return (escape(claim.where), details, escape(claim.paper), escape(row.ours), _verdict(row.verdict) + because)
+
+
+def _verdict(verdict: Verdict) -> str:
+    mark, colour, text = _MARKS[verdict]
+    return f'<span class="verdict" style="background:{colour}" title="{verdict}">{mark} {text}</span>'
+
+
+def _figure(picture: Picture, folder: Path) -> str:
+    content = (folder / f"{picture.stem}.png").read_bytes()
+    wide = int.from_bytes(content[16:20], "big")  # pixels across, from the header of a PNG
+    look = ' class="wide"' if wide > _WIDE else ""
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    image = f'<img alt="{escape(picture.caption)}" width="{round(wide * _SCREEN / DPI)}" src="{source}">'
+    return (
+        f"<figure{look}>{image}<figcaption><b>{numbered(picture.number)}</b> {picture.caption}.</figcaption></figure>"
+    )
+
+
+def _table(id: str, head: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    yield f'<table id="{id}"><thead><tr>{"".join(f"<th>{h}</th>" for h in head)}</tr></thead><tbody>'
+    for row in rows:
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
+    yield "</tbody></table>"
+
+
+def _inline(text: str) -> str:
+    """Plain text with `code` and *emphasis*, as HTML."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", marked)

@@ -1,0 +1,78 @@
+"""Persistence as a sweep: the switching curve of each Hall bar on several days.
+
+The bias current of a device walks from day to day on one path, whichever days are asked for (see
+``spinneurons.device.model.drift``): a day added to the axis later lies on the path of the days that are there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spinsweep.axis import Axis
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.fit import ROUNDING, fit
+from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
+from spinneurons.device.protocol import decide, measure
+
+
+@per_cell
+def persist(cell: Any) -> dict[str, Any]:
+    """Counts and fitted curve of one device on one day.
+
+    Streams: ``readings`` of the cycles, of this day; ``drift`` of the daily steps, shared by the days of a
+    device.
+    """
+    card, day = cell.params["card"], cell["day"]
+    link = cards.link(card, cell.params["link"])
+    i_bias, i0 = model.device_parameters(card, cell["width"], cell["device"])
+    steps = cell.rng("drift", axes=("width", "device")).standard_normal(day)
+    i_bias *= float(model.drift(card, day, steps))
+    i_write = model.write_currents(card, cell["width"], cell.params["currents"])
+    readings = measure(card, i_bias, i0, i_write, cell.params["cycles"], cell.rng("readings"), link)
+    found = decide(readings.r_reset, readings.r_write, cards.value(card, "hall.reset_state"))
+    k, n = found.switched.sum(axis=1), found.valid.sum(axis=1)
+    curve = fit(k, n, i_write, link)
+    return {
+        "i_write": i_write,
+        "switches": k,
+        "trials": n,
+        "i_bias": curve.i_bias,
+        "i_bias_stderr": curve.i_bias_stderr,
+        "i0": curve.i0,
+        "i0_stderr": curve.i0_stderr,
+        "deviance": curve.deviance,
+    }
+
+
+SWEEP = Sweep(
+    name="persistence",
+    title="Switching curves of 36 Hall bars, and again after seven days",
+    axes=(
+        WIDTH,
+        DEVICE,
+        Axis("day", (0, 7), unit="day", long_name="day", low=0, high=3650),
+    ),
+    dims=(Dim("current", "currents", long_name="write current, index"),),
+    outputs=(
+        Output("i_write", ("current",), unit="A", long_name="write current"),
+        Output("switches", ("current",), "int64", long_name="cycles that switched"),
+        Output("trials", ("current",), "int64", long_name="valid cycles"),
+        Output("i_bias", unit="A", long_name="bias current", tolerance=ROUNDING),
+        Output("i_bias_stderr", unit="A", long_name="bias current, standard error", tolerance=ROUNDING),
+        Output("i0", unit="A", long_name="scale current", tolerance=ROUNDING),
+        Output("i0_stderr", unit="A", long_name="scale current, standard error", tolerance=ROUNDING),
+        Output("deviance", long_name="deviance of the fit", tolerance=ROUNDING),
+    ),
+    parameters=(
+        Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
+        Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
+        LINK,
+        CARD,
+    ),
+    function=persist,
+    figures="spinneurons.persistence.figures:FIGURES",
+    source="Islam et al. 2024, Fig. S4",
+)
