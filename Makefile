@@ -74,8 +74,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	$(BIN)/python tests/bench/overhead.py
-	$(BIN)/python -m spinneurons.codesign.bench
-	$(BIN)/python -m spinneurons.macrospin.bench
+	$(BIN)/python -m tests.bench.codesign
+	$(BIN)/python -m tests.bench.macrospin
 	$(BIN)/python tests/bench/lane.py
 
 clean:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from distributed import Client
 from hypothesis import HealthCheck, settings
-from spinsweep.runners.dask import local_client
+
+from spinsweep.executors.dask import local_client
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
 from spinsweep.cli import main
 
 ROOT = Path(__file__).parents[1]

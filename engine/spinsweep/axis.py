@@ -83,8 +83,8 @@ class Axis:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
         at = f"axis {self.name!r}"
-        demand_texts(at, unit=self.unit, long_name=self.long_name)
-        demand_limits(at, self.low, self.high)
+        require_texts(at, unit=self.unit, long_name=self.long_name)
+        require_limits(at, self.low, self.high)
         values: Any = self.values
         if isinstance(values, range):  # whose length needs no look at the values
             _limit(abs(values.stop - values.start) // abs(values.step), self)
@@ -233,14 +233,14 @@ def plain(value: Any) -> Any:
     return value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
 
 
-def demand_texts(what: str, **texts: Any) -> None:
+def require_texts(what: str, **texts: Any) -> None:
     """``SpecError`` unless all are text."""
     for name, text in texts.items():
         if not isinstance(text, str):
             raise SpecError(f"{what}: {name} is text, not {brief(text)}")
 
 
-def demand_limits(what: str, low: Any, high: Any) -> None:
+def require_limits(what: str, low: Any, high: Any) -> None:
     """``SpecError`` unless both are a number or None, in order."""
     for name, limit in (("low", low), ("high", high)):
         if limit is not None and (not isinstance(limit, int | float) or not -(2**1023) < limit < 2**1023):

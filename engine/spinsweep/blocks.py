@@ -70,7 +70,7 @@ def _part(length: int, most: int) -> int:
     return divisor if 2 * divisor >= even else even
 
 
-def boxes(wanted: npt.NDArray[np.bool_]) -> list[tuple[npt.NDArray[np.intp], ...]]:
+def as_boxes(wanted: npt.NDArray[np.bool_]) -> list[tuple[npt.NDArray[np.intp], ...]]:
     """The true cells of a mask as boxes, each given by its indices along every axis.
 
     One box if the cells are a product of index sets, else one box a cell.

@@ -20,7 +20,7 @@ class Unreadable(ValueError):
     """What is wrong with a file, in words that follow its name."""
 
 
-def demand_file(path: str | Path) -> None:
+def require_file(path: str | Path) -> None:
     """``Unreadable`` for what is there and no file: a pipe would be waited for, and a device has no end."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 - a path as the user wrote it
@@ -38,7 +38,7 @@ def text_of(path: str | Path) -> str:
     Unreadable
         It is no file, cannot be read, is too long, or is not text in UTF-8.
     """
-    demand_file(path)
+    require_file(path)
     try:
         with Path(path).open("rb") as file:
             data = file.read(MOST + 1)
@@ -68,7 +68,7 @@ def toml(text: str) -> dict[str, Any]:
         raise Unreadable("is not TOML: it is nested too deeply") from None
     except ValueError as error:  # also of a number of more than 4,300 digits
         raise Unreadable(f"is not TOML: {' '.join(str(error).split())}") from None
-    _demand_plain(found, "TOML")
+    _require_plain(found, "TOML")
     return found
 
 
@@ -91,7 +91,7 @@ def yaml(text: str) -> Any:
     try:
         loader = Loader(text)
         node = loader.get_single_node()
-        _demand_short(node)
+        _require_short(node)
         found = None if node is None else loader.construct_document(node)
     except RecursionError:
         raise Unreadable("is not YAML: it is nested too deeply") from None
@@ -99,11 +99,11 @@ def yaml(text: str) -> Any:
         raise Unreadable(f"is not YAML: {' '.join(str(error).split())}") from None
     except Exception as error:  # of a tag on a text that is no number, no date
         raise Unreadable(f"is not YAML: {said(error)}") from None
-    _demand_plain(found, "YAML")
+    _require_plain(found, "YAML")
     return found
 
 
-def _demand_short(node: Any) -> None:
+def _require_short(node: Any) -> None:
     """Refuse what is long once every alias is replaced by what it stands for, before anything is made of it."""
     left, size = [node], 0
     while left:
@@ -116,7 +116,7 @@ def _demand_short(node: Any) -> None:
             raise Unreadable("its aliases stand for too much, or for themselves")
 
 
-def _demand_plain(found: Any, what: str) -> None:
+def _require_plain(found: Any, what: str) -> None:
     """Refuse what JSON and 64 bits do not take."""
     left = [(0, found)]
     while left:

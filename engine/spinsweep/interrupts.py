@@ -44,7 +44,7 @@ class Interrupts:
     _depth = 0
 
     def __init__(self, soon: Callable[[], object] | None = None, now: Callable[[], object] = end_now) -> None:
-        self.pressed = False
+        self.requested = False
         """Whether the process was told to end in this block."""
         self._soon, self._now = soon, now
         self._before: dict[signal.Signals, Any] = {}
@@ -97,7 +97,7 @@ class Interrupts:
 
     def _handle(self, *_: object) -> None:
         Interrupts._heard += 1
-        first, self.pressed = not self.pressed, True
+        first, self.requested = not self.requested, True
         if first and self._soon is not None and Interrupts._heard == 1:
             self._soon()
         elif Interrupts._heard <= 2:
@@ -111,7 +111,7 @@ os.register_at_fork(
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def sigint_blocked() -> Iterator[None]:
     """What a terminal sends waits until the block has ended; processes and threads started inside never see it.
 
     It goes to the whole process group, and only the driver is to act on it.

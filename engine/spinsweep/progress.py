@@ -22,7 +22,7 @@ class Progress:
     block_seconds: float = 0.0
     """Sum of the block function's time over the blocks that ended."""
     workers_lost: int = 0
-    doing: str = ""
+    activity: str = ""
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
@@ -65,8 +65,8 @@ class Progress:
             text += f", {self.cells_failed} failed"
         if self.workers_lost:
             text += f", {self.workers_lost} workers lost (their blocks run again)"
-        if self.doing:
-            text += f", {self.doing}"
+        if self.activity:
+            text += f", {self.activity}"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
         return text

@@ -27,6 +27,7 @@ import numpy.typing as npt
 
 from spinsweep import provenance
 from spinsweep.axis import closest
+from spinsweep.bench import INSTRUMENT
 from spinsweep.blocks import Block, choose_chunk
 from spinsweep.cube import (
     CLEAN,
@@ -39,14 +40,13 @@ from spinsweep.cube import (
     create,
     keep_origin,
     machine,
-    other_attributes,
-    place_of,
+    open_storage,
+    other_artifacts,
     recover,
     write_group,
 )
 from spinsweep.errors import CubeError, SpecError
 from spinsweep.evaluate import evaluate
-from spinsweep.instruments import INSTRUMENT
 from spinsweep.ledger import Counts, Receipt, State, wanted
 from spinsweep.origins import Origins, found_origins
 from spinsweep.progress import Progress
@@ -67,7 +67,7 @@ class Run:
     cube: Cube
     job: Job
     state: npt.NDArray[np.uint8]
-    asked: tuple[npt.NDArray[np.bool_], ...]
+    requested: tuple[npt.NDArray[np.bool_], ...]
     """Along each axis of the cube, whether the sweep asks for that value."""
     retry_failed: bool
     progress: Progress
@@ -76,7 +76,7 @@ class Run:
     """Whether any task was made."""
     outcome: str = "interrupted"
     ended: Counts | None = None
-    broken: list[str] = field(default_factory=list)
+    unwritten_blocks: list[str] = field(default_factory=list)
     """Blocks that ended without a receipt, in words."""
     _kept: int = 0
     _keep_at: float = 0.0
@@ -89,14 +89,14 @@ class Run:
 
     def tasks(self) -> Iterator[Task]:
         """The tasks of this run, made one by one as they are asked for."""
-        for task in _tasks(self.cube, self.state, self.asked, self.retry_failed):
+        for task in _tasks(self.cube, self.state, self.requested, self.retry_failed):
             self.begun = True
             yield dataclasses.replace(task, batch=self.durable.sent(task))
 
     @property
     def failed_before(self) -> int:
         """Cells asked for that had failed when the run began."""
-        return Counts.of(self.state[np.ix_(*self.asked)]).failed
+        return Counts.of(self.state[np.ix_(*self.requested)]).failed
 
     def begin(self) -> None:
         """Workers are ready: rates count from here."""
@@ -118,13 +118,13 @@ class Run:
         self.progress.note(receipt)
         self.durable.came(receipt)
 
-    def tell_lane(self, report: Mapping[str, Any]) -> None:
+    def on_lane_report(self, report: Mapping[str, Any]) -> None:
         """Take over what a lane says of this run: its experiment, train, and cycles."""
         if str(report["experiment"]).startswith(self.job.cube_id):
             cell = str(report["experiment"]).rpartition("/")[2]
-            self.progress.doing = f"{cell}: {report['train']}, {report['cycles']} cycles since the lane began"
+            self.progress.activity = f"{cell}: {report['train']}, {report['cycles']} cycles since the lane began"
 
-    def conclude(self) -> Counts:
+    def finish(self) -> Counts:
         """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""
         if self.ended is None:
             self.ended = self.counts()
@@ -135,12 +135,12 @@ class Run:
     @property
     def complete(self) -> bool:
         """Whether every cell asked for is done at the end."""
-        ended = self.conclude()
+        ended = self.finish()
         return ended.done == ended.total
 
     def counts(self) -> Counts:
         """The cells asked for, by state, now."""
-        return Counts.of(self.cube.ledger("cell_state")[np.ix_(*self.asked)])
+        return Counts.of(self.cube.ledger("cell_state")[np.ix_(*self.requested)])
 
 
 @contextmanager
@@ -177,25 +177,25 @@ def open_run(
     CubeError
         Another driver writes the cube, or it holds another definition.
     """
-    place = place_of(store).absolute()
+    place = open_storage(store).absolute()
     origin = provenance.Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
     made = not place.exists("zarr.json")
     if made:
         where = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
         create(place, sweep, block_shape(sweep, block, workers), {**where, **(attrs or {})}, origin.number)
     cube = Cube(place)
-    cube.fence.prepare()
-    with cube.fence.driving():
+    cube.write_guard.prepare()
+    with cube.write_guard.hold_driver_lock():
         cube = cube.again()
         check(cube, sweep, mark_stale)
         rests_on_others = _rests_on_others(cube, sweep, retry_failed, mark_stale)
         record = provenance.collect(sweep, origin) | {"start": provenance.now(), "end": None, "outcome": "running"}
         earlier = [record or {} for _, record in cube.run_records()[-1:]]
         killed = any(run.get("outcome") not in CLEAN for run in earlier)
-        with cube.fence.announcing() as epoch:
+        with cube.write_guard.begin_epoch() as epoch:
             if killed or any(run.get("workers_lost") for run in earlier):
-                cube.sweep_out()
-            write_group(cube.fence.run_path(epoch), record)
+                cube.remove_partial_files()
+            write_group(cube.write_guard.run_path(epoch), record)
         lost = recover(cube, epoch)
         keep_origin(cube.path, origin)
         others = found_origins(cube, origin)
@@ -208,7 +208,7 @@ def open_run(
         cube = cube.grow(sweep)
         run = _planned(cube, sweep, epoch, retry_failed, origin, allow_mixed)
         record |= {"ended_before": Counts.of(run.state).ended}
-        write_group(cube.fence.run_path(epoch), record)
+        write_group(cube.write_guard.run_path(epoch), record)
         # of the parameters, what cannot change a number may have changed
         cube.commit({"provenance": json.dumps(record), "parameters": json.dumps(sweep.params)})
         run.notes.extend(_notes(run, made, block, others))
@@ -218,13 +218,15 @@ def open_run(
         try:
             if run.progress.blocks and sweep.prepare is not None:
                 sweep.prepare(sweep)
-            if run.progress.blocks and sweep.attributes is not None:
-                run.job = dataclasses.replace(run.job, attributes=sweep.attributes(sweep))
-                cube.commit(run.job.attributes)
-            run.keep_workers = lambda: write_group(cube.fence.run_path(epoch), record | {"workers": run.workers})
+            if run.progress.blocks and sweep.artifact_ids is not None:
+                run.job = dataclasses.replace(run.job, artifact_ids=sweep.artifact_ids(sweep))
+                cube.commit(run.job.artifact_ids)
+            run.keep_workers = lambda: write_group(
+                cube.write_guard.run_path(epoch), record | {"workers": run.workers}
+            )
             with run.durable.syncing():
                 yield run
-            run.conclude()
+            run.finish()
         except BaseException:
             abandoned = epoch == 1 and not run.begun  # its cluster did not start
             raise
@@ -235,21 +237,21 @@ def open_run(
                 cube.remove()
             else:
                 cube.commit({"provenance": json.dumps(record)})
-                write_group(cube.fence.run_path(epoch), record)
+                write_group(cube.write_guard.run_path(epoch), record)
 
 
 def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: bool) -> bool:
     """Whether the done cells rest on other attributes than new ones would: an error, unless they are to be stale."""
-    if sweep.attributes is None:
+    if sweep.artifact_ids is None:
         return False
     state = cube.ledger("cell_state")
-    here = state[np.ix_(*cube.asked(sweep))]
+    here = state[np.ix_(*cube.requested(sweep))]
     works = here.shape != sweep.shape or wanted(here, retry_failed=retry_failed).any() or mark_stale
     if not works or not (state == State.DONE).any():
         return False
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    others = other_attributes(cube.attrs, sweep)
+    others = other_artifacts(cube.attrs, sweep)
     if others and not mark_stale:
         raise CubeError(
             f"{cube.path} was computed with {others}, as it may come out on another processor; bring that "
@@ -297,7 +299,7 @@ def block_shape(
     sweep: Sweep, block: int | Mapping[str, int] | None, workers: int, cell_seconds: float | None = None
 ) -> tuple[int, ...]:
     """Shape of a block: as given, or from a cell's time (measured when None)."""
-    first = [sweep.axis_names.index(name) for name in sweep.together]
+    first = [sweep.axis_names.index(name) for name in sweep.shared_axes]
     if isinstance(block, Mapping):
         for name, length in block.items():
             if length < 1:
@@ -331,7 +333,7 @@ def sample(sweep: Sweep) -> Sample:
     """Measured in this process: larger and larger boxes of cells until one takes long enough; nothing is written."""
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    first = [sweep.axis_names.index(name) for name in sweep.together]
+    first = [sweep.axis_names.index(name) for name in sweep.shared_axes]
     count = least = sweep.shared_cells
     total = math.prod(sweep.shape)
     while True:
@@ -394,31 +396,31 @@ def _planned(
     cube: Cube, sweep: Sweep, epoch: int, retry_failed: bool, origin: provenance.Origin, allow_mixed: bool
 ) -> Run:
     state = cube.ledger("cell_state")
-    asked = cube.asked(sweep)
+    requested = cube.requested(sweep)
     cells = blocks = 0
-    for task in _tasks(cube, state, asked, retry_failed):
+    for task in _tasks(cube, state, requested, retry_failed):
         cells += task.cells
         blocks += 1
     lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
     job = Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine())
     durable = Durable(cube.path, epoch)
-    return Run(sweep, cube, job, state, asked, retry_failed, Progress(cells, blocks, time.monotonic()), durable)
+    return Run(sweep, cube, job, state, requested, retry_failed, Progress(cells, blocks, time.monotonic()), durable)
 
 
 def _tasks(
-    cube: Cube, state: npt.NDArray[np.uint8], asked: tuple[npt.NDArray[np.bool_], ...], retry_failed: bool
+    cube: Cube, state: npt.NDArray[np.uint8], requested: tuple[npt.NDArray[np.bool_], ...], retry_failed: bool
 ) -> Iterator[Task]:
     """One task for each block that holds a cell to compute."""
     starts = [
         [s for s in range(0, n, c) if mask[s : s + c].any()]
-        for n, c, mask in zip(cube.shape, cube.chunk, asked, strict=True)
+        for n, c, mask in zip(cube.shape, cube.chunk, requested, strict=True)
     ]
     for start in itertools.product(*starts):
         stop = tuple(min(s + c, n) for s, c, n in zip(start, cube.chunk, cube.shape, strict=True))
         block = Block(start, stop)
         here = state[block.region]
         mask = wanted(here, retry_failed=retry_failed)
-        for axis, whole in enumerate(asked):
+        for axis, whole in enumerate(requested):
             part = whole[start[axis] : stop[axis]]
             if not part.all():
                 mask = mask & part.reshape([-1 if a == axis else 1 for a in range(mask.ndim)])
@@ -453,6 +455,6 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
     return coords
 
 
-def threads() -> int:
+def cpu_count() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

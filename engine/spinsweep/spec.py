@@ -24,13 +24,13 @@ from spinsweep.axis import (
     canonical,
     choices_of,
     closest,
-    demand_limits,
-    demand_texts,
     key,
     listed,
     one_of,
     plain,
     range_words,
+    require_limits,
+    require_texts,
 )
 from spinsweep.errors import SpecError
 from spinsweep.printable import brief, one_line, said
@@ -72,7 +72,7 @@ class Dim:
 
     def __post_init__(self) -> None:
         at = f"dim {brief(self.name)}"
-        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        require_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
         object.__setattr__(self, "values", listed(self.values))
         if self.values:
             Axis(self.name, self.values)  # refuses what no coordinate can be
@@ -94,8 +94,8 @@ class Coordinate:
 
     def __post_init__(self) -> None:
         at = f"coordinate {brief(self.name)}"
-        demand_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
-        _demand_callable(f"{at}: function", self.function)
+        require_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        _require_callable(f"{at}: function", self.function)
 
     def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
         """The coordinate at the values of its axis, (n,).
@@ -135,16 +135,16 @@ class Output:
 
     def __post_init__(self) -> None:
         at = f"output {brief(self.name)}"
-        demand_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        require_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
         object.__setattr__(self, "dims", _items(f"{at}: dims", self.dims, str))
         try:
             dtype = np.dtype(self.dtype)
         except Exception:  # also what a class of the user raises
             dtype = np.dtype(object)
-        given: Any = self.dtype
-        if given is None or dtype.name not in DTYPES:
-            raise SpecError(f"{at}: dtype {brief(given)} is not one of {', '.join(DTYPES)}")
-        if not isinstance(given, str):
+        value: Any = self.dtype
+        if value is None or dtype.name not in DTYPES:
+            raise SpecError(f"{at}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
+        if not isinstance(value, str):
             object.__setattr__(self, "dtype", dtype.name)
         if len(set(self.dims)) < len(self.dims):
             raise SpecError(f"{at}: dims {brief(self.dims)} differ; one stands twice")
@@ -185,7 +185,7 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     load: Callable[[str], Any] | None = None
     """Turns the command line's text into the value (a file name into its contents, say)."""
-    essence: Callable[[Any], Any] | None = None
+    fingerprint: Callable[[Any], Any] | None = None
     """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
 
     axes: Callable[[Any], Mapping[str, Sequence[Value]]] | None = None
@@ -193,11 +193,11 @@ class Parameter:
 
     def __post_init__(self) -> None:
         at = f"parameter {brief(self.name)}"
-        demand_texts(at, name=self.name, unit=self.unit, help=self.help)
-        demand_limits(at, self.low, self.high)
-        for what in ("load", "essence", "axes"):
+        require_texts(at, name=self.name, unit=self.unit, help=self.help)
+        require_limits(at, self.low, self.high)
+        for what in ("load", "fingerprint", "axes"):
             if getattr(self, what) is not None:
-                _demand_callable(f"{at}: {what}", getattr(self, what))
+                _require_callable(f"{at}: {what}", getattr(self, what))
         object.__setattr__(self, "choices", choices_of(at, self.choices))
         object.__setattr__(self, "default", plain(self.default))
         object.__setattr__(self, "default", self.check(self.default))
@@ -303,10 +303,10 @@ class Sweep:
     """Declared version of the function: change it when the same coordinates give other numbers."""
     root_seed: int = 0
     coordinates: tuple[Coordinate, ...] = ()
-    attributes: Callable[[Sweep], Mapping[str, Any]] | None = None
+    artifact_ids: Callable[[Sweep], Mapping[str, Any]] | None = None
     """Further attributes of the cube, of numbers and texts: what its numbers rest on beside the definition, such as
     the digest of what ``prepare`` made. A worker or a later run that finds others does not add to the cube."""
-    together: tuple[str, ...] = ()
+    shared_axes: tuple[str, ...] = ()
     """Axes whose cells share work: a block holds all their values, and more only along other axes."""
     prepare: Callable[[Sweep], None] | None = None
     """Called by the driver before the first block: to train a network, say, that all blocks then load. It may be
@@ -321,7 +321,7 @@ class Sweep:
     """Of a sweep on a bench: how many cycles its cells take, by name of the device."""
     source: str = ""
     """What it reproduces: figures of the paper, a reference."""
-    given: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
     """Parameter values that differ from their defaults."""
 
     def __post_init__(self) -> None:
@@ -332,9 +332,9 @@ class Sweep:
             )
         at = f"sweep {self.name!r}"
         texts = ("title", "version", "figures", "on_bench", "source")
-        demand_texts(at, **{name: getattr(self, name) for name in texts})
+        require_texts(at, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
-        for name, kind in {**kinds, "together": str}.items():
+        for name, kind in {**kinds, "shared_axes": str}.items():
             object.__setattr__(self, name, _items(f"{at}: {name}", getattr(self, name), kind))
         object.__setattr__(self, "root_seed", _whole(f"{at}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
@@ -342,10 +342,10 @@ class Sweep:
                 f"{at}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
-        for name in ("attributes", "prepare", "bench_cycles"):
+        for name in ("artifact_ids", "prepare", "bench_cycles"):
             if getattr(self, name) is not None:
-                _demand_callable(f"{at}: {name}", getattr(self, name))
-        for name in ("resources", "given"):
+                _require_callable(f"{at}: {name}", getattr(self, name))
+        for name in ("resources", "overrides"):
             if not isinstance(getattr(self, name), Mapping):
                 raise SpecError(f"{at}: {name} are a mapping, not {brief(getattr(self, name))}")
         names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
@@ -372,8 +372,8 @@ class Sweep:
                 )
         for coordinate in self.coordinates:
             self.axis(coordinate.axis)
-        if unknown := [a for a in self.together if a not in self.axis_names]:
-            raise SpecError(f"together names {unknown[0]!r}, which is no axis of {self.name!r}")
+        if unknown := [a for a in self.shared_axes if a not in self.axis_names]:
+            raise SpecError(f"shared_axes names {unknown[0]!r}, which is no axis of {self.name!r}")
         if not self.axes or not self.outputs:
             raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
         if (cells := math.prod(self.shape)) > MOST_CELLS:
@@ -395,12 +395,12 @@ class Sweep:
     @cached_property
     def params(self) -> dict[str, Any]:
         """Every parameter's value: what was given, else its default."""
-        return Named("parameter", {p.name: p.check(self.given.get(p.name, p.default)) for p in self.parameters})
+        return Named("parameter", {p.name: p.check(self.overrides.get(p.name, p.default)) for p in self.parameters})
 
     @property
     def shared_cells(self) -> int:
-        """Cells that share work: one for each combination of values of the ``together`` axes."""
-        return math.prod(len(self.axis(name).values) for name in self.together)
+        """Cells that share work: one for each combination of values of the ``shared_axes`` axes."""
+        return math.prod(len(self.axis(name).values) for name in self.shared_axes)
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; ``SpecError`` when there is none."""
@@ -455,12 +455,12 @@ class Sweep:
         axes = tuple(
             dataclasses.replace(a, values=a.check(values[a.name])) if a.name in values else a for a in self.axes
         )
-        given = {
-            **self.given,
+        overrides = {
+            **self.overrides,
             **{p.name: p.check(values[p.name]) for p in self.parameters if p.name in values},
         }
         seed = self.root_seed if root_seed is None else root_seed
-        return dataclasses.replace(self, axes=axes, given=given, root_seed=seed)
+        return dataclasses.replace(self, axes=axes, overrides=overrides, root_seed=seed)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""
@@ -479,12 +479,12 @@ class Sweep:
             "root_seed": self.root_seed,
             "axes": [{"name": a.name, "unit": a.unit, "kind": a.kind} for a in self.axes],
             "dims": [
-                {"name": d.name, "unit": d.unit, "values": _compact(self.dim_values(d.name))} for d in self.dims
+                {"name": d.name, "unit": d.unit, "values": _dim_key(self.dim_values(d.name))} for d in self.dims
             ],
             "outputs": [
                 {"name": o.name, "dims": list(o.dims), "dtype": o.dtype, "unit": o.unit} for o in self.outputs
             ],
-            "parameters": {p.name: p.essence(v) if p.essence else v for p, v in self._parameter_values()},
+            "parameters": {p.name: p.fingerprint(v) if p.fingerprint else v for p, v in self._parameter_values()},
         }
 
     @cached_property
@@ -528,11 +528,11 @@ class Unknown(KeyError):
     __str__ = Exception.__str__  # that of KeyError shows the text in quotes
 
 
-def _items(what: str, given: Any, kind: type) -> tuple[Any, ...]:
+def _items(what: str, value: Any, kind: type) -> tuple[Any, ...]:
     """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
-    items = (given,) if isinstance(given, kind) else given
+    items = (value,) if isinstance(value, kind) else value
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
-        raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(given)}")
+        raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(value)}")
     found = []
     for position, item in enumerate(items):
         if not isinstance(item, kind):
@@ -552,7 +552,7 @@ def _whole(what: str, value: Any, least: int, most: int) -> int:
     return number
 
 
-def _demand_callable(what: str, value: Any) -> None:
+def _require_callable(what: str, value: Any) -> None:
     if not callable(value):
         raise SpecError(f"{what} is a function, not {brief(value)}")
 
@@ -571,7 +571,7 @@ def _of_numpy(value: Any) -> Any:
     raise TypeError(f"{brief(value)} is none")
 
 
-def _compact(values: tuple[Value, ...] | range) -> list[Value] | int | str:
+def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
     if isinstance(values, range):
         return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
     return list(values)

@@ -23,12 +23,13 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
+
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.pulse_trains import PulseTrains
+from spinsweep.bench.session import BenchSession
+from spinsweep.bench.visa import Session
 from spinsweep.cli import main
-from spinsweep.instruments.bench import Bench, load
-from spinsweep.instruments.experiment import Experiment
-from spinsweep.instruments.own import own
-from spinsweep.instruments.station import Station
-from spinsweep.instruments.visa import Session
 
 CYCLES = 500
 TURNS = 5
@@ -49,18 +50,18 @@ def emulated(folder: Path) -> Iterator[Path]:
         process.terminate()
 
 
-def journalled(station: Station, turn: int) -> float:
+def journalled(session: BenchSession, turn: int) -> float:
     """Cycles a second of a train: drivers, checks, journal."""
-    with Experiment(station, f"bench {time.time()}") as experiment:
+    with PulseTrains(session, f"bench {time.time()}") as experiment:
         began = time.perf_counter()
-        experiment.train(f"turn {turn}", ["bar0"], np.full((CYCLES, 1), WRITE), [RESET], READ)
+        experiment.run(f"turn {turn}", ["bar0"], np.full((CYCLES, 1), WRITE), [RESET], READ)
         return CYCLES / (time.perf_counter() - began)
 
 
-def messages_of_a_cycle(station: Station) -> list[tuple[str, str]]:
+def messages_of_a_cycle(session: BenchSession) -> list[tuple[str, str]]:
     """(role, message) of one cycle in the middle of a train."""
     seen: list[tuple[str, str]] = []
-    role_of = {id(session): role for role, session in station.rack.sessions.items()}
+    role_of = {id(session): role for role, session in session.instruments.sessions.items()}
     ask: Callable[..., list[str]] = Session.ask
 
     def note(self: Session, message: str, answers: int, wait: float = 0.0) -> list[str]:
@@ -69,8 +70,8 @@ def messages_of_a_cycle(station: Station) -> list[tuple[str, str]]:
 
     Session.ask = note  # type: ignore[method-assign]
     try:
-        with Experiment(station, f"messages {time.time()}") as experiment:
-            experiment.train("one", ["bar0"], np.full((3, 1), WRITE), [RESET], READ)
+        with PulseTrains(session, f"messages {time.time()}") as experiment:
+            experiment.run("one", ["bar0"], np.full((3, 1), WRITE), [RESET], READ)
     finally:
         Session.ask = ask  # type: ignore[method-assign]
     reset = [n for n, (_, message) in enumerate(seen) if "ARB:DATA -1,0" in message]
@@ -126,9 +127,9 @@ def measure() -> None:
             bench = load(path)
             rates: dict[str, list[float]] = {"bare sockets": [], "drivers and journal": []}
             for turn in range(TURNS):
-                with own(bench) as station:
-                    cycle = messages_of_a_cycle(station)
-                    rates["drivers and journal"].append(journalled(station, turn))
+                with acquire_bench(bench) as session:
+                    cycle = messages_of_a_cycle(session)
+                    rates["drivers and journal"].append(journalled(session, turn))
                 rates["bare sockets"].append(bare(bench, cycle))
             rates["through the Dask lane"] = [through_the_lane(path, folder)]
     print(

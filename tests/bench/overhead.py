@@ -28,14 +28,15 @@ from typing import Any
 
 import numpy as np
 import psutil
-import spinsweep.runners.dask
 import xarray as xr
 from distributed import Client, wait
+
+import spinsweep.executors.dask
 from spinsweep import Axis, Cells, Dim, Output, Sweep
 from spinsweep.cube import Job, Task
+from spinsweep.executors.dask import local_client, run_dask
 from spinsweep.ledger import Receipt
 from spinsweep.run import open_run
-from spinsweep.runners.dask import local_client, run_dask
 
 WIDTH, VARIATION, SEED, STEPS = np.arange(20) + 0.5, np.arange(20) / 40, np.arange(50), 50
 CELLS = len(WIDTH) * len(VARIATION) * len(SEED)
@@ -171,7 +172,7 @@ def nothing(job: Job, task: Task) -> Receipt:
 
 def do_nothing() -> None:
     """On a worker: neither compute nor write."""
-    spinsweep.runners.dask.execute = nothing
+    spinsweep.executors.dask.execute = nothing
 
 
 @contextmanager
@@ -252,10 +253,10 @@ if __name__ == "__main__":
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
     parser.add_argument("--apart", action="store_true", help="with --blocks: the scheduler in a process of its own")
     parser.add_argument(
-        "--in-flight", type=int, default=spinsweep.runners.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
+        "--in-flight", type=int, default=spinsweep.executors.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
     )
     options = parser.parse_args()
-    spinsweep.runners.dask.MOST_IN_FLIGHT = options.in_flight
+    spinsweep.executors.dask.MOST_IN_FLIGHT = options.in_flight
     sys.exit(
         memory(options.blocks, options.cells, not options.nothing, options.apart)
         if options.blocks

@@ -20,21 +20,22 @@ from typing import Any
 import numpy as np
 from distributed import Client, LocalCluster
 from overhead import BATCH, CELLS, TRIVIAL, machine
+
+from spinsweep.executors.dask import local_client, run_dask
 from spinsweep.provenance import Origin
 from spinsweep.run import open_run
-from spinsweep.runners.dask import local_client, run_dask
 
 Undo = Callable[[], None]
 
 
 def replaced(module: Any, **others: Any) -> Undo:
     """Put other functions into a module or class; returns what puts the right ones back."""
-    own = {name: getattr(module, name) for name in others}
+    acquire_bench = {name: getattr(module, name) for name in others}
     for name, other in others.items():
         setattr(module, name, other)
 
     def back() -> None:
-        for name, right in own.items():
+        for name, right in acquire_bench.items():
             setattr(module, name, right)
 
     return back
@@ -46,12 +47,12 @@ def no_checksums() -> Undo:
 
     crc = replaced(chunks.google_crc32c, value=lambda frame: 0)
     digest = replaced(digests, digest=lambda cells, arrays: "")
-    write_all = local.LocalPlace.write_all
+    write_all = local.LocalStorage.write_all
 
     def without(self: Any, objects: Any, sync: bool = False) -> None:
         write_all(self, {name: data for name, data in objects.items() if digests.FOLDER not in name}, sync)
 
-    writes = replaced(local.LocalPlace, write_all=without)
+    writes = replaced(local.LocalStorage, write_all=without)
     return lambda: [undo() for undo in (crc, digest, writes)] and None  # type: ignore[func-returns-value]
 
 

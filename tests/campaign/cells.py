@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+
 from spinsweep import Axis, Cell, Cells, Dim, Output, Parameter, Sweep, per_cell
 from spinsweep.ledger import State
 

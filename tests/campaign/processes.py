@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from spinsweep.cli import main
-
 from tests.campaign.hook import sitecustomize
 from tests.campaign.traces import marked
+
+from spinsweep.cli import main
 
 ROOT = Path(__file__).parents[2]
 HOOK = Path(__file__).parent / "hook"
 SPINSWEEP = (sys.executable, "-m", "spinsweep.cli")
-PATIENCE = 120.0  # seconds that anything may take
+TIMEOUT_S = 120.0  # seconds that anything may take
 ENVIRONMENT = {"PYTHONPATH": f"{ROOT}:{HOOK}", "PYTHONUNBUFFERED": "1"}
 
 
@@ -28,7 +28,7 @@ class Hung(AssertionError):
     """Something that had to end did not."""
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
+def until(condition: Callable[[], object], what: str, seconds: float = TIMEOUT_S) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -63,7 +63,7 @@ class Command:
         """Whether it has."""
         return self.process.poll() is not None
 
-    def wait(self, seconds: float = PATIENCE) -> int:
+    def wait(self, seconds: float = TIMEOUT_S) -> int:
         """Its status."""
         try:
             return int(self.process.wait(seconds))
@@ -120,7 +120,7 @@ class Fork(Command):
                 self._status = os.waitstatus_to_exitcode(status)
         return self._status is not None
 
-    def wait(self, seconds: float = PATIENCE) -> int:
+    def wait(self, seconds: float = TIMEOUT_S) -> int:
         """Its status."""
         until(lambda: self.ended, f"the end of {' '.join(self.words)}", seconds)
         assert self._status is not None

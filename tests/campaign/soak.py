@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from spinsweep.cube import Cube, examine
-
 from tests.campaign import report
 from tests.campaign.cells import FILE
+
+from spinsweep.cube import Cube, examine
 
 MEMORY = 0.05  # of the memory at first that may be gained in the rest of the time
 HANDLES = 3  # files or threads more, likewise

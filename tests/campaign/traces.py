@@ -11,7 +11,7 @@ import psutil
 
 MARK = "CAMPAIGN"
 """Variable of the environment that everything started here carries."""
-PATIENCE = 20.0  # seconds in which what was told to end, or lost its parent, has to be gone
+TIMEOUT_S = 20.0  # seconds in which what was told to end, or lost its parent, has to be gone
 SHARED = Path("/dev/shm")
 
 
@@ -40,7 +40,7 @@ def marked(spare: set[int]) -> Iterator[psutil.Process]:
 
 def left(folder: Path, spare: set[int], before: set[str]) -> list[str]:
     """What is left of a scenario in ``folder``, in words, after a while in which it may go."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_S
     while True:
         found = [f"process {p.pid}: {' '.join(p.cmdline())[:200]}" for p in _known(marked(spare))]
         found += [f"shared memory {name}" for name in sorted(_unused(shared() - before))]

@@ -17,20 +17,20 @@ from distributed import Client, Security
 from distributed.comm.core import connect
 from distributed.protocol.pickle import dumps
 
-PATIENCE = 5.0  # seconds for one attempt
+TIMEOUT_S = 5.0  # seconds for one attempt
 
 
 async def code_runs(address: str, arguments: dict[str, Any], mark: Path) -> bool:
     """Whether the server takes a function in one of the ways of scheduler, worker and nanny."""
     try:
-        comm = await connect(address, timeout=PATIENCE, **arguments)
+        comm = await connect(address, timeout=TIMEOUT_S, **arguments)
     except (OSError, TypeError, ValueError):  # where TLS meets another protocol, tornado raises the last
         return False
     for op in ("run_function", "run"):
         order = {"op": op, "function": dumps(mark.touch), "args": dumps(()), "kwargs": dumps({}), "reply": True}
         with suppress(OSError, TimeoutError):
             await comm.write(order)
-            await asyncio.wait_for(comm.read(), PATIENCE)
+            await asyncio.wait_for(comm.read(), TIMEOUT_S)
     comm.abort()
     return True
 
@@ -38,7 +38,7 @@ async def code_runs(address: str, arguments: dict[str, Any], mark: Path) -> bool
 async def client_gets_in(address: str, security: Security | None, mark: Path) -> bool:
     """Whether a Dask client does, which then runs code at the scheduler, workers and nannies."""
     try:
-        async with Client(address, timeout=PATIENCE, security=security, asynchronous=True) as client:
+        async with Client(address, timeout=TIMEOUT_S, security=security, asynchronous=True) as client:
             await client.run_on_scheduler(mark.touch)
             await client.run(mark.touch)
             await client.run(mark.touch, nanny=True)
@@ -49,7 +49,7 @@ async def client_gets_in(address: str, security: Security | None, mark: Path) ->
 
 def is_web_server(port: int) -> bool:
     """Whether it speaks HTTP."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), PATIENCE) as plain:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), TIMEOUT_S) as plain:
         plain.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
         return plain.recv(5) == b"HTTP/"
     return False
@@ -59,9 +59,9 @@ async def tried(folder: Path, port: int) -> str:
     """``web``, ``in`` or ``closed``."""
     if await asyncio.to_thread(is_web_server, port):
         return "web"
-    own = Security.temporary()
+    acquire_bench = Security.temporary()
     found = []
-    for scheme, security in (("tcp", None), ("tls", own)):
+    for scheme, security in (("tcp", None), ("tls", acquire_bench)):
         address, mark = f"{scheme}://127.0.0.1:{port}", folder / f"{scheme}-{port}"
         arguments = {} if security is None else security.get_connection_args("client")
         found.append(await code_runs(address, arguments, mark))

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from spinsweep.cli import main
 from spinsweep.errors import RunnerError
-from spinsweep.runners.check import check
-from spinsweep.runners.cluster import Jobs, Local, Ssh
+from spinsweep.executors.check import check
+from spinsweep.executors.cluster import Jobs, Local, Ssh
 
 SLURM = 'kind = "slurm"\nworkers = 1\nmemory = "1GiB"\nwalltime = "01:00:00"\n'
 SSH = 'kind = "ssh"\nhosts = ["127.0.0.1"]\n'

@@ -14,10 +14,11 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+
 from spinsweep.errors import RunnerError
-from spinsweep.runners.check import dask_cluster
-from spinsweep.runners.cluster import Kubernetes, load
-from spinsweep.runners.deploy import cluster_client
+from spinsweep.executors.check import dask_cluster
+from spinsweep.executors.cluster import Kubernetes, load
+from spinsweep.executors.deploy import cluster_client
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 MANIFESTS = sorted((CLUSTER / "kubernetes").glob("*.yaml"))

@@ -14,14 +14,15 @@ import dask
 import pytest
 from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
+
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep.executors.cluster import Local
+from spinsweep.executors.compute import compute
+from spinsweep.executors.dask import run_dask
+from spinsweep.executors.deploy import cluster_client
+from spinsweep.executors.security import as_environment
 from spinsweep.find import find
 from spinsweep.run import Run, open_run
-from spinsweep.runners.cluster import Local
-from spinsweep.runners.compute import compute
-from spinsweep.runners.dask import run_dask
-from spinsweep.runners.deploy import cluster_client
-from spinsweep.runners.security import as_environment
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
 

@@ -19,10 +19,11 @@ import psutil
 import pytest
 from commands import SPINSWEEP, ended, spinsweep, start, until
 from slurmd import SBIN, free_port
+
 from spinsweep.cli import main
 from spinsweep.errors import RunnerError
-from spinsweep.runners.certificates import make_certificates
-from spinsweep.runners.security import CLIENT, ROLES, credentials, on_loopback, secured
+from spinsweep.executors.certificates import make_certificates
+from spinsweep.executors.security import CLIENT, ROLES, credentials, on_loopback, secured
 
 ELSEWHERE = "192.0.2.7"  # RFC 5737: an address that is nobody's
 
@@ -167,11 +168,11 @@ def test_ones_own_certificates_are_made_once_and_told_to_dasks_own_programs(
         assert main(["certs", "--export"]) == 0
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
-    own = tmp_path / "with a blank" / "state" / "spinsweep-certificates"
-    assert stat.S_IMODE(own.stat().st_mode) == stat.S_IMODE(own.parent.stat().st_mode) == 0o700
+    acquire_bench = tmp_path / "with a blank" / "state" / "spinsweep-certificates"
+    assert stat.S_IMODE(acquire_bench.stat().st_mode) == stat.S_IMODE(acquire_bench.parent.stat().st_mode) == 0o700
     script = f'eval "$1"; {sys.executable} -c "{SHOW}"'
     shown = subprocess.run(["sh", "-c", script, "sh", said[0]], capture_output=True, text=True, check=True).stdout
-    assert shown == f"True {own}/ca.pem {own}/worker-key.pem\n"
+    assert shown == f"True {acquire_bench}/ca.pem {acquire_bench}/worker-key.pem\n"
     assert main(["certs"]) == 2
     assert "name the folder to make" in capsys.readouterr().err
 

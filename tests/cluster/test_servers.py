@@ -16,14 +16,15 @@ from urllib.request import urlopen
 
 import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
+
 from spinsweep.cli import display, main
 from spinsweep.errors import RunnerError
-from spinsweep.runners import reach as reaching
-from spinsweep.runners.certificates import own_certificates
-from spinsweep.runners.cluster import Running
-from spinsweep.runners.deploy import cluster_client
-from spinsweep.runners.reach import reach
-from spinsweep.runners.security import CLIENT, secured
+from spinsweep.executors import connect as reaching
+from spinsweep.executors.certificates import own_certificates
+from spinsweep.executors.cluster import Running
+from spinsweep.executors.connect import connect
+from spinsweep.executors.deploy import cluster_client
+from spinsweep.executors.security import CLIENT, secured
 
 pytestmark = pytest.mark.faults
 
@@ -74,7 +75,7 @@ def test_a_worker_offers_one_cpu_and_its_numerical_libraries_one_thread(
     cluster: Cluster,
 ) -> None:
     file, _, _ = cluster
-    with reach(*secured(json.loads(file.read_text())["address"], None, CLIENT)) as client:
+    with connect(*secured(json.loads(file.read_text())["address"], None, CLIENT)) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         assert [(w["nthreads"], w["resources"]) for w in workers] == [(1, {"cpu": 1})] * 2
         assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {"1"}
@@ -111,7 +112,7 @@ def test_a_scheduler_listens_on_ipv6_loopback_and_replaces_the_file_of_one_that_
     assert line.startswith("scheduler tls://[::1]:")
     address = line.removeprefix("scheduler ").partition(",")[0]
     assert json.loads(file.read_text())["address"] == address
-    with reach(*secured(address, None, CLIENT)) as client:
+    with connect(*secured(address, None, CLIENT)) as client:
         assert client.scheduler_info()["address"] == address
     scheduler.terminate()
     assert ended(scheduler)[0] == 0
@@ -134,7 +135,7 @@ def test_what_is_no_scheduler_is_told_so_in_time(monkeypatch: pytest.MonkeyPatch
         threading.Thread(target=server.serve_forever).start()
         address = f"tcp://127.0.0.1:{server.server_port}"
         with pytest.raises(RunnerError, match=f"what answers at {address} is no Dask scheduler"):
-            reach(address, None)
+            connect(address, None)
         server.shutdown()
 
 

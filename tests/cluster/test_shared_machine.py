@@ -19,8 +19,9 @@ import psutil
 import pytest
 from commands import done, ended, logged, start, until
 from distributed import Client
-from spinsweep.runners.certificates import own_certificates
-from spinsweep.runners.security import ROLES, as_config, as_environment, credentials
+
+from spinsweep.executors.certificates import own_certificates
+from spinsweep.executors.security import ROLES, as_config, as_environment, credentials
 
 STRANGER = 65534
 AS_STRANGER = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
@@ -153,7 +154,7 @@ def test_a_bench_run_with_a_lane_is_closed_to_other_users(tmp_path: Path, attack
 
     def lanes() -> list[int]:
         family = psutil.Process(emulated.pid).children(recursive=True)
-        return [p.pid for p in family if "spinsweep.runners.lane" in p.cmdline()]
+        return [p.pid for p in family if "spinsweep.executors.lane" in p.cmdline()]
 
     until(lambda: lanes() != [] and len(listening(*lanes())) == 2)
     driver = psutil.Process(lanes()[0]).ppid()

@@ -79,7 +79,7 @@ def test_jobs_that_end_before_their_worker_came_are_told_of_with_their_logs(
 ) -> None:
     file = cluster(tmp_path, 1, 'python = "/bin/false"', 'logs = "logs"')
     words = [*logged(tmp_path), "--cluster", file, "--store", "c.zarr"]
-    run = start_with("spinsweep.cli.display.PATIENCE = 2", *words, cwd=tmp_path, env=slurm)
+    run = start_with("spinsweep.cli.display.ADVICE_AFTER_S = 2", *words, cwd=tmp_path, env=slurm)
     assert run.stderr is not None
     line = next(line for line in run.stderr if "no worker yet" in line)
     run.send_signal(signal.SIGINT)

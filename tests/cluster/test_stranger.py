@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import xarray as xr
 from commands import spinsweep
+
 from spinsweep.cube import Cube
 
 PICKLE = {"id": "pickle", "protocol": 5}

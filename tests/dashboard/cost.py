@@ -18,9 +18,10 @@ import numpy as np
 from bokeh.document import Document
 from distributed import Scheduler
 from distributed.core import rpc
+
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import SweepPage
-from spinsweep.dashboard.watch import NAME, Watch
+from spinsweep.dashboard.plugin import NAME, SweepPlugin
 
 RATE = 1000  # blocks a second
 SECONDS = 50  # of reports
@@ -61,7 +62,7 @@ def reported(second: int) -> dict[str, Any]:
 async def measure() -> Cost:
     """All three, in CPU time of this thread."""
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
-        watch = Watch()
+        watch = SweepPlugin()
         await scheduler.register_scheduler_plugin(watch, idempotent=True)
         states = np.full(SIDE * SIDE, BlockState.WAITING, np.uint8)
         async with rpc(scheduler.address) as driver:

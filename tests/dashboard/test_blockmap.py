@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
 from spinsweep.blocks import grid
 from spinsweep.dashboard.blockmap import BINS, BlockState, binned, block_map, initial_states, places
 from spinsweep.ledger import State
@@ -20,15 +21,15 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
     shape = data.draw(st.tuples(*[st.integers(1, 5)] * 3))
     chunk = data.draw(st.tuples(*[st.integers(1, 3)] * 3))
     state = data.draw(arrays(np.uint8, shape, elements=st.sampled_from([int(s) for s in State])))
-    asked = [data.draw(arrays(bool, n)) for n in shape]
+    requested = [data.draw(arrays(bool, n)) for n in shape]
 
-    blocks, left = initial_states(state, asked, chunk, retry)
+    blocks, left = initial_states(state, requested, chunk, retry)
 
     again = (State.ABSENT, State.STALE, *((State.FAILED,) if retry else ()))
     for block in grid(shape, chunk):
         place = tuple(s // c for s, c in zip(block.start, chunk, strict=True))
         cells = list(block.points())
-        will = [i for i in cells if state[i] in again and all(a[j] for a, j in zip(asked, i, strict=True))]
+        will = [i for i in cells if state[i] in again and all(a[j] for a, j in zip(requested, i, strict=True))]
         assert left[place] == len(will)
         assert (blocks[place] == BlockState.WAITING) == bool(will)
         if not will:

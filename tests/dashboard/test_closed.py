@@ -16,11 +16,12 @@ import pytest
 from browser import words
 from distributed import Client
 from selenium.webdriver import Chrome
-from spinsweep.dashboard.closed import ClosedScheduler, Pages
-from spinsweep.dashboard.reports import serve_watchers
-from spinsweep.dashboard.watch import Watch
-from spinsweep.errors import RunnerError
 from watched import until
+
+from spinsweep.dashboard.closed import ClosedScheduler, Pages
+from spinsweep.dashboard.plugin import SweepPlugin
+from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.errors import RunnerError
 
 UPGRADE = {
     "Upgrade": "websocket",
@@ -33,7 +34,7 @@ SOCKETS = ("/status/ws", "/sweep/ws", "/eventstream")
 OF_WATCHERS = ("/sweep", "/metrics", "/health", "/sweep/ws")
 
 
-def asked(port: int, path: str, **headers: str) -> int:
+def requested(port: int, path: str, **headers: str) -> int:
     """The status of an answer; of a websocket's too."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
@@ -48,7 +49,7 @@ def asked(port: int, path: str, **headers: str) -> int:
 @pytest.fixture(params=["dashboard", "watchers"])
 def served(request: pytest.FixtureRequest, client: Client, port: int) -> tuple[int, tuple[str, ...]]:
     """A port, and what is there."""
-    client.register_plugin(Watch())
+    client.register_plugin(SweepPlugin())
     if request.param == "watchers":
         serve_watchers(client, port)
         return port, OF_WATCHERS
@@ -88,31 +89,31 @@ def with_port(headers: dict[str, str], port: int) -> dict[str, str]:
 
 def test_no_route_answers_another_site_or_another_name(served: tuple[int, tuple[str, ...]]) -> None:
     port, routes = served
-    answers = {(r, str(h)): asked(port, r, **with_port(h, port)) for r in routes for h in FOREIGN}
+    answers = {(r, str(h)): requested(port, r, **with_port(h, port)) for r in routes for h in FOREIGN}
     assert {what: status for what, status in answers.items() if status not in (400, 403)} == {}  # 400: no host
 
 
 def test_every_route_answers_at_this_machines_own_names_with_any_port(served: tuple[int, tuple[str, ...]]) -> None:
     port, routes = served
-    assert {route: asked(port, route) for route in routes if route not in SOCKETS} == dict.fromkeys(
+    assert {route: requested(port, route) for route in routes if route not in SOCKETS} == dict.fromkeys(
         (route for route in routes if route not in SOCKETS), 200
     )
     for headers in OWN:
-        assert asked(port, "/health", **headers) == 200
+        assert requested(port, "/health", **headers) == 200
     for headers in OWN[:-1]:  # a socket is no link
-        assert asked(port, "/sweep/ws", **headers) not in (403, 404), headers
+        assert requested(port, "/sweep/ws", **headers) not in (403, 404), headers
 
 
 def test_no_site_gets_a_session_by_a_script(served: tuple[int, tuple[str, ...]]) -> None:
     port, _ = served
-    assert asked(port, "/sweep/autoload.js?bokeh-autoload-element=1") == 404
+    assert requested(port, "/sweep/autoload.js?bokeh-autoload-element=1") == 404
 
 
 def test_a_name_that_the_user_allowed_is_answered_and_no_other(client: Client, port: int) -> None:
     serve_watchers(client, port, Pages(hosts=("Watch.example",)))
-    assert asked(port, "/sweep", Host="watch.example", Origin="https://watch.example") == 200
-    assert asked(port, "/sweep", Host="watch.example", Origin="https://other.example") == 403
-    assert asked(port, "/sweep", Host="other.example") == 403
+    assert requested(port, "/sweep", Host="watch.example", Origin="https://watch.example") == 200
+    assert requested(port, "/sweep", Host="watch.example", Origin="https://other.example") == 403
+    assert requested(port, "/sweep", Host="other.example") == 403
 
 
 def test_with_a_token_nothing_is_answered_to_those_who_do_not_have_it(port: int) -> None:
@@ -120,7 +121,7 @@ def test_with_a_token_nothing_is_answered_to_those_who_do_not_have_it(port: int)
         pages = Pages(token="a-secret")
         where = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
         async with ClosedScheduler(**where, pages=pages) as scheduler:
-            watch = Watch()
+            watch = SweepPlugin()
             await scheduler.register_scheduler_plugin(watch, idempotent=True)
             assert watch.watchers(port, token=pages.token) == f"http://127.0.0.1:{port}/a-secret/sweep"
             for number, routes in ((scheduler.http_server.port, (*ROUTES, *SOCKETS)), (port, OF_WATCHERS)):
@@ -132,9 +133,9 @@ def test_with_a_token_nothing_is_answered_to_those_who_do_not_have_it(port: int)
                     "/a-secrets/sweep",
                     "//a-secret/sweep",
                 ):
-                    assert await asyncio.to_thread(asked, number, route) == 404, route
+                    assert await asyncio.to_thread(requested, number, route) == 404, route
                 for route in routes:
-                    status = await asyncio.to_thread(asked, number, f"/a-secret{route}")
+                    status = await asyncio.to_thread(requested, number, f"/a-secret{route}")
                     assert status in ({200} if route not in SOCKETS else {400, 426}), route
 
     asyncio.run(look())
@@ -183,7 +184,7 @@ socket.onopen = () => tell("socket", "in"); socket.onerror = () => tell("socket"
 def test_another_site_in_a_browser_gets_neither_page_nor_script_nor_socket(
     client: Client, site: tuple[str, Path], window: Chrome
 ) -> None:
-    client.register_plugin(Watch())
+    client.register_plugin(SweepPlugin())
     port = int(urlsplit(client.dashboard_link).port or 0)
     address, folder = site
     (folder / "evil.html").write_text(EVIL.replace("PORT", str(port)))

@@ -14,26 +14,27 @@ import pytest
 from bokeh.document import Document
 from cost import description
 from distributed import Client, Scheduler, Worker
-from spinsweep.dashboard import text
+
+from spinsweep.bench import INSTRUMENT
+from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import SweepPage
+from spinsweep.dashboard.plugin import TOPIC, SweepPlugin
 from spinsweep.dashboard.reader import Answer
-from spinsweep.dashboard.watch import TOPIC, Watch
-from spinsweep.instruments import INSTRUMENT
 
 OUTPUTS = [{"name": n, "unit": "V", "long_name": n, "dims": []} for n in ("voltage", "power")]
 
 
 @asynccontextmanager
-async def scheduler() -> AsyncIterator[tuple[Any, Watch]]:
+async def scheduler() -> AsyncIterator[tuple[Any, SweepPlugin]]:
     """A real one, with the plugin."""
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as running:
-        watch = Watch()
+        watch = SweepPlugin()
         await running.register_scheduler_plugin(watch, idempotent=True)
         yield running, watch
 
 
-def begin(watch: Watch, name: str, axes: dict[str, list[Any]], **more: Any) -> None:
+def begin(watch: SweepPlugin, name: str, axes: dict[str, list[Any]], **more: Any) -> None:
     """A run of that name, of one cell a block, with nothing done."""
     about = [{"name": n, "values": v, "unit": "1", "long_name": ""} for n, v in axes.items()]
     cells = int(np.prod([len(v) for v in axes.values()]))
@@ -41,7 +42,7 @@ def begin(watch: Watch, name: str, axes: dict[str, list[Any]], **more: Any) -> N
     watch.begin(name, run, bytes([BlockState.WAITING]) * cells)
 
 
-def report(watch: Watch, name: str, states: list[BlockState], **more: Any) -> None:
+def report(watch: SweepPlugin, name: str, states: list[BlockState], **more: Any) -> None:
     """That the first blocks of a run ended."""
     numbers = np.arange(len(states), dtype=np.uint32)
     watch.report(name, {"seconds": 1.0, **more}, numbers.tobytes(), bytes(states), [])
@@ -60,10 +61,10 @@ def answer(mean: Any, read: int, of: int) -> Answer:
 
 
 @pytest.fixture
-def page() -> Iterator[Callable[[Callable[[Watch, SweepPage], None]], None]]:
+def page() -> Iterator[Callable[[Callable[[SweepPlugin, SweepPage], None]], None]]:
     """Runs a function of the scheduler's plugin and a window within an event loop."""
 
-    def run(look: Callable[[Watch, SweepPage], None]) -> None:
+    def run(look: Callable[[SweepPlugin, SweepPage], None]) -> None:
         async def within() -> None:
             async with scheduler() as (_, watch):
                 window = SweepPage(watch, Document())
@@ -76,11 +77,11 @@ def page() -> Iterator[Callable[[Callable[[Watch, SweepPage], None]], None]]:
     return run
 
 
-Page = Callable[[Callable[[Watch, SweepPage], None]], None]
+Page = Callable[[Callable[[SweepPlugin, SweepPage], None]], None]
 
 
 def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"current": [1, 2, 3]})
         assert refresh(window).select_x.value == "current"
         assert not window.select_y.visible
@@ -89,7 +90,7 @@ def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
 
 
 def test_a_window_in_which_nobody_chose_follows_the_newest_run(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         for name in ("first", "second"):
             begin(watch, name, {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
             assert refresh(window).select_run.value == name
@@ -98,7 +99,7 @@ def test_a_window_in_which_nobody_chose_follows_the_newest_run(page: Page) -> No
 
 
 def test_what_a_person_chose_stays_when_another_run_begins(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "first", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
         refresh(window).select_x.value = "c"
         window.select_output.value = "power"
@@ -114,7 +115,7 @@ def test_what_a_person_chose_stays_when_another_run_begins(page: Page) -> None:
 
 
 def test_two_runs_of_one_cube_read_differently(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         for epoch in (1, 2):
             begin(watch, str(epoch), {"a": [1, 2]}, epoch=epoch)
         labels = [label for _, label in refresh(window).select_run.options]
@@ -124,17 +125,17 @@ def test_two_runs_of_one_cube_read_differently(page: Page) -> None:
 
 
 def test_a_page_that_saw_the_end_says_how_many_blocks_it_has_read(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
         refresh(window)._answer = answer(np.ones((3, 2)), 2, 2)
         report(watch, "r", [BlockState.DONE] * 6, ended=True)
-        assert "2 of the 6 blocks that ended are read" in refresh(window).note.text
+        assert "2 of the 6 blocks that ended are read" in refresh(window).caption.text
 
     page(look)
 
 
 def test_an_output_that_is_the_same_everywhere_has_one_label_at_its_colours(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
         refresh(window)._answer = answer(np.full((3, 2), 0.5), 6, 6)
         refresh(window)
@@ -149,7 +150,7 @@ def test_an_output_that_is_the_same_everywhere_has_one_label_at_its_colours(page
 
 
 def test_without_an_output_there_is_no_map_of_the_former_one(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
         assert refresh(window).output_map.visible
         window.select_output.value = "(none)"
@@ -159,7 +160,7 @@ def test_without_an_output_there_is_no_map_of_the_former_one(page: Page) -> None
 
 
 def test_crosses_in_a_row_of_a_hundred_places_do_not_touch_and_no_edge_hides_a_place(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"a": [1, 2], "b": list(range(100))})
         refresh(window)
         assert window.cross.size < 300 / 100
@@ -174,18 +175,18 @@ def test_crosses_in_a_row_of_a_hundred_places_do_not_touch_and_no_edge_hides_a_p
 @pytest.mark.parametrize("word", ["1.23456e-07", "a configuration of 25 char", "7"])
 def test_labels_at_an_axis_have_room_and_are_no_longer_than_they_may_be(word: str) -> None:
     axis = {"name": "a", "values": [word] * 30, "unit": "1", "long_name": ""}
-    ticks = text.Along(axis, 1).ticks(9, 42)
+    ticks = html.MapAxis(axis, 1).ticks(9, 42)
     assert 3 - (len(word) > 14) <= len(ticks) <= 9
     assert sum(len(label) + 1 for label in ticks.values()) <= 42
     assert max(map(len, ticks.values())) <= 14
 
 
 def test_words_that_are_cut_keep_their_beginnings_and_ends() -> None:
-    assert text.shortened("a configuration, the second") == "a confi…second"
+    assert html.shortened("a configuration, the second") == "a confi…second"
 
 
 def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: Page) -> None:
-    def look(watch: Watch, window: SweepPage) -> None:
+    def look(watch: SweepPlugin, window: SweepPage) -> None:
         begin(watch, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(watch, "r", [BlockState.FAILED], cells_failed=34)
         assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).below.text
@@ -219,8 +220,8 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
                 Client(running.address, asynchronous=True) as second,
             ):
                 for client, name in ((first, "one"), (second, "two"), (second, "three")):
-                    owned = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
-                    begin(watch, name, {"a": [1, 2]}, **owned)
+                    current_session = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
+                    begin(watch, name, {"a": [1, 2]}, **current_session)
                 told = {"bench": "b", "experiment": "one/a=1", "train": "current 6", "figures": {"loss": 0.25}}
                 watch.log_event(TOPIC, {**told, "cycles": 1, "pulses": 2, "worn": "d1", "wear": 0.1})
                 assert "last one a=1, train current 6 last loss 0.25" in _card(watch)
@@ -235,7 +236,7 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
                 await second.close()  # the scheduler sees no more of one that was killed
                 await _until(lambda: not watch.queue())
                 assert watch.gone(watch.runs["two"])
-                assert "the driver is gone" in text.head(
+                assert "the driver is gone" in html.header(
                     watch.runs["two"], watch.map(watch.runs["two"], 0, 1), watch.gone(watch.runs["two"])
                 )
                 (tmp_path / "gate").touch()
@@ -249,8 +250,8 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
     asyncio.run(look())
 
 
-def _card(watch: Watch) -> str:
+def _card(watch: SweepPlugin) -> str:
     """The text of the lane card."""
     import re
 
-    return " ".join(re.sub(r"<[^>]*>", " ", text.lanes(watch)).split())
+    return " ".join(re.sub(r"<[^>]*>", " ", html.lanes(watch)).split())

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import pytest
 from browser import complaints, words
 from selenium.webdriver import Chrome
-from spinsweep.dashboard.closed import SEEN
 from watched import until
+
+from spinsweep.dashboard.closed import SEEN
 
 pytestmark = pytest.mark.browser
 

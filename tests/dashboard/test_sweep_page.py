@@ -16,11 +16,12 @@ import xarray as xr
 from browser import complaints, words
 from distributed import Client
 from selenium.webdriver import Chrome
+from watched import WATCHED, running, until
+
 from spinsweep import Axis
 from spinsweep.cube import disk
 from spinsweep.dashboard.blockmap import BlockState
-from spinsweep.runners.dask import local_client
-from watched import WATCHED, running, until
+from spinsweep.executors.dask import local_client
 
 pytestmark = pytest.mark.browser
 

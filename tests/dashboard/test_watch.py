@@ -16,18 +16,19 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+from watched import WATCHED, broken, running, until
+
 from spinsweep.cube import Cube
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import WINDOWS
+from spinsweep.dashboard.plugin import FAILURES, SweepPlugin
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
-from spinsweep.dashboard.watch import FAILURES, Watch
 from spinsweep.errors import RunnerError
+from spinsweep.executors.dask import run_dask
+from spinsweep.executors.security import as_environment
 from spinsweep.ledger import State
 from spinsweep.run import open_run
-from spinsweep.runners.dask import run_dask
-from spinsweep.runners.security import as_environment
-from watched import WATCHED, broken, running, until
 
 
 def newest(client: Client) -> dict[str, Any]:
@@ -142,7 +143,7 @@ def test_a_driver_that_was_killed_is_known_to_be_gone(tmp_path: Path, client: Cl
         found: bool | None = client.run_on_scheduler(look)
         return found
 
-    client.register_plugin(Watch())
+    client.register_plugin(SweepPlugin())
     try:
         until(lambda: gone() is not None)
         assert gone() is False

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 from distributed import Client
+
 from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.executors.dask import run_dask
 from spinsweep.run import open_run
-from spinsweep.runners.dask import run_dask
 
 
 @per_cell

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from spinsweep import Axis, Cell, Cells, Dim, Output, Parameter, Sweep, per_cell
 
 WIDTHS = (5.0, 2.5, 1.0, 0.3)

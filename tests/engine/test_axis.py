@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinsweep.axis import Axis, canonical, key
 from spinsweep.errors import SpecError
 

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 from distributed import Client
+
 from spinneurons.device import card
 from spinsweep import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
+from spinsweep.bench import bench_file
 from spinsweep.cli import main
 from spinsweep.cube import Cube
 from spinsweep.errors import BenchError, CubeError, RunnerError
 from spinsweep.evaluate import evaluate
+from spinsweep.executors import cluster
+from spinsweep.executors.compute import compute
 from spinsweep.files import MOST
-from spinsweep.instruments import bench
-from spinsweep.runners import cluster
-from spinsweep.runners.compute import compute
 
 OWN = """
 from spinsweep import Axis, Output, Sweep, per_cell
@@ -154,7 +155,7 @@ TEXTS = {
     "an object": ("x", "!!python/object/apply:os.system [touch sprung]"),
 }
 READERS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
-    "bench.toml": (bench.load, BenchError, "toml"),
+    "bench.toml": (bench_file.load, BenchError, "toml"),
     "cluster.toml": (cluster.load, RunnerError, "toml"),
     "cluster.yaml": (cluster.load, RunnerError, "yaml"),
     "card.toml": (card.load, card.CardError, "toml"),
@@ -220,11 +221,11 @@ def test_a_home_of_nobody_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "bench.toml"
     path.write_text('state = "~no_such_user/x"\n' + bench_text(1.0))
     with pytest.raises(BenchError, match=r"bench.toml: state: there is no user ~no_such_user here"):
-        bench.load(path)
+        bench_file.load(path)
     path.write_text(bench_text(1.0))
     monkeypatch.setenv("SPINSWEEP_STATE", "~no_such_user")
     with pytest.raises(BenchError, match="there is no user ~no_such_user here"):
-        print(bench.load(path).folder)
+        print(bench_file.load(path).folder)
 
 
 @pytest.mark.parametrize("number", ["1_000_000_000", "10_001", "0", "-1", "1.5", "inf", "nan"])
@@ -361,7 +362,7 @@ def test_what_everybody_would_write_works(tmp_path: Path) -> None:
         ],
         dims=Dim("t", values=np.linspace(0, 1, 3)),
         parameters=Parameter("gain", np.float32(2)),
-        together="x",
+        shared_axes="x",
         function=function,
         root_seed=np.int64(3),
     )  # type: ignore[arg-type]
@@ -560,12 +561,12 @@ def test_a_cell_that_raises_keyboard_interrupt_fails_and_ends_nothing(tmp_path: 
 
 
 def test_a_real_interrupt_is_no_result_of_a_cell() -> None:
-    def pressed(cell: Cell) -> Any:
+    def requested(cell: Cell) -> Any:
         signal.raise_signal(signal.SIGINT)
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, where tests run in the background
     try:
         with pytest.raises(KeyboardInterrupt):
-            evaluate(sweep(pressed), {"x": (0.0,), "n": (0,)})
+            evaluate(sweep(requested), {"x": (0.0,), "n": (0,)})
     finally:
         signal.signal(signal.SIGINT, before)

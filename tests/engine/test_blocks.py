@@ -8,7 +8,8 @@ from collections import Counter
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from spinsweep.blocks import boxes, choose_chunk, grid
+
+from spinsweep.blocks import as_boxes, choose_chunk, grid
 
 shapes = st.lists(st.integers(1, 9), min_size=1, max_size=4).map(tuple)
 
@@ -47,7 +48,7 @@ def test_boxes_hold_the_wanted_cells_and_no_others(data: st.DataObject, shape: t
     mask = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size))).reshape(shape)
 
     seen = np.zeros(shape, int)
-    for sets in boxes(mask):
+    for sets in as_boxes(mask):
         seen[np.ix_(*sets)] += 1
 
     assert (seen == mask).all()

@@ -14,10 +14,11 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from spinsweep.cube import place_of
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from spinsweep.cube import open_storage
 from spinsweep.cube.chunks import Chunks, DamagedChunk
 from spinsweep.errors import CubeError
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 DTYPES = ["uint8", "uint16", "float32", "float64", "int64", "bool", "complex64"]
 
@@ -46,7 +47,7 @@ def test_reading_and_writing_files_equals_zarr_byte_for_byte(
         for n in "ab"
     )
     metadata = json.loads((folder / "b" / "zarr.json").read_text())
-    direct = Chunks(place_of(folder / "b"), metadata)
+    direct = Chunks(open_storage(folder / "b"), metadata)
     size = math.prod(shape)
     values = (
         np.array(data.draw(st.lists(st.integers(1, 200), min_size=size, max_size=size))).astype(dtype).reshape(shape)
@@ -70,14 +71,14 @@ def test_only_the_cubes_own_codecs_are_read_directly(tmp_path: Path) -> None:
     zarr.create_array(tmp_path / "a", shape=(4,), chunks=(2,), dtype="uint8", compressors=None)
 
     with pytest.raises(CubeError, match="another program"):
-        Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+        Chunks(open_storage(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
 
 
 def test_a_chunk_that_unpacks_to_more_than_its_size_is_damaged_and_not_unpacked(tmp_path: Path) -> None:
     array = zarr.create_array(
         tmp_path / "a", shape=(4,), chunks=(4,), dtype="uint8", compressors=[ZstdCodec(level=0), Crc32cCodec()]
     )
-    direct = Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+    direct = Chunks(open_storage(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
     frame = bytes(numcodecs.Zstd(level=0).encode(np.zeros(10**8, np.uint8)))
     (tmp_path / "a" / "c").mkdir()
     (tmp_path / "a" / "c" / "0").write_bytes(frame + int(google_crc32c.value(frame)).to_bytes(4, "little"))
@@ -90,7 +91,7 @@ def test_a_pipe_in_the_place_of_a_chunk_is_damaged_and_not_waited_for(tmp_path: 
     zarr.create_array(
         tmp_path / "a", shape=(4,), chunks=(4,), dtype="uint8", compressors=[ZstdCodec(level=0), Crc32cCodec()]
     )
-    direct = Chunks(place_of(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
+    direct = Chunks(open_storage(tmp_path / "a"), json.loads((tmp_path / "a" / "zarr.json").read_text()))
     (tmp_path / "a" / "c").mkdir()
     os.mkfifo(tmp_path / "a" / "c" / "0")
 

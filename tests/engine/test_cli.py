@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
 from spinsweep.cli import main
 
 EXAMPLES = Path(__file__).parent / "examples.py"
@@ -200,12 +201,12 @@ def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(
     point = metadata.EntryPoint("broken", "no_such_module:verb", "spinsweep.commands")
     monkeypatch.setattr("spinsweep.cli.app.installed", lambda group: {"broken": point})
     helped = spinsweep("--help", cwd=own)
-    asked = spinsweep("broken", cwd=own)
+    requested = spinsweep("broken", cwd=own)
 
     assert helped.returncode == 0
     assert "spinsweep: the verb 'broken' of no_such_module:verb cannot be loaded: ModuleNotFound" in helped.stderr
-    assert (asked.returncode, asked.stderr.count("\n")) == (2, 2)
-    assert "No such command 'broken'" in asked.stderr
+    assert (requested.returncode, requested.stderr.count("\n")) == (2, 2)
+    assert "No such command 'broken'" in requested.stderr
     assert spinsweep("plan", "mine.py:MINE", "--json", cwd=own).stderr == ""
 
 

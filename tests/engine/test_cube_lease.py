@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from s3_server import BUCKET
 from spinsweep.cube import lease as leases
-from spinsweep.cube.lease import Lease, died_out
-from spinsweep.cube.remote import RemotePlace
+from spinsweep.cube.lease import Lease, wait_until_expired
+from spinsweep.cube.remote import RemoteStorage
 from spinsweep.errors import CubeError
 
 
@@ -22,12 +23,12 @@ def server(s3: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def place(server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemotePlace:
+def place(server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteStorage:
     """An empty place, in which leases of the dead end sooner."""
     monkeypatch.setattr(leases, "LIFETIME", 3.0)
     monkeypatch.setattr(leases, "MARGIN", 1.0)
     monkeypatch.setattr(leases, "BEAT", 0.5)
-    return RemotePlace.at(f"s3://{BUCKET}/{tmp_path.name}")
+    return RemoteStorage.at(f"s3://{BUCKET}/{tmp_path.name}")
 
 
 def die(lease: Lease) -> None:
@@ -35,7 +36,7 @@ def die(lease: Lease) -> None:
     assert lease._take(10, wait_for_living=True)
 
 
-def test_a_lease_is_held_by_one_and_free_afterwards(place: RemotePlace) -> None:
+def test_a_lease_is_held_by_one_and_free_afterwards(place: RemoteStorage) -> None:
     with Lease(place, "x").held(5, wait_for_living=False) as first:
         assert first
         assert Lease(place, "x").alive()
@@ -47,7 +48,7 @@ def test_a_lease_is_held_by_one_and_free_afterwards(place: RemotePlace) -> None:
         assert third
 
 
-def test_an_owner_that_lives_is_waited_for_where_that_is_asked(place: RemotePlace) -> None:
+def test_an_owner_that_lives_is_waited_for_where_that_is_asked(place: RemoteStorage) -> None:
     def hold() -> None:
         with Lease(place, "x").held(5, wait_for_living=True) as ours:
             assert ours
@@ -63,7 +64,7 @@ def test_an_owner_that_lives_is_waited_for_where_that_is_asked(place: RemotePlac
         done.result()
 
 
-def test_a_dead_owners_lease_goes_to_exactly_one_of_many(place: RemotePlace) -> None:
+def test_a_dead_owners_lease_goes_to_exactly_one_of_many(place: RemoteStorage) -> None:
     die(Lease(place, "x"))
     began = time.monotonic()
     holders: list[int] = []
@@ -81,11 +82,11 @@ def test_a_dead_owners_lease_goes_to_exactly_one_of_many(place: RemotePlace) -> 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(want, range(6)))
     assert sorted(holders) == list(range(6))
-    assert time.monotonic() - began > leases.LIFETIME
+    assert time.monotonic() - began > leases.LEASE_TTL_S
     assert place.names("") == []
 
 
-def test_no_two_hold_a_lease_while_owners_come_go_and_die(place: RemotePlace) -> None:
+def test_no_two_hold_a_lease_while_owners_come_go_and_die(place: RemoteStorage) -> None:
     inside: list[int] = []
 
     def work(seed: int) -> None:
@@ -108,40 +109,40 @@ def test_no_two_hold_a_lease_while_owners_come_go_and_die(place: RemotePlace) ->
         list(pool.map(work, range(5)))
 
 
-def test_an_owner_that_stood_still_finds_out_by_itself(place: RemotePlace) -> None:
+def test_an_owner_that_stood_still_finds_out_by_itself(place: RemoteStorage) -> None:
     lease = Lease(place, "x")
     die(lease)
     lease.check()
-    time.sleep(leases.LIFETIME - leases.MARGIN + 0.1)
+    time.sleep(leases.LEASE_TTL_S - leases.MARGIN_S + 0.1)
     with pytest.raises(CubeError, match="this process stood still"):
         lease.check()
 
 
-def test_a_lease_whose_object_was_removed_is_not_made_again_by_a_beat(place: RemotePlace) -> None:
+def test_a_lease_whose_object_was_removed_is_not_made_again_by_a_beat(place: RemoteStorage) -> None:
     with Lease(place, "x").held(5, wait_for_living=False):
         place.delete("x.1")
-        time.sleep(3 * leases.BEAT)
+        time.sleep(3 * leases.HEARTBEAT_S)
         assert place.names("") == []
 
 
-def test_a_new_run_waits_for_leases_to_be_given_back_or_to_die_and_clears_the_dead_away(place: RemotePlace) -> None:
+def test_a_new_run_waits_for_leases_to_be_given_back_or_to_die_and_clears_the_dead_away(place: RemoteStorage) -> None:
     die(Lease(place, "dead"))
     living = Lease(place, "living").held(5, wait_for_living=True)
     living.__enter__()
     threading.Timer(1.0, living.__exit__, (None, None, None)).start()
     began = time.monotonic()
 
-    assert died_out(place, ["dead.1", "living.1", "gone.1"], 30)
-    assert time.monotonic() - began > leases.LIFETIME
+    assert wait_until_expired(place, ["dead.1", "living.1", "gone.1"], 30)
+    assert time.monotonic() - began > leases.LEASE_TTL_S
     assert place.names("") == []
 
 
-def test_a_new_run_does_not_wait_for_ever(place: RemotePlace) -> None:
+def test_a_new_run_does_not_wait_for_ever(place: RemoteStorage) -> None:
     with Lease(place, "x").held(5, wait_for_living=True):
-        assert not died_out(place, ["x.1"], 2 * leases.LIFETIME)
+        assert not wait_until_expired(place, ["x.1"], 2 * leases.LEASE_TTL_S)
 
 
-def test_a_creation_whose_answer_was_lost_is_known_by_its_content(place: RemotePlace) -> None:
+def test_a_creation_whose_answer_was_lost_is_known_by_its_content(place: RemoteStorage) -> None:
     assert place.create("one", b"mine")
     assert place.create("one", b"mine")
     assert not place.create("one", b"another's")

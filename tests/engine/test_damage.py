@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import xarray as xr
 from examples import GRID
+
 from spinsweep.cli.app import main
 from spinsweep.cube import Cube, Task, examine, execute, local, repair
 from spinsweep.cube.digests import Entry, Record
 from spinsweep.errors import CubeError
+from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
 from spinsweep.run import open_run
-from spinsweep.runners.serial import run_serial
 from spinsweep.spec import Output, Sweep
 
 COUNTED = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(6), steps=2)
@@ -167,7 +168,7 @@ def _zeros(cells: object) -> dict[str, object]:
 )
 def test_damaged_readings_are_failed_cells_that_say_how_to_get_them_back(store: Path, mark: str, remedy: str) -> None:
     cube = Cube(store)
-    with cube.fence.driving():
+    with cube.write_guard.hold_driver_lock():
         cube.commit({mark: "lab"})
     (store / "sum/c/1/0/1").write_bytes(b"")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from examples import GRID
+
 from spinsweep import Axis, Cell, Cells, Dim, Output, Sweep, per_cell
 from spinsweep.evaluate import evaluate
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from spinsweep.cli import main
 from spinsweep.find import installed
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray as xr
+
 from spinsweep import Axis, Cells, Dim, Output, Sweep
-from spinsweep.cube import Cube, disk, examine, place_of
+from spinsweep.cube import Cube, disk, examine, open_storage
 from spinsweep.errors import CubeError
+from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import State
 from spinsweep.run import Run, open_run
-from spinsweep.runners.serial import run_serial
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 NUMBERS = 37_500  # of 8 bytes: 300 kB a cell that do not compress
@@ -116,7 +117,7 @@ def test_a_limit_on_file_sizes_is_told_and_nothing_cut_counts_as_done(tmp_path: 
 @pytest.mark.slow
 def test_an_object_above_two_gibibytes_is_written_to_its_end(tmp_path: Path) -> None:
     data = bytes(2**31 + 5)
-    place_of(tmp_path).write("big", data)
+    open_storage(tmp_path).write("big", data)
 
     assert (tmp_path / "big").stat().st_size == len(data)
 
@@ -143,7 +144,7 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_old_one_and_no_trace(
 
 
 def test_storage_that_keeps_a_part_of_an_object_is_found_out(s3: dict[str, str], tmp_path: Path) -> None:
-    place = place_of(f"s3://cubes/{tmp_path.name}.zarr")
+    place = open_storage(f"s3://cubes/{tmp_path.name}.zarr")
     place.write("whole", b"0123456789")
 
     with pytest.raises(CubeError, match="the storage kept 9 of 10 bytes"):

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written import HEAD, TAIL, written
+
 from spinsweep.find import find
 from spinsweep.identity import differences, found_here, identify, owner, tree
 from spinsweep.identity.walk import Identity
-from written import HEAD, TAIL, written
 
 PLAIN = """
 STEP = 1.0

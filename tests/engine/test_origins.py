@@ -17,16 +17,17 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+from written import written
+
 from spinsweep import Sweep
+from spinsweep.bench import INSTRUMENT
 from spinsweep.cli.cell import Deviation
 from spinsweep.cube import Cube, examine
 from spinsweep.errors import RunnerError
-from spinsweep.instruments import INSTRUMENT
+from spinsweep.executors.dask import run_dask
+from spinsweep.executors.serial import run_serial
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 from spinsweep.run import Run, open_run
-from spinsweep.runners.dask import run_dask
-from spinsweep.runners.serial import run_serial
-from written import written
 
 
 def go(

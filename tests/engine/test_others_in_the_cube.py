@@ -12,10 +12,11 @@ import pytest
 import xarray as xr
 import zarr
 from examples import GRID, LOGGED, calls
+
 from spinsweep.cube import Cube, examine, execute
 from spinsweep.errors import CubeError, RunnerError
+from spinsweep.executors.serial import run_serial
 from spinsweep.run import Run, open_run
-from spinsweep.runners.serial import run_serial
 from spinsweep.spec import Coordinate, Sweep
 
 

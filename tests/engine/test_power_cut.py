@@ -19,12 +19,13 @@ import pytest
 import xarray as xr
 from examples import GRID
 from power import Recorder
+
 from spinsweep.cube import Cube, durable, examine, execute
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import Cells
+from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import State
 from spinsweep.run import open_run
-from spinsweep.runners.serial import run_serial
 from spinsweep.spec import Sweep
 
 SMALL = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(4), steps=2)
@@ -147,7 +148,7 @@ RUN = """
 import sys
 from spinsweep.cube import durable
 from spinsweep.run import open_run
-from spinsweep.runners.serial import run_serial
+from spinsweep.executors.serial import run_serial
 sys.path.insert(0, {tests!r})
 from examples import GRID
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import dask
 import pytest
+
 from spinsweep import private
+from spinsweep.executors.dask import local_client
 from spinsweep.private import make_folders, objection, scratch, state_home
-from spinsweep.runners.dask import local_client
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files of another user are made")

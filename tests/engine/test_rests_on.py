@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+
 from spinsweep import Axis, Cells, Output, Sweep
 from spinsweep.errors import CubeError, RunnerError
+from spinsweep.executors.dask import run_dask
+from spinsweep.executors.serial import run_serial
 from spinsweep.run import open_run
-from spinsweep.runners.dask import run_dask
-from spinsweep.runners.serial import run_serial
 
 HERE = "SPINSWEEP_TEST_CALIBRATION"
 
@@ -35,7 +36,7 @@ SWEEP = Sweep(
     axes=(Axis("x", (1.0, 2.0, 3.0, 4.0)),),
     outputs=(Output("y"),),
     function=calibrated,
-    attributes=found,
+    artifact_ids=found,
 )
 
 

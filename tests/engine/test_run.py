@@ -19,14 +19,15 @@ from distributed import Client
 from examples import GRID, LOGGED, calls
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinsweep import Cells, CubeError, Sweep
 from spinsweep.cube import Cube, Task, execute, record_failure
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
+from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
 from spinsweep.run import Run, open_run, sample
-from spinsweep.runners.dask import local_client, run_dask
-from spinsweep.runners.serial import run_serial
 
 
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: object) -> Run:
@@ -320,7 +321,7 @@ def test_a_cell_that_takes_time_gives_smaller_blocks(tmp_path: Path, log: Path) 
 def test_axes_that_share_work_stay_whole_in_a_block_and_preparation_comes_first(tmp_path: Path) -> None:
     prepared: list[str] = []
     shared = dataclasses.replace(
-        GRID, together=("width", "variation"), prepare=lambda sweep: prepared.append(sweep.name)
+        GRID, shared_axes=("width", "variation"), prepare=lambda sweep: prepared.append(sweep.name)
     )
     with open_run(shared, tmp_path / "grid.zarr", workers=8) as run:
         assert run.cube.chunk[:2] == (4, 4)

@@ -17,18 +17,19 @@ import s3fs
 import xarray as xr
 from distributed import Client
 from examples import GRID, LOGGED, calls
+
 from s3_server import BUCKET, serving
 from spinsweep import Axis, Cells, CubeError, Output, Sweep
 from spinsweep.cli import main
-from spinsweep.cube import Cube, Task, create, execute, place_of, record_failure
+from spinsweep.cube import Cube, Task, create, execute, open_storage, record_failure
 from spinsweep.cube import lease as leases
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
+from spinsweep.executors.compute import compute
+from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
 from spinsweep.run import Run, open_run
-from spinsweep.runners.compute import compute
-from spinsweep.runners.dask import local_client, run_dask
-from spinsweep.runners.serial import run_serial
 
 EXAMPLES = Path(__file__).parent / "examples.py"
 
@@ -89,7 +90,7 @@ def test_a_cube_of_objects_equals_the_one_in_a_folder_byte_for_byte(
     go(GRID.with_values(seed=range(4)), store, workers, block=7)
     go(GRID, store)
 
-    here, there = place_of(tmp_path / "here.zarr"), place_of(store)
+    here, there = open_storage(tmp_path / "here.zarr"), open_storage(store)
     for array in ("width", "variation", "seed", "step", "sum", "noise", "cell_state", "cell_attempt"):
         names = sorted(n for n in here.files(array) if not n.startswith((".", "digests/", "copies/root")))
         assert names == sorted(n for n in there.files(array) if not n.startswith((".", "digests/", "copies/root")))
@@ -160,12 +161,12 @@ def test_stale_cells_are_computed_again_and_other_definitions_refused(store: str
 
 def test_two_drivers_cannot_write_one_cube(store: str, spinsweep: Command) -> None:
     with open_run(GRID, store, block=24):
-        assert Cube(store).fence.driven()
+        assert Cube(store).write_guard.has_driver()
         code, out, err = spinsweep("run", f"{EXAMPLES}:GRID", "--workers", 0, "--store", store)
     looked, refused = err.splitlines()
     assert (code, out, looked) == (2, "", "another run was here a moment ago; looking whether it lives")
     assert f"{store} is being written by process {os.getpid()} on" in refused
-    assert not Cube(store).fence.driven()
+    assert not Cube(store).write_guard.has_driver()
 
 
 def test_two_that_make_one_cube_at_a_time_make_one_cube(store: str) -> None:
@@ -213,10 +214,10 @@ def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(s
 
 def test_a_driver_whose_lease_ran_out_commits_nothing(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CubeError, match="this process stood still"), open_run(GRID, store, block=24) as run:  # noqa: PT012
-        before = place_of(store).read("zarr.json")
-        run.cube.fence._driver._renewed -= leases.LIFETIME  # type: ignore[attr-defined]  as when it was suspended
+        before = open_storage(store).read("zarr.json")
+        run.cube.write_guard._driver._renewed -= leases.LEASE_TTL_S  # type: ignore[attr-defined]  as when it was suspended
         run.cube.commit({"title": "too late"})
-    assert place_of(store).read("zarr.json") == before
+    assert open_storage(store).read("zarr.json") == before
 
 
 def test_two_copies_of_a_block_and_its_single_cells_do_not_mix_their_writes(store: str, tmp_path: Path) -> None:
@@ -246,15 +247,15 @@ def test_a_failure_never_replaces_what_another_copy_of_the_task_has_done(store: 
 
 
 def test_a_creation_that_was_killed_or_failed_is_done_again_and_what_others_left_is_not_touched(store: str) -> None:
-    place = place_of(store)
-    with pytest.raises(RuntimeError), place.building() as building:  # noqa: PT012
-        building.write("seed/zarr.json", b"half")
-        building.write("seed/c/7", b"half")
+    place = open_storage(store)
+    with pytest.raises(RuntimeError), place.staging() as staging:  # noqa: PT012
+        staging.write("seed/zarr.json", b"half")
+        staging.write("seed/c/7", b"half")
         raise RuntimeError
     assert go(GRID, store, block=24).complete
     assert not place.exists("seed/c/7")
 
-    foreign = place_of(f"s3://{BUCKET}/foreign")
+    foreign = open_storage(f"s3://{BUCKET}/foreign")
     foreign.write("notes.txt", b"mine")
     with pytest.raises(CubeError, match="is not empty and not a cube"), open_run(GRID, str(foreign), block=24):
         pass

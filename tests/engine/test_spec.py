@@ -10,6 +10,7 @@ import cloudpickle
 import numpy as np
 import pytest
 from examples import GRID, LOGGED
+
 from spinsweep import Axis, Dim, Output, Parameter, SpecError, Sweep
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinsweep.cli import main
 from spinsweep.printable import brief, one_line, printable, said
 

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from distributed import Client, LocalCluster
 from examples import LOGGED
+
+from spinsweep.executors import dask as runner
+from spinsweep.executors.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
 from spinsweep.run import Run, open_run
-from spinsweep.runners import dask as runner
-from spinsweep.runners.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
 
 LOOKS = 1.0  # seconds in which a run has looked for workers several times
 SWEEP = LOGGED.with_values(x=[0.1, 0.2], seed=range(4))

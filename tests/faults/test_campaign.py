@@ -33,7 +33,7 @@ def test_the_campaign_finds_a_cell_that_is_wrong(tmp_path: Path) -> None:
     words = f"""
 from pathlib import Path
 import numpy as np, xarray as xr
-from spinsweep.runners.compute import compute
+from spinsweep.executors.compute import compute
 from tests.campaign.cells import SWEEP, Wrong, look
 store = Path({str(tmp_path / "wrong.zarr")!r})
 compute(SWEEP, store)

@@ -14,22 +14,23 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.journal import Journal
+from spinsweep.bench.lease import Lease, owner
+from spinsweep.bench.watchdog import log_path
 from spinsweep.errors import LeaseError
-from spinsweep.instruments.bench import Bench, load
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.guard import log_path
-from spinsweep.instruments.journal import Journal
-from spinsweep.instruments.lease import Lease, owner
-from spinsweep.instruments.own import own
 
 pytestmark = pytest.mark.faults
 
 MEASURE = """
 import sys
 import numpy as np
-from spinsweep.instruments.bench import load
-from spinsweep.instruments.experiment import Experiment
-from spinsweep.instruments.own import own
+from spinsweep.bench.bench_file import load
+from spinsweep.bench.pulse_trains import Experiment
+from spinsweep.bench.acquire import own
 
 with own(load(sys.argv[1]), patience=20) as station, Experiment(station, "key") as experiment:
     print("ready", flush=True)
@@ -187,8 +188,8 @@ def test_a_frozen_lane_is_killed_by_its_guard_and_cannot_come_back(tmp_path: Pat
         until(lambda: guard_rows(load(path)))
         assert is_safe(control)
         assert "silent" in str(guard_rows(load(path))[0]["reason"])
-        with own(load(path), patience=5) as station:
-            assert station.lease.epoch == 3  # the lane's, the guard's, ours
+        with acquire_bench(load(path), timeout_s=5) as session:
+            assert session.lease.epoch == 3  # the lane's, the guard's, ours
 
 
 def test_a_lane_whose_guard_dies_stops(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tm
 
 
 def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> None:
-    with emulated(tmp_path, speed=200) as (path, control), own(load(path)):
+    with emulated(tmp_path, speed=200) as (path, control), acquire_bench(load(path)):
         port = int(load(path).source.resource.split("::")[2])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as link:
             link.settimeout(5)

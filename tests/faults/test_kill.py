@@ -16,10 +16,11 @@ import numpy as np
 import psutil
 import pytest
 import xarray as xr
+
 from spinsweep import CubeError
 from spinsweep.cube import Cube
+from spinsweep.executors.dask import local_client
 from spinsweep.ledger import State
-from spinsweep.runners.dask import local_client
 
 pytestmark = pytest.mark.faults
 

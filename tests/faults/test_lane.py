@@ -15,11 +15,12 @@ from pathlib import Path
 import dask
 import pytest
 import xarray as xr
-from spinsweep.instruments.bench import load
-from spinsweep.instruments.lease import owner
-from spinsweep.runners.certificates import own_certificates
-from spinsweep.runners.security import ROLES, as_config, as_environment, credentials
 from test_guard import emulated, is_safe, until
+
+from spinsweep.bench.bench_file import load
+from spinsweep.bench.lease import owner
+from spinsweep.executors.certificates import own_certificates
+from spinsweep.executors.security import ROLES, as_config, as_environment, credentials
 
 pytestmark = pytest.mark.faults
 

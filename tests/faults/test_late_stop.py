@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from distributed import Client
+
 from spinsweep import Axis, Cells, Output, Parameter, Sweep
 from spinsweep.cli.display import Display
+from spinsweep.executors.dask import run_dask
+from spinsweep.executors.serial import run_serial
 from spinsweep.run import Run, open_run
-from spinsweep.runners.dask import run_dask
-from spinsweep.runners.serial import run_serial
 
 pytestmark = pytest.mark.faults
 BLOCKS = 4
@@ -59,12 +60,12 @@ def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_n
     words: str,
 ) -> None:
     with open_run(SWEEP.with_values(bad=bad), tmp_path / "twice.zarr", block=2) as run, Display(run) as show:
-        pressed = []
+        requested = []
 
         def press(run: Run) -> None:
             show.update(run)
-            if run.progress.blocks_ended == pressed_at and not pressed:
-                pressed.append(True)
+            if run.progress.blocks_ended == pressed_at and not requested:
+                requested.append(True)
                 os.kill(os.getpid(), signal.SIGINT)
 
         if on_cluster:
@@ -72,5 +73,5 @@ def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_n
         else:
             run_serial(run, press)
         assert run.outcome == "stopped"
-        assert show.conclude() == status
+        assert show.finish() == status
     assert words in capsys.readouterr().out.splitlines()

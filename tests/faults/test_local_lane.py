@@ -12,16 +12,17 @@ from pathlib import Path
 
 import psutil
 import pytest
-from spinsweep.errors import RunnerError
-from spinsweep.instruments.bench import load
-from spinsweep.instruments.guard import dirty
-from spinsweep.runners import lane as lanes
-from spinsweep.runners.lane import LocalLane
 from test_guard import emulated, is_safe, until
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import lane_of
 from test_lane import scheduler as scheduler
+
+from spinsweep.bench import lane as lanes
+from spinsweep.bench.bench_file import load
+from spinsweep.bench.watchdog import dirty
+from spinsweep.errors import RunnerError
+from spinsweep.executors.lane import LocalLane
 
 pytestmark = pytest.mark.faults
 
@@ -66,7 +67,7 @@ def test_a_run_whose_lanes_died_says_what_the_last_one_said(
 ) -> None:
     monkeypatch.setattr(lanes, "LIVES", 0)
     with emulated(tmp_path) as (bench, _), begun(bench, scheduler) as lane:
-        (guard,) = (p for p in psutil.Process(pid(lane)).children() if "spinsweep.instruments.guard" in p.cmdline())
+        (guard,) = (p for p in psutil.Process(pid(lane)).children() if "spinsweep.bench.watchdog" in p.cmdline())
         guard.kill()
         until(lambda: lane.problem)
         with pytest.raises(RunnerError, match="the last time with: the lane ends: the guard died"):

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from s3_server import BUCKET
 from spinsweep import CubeError
-from spinsweep.cube import Cube, place_of
-from spinsweep.cube.lease import LIFETIME
+from spinsweep.cube import Cube, open_storage
+from spinsweep.cube.lease import LEASE_TTL_S
 from spinsweep.ledger import State
 
 pytestmark = pytest.mark.faults
@@ -88,7 +89,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stop_while_writing(driver: subprocess.Popen[str], store: str) -> None:
     """Stop a driver without workers while it holds the lease of a block."""
     wait_for(lambda: done(store) >= 20)
-    writing = place_of(store) / f"cell_state/.writing-{Cube(store).attrs['cube_id']}"
+    writing = open_storage(store) / f"cell_state/.writing-{Cube(store).attrs['cube_id']}"
 
     def holds() -> bool:
         os.kill(driver.pid, signal.SIGSTOP)
@@ -107,7 +108,7 @@ def test_the_server_answers_others_while_one_client_stands_still_in_a_request(st
         half.sendall(b"PUT /cubes/half HTTP/1.1\r\nHost: " + host.encode() + b"\r\nContent-Length: 5\r\n\r\nab")
         time.sleep(1)
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(place_of(store).exists, "zarr.json").result(timeout=20) is False
+            assert pool.submit(open_storage(store).exists, "zarr.json").result(timeout=20) is False
 
 
 def killed(store: str, log: Path, reference: Path) -> None:
@@ -122,7 +123,7 @@ def killed(store: str, log: Path, reference: Path) -> None:
     second = again(store, log)
 
     assert second.returncode == 0, second.stderr
-    assert time.monotonic() - began > LIFETIME
+    assert time.monotonic() - began > LEASE_TTL_S
     assert Cube(store).counts().done == 100
     assert_right(store, reference)
     assert sum(1 for f in log.iterdir()) <= 100 + 2 * 2 * 5
@@ -140,7 +141,7 @@ def killed_while_it_wrote(store: str, log: Path, reference: Path) -> None:
     assert second.returncode == 0, second.stderr
     assert Cube(store).counts().done == 100
     assert_right(store, reference)
-    assert [n for n in place_of(store).files("cell_state") if "block-" in n or "/driver." in n] == []
+    assert [n for n in open_storage(store).files("cell_state") if "block-" in n or "/driver." in n] == []
 
 
 def stood_still(store: str, log: Path, reference: Path) -> None:
@@ -150,14 +151,14 @@ def stood_still(store: str, log: Path, reference: Path) -> None:
     stop_while_writing(first, store)
     second = again(store, log)
     assert second.returncode == 0, second.stderr
-    before = {n: place_of(store).read(n) for n in ("zarr.json", "runs/000002/zarr.json")}
+    before = {n: open_storage(store).read(n) for n in ("zarr.json", "runs/000002/zarr.json")}
     os.kill(first.pid, signal.SIGCONT)
     _, err = first.communicate(timeout=60)
 
     assert first.returncode == 2
     assert "this process stood still" in err
     assert "Traceback" not in err
-    assert {n: place_of(store).read(n) for n in before} == before
+    assert {n: open_storage(store).read(n) for n in before} == before
     assert Cube(store).counts().done == 100
     assert_right(store, reference)
 
@@ -169,7 +170,7 @@ STORIES = (killed, killed_while_it_wrote, stood_still)
 def stories(
     server: dict[str, str], reference: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Future[None]]]:
-    """All of them at once: in each a run waits ``LIFETIME`` seconds for the lease of a driver that is no more."""
+    """All of them at once: in each a run waits ``LEASE_TTL_S`` seconds for the lease of a driver that is no more."""
     with ThreadPoolExecutor(len(STORIES)) as pool:
         yield {
             story.__name__: pool.submit(
@@ -216,15 +217,15 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(
 
 STALLED = """
 import os, signal, sys
-import spinsweep.cube.lease, spinsweep.cube.leasefence
+import spinsweep.cube.lease, spinsweep.cube.lease_write_guard
 from spinsweep.cube import coordinates
 from spinsweep.cube.chunks import Chunks
 from spinsweep.run import open_run
-from spinsweep.runners.serial import run_serial
+from spinsweep.executors.serial import run_serial
 from examples import GRID
 
 spinsweep.cube.lease.BEAT, spinsweep.cube.lease.LIFETIME, spinsweep.cube.lease.MARGIN = 0.5, 4.0, 1.0
-spinsweep.cube.leasefence.BEAT, spinsweep.cube.leasefence.LIFETIME = 0.5, 4.0
+spinsweep.cube.lease_write_guard.BEAT, spinsweep.cube.lease_write_guard.LIFETIME = 0.5, 4.0
 place, name = {"merge": (Chunks, "encoded"), "growth": (coordinates, "objects")}[sys.argv[3]]
 
 
@@ -262,12 +263,12 @@ def test_a_run_that_stalls_in_the_middle_of_a_write_destroys_nothing_of_the_next
     first = subprocess.Popen([*words, "0,1", "stall", stalled], env=environment, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: Path(f"/proc/{first.pid}/stat").read_text().split(")")[1].split()[0] == "T")
     subprocess.run([*words, other], env=environment, check=True, timeout=100)
-    before = {name: place_of(store).read(name) for name in place_of(store).files("") if "/." not in name}
+    before = {name: open_storage(store).read(name) for name in open_storage(store).files("") if "/." not in name}
     os.kill(first.pid, signal.SIGCONT)
     _, err = first.communicate(timeout=60)
 
     assert "this process stood still" in err
-    assert {name: place_of(store).read(name) for name in before} == before
+    assert {name: open_storage(store).read(name) for name in before} == before
     cube = opened(store)
     assert cube.seed.values.tolist() == [int(s) for s in other.split(",")]
     assert (cube.cell_state == State.DONE).all()

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 from held import CELLS
+
 from spinsweep.cube import Cube
 
 pytestmark = pytest.mark.faults

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
-from spinsweep.instruments.bench import load
-from spinsweep.runners.lane import FENCED, RENEW, TTL, ClusterLease
 from test_guard import emulated, is_safe, until
 from test_lane import SPINSWEEP, ended, lane_of, measuring, start
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import scheduler as scheduler
+
+from spinsweep.bench.bench_file import load
+from spinsweep.executors.lane import EXIT_LEASE_LOST, RENEW, TTL, ClusterLease
 
 pytestmark = pytest.mark.faults
 
@@ -127,6 +128,6 @@ def test_a_lane_whose_scheduler_falls_silent_begins_nothing_new_and_ends_before_
             assert control.audit()["overall"]["pulses"] == fired
         finally:
             os.kill(process, signal.SIGCONT)
-        assert status == FENCED
+        assert status == EXIT_LEASE_LOST
         assert "its lease was not renewed in time" in said
         until(lambda: is_safe(control))

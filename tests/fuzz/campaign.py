@@ -37,9 +37,9 @@ def main() -> int:
     options.add_argument("--kind", choices=KINDS)
     options.add_argument("--case", type=int, help="this one alone, with its traceback")
     options.add_argument("--record", action="store_true", help=f"add the totals to {RESULTS.name}")
-    asked = options.parse_args()
-    kinds = [asked.kind] if asked.kind else list(KINDS)
-    print(f"seed {asked.seed}", flush=True)
+    requested = options.parse_args()
+    kinds = [requested.kind] if requested.kind else list(KINDS)
+    print(f"seed {requested.seed}", flush=True)
     resource.setrlimit(resource.RLIMIT_AS, (8 << 30, resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, _too_long)
     began, counts, faults = time.monotonic(), Counter[str](), Counter[str]()
@@ -47,30 +47,30 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         there = Path(folder) / "cases"
         with place(there):
-            for number in [asked.case] if asked.case is not None else itertools.count():
-                kind = kinds[number % len(kinds)] if asked.case is None else kinds[0]
+            for number in [requested.case] if requested.case is not None else itertools.count():
+                kind = kinds[number % len(kinds)] if requested.case is None else kinds[0]
                 # every kind has the same time: quick ones get more cases
-                kind = min(kinds, key=lambda k: seconds[k]) if asked.case is None else kind
-                case = counts[kind] if asked.case is None else asked.case
+                kind = min(kinds, key=lambda k: seconds[k]) if requested.case is None else kind
+                case = counts[kind] if requested.case is None else requested.case
                 start = time.monotonic()
                 signal.alarm(LIMIT)
                 try:
-                    run(kind, f"{asked.seed}/{case}", there)
+                    run(kind, f"{requested.seed}/{case}", there)
                 except (Exception, TooLong) as error:
                     faults[kind] += 1
-                    print(f"--kind {kind} --seed {asked.seed} --case {case}: {described(error)}", flush=True)
-                    if asked.case is not None:
+                    print(f"--kind {kind} --seed {requested.seed} --case {case}: {described(error)}", flush=True)
+                    if requested.case is not None:
                         traceback.print_exc()
                 finally:
                     signal.alarm(0)
                 counts[kind] += 1
                 seconds[kind] += time.monotonic() - start
-                if time.monotonic() - began > asked.seconds:
+                if time.monotonic() - began > requested.seconds:
                     break
-    found: dict[str, Any] = {"seed": asked.seed, "seconds": round(time.monotonic() - began)}
+    found: dict[str, Any] = {"seed": requested.seed, "seconds": round(time.monotonic() - began)}
     found |= {"cases": dict(counts), "faults": sum(faults.values())}
     print(json.dumps(found))
-    if asked.record:
+    if requested.record:
         earlier = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
         RESULTS.write_text(json.dumps([*earlier, found], indent=1) + "\n")
     return 1 if faults else 0

@@ -22,20 +22,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from spinneurons.characterization import log
+
+from spinneurons.characterization import csv_log
 from spinneurons.device import card
 from spinneurons.device.commands import bench_text
 from spinsweep import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.axis import canonical
+from spinsweep.bench import bench_file
 from spinsweep.cli import main
 from spinsweep.cli.options import block_option, pairs
 from spinsweep.cube import Cube
 from spinsweep.errors import BenchError, CubeError, RunnerError, SpinsweepError
 from spinsweep.evaluate import MESSAGE, TRACEBACK, evaluate
-from spinsweep.instruments import bench
+from spinsweep.executors import cluster
+from spinsweep.executors.compute import compute
 from spinsweep.printable import one_line
-from spinsweep.runners import cluster
-from spinsweep.runners.compute import compute
 
 TRAP = """
 from pathlib import Path
@@ -253,7 +254,7 @@ def files(r: random.Random) -> None:
     """Bench files, cluster files and cards."""
     name, whole, load, error = r.choice(
         [
-            ("bench.toml", bench_text(1.0), bench.load, BenchError),
+            ("bench.toml", bench_text(1.0), bench_file.load, BenchError),
             ("card.toml", CARD, card.load, card.CardError),
             *(("cluster.toml", whole, cluster.load, RunnerError) for whole in CLUSTERS),
             *(("cluster.yaml", whole, cluster.load, RunnerError) for whole in YAMLS),
@@ -277,7 +278,7 @@ def logs(r: random.Random) -> None:
     """Logs of laboratories."""
     path = Path("log.csv")
     path.write_bytes(r.choice([mutated, replaced])(r, LOG).encode(errors="surrogatepass"))
-    expected(lambda: log.read(path), log.LogError)
+    expected(lambda: csv_log.read(path), csv_log.LogError)
 
 
 # ---- the interface in Python

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from emulated import BENCH, Emulated, emulated_bench
-from spinsweep.instruments.bench import Bench, parse
+
+from spinsweep.bench.bench_file import Bench, parse
 
 
 @pytest.fixture(autouse=True)

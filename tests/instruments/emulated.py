@@ -20,15 +20,16 @@ from functools import cache
 from pathlib import Path
 
 import psutil
-from spinsweep.instruments import bench
-from spinsweep.instruments.bench import Instrument
-from spinsweep.instruments.clock import Clock
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.emulator.server import Emulator
-from spinsweep.instruments.keithley2000 import Keithley2000
-from spinsweep.instruments.keithley6221 import Envelope, Keithley6221
-from spinsweep.instruments.keithley7001 import Keithley7001
-from spinsweep.instruments.visa import Session
+
+from spinsweep.bench import bench_file
+from spinsweep.bench.bench_file import Instrument
+from spinsweep.bench.clock import Clock
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.emulator.server import Emulator
+from spinsweep.bench.keithley2000 import Keithley2000
+from spinsweep.bench.keithley6221 import Envelope, Keithley6221
+from spinsweep.bench.keithley7001 import Keithley7001
+from spinsweep.bench.visa import Session
 
 SPEED = 1e4
 COMPLIANCE = 10.0  # V
@@ -160,7 +161,7 @@ def emulated_bench(folder: Path) -> Iterator[Emulated]:
 
 
 def _serve(path: str) -> None:
-    described = bench.load(path)
+    described = bench_file.load(path)
     with Emulator(described, Resistors([d.name for d in described.device])) as running:
         ports = {role: port.address[1] for role, port in running.ports.items()}
         print(json.dumps({**ports, "control": running.control.port, "process": os.getpid()}), flush=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from spinsweep.bench.bench_file import Bench, Instrument, load, parse
 from spinsweep.errors import BenchError
-from spinsweep.instruments.bench import Bench, Instrument, load, parse
 
 TEXT = """
 name = "lab-3"
@@ -78,8 +79,8 @@ def test_a_device_has_the_limits_of_the_bench_except_for_its_own(raw: dict[str, 
     bench = parse(raw)
     first, second = bench.device
     assert bench.limits_of(first) == bench.limits
-    own = bench.limits_of(second)
-    assert (own.max_pulse, own.min_gap, own.max_read) == (4e-3, 1.5, 5e-5)
+    acquire_bench = bench.limits_of(second)
+    assert (acquire_bench.max_pulse, acquire_bench.min_gap, acquire_bench.max_read) == (4e-3, 1.5, 5e-5)
     assert (bench.range_of(first), bench.range_of(second)) == (2e-3, 2e-2)
 
 

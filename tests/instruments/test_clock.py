@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
-from spinsweep.instruments.clock import Clock
+
+from spinsweep.bench.clock import Clock
 
 
 @pytest.mark.parametrize("seconds", [2e-5, 3e-4, 5e-3, 0.05])

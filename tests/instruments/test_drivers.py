@@ -12,9 +12,10 @@ from emulated import COMPLIANCE, ENVELOPE, HIGH, LOW, RANGE, ROUTES, Drivers, Em
 from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+
+from spinsweep.bench.keithley6221 import LEAST_WIDTH, Envelope
+from spinsweep.bench.visa import Session
 from spinsweep.errors import ConnectionLost, InstrumentFault, LimitError
-from spinsweep.instruments.keithley6221 import LEAST_WIDTH, Envelope
-from spinsweep.instruments.visa import Session
 
 WRITE, RESET, READ, WIDTH = 1e-3, -1e-3, 5e-5, 1e-4
 
@@ -29,13 +30,13 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 def drivers(emulated: Emulated) -> Iterator[Drivers]:
     """Started drivers at a bench without faults, device a connected and reset."""
     emulated.control.clear()
-    driving = Drivers(emulated)
+    hold_driver_lock = Drivers(emulated)
     try:
-        driving.start()
-        driving.source.pulse(RESET, WIDTH)
-        yield driving
+        hold_driver_lock.start()
+        hold_driver_lock.source.pulse(RESET, WIDTH)
+        yield hold_driver_lock
     finally:
-        driving.close()
+        hold_driver_lock.close()
         emulated.control.clear()
 
 
@@ -275,41 +276,41 @@ def test_a_link_out_of_step_is_given_up_and_works_again_after_the_handshake(
     emulated: Emulated, fault: str, role: str
 ) -> None:
     emulated.control.clear()
-    driving = Drivers(emulated, timeout=0.3)
+    hold_driver_lock = Drivers(emulated, timeout=0.3)
     try:
-        driving.start()
+        hold_driver_lock.start()
         emulated.control.set(fault, role)
         with pytest.raises(ConnectionLost):
-            [read(driving) for _ in range(2)]  # a stray line may be seen only when the next message is due
+            [read(hold_driver_lock) for _ in range(2)]  # a stray line may be seen only when the next message is due
         with pytest.raises(ConnectionLost, match="open it again"):
-            read(driving)
-        driving.close()
-        driving.start()
-        driving.source.pulse(RESET, WIDTH)
-        assert read(driving) == pytest.approx(READ * LOW)
+            read(hold_driver_lock)
+        hold_driver_lock.close()
+        hold_driver_lock.start()
+        hold_driver_lock.source.pulse(RESET, WIDTH)
+        assert read(hold_driver_lock) == pytest.approx(READ * LOW)
         assert is_safe(emulated)
     finally:
-        driving.close()
+        hold_driver_lock.close()
 
 
 def test_a_late_reply_is_not_taken_for_the_next_one(emulated: Emulated) -> None:
     emulated.control.clear()
-    driving = Drivers(emulated, timeout=0.2)
+    hold_driver_lock = Drivers(emulated, timeout=0.2)
     try:
-        driving.start()
-        driving.source.pulse(RESET, WIDTH)
-        driving.source.read_on(READ)
+        hold_driver_lock.start()
+        hold_driver_lock.source.pulse(RESET, WIDTH)
+        hold_driver_lock.source.read_on(READ)
         emulated.control.set("slow", "meter", seconds=0.5)
         with pytest.raises(ConnectionLost, match="no complete reply within"):
-            driving.meter.read()
-        driving.source.read_off()
-        driving.source.pulse(WRITE, WIDTH)
-        driving.sessions["meter"].open(5)
-        driving.meter.start()
-        driving.source.read_on(READ)
-        assert driving.meter.read().volts == pytest.approx(READ * HIGH)
+            hold_driver_lock.meter.read()
+        hold_driver_lock.source.read_off()
+        hold_driver_lock.source.pulse(WRITE, WIDTH)
+        hold_driver_lock.sessions["meter"].open(5)
+        hold_driver_lock.meter.start()
+        hold_driver_lock.source.read_on(READ)
+        assert hold_driver_lock.meter.read().volts == pytest.approx(READ * HIGH)
     finally:
-        driving.close()
+        hold_driver_lock.close()
 
 
 def test_a_carriage_return_before_the_line_feed_does_not_matter(drivers: Drivers, emulated: Emulated) -> None:
@@ -415,15 +416,15 @@ def test_a_wave_that_the_range_cannot_hold_is_no_pulse(drivers: Drivers, emulate
 
 def test_arming_may_be_slow(emulated: Emulated) -> None:
     emulated.control.clear()
-    driving = Drivers(emulated, timeout=0.2)
+    hold_driver_lock = Drivers(emulated, timeout=0.2)
     try:
-        driving.start()
+        hold_driver_lock.start()
         before = pulses(emulated)
         emulated.control.set("slow_arm", seconds=5000.0)  # 0.5 s of real time
-        driving.source.pulse(WRITE, WIDTH)
+        hold_driver_lock.source.pulse(WRITE, WIDTH)
         assert pulses(emulated) == before + 1
     finally:
-        driving.close()
+        hold_driver_lock.close()
 
 
 def test_an_open_interlock_stops_the_source_before_anything_flows(drivers: Drivers, emulated: Emulated) -> None:

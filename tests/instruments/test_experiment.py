@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import described
 from emulated import HIGH, LOW, Emulated
+
+from conftest import described
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.acquire import session as the_station
+from spinsweep.bench.bench_file import Bench
+from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
+from spinsweep.bench.session import pulses
 from spinsweep.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError, Stopped
-from spinsweep.instruments.bench import Bench
-from spinsweep.instruments.experiment import CALIBRATION, Experiment
-from spinsweep.instruments.own import own
-from spinsweep.instruments.own import station as the_station
-from spinsweep.instruments.station import pulses
 
 RESET, WRITE, WEAK, READ = -8e-4, 8e-4, 2e-4, 5e-5
 
@@ -25,20 +26,20 @@ def volts(ohm: float) -> float:
 
 def test_a_train_reads_what_the_pulses_did(bench: Bench) -> None:
     writes = np.array([[WRITE, WEAK], [WEAK, WRITE], [WRITE, WRITE]])
-    with own(bench) as station, Experiment(station, "cube/cell") as experiment:
-        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
-    assert np.allclose(train.v_reset, volts(LOW))
-    assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
-    assert not train.lost
+    with acquire_bench(bench) as session, PulseTrains(session, "cube/cell") as experiment:
+        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+    assert np.allclose(run.v_reset, volts(LOW))
+    assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+    assert not run.lost
 
 
 def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: Emulated) -> None:
     writes = np.full((5, 1), WRITE)
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        first = experiment.train("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        first = experiment.run("one", ["a"], writes, [RESET], READ)
     fired = emulated.control.audit()["overall"]["pulses"]
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        again = experiment.train("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        again = experiment.run("one", ["a"], writes, [RESET], READ)
         assert pulses(bench) == {"a": 10}
     assert emulated.control.audit()["overall"]["pulses"] == fired == 10
     assert np.array_equal(first.v_write, again.v_write)
@@ -46,9 +47,9 @@ def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: E
 
 def test_two_columns_may_be_one_device(bench: Bench) -> None:
     writes = np.array([[WRITE, WEAK], [WEAK, WRITE]])
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        train = experiment.train("one", ["a", "a"], writes, [RESET, RESET], READ)
-    assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        run = experiment.run("one", ["a", "a"], writes, [RESET, RESET], READ)
+    assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
 
 
 def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emulated: Emulated) -> None:
@@ -56,19 +57,19 @@ def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emul
     took, read = {}, {}
     for interleave in (False, True):
         bench = described(tmp_path, emulated, timing={"speed": 100.0, "interleave": interleave})
-        with own(bench) as station, Experiment(station, f"key {interleave}") as experiment:
-            began = station.rack.clock.now()
-            read[interleave] = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
-            took[interleave] = station.rack.clock.now() - began
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {interleave}") as experiment:
+            began = session.instruments.clock.now()
+            read[interleave] = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
+            took[interleave] = session.instruments.clock.now() - began
     assert np.allclose(read[False], read[True])
     assert took[True] < 0.8 * took[False]
 
 
 def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station:
+    with acquire_bench(bench) as session:
         for key in ("one", "two"):
-            with Experiment(station, key) as experiment:
-                experiment.train("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+            with PulseTrains(session, key) as experiment:
+                experiment.run("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
     assert emulated.control.audit()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
 
 
@@ -88,9 +89,9 @@ def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emula
 def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
     bench: Bench, emulated: Emulated, write: float, reset: float, read: float, what: str
 ) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         with pytest.raises(LimitError, match=what):
-            experiment.train("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
+            experiment.run("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
         assert not experiment.journal.trains
     overall = emulated.control.audit()["overall"]
     assert overall["pulses"] == 0
@@ -99,15 +100,15 @@ def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
 
 def test_a_device_that_has_had_its_pulses_gets_no_more(tmp_path: Path, emulated: Emulated) -> None:
     bench = described(tmp_path, emulated, limits={"max_pulses": 11})
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        experiment.train("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        experiment.run("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
         with pytest.raises(LimitError, match=r"12 pulses in its life .* limits.max_pulses is 11"):
-            experiment.train("two", ["a"], [[WRITE]], [RESET], READ)
+            experiment.run("two", ["a"], [[WRITE]], [RESET], READ)
     assert emulated.control.audit()["devices"]["a"]["pulses"] == 10
 
 
 def test_calibration_finds_the_two_levels(bench: Bench) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         levels = experiment.calibrate("a", WRITE, RESET, READ)
     assert levels.low == pytest.approx(volts(LOW))
     assert levels.high == pytest.approx(volts(HIGH))
@@ -116,11 +117,15 @@ def test_calibration_finds_the_two_levels(bench: Bench) -> None:
 
 def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulated: Emulated) -> None:
     emulated.control.set("short", device="a")
-    with own(bench) as station, Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="short"):
+    with (
+        acquire_bench(bench) as session,
+        PulseTrains(session, "key") as experiment,
+        pytest.raises(DeviceFault, match="short"),
+    ):
         experiment.calibrate("a", WRITE, RESET, READ)
     emulated.control.clear()
     for _ in range(2):
-        with own(bench) as station, Experiment(station, "key") as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
             experiment.calibrate("a", WRITE, RESET, READ)
     assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION
 
@@ -128,8 +133,8 @@ def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulat
 def test_a_wrong_polarity_in_the_bench_file_is_found(tmp_path: Path, emulated: Emulated) -> None:
     bench = described(tmp_path, emulated, polarity={"reset_state": 1})
     with (
-        own(bench) as station,
-        Experiment(station, "key") as experiment,
+        acquire_bench(bench) as session,
+        PulseTrains(session, "key") as experiment,
         pytest.raises(DeviceFault, match=r"polarity.reset_state = 1 says that reset is the high one"),
     ):
         experiment.calibrate("a", WRITE, RESET, READ)
@@ -141,14 +146,14 @@ def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_
     bench: Bench, emulated: Emulated, fault: str, role: str
 ) -> None:
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (6, 1))
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         emulated.control.set(fault, role, after=5, **({"seconds": 1.5} if fault == "slow" else {}))
-        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
+        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
     wanted = np.where(writes == WRITE, volts(HIGH), volts(LOW))
-    kept = np.isfinite(train.v_write)
-    assert np.allclose(train.v_write[kept], wanted[kept])
-    assert kept.sum() + len(train.lost) == writes.size
-    assert len(train.lost) <= 1
+    kept = np.isfinite(run.v_write)
+    assert np.allclose(run.v_write[kept], wanted[kept])
+    assert kept.sum() + len(run.lost) == writes.size
+    assert len(run.lost) <= 1
     audit = emulated.control.audit()["overall"]
     assert audit["hot_switchings"] == 0
     assert audit["pulses"] <= 2 * writes.size + 2
@@ -157,46 +162,46 @@ def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_
 def test_a_pulse_in_compliance_is_no_sample_and_its_device_is_left_out(bench: Bench, emulated: Emulated) -> None:
     emulated.control.set("compliance", device="a", after=5)
     writes = np.full((4, 2), WRITE)
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ, leave_out=True)
-    assert "compliance" in train.faults["a"]
-    assert np.isfinite(train.v_write[:, 1]).all()
-    assert np.isnan(train.v_write[-1, 0])
-    assert all("compliance" in reason for reason in train.lost.values())
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ, leave_out=True)
+    assert "compliance" in run.faults["a"]
+    assert np.isfinite(run.v_write[:, 1]).all()
+    assert np.isnan(run.v_write[-1, 0])
+    assert all("compliance" in reason for reason in run.lost.values())
 
 
 def test_an_open_contact_stops_its_device_and_a_later_lane_goes_on_where_it_stood(
     bench: Bench, emulated: Emulated
 ) -> None:
     emulated.control.set("open", device="a")
-    with own(bench) as station:
-        with Experiment(station, "key") as experiment, pytest.raises(DeviceFault, match="open"):
-            experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    with acquire_bench(bench) as session:
+        with PulseTrains(session, "key") as experiment, pytest.raises(DeviceFault, match="open"):
+            experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
         emulated.control.clear()
-        with Experiment(station, "key") as experiment:
-            train = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
-    assert np.isfinite(train.v_write).sum() == 3  # the one that met the open contact is lost
-    assert list(train.lost) == [(0, 0)]
+        with PulseTrains(session, "key") as experiment:
+            run = experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+    assert np.isfinite(run.v_write).sum() == 3  # the one that met the open contact is lost
+    assert list(run.lost) == [(0, 0)]
 
 
 def test_a_stuck_device_is_left_out_of_a_train_and_the_others_go_on(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         for device in ("a", "b"):
             experiment.calibrate(device, WRITE, RESET, READ)
         emulated.control.set("stuck", device="a")  # in the written state
-        train = experiment.train("one", ["a", "b"], np.full((6, 2), WRITE), [RESET, RESET], READ, leave_out=True)
-    assert "reset pulses did not reset it" in train.faults["a"]
-    assert np.isnan(train.v_write[:, 0]).all()
-    assert np.isfinite(train.v_write[:, 1]).all()
+        run = experiment.run("one", ["a", "b"], np.full((6, 2), WRITE), [RESET, RESET], READ, leave_out=True)
+    assert "reset pulses did not reset it" in run.faults["a"]
+    assert np.isnan(run.v_write[:, 0]).all()
+    assert np.isfinite(run.v_write[:, 1]).all()
 
 
 def test_a_reading_between_the_levels_is_read_again_and_then_lost(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         experiment.calibrate("a", WRITE, RESET, READ)
         emulated.control.set("overflow", "meter", after=3, times=1)
-        first = experiment.train("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        first = experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
         emulated.control.set("overflow", "meter", after=3, times=2)
-        second = experiment.train("two", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        second = experiment.run("two", ["a"], np.full((4, 1), WRITE), [RESET], READ)
     assert not first.lost
     assert len(second.lost) == 1
     assert np.isfinite(second.v_write).sum() == 3
@@ -204,24 +209,24 @@ def test_a_reading_between_the_levels_is_read_again_and_then_lost(bench: Bench, 
 
 def test_levels_follow_a_drifting_offset(bench: Bench, emulated: Emulated) -> None:
     writes = np.tile([[WRITE], [WEAK]], (6, 1))
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         experiment.calibrate("a", WRITE, RESET, READ)
         for number in range(1, 8):  # by more than the distance of the levels, in steps of a fifth of it
             emulated.control.clear()
             emulated.control.set("offset", device="a", ohm=0.2 * number)
-            train = experiment.train(f"block {number}", ["a"], writes, [RESET], READ)
-            assert not train.lost
-            assert np.array_equal(train.v_write > experiment.levels["a"].low * 1.01, writes == WRITE)
+            run = experiment.run(f"block {number}", ["a"], writes, [RESET], READ)
+            assert not run.lost
+            assert np.array_equal(run.v_write > experiment.levels["a"].low * 1.01, writes == WRITE)
 
 
 def test_a_power_cycle_in_a_train_is_noticed_and_all_is_set_up_again(bench: Bench, emulated: Emulated) -> None:
     for number, role in enumerate(("source", "meter", "switch")):
-        with own(bench) as station, Experiment(station, f"key {role}") as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {role}") as experiment:
             emulated.control.set("power_cycle", role, after=7)
-            train = experiment.train("one", ["a", "b"], np.full((4, 2), WRITE), [RESET, RESET], READ)
-        kept = np.isfinite(train.v_write)
-        assert np.allclose(train.v_write[kept], volts(HIGH)), (number, role)
-        assert len(train.lost) <= 1
+            run = experiment.run("one", ["a", "b"], np.full((4, 2), WRITE), [RESET, RESET], READ)
+        kept = np.isfinite(run.v_write)
+        assert np.allclose(run.v_write[kept], volts(HIGH)), (number, role)
+        assert len(run.lost) <= 1
 
 
 @pytest.mark.parametrize(
@@ -236,49 +241,49 @@ def test_a_power_cycle_in_a_train_is_noticed_and_all_is_set_up_again(bench: Benc
 def test_an_instrument_that_reports_an_error_stops_the_work_with_the_source_off(
     bench: Bench, emulated: Emulated, fault: str, role: str, message: str
 ) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         emulated.control.set(fault, role, after=2)
         with pytest.raises(InstrumentFault, match=message):
             fire_blocks(experiment, 10)
         assert emulated.control.state()["source"]["output"] == 0
         emulated.control.clear()
-        experiment.train("more", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+        experiment.run("more", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
 
 
 def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(bench: Bench, emulated: Emulated) -> None:
     writes = np.full((20, 1), WRITE)
     asked = iter([False] * 30)
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        station.cancelled = lambda: next(asked, True)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        session.cancelled = lambda: next(asked, True)
         with pytest.raises(Stopped):
-            experiment.train("one", ["a"], writes, [RESET], READ)
-    with own(bench) as station, Experiment(station, "key") as experiment:
+            experiment.run("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         assert 0 < len(experiment.journal.trains["one"].results) < 20
-        train = experiment.train("one", ["a"], writes, [RESET], READ)
-    assert not train.lost
-    assert np.isfinite(train.v_write).all()
+        run = experiment.run("one", ["a"], writes, [RESET], READ)
+    assert not run.lost
+    assert np.isfinite(run.v_write).all()
 
 
-def fire_blocks(experiment: Experiment, blocks: int) -> None:
+def fire_blocks(experiment: PulseTrains, blocks: int) -> None:
     for number in range(blocks):
-        experiment.train(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
+        experiment.run(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
 
 
 def test_a_link_that_is_lost_between_trains_is_opened_anew(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         for number, role in enumerate(("source", "meter", "switch")):
             emulated.control.set("drop", role, match="ESR?")
-            train = experiment.train(f"{number}", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
-            assert np.allclose(train.v_write, volts(HIGH))
+            run = experiment.run(f"{number}", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+            assert np.allclose(run.v_write, volts(HIGH))
         emulated.control.set("drop", "meter", match="AZER")
-        train = experiment.train("zero", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
-        assert np.allclose(train.v_write, volts(HIGH))
+        run = experiment.run("zero", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+        assert np.allclose(run.v_write, volts(HIGH))
 
 
 def test_a_lane_with_another_bench_file_than_the_run_fires_nothing(tmp_path: Path, emulated: Emulated) -> None:
     edited = described(tmp_path, emulated, limits={"max_pulse": 1e-3})
     with (
-        own(described(tmp_path, emulated)),
+        acquire_bench(described(tmp_path, emulated)),
         pytest.raises(InstrumentFault, match="another limits than that of the run"),
     ):
         the_station(edited)
@@ -287,16 +292,16 @@ def test_a_lane_with_another_bench_file_than_the_run_fires_nothing(tmp_path: Pat
 def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(
     bench: Bench, emulated: Emulated
 ) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         emulated.control.set("garbage", "meter", match="READ?", after=1, times=0)
         with pytest.raises(ConnectionLost):
-            experiment.train("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+            experiment.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
         emulated.control.clear()
     assert emulated.control.state()["source"]["output"] == 0
 
 
 def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         told: list[str] = []
 
         def close_it(progress: dict[str, str | int]) -> None:
@@ -304,12 +309,12 @@ def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> No
             if "interlock" in told[-1]:
                 emulated.control.clear()
 
-        station.on_progress = close_it
+        session.on_progress = close_it
         emulated.control.set("interlock", "source", after=20)
-        train = experiment.train("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
+        run = experiment.run("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
     assert any("waiting: the interlock is open" in line for line in told)
-    assert np.isfinite(train.v_write).sum() + len(train.lost) == 10
-    assert len(train.lost) <= 1
+    assert np.isfinite(run.v_write).sum() + len(run.lost) == 10
+    assert len(run.lost) <= 1
 
 
 def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path: Path, emulated: Emulated) -> None:
@@ -317,19 +322,19 @@ def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path:
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
     for turns in range(3, 12):
         asked = iter([False] * turns)
-        with own(bench) as station, Experiment(station, f"key {turns}") as experiment:
-            station.cancelled = lambda asked=asked: next(asked, True)  # type: ignore[misc]
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {turns}") as experiment:
+            session.cancelled = lambda asked=asked: next(asked, True)  # type: ignore[misc]
             with pytest.raises(Stopped):
-                experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
-            station.cancelled = lambda: False
-            train = experiment.train("one", ["a", "b"], writes, [RESET, RESET], READ)
-        assert not train.lost
-        assert np.allclose(train.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
+                experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+            session.cancelled = lambda: False
+            run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+        assert not run.lost
+        assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
 
 
 def test_the_journal_holds_every_reading(bench: Bench) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
-        train = experiment.train("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+        run = experiment.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
         rows = [json.loads(line) for line in experiment.journal.path.read_text().splitlines()]
     assert [row["op"] for row in rows] == ["open", "intent", *["fire", "result"] * 3, "end"]
-    assert [row["volts"][1] for row in rows if row["op"] == "result"] == train.v_write[:, 0].tolist()
+    assert [row["volts"][1] for row in rows if row["op"] == "result"] == run.v_write[:, 0].tolist()

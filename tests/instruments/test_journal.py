@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from spinsweep.bench import journal as journals
+from spinsweep.bench.journal import Journal
 from spinsweep.errors import BenchError
-from spinsweep.instruments import journal as journals
-from spinsweep.instruments.journal import Journal
 
 PLAN = {"cycles": 4, "i_write": [1e-3, 0.1 + 0.2, 3.0, 4.0]}
 

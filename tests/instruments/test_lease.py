@@ -10,17 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from spinsweep.bench.bench_file import Bench, parse
+from spinsweep.bench.lease import Lease, owner
 from spinsweep.errors import LeaseError
-from spinsweep.instruments.bench import Bench, parse
-from spinsweep.instruments.lease import Lease, owner
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")
 
 HOLDER = """
 import json, sys, time
-from spinsweep.instruments.bench import parse
-from spinsweep.instruments.lease import Lease
+from spinsweep.bench.bench_file import parse
+from spinsweep.bench.lease import Lease
 Lease(parse(json.loads(sys.argv[1]))).take()
 print("taken", flush=True)
 time.sleep(60)
@@ -210,7 +211,7 @@ def test_a_bench_has_one_owner_across_all_users_and_a_stranger_is_named(tmp_path
         with pytest.raises(LeaseError, match=f"process {holder.pid} on .* of user nobody; only one lane"):
             Lease(hall).take()
         holder.kill()
-    Lease(hall).take(patience=2).release()
+    Lease(hall).take(timeout_s=2).release()
 
 
 def test_however_often_others_ask_the_owner_is_named(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_however_often_others_ask_the_owner_is_named(tmp_path: Path) -> None:
     first.check()
     assert owner(address).startswith(f"process {os.getpid()} of user ")
     with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
-        Lease(bench(tmp_path)).take(patience=1.0)
+        Lease(bench(tmp_path)).take(timeout_s=1.0)
     first.release()
 
 
@@ -242,4 +243,4 @@ def test_the_lease_of_a_killed_owner_is_free_at_once(tmp_path: Path) -> None:
         with pytest.raises(LeaseError, match=f"process {holder.pid}"):
             Lease(hall).take()
         os.kill(holder.pid, signal.SIGKILL)
-        Lease(hall).take(patience=2).release()
+        Lease(hall).take(timeout_s=2).release()

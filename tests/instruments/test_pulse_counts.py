@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from emulated import Emulated
+
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.bench_file import Bench
+from spinsweep.bench.pulse_trains import PulseTrains
+from spinsweep.bench.session import pulses
 from spinsweep.errors import BenchError
-from spinsweep.instruments.bench import Bench
-from spinsweep.instruments.experiment import Experiment
-from spinsweep.instruments.own import own
-from spinsweep.instruments.station import pulses
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 
 
 def fire(bench: Bench, train: str) -> None:
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         experiment.train(train, ["a"], np.full((2, 1), WRITE), [RESET], READ)
 
 
@@ -42,7 +43,7 @@ def test_a_bench_whose_pulses_are_not_known_is_not_touched(
 
 
 def test_a_bench_that_never_fired_needs_no_counts(bench: Bench) -> None:
-    with own(bench) as station, Experiment(station, "key"):
+    with acquire_bench(bench) as session, PulseTrains(session, "key"):
         pass
     assert pulses(bench) == {}
     fire(bench, "one")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import described
 from emulated import SPEED, Emulated
+
+from conftest import described
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.pulse_trains import PulseTrains
 from spinsweep.errors import DeviceFault
-from spinsweep.instruments.experiment import Experiment
-from spinsweep.instruments.own import own
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 RECONNECTION = 500.0  # s of the emulator; it takes 50 to 80
@@ -26,7 +27,7 @@ def test_a_pulse_whose_answer_is_lost_has_a_whole_rest(
     tmp_path: Path, emulated: Emulated, lost: str, cycles: int, fired: int
 ) -> None:
     bench = described(tmp_path, emulated, timing={"gap": RECONNECTION}, limits={"min_gap": RECONNECTION})
-    with own(bench) as station, Experiment(station, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         emulated.control.set("drop", "source", match="INIT", after=0 if lost == "reset" else 1)
         train = experiment.train("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
     assert len(train.lost) == (lost == "write")  # a reset is given again, a write pulse never
@@ -42,7 +43,7 @@ def test_devices_that_were_pulsed_a_moment_ago_rest_as_long_under_a_new_owner(
     bench = described(tmp_path, emulated, timing=timing, limits={"min_gap": HANDOVER * speed})
     emulated.control.set("compliance", times=0)  # ends the work right after a pulse
     for key in ("one", "two"):
-        with own(bench) as station, Experiment(station, key) as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, key) as experiment:
             for device in ("a", "b"):
                 with pytest.raises(DeviceFault):
                     experiment.train(device, [device], [[WRITE], [WRITE]], [RESET], READ)

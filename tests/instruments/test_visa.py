@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+
+from spinsweep.bench import visa
+from spinsweep.bench.bench_file import Instrument
+from spinsweep.bench.visa import Session
 from spinsweep.errors import BenchError, ConnectionLost, InstrumentFault
-from spinsweep.instruments import visa
-from spinsweep.instruments.bench import Instrument
-from spinsweep.instruments.visa import Session
 
 IDENTITY = b"KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04  /700x \n"
 

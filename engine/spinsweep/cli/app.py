@@ -43,7 +43,7 @@ VERBS = {
 EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
 
 
-def app(asked: str = "") -> typer.Typer:
+def app(requested: str = "") -> typer.Typer:
     """The command line with the verbs of all installed packages.
 
     Where one of them is asked for, it alone is there: what the others import takes seconds.
@@ -61,7 +61,7 @@ def app(asked: str = "") -> typer.Typer:
     root.callback()(_root)
     verbs = {name: EntryPoint(name, f"spinsweep.cli.{place}", COMMANDS) for name, place in VERBS.items()}
     verbs |= installed(COMMANDS)
-    for name, point in verbs.items() if asked not in verbs else [(asked, verbs[asked])]:
+    for name, point in verbs.items() if requested not in verbs else [(requested, verbs[requested])]:
         try:
             verb = point.load()
         except (Exception, SystemExit) as error:  # a broken package must not take the other verbs with it
@@ -74,8 +74,8 @@ def app(asked: str = "") -> typer.Typer:
     return root
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _tell_version(requested: bool) -> None:
+    if requested:
         say(f"spinsweep {version('spinsweep')}, Python {platform.python_version()}")
         raise typer.Exit
 
@@ -110,8 +110,8 @@ def _ended(words: list[str]) -> int:
         sys.stdout.flush()
     except UsageMistake as error:
         verbs = {v.name for v in root.registered_commands} | {v.name for v in root.registered_groups}
-        asked = " ".join(["spinsweep", *(word for word in words[:1] if word in verbs), "--help"])
-        return _complain(" ".join(error.format_message().split()) + f" ({asked} shows what it takes)")
+        requested = " ".join(["spinsweep", *(word for word in words[:1] if word in verbs), "--help"])
+        return _complain(" ".join(error.format_message().split()) + f" ({requested} shows what it takes)")
     except SpinsweepError as error:
         return _complain(str(error))
     except OSError as error:  # a disk that is full or may not be written

@@ -10,10 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from spinsweep.bench.bench_file import Bench, Check, Device, load
 from spinsweep.cli.console import console, styled
-from spinsweep.cli.options import Name, Seed, Set, asked
+from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import DeviceFault, SpecError
-from spinsweep.instruments.bench import Bench, Check, Device, load
 from spinsweep.progress import duration
 
 BenchFile = Annotated[Path, typer.Argument(metavar="BENCH.toml", help="The bench file.", show_default=False)]
@@ -29,8 +29,8 @@ def check(bench: BenchFile) -> int:
 
     Example:  spinsweep bench check bench.toml
     """
-    from spinsweep.instruments.experiment import CALIBRATION
-    from spinsweep.instruments.own import own
+    from spinsweep.bench.acquire import acquire_bench
+    from spinsweep.bench.pulse_trains import CALIBRATION
 
     described = load(bench)
     out = console()
@@ -38,7 +38,7 @@ def check(bench: BenchFile) -> int:
     if trials:
         seconds = len(trials) * CALIBRATION * described.cycle_time / described.timing.speed
         out.print(f"{len(trials) * 2 * CALIBRATION} pulses on {len(trials)} devices, about {duration(seconds)}")
-    with own(described) as station:
+    with acquire_bench(described) as session:
         for role, instrument in described.instruments.items():
             out.print(
                 f"{role:<7} {instrument.model} serial {instrument.serial} at {instrument.resource}", highlight=False
@@ -49,7 +49,7 @@ def check(bench: BenchFile) -> int:
         )  # fmt: skip
         faults = 0
         for device in described.device:
-            station.route(device)
+            session.route(device)
             trial = described.check_of(device)
             limits = described.limits_of(device)
             row: list[str | Text] = [
@@ -71,16 +71,16 @@ def check(bench: BenchFile) -> int:
 
 def _tried(bench: Bench, device: Device, trial: Check) -> list[str | Text]:
     """A device's read noise, levels, contrast and time of a cycle, from a few cycles."""
-    from spinsweep.instruments.experiment import Experiment
-    from spinsweep.instruments.own import station
+    from spinsweep.bench.acquire import session
+    from spinsweep.bench.pulse_trains import PulseTrains
 
-    here = station(bench)
+    here = session(bench)
     sign = bench.polarity.reset_pulse
-    with Experiment(here, f"check {here.lease.epoch}") as experiment:
-        began = here.rack.clock.now()
+    with PulseTrains(here, f"check {here.lease.epoch}") as experiment:
+        began = here.instruments.clock.now()
         levels = experiment.calibrate(device.name, -sign * trial.pulse, sign * trial.pulse, trial.read)
         (record,) = (r for r in experiment.journal.trains.values() if r.plan["devices"] == [device.name])
-        took = (here.rack.clock.now() - began) / record.length
+        took = (here.instruments.clock.now() - began) / record.length
         volts = np.array(list(record.results.values()))
     noise = float(np.sqrt(np.mean(np.var(volts, axis=0, ddof=1)))) if len(volts) > 1 else float("nan")
     apart = levels.high - levels.low
@@ -102,10 +102,10 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None) 
 
     Example:  spinsweep bench plan characterization bench.toml --set cycles=100
     """
-    from spinsweep.instruments.station import pulses
+    from spinsweep.bench.session import pulses
 
     described = load(bench)
-    sweep = asked(name, settings, seed, bench)
+    sweep = requested(name, settings, seed, bench)
     if sweep.bench_cycles is None:
         raise SpecError(f"sweep {name!r} does not say how many cycles it takes")
     cycles = sweep.bench_cycles(sweep)

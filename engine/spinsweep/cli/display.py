@@ -19,7 +19,7 @@ from spinsweep.progress import duration
 from spinsweep.run import Run
 
 PLAIN_SECONDS = 5.0  # between plain lines
-PATIENCE = 60.0  # seconds that a run waits before it says what to look at
+ADVICE_AFTER_S = 60.0  # seconds that a run waits before it says what to look at
 
 
 class Display:
@@ -91,7 +91,7 @@ class Display:
         now = time.monotonic()
         if not run.progress.waiting:
             self._went_on = now
-        elif self.advice and now >= self._went_on + PATIENCE:
+        elif self.advice and now >= self._went_on + ADVICE_AFTER_S:
             run.notes.append(self.advice)
             self.advice = ""
         self._note()
@@ -109,10 +109,10 @@ class Display:
             self.console.print(one_line(note), soft_wrap=True)
         self._noted = len(self.run.notes)
 
-    def conclude(self) -> int:
+    def finish(self) -> int:
         """The summary, and the command's exit status."""
         self.bar.stop()
-        run, counts = self.run, self.run.conclude()
+        run, counts = self.run, self.run.finish()
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.path}")
         say(
@@ -120,7 +120,7 @@ class Display:
             + (f", {counts.failed} failed" if counts.failed else "")
             + f" ({run.progress.cells_ended} in this run, {duration(seconds)})"
         )
-        for line in run.broken[:5]:
+        for line in run.unwritten_blocks[:5]:
             say(f"broken    {one_line(line)}")
         if counts.failed:
             say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")

@@ -136,11 +136,11 @@ DashboardHost = Annotated[
 ]
 
 
-def asked(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
+def requested(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
     """The sweep with the command line's settings, on a bench if one is given."""
     sweep = find(name)
     if on is not None:
-        from spinsweep.instruments.bench import load
+        from spinsweep.bench.bench_file import load
 
         sweep = on_bench(sweep, load(on))
     return sweep.with_text(pairs(settings), seed)

@@ -10,20 +10,20 @@ import typer
 from rich.table import Table
 
 from spinsweep.cli.console import console
-from spinsweep.cli.options import Block, Into, Name, Seed, Set, asked, block_option, default_store
-from spinsweep.cube import Cube, place_of
+from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, default_store, requested
+from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import wanted
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration, size
-from spinsweep.run import block_shape, check, sample, threads
+from spinsweep.run import block_shape, check, cpu_count, sample
 
 
 def plan(
     name: Name,
     settings: Set = None,
     store: Into = None,
-    workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = threads(),
+    workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = cpu_count(),
     block: Block = None,
     seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
@@ -32,12 +32,12 @@ def plan(
 
     Example:  spinsweep plan characterization --set device=0:8 --workers 16
     """
-    sweep = asked(name, settings, seed)
+    sweep = requested(name, settings, seed)
     path = store or default_store(sweep)
-    place_of(path).demand_room()
+    open_storage(path).ensure_creatable()
     cells = math.prod(sweep.shape)
     missing, shape = cells, None
-    there = place_of(path).exists("zarr.json")
+    there = open_storage(path).exists("zarr.json")
     if there:
         cube = Cube(path)
         check(cube, sweep)

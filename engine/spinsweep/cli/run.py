@@ -20,21 +20,21 @@ from spinsweep.cli.options import (
     Seed,
     Set,
     Tls,
-    asked,
     block_option,
     default_store,
+    requested,
 )
-from spinsweep.cube import Cube, place_of
+from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.find import reference
 from spinsweep.printable import say
 from spinsweep.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
+    from spinsweep.bench.bench_file import Bench
     from spinsweep.dashboard.closed import Pages
-    from spinsweep.instruments.bench import Bench
-    from spinsweep.runners.cluster import Local
-    from spinsweep.runners.lane import LocalLane
+    from spinsweep.executors.cluster import Local
+    from spinsweep.executors.lane import LocalLane
 
 
 def run(
@@ -96,26 +96,26 @@ def run(
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
     """
+    from spinsweep.bench.bench_file import load
     from spinsweep.dashboard.closed import Pages, new_token
     from spinsweep.dashboard.reports import serve_watchers
-    from spinsweep.instruments.bench import load
-    from spinsweep.runners.check import check
-    from spinsweep.runners.cluster import Local, Running
-    from spinsweep.runners.dask import run_dask
-    from spinsweep.runners.deploy import cluster_client, deployment
-    from spinsweep.runners.sending import demand_sendable
-    from spinsweep.runners.serial import run_serial
+    from spinsweep.executors.check import check
+    from spinsweep.executors.cluster import Local, Running
+    from spinsweep.executors.dask import run_dask
+    from spinsweep.executors.deploy import cluster_client, deployment
+    from spinsweep.executors.sending import require_sendable
+    from spinsweep.executors.serial import run_serial
     from spinsweep.warden import Warden
 
-    sweep = asked(name, settings, seed, on)
+    sweep = requested(name, settings, seed, on)
     bench = None if on is None else load(on)
     path = store or default_store(sweep, bench.name if bench else "")
-    place_of(path).demand_room()
+    open_storage(path).ensure_creatable()
     where = deployment(cluster, workers)
     pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")
     check(where, tls, insecure, watchers, pages)
     if not isinstance(where, Local) or where.workers:
-        demand_sendable(sweep)
+        require_sendable(sweep)
     if watchers is not None and isinstance(where, Local) and where.workers == 0:
         raise SpecError(f"--watchers {watchers}: --workers 0 has no scheduler that could serve a page")
     if bench is not None and sweep.prepare is not None:
@@ -128,10 +128,10 @@ def run(
             if watchers is not None:
                 serve_watchers(client, watchers, pages)
             parallel = max(1, sum(client.nthreads().values()))
-        there = place_of(path).exists("zarr.json")
+        there = open_storage(path).exists("zarr.json")
         if block is None and not sweep.resources and not there:
             say("timing a few cells to choose the blocks", error=True)
-        if "://" in path and there and Cube(path).fence.driven():
+        if "://" in path and there and Cube(path).write_guard.has_driver():
             say("another run was here a moment ago; looking whether it lives", error=True)
         at_bench = stack.enter_context(ExitStack())
         if on is not None and bench is not None and isinstance(where, Local) and not there:
@@ -168,19 +168,19 @@ def run(
             if watchers is not None:
                 show.console.print(f"for watchers {serve_watchers(client, watchers, pages)}", soft_wrap=True)
             run_dask(work, client, show.update)
-        return show.conclude()
+        return show.finish()
 
 
 def _reach(
     stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bool, pages: Pages
 ) -> tuple[Any, LocalLane | None]:
     """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
-    from spinsweep.instruments.own import own
-    from spinsweep.runners.deploy import cluster_client
-    from spinsweep.runners.lane import local_lane
+    from spinsweep.bench.acquire import acquire_bench
+    from spinsweep.executors.deploy import cluster_client
+    from spinsweep.executors.lane import local_lane
 
     if where.workers == 0:
-        stack.enter_context(own(bench))
+        stack.enter_context(acquire_bench(bench))
         return None, None
     client = stack.enter_context(
         cluster_client(where.at_most(0), dashboard=dashboard, resources=bench.needs, pages=pages)

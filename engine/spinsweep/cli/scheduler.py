@@ -32,12 +32,12 @@ def scheduler(
               spinsweep scheduler --host 192.0.2.7 --tls certificates
     """
     from spinsweep.dashboard.closed import Pages, new_token
-    from spinsweep.runners.certificates import own_certificates
-    from spinsweep.runners.security import SCHEDULER, credentials, demand_loopback
-    from spinsweep.runners.servers import run_scheduler
+    from spinsweep.executors.certificates import own_certificates
+    from spinsweep.executors.security import SCHEDULER, credentials, require_loopback
+    from spinsweep.executors.servers import run_scheduler
 
     if tls is None and not insecure:
-        demand_loopback(host)
+        require_loopback(host)
         tls = own_certificates()
     security = None if tls is None else credentials(tls, SCHEDULER)
     pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")

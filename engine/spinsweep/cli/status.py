@@ -107,7 +107,7 @@ def _one_line(message: str) -> str:
 
 def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
-    if not cube.fence.driven():
+    if not cube.write_guard.has_driver():
         return "its driver is gone; the same command goes on"
     ended = counts.ended - run.get("ended_before", counts.ended)
     began = datetime.datetime.fromisoformat(run["start"])

@@ -38,11 +38,11 @@ def worker(
     Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
               spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
     """
-    from spinsweep.instruments.bench import load
-    from spinsweep.runners.lane import run_lane
-    from spinsweep.runners.reach import demand_scheduler
-    from spinsweep.runners.security import CLIENT, WORKER, scheduler_address, secured
-    from spinsweep.runners.servers import run_workers
+    from spinsweep.bench.bench_file import load
+    from spinsweep.executors.connect import require_scheduler
+    from spinsweep.executors.lane import run_lane
+    from spinsweep.executors.security import CLIENT, WORKER, scheduler_address, secured
+    from spinsweep.executors.servers import run_workers
 
     roles = (WORKER,) if bench is None else (CLIENT, WORKER)
     address, security = secured(scheduler_address(scheduler), tls, *roles, insecure=insecure)
@@ -50,7 +50,7 @@ def worker(
     what = f"{workers} workers" if described is None else f"lane of bench {described.name}"
     end = "ends them" if described is None else "makes the bench safe and ends it"
     say(f"{what} for {address}; Ctrl-C {end}", error=True)
-    demand_scheduler(address, security, roles[0])
+    require_scheduler(address, security, roles[0])
     if described is None:
         run_workers(address, workers, security)
     else:

@@ -4,9 +4,9 @@ from spinsweep.cube.creation import compressed_fraction, create
 from spinsweep.cube.disk import machine
 from spinsweep.cube.durable import Durable
 from spinsweep.cube.layout import Cube, keep_origin, write_group
-from spinsweep.cube.place import place_of
 from spinsweep.cube.recovery import CLEAN, Damage, Lost, Repair, examine, recover, repair
-from spinsweep.cube.writer import Job, Task, execute, other_attributes, record_failure
+from spinsweep.cube.storage import open_storage
+from spinsweep.cube.writer import Job, Task, execute, other_artifacts, record_failure
 
 __all__ = [
     "CLEAN",
@@ -23,8 +23,8 @@ __all__ = [
     "execute",
     "keep_origin",
     "machine",
-    "other_attributes",
-    "place_of",
+    "open_storage",
+    "other_artifacts",
     "record_failure",
     "recover",
     "repair",

@@ -16,7 +16,7 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.cube.place import Place
+from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
 CODECS = ["bytes", "zstd", "crc32c"]
@@ -42,8 +42,8 @@ class Chunks:
         Its chunks are not stored as the cube stores them.
     """
 
-    def __init__(self, place: Place, metadata: Mapping[str, Any]) -> None:
-        if not usual(metadata):
+    def __init__(self, place: Storage, metadata: Mapping[str, Any]) -> None:
+        if not is_raw_layout(metadata):
             raise CubeError(f"{place} was written by another program in its own way; spinsweep cannot go on with it")
         self._place = place
         self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
@@ -148,7 +148,7 @@ class Chunks:
             raise DamagedChunk(f"{self._place}/{name} is damaged: {error}") from None
 
 
-def usual(metadata: Mapping[str, Any]) -> bool:
+def is_raw_layout(metadata: Mapping[str, Any]) -> bool:
     """Whether an array's chunks are stored in the one way that :class:`Chunks` knows."""
     try:
         return bool(

@@ -18,7 +18,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from spinsweep.axis import Value
-from spinsweep.cube.place import Place
+from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
 COPIES = "cell_state/copies"  # in the folder of an array, where zarr looks for chunks only
@@ -47,7 +47,7 @@ def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) ->
     return {f"{folder}/{chunk}": data for folder in _folders(name) for chunk, data in chunks.items()}
 
 
-def read(place: Place, name: str, metadata: Mapping[str, Any], sha256: str) -> npt.NDArray[Any]:
+def read(place: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> npt.NDArray[Any]:
     """The values, from the array or from its copy.
 
     Raises
@@ -62,7 +62,7 @@ def read(place: Place, name: str, metadata: Mapping[str, Any], sha256: str) -> n
     raise CubeError(f"{place}/{name}: this coordinate is damaged, and so is its copy in {COPIES}/")
 
 
-def damaged(place: Place, name: str, metadata: Mapping[str, Any], sha256: str) -> list[str]:
+def damaged(place: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> list[str]:
     """Which of the array and its copy do not hold the values."""
     there = {folder: _read(place, folder, metadata) for folder in _folders(name)}
     return [folder for folder, values in there.items() if values is None or digest(values) != sha256]
@@ -72,7 +72,7 @@ def _folders(name: str) -> tuple[str, str]:
     return name, f"{COPIES}/{name}"
 
 
-def _read(place: Place, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
+def _read(place: Storage, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
     """The values in a folder of chunks; None where any chunk is missing or damaged."""
     length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
     found = {"zarr.json": _buffer(json.dumps(metadata).encode())}

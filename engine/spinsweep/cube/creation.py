@@ -19,7 +19,7 @@ from spinsweep.axis import Axis
 from spinsweep.cube import coordinates
 from spinsweep.cube.chunks import LEVEL
 from spinsweep.cube.layout import FORMAT, Cube, definition, write_group, write_json, write_root
-from spinsweep.cube.place import Place, place_of
+from spinsweep.cube.storage import Storage, open_storage
 from spinsweep.ledger import State
 from spinsweep.spec import LEDGER as LEDGER_NAMES
 from spinsweep.spec import Sweep
@@ -48,7 +48,7 @@ assert tuple(LEDGER) == LEDGER_NAMES
 
 
 def create(
-    store: str | Path | Place, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any], code: int = 0
+    store: str | Path | Storage, sweep: Sweep, chunk: Sequence[int], attrs: Mapping[str, Any], code: int = 0
 ) -> Cube:
     """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
 
@@ -61,24 +61,24 @@ def create(
     CubeError
         Something is there already.
     """
-    place = place_of(store)
+    place = open_storage(store)
     if place.exists("zarr.json"):
         return Cube(place)
     values = _coordinates(sweep)
     metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
-    with place.building() as building:
-        if building.exists("zarr.json"):
+    with place.staging() as staging:
+        if staging.exists("zarr.json"):
             return Cube(place)
         for name, content in metadata.items():
-            write_json(building, f"{name}/zarr.json", content)
+            write_json(staging, f"{name}/zarr.json", content)
         for name, array in values.items():
-            building.write_all(coordinates.objects(name, metadata[name], array))
+            staging.write_all(coordinates.objects(name, metadata[name], array))
         for group in ("runs", "errors", "codes"):
-            write_group(building / group, {})
+            write_group(staging / group, {})
         cube_id = uuid.uuid4().hex
-        building.fence(cube_id).prepare()
+        staging.write_guard(cube_id).prepare()
         write_root(
-            building,
+            staging,
             metadata,
             {
                 "spinsweep_format": FORMAT,

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spinsweep.cube.place import Place
+from spinsweep.cube.storage import Storage
 from spinsweep.cube.writer import Task
 from spinsweep.errors import CubeError
 from spinsweep.ledger import Receipt
@@ -29,7 +29,7 @@ FOLDER = "cell_state/.durable"
 class Durable:
     """The batches of the run of an epoch into the cube at a place."""
 
-    def __init__(self, place: Place, epoch: int) -> None:
+    def __init__(self, place: Storage, epoch: int) -> None:
         self._place = place
         self._epoch = epoch
         self._lock = threading.Lock()
@@ -92,7 +92,7 @@ class Durable:
             self._marked = complete
 
 
-def durable_batch(place: Place, epoch: int) -> int:
+def durable_batch(place: Storage, epoch: int) -> int:
     """The newest batch of a run up to which all is durable; 0 where nothing is known."""
     try:
         return int(json.loads(place.read(f"{FOLDER}/{epoch:06d}") or b"")["batch"])

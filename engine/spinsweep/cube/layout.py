@@ -26,8 +26,8 @@ from spinsweep.axis import Value, key
 from spinsweep.blocks import Block
 from spinsweep.cube import coordinates, digests
 from spinsweep.cube.chunks import Chunks, DamagedChunk
-from spinsweep.cube.place import Place, place_of
-from spinsweep.cube.root import demand_root, seal
+from spinsweep.cube.root import require_valid_root, seal
+from spinsweep.cube.storage import Storage, open_storage
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
@@ -56,8 +56,8 @@ class Cube:
         There is no cube, its root is damaged, or it has another format.
     """
 
-    def __init__(self, store: str | Path | Place) -> None:
-        self.path = place_of(store)
+    def __init__(self, store: str | Path | Storage) -> None:
+        self.path = open_storage(store)
         root = read_json(self.path, "zarr.json")
         if root is None:
             raise CubeError(
@@ -74,8 +74,8 @@ class Cube:
                 f"{self.path} has cube format {brief(self.attrs['spinsweep_format'])}, and this version has "
                 f"{FORMAT}: xarray reads it as before, but it cannot go on; take another --store"
             )
-        demand_root(root, str(self.path))
-        self.fence = self.path.fence(self.attrs["cube_id"])
+        require_valid_root(root, str(self.path))
+        self.write_guard = self.path.write_guard(self.attrs["cube_id"])
         self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
         self.output_names: tuple[str, ...] = tuple(o["name"] for o in self.definition["outputs"])
@@ -140,7 +140,7 @@ class Cube:
         dataset: xr.Dataset = xr.open_zarr(str(self.path))
         return dataset
 
-    def asked(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
+    def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""
         wanted = [{key(v) for v in axis.values} for axis in sweep.axes]
         return tuple(
@@ -149,7 +149,7 @@ class Cube:
 
     def states(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
         """State of the cells that the sweep asks for, where the cube has them."""
-        return np.asarray(self.ledger("cell_state")[np.ix_(*self.asked(sweep))])
+        return np.asarray(self.ledger("cell_state")[np.ix_(*self.requested(sweep))])
 
     def failures(self) -> Iterator[Failure]:
         """Every failed cell with its coordinates, attempt and error."""
@@ -208,7 +208,7 @@ class Cube:
 
     def _commit(self, attrs: Mapping[str, Any], foreign: Mapping[str, Any]) -> None:
         """``foreign``: changed metadata of arrays that are not ours."""
-        self.fence.check()
+        self.write_guard.check()
         root = read_json(self.path, "zarr.json")
         if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was removed or replaced while this run went on")
@@ -230,7 +230,7 @@ class Cube:
         foreign = {n: _resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
         self.metadata = {n: _resized(m, axes) for n, m in self.metadata.items()}
         for name, metadata in {**foreign, **self.metadata}.items():
-            self.fence.check()
+            self.write_guard.check()
             write_json(self.path, f"{name}/zarr.json", metadata)
         changed = {n: coordinates.array_of(values) for n, values in axes.items() if n in grown}
         self._commit(self._write_coordinates(changed | self._derived(sweep, axes)), foreign)
@@ -241,7 +241,7 @@ class Cube:
         cube = Cube(self.path)
         if cube.attrs["cube_id"] != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was replaced by another cube just now; the same command goes on")
-        cube.fence = self.fence
+        cube.write_guard = self.write_guard
         return cube
 
     def mark_stale(self, sweep: Sweep, cells: npt.NDArray[np.bool_] | None = None) -> None:
@@ -264,7 +264,7 @@ class Cube:
         states = self.chunks("cell_state")
         for place in sorted(damaged.union(self.places(before != whole))):
             region = self.box(place).region
-            self.fence.check()
+            self.write_guard.check()
             states.write(place, whole[region])
             done = whole[region] == State.DONE
             if ((before[region] == State.DONE) & ~done).any():
@@ -311,7 +311,7 @@ class Cube:
         for name, array in values.items():
             digests[name] = coordinates.digest(array)
             for object_name, data in coordinates.objects(name, self.metadata[name], array).items():
-                self.fence.check()
+                self.write_guard.check()
                 self.path.write(object_name, data)
         return {"coordinates_sha256": json.dumps(digests)}
 
@@ -336,26 +336,26 @@ class Cube:
         CubeError
             It was replaced since it was opened, or this driver is not the only one any more.
         """
-        self.fence.check()
+        self.write_guard.check()
         if Cube(self.path).attrs["cube_id"] != self.attrs["cube_id"]:
             raise CubeError(f"{self.path} was replaced by another cube just now")
         self.path.remove()
 
-    def sweep_out(self) -> None:
+    def remove_partial_files(self) -> None:
         """Delete the half-written files that killed writers left."""
-        self.path.sweep_out()
+        self.path.remove_partial_files()
 
     def bytes_on_disk(self) -> int:
         """Bytes of all objects of the store; takes a while when there are many."""
         return self.path.size()
 
 
-def write_group(path: Place, attributes: Mapping[str, Any]) -> None:
+def write_group(path: Storage, attributes: Mapping[str, Any]) -> None:
     """A zarr v3 group that holds only attributes; written whole or not at all."""
     write_json(path, "zarr.json", {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)})
 
 
-def write_root(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
+def write_root(path: Storage, metadata: Mapping[str, Any], attributes: Mapping[str, Any]) -> None:
     """Commit: the root's object, and before it the copy of it that ``verify`` takes when the root is damaged."""
     content = {
         "zarr_format": 3,
@@ -368,17 +368,17 @@ def write_root(path: Place, metadata: Mapping[str, Any], attributes: Mapping[str
     path.commit("zarr.json", data)
 
 
-def error_path(path: Place, reference: int) -> Place:
+def error_path(path: Storage, reference: int) -> Storage:
     """The group that holds the error of that reference."""
     return path / f"errors/{reference:016x}"
 
 
-def code_path(path: Place, reference: int) -> Place:
+def code_path(path: Storage, reference: int) -> Storage:
     """The group that tells what computed a cell of that reference."""
     return path / f"codes/{reference:016x}"
 
 
-def keep_origin(path: Place, origin: Origin) -> None:
+def keep_origin(path: Storage, origin: Origin) -> None:
     """Store what computes cells under its number, once; before any of them is written."""
     group = code_path(path, origin.number)
     try:
@@ -401,7 +401,7 @@ def definition(sweep: Sweep) -> dict[str, Any]:
     }
 
 
-def read_json(path: Place, name: str) -> dict[str, Any] | None:
+def read_json(path: Storage, name: str) -> dict[str, Any] | None:
     """A JSON object of the cube; None where there is none.
 
     Raises
@@ -420,7 +420,7 @@ def read_json(path: Place, name: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def write_json(path: Place, name: str, content: Mapping[str, Any]) -> None:
+def write_json(path: Storage, name: str, content: Mapping[str, Any]) -> None:
     """Put or replace a JSON object in one step."""
     path.write(name, json.dumps(content, indent=1).encode())
 

@@ -2,9 +2,9 @@
 
 Object storage has no locks, and nobody there notices that a process died. What S3, Google Cloud Storage and Azure
 all have is to create an object only if it is not there (S3: ``If-None-Match: *``), and listings that show what was
-written before. A lease called ``x`` is the object ``x.1``. Its owner writes a new beat into it every ``BEAT``
-seconds, and deletes it at the end. Who finds it unchanged for ``LIFETIME`` seconds, by its own clock, takes it over
-by creating ``x.2``, and so on: of those who try, one succeeds. Clocks of different machines are never compared.
+written before. A lease called ``x`` is the object ``x.1``. Its owner writes a new beat into it every ``HEARTBEAT_S``
+seconds, and deletes it at the end. Who finds it unchanged for ``LEASE_TTL_S`` seconds, by its own clock, takes it
+over by creating ``x.2``, and so on: of those who try, one succeeds. Clocks of different machines are never compared.
 
 No two hold a lease, for
 
@@ -14,7 +14,7 @@ No two hold a lease, for
 
 An owner that was stopped for longer (a suspended machine, a network that was cut) finds out by its clock
 (:meth:`Lease.check`). What it cannot take back is a request that it had sent before and that the storage
-carries out later than ``LIFETIME`` - ``MARGIN`` after the last beat.
+carries out later than ``LEASE_TTL_S`` - ``MARGIN_S`` after the last beat.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from typing import TYPE_CHECKING, Any
 from spinsweep.errors import CubeError
 
 if TYPE_CHECKING:
-    from spinsweep.cube.remote import RemotePlace
+    from spinsweep.cube.remote import RemoteStorage
 
-BEAT = 5.0  # seconds between two signs of life
-LIFETIME = 20.0  # seconds without one after which a lease is taken over
-MARGIN = 5.0  # seconds before that in which its owner begins nothing any more
+HEARTBEAT_S = 5.0  # seconds between two signs of life
+LEASE_TTL_S = 20.0  # seconds without one after which a lease is taken over
+MARGIN_S = 5.0  # seconds before that in which its owner begins nothing any more
 POLL = 0.25  # seconds between two looks at another's lease
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine is suspended
@@ -44,10 +44,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while 
 class Lease:
     """The lease called ``name`` in ``place``; :meth:`held` takes it."""
 
-    def __init__(self, place: RemotePlace, name: str) -> None:
+    def __init__(self, place: RemoteStorage, name: str) -> None:
         self.place = place
         self.name = name
-        self.beside: list[str] = []
+        self.siblings: list[str] = []
         """Names of all objects in ``place`` just after it was taken."""
         self._number = 0
         self._dead: list[int] = []
@@ -56,17 +56,17 @@ class Lease:
         self._ended = threading.Event()
 
     @contextmanager
-    def held(self, patience: float, wait_for_living: bool) -> Iterator[bool]:
+    def held(self, timeout_s: float, wait_for_living: bool) -> Iterator[bool]:
         """Hold the lease and renew it; False if it was not free.
 
         Parameters
         ----------
         patience
-            Seconds to wait; a dead owner's lease needs ``LIFETIME``.
+            Seconds to wait; a dead owner's lease needs ``LEASE_TTL_S``.
         wait_for_living
             Wait also for an owner that is seen alive.
         """
-        if not self._take(patience, wait_for_living):
+        if not self._take(timeout_s, wait_for_living):
             yield False
             return
         self._ended.clear()
@@ -82,10 +82,10 @@ class Lease:
 
     def check(self) -> None:
         """``CubeError`` if it may be another's by now."""
-        if _now() - self._renewed > LIFETIME - MARGIN:
+        if _now() - self._renewed > LEASE_TTL_S - MARGIN_S:
             raise CubeError(
                 f"{self.place}/{self.name}: the storage did not answer, or this process stood still, for more than "
-                f"{LIFETIME - MARGIN:.0f} s; nothing more is written"
+                f"{LEASE_TTL_S - MARGIN_S:.0f} s; nothing more is written"
             )
 
     def owner(self) -> str:
@@ -93,10 +93,10 @@ class Lease:
         return str(self._newest().get("owner", ""))
 
     def alive(self) -> bool:
-        """Whether its owner seems to live: its last beat is younger than ``LIFETIME``, if all clocks agree."""
-        return bool(time.time() - self._newest().get("at", 0) < LIFETIME)
+        """Whether its owner seems to live: its last beat is younger than ``LEASE_TTL_S``, if all clocks agree."""
+        return bool(time.time() - self._newest().get("at", 0) < LEASE_TTL_S)
 
-    def prove(self) -> None:
+    def verify_create_if_absent(self) -> None:
         """``CubeError`` if the storage overwrites where it is asked to create only: then a lease holds nobody off."""
         if self.place.create(self._key(self._number), b"{}"):
             raise CubeError(
@@ -104,8 +104,8 @@ class Lease:
                 "take storage that does (Amazon S3, MinIO, ...), or a folder"
             )
 
-    def _take(self, patience: float, wait_for_living: bool) -> bool:
-        deadline = _now() + patience
+    def _take(self, timeout_s: float, wait_for_living: bool) -> bool:
+        deadline = _now() + timeout_s
         if self._first():
             return True
         seen: dict[int, bytes] = {}
@@ -119,9 +119,9 @@ class Lease:
                 if found.keys() == seen.keys() and not wait_for_living:
                     return False
                 seen, since = found, _now()
-            elif _now() - since > LIFETIME and self._create(max(found) + 1):
+            elif _now() - since > LEASE_TTL_S and self._create(max(found) + 1):
                 if self._found(but=self._number) == seen:
-                    self.beside = self.place.names("")
+                    self.siblings = self.place.names("")
                     self._dead = list(seen)
                     return True
                 self.place.delete(self._key(self._number))
@@ -132,8 +132,8 @@ class Lease:
         """Create ``x.1`` and hold it, if no other ``x.n`` is there."""
         if not self._create(1):
             return False
-        self.beside = self.place.names("")
-        if self._numbers(self.beside) == [1]:
+        self.siblings = self.place.names("")
+        if self._numbers(self.siblings) == [1]:
             return True
         self.place.delete(self._key(1))
         return False
@@ -145,7 +145,7 @@ class Lease:
         return self.place.create(self._key(number), _encoded(self._mine))
 
     def _beat(self) -> None:
-        while not self._ended.wait(BEAT):
+        while not self._ended.wait(HEARTBEAT_S):
             began = _now()
             with suppress(CubeError):  # it is tried again, and check() knows
                 if self.place.read(self._key(self._number)) != _encoded(self._mine):
@@ -176,9 +176,9 @@ class Lease:
         return f"{self.name}.{number}"
 
 
-def died_out(place: RemotePlace, names: list[str], patience: float) -> bool:
-    """Wait until each of these leases was given back or is dead, and delete the dead; False after ``patience`` s."""
-    deadline = _now() + patience
+def wait_until_expired(place: RemoteStorage, names: list[str], timeout_s: float) -> bool:
+    """Wait until each of these leases was given back or is dead, and delete the dead; False after ``timeout_s`` s."""
+    deadline = _now() + timeout_s
     seen: dict[str, tuple[bytes, float]] = {}
     while names:
         now = _now()
@@ -186,7 +186,7 @@ def died_out(place: RemotePlace, names: list[str], patience: float) -> bool:
         for name, data in zip(names, contents, strict=True):
             if data is not None and (name not in seen or data != seen[name][0]):
                 seen[name] = data, now
-        dead = [n for n, data in zip(names, contents, strict=True) if data and now - seen[n][1] > LIFETIME]
+        dead = [n for n, data in zip(names, contents, strict=True) if data and now - seen[n][1] > LEASE_TTL_S]
         for name in dead:
             place.delete(name)
         names = [n for n, data in zip(names, contents, strict=True) if data is not None and n not in dead]

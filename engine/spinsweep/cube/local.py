@@ -15,8 +15,8 @@ from pathlib import Path
 from zarr.storage import LocalStore
 
 from spinsweep.cube.disk import sync_all, sync_folder, write_whole
-from spinsweep.cube.filelocks import LockFence
-from spinsweep.cube.place import Place
+from spinsweep.cube.file_write_guard import FileWriteGuard
+from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
 KNOWN = 1000  # folders that a process remembers to be there: a sweep may have a million
@@ -24,7 +24,7 @@ BUSY = ".busy"  # a file in the folder of a creation, locked while it goes on
 ABANDONED = 3600.0  # seconds after which such a folder without that file was left by a killed creation
 
 
-class LocalPlace(Place):
+class LocalStorage(Storage):
     """The folder at ``path``, which need not be there."""
 
     def __init__(self, path: Path) -> None:
@@ -36,11 +36,11 @@ class LocalPlace(Place):
     def __str__(self) -> str:
         return self._root
 
-    def __truediv__(self, name: str) -> LocalPlace:
-        return LocalPlace(self.path / name)
+    def __truediv__(self, name: str) -> LocalStorage:
+        return LocalStorage(self.path / name)
 
-    def absolute(self) -> LocalPlace:
-        return LocalPlace(self.path.absolute())
+    def absolute(self) -> LocalStorage:
+        return LocalStorage(self.path.absolute())
 
     def check(self) -> None:
         """Nothing: the kernel takes no lock away."""
@@ -122,17 +122,17 @@ class LocalPlace(Place):
         self.delete("zarr.json")  # from here on it is no cube
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def sweep_out(self) -> None:
+    def remove_partial_files(self) -> None:
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
 
     def zarr_store(self) -> LocalStore:
         return LocalStore(self.path, read_only=True)
 
-    def fence(self, cube_id: str) -> LockFence:
-        return LockFence(self, self.path / "cell_state", cube_id)
+    def write_guard(self, cube_id: str) -> FileWriteGuard:
+        return FileWriteGuard(self, self.path / "cell_state", cube_id)
 
-    def demand_room(self) -> None:
+    def ensure_creatable(self) -> None:
         there = next(p for p in (self.path, *self.path.parents) if p.exists())
         if there != self.path and not there.is_dir():
             raise CubeError(f"{self}: {there} is a file, not a folder; take another --store")
@@ -142,28 +142,28 @@ class LocalPlace(Place):
             raise CubeError(f"{self} is a mount point, which no cube can replace; take a folder in it as --store")
 
     @contextmanager
-    def building(self) -> Iterator[LocalPlace]:
+    def staging(self) -> Iterator[LocalStorage]:
         if self.path.is_symlink():  # the cube is made where it leads
-            with LocalPlace(self.path.resolve()).building() as place:
+            with LocalStorage(self.path.resolve()).staging() as place:
                 yield place
             return
-        self.demand_room()
+        self.ensure_creatable()
         made = _make_folders(self.path.parent)
         self._clear_killed_creations()
-        beside = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
+        siblings = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:
-            with _busy(beside):
-                yield LocalPlace(beside)
-                (beside / BUSY).unlink()
+            with _busy(siblings):
+                yield LocalStorage(siblings)
+                (siblings / BUSY).unlink()
                 try:
-                    beside.rename(self.path)
+                    siblings.rename(self.path)
                 except OSError as error:
                     if not self.exists("zarr.json"):  # nobody else made one there meanwhile
                         raise CubeError(f"{self} cannot be made: {error.strerror}") from None
                 for folder in (self.path, *made):
                     sync_folder(str(folder.parent))
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(siblings, ignore_errors=True)
             if not self.path.exists():
                 for folder in made:
                     with suppress(OSError):  # another process uses it by now

@@ -24,8 +24,8 @@ from spinsweep.cube.chunks import Chunks, DamagedChunk
 from spinsweep.cube.digests import Record
 from spinsweep.cube.durable import durable_batch
 from spinsweep.cube.layout import FORMAT, ROOT_COPY, Cube, write_group, write_json
-from spinsweep.cube.place import Place, place_of
-from spinsweep.cube.root import demand_root
+from spinsweep.cube.root import require_valid_root
+from spinsweep.cube.storage import Storage, open_storage
 from spinsweep.cube.writer import keep_error
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
@@ -209,7 +209,7 @@ def _clear(cube: Cube, blocks: _Blocks, place: Indices, reference: int, lost: np
         if name == "cell_state":
             continue
         index = array.of_block(place)
-        cube.fence.check()
+        cube.write_guard.check()
         try:
             values = cube.block(name, place)
         except DamagedChunk:
@@ -233,7 +233,7 @@ def _remedy(cube: Cube) -> str:
     return ""
 
 
-def examine(store: str | Path | Place, look: Callable[[int, int], None] = lambda n, of: None) -> Iterator[Damage]:
+def examine(store: str | Path | Storage, look: Callable[[int, int], None] = lambda n, of: None) -> Iterator[Damage]:
     """Read all of a cube and yield what is damaged, as it is found.
 
     Parameters
@@ -245,7 +245,7 @@ def examine(store: str | Path | Place, look: Callable[[int, int], None] = lambda
     CubeError
         There is no cube, or it has another format.
     """
-    place = place_of(store)
+    place = open_storage(store)
     if _root_is_damaged(place):
         yield Damage("zarr.json", "the root is damaged; its copy is whole")
         return
@@ -264,7 +264,7 @@ def examine(store: str | Path | Place, look: Callable[[int, int], None] = lambda
     look(len(there), len(there))
 
 
-def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda n, of: None) -> Repair:
+def repair(store: str | Path | Storage, look: Callable[[int, int], None] = lambda n, of: None) -> Repair:
     """Make good what :func:`examine` finds: cells that are lost become absent, coordinates and metadata come back.
 
     Raises
@@ -272,16 +272,16 @@ def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda 
     CubeError
         There is no cube, a run is at work on it, or its root and the copy are both damaged.
     """
-    place = place_of(store)
+    place = open_storage(store)
     found = []
     if _root_is_damaged(place):
         copy = place.read(ROOT_COPY) or b""
-        with place.fence(json.loads(copy)["attributes"]["cube_id"]).driving():
+        with place.write_guard(json.loads(copy)["attributes"]["cube_id"]).hold_driver_lock():
             place.write("zarr.json", copy, sync=True)
         found.append(Damage("zarr.json", "the root was damaged; it is restored from its copy"))
     cube = Cube(place)
-    cube.fence.prepare()
-    with cube.fence.driving(), cube.fence.announcing():
+    cube.write_guard.prepare()
+    with cube.write_guard.hold_driver_lock(), cube.write_guard.begin_epoch():
         cube = cube.again()
         found += list(examine(cube.path, look))
         hopeless = [d for d in found if not _restored(cube, d)]
@@ -291,15 +291,15 @@ def repair(store: str | Path | Place, look: Callable[[int, int], None] = lambda 
     return Repair(found, hopeless, lost)
 
 
-def _root_is_damaged(place: Place) -> bool:
+def _root_is_damaged(place: Storage) -> bool:
     """Whether the root is not as it was written, and its copy is."""
     return not _whole_root(place, "zarr.json") and _whole_root(place, ROOT_COPY)
 
 
-def _whole_root(place: Place, name: str) -> bool:
+def _whole_root(place: Storage, name: str) -> bool:
     content = _group(place.read(name))
     try:
-        demand_root(content or {}, str(place))
+        require_valid_root(content or {}, str(place))
     except CubeError:
         return False
     return content is not None and content["attributes"].get("spinsweep_format") == FORMAT
@@ -332,7 +332,7 @@ def _restored(cube: Cube, damage: Damage) -> bool:
     elif rest == "zarr.json" and name in cube.metadata:
         write_json(cube.path, damage.where, cube.metadata[name])
     elif rest == "zarr.json":  # of a run, an error or a code: what it said is gone, but it is a group
-        last = name == f"runs/{cube.fence.newest():06d}"
+        last = name == f"runs/{cube.write_guard.newest():06d}"
         write_group(cube.path / name, json.loads(cube.attrs.get("provenance", "{}")) if last else {})
     else:
         name = name.removeprefix(f"{coordinates.COPIES}/")

@@ -18,8 +18,8 @@ from typing import Any
 import fsspec
 from zarr.storage import FsspecStore
 
-from spinsweep.cube.leasefence import LeaseFence, driver_lease, driving
-from spinsweep.cube.place import Place
+from spinsweep.cube.lease_write_guard import LeaseWriteGuard, driver_lease, hold_driver_lock
+from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
 REQUESTS = 16  # at a time, in each process
@@ -36,7 +36,7 @@ INSTALL = {
 _pool = ThreadPoolExecutor(REQUESTS, "objects")
 
 
-class RemotePlace(Place):
+class RemoteStorage(Storage):
     """The objects under ``root`` of a file system of fsspec; users call it ``url``."""
 
     def __init__(self, system: Any, root: str, url: str, check: Callable[[], None] = lambda: None) -> None:
@@ -46,8 +46,8 @@ class RemotePlace(Place):
         self._check = check
 
     @classmethod
-    def at(cls, url: str) -> RemotePlace:
-        """The place at a URL; see :func:`spinsweep.cube.place.place_of`."""
+    def at(cls, url: str) -> RemoteStorage:
+        """The place at a URL; see :func:`spinsweep.cube.storage.open_storage`."""
         protocol = url.partition("://")[0]
         if protocol not in INSTALL:
             raise CubeError(
@@ -68,14 +68,14 @@ class RemotePlace(Place):
     def __str__(self) -> str:
         return self._url
 
-    def __truediv__(self, name: str) -> RemotePlace:
-        return RemotePlace(self._system, f"{self._root}/{name}", f"{self._url}/{name}", self._check)
+    def __truediv__(self, name: str) -> RemoteStorage:
+        return RemoteStorage(self._system, f"{self._root}/{name}", f"{self._url}/{name}", self._check)
 
-    def checked(self, check: Callable[[], None]) -> RemotePlace:
+    def checked(self, check: Callable[[], None]) -> RemoteStorage:
         """The same place, where ``check`` is called just before each object is written, and may raise."""
-        return RemotePlace(self._system, self._root, self._url, check)
+        return RemoteStorage(self._system, self._root, self._url, check)
 
-    def absolute(self) -> RemotePlace:
+    def absolute(self) -> RemoteStorage:
         return self
 
     def check(self) -> None:
@@ -169,24 +169,24 @@ class RemotePlace(Place):
             if not name.startswith("cell_state/.driver/"):
                 self.delete(name)
 
-    def sweep_out(self) -> None:
+    def remove_partial_files(self) -> None:
         """Nothing: a put that was not ended left no object."""
 
     def zarr_store(self) -> FsspecStore:
         protocol = self._url.partition("://")[0]
         return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=True)
 
-    def fence(self, cube_id: str) -> LeaseFence:
-        return LeaseFence(self, cube_id)
+    def write_guard(self, cube_id: str) -> LeaseWriteGuard:
+        return LeaseWriteGuard(self, cube_id)
 
     @contextmanager
-    def building(self) -> Iterator[RemotePlace]:
+    def staging(self) -> Iterator[RemoteStorage]:
         """As of a place; here the cube's root object, which is written last, makes the others a cube."""
         lease = driver_lease(self)
         if next(self.files(""), None) is not None and not (lease.place.names("") or self.exists("zarr.json")):
             raise CubeError(f"{self} is not empty and not a cube; take another --store")
         lease.place.write("begun", b"")  # stays, and tells ours from what others left here
-        with driving(self, lease):
+        with hold_driver_lock(self, lease):
             if not self.exists("zarr.json"):
                 kept = str(lease.place).removeprefix(f"{self}/")
                 for name in list(self.files("")):

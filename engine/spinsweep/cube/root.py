@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.cube.chunks import usual
+from spinsweep.cube.chunks import is_raw_layout
 from spinsweep.errors import CubeError
 from spinsweep.printable import brief
 from spinsweep.spec import DTYPES, LEDGER, MOST_CELLS
@@ -26,7 +26,7 @@ STORED = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value"
 FURTHER_TEXTS = ("coordinates", "sweep_reference", "measured_on", "imported_from", "created", "provenance")
 
 
-def demand_root(root: Mapping[str, Any], where: str) -> None:
+def require_valid_root(root: Mapping[str, Any], where: str) -> None:
     """Check the ``zarr.json`` of a cube of this format, as JSON gave it.
 
     Raises
@@ -74,9 +74,9 @@ def _check(root: Mapping[str, Any]) -> None:
     kinds = {name: TYPES.get(str(part.get("kind"))) for name, part in axes.items()}
     kinds |= {name: _type(part) for name, part in outputs.items()} | CELL
     for name in names:
-        _demand_type(arrays[name], name, kinds.get(name))
+        _require_type(arrays[name], name, kinds.get(name))
     for name in (*outputs, *LEDGER):
-        if not usual(arrays[name]):
+        if not is_raw_layout(arrays[name]):
             raise _Wrong(f"the chunks of the array {name} are stored in another way than the cube's")
     if missing := next((n for n in (*axes, *dims, *further) if not isinstance(digests.get(n), str)), None):
         raise _Wrong(f"the attribute coordinates_sha256 has no digest of {missing}")
@@ -161,7 +161,7 @@ def _type(output: Mapping[str, Any]) -> str:
     return found
 
 
-def _demand_type(metadata: Mapping[str, Any], name: str, wanted: str | None) -> None:
+def _require_type(metadata: Mapping[str, Any], name: str, wanted: str | None) -> None:
     """Refuse numbers, codecs and names of chunks that the engine does not write."""
     found, codecs, keys = (metadata.get(part) for part in ("data_type", "codecs", "chunk_key_encoding"))
     if found not in ((wanted,) if wanted else TYPES.values()):

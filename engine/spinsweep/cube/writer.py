@@ -24,13 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value
-from spinsweep.blocks import Block, boxes
+from spinsweep.blocks import Block, as_boxes
 from spinsweep.cube import digests
 from spinsweep.cube.chunks import DamagedChunk
 from spinsweep.cube.digests import SPARSE, Entry, Record
 from spinsweep.cube.disk import machine
 from spinsweep.cube.layout import Cube, error_path, write_group
-from spinsweep.cube.place import Place
+from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated, evaluate
 from spinsweep.ledger import Receipt, State
@@ -72,7 +72,7 @@ class Writer:
 
     def agree(self, job: Job) -> None:
         """Raise unless this process finds the attributes that the driver found; looked at once."""
-        if not self._agrees and (others := other_attributes(job.attributes, job.sweep)):
+        if not self._agrees and (others := other_artifacts(job.artifact_ids, job.sweep)):
             raise CubeError(
                 f"{platform.node()} would add to {self.cube.path} cells that rest on other things than the driver's: "
                 f"the driver has {others}, as it may come out on another processor; bring that from the driver"
@@ -116,7 +116,7 @@ class Writer:
         for cell in result.errors:
             failed[cell] = True
         place = self.place(block)
-        with self.cube.fence.writing(self.epoch, self.number(place)) as path:
+        with self.cube.write_guard.lock_block(self.epoch, self.number(place)) as path:
             before = self._states(place, block.shape)
             done = np.zeros(mask.shape, bool) if before is None else before == State.DONE
             mask = mask & ~done
@@ -194,9 +194,9 @@ def _merged(there: npt.NDArray[Any], new: npt.NDArray[Any], mask: Mask) -> npt.N
     return merged
 
 
-def other_attributes(known: Mapping[str, Any], sweep: Sweep) -> str:
+def other_artifacts(known: Mapping[str, Any], sweep: Sweep) -> str:
     """What of the sweep's attributes is not as ``known``, in words; "" when all that is known is."""
-    found = dict(sweep.attributes(sweep)) if sweep.attributes is not None else {}
+    found = dict(sweep.artifact_ids(sweep)) if sweep.artifact_ids is not None else {}
     return ", ".join(
         f"{name} {json.dumps(known[name])} and here it is {json.dumps(value)}"
         for name, value in found.items()
@@ -240,7 +240,7 @@ class Job:
     """What computes the cells here: the driver's, until a worker puts its own."""
     allow_mixed: bool = False
     """Whether workers with other code compute as well."""
-    attributes: Mapping[str, Any] = field(default_factory=dict)
+    artifact_ids: Mapping[str, Any] = field(default_factory=dict)
     """The sweep's own, as the driver found them."""
     synced_by: str = ""
     """The machine whose driver syncs what is written there; others sync by themselves."""
@@ -269,7 +269,7 @@ def _in_cube(task: Task, place: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(s + p for s, p in zip(task.block.start, place, strict=False))
 
 
-def keep_error(path: Place, error: CellError) -> int:
+def keep_error(path: Storage, error: CellError) -> int:
     """Store an error under a reference made from its content, once; returns the reference."""
     text = "\0".join((error.type, error.message, error.traceback))
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
@@ -282,7 +282,7 @@ def keep_error(path: Place, error: CellError) -> int:
 def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
     """The cells of ``mask`` computed, as arrays of the whole block."""
     sweep = job.sweep
-    parts = boxes(mask)
+    parts = as_boxes(mask)
     if len(parts) == 1 and mask.all():
         return evaluate(sweep, coords, job.cube_id)
     values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}

@@ -40,7 +40,7 @@ def block_sums(cells: npt.NDArray[np.bool_], chunk: Sequence[int]) -> npt.NDArra
 
 def initial_states(
     state: npt.NDArray[np.uint8],
-    asked: Sequence[npt.NDArray[np.bool_]],
+    requested: Sequence[npt.NDArray[np.bool_]],
     chunk: Sequence[int],
     retry_failed: bool,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -52,7 +52,7 @@ def initial_states(
     asked : along each axis, the values that the run asks for
     chunk : shape of a block
     """
-    left = block_sums(wanted(state, retry_failed=retry_failed) & _outer(asked), chunk)
+    left = block_sums(wanted(state, retry_failed=retry_failed) & _outer(requested), chunk)
     blocks = np.zeros(left.shape, np.uint8)
     blocks[block_sums(state == State.DONE, chunk) > 0] = BlockState.DONE
     blocks[block_sums(state == State.FAILED, chunk) > 0] = BlockState.FAILED

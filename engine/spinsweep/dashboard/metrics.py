@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 from spinsweep.dashboard.blockmap import BlockState
 
 if TYPE_CHECKING:
-    from spinsweep.dashboard.watch import Watch
+    from spinsweep.dashboard.plugin import SweepPlugin
 
 LABELS = ["sweep", "run"]
 
@@ -22,7 +22,7 @@ class _SweepMetrics(Collector):
     """Of all schedulers of this process; each metric's name may stand once only."""
 
     def __init__(self) -> None:
-        self.watches: list[Watch] = []
+        self.watches: list[SweepPlugin] = []
 
     def collect(self) -> Iterator[Metric]:
         """Read what the runs and lanes told; called at each scrape."""
@@ -50,7 +50,7 @@ class _SweepMetrics(Collector):
                 seconds.add_metric(labels, report.get("block_seconds", 0.0))
                 lost.add_metric(labels, report.get("workers_lost", 0))
                 if not run.ended:
-                    silent.add_metric(labels, now - run.heard)
+                    silent.add_metric(labels, now - run.last_seen)
             for bench, lane in watch.lanes.items():
                 cycles.add_metric([bench], lane.report["cycles"])
                 pulses.add_metric([bench], lane.report["pulses"])
@@ -60,14 +60,14 @@ class _SweepMetrics(Collector):
 _metrics = _SweepMetrics()
 
 
-def register(watch: Watch) -> None:
+def register(watch: SweepPlugin) -> None:
     """Show a scheduler's sweeps in this process's metrics."""
     if not _metrics.watches:
         REGISTRY.register(_metrics)
     _metrics.watches.append(watch)
 
 
-def unregister(watch: Watch) -> None:
+def unregister(watch: SweepPlugin) -> None:
     """End that."""
     _metrics.watches.remove(watch)
     if not _metrics.watches:

@@ -46,14 +46,14 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
-from spinsweep.dashboard import text
+from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap, BlockState
 from spinsweep.dashboard.closed import Closed, Pages
+from spinsweep.dashboard.html import COLOURS, LEGEND, STYLE
 from spinsweep.dashboard.reader import Answer, Question
-from spinsweep.dashboard.text import COLOURS, LEGEND, STYLE
 
 if TYPE_CHECKING:
-    from spinsweep.dashboard.watch import Watch, WatchedRun
+    from spinsweep.dashboard.plugin import SweepPlugin, WatchedRun
 
 TAB = "sweep"
 PULL = 500  # ms between looks
@@ -73,7 +73,7 @@ PLACES = ("left", "right", "bottom", "top", "x", "y", "shown", "mean")
 ENTRY = '<span title="<%- value %>"><%- value %></span>'  # <%- escapes
 
 
-def add(watch: Watch) -> None:
+def add(watch: SweepPlugin) -> None:
     """Add the tab to the dashboard of the plugin's scheduler, if it has one."""
     scheduler = watch.scheduler
     present = [a for a in scheduler.http_application.applications if hasattr(a, "app_paths")]
@@ -85,7 +85,7 @@ def add(watch: Watch) -> None:
     scheduler.http_application.add_application(_application(watch, variables, present[0].prefix))
 
 
-def serve(watch: Watch, port: int, pages: Pages) -> HTTPServer:
+def serve(watch: SweepPlugin, port: int, pages: Pages) -> HTTPServer:
     """Serve the page, ``/metrics`` and ``/health`` alone, on loopback, closed as ``pages`` says.
 
     Raises
@@ -114,12 +114,12 @@ class _ForWatchers(RoutingApplication):
         return super().find_handler(request, **more)
 
 
-def _application(watch: Watch, variables: Mapping[str, Any], prefix: str = "") -> Any:
+def _application(watch: SweepPlugin, variables: Mapping[str, Any], prefix: str = "") -> Any:
     def open_page(scheduler: Any, extra: Mapping[str, Any], doc: Any) -> None:
         if len(watch.pages) < WINDOWS:
             SweepPage(watch, doc)
         else:
-            doc.add_root(_div(text.FULL))
+            doc.add_root(_div(html.FULL))
         doc.title = "spinsweep"
         doc.template = env.get_template("simple.html")
         doc.template_variables.update(extra)
@@ -134,7 +134,7 @@ def _application(watch: Watch, variables: Mapping[str, Any], prefix: str = "") -
 class SweepPage:
     """What one browser window sees."""
 
-    def __init__(self, watch: Watch, doc: Any) -> None:
+    def __init__(self, watch: SweepPlugin, doc: Any) -> None:
         self.watch = watch
         self.run: WatchedRun | None = None
         self._choosing = False
@@ -149,11 +149,11 @@ class SweepPage:
         self._places: dict[str, Any] = {}
         self._drawn: tuple[Any, ...] = ()
         """What the maps show: run, axes, map, answer."""
-        self._listed = -1
+        self._as_tuple = -1
 
-        self.head, self.note, self.below, self.lane = (_div() for _ in range(4))
+        self.header, self.caption, self.below, self.lane = (_div() for _ in range(4))
         self.lane.width = 370
-        for div in (self.head, self.note, self.below):
+        for div in (self.header, self.caption, self.below):
             div.sizing_mode = "stretch_width"
         self.select_run = Select(title="run", width=420)
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("across", "up"))
@@ -171,9 +171,9 @@ class SweepPage:
         self.select_x.on_change("value", partial(self._axis_chosen, self.select_y))
         self.select_y.on_change("value", partial(self._axis_chosen, self.select_x))
         legend = _div()
-        legend.text = text.legend()
+        legend.text = html.legend()
         selects = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
-        self.output_side = _wide(column, self.output_map, self.note)
+        self.output_side = _wide(column, self.output_map, self.caption)
         self.body = _wide(
             column,
             _wide(row, *selects),
@@ -181,11 +181,11 @@ class SweepPage:
             _wide(row, self.lane, _wide(column, self.below, self.table)),
         )
         lost = _div()
-        lost.text, lost.visible = text.LOST, False
+        lost.text, lost.visible = html.LOST, False
         for event, visible in ((ConnectionLost, "true"), (ClientReconnected, "false")):
             doc.js_on_event(event, CustomJS(args={"lost": lost}, code=f"lost.visible = {visible}"))
         doc.add_root(
-            _wide(column, lost, self.head, self.body, styles={"padding": "8px 16px", "box-sizing": "border-box"})
+            _wide(column, lost, self.header, self.body, styles={"padding": "8px 16px", "box-sizing": "border-box"})
         )
         doc.add_periodic_callback(without_property_validation(self.update), PULL)
         doc.on_session_destroyed(lambda context: self.close())
@@ -241,7 +241,7 @@ class SweepPage:
         self._choosing = False
         self.body.visible = self.run is not None
         if self.run is None:
-            _say(self.head, text.NOTHING)
+            _say(self.header, html.NOTHING)
         else:
             self._show(self.run)
         self._due = began + (time.thread_time() - spent) / SHARE
@@ -250,7 +250,7 @@ class SweepPage:
         runs = list(reversed(self.watch.runs.values()))
         if not runs:
             return
-        options = [(run.name, text.called(run)) for run in runs]
+        options = [(run.name, html.run_label(run)) for run in runs]
         if options != self.select_run.options:
             self.select_run.options = options
         if self._follows or self.select_run.value not in self.watch.runs:
@@ -258,7 +258,7 @@ class SweepPage:
         run = self.watch.runs[self.select_run.value]
         if run is self.run:
             return
-        self.run, self._answer, self._read_due, self._listed = run, None, 0.0, -1
+        self.run, self._answer, self._read_due, self._as_tuple = run, None, 0.0, -1
         self._offer_axes(run.description["axes"])
         outputs = [NO_OUTPUT, *(o["name"] for o in run.description["outputs"])]
         self.select_output.options = outputs
@@ -295,18 +295,18 @@ class SweepPage:
         self._read(run, y, x, output)
         self.output_map.visible = output is not None
         if output is not None:
-            self.output_title.text = text.with_unit(output["long_name"] or output["name"], output["unit"])
+            self.output_title.text = html.with_unit(output["long_name"] or output["name"], output["unit"])
         self.select_inner.visible = bool(output and output["dims"])
-        _say(self.head, text.head(run, block_map, self.watch.gone(run)))
-        _say(self.note, text.note(run, block_map, output, self.select_inner.value, self._answer))
-        _say(self.lane, text.lanes(self.watch))
+        _say(self.header, html.header(run, block_map, self.watch.driver_lost(run)))
+        _say(self.caption, html.caption(run, block_map, output, self.select_inner.value, self._answer))
+        _say(self.lane, html.lanes(self.watch))
         self.lane.visible = bool(self.lane.text)
-        if run.version != self._listed:
-            self._listed = run.version
+        if run.version != self._as_tuple:
+            self._as_tuple = run.version
             rows = list(reversed(run.failures))
             self.failures.data = {name: [str(r[name] or "") for r in rows] for name in FAILURES}
             self.table.visible = bool(rows)
-            _say(self.below, text.failures(run, block_map))
+            _say(self.below, html.failures(run, block_map))
 
     def _draw(self, run: WatchedRun, y: int, x: int, block_map: BlockMap, answer: Answer | None) -> None:
         if self._drawn[:3] != (run.name, y, x):
@@ -341,7 +341,7 @@ class SweepPage:
         axes, chunk = list(run.description["axes"]), list(run.description["chunk"])
         if len(axes) == 1:
             axes, chunk = [{"name": "", "values": [""], "unit": "1", "long_name": ""}, *axes], [1, *chunk]
-        up, across = (text.Along(axes[i], chunk[i]) for i in (y, x))
+        up, across = (html.MapAxis(axes[i], chunk[i]) for i in (y, x))
         shape = (len(up.labels), len(across.labels))
         self._places = {
             "left": np.broadcast_to(across.edges[:-1], shape).ravel(),

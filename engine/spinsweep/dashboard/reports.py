@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
+from spinsweep.bench import INSTRUMENT
 from spinsweep.dashboard.blockmap import BlockState, initial_states
 from spinsweep.dashboard.closed import OPEN, Pages, pages_of
-from spinsweep.dashboard.watch import FAILURES, NAME, Watch
+from spinsweep.dashboard.plugin import FAILURES, NAME, SweepPlugin
 from spinsweep.errors import RunnerError
-from spinsweep.instruments import INSTRUMENT
 from spinsweep.ledger import Receipt
 from spinsweep.run import Run
 
@@ -43,9 +43,9 @@ class Reports:
     def begin(self) -> None:
         """Bring the page to the scheduler, if it is not there, and describe the run."""
         run, cube = self.run, self.run.cube
-        states, self._left = initial_states(run.state, run.asked, cube.chunk, run.retry_failed)
+        states, self._left = initial_states(run.state, run.requested, cube.chunk, run.retry_failed)
         try:
-            self.client.register_plugin(Watch())
+            self.client.register_plugin(SweepPlugin())
             about = {**describe(run), "client": self.client.id}
             self._call("begin", description=about, states=states.tobytes())
             self._told = True
@@ -84,7 +84,7 @@ class Reports:
             "rate": progress.rate(now),
             "left": progress.seconds_left(now),
             "waiting": progress.waiting,
-            "problem": self.run.broken[-1] if self.run.broken else "",
+            "problem": self.run.unwritten_blocks[-1] if self.run.unwritten_blocks else "",
             "ended": ended,
         }
         numbers = np.array(list(self._ended), np.uint32)
@@ -145,7 +145,7 @@ def serve_watchers(client: Client, port: int, pages: Pages = OPEN) -> str:
         The port is taken, or the scheduler cannot serve the page.
     """
     try:
-        client.register_plugin(Watch())
+        client.register_plugin(SweepPlugin())
         return str(call(client, "watchers", port=port, hosts=list(pages.hosts), token=pages.token))
     except Exception as error:
         raise RunnerError(f"--watchers {port}: the page cannot be served there: {error}") from None

@@ -64,7 +64,7 @@ def against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def s1_anisotropy(cube: xr.Dataset) -> Figure:
     """A device of the width closest to 0.7 um beside all of them."""
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     figure = style.new_figure(style.PAGE, 65 * style.MM)
     left, right = figure.subplots(1, 2)
     if not cube.sizes["width"]:

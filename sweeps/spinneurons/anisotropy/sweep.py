@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 from spinneurons.anisotropy import model
 from spinneurons.device.fit import ROUNDING
 from spinneurons.device.parameters import CARD, DEVICE, WIDTH
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 STATES = (1, -1)
 """Up, down."""

@@ -9,16 +9,16 @@ from typing import Annotated
 
 import numpy as np
 import typer
+
+from spinneurons.device import card as cards
 from spinsweep.cli.display import Display
 from spinsweep.cli.options import Store
-from spinsweep.cube import Cube, execute, place_of
+from spinsweep.cube import Cube, execute, open_storage
 from spinsweep.errors import CubeError, SpecError
 from spinsweep.ledger import State
 from spinsweep.printable import say
 from spinsweep.run import open_run
 from spinsweep.spec import Sweep
-
-from spinneurons.device import card as cards
 
 
 def import_log(
@@ -37,12 +37,12 @@ def import_log(
 
     Example:  spinsweep import lab.csv results/lab.zarr
     """
-    from spinneurons.characterization.recorded import Recorded, is_recorded, recorded  # takes a second to load
+    from spinneurons.characterization.imported import Recorded, is_recorded, recorded  # takes a second to load
 
     sweep = recorded(csv, link, reset_state, resamples)
     assert isinstance(sweep.function, Recorded)
     log = sweep.function.log
-    _demand_same_import(store, sweep, csv)
+    _check_same_import(store, sweep, csv)
     attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
     with (
         open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
@@ -55,18 +55,18 @@ def import_log(
                 run.note(execute(run.job, task))
             show.update(run)
         missing = run.progress.cells - run.progress.cells_ended
-        show.conclude()
+        show.finish()
         for where, status in _without_fit(run.cube):
             say(f"no fit    {where}: {status}")
         if missing:
             say(f"absent    {missing} devices have no row in {csv.name}")
         without = sum(1 for _ in _without_fit(run.cube))
-        return 0 if run.conclude().failed == 0 and without < run.conclude().done else 1
+        return 0 if run.finish().failed == 0 and without < run.finish().done else 1
 
 
-def _demand_same_import(store: str, sweep: Sweep, csv: Path) -> None:
+def _check_same_import(store: str, sweep: Sweep, csv: Path) -> None:
     """An import goes on with the log and the options that it began with; anything else is a CubeError."""
-    if not place_of(store).exists("zarr.json"):
+    if not open_storage(store).exists("zarr.json"):
         return
     cube = Cube(store)
     remedy = f"give another store, or remove {store} first"
@@ -113,7 +113,7 @@ def card(
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """
     if out is not None:
-        _demand_free(out, force)
+        _require_free(out, force)
     cube = Cube(store)
     if cube.attrs["sweep"] != "characterization":
         raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}; a card is fitted from a characterization")
@@ -141,7 +141,7 @@ def card(
     return 0
 
 
-def _demand_free(out: Path, force: bool) -> None:
+def _require_free(out: Path, force: bool) -> None:
     """Refuse to write a card over a file that may have been edited, or into a folder that is not there."""
     if out.is_dir():
         raise SpecError(f"--out {out} is a folder; give a file in it, such as {out / 'card.toml'}")

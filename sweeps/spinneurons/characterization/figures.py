@@ -76,7 +76,7 @@ def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Gain 1 mA/i0 of every device, and of the straight line through i0; the "unitless I0" of Fig. S6."""
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     width, i0 = cube["width"].values, cube["i0"].transpose("width", "device").values
     for index, device in enumerate(cube["device"].values):
         ax.plot(
@@ -101,7 +101,7 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy relative to the widest bar, from the fitted i0, with its 95 % band.  Fig. 3(d)."""
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     i0 = cube["i0"].transpose("width", "device").values
     if np.isfinite(i0).any(axis=1).sum() < 2:
         return style.note(ax, "a line needs two widths with a fit")
@@ -125,7 +125,7 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     The device is the one of that ``width`` (um) and label, or the first of the narrowest width with valid
     cycles. The line is the decision threshold, the midpoint of the device's own two levels.
     """
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     found = _device_with_cycles(cube, width, device)
     if found is None:
         return style.note(ax, "no device with valid cycles")
@@ -165,7 +165,7 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
 def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
     """Devices with their 95 % intervals, straight line, and the standard deviation of the devices about
     it."""
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     width = cube["width"].values
     value, low, high = (cube[name + end].transpose("width", "device").values for end in ("", "_low", "_high"))
     for index, device in enumerate(cube["device"].values):
@@ -224,7 +224,7 @@ def _device_with_cycles(cube: xr.Dataset, width: float | None, device: int | Non
 
 def fig2_switching(cube: xr.Dataset) -> Figure:
     """A panel for each width, wide to narrow as in the cube, from letter (c) on."""
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     count = cube.sizes["width"]
     columns = min(3, max(count, 1))
     rows = -(-max(count, 1) // columns)
@@ -265,7 +265,7 @@ def _single(draw: Callable[[xr.Dataset, Axes], Axes]) -> Callable[[xr.Dataset], 
     def build(cube: xr.Dataset) -> Figure:
         figure = style.new_figure()
         ax = figure.add_subplot()
-        if style.done(cube, zeros=True).sizes["width"] == 0:
+        if style.mask_unfinished(cube, zeros=True).sizes["width"] == 0:
             style.note(ax, "no cell is done yet")
         else:
             draw(cube, ax)

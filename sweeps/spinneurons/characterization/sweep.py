@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
-
 from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.fit import ROUNDING
 from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
 from spinneurons.device.protocol import measure
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
 
@@ -91,7 +90,7 @@ SWEEP = Sweep(
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,
-    on_bench="spinneurons.characterization.measured:on_bench",
+    on_bench="spinneurons.characterization.bench:on_bench",
     figures="spinneurons.characterization.figures:FIGURES",
     source="Islam et al. 2024, Fig. 2(c-k), 3(a, b), S3(b), S6",
 )

@@ -62,7 +62,7 @@ class Draws:
         first, second = rng.integers(0, 1 << 64, 2, np.uint64)
         return cls((int(first), int(second)))
 
-    def stretch(self, image: int, chunk: int, steps: int, each: int) -> Draw:
+    def draw_chunk(self, image: int, chunk: int, steps: int, each: int) -> Draw:
         """(steps, each) numbers of an image from step ``CHUNK * chunk`` on; ``steps`` <= CHUNK.
 
         A step has one for each lit pixel, each hidden and each output neuron, and one for the choice among tied

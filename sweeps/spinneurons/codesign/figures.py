@@ -218,7 +218,7 @@ def s8_steps(cube: xr.Dataset) -> Figure:
 
 def s9_steps_varied(cube: xr.Dataset) -> Figure:
     """Accuracy against time steps at several variations, for 5 um and 1 um."""
-    cube = style.done(cube).compute()
+    cube = style.mask_unfinished(cube).compute()
     figure = style.new_figure(style.PAGE, 65 * style.MM)
     chosen = [w for w in S9_WIDTHS if np.isclose(cube["width"].values, w).any()] or cube["width"].values.tolist()[:2]
     if not chosen:
@@ -237,7 +237,7 @@ def s9_steps_varied(cube: xr.Dataset) -> Figure:
 
 def trade_off(cube: xr.Dataset) -> Figure:
     """Accuracy against energy, and the narrowest bar that is good enough."""
-    cube = style.done(cube).compute()
+    cube = style.mask_unfinished(cube).compute()
     figure = style.new_figure(style.PAGE, 70 * style.MM)
     left, right = figure.subplots(1, 2)
     if cube.sizes["width"] == 0 or 0.0 not in cube["variation"].values:
@@ -261,7 +261,7 @@ def s10_crossbar(cube: xr.Dataset) -> Figure:
 
 def crossbar_accuracy(cube: xr.Dataset) -> Figure:
     """Accuracy against conductance levels, one line for each share of stuck cells and read noise."""
-    cube = style.done(cube).compute()
+    cube = style.mask_unfinished(cube).compute()
     figure = style.new_figure(style.PAGE, 70 * style.MM)
     if cube.sizes["width"] == 0:
         style.note(figure.subplots(), "no cell is done yet")
@@ -308,7 +308,7 @@ def _no_variation(array: xr.DataArray) -> xr.DataArray:
 
 
 def _one(cube: xr.Dataset, panel: Callable[[xr.Dataset, Axes], Axes], height: float = 65 * style.MM) -> Figure:
-    cube = style.done(cube).compute()
+    cube = style.mask_unfinished(cube).compute()
     figure = style.new_figure(style.COLUMN, height)
     ax = figure.subplots()
     if cube.sizes["width"] == 0:

@@ -34,7 +34,7 @@ import torch
 
 from spinneurons.codesign.chip import Chip, on_grid
 from spinneurons.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits, neuron_thresholds
-from spinneurons.threads import exact_torch
+from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -119,7 +119,7 @@ def plane(
 
     def work(_: int) -> _Sums:
         torch.set_num_threads(1)  # torch keeps this number for each thread
-        worker = (_Host if device == "cpu" else _Device)(grid, Draws(draws.key), device, observe)
+        worker = (CpuKernel if device == "cpu" else TorchKernel)(grid, Draws(draws.key), device, observe)
         for tile in taken():
             worker.add(tile)
         return worker.sums
@@ -132,7 +132,7 @@ def plane(
             return _means(list(pool.map(work, range(n))), grid, len(batch))
 
 
-class _Second:
+class OutputLayer:
     """The second layer of one variation, and the widths that differ in it."""
 
     def __init__(self, chip: Chip, eta: float, ratios: Sequence[float]) -> None:
@@ -178,7 +178,7 @@ class _Grid:
         self.x = chip.x1
         self.varied = bool(np.any(chip.d1))
         self.shifted = bool(np.any(chip.x1) or np.any(chip.x2))
-        self.seconds = [_Second(chip, eta, ratios) for eta in etas]
+        self.seconds = [OutputLayer(chip, eta, ratios) for eta in etas]
         starts = np.cumsum([0, *(len(s.ratios) for s in self.seconds)])
         self.starts, self.cells = starts[:-1].tolist(), int(starts[-1])
         self.columns = np.array([start + s.column for start, s in zip(self.starts, self.seconds, strict=True)])
@@ -251,7 +251,7 @@ class _Arrays:
         self.output = new((classes, grid.cells, rows), "bool")
 
 
-class _Host:
+class CpuKernel:
     """One thread's work on a CPU: NumPy compares and adds, torch multiplies."""
 
     xp: Any = np
@@ -261,14 +261,14 @@ class _Host:
         shares, hidden, output, read_second = np.zeros((4, grid.cells, grid.steps))
         self.sums = _Sums(shares, hidden, output, read_second, np.zeros((grid.steps, len(grid.seconds))))
         self.arrays: dict[int, _Arrays] = {}
-        self.inverse = self.hold(grid.inverse)
-        self.zero = self.hold(np.zeros(1, np.int32))
-        self.shares = self.hold(np.array([0, *(SHARES // k for k in range(1, 11))], np.int32))
+        self.inverse = self.to_device(grid.inverse)
+        self.zero = self.to_device(np.zeros(1, np.int32))
+        self.shares = self.to_device(np.array([0, *(SHARES // k for k in range(1, 11))], np.int32))
         self.digits = [torch.from_numpy(s.digits).to(device) for s in grid.seconds]
-        self.constant = [self.hold(s.constant[:, None]) for s in grid.seconds]
-        self.step = [self.hold(s.step[: grid.classes, None].astype(np.float32)) for s in grid.seconds]
-        self.ratios = [self.hold(s.ratios[:, None, None].astype(np.float32)) for s in grid.seconds]
-        self.shift = [self.hold(s.shift[:, :, None].astype(np.float32)) for s in grid.seconds]
+        self.constant = [self.to_device(s.constant[:, None]) for s in grid.seconds]
+        self.step = [self.to_device(s.step[: grid.classes, None].astype(np.float32)) for s in grid.seconds]
+        self.ratios = [self.to_device(s.ratios[:, None, None].astype(np.float32)) for s in grid.seconds]
+        self.shift = [self.to_device(s.shift[:, :, None].astype(np.float32)) for s in grid.seconds]
         self.prepare()
 
     # Done in another way on a CUDA device
@@ -282,7 +282,7 @@ class _Host:
         self.z = np.empty((steps, columns), np.float32)
         self.thresholds = np.empty((steps, grid.hidden + grid.classes), np.float32)
 
-    def hold(self, array: npt.NDArray[Any]) -> Any:
+    def to_device(self, array: npt.NDArray[Any]) -> Any:
         """The array where it is worked with."""
         return array
 
@@ -297,7 +297,7 @@ class _Host:
         """out = whole * step in float32."""
         np.multiply(whole, step, out=out, dtype=np.float32, casting="unsafe")
 
-    def joined(self, high: Any, middle: Any, low: Any) -> None:
+    def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         """high = the whole numbers of these digits."""
         high, middle, low = map(torch.from_numpy, (high, middle, low))
         torch.add(middle, high, alpha=256, out=middle)
@@ -307,7 +307,7 @@ class _Host:
         """Sum over the last axis, the images of the tile, of whole numbers; on the CPU."""
         return np.asarray(whole.astype(np.float64) @ self.used)  # exact, and faster than a sum over so short an axis
 
-    def looked_up(self, table: Any, index: Any) -> Any:
+    def take(self, table: Any, index: Any) -> Any:
         return np.take(table, index, mode="clip")
 
     def fetched(self, array: Any) -> npt.NDArray[Any]:
@@ -324,15 +324,15 @@ class _Host:
     ) -> npt.NDArray[np.float32]:
         """Fill the rows of one image; returns (steps, etas) the sum of |w| that its inputs read."""
         grid, hidden, rows = self.grid, self.grid.hidden, slice(k, None, TILE)
-        lit = np.flatnonzero(intensity)
-        u = self.draws.stretch(number, chunk, steps, len(lit) + hidden + grid.classes + 1)
+        active_pixels = np.flatnonzero(intensity)
+        u = self.draws.draw_chunk(number, chunk, steps, len(active_pixels) + hidden + grid.classes + 1)
         at.u_tie[rows] = u[:, -1]
-        x = self.x[: steps * len(lit)].reshape(steps, len(lit))
-        np.copyto(x, u[:, : len(lit)] <= input_limits()[intensity[lit]])
-        weights, z, thresholds = self.weights[: len(lit)], self.z[:steps], self.thresholds[:steps]
-        np.take(grid.first_layer, lit, axis=0, out=weights, mode="clip")
+        x = self.x[: steps * len(active_pixels)].reshape(steps, len(active_pixels))
+        np.copyto(x, u[:, : len(active_pixels)] <= input_limits()[intensity[active_pixels]])
+        weights, z, thresholds = self.weights[: len(active_pixels)], self.z[:steps], self.thresholds[:steps]
+        np.take(grid.first_layer, active_pixels, axis=0, out=weights, mode="clip")
         torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z))
-        np.take(grid.thresholds, u[:, len(lit) : -1], out=thresholds, mode="clip")
+        np.take(grid.thresholds, u[:, len(active_pixels) : -1], out=thresholds, mode="clip")
         np.subtract(z[:, :hidden], thresholds[:, :hidden], out=at.a[rows])
         if grid.varied:
             np.multiply(z[:, hidden : 2 * hidden], self.inverse if grid.shifted else 1.0, out=at.b[rows])
@@ -343,7 +343,7 @@ class _Host:
 
     def add(self, tile: Batch) -> None:
         """Add a tile of images to the sums."""
-        self.used = self.hold((np.arange(TILE) < len(tile)).astype(np.float64))
+        self.used = self.to_device((np.arange(TILE) < len(tile)).astype(np.float64))
         counts: Any = 0
         for first in range(0, self.grid.steps, CHUNK):
             steps = min(CHUNK, self.grid.steps - first)
@@ -389,7 +389,7 @@ class _Host:
         sums = at.sums.reshape(-1)[: len(at.sums) * n].reshape(-1, n)
         self.product(self.digits[i], fired, sums)
         whole, middle, low = (sums[k * (classes + 1) : (k + 1) * (classes + 1)] for k in range(3))
-        self.joined(whole, middle, low)
+        self.combine_digits(whole, middle, low)
         whole += self.constant[i][:-1]
         z, levels = (b.reshape(-1)[: classes * n].reshape(classes, widths, rows) for b in (at.z, at.levels))
         self.scaled(whole[:classes], self.step[i], z.reshape(classes, n))
@@ -414,10 +414,10 @@ class _Host:
         for k, label in enumerate(tile.labels.tolist()):
             among[..., k] = most[label, ..., k]
         if grid.ties == "random":
-            won = self.hold(at.u_tie).reshape(-1, TILE) * tied < LEVELS  # with probability 1/k
+            won = self.to_device(at.u_tie).reshape(-1, TILE) * tied < LEVELS  # with probability 1/k
             shares = (among & won) * SHARES
         else:
-            shares = among * self.looked_up(self.shares, tied)
+            shares = among * self.take(self.shares, tied)
         self.sums.shares[:, part] += self.total(shares)
         self.sums.output[:, part] += self.total(counts.sum(0, dtype=xp.int32))
         return counts[:, :, -1:] + self.zero
@@ -436,16 +436,19 @@ class _Host:
             )
 
 
-class _Device(_Host):
+class TorchKernel(CpuKernel):
     """The same on another device of torch, such as "cuda"; random numbers come from the CPU, so they are equal."""
 
     xp: Any = torch
 
     def prepare(self) -> None:
-        self.one = self.hold(np.ones(1, np.float32))
-        self.first_layer, self.thresholds = self.hold(self.grid.first_layer), self.hold(self.grid.thresholds)
+        self.one = self.to_device(np.ones(1, np.float32))
+        self.first_layer, self.thresholds = (
+            self.to_device(self.grid.first_layer),
+            self.to_device(self.grid.thresholds),
+        )
 
-    def hold(self, array: npt.NDArray[Any]) -> Any:
+    def to_device(self, array: npt.NDArray[Any]) -> Any:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
     def new(self, shape: tuple[int, ...], dtype: str) -> Any:
@@ -457,14 +460,14 @@ class _Device(_Host):
     def scaled(self, whole: Any, step: Any, out: Any) -> None:
         torch.multiply(whole, step, out=out)
 
-    def joined(self, high: Any, middle: Any, low: Any) -> None:
+    def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         torch.add(middle, high, alpha=256, out=middle)
         torch.add(low, middle, alpha=256, out=high)
 
     def total(self, whole: Any) -> Floats:
         return self.fetched(whole.double() @ self.used)
 
-    def looked_up(self, table: Any, index: Any) -> Any:
+    def take(self, table: Any, index: Any) -> Any:
         return table[index.long()]
 
     def fetched(self, array: Any) -> npt.NDArray[Any]:
@@ -478,12 +481,12 @@ class _Device(_Host):
         self, intensity: npt.NDArray[np.uint8], number: int, chunk: int, steps: int, k: int, at: _Arrays
     ) -> npt.NDArray[np.float32]:
         grid, hidden, rows = self.grid, self.grid.hidden, slice(k, None, TILE)
-        lit = np.flatnonzero(intensity)
-        u = self.draws.stretch(number, chunk, steps, len(lit) + hidden + grid.classes + 1)
+        active_pixels = np.flatnonzero(intensity)
+        u = self.draws.draw_chunk(number, chunk, steps, len(active_pixels) + hidden + grid.classes + 1)
         at.u_tie[rows] = u[:, -1]
-        x = self.hold(u[:, : len(lit)] <= input_limits()[intensity[lit]]).float()
-        z = x @ self.first_layer[self.hold(lit)]
-        thresholds = self.thresholds[self.hold(u[:, len(lit) : -1].astype(np.int64))]
+        x = self.to_device(u[:, : len(active_pixels)] <= input_limits()[intensity[active_pixels]]).float()
+        z = x @ self.first_layer[self.to_device(active_pixels)]
+        thresholds = self.thresholds[self.to_device(u[:, len(active_pixels) : -1].astype(np.int64))]
         torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=at.a[rows])
         if grid.varied:
             torch.multiply(z[:, hidden : 2 * hidden], self.inverse if grid.shifted else self.one, out=at.b[rows])

@@ -28,7 +28,7 @@ import torch
 
 from spinneurons.mnist import data as digits
 from spinneurons.mnist.data import CLASSES, PIXELS
-from spinneurons.threads import exact_torch
+from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float32]
 

@@ -127,10 +127,10 @@ def _numbers(draws: Draws, batch: Batch, first: int, steps: int, hidden: int, cl
         "tie": np.empty((n, steps), np.uint16),
     }
     for i, number in enumerate(batch.numbers.tolist()):
-        lit = np.flatnonzero(batch.images[i])
-        numbers = draws.stretch(number, chunk, steps, len(lit) + hidden + classes + 1)
-        ends = np.cumsum([len(lit), hidden, classes])
-        u["input"][i][:, lit], u["hidden"][i], u["output"][i], tie = np.split(numbers, ends, axis=1)
+        active_pixels = np.flatnonzero(batch.images[i])
+        numbers = draws.draw_chunk(number, chunk, steps, len(active_pixels) + hidden + classes + 1)
+        ends = np.cumsum([len(active_pixels), hidden, classes])
+        u["input"][i][:, active_pixels], u["hidden"][i], u["output"][i], tie = np.split(numbers, ends, axis=1)
         u["tie"][i] = tie[:, 0]
     return u
 

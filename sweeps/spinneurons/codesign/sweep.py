@@ -14,10 +14,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spinsweep.axis import Axis
-from spinsweep.evaluate import Cells
-from spinsweep.printable import say
-from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import crossbar, model
@@ -27,6 +23,10 @@ from spinneurons.device import card as cards
 from spinneurons.device import model as device
 from spinneurons.device.parameters import CARD, WIDTH
 from spinneurons.mnist import data
+from spinsweep.axis import Axis
+from spinsweep.evaluate import Cells
+from spinsweep.printable import say
+from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
@@ -105,7 +105,7 @@ def prepare(sweep: Sweep) -> None:
     obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
 
 
-def named(sweep: Sweep) -> dict[str, Any]:
+def artifact_ids(sweep: Sweep) -> dict[str, Any]:
     """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
     p = sweep.params
     network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
@@ -154,7 +154,7 @@ _PARAMETERS = (
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
     CARD,
     Parameter(
-        "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, essence=_contents
+        "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=_contents
     ),
 )
 _FAULT_PARAMETERS = (
@@ -175,12 +175,12 @@ SWEEP = Sweep(
     axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
     dims=(_STEP,),
     coordinates=(_RATIO,),
-    attributes=named,
+    artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=_OUTPUTS,
     parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
     function=codesign,
-    together=("width", "variation"),
+    shared_axes=("width", "variation"),
     figures="spinneurons.codesign.figures:FIGURES",
     source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
 )
@@ -199,12 +199,12 @@ CROSSBAR = Sweep(
     ),
     dims=(_STEP,),
     coordinates=(_RATIO,),
-    attributes=named,
+    artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=_OUTPUTS,
     parameters=_PARAMETERS,
     function=codesign,
-    together=("width", "variation"),
+    shared_axes=("width", "variation"),
     figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
     source="Islam et al. 2024, Fig. S10",
 )

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spinsweep.files import Unreadable, text_of, toml
-from spinsweep.printable import brief
 
 from spinneurons.device.linear import straight_line
 from spinneurons.device.link import LINKS, P_LOW, z_of
+from spinsweep.files import Unreadable, text_of, toml
+from spinsweep.printable import brief
 
 Card = dict[str, Any]
 

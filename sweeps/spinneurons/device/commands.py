@@ -14,16 +14,16 @@ from string import Template
 from typing import Annotated, Any
 
 import typer
-from spinsweep.cube import Cube
-from spinsweep.errors import BenchError, CubeError
-from spinsweep.instruments.bench import Bench, load, parse
-from spinsweep.instruments.emulator.server import Emulator
-from spinsweep.instruments.emulator.terminals import Terminals
-from spinsweep.interrupts import Interrupts
-from spinsweep.printable import say
 
 from spinneurons.device import card as cards
-from spinneurons.device.terminals import HallBars, Recorded
+from spinneurons.device.dut import HallBars, Recorded
+from spinsweep.bench.bench_file import Bench, load, parse
+from spinsweep.bench.emulator.dut import DutModel
+from spinsweep.bench.emulator.server import Emulator
+from spinsweep.cube import Cube
+from spinsweep.errors import BenchError, CubeError
+from spinsweep.interrupts import Interrupts
+from spinsweep.printable import say
 
 TEMPLATE = Path(__file__).parent / "data" / "bench.toml"
 
@@ -63,7 +63,7 @@ def emulate(
         raise BenchError(f"--speed {speed:g}; it is a number from 1 (real time) to 1e7")
     new = None if bench.exists() else bench_text(speed or 1000.0)
     described = load(bench) if new is None else parse(tomllib.loads(new), str(bench))
-    devices = terminals(described, card, recording, seed)
+    devices = dut(described, card, recording, seed)
     words = None if run is None else _words(run)
     with ExitStack() as stack:
         emulator = stack.enter_context(Emulator(described, devices, speed, control_port))
@@ -129,7 +129,7 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def terminals(bench: Bench, card: Path | None, recording: str | Path | None, seed: int) -> Terminals:
+def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int) -> DutModel:
     """What hangs on the wires of the bench: devices of a card, or of a recording.
 
     Raises

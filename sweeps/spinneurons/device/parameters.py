@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from spinsweep.axis import Axis
-from spinsweep.spec import Parameter
-
 from spinneurons.device import card as cards
 from spinneurons.device.link import LINKS
+from spinsweep.axis import Axis
+from spinsweep.spec import Parameter
 
 _DEVICES = cards.axes(cards.default())
 
@@ -18,7 +17,7 @@ CARD = Parameter(
     cards.default(),
     help="device card, a TOML file; also says which devices there are",
     load=cards.load,
-    essence=cards.values,
+    fingerprint=cards.values,
     axes=cards.axes,
 )
 LINK = Parameter("link", "card", help="switching curve; card: what the card says", choices=("card", *LINKS))

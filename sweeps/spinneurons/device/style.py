@@ -154,7 +154,7 @@ def note(ax: Axes, text: str) -> Axes:
     return ax
 
 
-def done(cube: xr.Dataset, zeros: bool = False) -> xr.Dataset:
+def mask_unfinished(cube: xr.Dataset, zeros: bool = False) -> xr.Dataset:
     """The cube with cells that are not done (``cell_state`` other than 1) as NaN, and without empty widths.
 
     Parameters

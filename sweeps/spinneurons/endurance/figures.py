@@ -27,7 +27,7 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
 
     The device is the one of that ``width`` (um) and label, or the first with valid cycles.
     """
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     for w, d in np.ndindex(cube.sizes["width"], cube.sizes["device"]):
         one = cube.isel(width=w, device=d)
         asked = (width is None or np.isclose(float(one["width"]), width)) and device in (
@@ -64,7 +64,7 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
 def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
     """Switching probability of each device over all its cycles with its standard error, and the expected
     band."""
-    cube = style.done(cube, zeros=True)
+    cube = style.mask_unfinished(cube, zeros=True)
     widths = cube["width"].values
     count = cube.sizes["device"]
     for index, device in enumerate(cube["device"].values):
@@ -100,7 +100,7 @@ def s5_endurance(cube: xr.Dataset) -> Figure:
     """Moving averages of one device beside the overall probability of all devices."""
     figure = style.new_figure(style.PAGE, 65 * style.MM)
     left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-    if style.done(cube, zeros=True).sizes["width"] == 0:
+    if style.mask_unfinished(cube, zeros=True).sizes["width"] == 0:
         style.note(left, "no cell is done yet")
         right.set_axis_off()
         return figure

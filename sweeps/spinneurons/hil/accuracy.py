@@ -17,7 +17,7 @@ import torch
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons
 from spinneurons.hil.streams import Streams
-from spinneurons.threads import exact_torch
+from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ LEVELS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Contender:
+class NetworkOnDevices:
     """A network on its devices."""
 
     weights: npt.NDArray[np.float32]
@@ -66,7 +66,9 @@ def draws(streams: Streams, first: int, steps: int, shape: tuple[int, int]) -> t
     return spikes, streams.at(f"pulses/{first}").random((BATCH, steps, neurons))
 
 
-def counts(contenders: Sequence[Contender], images: Images, streams: Streams, steps: int) -> npt.NDArray[np.int64]:
+def counts(
+    contenders: Sequence[NetworkOnDevices], images: Images, streams: Streams, steps: int
+) -> npt.NDArray[np.int64]:
     """(contenders, images, neurons) steps in which each neuron switched.
 
     A pixel of intensity k spikes where its draw is below 65536 k/255, a neuron switches where its draw is below its
@@ -79,7 +81,7 @@ def counts(contenders: Sequence[Contender], images: Images, streams: Streams, st
     with exact_torch():
         for first in range(0, len(images), BATCH):
             here = slice(first, min(first + BATCH, len(images)))
-            u, luck = draws(streams, first, steps, (pixels, neurons))
+            u, uniforms = draws(streams, first, steps, (pixels, neurons))
             size = here.stop - first
             spikes = u[:size] < limits[images.pixels[here]][:, None, :]
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
@@ -87,7 +89,7 @@ def counts(contenders: Sequence[Contender], images: Images, streams: Streams, st
             for c, contender in enumerate(contenders):
                 drive = contender.drive
                 p = contender.neurons.probability(drive.neuron_device, drive.i_write(z[:, :, c]))
-                found[c, here] = np.sum(luck[:size] < p, axis=1)
+                found[c, here] = np.sum(uniforms[:size] < p, axis=1)
     return found
 
 

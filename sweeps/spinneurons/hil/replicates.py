@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spinsweep.axis import Axis
-from spinsweep.evaluate import Cells
-from spinsweep.spec import Dim, Output, Parameter, Sweep
 
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.fit import ROUNDING
 from spinneurons.hil import images, network, training
-from spinneurons.hil.accuracy import Contender, accuracy, counts, exact
+from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, counts, exact
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import ModelNeurons, drive
 from spinneurons.hil.states import States
@@ -29,6 +26,9 @@ from spinneurons.hil.streams import Streams
 from spinneurons.hil.sweep import MODES, TRAINING
 from spinneurons.hil.training import Hardware, Training
 from spinneurons.mnist import data
+from spinsweep.axis import Axis
+from spinsweep.evaluate import Cells
+from spinsweep.spec import Dim, Output, Parameter, Sweep
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,7 +57,7 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
             _train(cells, seed, b) if mode == "hil" else software for (mode, *_), b in zip(points, bars, strict=True)
         ]
         contenders = [
-            Contender(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
+            NetworkOnDevices(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
         ]
         found = counts(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
         result["accuracy"][..., at] = accuracy(found, tested.targets).reshape(cells.shape[:-1])
@@ -113,7 +113,7 @@ REPLICATES = Sweep(
         Parameter("test_images", 10_000, help="test images, the first of the classes", low=1, high=1_000_000),
     ),
     function=replicates,
-    together=("mode", "variation", "ratio"),
+    shared_axes=("mode", "variation", "ratio"),
     figures="spinneurons.hil.figures:FIGURES_REPLICATES",
     source="Islam et al. 2024, Fig. 4(c-e), beyond the paper",
 )

@@ -12,10 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spinsweep.axis import Axis
-from spinsweep.errors import SpecError
-from spinsweep.evaluate import Cell
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 from spinneurons.device import card as cards
 from spinneurons.device import model
@@ -29,6 +25,10 @@ from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware
 from spinneurons.mnist import data
+from spinsweep.axis import Axis
+from spinsweep.errors import SpecError
+from spinsweep.evaluate import Cell
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 Floats = npt.NDArray[np.float64]
 
@@ -186,7 +186,7 @@ def contents(value: dict[str, str]) -> str:
 
 
 DATA = Parameter(
-    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, essence=contents
+    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=contents
 )
 TRAINING = (
     Parameter("classes", "0,2,4,6", help="digits, one output neuron each"),
@@ -288,7 +288,7 @@ SWEEP = Sweep(
     parameters=_PARAMETERS,
     prepare=check,
     function=hil,
-    on_bench="spinneurons.hil.measured:on_bench",
+    on_bench="spinneurons.hil.bench:on_bench",
     figures="spinneurons.hil.figures:FIGURES",
     source="Islam et al. 2024, Fig. 4(b-e), S11",
 )

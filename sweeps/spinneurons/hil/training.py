@@ -21,7 +21,7 @@ from spinneurons.hil.network import Response, Switches, Weights
 from spinneurons.hil.neurons import Drive, Neurons
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
-from spinneurons.threads import exact_torch
+from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float64]
 

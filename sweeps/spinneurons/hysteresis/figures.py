@@ -67,7 +67,7 @@ def fig1d_field_loop(cube: xr.Dataset) -> Figure:
 
 def fig2b_current_loops(cube: xr.Dataset) -> Figure:
     """Hall resistance after each write pulse: a panel for each width, its first device."""
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     count = cube.sizes["width"]
     columns = min(3, max(count, 1))
     rows = -(-max(count, 1) // columns)
@@ -108,7 +108,7 @@ def _device(one: xr.Dataset) -> xr.Dataset:
 
 
 def _single(cube: xr.Dataset, draw: Callable[[xr.Dataset, Axes], object]) -> Figure:
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     figure = style.new_figure()
     ax = figure.add_subplot()
     if cube.sizes["width"]:

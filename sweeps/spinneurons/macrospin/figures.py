@@ -63,7 +63,7 @@ def against_width(trends: list[Trend], name: str, ax: Axes) -> Axes:
 
 def s7_switching(cube: xr.Dataset) -> Figure:
     """A panel for each pulse length (the first three), a curve for each width."""
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     count = max(1, min(cube.sizes["pulse"], _PANELS))
     figure = style.new_figure(style.PAGE if count > 1 else style.COLUMN, 62 * style.MM)
     panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
@@ -130,7 +130,7 @@ def pulse_length(cube: xr.Dataset) -> Figure:
 
     Narrowest, middle and widest magnet.
     """
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     figure = style.new_figure()
     ax = figure.add_subplot()
     trends, params = _trends(cube), style.parameters(cube)
@@ -166,7 +166,7 @@ def time_text(seconds: float) -> str:
 
 def _trends(cube: xr.Dataset) -> list[Trend]:
     """Of the pulse lengths with two fitted widths at least."""
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     found = [trend(cube, i) for i in range(cube.sizes["pulse"])] if cube.sizes["width"] else []
     return [one for one in found if one.width.size > 1]
 

@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from spinsweep.axis import Axis
-from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 from spinneurons.device.fit import ROUNDING, fit
 from spinneurons.device.link import LINKS
@@ -21,6 +19,8 @@ from spinneurons.macrospin import equilibrium, fokker_planck
 from spinneurons.macrospin.material import TORQUES, Magnet, envelope, spin_direction
 from spinneurons.macrospin.model import Ensemble
 from spinneurons.macrospin.noise import draw_seeds
+from spinsweep.axis import Axis
+from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 _MATERIAL = ("saturation", "damping", "anisotropy_field", "temperature", "spin_hall_angle")
 _SIZES = ("length", "thickness", "metal")

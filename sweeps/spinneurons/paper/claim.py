@@ -1,8 +1,9 @@
 """A claim of the paper, what a run finds of it, and the rule by which the two are compared.
 
 Verdicts are conservative.  *Reproduced* takes a whole 95 % interval inside what the claim says, and a claim that was
-not put into the model.  What was put in (``cap``) can be *consistent* at best, and so can what the interval does not
-decide.  An interval wholly outside *differs*.  Readings of the authors' own devices cannot be tested without them.
+not put into the model.  What was put in (``ceiling_reason``) can be *consistent* at best, and so can what the interval
+does not decide.  An interval wholly outside *differs*.  Readings of the authors' own devices cannot be tested without
+them.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Between:
     low: float = -math.inf
     high: float = math.inf
 
-    def leans(self, found: Finding) -> bool:
+    def point_agrees(self, found: Finding) -> bool:
         """Whether the number itself, whatever its interval, is where the claim wants it."""
         return self.low < found.value < self.high
 
@@ -72,7 +73,7 @@ class Covers:
 
     value: float
 
-    def leans(self, found: Finding) -> bool:
+    def point_agrees(self, found: Finding) -> bool:
         """Nothing speaks against it as long as the interval does not."""
         return self.holds(found) is not False
 
@@ -102,7 +103,7 @@ class Claim:
     find: Callable[[Cubes], Finding]
     rule: Between | Covers | None
     """None: there is nothing of the paper's to compare with."""
-    cap: str = ""
+    ceiling_reason: str = ""
     """Why the claim can be consistent at best; empty if it can be reproduced."""
 
     def verdict(self, found: Finding) -> Verdict:
@@ -112,12 +113,12 @@ class Claim:
         holds = self.rule.holds(found)
         if holds is False:
             return Verdict.DIFFERS
-        return Verdict.REPRODUCED if holds and not self.cap else Verdict.CONSISTENT
+        return Verdict.REPRODUCED if holds and not self.ceiling_reason else Verdict.CONSISTENT
 
-    def because(self, found: Finding) -> str:
+    def qualifier(self, found: Finding) -> str:
         """Why a claim is no more than consistent, in a few words; empty for other verdicts."""
         if self.rule is None or self.verdict(found) is not Verdict.CONSISTENT:
             return ""
         if self.rule.holds(found):
-            return f"at best: {self.cap}"
-        return "undecided" if self.rule.leans(found) else "undecided, leans against"
+            return f"at best: {self.ceiling_reason}"
+        return "undecided" if self.rule.point_agrees(found) else "undecided, leans against"

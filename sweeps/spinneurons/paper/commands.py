@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from spinsweep.cli.display import Display
 from spinsweep.printable import say
-from spinsweep.run import open_run, threads
+from spinsweep.run import cpu_count, open_run
 from spinsweep.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
@@ -31,7 +32,7 @@ def paper(
     ] = None,
     workers: Annotated[
         int, typer.Option(help="Worker processes on this machine; 0 computes in this process.", min=0)
-    ] = threads(),
+    ] = cpu_count(),
 ) -> int:
     """Run every sweep of the paper, draw its figures and judge its claims.
 
@@ -40,10 +41,10 @@ def paper(
     Example:  spinsweep paper --quick
     """
     import xarray as xr
-    from spinsweep.runners.dask import local_client
 
     from spinneurons.paper import report
     from spinneurons.paper.plan import STEPS
+    from spinsweep.executors.dask import local_client
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
@@ -61,8 +62,8 @@ def paper(
 
 def _complete(step: Step, folder: Path, quick: bool, workers: int, client: Callable[[], Client]) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
-    from spinsweep.runners.dask import run_dask
-    from spinsweep.runners.serial import run_serial
+    from spinsweep.executors.dask import run_dask
+    from spinsweep.executors.serial import run_serial
 
     with (
         open_run(
@@ -74,4 +75,4 @@ def _complete(step: Step, folder: Path, quick: bool, workers: int, client: Calla
             run_dask(run, client(), show.update)
         elif run.progress.blocks:
             run_serial(run, show.update)
-        return show.conclude() == 0 and run.outcome != "stopped"
+        return show.finish() == 0 and run.outcome != "stopped"

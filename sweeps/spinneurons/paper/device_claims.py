@@ -27,7 +27,7 @@ _BEND = (
 
 
 def _characterization(cubes: Cubes) -> xr.Dataset:
-    return style.done(cubes["characterization"], zeros=True)
+    return style.mask_unfinished(cubes["characterization"], zeros=True)
 
 
 def sigmoid(cubes: Cubes) -> Finding:
@@ -134,7 +134,7 @@ def gain_ratio(cubes: Cubes) -> Finding:
 
 def loop_width(cubes: Cubes) -> Finding:
     """Slope of the current loops' half-width against the bar width, µA/µm."""
-    line = fit_line(half_width(style.done(cubes["hysteresis"]), "i_switch"), "width", ["device"])
+    line = fit_line(half_width(style.mask_unfinished(cubes["hysteresis"]), "i_switch"), "width", ["device"])
     note = f"R² = {float(line['r_squared']):.3f}. The loops follow from the devices' own switching curves."
     return Finding.of((1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high")), note)
 
@@ -175,7 +175,7 @@ def read_disturb(cubes: Cubes) -> Finding:
 
 def drift(cubes: Cubes) -> Finding:
     """Median |change of the bias current| in a week, %; the interval holds 95 % of the devices."""
-    change, error = drift_percent(style.done(cubes["persistence"]).sortby("day"))
+    change, error = drift_percent(style.mask_unfinished(cubes["persistence"]).sortby("day"))
     size = abs(change).values[np.isfinite(change.values)]
     beyond = int((abs(change) > 2 * error).sum())
     note = (
@@ -189,7 +189,7 @@ def drift(cubes: Cubes) -> Finding:
 
 def endurance(cubes: Cubes) -> Finding:
     """Switches in 10,000 cycles of a device; the interval holds 95 % of the devices (normal)."""
-    cube = style.done(cubes["endurance"], zeros=True)
+    cube = style.mask_unfinished(cubes["endurance"], zeros=True)
     valid = cube["valid"].sum("cycle")
     count = 10_000 * (cube["switched"] & cube["valid"]).sum("cycle") / valid
     mean, sd = float(count.mean()), float(count.std(ddof=1))
@@ -203,7 +203,7 @@ def endurance(cubes: Cubes) -> Finding:
 
 def wear(cubes: Cubes) -> Finding:
     """Switching share of the second half of the cycles less that of the first, points."""
-    cube = style.done(cubes["endurance"])
+    cube = style.mask_unfinished(cubes["endurance"])
     half = cube.sizes["cycle"] // 2
     first, second = (cube["switched"].isel(cycle=s).mean("cycle") for s in (slice(half), slice(half, None)))
     mean, error = mean_interval((second - first).stack(bar=("width", "device")), "bar")

@@ -19,7 +19,7 @@ _BEND = (
 
 def anisotropy(cubes: Cubes) -> Finding:
     """Mean anisotropy field of the 0.7 um bars, kA/m; the interval is that of the fits."""
-    cube = style.done(cubes["anisotropy"])
+    cube = style.mask_unfinished(cubes["anisotropy"])
     found = anisotropy_trend(cube)
     one = cube.sel(width=0.7, method="nearest").dropna("device", subset=["h_an"])
     mean = float(one["h_an"].mean()) / 1e3
@@ -33,13 +33,13 @@ def anisotropy(cubes: Cubes) -> Finding:
 
 def anisotropy_slope(cubes: Cubes) -> Finding:
     """Slope of the anisotropy field against the width, kA/m per um."""
-    line = fit_line(style.done(cubes["anisotropy"])["h_an"] / 1e3, "width", ["device"])
+    line = fit_line(style.mask_unfinished(cubes["anisotropy"])["h_an"] / 1e3, "width", ["device"])
     return Finding.of(float(line[name]) for name in ("slope", "slope_low", "slope_high"))
 
 
 def _bend(cubes: Cubes, name: str) -> Finding:
     """At the pulse length where it is largest."""
-    cube = style.done(cubes["macrospin"]).load()
+    cube = style.mask_unfinished(cubes["macrospin"]).load()
     line = fit_line(cube[name], "width")
     worst = int(abs(line["bend"]).argmax("pulse"))
     squares = ", ".join(

@@ -80,16 +80,16 @@ def numbered(number: str) -> str:
 
 def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
-    because = f", {row.because.partition(':')[0]}" if row.because else ""
-    return (claim.where, claim.statement, claim.paper, row.ours, f"**{row.verdict}**{because}")
+    qualifier = f", {row.qualifier.partition(':')[0]}" if row.qualifier else ""
+    return (claim.where, claim.statement, claim.paper, row.ours, f"**{row.verdict}**{qualifier}")
 
 
 def _details(row: Row) -> Iterator[str]:
     claim = row.claim
     yield f"**{claim.where}: {claim.statement}**"
     yield ""
-    because = f", {row.because}" if row.because else ""
-    yield f"- {claim.measure}: {row.ours}. *{str(row.verdict).capitalize()}{because}.*"
+    qualifier = f", {row.qualifier}" if row.qualifier else ""
+    yield f"- {claim.measure}: {row.ours}. *{str(row.verdict).capitalize()}{qualifier}.*"
     if row.found.note:
         yield f"- {row.found.note}"
     if claim.rests_on:

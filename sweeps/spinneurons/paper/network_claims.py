@@ -23,7 +23,7 @@ WITHIN = 0.005
 
 def _accuracy(cubes: Cubes) -> xr.DataArray:
     """(width, variation, seed, timestep) float64."""
-    return style.done(cubes["codesign"])["accuracy"].astype(np.float64).sortby("width").load()
+    return style.mask_unfinished(cubes["codesign"])["accuracy"].astype(np.float64).sortby("width").load()
 
 
 def _finding(interval: Interval, factor: float, note: str) -> Finding:

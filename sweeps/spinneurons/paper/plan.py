@@ -48,8 +48,8 @@ class Step:
 
     def command(self, folder: Path, quick: bool) -> str:
         """What one types to compute the cube by itself; it goes on with what is there."""
-        given = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(quick).items())
-        return f"spinsweep run {self.name}{given} --store {self.store(folder)}"
+        overrides = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(quick).items())
+        return f"spinsweep run {self.name}{overrides} --store {self.store(folder)}"
 
 
 STEPS = (

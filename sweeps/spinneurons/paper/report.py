@@ -11,13 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from spinsweep import provenance
-from spinsweep.find import figures
-
 from spinneurons.paper import markdown, webpage
 from spinneurons.paper.claim import Claim, Cubes, Finding, Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import STEPS
+from spinsweep import provenance
+from spinsweep.find import figures
 
 
 @dataclass(frozen=True)
@@ -35,9 +34,9 @@ class Row:
         return self.claim.verdict(self.found)
 
     @property
-    def because(self) -> str:
+    def qualifier(self) -> str:
         """Why it is no more than consistent."""
-        return self.claim.because(self.found)
+        return self.claim.qualifier(self.found)
 
     @property
     def ours(self) -> str:

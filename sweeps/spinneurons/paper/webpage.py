@@ -101,13 +101,13 @@ def _body(report: Report, figures: Path) -> Iterator[str]:
 def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
     more = [claim.measure + ".", row.found.note]
-    more += [f"{str(row.verdict).capitalize()}, {row.because}."] if row.because else []
+    more += [f"{str(row.verdict).capitalize()}, {row.qualifier}."] if row.qualifier else []
     more += [f"Rests on: {', '.join(claim.rests_on)}."] if claim.rests_on else []
     texts = "".join(f"<p>{_inline(text)}</p>" for text in more if text)
     commands = escape("\n".join(row.commands))
     details = f"<details><summary>{_inline(claim.statement)}</summary>{texts}<pre>{commands}</pre></details>"
-    because = f"<br><small>{escape(row.because.partition(':')[0])}</small>" if row.because else ""
-    return (escape(claim.where), details, escape(claim.paper), escape(row.ours), _verdict(row.verdict) + because)
+    qualifier = f"<br><small>{escape(row.qualifier.partition(':')[0])}</small>" if row.qualifier else ""
+    return (escape(claim.where), details, escape(claim.paper), escape(row.ours), _verdict(row.verdict) + qualifier)
 
 
 def _verdict(verdict: Verdict) -> str:

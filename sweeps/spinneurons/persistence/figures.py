@@ -133,7 +133,7 @@ def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def _ends(cube: xr.Dataset) -> xr.Dataset:
     """First and last day of the done cells."""
-    cube = style.done(cube)
+    cube = style.mask_unfinished(cube)
     order = np.argsort(cube["day"].values, kind="stable")
     return cube.isel(day=[int(order[0]), int(order[-1])])
 

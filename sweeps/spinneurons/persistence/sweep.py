@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from spinsweep.axis import Axis
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
-
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.fit import ROUNDING, fit
 from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
 from spinneurons.device.protocol import decide, measure
+from spinsweep.axis import Axis
+from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 
 @per_cell

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spinsweep.cube import Cube
-
 from tests.campaign.cells import FILE, look
 from tests.campaign.processes import Command
 from tests.campaign.reader import Reader
+
+from spinsweep.cube import Cube
 
 ENDS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 """What ends a process."""

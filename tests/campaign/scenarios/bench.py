@@ -10,14 +10,14 @@ import time
 from collections import Counter
 
 import xarray as xr
-from spinsweep.instruments.bench import load
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.guard import dirty
-from spinsweep.instruments.lease import owner
-
 from tests.campaign.cells import Wrong
 from tests.campaign.processes import Command, kill, named, stop_for, until
 from tests.campaign.scenarios import ENDS, Campaign
+
+from spinsweep.bench.bench_file import load
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.lease import owner
+from spinsweep.bench.watchdog import dirty
 
 SPEED = 2000.0
 SETS = {"device": "0,1", "cycles": 15, "currents": 8, "resamples": 20}
@@ -153,7 +153,7 @@ def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:
         kill(lane, number) if lane else None
     elif kind == "guard":
         c.fault("guard SIGKILL")
-        for pid in named("spinsweep.instruments.guard"):
+        for pid in named("spinsweep.bench.watchdog"):
             kill(pid, signal.SIGKILL)
     elif kind == "freeze":
         c.fault("lane SIGSTOP, SIGCONT")

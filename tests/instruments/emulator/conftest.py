@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.emulator.server import Emulator
 
 from emulator.two_resistors import CHANNELS, Resistors, Wire, described
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.emulator.server import Emulator
 
 Connect = Callable[[str], Wire]
 

@@ -7,11 +7,11 @@ import re
 import select
 
 import pytest
-from spinsweep.errors import BenchError
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.emulator.server import Emulator
 
 from emulator.two_resistors import Resistors, Wire, described
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.emulator.server import Emulator
+from spinsweep.errors import BenchError
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import time
 from collections.abc import Callable
 
 import pytest
-from spinsweep.errors import BenchError
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.emulator.faults import KINDS
-from spinsweep.instruments.emulator.server import Emulator
 
 from emulator.two_resistors import PULSE, Resistors, Wire, described
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.emulator.faults import KINDS
+from spinsweep.bench.emulator.server import Emulator
+from spinsweep.errors import BenchError
 
 Connect = Callable[[str], Wire]
 
@@ -266,8 +266,8 @@ def test_drift_of_the_bias_current_weakens_the_pulse(source: Wire, control: Cont
     source.ask(f"{PULSE.format(sign=1)};:SOUR:WAVE:ARM;INIT;*OPC?")
     control.clock(advance=1)
     assert control.audit()["devices"]["a"]["max_pulse"] == 1e-3
-    assert isinstance(emulator.world.terminals, Resistors)
-    assert emulator.world.terminals.pulses == [("a", 8e-4, 1e-4)]
+    assert isinstance(emulator.circuit.dut, Resistors)
+    assert emulator.circuit.dut.pulses == [("a", 8e-4, 1e-4)]
 
 
 def test_drift_of_the_offset_moves_the_readings(source: Wire, meter: Wire, control: Control) -> None:

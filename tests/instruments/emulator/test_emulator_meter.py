@@ -6,30 +6,30 @@ import threading
 import time
 
 import pytest
-from spinsweep.instruments.emulator.meter2000 import Meter2000
-from spinsweep.instruments.emulator.world import World
 
 from emulator.two_resistors import HALL, one_resistor
+from spinsweep.bench.emulator.circuit import Circuit
+from spinsweep.bench.emulator.meter2000 import Meter2000
 
 CURRENT = 5e-5  # A
 
 
 @pytest.fixture
-def world() -> World:
-    world = one_resistor(1e4)
-    world.drive(CURRENT, 10.0, world.clock.now())
-    return world
+def circuit() -> Circuit:
+    circuit = one_resistor(1e4)
+    circuit.drive(CURRENT, 10.0, circuit.clock.now())
+    return circuit
 
 
 @pytest.fixture
-def meter(world: World) -> Meter2000:
-    meter = Meter2000("meter", "EMU2", world)
+def meter(circuit: Circuit) -> Meter2000:
+    meter = Meter2000("meter", "EMU2", circuit)
     meter.execute("*CLS;:SENS:VOLT:DC:RANG 0.1;:FORM:ELEM READ")
     return meter
 
 
 def ask(meter: Meter2000, message: str) -> str:
-    with meter.world.lock:
+    with meter.circuit.lock:
         return meter.execute(message)
 
 
@@ -41,25 +41,25 @@ def test_a_reading_is_the_voltage_of_the_device(meter: Meter2000) -> None:
     assert float(ask(meter, "READ?")) == CURRENT * HALL["a"]
 
 
-def test_replies_have_units_until_told_otherwise(world: World) -> None:
-    meter = Meter2000("meter", "EMU2", world)
+def test_replies_have_units_until_told_otherwise(circuit: Circuit) -> None:
+    meter = Meter2000("meter", "EMU2", circuit)
     assert ask(meter, "READ?") == "+5.00000000E-05VDC, 0INTCHAN"
     assert ask(meter, "FORM:ELEM CHAN,READ;ELEM?;:READ?") == "READ,CHAN;+5.00000000E-05, 0"
     assert ask(meter, "FORM:ELEM READ;:READ?") == "+5.00000000E-05"
 
 
-def test_a_voltage_beyond_the_range_is_the_overflow_mark(meter: Meter2000, world: World) -> None:
-    world.drive(0.119, 1e3, world.clock.now())
+def test_a_voltage_beyond_the_range_is_the_overflow_mark(meter: Meter2000, circuit: Circuit) -> None:
+    circuit.drive(0.119, 1e3, circuit.clock.now())
     assert float(ask(meter, "READ?")) == 0.119
-    world.drive(0.1201, 1e3, world.clock.now())
+    circuit.drive(0.1201, 1e3, circuit.clock.now())
     assert ask(meter, "READ?") == "+9.9E37"
     assert int(ask(meter, "STAT:MEAS:EVEN?")) & 1
     assert float(ask(meter, "SENS:VOLT:DC:RANG 0.5;RANG?;:READ?").split(";")[1]) == 0.1201
     assert ask(meter, "SENS:VOLT:DC:RANG?") == "1.000000E+00"
 
 
-def test_autorange_finds_the_least_range(meter: Meter2000, world: World) -> None:
-    world.drive(5.0, 1e4, world.clock.now())
+def test_autorange_finds_the_least_range(meter: Meter2000, circuit: Circuit) -> None:
+    circuit.drive(5.0, 1e4, circuit.clock.now())
     assert ask(meter, "SENS:VOLT:DC:RANG:AUTO 1;:READ?;:SENS:VOLT:DC:RANG?") == "+5.00000000E+00;1.000000E+01"
 
 
@@ -74,11 +74,11 @@ def test_fetch_repeats_the_last_reading_and_fresh_does_not(meter: Meter2000) -> 
 
 
 @pytest.mark.parametrize("nplc", [1.0, 10.0])
-def test_a_reading_takes_its_power_line_cycles(meter: Meter2000, world: World, nplc: float) -> None:
-    before = world.clock.now()
+def test_a_reading_takes_its_power_line_cycles(meter: Meter2000, circuit: Circuit, nplc: float) -> None:
+    before = circuit.clock.now()
     start = time.monotonic()
     ask(meter, f"VOLT:NPLC {nplc};:READ?")
-    assert nplc / 50 <= world.clock.now() - before
+    assert nplc / 50 <= circuit.clock.now() - before
     assert time.monotonic() - start < 1.0
 
 
@@ -111,13 +111,13 @@ def test_the_buffer_takes_readings_until_it_is_full(meter: Meter2000) -> None:
 
 
 def test_a_current_that_ends_within_a_reading_counts_with_its_mean() -> None:
-    world = one_resistor()
-    world.drive(CURRENT, 10.0, world.clock.now())
-    meter = Meter2000("meter", "EMU2", world)
+    circuit = one_resistor()
+    circuit.drive(CURRENT, 10.0, circuit.clock.now())
+    meter = Meter2000("meter", "EMU2", circuit)
 
     def end() -> None:
-        with world.lock:
-            world.drive(0.0, 10.0, world.clock.now())
+        with circuit.lock:
+            circuit.drive(0.0, 10.0, circuit.clock.now())
 
     timer = threading.Timer(0.1, end)
     timer.start()
@@ -126,10 +126,10 @@ def test_a_current_that_ends_within_a_reading_counts_with_its_mean() -> None:
     assert 0.3 * CURRENT < reading < 0.9 * CURRENT
 
 
-def test_averages_take_as_many_readings(meter: Meter2000, world: World) -> None:
-    before = world.clock.now()
+def test_averages_take_as_many_readings(meter: Meter2000, circuit: Circuit) -> None:
+    before = circuit.clock.now()
     assert float(ask(meter, "VOLT:AVER:COUN 5;STAT 1;:READ?")) == CURRENT
-    assert world.clock.now() - before >= 5 / 50
+    assert circuit.clock.now() - before >= 5 / 50
 
 
 def test_only_direct_voltage_is_measured(meter: Meter2000) -> None:

@@ -7,14 +7,14 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spinsweep.instruments.emulator.instrument import Instrument
-from spinsweep.instruments.emulator.meter2000 import Meter2000
-from spinsweep.instruments.emulator.scpi import ERRORS, Command, Language, ScpiError, split
-from spinsweep.instruments.emulator.source6221 import Source6221
-from spinsweep.instruments.emulator.switch7001 import Switch7001, channels
-from spinsweep.instruments.emulator.values import INFINITE, Choice, Number, one
 
 from emulator.two_resistors import one_resistor
+from spinsweep.bench.emulator.instrument import Instrument
+from spinsweep.bench.emulator.meter2000 import Meter2000
+from spinsweep.bench.emulator.scpi import ERRORS, Command, Language, ScpiError, split
+from spinsweep.bench.emulator.source6221 import Source6221
+from spinsweep.bench.emulator.switch7001 import Switch7001, channels
+from spinsweep.bench.emulator.values import INFINITE, Choice, Real, exactly_one
 
 
 def instruments() -> list[Instrument]:
@@ -136,7 +136,7 @@ def test_after_an_execution_error_the_message_goes_on(message: str, error: int) 
 
 
 def test_numbers_may_be_words() -> None:
-    kind = Number(1.0, 5.0, infinite=True)
+    kind = Real(1.0, 5.0, infinite=True)
     assert [kind.read(word) for word in ("MIN", "maximum", "INF", "9.9E37", "+.2E1")] == [
         1.0,
         5.0,
@@ -145,7 +145,7 @@ def test_numbers_may_be_words() -> None:
         2.0,
     ]
     with pytest.raises(ScpiError):
-        Number(1.0, 5.0).read("INF")
+        Real(1.0, 5.0).read("INF")
 
 
 def test_words_are_answered_in_their_short_form() -> None:
@@ -159,7 +159,7 @@ def test_words_are_answered_in_their_short_form() -> None:
 
 
 def test_a_message_is_compiled_once() -> None:
-    language = Language([Command("LEVel", lambda value: None, one(Number(0.0, 1.0)))])
+    language = Language([Command("LEVel", lambda value: None, exactly_one(Real(0.0, 1.0)))])
     assert language.compile("LEV 0.5;LEVEL 0.25") is language.compile("LEV 0.5;LEVEL 0.25")
 
 

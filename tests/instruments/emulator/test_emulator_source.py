@@ -5,35 +5,35 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spinsweep.instruments.emulator.source6221 import Source6221
-from spinsweep.instruments.emulator.world import World
 
 from emulator.two_resistors import PATH, PULSE, Resistors, one_resistor
+from spinsweep.bench.emulator.circuit import Circuit
+from spinsweep.bench.emulator.source6221 import Source6221
 
 
 class Bench:
     """A source with one resistor, whose time only goes when it is told to (and with the real seconds of the test)."""
 
     def __init__(self) -> None:
-        self.world: World = one_resistor()
-        self.source = Source6221("source", "EMU1", self.world, arm_delay=0.0)
+        self.circuit: Circuit = one_resistor()
+        self.source = Source6221("source", "EMU1", self.circuit, arm_delay=0.0)
         self.source.execute("*CLS")
 
     @property
     def pulses(self) -> list[tuple[str, float, float]]:
-        assert isinstance(self.world.terminals, Resistors)
-        return self.world.terminals.pulses
+        assert isinstance(self.circuit.dut, Resistors)
+        return self.circuit.dut.pulses
 
     def ask(self, message: str) -> str:
-        with self.world.lock:
-            self.world.catch_up()
+        with self.circuit.lock:
+            self.circuit.catch_up()
             return self.source.execute(message)
 
     def error(self) -> int:
         return int(self.ask("STAT:QUE?").split(",")[0])
 
     def later(self, seconds: float) -> None:
-        self.world.clock.advance(seconds)
+        self.circuit.clock.advance(seconds)
 
 
 @pytest.fixture
@@ -99,13 +99,13 @@ def test_the_wave_goes_from_idle_to_armed_to_running_to_idle(bench: Bench) -> No
     bench.ask("STAT:OPER:EVEN?")
     slow_pulse(bench)
     assert bench.ask(progress) == "1;1;32"
-    assert not any(bench.world.currents.values())
+    assert not any(bench.circuit.currents.values())
     bench.ask("SOUR:WAVE:INIT")
     assert bench.ask(progress) == "1;1;16"
-    assert bench.world.currents == {"a": 1e-3}
+    assert bench.circuit.currents == {"a": 1e-3}
     bench.later(50)
     assert bench.ask(progress) == "1;1;0"
-    assert bench.world.currents == {"a": 0.0}
+    assert bench.circuit.currents == {"a": 0.0}
     bench.later(50)
     assert bench.ask(progress) == f"0;0;{128 + 1024}"
     assert bench.ask("STAT:OPER:COND?") == f"{128 + 1024}"
@@ -189,11 +189,11 @@ def test_a_current_beyond_the_voltage_limit_is_clipped_and_told(bench: Bench) ->
     assert bench.ask("STAT:MEAS:COND?") == "0"
     bench.ask("SOUR:CURR 3E-3")
     assert bench.ask("STAT:MEAS:COND?") == "8"
-    assert bench.world.currents["a"] == pytest.approx(2 / PATH)
+    assert bench.circuit.currents["a"] == pytest.approx(2 / PATH)
     bench.ask("SOUR:CURR:COMP 4")
     assert bench.ask("STAT:MEAS:COND?;EVEN?") == "0;8"
-    assert bench.world.audit.report()["devices"]["a"]["max_asked"] == 3e-3
-    assert bench.world.audit.report()["devices"]["a"]["max_current"] == 3e-3
+    assert bench.circuit.audit.report()["devices"]["a"]["max_asked"] == 3e-3
+    assert bench.circuit.audit.report()["devices"]["a"]["max_current"] == 3e-3
 
 
 def test_compliance_within_a_pulse_is_seen_after_it(bench: Bench) -> None:
@@ -206,15 +206,15 @@ def test_compliance_within_a_pulse_is_seen_after_it(bench: Bench) -> None:
 @pytest.mark.parametrize("message", ["SOUR:CLE", "*RST", "OUTP 0"])
 def test_current_and_wave_end_with(bench: Bench, message: str) -> None:
     bench.ask("SOUR:CURR 1E-3;:OUTP 1")
-    assert bench.world.currents["a"] == 1e-3
+    assert bench.circuit.currents["a"] == 1e-3
     bench.ask(message)
     assert bench.ask("OUTP?") == "0"
-    assert bench.world.currents["a"] == 0
+    assert bench.circuit.currents["a"] == 0
     slow_pulse(bench)
     bench.ask("SOUR:WAVE:INIT")
     bench.ask(message)
     assert bench.ask("OUTP?;:SOUR:WAVE:ARM?") == "0;0"
-    assert bench.world.currents["a"] == 0
+    assert bench.circuit.currents["a"] == 0
 
 
 COMMANDS = (
@@ -231,9 +231,9 @@ def test_whatever_was_sent_nothing_flows_with_the_output_off(steps: list[tuple[s
         bench.ask(message)
         bench.later(seconds)
         output, armed = bench.ask("OUTP?;:SOUR:WAVE:ARM?").split(";")
-        flows = bench.world.currents["a"]
+        flows = bench.circuit.currents["a"]
         assert armed <= output
         assert output == "1" or flows == 0
         assert abs(flows) <= bench.source.values["compliance"] / PATH * (1 + 1e-12)
     bench.ask("SOUR:WAVE:ABOR;:SOUR:CLE")
-    assert bench.world.currents["a"] == 0
+    assert bench.circuit.currents["a"] == 0

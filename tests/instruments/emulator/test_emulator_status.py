@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from spinsweep.instruments.emulator.meter2000 import Meter2000
 
 from emulator.two_resistors import one_resistor
+from spinsweep.bench.emulator.meter2000 import Meter2000
 
 
 @pytest.fixture

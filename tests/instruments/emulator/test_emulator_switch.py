@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from spinsweep.instruments.emulator.control import Control
 
 from emulator.two_resistors import CHANNELS, PULSE, Wire
+from spinsweep.bench.emulator.control import Control
 
 Connect = Callable[[str], Wire]
 A, B = (f"(@{','.join(CHANNELS[d])})" for d in "ab")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-from spinsweep.instruments import bench
-from spinsweep.instruments.emulator.clock import Clock
-from spinsweep.instruments.emulator.world import World
+from spinsweep.bench import bench_file
+from spinsweep.bench.emulator.circuit import Circuit
+from spinsweep.bench.emulator.clock import Clock
 
 PATH = 1000.0  # ohm
 HALL = {"a": 1.0, "b": 2.0}  # ohm, at the meter
@@ -34,12 +34,12 @@ class Resistors:
         return len(self.pulses)
 
 
-def one_resistor(speed: float = 1.0) -> World:
+def one_resistor(speed: float = 1.0) -> Circuit:
     """A bench without a switch and with one device, without sockets."""
-    return World(Resistors(), {"a": frozenset()}, Clock(speed))
+    return Circuit(Resistors(), {"a": frozenset()}, Clock(speed))
 
 
-def described(switch: bool = True, **changes: Any) -> bench.Bench:
+def described(switch: bool = True, **changes: Any) -> bench_file.Bench:
     """A bench file of the resistors at free ports, emulated time 10,000 times faster."""
     raw: dict[str, Any] = {
         "name": "resistors",
@@ -54,7 +54,7 @@ def described(switch: bool = True, **changes: Any) -> bench.Bench:
         raw["device"] = [{"name": n, "labels": {"device": n}, "channels": c} for n, c in CHANNELS.items()]
     for role, values in changes.items():
         raw[role] |= values
-    return bench.parse(raw)
+    return bench_file.parse(raw)
 
 
 class Wire:

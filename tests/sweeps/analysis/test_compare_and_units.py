@@ -9,12 +9,13 @@ import numpy as np
 import pint
 import pytest
 import xarray as xr
+
 from spinneurons.analysis.compare import compare, parameter_differences
 from spinneurons.analysis.units import in_unit
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.device import card as cards
+from spinsweep.executors.compute import compute
 from spinsweep.find import find, installed
-from spinsweep.runners.compute import compute
 
 SMALL = SWEEP.with_values(width=(2.0, 0.5), device=(0, 1), cycles=20, currents=10, resamples=20)
 

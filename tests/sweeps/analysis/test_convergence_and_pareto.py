@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinneurons.analysis.convergence import steps_to_converge
 from spinneurons.analysis.pareto import pareto, pareto_front
 

@@ -9,6 +9,7 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
+
 from spinneurons.analysis.fits import fit_line, fit_switching
 from spinneurons.device.fit import fit
 from spinneurons.device.link import probability

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
-from spinneurons.analysis.intervals import mean_interval, paired_difference, share
 from statsmodels.stats.proportion import proportion_confint
+
+from spinneurons.analysis.intervals import mean_interval, paired_difference, share
 
 
 def test_an_interval_is_that_of_student_over_the_seeds_that_are_there() -> None:

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from scipy.optimize import minimize_scalar
 from scipy.stats import kstest
+
 from spinneurons.anisotropy import figures, model
 from spinneurons.anisotropy.analysis import trend
 from spinneurons.anisotropy.sweep import SWEEP

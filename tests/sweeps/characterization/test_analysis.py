@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from spinneurons.device import card as cards
 from spinneurons.device import model

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+
 from spinneurons.characterization import figures
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.device import style

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.device import card as cards
 from spinneurons.device import model

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
 from spinneurons.device import card as cards
 from spinsweep.cli import main
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.device import card as cards
 from spinneurons.device import model

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spinneurons.characterization import log as logs
-from spinneurons.characterization.log import COLUMNS, LogError
-from spinneurons.characterization.recorded import recorded
+
+from spinneurons.characterization import csv_log as logs
+from spinneurons.characterization.csv_log import COLUMNS, LogError
+from spinneurons.characterization.imported import recorded
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.protocol import measure
-from spinsweep.runners.compute import compute
+from spinsweep.executors.compute import compute
 
 HEADER = ",".join(COLUMNS)
 CARD = cards.default()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.network import Network, Recipe

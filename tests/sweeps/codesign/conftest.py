@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from chips_and_digits import QUICK, make_chip
+
 from spinneurons.codesign import network
 from spinneurons.codesign.chip import Chip
 from spinneurons.codesign.draws import Batch, Draws

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+
 from spinneurons.analysis.intervals import mean_interval
 from spinneurons.codesign import analysis
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from spinneurons.codesign import bench
+from tests.bench import codesign as bench
+
 from spinneurons.codesign.network import Network
 
 

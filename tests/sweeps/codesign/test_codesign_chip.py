@@ -8,6 +8,7 @@ from chips_and_digits import make_chip
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign.network import Network
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
 from spinneurons.codesign.draws import CHUNK, LEVELS, Draws, input_limits, neuron_thresholds
 
 addresses = st.tuples(st.integers(0, 2**40), st.integers(0, 2**30))
@@ -14,21 +15,21 @@ addresses = st.tuples(st.integers(0, 2**40), st.integers(0, 2**30))
 
 @given(address=addresses, steps=st.integers(1, CHUNK), each=st.integers(1, 500))
 def test_fewer_steps_give_the_first_rows(address: tuple[int, int], steps: int, each: int) -> None:
-    long = Draws((1, 2)).stretch(*address, CHUNK, each)
-    np.testing.assert_array_equal(Draws((1, 2)).stretch(*address, steps, each), long[:steps])
+    long = Draws((1, 2)).draw_chunk(*address, CHUNK, each)
+    np.testing.assert_array_equal(Draws((1, 2)).draw_chunk(*address, steps, each), long[:steps])
 
 
 @given(one=addresses, other=addresses)
 def test_a_stretch_does_not_depend_on_what_was_drawn_before(one: tuple[int, int], other: tuple[int, int]) -> None:
     fresh, used = Draws((1, 2)), Draws((1, 2))
-    used.stretch(*other, 3, 7)
-    np.testing.assert_array_equal(fresh.stretch(*one, 5, 9), used.stretch(*one, 5, 9))
+    used.draw_chunk(*other, 3, 7)
+    np.testing.assert_array_equal(fresh.draw_chunk(*one, 5, 9), used.draw_chunk(*one, 5, 9))
     if one != other:
-        assert not np.array_equal(fresh.stretch(*one, 5, 9), fresh.stretch(*other, 5, 9))
+        assert not np.array_equal(fresh.draw_chunk(*one, 5, 9), fresh.draw_chunk(*other, 5, 9))
 
 
 def test_another_key_gives_other_numbers() -> None:
-    seen = {Draws(key).stretch(0, 0, 4, 4).tobytes() for key in ((0, 0), (0, 1), (1, 0), (1, 1))}
+    seen = {Draws(key).draw_chunk(0, 0, 4, 4).tobytes() for key in ((0, 0), (0, 1), (1, 0), (1, 1))}
     assert len(seen) == 4
 
 
@@ -39,7 +40,7 @@ def test_the_key_is_the_next_words_of_a_stream() -> None:
 
 @pytest.mark.parametrize("chunk", [0, 1])
 def test_numbers_are_uniform_and_independent_from_step_to_step(chunk: int) -> None:
-    u = np.concatenate([Draws((3, 4)).stretch(i, chunk, CHUNK, 100) for i in range(200)])
+    u = np.concatenate([Draws((3, 4)).draw_chunk(i, chunk, CHUNK, 100) for i in range(200)])
     counts = np.bincount(u.ravel() >> 8, minlength=256)
     assert stats.chisquare(counts).pvalue > 1e-4
     assert abs(np.corrcoef(u[:-1].ravel(), u[1:].ravel())[0, 1]) < 5 / np.sqrt(u.size)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+
 from spinneurons.codesign.figures import FIGURES, FIGURES_CROSSBAR
 from spinneurons.codesign.network import Network
 from spinneurons.codesign.sweep import CROSSBAR, SWEEP

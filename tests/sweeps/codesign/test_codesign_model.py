@@ -12,6 +12,7 @@ import pytest
 from chips_and_digits import make_chip
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model, reference
 from spinneurons.codesign.chip import Chip, Programmed

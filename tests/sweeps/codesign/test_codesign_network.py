@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from chips_and_digits import QUICK
+
 from digit_files import write_folder
 from spinneurons.codesign import network
 from spinneurons.codesign.network import Network, NetworkError, Recipe

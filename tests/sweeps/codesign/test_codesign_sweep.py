@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.codesign.network import Network
 from spinneurons.codesign.sweep import CROSSBAR, SWEEP
 from spinneurons.device import card as cards
 from spinneurons.mnist import data
 from spinsweep.evaluate import evaluate
-from spinsweep.runners.compute import compute
+from spinsweep.executors.compute import compute
 from spinsweep.spec import Sweep
 
 SMALL = SWEEP.with_values(images=40, steps=12, epochs=1, seed=(0, 1))

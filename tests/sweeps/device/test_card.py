@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.card import CardError

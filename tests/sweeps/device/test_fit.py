@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.device import card as cards
 from spinneurons.device import fit as fits
 from spinneurons.device import model
@@ -60,12 +61,12 @@ def test_many_vectors_at_once_are_the_same_as_one_by_one(link):
     k, n, currents = device(link=link)
     drawn = np.random.default_rng(2).binomial(n, k / n, size=(40, n.size))
     drawn[3], drawn[7] = 0, np.where(currents > currents[10], n, 0)  # among them two without a fit
-    together = fit_many(drawn, n, currents, link)
+    shared_axes = fit_many(drawn, n, currents, link)
     alone = [fit_many(row[None, :], n, currents, link) for row in drawn]
-    np.testing.assert_allclose(together.i_bias, [a.i_bias[0] for a in alone], rtol=1e-12)
-    np.testing.assert_allclose(together.i0, [a.i0[0] for a in alone], rtol=1e-12)
-    assert together.status.tolist() == [a.status[0] for a in alone]
-    assert together.status[3] == together.status[7] == fits.SEPARATED
+    np.testing.assert_allclose(shared_axes.i_bias, [a.i_bias[0] for a in alone], rtol=1e-12)
+    np.testing.assert_allclose(shared_axes.i0, [a.i0[0] for a in alone], rtol=1e-12)
+    assert shared_axes.status.tolist() == [a.status[0] for a in alone]
+    assert shared_axes.status[3] == shared_axes.status[7] == fits.SEPARATED
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
+
 from spinneurons.device.link import LINKS, half, predictor, probability, scale, window_factor, z_of
 
 links = pytest.mark.parametrize("link", LINKS)

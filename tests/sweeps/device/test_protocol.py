@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.device import card as cards
 from spinneurons.device import model, protocol, reference
 from spinneurons.device.link import LINKS

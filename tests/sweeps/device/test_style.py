@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+
 from spinneurons.device import style
 
 
@@ -67,13 +68,13 @@ def test_cells_that_are_not_done_are_masked_and_empty_widths_leave():
         },
         {"width": [5.0, 0.3]},
     )
-    found = style.done(cube, zeros=True)
+    found = style.mask_unfinished(cube, zeros=True)
     assert found["width"].values.tolist() == [5.0]
     np.testing.assert_array_equal(found["p"].values, [[1, np.nan]])
     assert found["valid"].values.dtype == bool
     assert found["valid"].values.sum() == 3
     assert found["trials"].values.tolist() == [[1, 0]]
-    assert style.done(cube.drop_vars("cell_state")).identical(cube.drop_vars("cell_state"))
+    assert style.mask_unfinished(cube.drop_vars("cell_state")).identical(cube.drop_vars("cell_state"))
 
 
 def of_cells(state, **sizes):
@@ -93,16 +94,16 @@ def of_cells(state, **sizes):
 
 @pytest.mark.parametrize("zeros", [True, False])
 def test_cells_of_any_axes_are_masked_and_only_widths_leave(zeros):
-    found = style.done(of_cells([1, 0, 2, 1, 0, 0], seed=3, mode=2), zeros)
+    found = style.mask_unfinished(of_cells([1, 0, 2, 1, 0, 0], seed=3, mode=2), zeros)
     assert dict(found.sizes) == {"seed": 3, "mode": 2, "cycle": 2}
     np.testing.assert_array_equal(found["p"].values, [[0.5, np.nan], [np.nan, 0.5], [np.nan, np.nan]])
     assert found["p"].attrs["units"] == "1"
-    alone = style.done(of_cells([1, 0, 1], width=3).isel(width=1), zeros)
+    alone = style.mask_unfinished(of_cells([1, 0, 1], width=3).isel(width=1), zeros)
     assert np.isnan(float(alone["p"]))
 
 
 def test_truths_and_counts_of_cells_that_are_not_done_are_nan_and_count_in_no_mean():
-    found = style.done(of_cells([1, 3, 1, 0], width=2, device=2))
+    found = style.mask_unfinished(of_cells([1, 3, 1, 0], width=2, device=2))
     np.testing.assert_array_equal(found["switched"].mean("cycle"), [[1, np.nan], [1, np.nan]])
     np.testing.assert_array_equal(found["trials"], [[7, np.nan], [7, np.nan]])
     assert found["trials"].dtype == found["switched"].dtype == np.float64
@@ -112,12 +113,12 @@ def test_truths_and_counts_of_cells_that_are_not_done_are_nan_and_count_in_no_me
 def test_the_ledger_and_what_belongs_to_no_cell_are_left_alone():
     cube = of_cells([1, 3, 1, 0], width=2, device=2)
     for name in ("cell_state", "cell_attempt", "label"):
-        xr.testing.assert_identical(style.done(cube)[name], cube[name])
-    assert style.done(style.done(cube)).identical(style.done(cube))
+        xr.testing.assert_identical(style.mask_unfinished(cube)[name], cube[name])
+    assert style.mask_unfinished(style.mask_unfinished(cube)).identical(style.mask_unfinished(cube))
 
 
 def test_types_stay_where_all_cells_that_are_left_are_done():
-    found = style.done(of_cells([1, 1, 0, 2], width=2, device=2))
+    found = style.mask_unfinished(of_cells([1, 1, 0, 2], width=2, device=2))
     assert found["switched"].dtype == bool
     assert found["trials"].dtype.kind == "i"
 

@@ -16,15 +16,16 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.device import card as cards
 from spinneurons.device import model
-from spinneurons.device.commands import terminals, write_bench
-from spinneurons.device.terminals import NOISE, NPLC, HallBars, Recorded
+from spinneurons.device.commands import dut, write_bench
+from spinneurons.device.dut import NOISE, NPLC, HallBars, Recorded
+from spinsweep.bench.bench_file import load
+from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.emulator.dut import DutModel
 from spinsweep.cli import main
 from spinsweep.errors import BenchError
-from spinsweep.instruments.bench import load
-from spinsweep.instruments.emulator.control import Control
-from spinsweep.instruments.emulator.terminals import Terminals
 
 CARD = cards.default()
 WIDTH = 0.5
@@ -35,7 +36,7 @@ I_BIAS, I0 = model.device_parameters(CARD, WIDTH, 0)
 PULSE = 1e-4  # s
 
 
-def cycle(bars: Terminals, device: str, current: float) -> tuple[float, float]:
+def cycle(bars: DutModel, device: str, current: float) -> tuple[float, float]:
     """Reset, read, write, read: the two resistances, ohm."""
     bars.pulse(device, RESET, PULSE)
     reset = bars.voltage(device, READ, 10.0) / READ
@@ -125,10 +126,10 @@ def test_a_run_that_was_interrupted_goes_on_with_the_same_readings(seed: int, lo
 
 
 def test_devices_do_not_disturb_each_other() -> None:
-    alone, together = HallBars(CARD, DEVICES), HallBars(CARD, DEVICES)
+    alone, shared_axes = HallBars(CARD, DEVICES), HallBars(CARD, DEVICES)
     for _ in range(20):
-        cycle(together, "bar1", I_BIAS)
-        assert cycle(alone, "bar0", I_BIAS) == cycle(together, "bar0", I_BIAS)
+        cycle(shared_axes, "bar1", I_BIAS)
+        assert cycle(alone, "bar0", I_BIAS) == cycle(shared_axes, "bar0", I_BIAS)
 
 
 def test_shorter_readings_are_noisier() -> None:
@@ -243,13 +244,13 @@ def test_a_recording_can_stand_behind_the_terminals(tmp_path: Path) -> None:
     small = ["width=0.5", "device=0:4", "currents=4", "cycles=5", "resamples=10"]
     assert main([str(w) for w in [*words, *(x for s in small for x in ("--set", s))]]) == 0
     write_bench(tmp_path / "bench.toml")
-    bars = terminals(load(tmp_path / "bench.toml"), None, store, 0)
+    bars = dut(load(tmp_path / "bench.toml"), None, store, 0)
     cube = xr.open_zarr(store).sel(device=2)
     assert cycle(bars, "bar2", float(cube.i_write[0, 1])) == pytest.approx(
         (float(cube.r_reset[0, 0, 0]), float(cube.r_write[0, 1, 0]))
     )
     with pytest.raises(BenchError, match="give one of the two"):
-        terminals(load(tmp_path / "bench.toml"), tmp_path / "card.toml", store, 0)
+        dut(load(tmp_path / "bench.toml"), tmp_path / "card.toml", store, 0)
 
 
 @pytest.mark.parametrize(

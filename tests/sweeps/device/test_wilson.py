@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spinneurons.device.wilson import wilson
 from statsmodels.stats.proportion import proportion_confint
+
+from spinneurons.device.wilson import wilson
 
 
 @given(n=st.integers(1, 10_000), data=st.data())

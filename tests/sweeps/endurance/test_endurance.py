@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import binom
+
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.endurance import figures

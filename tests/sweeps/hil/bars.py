@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.protocol import Readings

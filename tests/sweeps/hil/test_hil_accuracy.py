@@ -7,15 +7,16 @@ import pytest
 from bars import bars, hardware, some, streams
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinneurons.hil import reference
-from spinneurons.hil.accuracy import BATCH, Contender, accuracy, counts, exact
+from spinneurons.hil.accuracy import BATCH, NetworkOnDevices, accuracy, counts, exact
 from spinneurons.hil.images import Images
 
 
-def contender(seed: int, shifts: tuple[float, ...] = (1.0, -2.0, 0.0, 3.0)) -> Contender:
+def contender(seed: int, shifts: tuple[float, ...] = (1.0, -2.0, 0.0, 3.0)) -> NetworkOnDevices:
     neurons = bars(shifts)
     weights = np.random.default_rng(seed).normal(0, 0.2, (784, 4))
-    return Contender(exact(weights), neurons, hardware(neurons).drive)
+    return NetworkOnDevices(exact(weights), neurons, hardware(neurons).drive)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +36,9 @@ def test_all_images_at_once_equal_the_loop_over_images_and_steps(images: Images)
 
 def test_a_stack_of_networks_is_each_network_alone_and_images_are_the_same_in_any_number(images: Images) -> None:
     many = [contender(seed, shifts) for seed, shifts in enumerate([(0.0,) * 4, (2.0, 2.0, -2.0, -2.0), (9.0,) * 4])]
-    together = counts(many, images, streams(), 30)
+    shared_axes = counts(many, images, streams(), 30)
     few = Images(images.pixels[:13], images.targets[:13])
-    for one, found in zip(many, together, strict=True):
+    for one, found in zip(many, shared_axes, strict=True):
         np.testing.assert_array_equal(counts([one], images, streams(), 30)[0], found)
         np.testing.assert_array_equal(counts([one], few, streams(), 30)[0], found[:13])
 

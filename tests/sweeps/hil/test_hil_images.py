@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from spinneurons.hil import images
 from spinneurons.mnist import data
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
+from spinsweep.bench.emulator.control import Control
 from spinsweep.cli import main
-from spinsweep.instruments.emulator.control import Control
 
 SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]
 SMALL += ["--set", "epochs=2", "--set", "currents=6", "--set", "cycles=8", "--workers", "0"]

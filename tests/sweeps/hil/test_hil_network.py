@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
+
 from spinneurons.hil import network
 from spinneurons.hil.network import Switches
 

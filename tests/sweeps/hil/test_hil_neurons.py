@@ -8,6 +8,7 @@ from bars import CARD, I0, I_BIAS, bars, hardware
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit
+
 from spinneurons.device import card as cards
 from spinneurons.device.model import hall_resistance
 from spinneurons.device.protocol import Readings

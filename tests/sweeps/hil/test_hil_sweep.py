@@ -12,6 +12,7 @@ import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.device import card as cards
 from spinneurons.hil import analysis
 from spinneurons.hil.figures import FIGURES, FIGURES_MULTIPLEXED, FIGURES_REPLICATES

@@ -8,6 +8,7 @@ import torch
 from bars import CLASSES, Faulty, Kept, bars, hardware, some, streams, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from spinneurons.device.protocol import Readings
 from spinneurons.hil import training
 from spinneurons.hil.neurons import Neurons

@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from scipy.optimize import brentq
 from scipy.stats import binom
+
 from spinneurons.device import card as cards
 from spinneurons.device import model as device
 from spinneurons.hysteresis import figures, model

@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.linalg import expm
 from scipy.stats import kstest
+
 from spinneurons.macrospin import barrier, equilibrium
 from spinneurons.macrospin import fokker_planck as fp
 from spinneurons.macrospin.material import Magnet, envelope

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+
 from spinneurons.macrospin import reference
 from spinneurons.macrospin.material import GYROMAGNETIC, Magnet, envelope
 from spinneurons.macrospin.model import LANES, Ensemble

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import xarray as xr
-from spinneurons.macrospin import analysis, bench, figures
+from tests.bench import macrospin as bench
+
+from spinneurons.macrospin import analysis, figures
 from spinneurons.macrospin.sweep import SWEEP
 from spinsweep.evaluate import evaluate
-from spinsweep.runners.compute import compute
+from spinsweep.executors.compute import compute
 
 WIDTHS, PULSES = (20.0, 80.0, 140.0, 200.0), (1e-9, 3e-9)
 SMALL = SWEEP.with_values(width=WIDTHS, pulse=PULSES, currents=12, trajectories=200)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from spinneurons.macrospin.material import GYROMAGNETIC, Magnet, envelope
 
 

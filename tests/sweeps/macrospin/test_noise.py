@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import kstest, norm
+
 from spinneurons.macrospin.noise import draw_seeds, next_word, normals
 
 

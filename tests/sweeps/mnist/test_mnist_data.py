@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from digit_files import TEST_IMAGES, TEST_LABELS, idx, write_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from digit_files import TEST_IMAGES, TEST_LABELS, idx, write_folder
 from spinneurons.mnist import data
 from spinneurons.mnist.data import DataError
 

@@ -8,6 +8,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from spinneurons.paper.claim import Between, Claim, Covers, Finding, Verdict
 
 ONE = Claim(
@@ -54,7 +55,10 @@ def test_what_was_put_into_the_model_is_never_reproduced_and_still_may_differ(
     numbers: list[float], rule: Between | Covers
 ) -> None:
     low, value, high = numbers
-    free, capped = (verdict(Finding(value, low, high), rule=rule, cap=cap) for cap in ("", "put in"))
+    free, capped = (
+        verdict(Finding(value, low, high), rule=rule, ceiling_reason=ceiling_reason)
+        for ceiling_reason in ("", "put in")
+    )
     assert capped is (Verdict.CONSISTENT if free is Verdict.REPRODUCED else free)
     assert verdict(Finding(value, low, high), rule=None) is Verdict.UNTESTABLE
 
@@ -66,9 +70,9 @@ def test_a_wider_interval_never_decides_more(half: float, wider: float, value: f
 
 
 def test_a_consistent_claim_says_whether_it_was_put_in_or_is_undecided_and_which_way_it_leans() -> None:
-    put_in = dataclasses.replace(ONE, cap="put into the card")
-    assert put_in.because(Finding(1.5, 1.0, 2.0)) == "at best: put into the card"
-    assert put_in.because(Finding(0.5, -1.0, 2.0)) == "undecided"
-    assert put_in.because(Finding(-0.5, -2.0, 1.0)) == "undecided, leans against"
-    assert ONE.because(Finding(1.5, 1.0, 2.0)) == ONE.because(Finding(-1.5, -2.0, -1.0)) == ""
-    assert dataclasses.replace(ONE, rule=None).because(Finding(1.5)) == ""
+    put_in = dataclasses.replace(ONE, ceiling_reason="put into the card")
+    assert put_in.qualifier(Finding(1.5, 1.0, 2.0)) == "at best: put into the card"
+    assert put_in.qualifier(Finding(0.5, -1.0, 2.0)) == "undecided"
+    assert put_in.qualifier(Finding(-0.5, -2.0, 1.0)) == "undecided, leans against"
+    assert ONE.qualifier(Finding(1.5, 1.0, 2.0)) == ONE.qualifier(Finding(-1.5, -2.0, -1.0)) == ""
+    assert dataclasses.replace(ONE, rule=None).qualifier(Finding(1.5)) == ""

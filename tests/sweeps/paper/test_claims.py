@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.device import card as cards
 from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Claim, Cubes, Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import STEPS
-from spinsweep.runners.compute import compute
+from spinsweep.executors.compute import compute
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 ASKED_FOR = (

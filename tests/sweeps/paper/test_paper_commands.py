@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+
 from spinneurons.paper.claim import Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import STEPS

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+
 from spinneurons.paper.plan import STEPS, Step
 from spinsweep.cli.options import asked
 from spinsweep.find import figures

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from spinneurons.paper import markdown, webpage
 from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Finding
@@ -98,7 +99,7 @@ def test_the_markdown_has_one_row_a_claim_and_a_file_for_each_figure(report: Rep
     assert len(table) == len(CLAIMS)
     assert all(line.count(" | ") == 4 for line in table)
     assert all(f"**{row.verdict}**" in line for row, line in zip(report.rows, table, strict=True))
-    reasons = [row.because.partition(":")[0] for row in report.rows]
+    reasons = [row.qualifier.partition(":")[0] for row in report.rows]
     assert all(reason in line for reason, line in zip(reasons, table, strict=True))
     assert {"", "undecided", "at best"} <= set(reasons)
     assert re.findall(r"\(figures/(\w+)\.png\)", text) == [picture.stem for picture in gallery()]

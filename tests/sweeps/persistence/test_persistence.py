@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+
 from spinneurons.device import card as cards
 from spinneurons.persistence import figures
 from spinneurons.persistence.sweep import SWEEP

@@ -1,0 +1,148 @@
+"""What all instruments have in common: common commands, status commands, settings that are set and asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from spinsweep.bench.emulator.circuit import Circuit
+from spinsweep.bench.emulator.scpi import Command, Language, ScpiError
+from spinsweep.bench.emulator.status import OPERATION_COMPLETE, Register, Status
+from spinsweep.bench.emulator.values import Integer, ParameterType, exactly_one
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A value that a command sets and its query gives."""
+
+    pattern: str
+    name: str
+    kind: ParameterType
+    default: Any
+
+
+class Instrument:
+    """One instrument on a bench.
+
+    Parameters
+    ----------
+    role : its name in the bench file
+    serial : serial number in its identity
+    world : the bench
+    """
+
+    identity: str
+    """Reply to ``*IDN?``, with ``{serial}``."""
+    settings: Sequence[Setting]
+
+    def __init__(self, role: str, serial: str, circuit: Circuit) -> None:
+        self.role, self.serial, self.circuit = role, serial, circuit
+        self.status = Status()
+        self.values: dict[str, Any] = {}
+        self._language = Language(self.commands())
+        self.reset()
+
+    def commands(self) -> Iterator[Command]:
+        """All commands; an instrument adds its own."""
+        status = Integer(0, 255)
+        yield Command("*IDN?", self._identify)
+        yield Command("*RST", self.reset)
+        yield Command("*CLS", lambda: self.status.clear())
+        yield Command("*ESE", self._set_event_enable, exactly_one(status))
+        yield Command("*ESE?", lambda: str(self.status.event_enable))
+        yield Command("*ESR?", lambda: str(self.status.take_events()))
+        yield Command("*SRE", self._set_service_enable, exactly_one(status))
+        yield Command("*SRE?", lambda: str(self.status.service_enable))
+        yield Command("*STB?", lambda: str(self.status.byte()))
+        yield Command("*OPC", self._operation_complete)
+        yield Command("*OPC?", lambda: "1")
+        yield Command("*WAI", lambda: None)
+        yield Command("*TST?", lambda: "0")
+        yield Command("SYSTem:VERSion?", lambda: "1999.0")
+        yield Command("SYSTem:CLEar", lambda: self.status.errors.clear())
+        yield Command("SYSTem:ERRor[:NEXT]?", lambda: self.status.next_error())
+        yield Command("STATus:QUEue[:NEXT]?", lambda: self.status.next_error())
+        yield Command("STATus:QUEue:CLEar", lambda: self.status.errors.clear())
+        yield Command("STATus:PRESet", lambda: self.status.preset())
+        for pattern, name in (
+            ("OPERation", "operation"),
+            ("MEASurement", "measurement"),
+            ("QUEStionable", "questionable"),
+        ):
+            yield from self._register(f"STATus:{pattern}", name)
+        for setting in self.settings:
+            yield Command(setting.pattern, self._setter(setting), exactly_one(setting.kind))
+            yield Command(f"{setting.pattern}?", self._asker(setting))
+
+    def execute(self, message: str) -> str:
+        """Do what a message says; the replies joined by ``;``, without terminator, empty if there are none."""
+        replies: list[str] = []
+        for act, parameters in self._language.compile(message):
+            self.pass_time()
+            try:
+                reply = act(*parameters)
+            except ScpiError as error:
+                self.status.error(error.code)
+                if error.ends_message:
+                    break
+            else:
+                if reply is not None:
+                    replies.append(reply)
+        return ";".join(replies)
+
+    def pass_time(self) -> None:
+        """Called before each command of a message: time has passed since the one before."""
+
+    def reset(self) -> None:
+        """``*RST``: settings at their defaults; the status stays."""
+        self.values.update({setting.name: setting.default for setting in self.settings})
+
+    def power_cycle(self) -> None:
+        """Off and on: settings at their defaults, a fresh status with the power-on bit."""
+        self.reset()
+        self.status = Status()
+
+    def check(self, setting: Setting, value: Any) -> None:
+        """Raise ``ScpiError`` if a setting must not take that value now."""
+
+    def changed(self, setting: Setting) -> None:
+        """Called after a setting has been set."""
+
+    def _setter(self, setting: Setting) -> Any:
+        def put(value: Any) -> None:
+            self.check(setting, value)
+            self.values[setting.name] = value
+            self.changed(setting)
+
+        return put
+
+    def _asker(self, setting: Setting) -> Any:
+        values, name, show = self.values, setting.name, setting.kind.show
+        return lambda: show(values[name])
+
+    def _register(self, path: str, name: str) -> Iterator[Command]:
+        def register() -> Register:
+            found: Register = getattr(self.status, name)
+            return found
+
+        def put(mask: int) -> None:
+            register().enable = mask
+
+        yield Command(f"{path}[:EVENt]?", lambda: str(register().take()))
+        yield Command(f"{path}:CONDition?", lambda: str(register().condition))
+        yield Command(f"{path}:ENABle", put, exactly_one(Integer(0, 65535)))
+        yield Command(f"{path}:ENABle?", lambda: str(register().enable))
+
+    def _identify(self) -> str:
+        fault = self.circuit.faults.lasting("idn", self.role)
+        return str(fault["text"]) if fault else self.identity.format(serial=self.serial)
+
+    def _set_event_enable(self, mask: int) -> None:
+        self.status.event_enable = mask
+
+    def _set_service_enable(self, mask: int) -> None:
+        self.status.service_enable = mask
+
+    def _operation_complete(self) -> None:
+        self.status.events |= OPERATION_COMPLETE

@@ -1,0 +1,182 @@
+"""The TCP port of one instrument: messages in, replies out, and everything that can go wrong with a connection."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from spinsweep.bench.emulator.circuit import Circuit
+from spinsweep.bench.emulator.instrument import Instrument
+from spinsweep.errors import BenchError
+
+LONGEST = 1 << 20  # bytes of a message
+GRACE = 0.05
+"""How long a new connection waits for the end of the one before to be noticed, s."""
+
+
+class _Disconnect(Exception):
+    """The connection ends here."""
+
+
+class Port:
+    """Where one instrument is reached.  Messages end in LF; each has at most one reply, of one line.
+
+    Parameters
+    ----------
+    role : the instrument that belongs here
+    address : host and port; port 0 takes a free one
+    instruments : all of the bench
+    world : the bench
+    single : whether a second connection is closed at once while there is one
+    refresh : called when a lasting fault has begun or ended
+    """
+
+    def __init__(
+        self,
+        role: str,
+        address: tuple[str, int],
+        instruments: Mapping[str, Instrument],
+        circuit: Circuit,
+        single: bool,
+        refresh: Callable[[], None],
+    ) -> None:
+        self.role = role
+        self._instruments, self._world, self._single, self._refresh = instruments, circuit, single, refresh
+        self._listener: socket.socket | None = None
+        self._connections: set[socket.socket] = set()
+        self._free = threading.Condition()
+        self._held_until = 0.0
+        self.connections = 0
+        """How many clients have connected so far, also those that were closed at once."""
+        self.address = address
+        self.listen()
+
+    def listen(self) -> None:
+        """Accept connections from now on."""
+        if self._listener is not None:
+            return
+        family = socket.AF_INET6 if ":" in self.address[0] else socket.AF_INET
+        try:
+            self._listener = socket.create_server(self.address, family=family, backlog=16)
+        except OSError as error:
+            host, port = self.address
+            raise BenchError(
+                f"{self.role}: {host}:{port} cannot be served ({error.strerror}); is another emulator running?"
+            ) from None
+        self.address = self._listener.getsockname()[:2]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def stop_listening(self) -> None:
+        """Accept no connection any more; those that are there stay."""
+        if self._listener is not None:
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
+            self._listener.close()
+            self._listener = None
+
+    def close(self) -> None:
+        """Accept no connection and end all."""
+        self.stop_listening()
+        with self._free:
+            for connection in self._connections:
+                with suppress(OSError):  # the other side may have gone
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with self._free:
+                self.connections += 1
+                taken = self._single and not self._free.wait_for(lambda: not self._connections, GRACE)
+                if taken or time.monotonic() < self._held_until:
+                    connection.close()
+                    continue
+                self._connections.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._talk(connection)
+        except (_Disconnect, OSError):
+            pass
+        finally:
+            with self._free:
+                hold = self._world.faults.lasting("hold", self.role)
+                self._held_until = time.monotonic() + hold["seconds"] if hold else 0.0
+                self._connections.remove(connection)
+                connection.close()
+                self._free.notify_all()
+
+    def _talk(self, connection: socket.socket) -> None:
+        rest, late = b"", b""
+        while data := connection.recv(65536):
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                reply = self._answer(connection, line.decode("ascii", "replace").rstrip("\r"))
+                if late and reply:
+                    connection.sendall(late)
+                    late = b""
+                if reply.endswith(b"\n"):
+                    connection.sendall(reply)
+                elif reply:  # cut short: the second half comes late
+                    half = len(reply) // 2
+                    connection.sendall(reply[:half])
+                    late = reply[half:] + b"\n"
+            if len(rest) > LONGEST:
+                with self._world.lock:
+                    self._instruments[self.role].status.error(-363)
+                rest = b""
+
+    def _answer(self, connection: socket.socket, message: str) -> bytes:
+        """Have the message done; the reply as it goes on the wire, empty if there is none."""
+        circuit = self._world
+        with circuit.lock:
+            if not circuit.faults:
+                circuit.catch_up()
+                reply = self._instruments[self.role].execute(message)
+                return reply.encode("ascii") + b"\n" if reply else b""
+            return self._faulty_answer(connection, message)
+
+    def _faulty_answer(self, connection: socket.socket, message: str) -> bytes:
+        faults = self._world.faults
+        if faults.message(self.role, message):
+            self._refresh()
+        instrument = self._instruments[faults.swapped(self.role)]
+        if faults.take("power_cycle", self.role, message) is not None:
+            instrument.power_cycle()
+        if faults.take("errors", self.role, message) is not None:
+            for _ in range(11):
+                instrument.status.error(-221)
+        cuts = {name: faults.take(name, self.role, message) for name in ("drop", "reset")}
+        reply = ""
+        if all(cut is None or cut["executed"] for cut in cuts.values()):
+            self._world.catch_up()
+            reply = instrument.execute(message)
+        if cuts["reset"] is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if any(cut is not None for cut in cuts.values()):
+            raise _Disconnect
+        return self._faulty_reply(message, reply) if reply else b""
+
+    def _faulty_reply(self, message: str, reply: str) -> bytes:
+        faults = self._world.faults
+        if slow := faults.take("slow", self.role, message):
+            until = time.monotonic() + slow["seconds"]
+            while (left := until - time.monotonic()) > 0:
+                self._world.lock.wait(left)
+        end = b"\r\n" if faults.lasting("crlf", self.role) is not None else b"\n"
+        text = reply.encode("ascii")
+        if faults.take("garbage", self.role, message) is not None:
+            text = bytes(byte | 0x80 for byte in text)
+        if faults.take("partial", self.role, message) is not None:
+            return text
+        if stray := faults.take("stray", self.role, message):
+            return text + end + str(stray["text"]).encode("ascii", "replace") + end
+        return text + end

@@ -1,0 +1,297 @@
+"""Keithley 6221, the pulse source.
+
+A pulse is one period of a two-point arbitrary wave, ``1,0`` or ``-1,0``: the sign lies in the data, the amplitude is
+never negative, and the idle level is zero in every state.  What may flow is bounded by an :class:`Envelope`; whatever
+is beyond it is refused before anything is sent, never clipped.
+
+Ranges, resolution and the least pulse width: Keithley 6221 data sheet (User's Manual, rev. B, p. 148).
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from spinsweep.bench.bench_file import OVERRANGE, RANGES
+from spinsweep.bench.clock import Clock
+from spinsweep.bench.settings import (
+    ERRORS,
+    Setting,
+    apply,
+    compare,
+    number,
+    refuse_errors,
+    refuse_power_cycle,
+)
+from spinsweep.bench.visa import Session
+from spinsweep.errors import InstrumentFault, InterlockOpen, LimitError
+
+RESOLUTION = dict(zip(RANGES, (1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5), strict=True))
+"""Range (A): programming resolution on it (A)."""
+LEAST_AMPLITUDE = 2e-12  # A
+LEAST_WIDTH = 5e-6  # s
+COMPLIANCE = (0.1, 105.0)  # V
+COMPLIANCE_STEP = 0.01  # V
+FREQUENCY_ERROR = 1e-4
+"""How far the frequency may read back off, relative: a pulse width within 0.01 %."""
+RESET_TIME = 10.0
+"""s; laboratories wait 1.5 to 4 s after ``*RST``."""
+ARM_TIME = 10.0
+"""s; arming took more than 1 s, for delta up to 3 s."""
+POLL = 1e-3
+"""Real s between looks at a wave that should have ended."""
+
+_SAFE = ":SOUR:WAVE:ABOR;:SOUR:CLE"
+_HIT_COMPLIANCE = 8  # STAT:MEAS
+_WAVE_STARTED = 16  # STAT:OPER
+_WAVE_STOPPED = 128  # STAT:OPER
+_PROGRESS = f":STAT:OPER:EVEN?;:OUTP?;:STAT:MEAS:EVEN?;:STAT:MEAS:COND?;{ERRORS}"
+
+
+class Envelope(NamedTuple):
+    """What may never be exceeded at the device that is connected now."""
+
+    max_pulse: float
+    """Either sign, A."""
+    max_read: float
+    """Either sign, A."""
+    min_width: float
+    """s."""
+    max_width: float
+    """s."""
+    max_compliance: float
+    """V."""
+
+
+class Pulse(NamedTuple):
+    """What became of a pulse that was fired."""
+
+    compliance: bool
+    """The voltage limit was hit: less current flowed than was asked for."""
+
+
+class Keithley6221:
+    """The source at the other end of ``session``.
+
+    ``arm_settle`` is the wait between the settings of a pulse and arming it, s of the ``clock``.  Until
+    :meth:`limit` has been called, no current at all is allowed.  All methods raise ``ConnectionLost`` when the link
+    is not to be trusted any more, and ``InstrumentFault`` when the source reports an error, reads back something
+    else than was sent, or lost its power.
+    """
+
+    def __init__(self, session: Session, clock: Clock, arm_settle: float) -> None:
+        self.session = session
+        self.clock = clock
+        self.arm_settle = arm_settle
+        self.on_fire: Callable[[], None] | None = None
+        """Called when all of a pulse has been read back, immediately before the message that fires it."""
+        self._envelope: Envelope | None = None
+        self._compliance = math.nan
+        self._range = math.nan
+        self._held: list[Setting] = []
+        """Settings that stay as they are while a device is connected; read back before every current."""
+        self._sent: dict[str, Setting] = {}
+        """Settings of the last pulse."""
+
+    def safe(self) -> None:
+        """No wave, 0 A, output off, in whatever state the source is; first of all on every connection."""
+        found = self.session.ask(f"{_SAFE};:OUTP?", 1)[0]
+        if number(self.session, found) != 0:
+            raise InstrumentFault(
+                f"{self.session.name}: its output is still on ({found}); switch the source off by hand"
+            )
+
+    def start(self, compliance: float) -> None:
+        """Bring the source from any state to a known one, output off, with a voltage limit of ``compliance`` V.
+
+        Raises
+        ------
+        LimitError
+            The instrument has no such voltage limit; nothing was sent.
+        InstrumentFault
+            Also when the interlock is open.
+        """
+        _refuse_beyond("a compliance of", compliance, "V", *COMPLIANCE)
+        self._envelope = None
+        self._sent.clear()
+        self.safe()
+        self.session.ask("*RST;*CLS;:SOUR:WAVE:ARB:DATA 1,0;*OPC?", 1, RESET_TIME)
+        self._compliance = float(compliance)
+        self._range = math.nan
+        apply(self.session, [*self._steady(), Setting("ARM:SOUR", "IMM"), Setting("TRIG:SOUR", "IMM")])
+        self._refuse_open_interlock(self.session.ask(":OUTP:INT:TRIP?", 1)[0])
+
+    def limit(self, envelope: Envelope, range: float) -> None:
+        """Say what may flow from now on, and fix the range, A.
+
+        Raises
+        ------
+        LimitError
+            The source has no such range, or its voltage limit is above the envelope's; nothing was sent, and
+            nothing may flow.
+        """
+        self._envelope = None
+        if range not in RESOLUTION:
+            have = ", ".join(f"{r:g}" for r in RESOLUTION)
+            raise LimitError(f"6221: no range of {range} A; it has {have}")
+        if not all(math.isfinite(value) and value > 0 for value in envelope):
+            raise LimitError(f"6221: {envelope} is no envelope; all its values are finite and above 0")
+        _refuse_beyond("a compliance of", self._compliance, "V", COMPLIANCE[0], envelope.max_compliance)
+        self._range = float(range)
+        fixed = Setting("SOUR:CURR:RANG", self._range, (OVERRANGE - 1) * self._range)
+        apply(self.session, [Setting("SOUR:CURR:RANG:AUTO", 0.0), fixed])
+        self._held = [*self._steady(), fixed]
+        self._envelope = envelope
+
+    def pulse(self, current: float, width: float) -> Pulse:
+        """Fire one rectangular pulse of ``current`` A and ``width`` s, and wait for its end.
+
+        Raises
+        ------
+        LimitError
+            Beyond the envelope, or no pulse at all; nothing was sent.
+        InstrumentFault
+            The message says so if no pulse was fired.  After a fault of the firing itself the source was made safe.
+        """
+        current, width = float(current), float(width)
+        self._refuse_pulse(current, width)
+        wave = [
+            Setting("SOUR:WAVE:AMPL", abs(current), RESOLUTION[self._range]),
+            Setting("SOUR:WAVE:FREQ", 1 / (2 * width), FREQUENCY_ERROR / (2 * width)),
+        ]
+        self._prepare(f":SOUR:WAVE:ARB:DATA {'1,0' if current > 0 else '-1,0'}", wave)
+        self.clock.sleep(self.arm_settle)
+        if self.on_fire is not None:
+            self.on_fire()
+        try:
+            return self._fire(width)
+        except InstrumentFault:
+            self.safe()
+            raise
+
+    def read_on(self, current: float) -> None:
+        """Let a direct current of ``current`` A flow, either sign, until :meth:`read_off`.
+
+        Raises
+        ------
+        LimitError
+            Beyond the envelope; nothing was sent.
+        """
+        current = float(current)
+        self._refuse_read(current)
+        settings = [Setting("SOUR:CURR", current, RESOLUTION[self._range]), *self._held]
+        message = [":SOUR:WAVE:ABOR", settings[0].command, *(s.query for s in settings), "*ESR?", ":OUTP?", ERRORS]
+        *found, events, output, error = self.session.ask(";".join(message), len(settings) + 3)
+        refuse_power_cycle(self.session, events)
+        refuse_errors(self.session, error, "a read current was set")
+        compare(self.session, settings, found)
+        self._refuse_output(output, 0)
+        try:
+            # The event of the current's first rise is read away: compliance that lasts stays in the condition.
+            switch_on = f":OUTP 1;:OUTP:INT:TRIP?;:OUTP?;:STAT:MEAS:EVEN?;{ERRORS}"
+            interlock, output, _, error = self.session.ask(switch_on, 4)
+            self._refuse_open_interlock(interlock)
+            refuse_errors(self.session, error, "the output was switched on")
+            self._refuse_output(output, 1)
+        except InstrumentFault:
+            self.safe()
+            raise
+
+    def read_off(self) -> bool:
+        """Switch the direct current off; whether the voltage limit was hit while it flowed."""
+        message = f":STAT:MEAS:COND?;:STAT:MEAS:EVEN?;{_SAFE};:OUTP?;*ESR?;{ERRORS}"
+        condition, event, output, events, error = self.session.ask(message, 5)
+        refuse_power_cycle(self.session, events)
+        refuse_errors(self.session, error, "the output was switched off")
+        self._refuse_output(output, 0)
+        return self._compliant(condition, event)
+
+    def _steady(self) -> list[Setting]:
+        """Settings that hold for the whole life of a connection."""
+        return [
+            Setting("OUTP:RESP", "FAST"),
+            Setting("SOUR:CURR:FILT", 0.0),
+            Setting("SOUR:CURR:COMP", self._compliance, COMPLIANCE_STEP / 2),
+            Setting("SOUR:WAVE:FUNC", "ARB0"),
+            Setting("SOUR:WAVE:RANG", "FIX"),
+            Setting("SOUR:WAVE:OFFS", 0.0),
+            Setting("SOUR:WAVE:DUR:CYCL", 1.0),
+            Setting("SOUR:WAVE:EXTR", 0.0),
+            Setting("SOUR:WAVE:EXTR:IVAL", 0.0),
+        ]
+
+    def _prepare(self, data: str, wave: list[Setting]) -> None:
+        """Send of a pulse's settings what is new, and read all of them back."""
+        new = [s.command for s in wave if self._sent.get(s.header) != s]
+        settings = [*wave, *self._held, Setting("SOUR:WAVE:ARB:POIN", 2.0)]
+        queries = [*(s.query for s in settings), ":OUTP:INT:TRIP?", ":OUTP?", "*ESR?"]
+        # Reading the events of earlier waves clears them.
+        message = [":SOUR:WAVE:ABOR", data, *new, *queries, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
+        replies = self.session.ask(";".join(message), len(settings) + 6)
+        *found, interlock, output, events, _, _, error = replies
+        refuse_power_cycle(self.session, events)
+        refuse_errors(self.session, error, "a pulse was prepared; no pulse was fired")
+        compare(self.session, settings, found)
+        self._refuse_open_interlock(interlock)
+        self._refuse_output(output, 0)
+        self._sent = {s.header: s for s in wave}
+
+    def _fire(self, width: float) -> Pulse:
+        message = f":SOUR:WAVE:ARM;:SOUR:WAVE:INIT;*OPC?;{_PROGRESS}"
+        _, *progress = self.session.ask(message, 6, ARM_TIME)
+        began = time.monotonic()
+        wait = partial(self.clock.sleep, 2 * width)
+        seen = 0
+        compliance = False
+        while True:
+            operation, output, event, condition, error = progress
+            seen |= int(number(self.session, operation))
+            unseen = "" if seen & (_WAVE_STARTED | _WAVE_STOPPED) else "; no pulse was fired"
+            refuse_errors(self.session, error, f"a wave was armed{unseen}")
+            compliance |= self._compliant(condition, event)
+            if seen & _WAVE_STOPPED and number(self.session, output) == 0:
+                return Pulse(compliance)
+            if time.monotonic() - began > width + self.session.instrument.timeout:
+                what = f"its wave was not seen{unseen}" if unseen else f"its wave of {width:g} s does not end"
+                raise InstrumentFault(f"{self.session.name}: {what}")
+            wait()
+            wait = partial(time.sleep, POLL)
+            progress = self.session.ask(_PROGRESS, 5)
+
+    def _compliant(self, *registers: str) -> bool:
+        return any(int(number(self.session, r)) & _HIT_COMPLIANCE for r in registers)
+
+    def _refuse_pulse(self, current: float, width: float) -> None:
+        envelope = self._allowed()
+        most = min(envelope.max_pulse, OVERRANGE * self._range)
+        _refuse_beyond("a pulse of either sign of", abs(current), "A", LEAST_AMPLITUDE, most)
+        _refuse_beyond("a pulse of", width, "s", max(envelope.min_width, LEAST_WIDTH), envelope.max_width)
+
+    def _refuse_read(self, current: float) -> None:
+        most = min(self._allowed().max_read, OVERRANGE * self._range)
+        _refuse_beyond("a read current of either sign of", abs(current), "A", 0.0, most)
+
+    def _allowed(self) -> Envelope:
+        if self._envelope is None:
+            raise LimitError(
+                "6221: no current is allowed before the limits of a device have been set; nothing was sent"
+            )
+        return self._envelope
+
+    def _refuse_open_interlock(self, closed: str) -> None:
+        if number(self.session, closed) != 1:
+            raise InterlockOpen(f"{self.session.name}: the interlock is open; close it by hand")
+
+    def _refuse_output(self, found: str, wanted: int) -> None:
+        if number(self.session, found) != wanted:
+            raise InstrumentFault(f"{self.session.name}: its output reads {found} where {wanted} was due")
+
+
+def _refuse_beyond(what: str, value: float, unit: str, least: float, most: float) -> None:
+    """``LimitError`` unless ``least <= value <= most``; a NaN is within nothing."""
+    if not least <= value <= most:
+        allowed = f"{least:g} to {most:g} {unit} are allowed"
+        raise LimitError(f"6221: {what} {value!r} {unit} is refused, {allowed}; nothing was sent")

@@ -1,0 +1,260 @@
+"""The right to own a bench: an operating-system lock on every address, and an epoch that only grows.
+
+The lock is the kernel's and ends with the process that holds it: a name in the machine's abstract namespace of
+sockets, made of the address alone, so that two bench files with a common instrument exclude each other, whoever
+uses them. There is no file that somebody could remove or replace. What it cannot do: any user may take the name of
+an address that is free, and is then told by the kernel's word who it is; and programs in another network namespace
+have names of their own. A second lock, on a file in the bench's folder, keeps two benches with one folder apart.
+
+The epoch stands in the bench's folder; whoever takes the lease, or makes the bench safe for a dead owner, raises
+it, and an owner with an older one may do nothing more.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import stat
+import struct
+import threading
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from spinsweep.bench.bench_file import Bench
+from spinsweep.errors import LeaseError
+from spinsweep.private import user
+
+_DIGITS = 20
+
+
+class _Taken(LeaseError):
+    """Another process holds the address that is the message."""
+
+
+class Lease:
+    """The lease of a bench; :meth:`take` it, then :meth:`check` before each command."""
+
+    def __init__(self, bench: Bench, role: str = "a lane,") -> None:
+        self.bench = bench
+        self.role = role
+        self.epoch = 0
+        self.valid_until = float("inf")
+        """Monotonic time at which the lease ends unless it is renewed, s."""
+        self.lost = ""
+        """Why the lease is no longer ours."""
+        self.cut_off = threading.Event()
+        """Whoever renews it does not answer: nothing new is begun until it does."""
+        self._stack = ExitStack()
+        self._epoch_file = -1
+        self._held: list[socket.socket] = []
+        self._answered = 0.0
+
+    def take(self, timeout_s: float = 0.0) -> Lease:
+        """Own every address of the bench, or ``LeaseError`` that says who does, after ``timeout_s`` s."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                for address in sorted(i.address for i in self.bench.instruments.values()):
+                    self._hold(address)
+                self.bench.folder.mkdir(parents=True, exist_ok=True)
+                _require_own(self.bench.folder)
+                self._lock(self.bench.folder / "lock")
+                self.raise_epoch()
+            except LeaseError as refused:
+                self.release()
+                if time.monotonic() >= deadline:
+                    raise (self._owned_by_another(refused) if isinstance(refused, _Taken) else refused) from None
+                time.sleep(0.02)
+            except BaseException:
+                self.release()
+                raise
+            else:
+                return self
+
+    def raise_epoch(self) -> None:
+        """Take the next epoch; the lock is held."""
+        if self._epoch_file < 0:
+            self._epoch_file = os.open(self.bench.folder / "epoch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._stack.callback(self._close_epoch)
+        self.epoch = self._newest() + 1
+        os.pwrite(self._epoch_file, f"{self.epoch:0{_DIGITS}d}\n".encode(), 0)
+        os.fsync(self._epoch_file)
+
+    def check(self) -> None:
+        """``LeaseError`` if the bench is no longer ours."""
+        self._answer()
+        if not self.lost:
+            if self._epoch_file < 0:
+                self.lost = "the lease was given back"
+            elif self._newest() != self.epoch:
+                self.lost = f"lane {self._newest()} has taken over"
+            elif time.monotonic() >= self.valid_until:
+                self.lost = "the lease was not renewed in time"
+        if self.lost:
+            raise LeaseError(f"bench {self.bench.name} is no longer owned by lane {self.epoch}: {self.lost}")
+
+    def release(self) -> None:
+        """Give the bench back."""
+        self._stack.close()
+
+    def _newest(self) -> int:
+        found = os.pread(self._epoch_file, _DIGITS, 0)
+        try:
+            if not found and (self.bench.folder / "journal").exists():
+                raise ValueError
+            return int(found or b"0")
+        except ValueError:
+            raise LeaseError(
+                f"{self.bench.folder / 'epoch'} is damaged; write a number into it that is larger than any epoch in "
+                "the journals beside it"
+            ) from None
+
+    def _close_epoch(self) -> None:
+        os.close(self._epoch_file)
+        self._epoch_file = -1
+
+    def _hold(self, address: str) -> None:
+        """Take the machine's lock of an address."""
+        taken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # no program that is started here inherits it
+        try:
+            taken.bind(_name(address))
+            taken.listen(socket.SOMAXCONN)  # each who asks takes a place until it is answered
+        except OSError as error:
+            taken.close()
+            if error.errno != errno.EADDRINUSE:
+                raise LeaseError(f"{address} cannot be locked ({error.strerror}); a lane needs Linux") from None
+            raise _Taken(address) from None
+        taken.setblocking(False)
+        self._held.append(taken)
+        self._stack.callback(self._held.remove, taken)
+        self._stack.callback(taken.close)
+
+    def _answer(self) -> None:
+        """Let those go who asked who holds the addresses, once a second: the kernel has told them."""
+        if (now := time.monotonic()) < self._answered + 1:
+            return
+        self._answered = now
+        for held in self._held:
+            with suppress(OSError):
+                while True:
+                    held.accept()[0].close()
+
+    def _owned_by_another(self, refused: _Taken) -> LeaseError:
+        address = str(refused)
+        try:
+            holder = _holder(address)
+        except ConnectionRefusedError:  # it has just taken it, or given it back
+            holder = None
+        return self._owned(address, "another process" if holder is None else self._known(holder))
+
+    def _known(self, holder: tuple[int, int]) -> str:
+        """The holder of an address in words; the bench's own folder knows more of its lanes."""
+        with suppress(OSError, LeaseError):
+            handle = _opened(self.bench.folder / "lock")
+            try:
+                who, number = _owner(os.pread(handle, 4096, 0))
+            finally:
+                os.close(handle)
+            if number == holder[0]:
+                return who
+        return f"a lane, process {holder[0]} on {os.uname().nodename} of user {user(holder[1])}"
+
+    def _owned(self, what: str, who: str) -> LeaseError:
+        return LeaseError(
+            f"bench {self.bench.name} ({what}) is owned by {who}; only one lane can own it: "
+            "wait for it to end, or send the work to its scheduler"
+        )
+
+    def _lock(self, path: Path) -> None:
+        """Lock a file in the bench's folder."""
+        while True:
+            handle = _opened(path)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                other, _ = _owner(os.pread(handle, 4096, 0))
+                os.close(handle)
+                raise self._owned(f"folder {path.parent}", other) from None
+            if _same(handle, path):
+                break
+            os.close(handle)  # it was removed between the two steps
+        self._stack.callback(os.close, handle)
+        os.ftruncate(handle, 0)
+        who = {"role": self.role, "process": os.getpid(), "host": os.uname().nodename, "time": time.time()}
+        os.pwrite(handle, json.dumps(who).encode(), 0)
+
+
+def _require_own(folder: Path) -> None:
+    """``LeaseError`` if everybody can write the folder, in which the counts of the devices' pulses stand."""
+    if folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+        raise LeaseError(f"{folder} can be written by everybody; `chmod o-w {folder}`")
+
+
+def _name(address: str) -> bytes:
+    """The abstract name of an address: it belongs to no file, so that nobody can remove it while it is held."""
+    apart = os.environ.get("SPINSWEEP_LOCKS", "")  # lanes with other words here are as on another machine
+    return b"\0spinsweep-" + hashlib.sha256(json.dumps([apart, address]).encode()).hexdigest().encode()
+
+
+def _holder(address: str) -> tuple[int, int] | None:
+    """Process and user that hold an address, as the kernel knows them; None: they cannot be told, or there are none.
+
+    Raises
+    ------
+    ConnectionRefusedError
+        Nobody holds it, or only since a moment.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(_name(address))
+        except BlockingIOError:  # others ask, and it answers nobody
+            return None
+        process, number, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return (process, number) if process else None  # 0: of another namespace
+
+
+def owner(address: str) -> str:
+    """Who holds an address on this machine now, in words; empty if nobody does."""
+    try:
+        holder = _holder(address)
+    except ConnectionRefusedError:
+        return ""
+    return "another process" if holder is None else f"process {holder[0]} of user {user(holder[1])}"
+
+
+def _opened(path: Path) -> int:
+    """A file in the bench's folder: no link, no second name, nobody else's."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise LeaseError(
+            f"{path} cannot be opened ({error.strerror}); it has to be a file of yours, in a folder of the bench"
+        ) from None
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in (os.geteuid(), 0):
+        os.close(handle)
+        raise LeaseError(f"{path} is another user's, a link or no file; remove it when no lane runs")
+    return handle
+
+
+def _owner(content: bytes) -> tuple[str, int]:
+    """Who wrote that it holds a lock, in words, and the number of its process."""
+    try:
+        who = json.loads(content)
+        since = time.strftime("%H:%M:%S", time.localtime(who["time"]))
+        return f"{who['role']} process {who['process']} on {who['host']} since {since}", int(who["process"])
+    except (ValueError, KeyError, TypeError, OverflowError, OSError):
+        return "another process", 0
+
+
+def _same(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False

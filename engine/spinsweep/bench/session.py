@@ -1,0 +1,173 @@
+"""The bench as its owner holds it: connected, safe between actions, one device routed at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from spinsweep.bench.bench_file import Bench, Device
+from spinsweep.bench.instruments import Instruments
+from spinsweep.bench.keithley6221 import Envelope
+from spinsweep.bench.lease import Lease
+from spinsweep.bench.visa import CONNECT_TIMEOUT_S
+from spinsweep.errors import BenchError, ConnectionLost, LimitError, Stopped
+
+CLOSE = 10.0  # seconds that a link is tried anew when the bench is given back; then the guard goes on
+TELL = 1.0  # seconds between reports of what is being done
+
+
+class BenchSession:
+    """The connected bench; :func:`spinsweep.bench.acquire.acquire_bench` makes and ends it."""
+
+    def __init__(self, bench: Bench, lease: Lease) -> None:
+        self.bench = bench
+        self.lease = lease
+        self.instruments = Instruments(bench)
+        self.io = threading.RLock()
+        self.cancelled: Callable[[], bool] = lambda: False
+        """Asked between cycles; true ends the work."""
+        self.stopping = threading.Event()
+        self.hurry = threading.Event()
+        """Set to end the cycle in hand as well, at its next rest."""
+        self.made_safe = False
+        """The safe state was reached on this bench since it is ours."""
+        self.rested = 0.0
+        """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
+        self.ready: dict[str, float] = {}
+        """Bench time before which a device must rest, s."""
+        self.on_progress: Callable[[dict[str, Any]], None] = lambda progress: None
+        """Told once a second what is being done."""
+        self.figures: dict[str, float] = {}
+        """What the work in hand says of itself, such as its loss; told with the progress."""
+        self.cycles = 0
+        """Cycles since the lane began."""
+        self._told = 0.0
+        self._route = ""
+
+    def open(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Connect, make safe, verify and set up; refused connections are tried again for ``timeout_s`` s."""
+        with self.io:
+            self.lease.check()
+            self._route = ""
+            self.instruments.close()
+            self.instruments.open(timeout_s, self.check)
+            self.made_safe = True
+            self.instruments.start()
+            self.rested = self.rested or self.instruments.clock.now() + self.bench.timing.gap
+
+    def refresh(self) -> None:
+        """Between trains: set up again what a power cycle may have undone, and find the meter's zero."""
+        self.check()
+        try:
+            if self.instruments.powered_on():
+                self.open()
+            self.instruments.meter.rezero()
+        except ConnectionLost:
+            self.open()
+            self.instruments.meter.rezero()
+
+    def close(self, timeout_s: float = 30.0) -> None:
+        """End what is going on, make the bench safe, and close the links."""
+        self.stopping.set()
+        locked = self.io.acquire(timeout=timeout_s)
+        try:
+            try:
+                self.safe()
+            except BenchError:  # the link is broken: once more on a new one
+                self.instruments.close()
+                self.instruments.open(CLOSE)
+        finally:
+            self.instruments.close()
+            if locked:
+                self.io.release()
+
+    def safe(self) -> None:
+        """0 A, output off, relays open."""
+        self._route = ""
+        self.instruments.safe()
+
+    def check(self) -> None:
+        """``LeaseError`` or ``Stopped`` if nothing more may be done."""
+        self.lease.check()
+        if self.stopping.is_set() or self.lease.cut_off.is_set() or self.cancelled():
+            raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
+
+    def done(self, experiment: str, train: str) -> None:
+        """Count a cycle."""
+        self.cycles += 1
+        self.tell(experiment, train)
+
+    def tell(self, experiment: str, train: str) -> None:
+        """Report what is being done, once a second at most."""
+        if time.monotonic() > self._told + TELL:
+            self._told = time.monotonic()
+            doing = {"experiment": experiment, "train": train, "cycles": self.cycles}
+            self.on_progress({**doing, "figures": self.figures})
+
+    def route(self, device: Device) -> None:
+        """Connect a device, with the source off, and hold the source to its limits."""
+        if self._route == device.name:
+            return
+        self._route = ""
+        if self.instruments.switch is not None:
+            self.instruments.switch.connect(device.channels)
+        limits = self.bench.limits_of(device)
+        self.instruments.source.limit(
+            Envelope(limits.max_pulse, limits.max_read, limits.min_width, limits.max_width, limits.max_compliance),
+            self.bench.range_of(device),
+        )
+        self._route = device.name
+
+    def count_pulses(self, wanted: Mapping[str, int]) -> None:
+        """Add pulses that are going to be fired, or ``LimitError`` if a device would get too many."""
+        counted = pulses(self.bench)
+        for name, more in wanted.items():
+            total = counted.get(name, 0) + more
+            most = self.bench.limits_of(self.bench.named(name)).max_pulses
+            if total > most:
+                raise LimitError(
+                    f"device {name}: {total} pulses in its life with this train, limits.max_pulses is {most}"
+                )
+            counted[name] = total
+        path = _pulses_path(self.bench)
+        replacement = path.with_suffix(".new")
+        with replacement.open("w") as file:
+            json.dump(counted, file)
+            file.flush()
+            os.fsync(file.fileno())  # its journal is on the disk before a train is fired, and so are its pulses
+        replacement.replace(path)
+
+
+def pulses(bench: Bench) -> dict[str, int]:
+    """Pulses of each device so far in its life on a bench; at most one train too many.
+
+    Raises
+    ------
+    BenchError
+        The file that counts them is damaged, or gone though the journals know of trains.
+    """
+    path, problem = _pulses_path(bench), "is damaged"
+    counted = None
+    try:
+        counted = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        problem = "is gone"
+        if not any(b'"op":"intent"' in j.read_bytes() for j in (bench.folder / "journal").glob("*.jsonl")):
+            return {}
+    except ValueError:
+        pass
+    if not isinstance(counted, dict) or not all(isinstance(n, int) and n >= 0 for n in counted.values()):
+        raise BenchError(
+            f"{path} {problem}: nothing is fired while the pulses that the devices have had are not known; write "
+            f'them into it, as {{"{bench.device[0].name}": 1200}} (the journals beside it tell what was fired)'
+        )
+    return counted
+
+
+def _pulses_path(bench: Bench) -> Path:
+    return bench.folder / "pulses.json"

@@ -1,0 +1,98 @@
+"""Settings that are sent, read back and compared, and the error queue: what the drivers have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from spinsweep.bench.visa import POWER_ON, Session
+from spinsweep.errors import InstrumentFault
+
+ERRORS = ":STAT:QUE?"
+"""The oldest entry of the error queue, ``0,"No error"`` when it is empty."""
+_MOST_ERRORS = 20
+
+
+class Setting(NamedTuple):
+    """One setting: a command with one value, whose query gives the value back."""
+
+    header: str
+    """Command without the leading colon, such as ``SOUR:CURR:COMP``."""
+    value: float | str
+    tolerance: float = 0.0
+    """How far what is read back may be off, in the value's own unit: the instrument's resolution."""
+
+    @property
+    def command(self) -> str:
+        """Sets it; numbers with all their digits."""
+        return f":{self.header} {self.value!r}" if isinstance(self.value, float) else f":{self.header} {self.value}"
+
+    @property
+    def query(self) -> str:
+        """Reads it back."""
+        return f":{self.header}?"
+
+
+def apply(session: Session, settings: Sequence[Setting]) -> None:
+    """Send settings, read each one back and compare, in one message.
+
+    Raises
+    ------
+    InstrumentFault
+        A setting reads back otherwise, or the instrument reports an error.
+    ConnectionLost
+        The link is not to be trusted any more.
+    """
+    message = [s.command for s in settings] + [s.query for s in settings] + [ERRORS]
+    *found, error = session.ask(";".join(message), len(settings) + 1)
+    refuse_errors(session, error, "settings were sent")
+    compare(session, settings, found)
+
+
+def compare(session: Session, settings: Iterable[Setting], found: Iterable[str]) -> None:
+    """``InstrumentFault`` that names the first setting that reads back otherwise than it was sent."""
+    for setting, text in zip(settings, found, strict=True):
+        if isinstance(setting.value, float):
+            same = abs(number(session, text) - setting.value) <= setting.tolerance
+        else:
+            same = text.strip("'\"").upper() == setting.value.strip("'\"").upper()
+        if not same:
+            raise InstrumentFault(
+                f"{session.name}: {setting.header} reads {text} where {setting.value} was sent; "
+                "start the instrument again"
+            )
+
+
+def number(session: Session, text: str) -> float:
+    """A reply as a number; one that is none poisons the session: ``ConnectionLost``."""
+    try:
+        return float(text)
+    except ValueError:
+        raise session.distrust(f"{text!r} came where a number was due") from None
+
+
+def refuse_power_cycle(session: Session, events: str) -> None:
+    """``InstrumentFault`` if ``events``, the reply to ``*ESR?``, says that the power was off."""
+    if int(number(session, events)) & POWER_ON:
+        session.power_was_lost = True
+        raise InstrumentFault(f"{session.name}: its power was off, and its settings are gone; start it again")
+
+
+def refuse_errors(session: Session, first: str, when: str) -> None:
+    """``InstrumentFault`` if ``first``, the reply to :data:`ERRORS`, is an error; the queue is empty afterwards.
+
+    ``when`` completes the sentence "reports ... when ...".
+    """
+    entries: list[str] = []
+    entry = first
+    while _code(session, entry) != 0:
+        entries.append(entry)
+        if len(entries) == _MOST_ERRORS:
+            break
+        entry = session.ask(ERRORS, 1)[0]
+    if entries:
+        raise InstrumentFault(f"{session.name}: reports {'; '.join(entries)} when {when}")
+
+
+def _code(session: Session, entry: str) -> int:
+    return int(number(session, entry.partition(",")[0]))

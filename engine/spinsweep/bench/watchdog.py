@@ -1,0 +1,210 @@
+"""The guard: a separate process that makes the bench safe when the lane that owns it dies or falls silent.
+
+A source that loses its connection goes on as it was set, so a dying lane cannot be trusted to switch it off.  The
+guard holds the end of a pipe: when the lane dies, the pipe closes at once; when the lane is alive but silent
+(stopped, or hung), the guard kills it first, because the bench has one owner at a time and a lane that wakes up
+later must not act.  Then it takes the lease, which raises the epoch, and sends the safe state.
+
+A Keithley 6221 on Ethernet may refuse connections for 30 to 60 s after its client died (seen by one laboratory):
+the guard keeps trying, and only GPIB can be faster there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from spinsweep.bench.bench_file import Bench, parse
+from spinsweep.bench.lease import Lease
+from spinsweep.errors import BenchError, LeaseError, SpinsweepError
+from spinsweep.leftovers import unmarked
+from spinsweep.printable import say
+
+HEARTBEAT = 0.25  # seconds between signs of life
+SILENCE = 10.0  # seconds without one after which a lane counts as hung
+START_TIMEOUT_S = 30.0  # seconds that a guard may take to start
+FAREWELL = b"q"
+RETRY = 1.0  # seconds between attempts to reach the instruments
+GIVE_UP = 600.0  # seconds after which instruments that do not answer are taken to be switched off
+
+
+_left: list[subprocess.Popen[bytes]] = []  # guards that still have to make a bench safe
+
+
+class Watchdog:
+    """The lane's side: starts the process, sends signs of life, and sends it away."""
+
+    def __init__(self, bench: Bench, lease: Lease, on_death: Callable[[], None] = lambda: None) -> None:
+        self._on_death = on_death
+        command = [sys.executable, "-m", "spinsweep.bench.watchdog"]
+        self.process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
+            start_new_session=True,
+            env=unmarked(),
+            bufsize=0,
+        )
+        order = {"bench": bench.model_dump(), "epoch": lease.epoch, "process": os.getpid()}
+        self._say(json.dumps(order).encode() + b"\n")
+        self._await_ready()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="guard-heartbeat", daemon=True)
+        self._thread.start()
+
+    def dismiss(self, safe: bool) -> None:
+        """Send the guard away if the bench is safe; else leave it to make it so, and do not wait."""
+        self._stop.set()
+        self._thread.join()
+        if safe:
+            self._say(FAREWELL)
+            self._wait()
+        else:
+            self._close()
+            _left.append(self.process)
+
+    def _wait(self) -> None:
+        self._close()
+        self.process.wait(timeout=START_TIMEOUT_S)
+
+    def _close(self) -> None:
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):
+                pipe.close()
+
+    def _await_ready(self) -> None:
+        assert self.process.stdout is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
+        if not ready or self.process.stdout.readline().strip() != b"ready":
+            self.process.kill()
+            self._wait()
+            raise BenchError(
+                f"the guard of the bench did not start within {START_TIMEOUT_S:.0f} s; without it nothing is done"
+            )
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT):
+            if not self._say(b"."):
+                self._on_death()
+                return
+
+    def _say(self, message: bytes) -> bool:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(message)
+        except (BrokenPipeError, ValueError):
+            return False
+        return True
+
+
+def log_path(bench: Bench) -> Path:
+    """Where guards note what they did."""
+    return bench.folder / "guard.jsonl"
+
+
+def main() -> int:
+    """The guard's process: the order comes on the standard input, then signs of life."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends with its lane, and not before
+    order = json.loads(sys.stdin.buffer.readline())
+    bench = parse(order["bench"])
+    from spinsweep.bench.instruments import Instruments  # pyvisa is loaded now, not when it is needed
+
+    say("ready")
+    reason = _watch(order["process"])
+    if not reason:
+        return 0
+    began = time.monotonic()
+    outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
+    lease = Lease(bench, "the guard of a lane that died, which makes the bench safe,")
+    try:
+        while dirty(bench):  # until somebody has left it safe: this guard, or a lane that came after
+            try:
+                lease.take(RETRY)
+                problem = _made_safe(Instruments(bench))
+                if not problem:
+                    mark_clean(bench)
+                    outcome.pop("problem", None)
+                    _note(bench, outcome | {"safe": True, "epoch": lease.epoch, "seconds": time.monotonic() - began})
+                    return 0
+            except LeaseError as error:  # a newer lane has it, and a guard of its own
+                problem = str(error)
+            finally:
+                lease.release()
+            if problem != outcome.get("problem"):
+                outcome["problem"] = problem
+                _note(bench, outcome | {"safe": False, "seconds": time.monotonic() - began})
+            if time.monotonic() - began > GIVE_UP:
+                return 1
+            time.sleep(RETRY)
+    finally:
+        lease.release()
+    return 0
+
+
+def dirty(bench: Bench) -> bool:
+    """Whether somebody has owned the bench and nobody has left it safe since."""
+    return (bench.folder / "dirty").exists()
+
+
+def mark_dirty(bench: Bench) -> None:
+    """Note that the bench may be unsafe from now on; on disk before this returns."""
+    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    os.fsync(handle)
+    os.close(handle)
+
+
+def mark_clean(bench: Bench) -> None:
+    """Note that the bench was left safe."""
+    (bench.folder / "dirty").unlink(missing_ok=True)
+
+
+def _watch(lane: int) -> str:
+    """Wait for the lane's end; why the bench has to be made safe, or "" when the lane said farewell."""
+    pipe = sys.stdin.fileno()
+    while True:
+        ready, _, _ = select.select([pipe], [], [], SILENCE)
+        if not ready:
+            with suppress(ProcessLookupError):
+                os.kill(lane, signal.SIGKILL)
+            return f"the lane was silent for {SILENCE:.0f} s and was killed"
+        said = os.read(pipe, 65536)
+        if said.endswith(FAREWELL):
+            return ""
+        if not said:
+            return "the lane died"
+
+
+def _made_safe(instruments: Any) -> str:
+    """Open the instruments and send the safe state; what went wrong, or ""."""
+    try:
+        instruments.open(timeout_s=RETRY)
+    except BenchError as error:
+        return str(error)
+    finally:
+        instruments.close()
+    return ""
+
+
+def _note(bench: Bench, row: dict[str, Any]) -> None:
+    with suppress(OSError), log_path(bench).open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except SpinsweepError as error:
+        sys.exit(f"spinsweep guard: {error}")

@@ -1,0 +1,177 @@
+"""What a deployment lacks, found before anything is started or written."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+from distributed.utils import get_ip_interface
+
+from spinsweep.dashboard.closed import OPEN, Pages
+from spinsweep.errors import RunnerError
+from spinsweep.executors.cluster import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
+from spinsweep.executors.dask import require_free_port
+from spinsweep.executors.security import (
+    CLIENT,
+    ROLES,
+    credentials,
+    on_loopback,
+    own_folder,
+    require_loopback,
+    scheduler_address,
+    secured,
+)
+from spinsweep.files import Unreadable, text_of, yaml
+
+CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}
+PROBE = 2.0  # seconds for a connection that is refused at once where nothing listens
+
+
+def check(
+    where: Deployment,
+    tls: Path | None = None,
+    insecure: bool = False,
+    watchers: int | None = None,
+    pages: Pages = OPEN,
+) -> None:
+    """Look at all of a deployment that can be seen without starting it.
+
+    Parameters
+    ----------
+    tls : folder of certificates, before the one in the cluster file
+    insecure : whether to go without certificates
+    watchers : port that is to be free on the scheduler's machine, where that is this one
+    pages : how pages are to be served
+
+    Raises
+    ------
+    RunnerError
+        One line: what is missing, taken, or would not be encrypted.
+    """
+    if tls is not None and isinstance(where, Local | Gpu | Kubernetes):
+        raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} uses no certificates of yours; leave it out")
+    if pages.token and not isinstance(where, Local | Gpu | Jobs) and watchers is None:
+        raise RunnerError(
+            f"--dashboard-token: the dashboard of a cluster of kind {where.kind} is not this run's; "
+            "`spinsweep scheduler` takes the option"
+        )
+    if watchers is not None and isinstance(where, Local | Gpu | Jobs):
+        try:
+            require_free_port(watchers)
+        except OSError as error:
+            raise RunnerError(f"--watchers {watchers}: the page cannot be served there: {error.strerror}") from None
+    match where:
+        case Jobs():
+            _check_jobs(where, tls or where.tls, insecure)
+        case Ssh():
+            _check_ssh(where, tls or where.tls, insecure)
+        case Kubernetes():
+            _check_kubernetes(where, insecure)
+        case Gpu():
+            library("dask_cuda", "gpu")
+        case Running():
+            secured(scheduler_address(where.address), tls or where.tls, CLIENT, insecure=insecure)
+
+
+def library(module: str, extra: str) -> Any:
+    """A library that an extra brings; ``RunnerError`` if it is not usable."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise RunnerError(f"{module} is not usable ({error}); `pip install 'spinsweep[{extra}]'` brings it") from None
+
+
+def cluster_class(where: Jobs) -> Any:
+    """The class of dask-jobqueue for a batch system."""
+    return getattr(library("dask_jobqueue", "slurm"), CLASSES[where.kind])
+
+
+def _check_jobs(where: Jobs, tls: Path | None, insecure: bool) -> None:
+    here = where.driver_interface
+    if tls is None:
+        for interface in (where.interface, here):
+            require_loopback(_ip(interface), insecure, f"{where.kind}: interface {interface}")
+    folder = tls or (None if insecure else own_folder())
+    if folder is not None:
+        if not re.fullmatch(WORD, str(folder.absolute())):
+            raise RunnerError(f"{folder} goes into a job script: letters, digits and ./:@%+=,~- only")
+        if folder == tls or folder.exists():
+            credentials(folder, *ROLES)
+    if not _ip(here):
+        names = ", ".join(name for _, name in socket.if_nameindex())
+        raise RunnerError(f"{where.kind}: this machine has no interface {here} with an IPv4 address; it has {names}")
+    submit = cluster_class(where).job_cls.submit_command
+    if shutil.which(submit.split()[0]) is None:
+        raise RunnerError(f"{where.kind}: there is no command {submit} here; run this where jobs are submitted")
+
+
+def _ip(interface: str) -> str:
+    """IPv4 address of this machine at a network interface; empty: it has none."""
+    try:
+        return str(get_ip_interface(interface))
+    except ValueError:
+        return ""
+
+
+def _check_ssh(where: Ssh, tls: Path | None, insecure: bool) -> None:
+    library("asyncssh", "ssh")
+    beyond = [host for host in (where.scheduler or where.hosts[0], *where.hosts) if not on_loopback(host)]
+    if beyond and on_loopback(where.listen):
+        raise RunnerError(
+            f"ssh: listen is {where.listen}, by which {beyond[0]} and this machine do not meet; name an "
+            "address of the scheduler's host that all reach"
+        )
+    if tls is None:
+        require_loopback(where.listen, insecure)
+    folder = tls or (None if insecure else own_folder())
+    if folder is not None and (folder == tls or folder.exists()):
+        credentials(folder, *ROLES)
+    if where.port and _answers(where.listen, where.port):
+        raise RunnerError(
+            f"ssh: port {where.port} is taken on {where.listen}; the scheduler of a run that was killed ends about a "
+            "minute later, or give another port"
+        )
+
+
+def _answers(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), PROBE):
+            return True
+    except OSError:
+        return False
+
+
+def _check_kubernetes(where: Kubernetes, insecure: bool) -> None:
+    if not insecure:
+        raise RunnerError(
+            "kubernetes: dask-kubernetes speaks to its scheduler without certificates; fence its pods with a network "
+            "policy and spell out --insecure, or attach to one that uses certificates (cluster/README.md)"
+        )
+    library("dask_kubernetes.operator", "kubernetes")
+    dask_cluster(where)
+
+
+def dask_cluster(where: Kubernetes) -> dict[str, Any]:
+    """The ``DaskCluster`` of a deployment, with its number of workers.
+
+    Raises
+    ------
+    RunnerError
+        The manifest cannot be read, or is something else.
+    """
+    try:
+        found = yaml(text_of(where.manifest))
+    except Unreadable as error:
+        raise RunnerError(f"{where.manifest}: {error}; the manifest is one DaskCluster in YAML") from None
+    if not isinstance(found, dict) or found.get("kind") != "DaskCluster":
+        kind = found.get("kind", "mapping") if isinstance(found, dict) else type(found).__name__
+        raise RunnerError(f"{where.manifest}: is a {kind}; the manifest is one DaskCluster in YAML")
+    try:
+        found["spec"]["worker"]["replicas"] = where.least
+    except (KeyError, TypeError):
+        raise RunnerError(f"{where.manifest}: has no spec.worker to give {where.least} replicas") from None
+    return found

@@ -1,0 +1,331 @@
+"""Clients of every kind of deployment, each started by the library that exists for it.
+
+Every worker is one process with one thread that offers the resource ``cpu``; its numerical libraries use one thread
+each, so that a machine runs as many threads as it was given workers.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, SSHCluster
+
+from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages, close_scheduler, new_token
+from spinsweep.errors import RunnerError
+from spinsweep.executors.certificates import own_certificates, temporary
+from spinsweep.executors.check import check, cluster_class, dask_cluster, library
+from spinsweep.executors.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
+from spinsweep.executors.connect import connect
+from spinsweep.executors.dask import (
+    CPU,
+    SPAWN,
+    THREAD_SETTINGS,
+    ClosedCluster,
+    free_port,
+    local_client,
+    own_files,
+    quiet,
+)
+from spinsweep.executors.scaling import KeepBusy, adapt
+from spinsweep.executors.security import (
+    CLIENT,
+    LOOPBACK,
+    NO_DASHBOARD,
+    ROLES,
+    as_config,
+    credentials,
+    is_address,
+    on_loopback,
+    scheduler_address,
+    secured,
+)
+from spinsweep.interrupts import sigint_blocked
+
+STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
+ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed
+
+
+def deployment(given: str | None, workers: int | None = None) -> Deployment:
+    """What ``--cluster`` names: a cluster file, a scheduler file, an address; None: ``workers`` processes here.
+
+    Raises
+    ------
+    RunnerError
+        One line: it names nothing of these, or says itself how many workers there are.
+    """
+    if given is None:
+        return Local() if workers is None else Local(workers=workers)
+    if workers is not None:
+        raise RunnerError(f"--workers {workers}: --cluster {given} says how many there are; leave one of them out")
+    if Path(given).suffix in SUFFIXES:
+        return load(Path(given))
+    try:
+        address = scheduler_address(given)
+    except RunnerError as error:
+        raise RunnerError(f"--cluster {error}") from None
+    if not is_address(address):
+        raise RunnerError(
+            f"--cluster {given or repr(given)} is no cluster file ({', '.join(SUFFIXES)}), no scheduler file, "
+            "and no address such as tls://127.0.0.1:8786"
+        )
+    return Running(kind="scheduler", address=address)
+
+
+@contextmanager
+def cluster_client(
+    where: Deployment,
+    tls: Path | None = None,
+    insecure: bool = False,
+    dashboard: bool = True,
+    resources: Mapping[str, float] | None = None,
+    pages: Pages = OPEN,
+) -> Iterator[Client]:
+    """A client of a deployment; what it started is ended with the block.
+
+    Parameters
+    ----------
+    tls : folder of certificates, before the one in the cluster file; None there too: what this machine needs is made
+    insecure : whether to go without
+    dashboard : serve Dask's dashboard, on loopback; a scheduler that runs already has its own
+    resources : what local workers offer beside ``cpu``
+    pages : how the dashboard is served
+
+    Raises
+    ------
+    RunnerError
+        One line: it cannot be started, cannot be reached, or would not be encrypted.
+    """
+    quiet()
+    check(where, tls, insecure, pages=pages)
+    if not dashboard and not isinstance(where, Ssh):
+        pages = Pages(token=new_token())  # Dask serves one in any case: here, nobody can name it
+    if isinstance(where, Jobs | Ssh) and not insecure:
+        tls = tls or where.tls or own_certificates()
+    match where:
+        case Local():
+            started = _local(where, dashboard, resources, pages)
+        case Jobs():
+            started = _jobs(where, tls, dashboard, pages)
+        case Ssh():
+            started = _ssh(where, tls, dashboard, pages)
+        case Kubernetes():
+            started = _kubernetes(where)
+        case Gpu():
+            started = _gpu(where, dashboard, pages)
+        case Running():
+            started = _running(where, tls or where.tls, insecure)
+    with started as client:
+        yield client
+
+
+@contextmanager
+def _local(where: Local, dashboard: bool, resources: Mapping[str, float] | None, pages: Pages) -> Iterator[Client]:
+    with local_client(where.least, dashboard, resources, pages) as client:
+        if where.minimum is not None:
+            adapt(client, where.least, where.workers)
+        yield client
+
+
+@contextmanager
+def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Client]:
+    address, security = secured(scheduler_address(where.address), tls, CLIENT, insecure=insecure)
+    with connect(address, security) as client:
+        try:
+            client.register_plugin(KeepBusy())  # its cluster may scale
+        except ImportError as error:
+            raise RunnerError(
+                f"the scheduler at {address} cannot run spinsweep ({error}); install the same version there"
+            ) from None
+        yield client
+
+
+@contextmanager
+def _jobs(where: Jobs, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
+    security = None if tls is None else credentials(tls, *ROLES)
+    scheduler = {
+        "interface": where.driver_interface,
+        "port": where.port,
+        "dashboard_address": _dashboard(dashboard),
+        "pages": pages,
+    }
+    with ExitStack() as stack:
+        with _one_line(where.kind), sigint_blocked(), dask.config.set(own_files()):
+            cluster = cluster_class(where)(
+                **job_options(where),
+                scheduler_cls=ClosedScheduler,
+                scheduler_options=scheduler,
+                security=security,
+                silence_logs="critical",
+            )
+            stack.callback(_close, cluster)
+            client = stack.enter_context(Client(cluster))
+            cluster.sync(_submitted, cluster, where.least)
+            # a job that ends too early is followed by another only while the cluster adapts
+            adapt(client, where.least, where.workers)
+        yield client
+
+
+def job_options(where: Jobs) -> dict[str, Any]:
+    """What the batch system's class in dask-jobqueue is told about one job: one worker of one thread."""
+    exports = {**where.environment, **dict.fromkeys(THREAD_SETTINGS, "1")}
+    prologue = [f"export {name}={shlex.quote(text)}" for name, text in exports.items()]
+    if where.scratch is None:  # not in a folder of /tmp that anyone could have made
+        prologue += ['export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"', "trap 'rm -rf $DASK_TEMPORARY_DIRECTORY' EXIT"]
+    return {
+        "cores": 1,
+        "processes": 1,
+        "memory": where.memory,
+        "walltime": where.walltime,
+        "queue": where.queue,
+        "account" if where.kind in ("slurm", "pbs") else "project": where.account,
+        "job_name": "spinsweep",
+        "job_extra_directives": list(where.directives),
+        "job_script_prologue": prologue,
+        "log_directory": str(where.logs),
+        "local_directory": None if where.scratch is None else str(where.scratch),
+        "python": where.python,
+        "interface": where.interface,
+        "worker_extra_args": ["--resources", f"{CPU}=1", "--no-dashboard", "--dashboard-address", NO_DASHBOARD],
+    }
+
+
+def _close(cluster: Any) -> None:
+    with suppress(AssertionError):  # Dask's, about a job that was refused
+        cluster.close()
+
+
+async def _submitted(cluster: Any, jobs: int) -> None:
+    """Submit the first jobs; what the batch system objects to is raised."""
+    cluster.scale(jobs)
+    await cluster
+    for job in list(cluster.workers.values()):
+        await job
+
+
+@contextmanager
+def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
+    security = None if tls is None else credentials(tls, *ROLES)
+    here = on_loopback(where.listen) and where.user is None
+    settings: dict[str, Any] = {
+        "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_SETTINGS, "1"),
+        "logging": {"distributed": "info"},  # Dask waits for the lines in which they tell their addresses
+        # on hosts elsewhere it is made, under a name that nobody can have made before
+        **(own_files() if here else {"temporary-directory": f"/tmp/spinsweep-{secrets.token_hex(8)}"}),
+    }
+    if security is not None:
+        settings |= as_config(security)
+    protocol = "tcp" if security is None else "tls"
+    connect: dict[str, Any] = {"port": where.ssh_port}
+    if where.user is not None:
+        connect["username"] = where.user
+    if where.keys:
+        connect["client_keys"] = [str(key) for key in where.keys]
+    if where.known_hosts is not None:
+        connect["known_hosts"] = str(where.known_hosts)
+    with ExitStack() as stack:
+        with _one_line("ssh"), sigint_blocked(), dask.config.set(settings):  # which the hosts' processes inherit
+            cluster = stack.enter_context(
+                SSHCluster(
+                    [where.scheduler or where.hosts[0], *where.hosts],
+                    connect_options=connect,
+                    scheduler_options={
+                        "host": where.listen,
+                        "port": where.port,
+                        "protocol": protocol,
+                        "dashboard_address": _dashboard(dashboard),
+                        "idle_timeout": STARTING,
+                    },
+                    worker_options={
+                        "n_workers": where.workers_per_host,
+                        "nthreads": 1,
+                        "resources": {CPU: 1},
+                        "host": LOOPBACK if on_loopback(where.listen) else None,
+                        "protocol": protocol,
+                        "dashboard": False,
+                        "dashboard_address": NO_DASHBOARD,
+                    },
+                    remote_python=where.python,
+                    security=security,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
+            client.run_on_scheduler(_end_when_idle, ORPHAN)
+            client.run_on_scheduler(close_scheduler, pages)
+        yield client
+
+
+def _end_when_idle(seconds: float, dask_scheduler: Any) -> None:
+    """At a scheduler: end after so long without a task, waiting or running."""
+    dask_scheduler.idle_timeout = seconds
+    dask_scheduler.idle_since = None  # it counts from now, not from its start
+
+
+@contextmanager
+def _kubernetes(where: Kubernetes) -> Iterator[Client]:
+    operator = library("dask_kubernetes.operator", "kubernetes")
+    manifest = dask_cluster(where)
+    with ExitStack() as stack:
+        with _one_line("kubernetes"), sigint_blocked():
+            cluster = stack.enter_context(
+                operator.KubeCluster(
+                    custom_cluster_spec=manifest,
+                    namespace=where.namespace,
+                    create_mode=operator.CreateMode.CREATE_ONLY,
+                    resource_timeout=where.timeout_s,
+                    quiet=True,
+                )
+            )
+            client = stack.enter_context(Client(cluster))
+            client.register_plugin(KeepBusy())
+            if where.minimum is not None:
+                cluster.adapt(minimum=where.minimum, maximum=where.workers)
+        yield client
+
+
+@contextmanager
+def _gpu(where: Gpu, dashboard: bool, pages: Pages) -> Iterator[Client]:
+    with ExitStack() as stack:
+        with (
+            _one_line("gpu"),
+            sigint_blocked(),
+            dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}),
+        ):
+            cluster = stack.enter_context(
+                type("_Closed", (ClosedCluster, library("dask_cuda", "gpu").LocalCUDACluster), {})(
+                    scheduler_kwargs={"pages": pages},
+                    n_workers=where.workers,
+                    threads_per_worker=1,
+                    memory_limit=where.memory or "auto",
+                    host=LOOPBACK,
+                    protocol="tls",
+                    security=temporary(),
+                    resources={CPU: 1},
+                    dashboard_address=_dashboard(dashboard),
+                )
+            )
+            client = stack.enter_context(Client(cluster))
+        yield client
+
+
+def _dashboard(serve: bool) -> str:
+    return f"{LOOPBACK}:{free_port(8787) if serve else 0}"  # None would take 8787 all the same
+
+
+@contextmanager
+def _one_line(kind: str) -> Iterator[None]:
+    """Whatever a library raises while it starts a cluster, as one line."""
+    try:
+        yield
+    except RunnerError:
+        raise
+    except Exception as error:
+        said = str(error).partition("stderr:")[2] or str(error)  # of a command that failed
+        raise RunnerError(
+            f"{kind}: the cluster did not start: {' '.join(said.split()) or type(error).__name__}"
+        ) from None

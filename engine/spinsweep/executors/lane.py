@@ -1,0 +1,398 @@
+"""The lane: the Dask worker that owns a bench, alone.
+
+A worker's resources route work, they do not exclude, and neither a raising plugin nor a raising preload keeps a
+worker out.  So the order is: lock the bench (operating-system lock), hold a lease of its addresses at the scheduler,
+reach the instruments (guard, handshake), and only then register.  The scheduler's lease has a time to live and is for
+lanes on other machines: one that does not get it has touched nothing, and one that is cut off from the scheduler ends
+before another can get it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, NamedTuple
+
+import dask
+from distributed import Client, SchedulerPlugin, Security, Worker
+
+from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.lease import Lease
+from spinsweep.bench.session import BenchSession, pulses
+from spinsweep.dashboard.plugin import TOPIC
+from spinsweep.errors import LeaseError, RunnerError, SpinsweepError
+from spinsweep.executors.dask import own_files, quiet
+from spinsweep.executors.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
+from spinsweep.interrupts import Interrupts
+from spinsweep.leftovers import unmarked
+from spinsweep.printable import one_line, say
+from spinsweep.warden import Warden
+
+TTL = 15.0  # seconds that the scheduler's lease lasts without being renewed
+FENCE = 0.8  # of it, after which the lane ends itself
+RENEW = 3.0  # seconds between renewals
+BENCH_LOCK_TIMEOUT_S = 3.0  # seconds that a lane waits for the bench, which the guard of a dead lane may hold
+RESTART_TIMEOUT_S = (
+    90.0  # the same for a lane that follows one that died: a source may refuse connections for a minute
+)
+START_TIMEOUT_S = 120.0  # seconds that a lane started here may take
+HURRY = 0.2  # seconds between reminders of a lane that is to end at once
+MAX_RESTARTS = 3  # lanes that a run starts again when they die
+EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
+STARTED = "just started"  # in the answer to a lane that may ask again
+
+
+class _Held(NamedTuple):
+    """What a lane has a lease of."""
+
+    host: str
+    bench: str
+    addresses: frozenset[str]
+    until: float
+    """Monotonic time, s."""
+
+
+class ClusterLease(SchedulerPlugin):
+    """At the scheduler: which lane owns which addresses under which name of a bench, until when."""
+
+    name = "spinsweep-lease"
+    idempotent = True
+
+    async def start(self, scheduler: Any) -> None:
+        """Answer to ``spinsweep_lease``."""
+        self.since = time.monotonic()
+        self.held: dict[str, _Held] = {}
+        scheduler.handlers["spinsweep_lease"] = self.request
+
+    def request(
+        self,
+        addresses: Sequence[str],
+        holder: str,
+        host: str,
+        bench: str,
+        release: bool = False,
+        grace: float = 0.0,
+    ) -> str:
+        """Take or renew the lease of all addresses and of the bench's name; "" if granted, else why not.
+
+        Lanes of one machine are told apart by its own locks: the newest to ask is the one that holds them.
+        """
+        if release:
+            self.held.pop(holder, None)
+            return ""
+        now, wanted = time.monotonic(), frozenset(addresses)
+        for other, its in self.held.items():
+            if other == holder or its.until <= now:
+                continue
+            if common := wanted & its.addresses:
+                if its.host != host:
+                    return f"{min(common)} is owned by {other}; only one lane can own it"
+            elif its.bench == bench:
+                return f"another bench has this name here, owned by {other}; give one of them another name"
+        if now < self.since + grace and not any(wanted <= its.addresses for its in self.held.values()):
+            left = self.since + grace - now
+            return f"the scheduler has {STARTED}: an earlier lane may live for {left:.0f} s more"
+        self.held = {h: its for h, its in self.held.items() if not wanted & its.addresses}
+        self.held[holder] = _Held(host, bench, wanted, now + TTL)
+        return ""
+
+
+@contextmanager
+def admitted(lease: Lease, address: str, security: Security | None = None) -> Iterator[None]:
+    """Hold the scheduler's lease of what a lane of this machine has locked, until the block ends.
+
+    A thread renews it; when that is not done in time, the process ends, whatever it is doing.
+
+    Raises
+    ------
+    LeaseError
+        A lane on another machine owns an instrument, or another bench has the name.
+    RunnerError
+        No scheduler answers.
+    """
+    bench, host = lease.bench, os.uname().nodename
+    question = {
+        "addresses": sorted(i.address for i in bench.instruments.values()),
+        "holder": f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}",
+        "host": host,
+        "bench": bench.name,
+        "grace": 0.0 if on_loopback(host_of(address)) else TTL,
+    }
+    with ExitStack() as stack:
+        with _reaching(address):
+            client = stack.enter_context(Client(address, timeout=10, security=security, set_as_default=False))
+            client.register_plugin(ClusterLease())
+            ask = partial(client.sync, client.scheduler.spinsweep_lease, callback_timeout=RENEW, **question)
+            while True:
+                sent = time.monotonic()
+                if not (refused := ask()):
+                    break
+                if STARTED not in refused:
+                    raise LeaseError(f"bench {bench.name}: {refused}")
+                time.sleep(1)
+        lease.valid_until = sent + FENCE * TTL
+        ended = threading.Event()
+        renewal = threading.Thread(target=_renew, args=(lease, ask, ended), name="lease-renewal", daemon=True)
+        renewal.start()
+        threading.Thread(target=_fence, args=(lease, ended), name="lease-watchdog", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+            renewal.join()
+            with suppress(OSError):  # the scheduler may be gone
+                ask(release=True)
+
+
+def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None:
+    """Renew the lease; while the scheduler does not answer, no new cycle begins."""
+    while not ended.wait(RENEW):
+        sent = time.monotonic()
+        try:
+            refused = ask()
+        except OSError:  # TimeoutError is one
+            lease.cut_off.set()
+            continue
+        lease.cut_off.clear()
+        if refused:
+            lease.lost = refused
+            return
+        lease.valid_until = sent + FENCE * TTL
+
+
+def _fence(lease: Lease, ended: threading.Event) -> None:
+    """End the process when its lease has run out, whatever it is doing; the guard makes the bench safe."""
+    while time.monotonic() < lease.valid_until and not lease.lost:
+        if ended.wait(0.2):
+            return
+    say(f"spinsweep: the lane ends: {lease.lost or 'its lease was not renewed in time'}", error=True)
+    os._exit(EXIT_LEASE_LOST)
+
+
+@contextmanager
+def _reaching(address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RunnerError(f"no scheduler answers at {address} ({type(error).__name__})") from None
+
+
+class _Lane(Worker):
+    """A worker at whose end, whoever wants it, the work in hand ends after its cycle."""
+
+    session: BenchSession
+
+    async def close(self, *args: Any, **options: Any) -> Any:
+        """As Dask's, which waits for the work in hand."""
+        self.session.stopping.set()
+        return await super().close(*args, **options)
+
+
+async def serve(session: BenchSession, address: str, security: Security | None = None) -> None:
+    """Be the scheduler's worker for an admitted bench until it closes or the lane is told to end."""
+    bench = session.bench
+    worker: Any = _Lane(
+        address,
+        nthreads=1,
+        name=f"lane-{bench.name}",
+        resources=bench.needs,
+        memory_limit=0,
+        host=LOOPBACK if on_loopback(host_of(address)) else None,
+        dashboard_address=NO_DASHBOARD,
+        security=security,
+    )
+    worker.session = session
+    session.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
+    try:
+        await worker
+    except RuntimeError as error:  # Dask's, with the reason behind it
+        raise RunnerError(f"the scheduler at {address} did not take the lane: {error.__cause__}") from None
+    loop = asyncio.get_running_loop()
+    async with worker:
+        with Interrupts(lambda: loop.call_soon_threadsafe(_end, worker), session.hurry.set):
+            say("ready")
+            await worker.finished()
+    session.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
+
+
+_ending: set[asyncio.Task[Any]] = set()
+
+
+def _end(worker: Worker) -> None:
+    task = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
+    _ending.add(task)
+
+
+def _wear(bench: Bench) -> dict[str, Any]:
+    """Pulses of the bench's devices in their life, and which of them is nearest to its limit, and how near."""
+    counted = pulses(bench)
+    wear = {d.name: counted.get(d.name, 0) / bench.limits_of(d).max_pulses for d in bench.device}
+    worn = max(wear, key=lambda name: wear[name])
+    return {"bench": bench.name, "pulses": sum(counted.values()), "worn": worn, "wear": wear[worn]}
+
+
+def run_lane(
+    bench: Bench, address: str, timeout_s: float = BENCH_LOCK_TIMEOUT_S, security: Security | None = None
+) -> None:
+    """Be the lane of a bench for the scheduler at ``address`` (with its scheme), until it ends or SIGTERM comes.
+
+    Raises
+    ------
+    LeaseError
+        Another lane owns the bench, or another bench has its name.
+    BenchError
+        The bench cannot be reached or is another one.
+    RunnerError
+        No scheduler answers.
+    """
+    quiet()
+    admit = partial(admitted, address=address, security=security)
+    with (
+        Warden(),
+        acquire_bench(bench, timeout_s, admit) as session,
+        _reaching(address),
+        dask.config.set(own_files()),
+    ):
+        asyncio.run(serve(session, address, security))
+
+
+class LocalLane:
+    """A lane in a process of this machine, started again when it dies."""
+
+    def __init__(self, bench_path: Path, address: str, security: Security | None = None) -> None:
+        self.security = to_text(security).encode()
+        self.command = [sys.executable, "-m", "spinsweep.executors.lane", str(bench_path), address]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.deaths = 0
+        self.problem = ""
+        """Why there is no lane any more."""
+        self._ending = threading.Event()
+        self._turn = threading.Lock()  # a lane is started, or the end begins
+        self._thread = threading.Thread(target=self._watch, name="lane-watch", daemon=True)
+
+    def begin(self) -> None:
+        """Start the lane and wait until it works.
+
+        Raises
+        ------
+        RunnerError
+            It did not start; with the reason.
+        """
+        self._start(BENCH_LOCK_TIMEOUT_S)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let it finish its cycle, make the bench safe, and go; without the cycle if that is told to end at once."""
+        with self._turn:
+            self._ending.set()
+            if self.process is not None:
+                self.process.terminate()
+        interrupted: KeyboardInterrupt | None = None
+        while self.process is not None:
+            try:
+                self.process.wait(HURRY if Interrupts.twice() else None)
+                break
+            except subprocess.TimeoutExpired:
+                self.process.terminate()
+            except KeyboardInterrupt as error:  # the second
+                interrupted = error
+        if self._thread.is_alive():
+            self._thread.join()
+        if interrupted is not None:
+            raise interrupted
+
+    def _start(self, timeout_s: float) -> None:
+        with self._turn:
+            if self._ending.is_set():
+                return
+            self._errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the lane has ended
+            self.process = process = subprocess.Popen(
+                [*self.command, str(timeout_s)],
+                stdin=subprocess.PIPE,  # where nobody else reads along
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                start_new_session=True,
+                env=unmarked(),
+            )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(self.security)
+        timer = threading.Timer(START_TIMEOUT_S, process.kill)
+        timer.start()
+        try:
+            ready = process.stdout.readline().strip() == b"ready"
+        finally:
+            timer.cancel()
+        if not ready:
+            raise RunnerError(f"the lane did not start: {self._last_words(process)}")
+
+    def _watch(self) -> None:
+        while not self._ending.is_set():
+            assert self.process is not None
+            words = self._last_words(self.process)
+            if self._ending.is_set():
+                return
+            self.deaths += 1
+            try:
+                if self.deaths > MAX_RESTARTS:
+                    raise RunnerError(f"the lane died {self.deaths} times, the last time with: {words}")
+                self._start(RESTART_TIMEOUT_S)
+            except RunnerError as error:
+                self.problem = str(error)
+                return
+
+    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end of a lane: the last line on its standard error, or its exit status."""
+        status = process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+        with self._errors as errors:
+            errors.seek(0)
+            lines = [line for line in errors.read().splitlines() if line.strip()]
+        how = f"signal {-status}" if status < 0 else f"status {status}"
+        return lines[-1].removeprefix("spinsweep: ") if lines else f"no word, but {how}"
+
+    def check(self) -> None:
+        """``RunnerError`` if the lane is gone for good."""
+        if self.problem:
+            raise RunnerError(f"{self.problem}; what was measured is kept, the same command goes on")
+
+
+@contextmanager
+def local_lane(bench_path: Path, address: str, security: Security | None = None) -> Iterator[LocalLane]:
+    """A lane of this machine for the scheduler at ``address``, ended with the block."""
+    lane = LocalLane(bench_path, address, security)
+    try:
+        lane.begin()
+        yield lane
+    finally:
+        lane.end()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m spinsweep.executors.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts.
+
+    The certificates come on the standard input.
+    """
+    path, address, timeout_s = arguments
+    try:
+        run_lane(load(path), address, float(timeout_s), from_text(sys.stdin.read()))
+    except SpinsweepError as error:
+        say(f"spinsweep: {one_line(str(error))}", error=True)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""The reference runner: one task after the other, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from spinsweep.bench import acquire
+from spinsweep.cube import execute
+from spinsweep.errors import Stopped
+from spinsweep.interrupts import Interrupts
+from spinsweep.run import Run
+from spinsweep.warden import Warden
+
+
+def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) -> None:
+    """Execute the run's tasks here; told to end, finish the block in hand, or the cycle at a bench.
+
+    Raises
+    ------
+    Interrupted
+        Told so twice: the block in hand is lost.
+    """
+    run.begin()
+    session = acquire.current_session()
+    warden = Warden.here if session is None else None  # at a bench this thread waits, and hears at once
+    with Interrupts(soon=lambda: None) as interrupts, warden.alone() if warden else nullcontext():
+        if session is not None:
+            session.cancelled = lambda: interrupts.requested
+
+            def tell(report: dict[str, Any]) -> None:
+                run.on_lane_report(report)
+                on_progress(run)
+
+            session.on_progress = tell
+        elif warden is not None:
+
+            def say() -> None:
+                run.notes.append(
+                    "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
+                )
+                on_progress(run)
+
+            warden.on_first = say
+        try:
+            for task in run.tasks():
+                run.note(execute(run.job, task))
+                on_progress(run)
+                if interrupts.requested:
+                    break
+        except Stopped:
+            run.outcome = "stopped"
+        if interrupts.requested:
+            run.outcome = "stopped"

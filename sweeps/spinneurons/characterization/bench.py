@@ -1,0 +1,82 @@
+"""The characterization on a bench: the same cube, its readings taken from real devices through a lane."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from spinneurons.characterization.analysis import analyse
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinsweep.bench.acquire import session
+from spinsweep.bench.bench_file import Bench, fingerprint, parse
+from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
+from spinsweep.evaluate import Cell
+from spinsweep.spec import Parameter, Sweep, per_cell
+
+
+@per_cell
+def measure(cell: Cell) -> dict[str, Any]:
+    """Cycles of the device at ``cell["width"]`` (um), ``cell["device"]``, decided and fitted.
+
+    The plan of currents is the card's, as for a simulated device.  A cycle that was lost is NaN.  Stream
+    ``bootstrap``.
+    """
+    bench, card = parse(cell.params["bench"]), cell.params["card"]
+    width = cell["width"]
+    device = bench.at(width=width, device=cell["device"])
+    i_write = -bench.polarity.reset_pulse * model.write_currents(card, width, cell.params["currents"])
+    i_reset = bench.polarity.reset_pulse * abs(model.reset_current(card, width))
+    i_read = cards.value(card, "read.current")
+    shape = (i_write.size, cell.params["cycles"])
+    r_reset, r_write = np.full((2, *shape), np.nan, np.float32)
+    with PulseTrains(session(bench), cell.address) as experiment:
+        experiment.calibrate(device.name, -i_reset, i_reset, i_read)
+        for number, current in enumerate(i_write.tolist()):
+            writes = np.full((shape[1], 1), current)
+            run = experiment.run(f"current {number}", [device.name], writes, [i_reset], i_read)
+            r_reset[number], r_write[number] = run.v_reset[:, 0] / i_read, run.v_write[:, 0] / i_read
+    link = cards.link(card, cell.params["link"])
+    i_write = np.abs(i_write)
+    found = analyse(
+        i_write, r_reset, r_write, link, cell.rng("bootstrap"), bench.polarity.reset_state, cell.params["resamples"]
+    )
+    return {"i_write": i_write, "r_reset": r_reset, "r_write": r_write, **found.values}
+
+
+def cycles(sweep: Sweep) -> dict[str, int]:
+    """How many cycles the devices of the cells asked for take, by name of the device."""
+    bench = parse(sweep.params["bench"])
+    each = CALIBRATION + sweep.params["currents"] * sweep.params["cycles"]
+    wanted = [
+        {"width": width, "device": device}
+        for width in sweep.axis("width").values
+        for device in sweep.axis("device").values
+    ]
+    return {bench.at(**labels).name: each for labels in wanted}
+
+
+def prepare(sweep: Sweep) -> None:
+    """``BenchError`` where the bench has no device for a cell asked for: before anything is fired."""
+    cycles(sweep)
+
+
+def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
+    """The characterization of the devices of a bench."""
+    axes = [
+        dataclasses.replace(axis, values=tuple(bench.values(axis.name)), low=None, high=None) for axis in sweep.axes
+    ]
+    parameters = [dataclasses.replace(p, axes=None) if p.name == "card" else p for p in sweep.parameters]
+    described = Parameter("bench", bench.model_dump(mode="json"), help="the bench file", fingerprint=fingerprint)
+    return dataclasses.replace(
+        sweep,
+        title=f"Switching curves measured on bench {bench.name}",
+        axes=tuple(axes),
+        parameters=(*parameters, described),
+        prepare=prepare,
+        function=measure,
+        resources=bench.needs,
+        bench_cycles=cycles,
+    )

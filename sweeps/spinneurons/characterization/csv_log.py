@@ -1,0 +1,296 @@
+"""A laboratory's characterization log (CSV) as labelled arrays.
+
+The file has a header line and one line a cycle::
+
+    width_um,device,i_write_A,cycle,r_reset_ohm,r_write_ohm
+    0.3,0,0.000401,0,-1.7991,3.6012
+
+Rows may come in any order, devices may have different currents and numbers of cycles, and columns beyond the
+six are kept.  Blank lines and lines that begin with ``#`` are skipped.  A lost sample is an empty field or
+``nan``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from spinneurons.characterization.sweep import SWEEP
+from spinneurons.device.parameters import WIDTH
+from spinsweep.axis import closest
+from spinsweep.files import Unreadable, require_file
+from spinsweep.spec import RESERVED
+
+EPOCH = pd.Timestamp(0, tz="UTC")
+COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
+
+WIDTHS = (WIDTH.low or 0.0, WIDTH.high or math.inf)
+"""Widths (um) that a bar may have: those of the axis."""
+MOST_CURRENT = 0.1
+"""A; 15 times what the built-in card gives for the widest bar. A narrow bar's current written in mA is above it."""
+
+TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
+"""Names of the cube; a further column of such a name gets ``log_`` before it."""
+
+_WIDTH = {"units": "um", "long_name": "bar width"}
+_DEVICE = {"units": "1", "long_name": "device"}
+_CURRENT = {"units": "1", "long_name": "write current, index"}
+_CYCLE = {"units": "1", "long_name": "cycle"}
+_I_WRITE = {"units": "A", "long_name": "write current"}
+_R_RESET = {"units": "ohm", "long_name": "Hall resistance after reset"}
+_R_WRITE = {"units": "ohm", "long_name": "Hall resistance after write"}
+
+
+class LogError(ValueError):
+    """One line: the file, its line, the column, what is wrong and what would be right."""
+
+
+def read(path: str | Path) -> xr.Dataset:
+    """The readings in a CSV file, one row a cycle, as arrays over (width, device, current, cycle).
+
+    Returns
+    -------
+    Dataset: coordinates ``width`` (um, wide to narrow), ``device`` and ``cycle`` (labels of the file, rising)
+    and ``current`` (0, 1, ...: the currents of each device, rising); ``i_write`` (width, device, current)
+    float64 A; ``r_reset``, ``r_write`` (width, device, current, cycle) float32 ohm; ``recorded`` (same) bool;
+    each further column by its name, float64 if all of it are numbers and text otherwise.  What was not
+    recorded is NaN.
+
+    Raises
+    ------
+    LogError
+        The file cannot be read, lacks a column, or has a malformed or repeated row; nothing is returned then.
+    """
+    header, rows, lines = _rows(path)
+    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+    width = _numbers(path, "width_um", columns, lines, lambda v: 0 < v < math.inf, "a width in um above 0")
+    bar = f"a bar is {WIDTHS[0]:g} to {WIDTHS[1]:g} um wide; is the column in um, not in nm?"
+    _plausible(path, "width_um", columns, lines, (WIDTHS[0] <= width) & (width <= WIDTHS[1]), bar)
+    device = _whole(path, "device", columns, lines)
+    i_write = _numbers(
+        path,
+        "i_write_A",
+        columns,
+        lines,
+        lambda v: 0 < v < math.inf,
+        "a current in A above 0, the magnitude of the write pulse",
+    )
+    most = f"no Hall bar takes more than {MOST_CURRENT:g} A; is the column in A, not in mA or uA?"
+    _plausible(path, "i_write_A", columns, lines, i_write <= MOST_CURRENT, most)
+    cycle = _whole(path, "cycle", columns, lines)
+    r_reset, r_write = (
+        _numbers(
+            path,
+            name,
+            columns,
+            lines,
+            lambda v: not math.isinf(v),
+            "a resistance in ohm, or nothing if lost",
+            lost=True,
+        )
+        for name in ("r_reset_ohm", "r_write_ohm")
+    )
+    width = np.array([float(f"{w:.12g}") for w in width.tolist()])
+    widths, w = np.unique(-width, return_inverse=True)
+    devices, d = np.unique(device, return_inverse=True)
+    cycles, c = np.unique(cycle, return_inverse=True)
+    i, currents = _current_index(w * devices.size + d, i_write)
+    shape = (widths.size, devices.size, int(i.max()) + 1, cycles.size)
+    place = np.ravel_multi_index((w, d, i, c), shape)
+    _no_repeats(path, place, columns, lines)
+
+    def spread(values: npt.NDArray[Any], fill: Any, dtype: Any) -> npt.NDArray[Any]:
+        cube = np.full(shape, fill, dtype=dtype)
+        cube.ravel()[place] = values
+        return cube
+
+    dims = ("width", "device", "current", "cycle")
+    plan = np.full(shape[0] * shape[1] * shape[2], np.nan)
+    plan[currents[0] * shape[2] + currents[1]] = currents[2]
+    variables: dict[str, Any] = {
+        "i_write": (dims[:3], plan.reshape(shape[:3]), _I_WRITE),
+        "r_reset": (dims, spread(r_reset, np.nan, np.float32), _R_RESET),
+        "r_write": (dims, spread(r_write, np.nan, np.float32), _R_WRITE),
+        "recorded": (dims, spread(np.array(True), False, np.bool_), {"long_name": "row present in the log"}),
+    }
+    for name in header:
+        if name not in COLUMNS:
+            values, units = _free(columns[name])
+            fill, dtype = (np.nan, np.float64) if values.dtype.kind == "f" else ("", object)
+            own = _own_name(name, variables)
+            variables[own] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
+    coords = {
+        "width": ("width", -widths, _WIDTH),
+        "device": ("device", devices, _DEVICE),
+        "current": ("current", np.arange(shape[2]), _CURRENT),
+        "cycle": ("cycle", cycles, _CYCLE),
+    }
+    return xr.Dataset(variables, coords, {"source": Path(path).name})
+
+
+def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
+    """Header, rows with as many fields as the header, and the line in the file of each."""
+    rows: list[Sequence[str]] = []
+    lines: list[int] = []
+    header: list[str] = []
+    try:
+        require_file(path)
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                if not row or row[0].startswith("#") or (len(row) == 1 and not row[0].strip()):
+                    continue
+                if not header:
+                    header = _header(path, row, reader.line_num)
+                elif len(row) != len(header):
+                    raise LogError(
+                        f"{path}:{reader.line_num}: {_misfit(header, row)}; "
+                        f"the header has {len(header)} columns, this line {len(row)}"
+                    )
+                else:
+                    rows.append(row)
+                    lines.append(reader.line_num)
+    except OSError as error:
+        raise LogError(f"{path}: cannot be read ({error.strerror}); give the path of a CSV file") from None
+    except Unreadable as error:
+        raise LogError(f"{path}: {error}; give the path of a CSV file") from None
+    except UnicodeDecodeError as error:
+        raise LogError(f"{path}: is not text in UTF-8 (byte {error.start}); save the log as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise LogError(f"{path}:{reader.line_num}: is not CSV: {error}") from None
+    if not rows:
+        raise LogError(f"{path}: has no rows; it needs the header {','.join(COLUMNS)} and one line a cycle")
+    return header, rows, lines
+
+
+def _header(path: str | Path, row: Sequence[str], line: int) -> list[str]:
+    names = [name.strip() for name in row]
+    for name in COLUMNS:
+        if name not in names:
+            hint = " (is the file separated by ';'?)" if ";" in row[0] else closest(name, names)
+            raise LogError(f"{path}:{line}: column {name!r} is missing{hint}; the header needs {','.join(COLUMNS)}")
+    for name in names:
+        if names.count(name) > 1:
+            raise LogError(f"{path}:{line}: column {name!r} stands twice in the header; keep one")
+        if not name:
+            raise LogError(f"{path}:{line}: a column has no name; give it one")
+    return names
+
+
+def _misfit(header: Sequence[str], row: Sequence[str]) -> str:
+    if len(row) < len(header):
+        return f"column {header[len(row)]!r} is missing"
+    return f"there is a field {row[len(header)]!r} beyond the last column {header[-1]!r}"
+
+
+def _numbers(
+    path: str | Path,
+    name: str,
+    columns: dict[str, tuple[str, ...]],
+    lines: Sequence[int],
+    allowed: Callable[[float], bool],
+    wanted: str,
+    lost: bool = False,
+) -> npt.NDArray[np.float64]:
+    """A column as float64; the first field that is not allowed is a LogError with its line."""
+    text = columns[name]
+    try:
+        found = [float(t) for t in text] if not lost else [float(t) if t.strip() else math.nan for t in text]
+    except ValueError:
+        found = [_float(t) for t in text]
+    for line, raw, number in zip(lines, text, found, strict=True):
+        malformed = math.isnan(number) and not (lost and raw.strip().lower() in ("", "nan"))
+        if malformed or not allowed(number):
+            raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {wanted}")
+    return np.array(found)
+
+
+def _plausible(
+    path: str | Path,
+    name: str,
+    columns: dict[str, tuple[str, ...]],
+    lines: Sequence[int],
+    good: npt.NDArray[np.bool_],
+    otherwise: str,
+) -> None:
+    """The first field that is not ``good``, a number of another unit most likely, is a LogError with its line."""
+    if not good.all():
+        row = int(np.argmin(good))
+        raise LogError(f"{path}:{lines[row]}: column {name!r} holds {columns[name][row]!r}; {otherwise}")
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _whole(
+    path: str | Path, name: str, columns: dict[str, tuple[str, ...]], lines: Sequence[int]
+) -> npt.NDArray[np.int64]:
+    def whole(number: float) -> bool:
+        return 0 <= number < 2**53 and number == int(number)
+
+    return _numbers(path, name, columns, lines, whole, "a whole number from 0 up").astype(np.int64)
+
+
+def _free(text: Sequence[str]) -> tuple[npt.NDArray[Any], str]:
+    """A further column and its units: float64 if all of it are numbers or times (ISO 8601), else the text."""
+    try:
+        return np.array([float(t) if t.strip() else math.nan for t in text]), "1"
+    except ValueError:
+        pass
+    try:
+        times = pd.to_datetime(pd.Series(text, dtype=object).replace("", None), format="ISO8601", utc=True)
+        return (times - EPOCH).dt.total_seconds().to_numpy(np.float64), "seconds since 1970-01-01"
+    except (ValueError, TypeError):
+        return np.array(text, dtype=object), "1"
+
+
+def _own_name(name: str, taken: Container[str]) -> str:
+    """The name of a further column in the cube: letters, digits and _, and no name of the cube itself."""
+    own = re.sub(r"\W+", "_", name).strip("_") or "column"
+    own = f"log_{own}" if own in TAKEN or not own.isidentifier() else own
+    while own in taken:
+        own += "_"
+    return own
+
+
+def _current_index(
+    device: npt.NDArray[np.int64], i_write: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], ...]]:
+    """Position of each row's current among those of its device, and (device, position, A) of each such
+    current."""
+    order = np.lexsort((i_write, device))
+    by_device, by_current = device[order], i_write[order]
+    first_of_device = np.r_[True, by_device[1:] != by_device[:-1]]
+    new = first_of_device | np.r_[True, by_current[1:] != by_current[:-1]]
+    running = np.cumsum(new) - 1
+    start = np.maximum.accumulate(np.where(first_of_device, running, 0))
+    index = np.empty(device.size, dtype=np.int64)
+    index[order] = running - start
+    return index, (by_device[new], (running - start)[new], by_current[new])
+
+
+def _no_repeats(
+    path: str | Path, place: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
+) -> None:
+    order = np.argsort(place, kind="stable")
+    again = order[1:][place[order][1:] == place[order][:-1]]
+    if again.size:
+        row = int(again.min())
+        first = int(np.flatnonzero(place == place[row])[0])
+        cell = ", ".join(f"{name} {columns[name][row]}" for name in COLUMNS[:4])
+        raise LogError(
+            f"{path}:{lines[row]}: column 'cycle': {cell} is on line {lines[first]} already; each cycle has one line"
+        )

@@ -1,0 +1,130 @@
+"""A laboratory's log as a sweep: the cells read what was recorded instead of measuring the model.
+
+Its cube has the layout of a simulated characterization, so that fits, figures and cards do not care which it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from spinneurons.characterization.analysis import analyse
+from spinneurons.characterization.csv_log import LogError, read
+from spinneurons.characterization.sweep import SWEEP
+from spinneurons.device.link import LINKS
+from spinsweep.axis import Value
+from spinsweep.errors import SpecError
+from spinsweep.evaluate import Cell
+from spinsweep.spec import Dim, Output, Parameter, Sweep
+
+FLAGS = 50  # labels of a text column that are also written as flags
+RAW = ("i_write", "r_reset", "r_write")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """The block function of a log: the readings of one device, decided and fitted."""
+
+    log: xr.Dataset
+    per_cell = True
+
+    def __call__(self, cell: Cell) -> dict[str, Any]:
+        """Outputs of the device at ``cell["width"]`` (um), ``cell["device"]``; stream ``bootstrap``."""
+        one = self.log.sel(width=cell["width"], device=cell["device"])
+        raw = {str(name): one[name].values for name in one.data_vars}
+        params = cell.params
+        found = analyse(
+            raw["i_write"],
+            raw["r_reset"],
+            raw["r_write"],
+            params["link"],
+            cell.rng("bootstrap"),
+            params["reset_state"],
+            params["resamples"],
+        )
+        return {**raw, **found.values}
+
+
+def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> Sweep:
+    """The sweep of the log at ``path``.
+
+    Raises
+    ------
+    SpecError
+        The log is malformed: file, line and column, and what would be right.
+    """
+    try:
+        log = read(path)
+    except LogError as error:
+        raise SpecError(str(error)) from None
+    extra: list[Output] = []
+    for name in set(log.data_vars) - {*RAW, "recorded"}:
+        log[name], output = _further(str(name), log[name])
+        extra.append(output)
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    cycles: tuple[Value, ...] = tuple(int(c) for c in log["cycle"].values)
+    return dataclasses.replace(
+        SWEEP,
+        title=f"Switching curves recorded in {Path(path).name}",
+        axes=(
+            dataclasses.replace(SWEEP.axis("width"), values=tuple(log["width"].values.tolist())),
+            dataclasses.replace(SWEEP.axis("device"), values=tuple(int(d) for d in log["device"].values)),
+        ),
+        dims=(
+            Dim("current", log.sizes["current"], long_name="write current, index"),
+            Dim("cycle", values=cycles, long_name="cycle"),
+        ),
+        outputs=(
+            *SWEEP.outputs,
+            Output("recorded", ("current", "cycle"), "bool", long_name="row present in the log"),
+            *sorted(extra, key=lambda o: o.name),
+        ),
+        parameters=(
+            Parameter("link", link, help="switching curve that was fitted", choices=LINKS),
+            Parameter(
+                "reset_state",
+                reset_state,
+                help="-1: the reset level is the low one; 1: the high one",
+                choices=(-1, 1),
+            ),
+            Parameter("resamples", resamples, help="bootstrap resamples", low=10, high=1_000_000),
+            Parameter(
+                "recording",
+                {"file": Path(path).name, "sha256": digest},
+                help="the log",
+                fingerprint=lambda r: r["sha256"],
+            ),
+        ),
+        function=Recorded(log),
+        source="",
+    )
+
+
+def is_recorded(log: xr.Dataset, width: Value, device: Value) -> bool:
+    """Whether the log has any row of a device."""
+    return bool(log["recorded"].sel(width=width, device=device).any())
+
+
+def _further(name: str, column: xr.DataArray) -> tuple[xr.DataArray, Output]:
+    """A further column as numbers: itself, or for text the index of its value in ``labels``, -1 for no value."""
+    dims = tuple(str(d) for d in column.dims[2:])
+    long_name = str(column.attrs["long_name"])
+    if column.dtype.kind == "f":
+        return column, Output(name, dims, unit=str(column.attrs["units"]), long_name=long_name)
+    found, codes = np.unique(column.values.astype(str), return_inverse=True)
+    labels = [str(v) for v in found if v]
+    codes = (codes - (1 if "" in found else 0)).reshape(column.shape).astype(np.int32)
+    attrs: dict[str, Any] = {"labels": json.dumps(labels)}
+    if len(labels) <= FLAGS:
+        attrs |= {"flag_values": list(range(len(labels))), "flag_meanings": " ".join(_word(v) for v in labels)}
+    return column.copy(data=codes), Output(name, dims, "int32", long_name=long_name, attrs=attrs)
+
+
+def _word(label: str) -> str:
+    return "_".join(label.split()) or "_"

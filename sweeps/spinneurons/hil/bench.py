@@ -1,0 +1,97 @@
+"""Hardware-in-loop training on a bench: the same training, its neurons are devices behind a lane.
+
+The bench's journal is the checkpoint: a cell that is begun again asks for the same trains and gets what was read, so
+that it comes to where it was, with the same weights bit for bit, before it fires anything new.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinneurons.device import card as cards
+from spinneurons.device import model
+from spinneurons.device.protocol import Readings
+from spinneurons.hil.sweep import check, experiment, layout
+from spinsweep.bench.acquire import session
+from spinsweep.bench.bench_file import Bench, fingerprint, parse
+from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
+from spinsweep.evaluate import Cell
+from spinsweep.spec import Parameter, Sweep, per_cell
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchNeurons:
+    """Devices of one width on a bench, by their numbers; see :class:`spinneurons.hil.neurons.Neurons`."""
+
+    experiment: PulseTrains
+    width: float
+    i_reset: float
+    """A, signed."""
+    i_read: float
+
+    def name(self, device: int) -> str:
+        """What the bench file calls a device."""
+        return self.experiment.bench.at(width=self.width, device=device).name
+
+    def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
+        """As :meth:`spinneurons.hil.neurons.Neurons.read`; a device at fault is lost, the others go on."""
+        sign = -self.experiment.bench.polarity.reset_pulse
+        names = [self.name(device) for device in neuron_device]
+        resets = [self.i_reset] * len(names)
+        run = self.experiment.run(key, names, sign * i_write, resets, self.i_read, leave_out=True)
+        return Readings(*((v / self.i_read).astype(np.float32) for v in (run.v_reset, run.v_write)))
+
+
+@per_cell
+def hil_on_bench(cell: Cell) -> dict[str, Any]:
+    """One training and its test on the devices of a bench; see :func:`spinneurons.hil.sweep.experiment`."""
+    p = cell.params
+    bench, card = parse(p["bench"]), p["card"]
+    i_reset = bench.polarity.reset_pulse * abs(model.reset_current(card, p["width"]))
+    i_read = cards.value(card, "read.current")
+    with PulseTrains(session(bench), cell.address) as at_bench:
+        neurons = BenchNeurons(at_bench, p["width"], i_reset, i_read)
+        for device in dict.fromkeys(layout(p).neuron_device):
+            at_bench.calibrate(neurons.name(device), -i_reset, i_reset, i_read)
+        return experiment(cell, neurons, bench.polarity.reset_state, lambda loss: at_bench.say(loss=loss))
+
+
+def cycles(sweep: Sweep) -> dict[str, int]:
+    """How many cycles the devices take in all cells asked for, by name of the device."""
+    p = sweep.params
+    bench, found = parse(p["bench"]), Counter[str]()
+    neurons = Counter(layout(p).neuron_device)
+    for mode in sweep.axis("mode").values:
+        shown = p["test_images"] + (p["images"] * p["epochs"] if mode == "hil" else 0)
+        for device, number in neurons.items():
+            each = CALIBRATION + p["currents"] * p["cycles"] + number * shown * p["steps"]
+            found[bench.at(width=p["width"], device=device).name] += each * len(sweep.axis("seed").values)
+    return dict(found)
+
+
+def prepare(sweep: Sweep) -> None:
+    """``SpecError`` or ``BenchError`` where parameters and bench do not fit together: before anything is fired."""
+    check(sweep)
+    cycles(sweep)
+
+
+def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
+    """The training with the devices of a bench in the loop."""
+    described = Parameter("bench", bench.model_dump(mode="json"), help="the bench file", fingerprint=fingerprint)
+    return dataclasses.replace(
+        sweep,
+        title=f"{sweep.title}, on bench {bench.name}",
+        parameters=(*sweep.parameters, described),
+        prepare=prepare,
+        function=hil_on_bench,
+        resources=bench.needs,
+        bench_cycles=cycles,
+    )

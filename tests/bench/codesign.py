@@ -1,0 +1,133 @@
+"""How fast the kernel is: ``python -m tests.bench.codesign``.
+
+All is measured in one process and in turns, so that a machine that drifts or is shared does so for all: quote ratios.
+With two threads the plain loop suffers more than the kernel from other busy processes, because torch's threads
+wait for each other in each product: the ratio of the fastest turns is then the fair one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from spinneurons.codesign import chip as chips
+from spinneurons.codesign import model, reference
+from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.codesign.network import Recipe, obtain
+from spinneurons.codesign.sweep import SWEEP
+from spinneurons.device import card as cards
+from spinneurons.device import model as device
+from spinneurons.mnist import data
+
+GOAL, STRETCH = 60, 100
+STEPS = 50
+FLOP = 2 * STEPS * (784 * 400 + 400 * 10)
+"""Of one image in one cell, as the plain loop multiplies."""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def rate(dtype: torch.dtype, n: int = 1536) -> float:
+    """Products of square matrices, 1e9 operations a second: the best of 5."""
+    if dtype == torch.int8:
+        a = torch.ones(n, n, dtype=dtype)
+        best = min(seconds(lambda: torch._int_mm(a, a)) for _ in range(5))
+    else:
+        a = torch.ones(n, n, dtype=dtype)
+        best = min(seconds(lambda: a @ a) for _ in range(5))
+    return 2 * n**3 / best / 1e9
+
+
+@dataclass(frozen=True)
+class Found:
+    """Seconds for all 10,000 images in each turn."""
+
+    loop: list[float]
+    """One cell in the plain loop."""
+    plane: list[float]
+    """All cells of a plane in the kernel."""
+    alone: list[float]
+    """One cell in the kernel."""
+    cells: int
+    """Of the plane."""
+
+    @property
+    def ratio(self) -> float:
+        """The plain loop's time over that of a plane's cell: median of the turns."""
+        return statistics.median(a * self.cells / b for a, b in zip(self.loop, self.plane, strict=True))
+
+    @property
+    def fastest_ratio(self) -> float:
+        return min(self.loop) * self.cells / min(self.plane)
+
+
+def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
+    """The plain loop and the kernel in turns, each with that many threads, on the first ``images``."""
+    network = obtain(Recipe(epochs=epochs), data.describe(), 0, print)
+    test = data.load("test")
+    batch = Batch.first(test.images, test.labels, images)
+    first, second = (chips.Programmed.ideal(w) for w in (network.w1, network.folded))
+    chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
+    widths, variations = (np.array(SWEEP.axis(name).values, np.float64) for name in ("width", "variation"))
+    ratios = (device.i_bias(cards.default(), widths) / device.i0(cards.default(), widths)).tolist()
+    etas, draws = variations.tolist(), Draws((1, 2))
+    torch.set_num_threads(threads)
+    work: list[Callable[[], object]] = [
+        lambda: reference.plain_loop(chip, batch.images, batch.labels, 0.1, ratios[0], STEPS),
+        lambda: model.plane(chip, batch, draws, etas, ratios, STEPS, threads=threads),
+        lambda: model.plane(chip, batch, draws, [0.1], ratios[:1], STEPS, threads=threads),
+    ]
+    turns = [[seconds(call) * 10_000 / len(batch) for call in work] for _ in range(rounds + 1)][1:]  # one to warm up
+    loop, plane, alone = (list(column) for column in zip(*turns, strict=True))
+    return Found(loop, plane, alone, len(etas) * len(ratios))
+
+
+def main(arguments: Sequence[str] | None = None) -> list[Found]:
+    """Print what was found with all threads and with one."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.codesign")
+    parser.add_argument("--images", type=int, default=2000, help="test images in a run")
+    parser.add_argument("--rounds", type=int, default=5, help="turns that are counted")
+    parser.add_argument("--epochs", type=int, default=40, help="of the network's training")
+    options = parser.parse_args(arguments)
+    most, found = torch.get_num_threads(), []
+    try:
+        for threads in dict.fromkeys((most, 1)):
+            found.append(compare(options.images, options.rounds, threads, options.epochs))
+            peaks = {name: rate(getattr(torch, name)) for name in ("float32", "bfloat16", "int8")}
+            print(f"{threads} thread{'s'[: threads > 1]}, {options.images} images, {options.rounds} turns")
+            report(found[-1], peaks)
+    finally:
+        torch.set_num_threads(most)
+    return found
+
+
+def report(found: Found, peaks: dict[str, float]) -> None:
+    """Print the medians, the ratios and how they stand to the peak rates of a matrix product."""
+    loop, plane, alone = (statistics.median(t) for t in (found.loop, found.plane, found.alone))
+    cell, dense = plane / found.cells, FLOP * 10_000 / 1e9
+    goals = f"goal {GOAL}, stretch {STRETCH}"
+    print(f"  plain loop      {loop:7.3f} s a cell of 10,000 images and {STEPS} steps")
+    print(f"  one cell alone  {alone:7.3f} s")
+    print(f"  a plane of {found.cells:<4} {plane:7.3f} s")
+    print(f"  a cell of it    {cell:7.3f} s: {found.ratio:.0f} times the loop's speed ({goals})")
+    print(
+        f"                  {min(found.plane) / found.cells:7.3f} s: {found.fastest_ratio:.0f} times, fastest turns"
+    )
+    for name, peak in peaks.items():
+        print(f"  {name:<9} peak {peak:5.0f} GFLOP/s; the plane does a cell's {dense:.0f} dense GFLOP at ", end="")
+        print(f"{dense / cell / peak:.1f} times that")
+
+
+if __name__ == "__main__":
+    main()
