@@ -7,17 +7,12 @@
     │   └── Fenced     a task of an older run came too late and must not write
     ├── RunnerError    the cluster is gone or cannot run the sweep
     │   └── OtherCode  a worker has other code than the driver and must not compute
-    ├── Stopped        work ended before its end, on demand: it says nothing of the cell
-    └── BenchError     a bench file, or a bench that cannot do what was asked
-        ├── LimitError       a value beyond a limit: nothing was sent
-        ├── LeaseError       the bench is another's, or is no longer ours
-        ├── ConnectionLost   the link is not to be trusted any more: connect again, with the whole handshake
-        ├── InstrumentFault  an instrument reported an error or read back something else: stop, repeat nothing
-        │   └── InterlockOpen    the interlock is open: a human has to close it
-        └── DeviceFault      a device under test is open, short or stuck: leave it out, others go on
+    ├── WorkInterrupted  work that acts on the world ended early: it says nothing of the cell, which is begun again
+    │   └── Stopped          on demand
+    └── RunAborted     equipment is not to be trusted: nothing more is begun, what was measured is kept
 
-The command line prints ``SpecError``, ``CubeError``, ``RunnerError`` and ``BenchError`` as one line and ends with
-status 2.
+A package that measures derives its own from the last two; see :mod:`spinsweep.bench.errors`. The command line prints
+each of these as one line and ends with status 2.
 ``OutputError`` and what a block function raises belong to cells: they are kept in the cube.
 """
 
@@ -63,33 +58,13 @@ class OtherCode(RunnerError):
         return str(self.args[0])
 
 
-class Stopped(SpinsweepError):
+class WorkInterrupted(SpinsweepError):
+    """Work that acts on the world ended before its result: it says nothing of the cell, whose block is sent again."""
+
+
+class RunAborted(SpinsweepError):
+    """What the run measures with is not to be trusted: nothing more of it is begun; what was measured is kept."""
+
+
+class Stopped(WorkInterrupted):
     """The work was told to end early: the cell stays as it was, what was measured stays in the journal."""
-
-
-class BenchError(SpinsweepError):
-    """A bench file is wrong, or the bench cannot do what was asked."""
-
-
-class LimitError(BenchError):
-    """A value beyond a limit of the bench file; nothing was sent."""
-
-
-class LeaseError(BenchError):
-    """Another process owns the bench, or this one does no longer."""
-
-
-class ConnectionLost(BenchError):
-    """A link broke, timed out or answered out of step: nothing on it is to be trusted any more."""
-
-
-class InstrumentFault(BenchError):
-    """An instrument reported an error, or its settings read back otherwise than sent: stop, repeat nothing."""
-
-
-class InterlockOpen(InstrumentFault):
-    """The source's interlock is open, and nothing can flow until a human closes it."""
-
-
-class DeviceFault(BenchError):
-    """A device under test is open, short or stuck; others can go on."""

@@ -15,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical
-from spinsweep.errors import ConnectionLost, InstrumentFault, LeaseError, OutputError, Stopped
+from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
 from spinsweep.printable import cut
 from spinsweep.seeds import generator
 from spinsweep.spec import Named, Output, Sweep
 
 Array = npt.NDArray[Any]
 MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
-UNFINISHED = (Stopped, LeaseError, ConnectionLost, InstrumentFault)  # say nothing of a cell
+UNFINISHED = (WorkInterrupted, RunAborted)  # say nothing of a cell
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,8 @@ class Evaluated:
 def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
-    Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``Stopped``,
-    ``LeaseError`` and faults of a bench.
+    Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``WorkInterrupted`` and
+    ``RunAborted``.
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.

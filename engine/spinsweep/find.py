@@ -22,6 +22,7 @@ from spinsweep.spec import Sweep
 
 SWEEPS = "spinsweep.sweeps"
 COMMANDS = "spinsweep.commands"
+EQUIPMENT = "spinsweep.equipment"
 
 
 def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:

@@ -27,7 +27,6 @@ import numpy.typing as npt
 
 from spinsweep import provenance
 from spinsweep.axis import closest
-from spinsweep.bench import INSTRUMENT
 from spinsweep.blocks import Block, choose_chunk
 from spinsweep.cube import (
     CLEAN,
@@ -262,7 +261,7 @@ def _rests_on_others(cube: Cube, sweep: Sweep, retry_failed: bool, mark_stale: b
 
 def _keeps(cube: Cube, sweep: Sweep) -> bool:
     """Whether cells stay whatever code is here now: measured on a bench, or read from a log."""
-    return INSTRUMENT in sweep.resources or "measured_on" in cube.attrs or "imported_from" in cube.attrs
+    return sweep.measured or "measured_on" in cube.attrs or "imported_from" in cube.attrs
 
 
 def _workers(run: Run) -> list[Mapping[str, Any]]:

@@ -313,6 +313,8 @@ class Sweep:
     called again, and blocks must work without it."""
     resources: Mapping[str, float] = field(default_factory=dict)
     """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
+    measured: bool = False
+    """Whether cells act on the world: they are measured once, one at a time, and never for a sample of their time."""
     figures: str = ""
     """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
     on_bench: str = ""

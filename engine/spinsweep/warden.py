@@ -31,18 +31,18 @@ class Warden:
     """That of this process."""
 
     def __init__(self, deaf: bool = False) -> None:
-        self._deaf = deaf
+        self.deaf = deaf
         self._token = uuid.uuid4().hex
         self.on_first: Callable[[], None] = lambda: None
         """Called in a thread when a deaf driver is told to end for the first time."""
 
     def __enter__(self) -> Warden:
         self._file = leftovers.marked_file(self._token)
-        how = "deaf" if self._deaf else ""
+        how = "deaf" if self.deaf else ""
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", leftovers.__file__, self._token, str(os.getpid()), how],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if self._deaf else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if self.deaf else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
             start_new_session=True,
             env=leftovers.unmarked(),
@@ -51,7 +51,7 @@ class Warden:
         assert self._process.stdin is not None
         self._marking = leftovers.marking(self._token)
         self._marking.__enter__()
-        if self._deaf:
+        if self.deaf:
             ear = self._process.stdin.fileno()
             os.set_blocking(ear, False)
             self._wakeup = signal.set_wakeup_fd(ear, warn_on_full_buffer=False)
@@ -61,7 +61,7 @@ class Warden:
 
     def __exit__(self, *exc: object) -> None:
         Warden.here = None
-        if self._deaf:
+        if self.deaf:
             signal.set_wakeup_fd(self._wakeup)
         self._marking.__exit__(None, None, None)
         os.close(self._file)

@@ -53,7 +53,7 @@ def lane(client: Client, tmp_path: Path) -> Iterator[str]:
         "1",
         "--no-nanny",
     ]
-    command += ["--no-dashboard", "--host", "127.0.0.1", "--resources", "instrument=1"]
+    command += ["--no-dashboard", "--host", "127.0.0.1", "--resources", "exclusive=1"]
     env = {**os.environ, **as_environment(client.security)}
     process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: "lane-hall" in names(client))

@@ -154,7 +154,7 @@ def test_a_bench_run_with_a_lane_is_closed_to_other_users(tmp_path: Path, attack
 
     def lanes() -> list[int]:
         family = psutil.Process(emulated.pid).children(recursive=True)
-        return [p.pid for p in family if "spinsweep.executors.lane" in p.cmdline()]
+        return [p.pid for p in family if "spinsweep.bench.lane" in p.cmdline()]
 
     until(lambda: lanes() != [] and len(listening(*lanes())) == 2)
     driver = psutil.Process(lanes()[0]).ppid()

@@ -15,12 +15,12 @@ from bokeh.document import Document
 from cost import description
 from distributed import Client, Scheduler, Worker
 
-from spinsweep.bench import INSTRUMENT
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.plugin import TOPIC, SweepPlugin
 from spinsweep.dashboard.reader import Answer
+from spinsweep.resources import EXCLUSIVE
 
 OUTPUTS = [{"name": n, "unit": "V", "long_name": n, "dims": []} for n in ("voltage", "power")]
 
@@ -201,7 +201,7 @@ async def _measure(client: Any, run: str, gate: Path) -> Any:
         while not gate.exists():
             time.sleep(0.01)
 
-    return client.submit(wait, key=("hil", run, 0), resources={INSTRUMENT: 1})
+    return client.submit(wait, key=("hil", run, 0), resources={EXCLUSIVE: 1})
 
 
 async def _until(true: Callable[[], Any]) -> None:
@@ -213,15 +213,15 @@ async def _until(true: Callable[[], Any]) -> None:
 def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_path: Path) -> None:
     async def look() -> None:
         async with scheduler() as (running, watch):
-            lane = Worker(running.address, name="lane-b", nthreads=1, resources={INSTRUMENT: 1}, host="127.0.0.1")
+            lane = Worker(running.address, name="lane-b", nthreads=1, resources={EXCLUSIVE: 1}, host="127.0.0.1")
             async with (
                 lane,
                 Client(running.address, asynchronous=True) as first,
                 Client(running.address, asynchronous=True) as second,
             ):
                 for client, name in ((first, "one"), (second, "two"), (second, "three")):
-                    current_session = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
-                    begin(watch, name, {"a": [1, 2]}, **current_session)
+                    owned = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
+                    begin(watch, name, {"a": [1, 2]}, **owned)
                 told = {"bench": "b", "experiment": "one/a=1", "train": "current 6", "figures": {"loss": 0.25}}
                 watch.log_event(TOPIC, {**told, "cycles": 1, "pulses": 2, "worn": "d1", "wear": 0.1})
                 assert "last one a=1, train current 6 last loss 0.25" in _card(watch)

@@ -19,9 +19,10 @@ from distributed import Client
 from spinneurons.device import card
 from spinsweep import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.bench import bench_file
+from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
 from spinsweep.cube import Cube
-from spinsweep.errors import BenchError, CubeError, RunnerError
+from spinsweep.errors import CubeError, RunnerError
 from spinsweep.evaluate import evaluate
 from spinsweep.executors import cluster
 from spinsweep.executors.compute import compute

@@ -20,7 +20,6 @@ from distributed import Client
 from written import written
 
 from spinsweep import Sweep
-from spinsweep.bench import INSTRUMENT
 from spinsweep.cli.cell import Deviation
 from spinsweep.cube import Cube, examine
 from spinsweep.errors import RunnerError
@@ -229,7 +228,7 @@ def test_what_was_measured_or_imported_is_never_computed_again_for_other_code(ki
 
     def sweep(gain: int) -> Sweep:
         found = written(tmp_path, f"GAIN = {gain}\n" + WALK % "GAIN")
-        return replace(found, resources={INSTRUMENT: 1}) if kind == "measured" else found
+        return replace(found, measured=True) if kind == "measured" else found
 
     attrs = {"imported_from": "log.csv"} if kind == "imported" else {"measured_on": "bench"}
     go(sweep(1), store, attrs=attrs)

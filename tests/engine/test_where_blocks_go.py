@@ -74,7 +74,7 @@ def who(log: Path) -> set[int]:
 
 
 def test_a_lane_that_is_the_only_worker_computes_nothing(empty: Client, tmp_path: Path) -> None:
-    with worker(empty, tmp_path, "--resources", "instrument=1"), ThreadPoolExecutor(1) as pool:
+    with worker(empty, tmp_path, "--resources", "exclusive=1"), ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)
         time.sleep(LOOKS)
         assert not who(log)
@@ -87,7 +87,7 @@ def test_a_lane_that_comes_first_to_an_empty_scheduler_computes_nothing(empty: C
     with ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)
         time.sleep(LOOKS)
-        with worker(empty, tmp_path, "--resources", "instrument=1"):
+        with worker(empty, tmp_path, "--resources", "exclusive=1"):
             time.sleep(LOOKS)
             assert not who(log)
             with worker(empty, tmp_path, "--resources", "cpu=1") as computing:

@@ -18,10 +18,10 @@ import pytest
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.emulator.control import Control
+from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.journal import Journal
 from spinsweep.bench.lease import Lease, owner
 from spinsweep.bench.watchdog import log_path
-from spinsweep.errors import LeaseError
 
 pytestmark = pytest.mark.faults
 

@@ -20,9 +20,9 @@ from test_lane import scheduler as scheduler
 
 from spinsweep.bench import lane as lanes
 from spinsweep.bench.bench_file import load
+from spinsweep.bench.lane import LocalLane
 from spinsweep.bench.watchdog import dirty
 from spinsweep.errors import RunnerError
-from spinsweep.executors.lane import LocalLane
 
 pytestmark = pytest.mark.faults
 

@@ -21,7 +21,8 @@ from test_lane import _own_places as _own_places
 from test_lane import scheduler as scheduler
 
 from spinsweep.bench.bench_file import load
-from spinsweep.executors.lane import EXIT_LEASE_LOST, RENEW, TTL, ClusterLease
+from spinsweep.bench.lane import EXIT_LEASE_LOST, RENEW
+from spinsweep.executors.cluster_lease import TTL, ClusterLease
 
 pytestmark = pytest.mark.faults
 

@@ -29,10 +29,11 @@ from spinneurons.device.commands import bench_text
 from spinsweep import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.axis import canonical
 from spinsweep.bench import bench_file
+from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
 from spinsweep.cli.options import block_option, pairs
 from spinsweep.cube import Cube
-from spinsweep.errors import BenchError, CubeError, RunnerError, SpinsweepError
+from spinsweep.errors import CubeError, RunnerError, SpinsweepError
 from spinsweep.evaluate import MESSAGE, TRACEBACK, evaluate
 from spinsweep.executors import cluster
 from spinsweep.executors.compute import compute

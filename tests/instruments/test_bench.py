@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from spinsweep.bench.bench_file import Bench, Instrument, load, parse
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 TEXT = """
 name = "lab-3"

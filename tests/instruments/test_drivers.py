@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from spinsweep.bench.errors import ConnectionLost, InstrumentFault, LimitError
 from spinsweep.bench.keithley6221 import LEAST_WIDTH, Envelope
 from spinsweep.bench.visa import Session
-from spinsweep.errors import ConnectionLost, InstrumentFault, LimitError
 
 WRITE, RESET, READ, WIDTH = 1e-3, -1e-3, 5e-5, 1e-4
 

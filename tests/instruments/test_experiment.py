@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from conftest import described
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.acquire import session as the_station
 from spinsweep.bench.bench_file import Bench
+from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
 from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
 from spinsweep.bench.session import pulses
-from spinsweep.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError, Stopped
+from spinsweep.errors import Stopped
+from spinsweep.work import working
 
 RESET, WRITE, WEAK, READ = -8e-4, 8e-4, 2e-4, 5e-5
 
@@ -254,8 +258,7 @@ def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(benc
     writes = np.full((20, 1), WRITE)
     asked = iter([False] * 30)
     with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        session.cancelled = lambda: next(asked, True)
-        with pytest.raises(Stopped):
+        with working(lambda: next(asked, True), lambda message: None), pytest.raises(Stopped):
             experiment.run("one", ["a"], writes, [RESET], READ)
     with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         assert 0 < len(experiment.journal.trains["one"].results) < 20
@@ -304,14 +307,14 @@ def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> No
     with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         told: list[str] = []
 
-        def close_it(progress: dict[str, str | int]) -> None:
+        def close_it(progress: Mapping[str, Any]) -> None:
             told.append(str(progress["train"]))
             if "interlock" in told[-1]:
                 emulated.control.clear()
 
-        session.on_progress = close_it
         emulated.control.set("interlock", "source", after=20)
-        run = experiment.run("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
+        with working(lambda: False, close_it):
+            run = experiment.run("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
     assert any("waiting: the interlock is open" in line for line in told)
     assert np.isfinite(run.v_write).sum() + len(run.lost) == 10
     assert len(run.lost) <= 1
@@ -323,10 +326,8 @@ def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path:
     for turns in range(3, 12):
         asked = iter([False] * turns)
         with acquire_bench(bench) as session, PulseTrains(session, f"key {turns}") as experiment:
-            session.cancelled = lambda asked=asked: next(asked, True)  # type: ignore[misc]
-            with pytest.raises(Stopped):
+            with working(lambda asked=asked: next(asked, True), lambda message: None), pytest.raises(Stopped):
                 experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
-            session.cancelled = lambda: False
             run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
         assert not run.lost
         assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spinsweep.bench import journal as journals
+from spinsweep.bench.errors import BenchError
 from spinsweep.bench.journal import Journal
-from spinsweep.errors import BenchError
 
 PLAN = {"cycles": 4, "i_write": [1e-3, 0.1 + 0.2, 3.0, 4.0]}
 

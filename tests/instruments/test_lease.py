@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from spinsweep.bench.bench_file import Bench, parse
+from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import Lease, owner
-from spinsweep.errors import LeaseError
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")

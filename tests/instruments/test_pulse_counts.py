@@ -8,9 +8,9 @@ from emulated import Emulated
 
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench
+from spinsweep.bench.errors import BenchError
 from spinsweep.bench.pulse_trains import PulseTrains
 from spinsweep.bench.session import pulses
-from spinsweep.errors import BenchError
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 

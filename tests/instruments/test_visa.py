@@ -16,8 +16,8 @@ import pytest
 
 from spinsweep.bench import visa
 from spinsweep.bench.bench_file import Instrument
+from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 from spinsweep.bench.visa import Session
-from spinsweep.errors import BenchError, ConnectionLost, InstrumentFault
 
 IDENTITY = b"KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04  /700x \n"
 

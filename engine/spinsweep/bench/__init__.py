@@ -1,4 +1,1 @@
-"""Instruments on a bench: its file, drivers, journal, lease and guard. pyvisa is imported by ``visa.py`` only."""
-
-INSTRUMENT = "instrument"
-"""Dask resource of the workers that own a bench."""
+"""Instruments on a bench: its file, drivers, journal, lease, watchdog and lane. ``visa.py`` alone imports pyvisa."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from spinsweep.errors import BenchError, InstrumentFault
+from spinsweep.bench.errors import BenchError, InstrumentFault
 from spinsweep.interrupts import Interrupts
 
 if TYPE_CHECKING:  # workers that only compute load none of it
@@ -79,11 +79,6 @@ def acquire_bench(
                     watchdog.dismiss(safe)
     finally:
         lease.release()
-
-
-def current_session() -> BenchSession | None:
-    """The station of this process, if it owns one."""
-    return _session
 
 
 def session(bench: Bench) -> BenchSession:

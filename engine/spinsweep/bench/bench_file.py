@@ -14,9 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spinsweep.axis import canonical
-from spinsweep.bench import INSTRUMENT
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 from spinsweep.files import Unreadable, text_of, toml
+from spinsweep.resources import EXCLUSIVE
 
 EMULATED = "EMU"
 """Serial numbers of emulated instruments begin so; only on those may time run faster."""
@@ -201,7 +201,7 @@ class Bench(_Part):
     @property
     def needs(self) -> dict[str, float]:
         """Dask resources of work on this bench."""
-        return {INSTRUMENT: 1, f"bench:{self.name}": 1}
+        return {EXCLUSIVE: 1, f"bench:{self.name}": 1}
 
     @property
     def emulated(self) -> bool:

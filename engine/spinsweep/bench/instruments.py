@@ -7,11 +7,11 @@ from contextlib import suppress
 
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.clock import Clock
+from spinsweep.bench.errors import BenchError
 from spinsweep.bench.keithley2000 import Keithley2000
 from spinsweep.bench.keithley6221 import Keithley6221
 from spinsweep.bench.keithley7001 import Keithley7001
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S, Session
-from spinsweep.errors import BenchError
 
 
 class Instruments:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 FORMAT = 1
 

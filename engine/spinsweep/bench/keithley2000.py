@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from spinsweep.bench.errors import InstrumentFault
 from spinsweep.bench.settings import ERRORS, Setting, apply, number, refuse_errors, refuse_power_cycle
 from spinsweep.bench.visa import Session
-from spinsweep.errors import InstrumentFault
 
 OVERRANGE = 1.2
 """A range reads so much more than its name."""

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from spinsweep.bench.bench_file import OVERRANGE, RANGES
 from spinsweep.bench.clock import Clock
+from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
 from spinsweep.bench.settings import (
     ERRORS,
     Setting,
@@ -27,7 +28,6 @@ from spinsweep.bench.settings import (
     refuse_power_cycle,
 )
 from spinsweep.bench.visa import Session
-from spinsweep.errors import InstrumentFault, InterlockOpen, LimitError
 
 RESOLUTION = dict(zip(RANGES, (1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5), strict=True))
 """Range (A): programming resolution on it (A)."""

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from spinsweep.bench.clock import Clock
+from spinsweep.bench.errors import ConnectionLost, InstrumentFault
 from spinsweep.bench.settings import ERRORS, number, refuse_errors
 from spinsweep.bench.visa import Session
-from spinsweep.errors import ConnectionLost, InstrumentFault
 
 
 class Keithley7001:

@@ -26,7 +26,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from spinsweep.bench.bench_file import Bench
-from spinsweep.errors import LeaseError
+from spinsweep.bench.errors import LeaseError
 from spinsweep.private import user
 
 _DIGITS = 20

@@ -20,18 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.bench.bench_file import Device
+from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
 from spinsweep.bench.journal import Journal
 from spinsweep.bench.keithley6221 import LEAST_AMPLITUDE
 from spinsweep.bench.session import BenchSession
-from spinsweep.errors import (
-    ConnectionLost,
-    DeviceFault,
-    InstrumentFault,
-    InterlockOpen,
-    LeaseError,
-    LimitError,
-    Stopped,
-)
+from spinsweep.errors import Stopped
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,16 +6,18 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from spinsweep.bench.bench_file import Bench, Device
+from spinsweep.bench.errors import BenchError, ConnectionLost, LimitError
 from spinsweep.bench.instruments import Instruments
 from spinsweep.bench.keithley6221 import Envelope
 from spinsweep.bench.lease import Lease
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
-from spinsweep.errors import BenchError, ConnectionLost, LimitError, Stopped
+from spinsweep.errors import Stopped
+from spinsweep.work import cancelled, report
 
 CLOSE = 10.0  # seconds that a link is tried anew when the bench is given back; then the guard goes on
 TELL = 1.0  # seconds between reports of what is being done
@@ -29,8 +31,6 @@ class BenchSession:
         self.lease = lease
         self.instruments = Instruments(bench)
         self.io = threading.RLock()
-        self.cancelled: Callable[[], bool] = lambda: False
-        """Asked between cycles; true ends the work."""
         self.stopping = threading.Event()
         self.hurry = threading.Event()
         """Set to end the cycle in hand as well, at its next rest."""
@@ -40,8 +40,6 @@ class BenchSession:
         """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
         self.ready: dict[str, float] = {}
         """Bench time before which a device must rest, s."""
-        self.on_progress: Callable[[dict[str, Any]], None] = lambda progress: None
-        """Told once a second what is being done."""
         self.figures: dict[str, float] = {}
         """What the work in hand says of itself, such as its loss; told with the progress."""
         self.cycles = 0
@@ -94,7 +92,7 @@ class BenchSession:
     def check(self) -> None:
         """``LeaseError`` or ``Stopped`` if nothing more may be done."""
         self.lease.check()
-        if self.stopping.is_set() or self.lease.cut_off.is_set() or self.cancelled():
+        if self.stopping.is_set() or self.lease.cut_off.is_set() or cancelled():
             raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
 
     def done(self, experiment: str, train: str) -> None:
@@ -107,7 +105,7 @@ class BenchSession:
         if time.monotonic() > self._told + TELL:
             self._told = time.monotonic()
             doing = {"experiment": experiment, "train": train, "cycles": self.cycles}
-            self.on_progress({**doing, "figures": self.figures})
+            report({**wear(self.bench), **doing, "figures": self.figures})
 
     def route(self, device: Device) -> None:
         """Connect a device, with the source off, and hold the source to its limits."""
@@ -167,6 +165,14 @@ def pulses(bench: Bench) -> dict[str, int]:
             f'them into it, as {{"{bench.device[0].name}": 1200}} (the journals beside it tell what was fired)'
         )
     return counted
+
+
+def wear(bench: Bench) -> dict[str, Any]:
+    """Pulses of the bench's devices in their life, and which of them is nearest to its limit, and how near."""
+    counted = pulses(bench)
+    wear = {d.name: counted.get(d.name, 0) / bench.limits_of(d).max_pulses for d in bench.device}
+    worn = max(wear, key=lambda name: wear[name])
+    return {"bench": bench.name, "pulses": sum(counted.values()), "worn": worn, "wear": wear[worn]}
 
 
 def _pulses_path(bench: Bench) -> Path:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from spinsweep.bench.errors import InstrumentFault
 from spinsweep.bench.visa import POWER_ON, Session
-from spinsweep.errors import InstrumentFault
 
 ERRORS = ":STAT:QUE?"
 """The oldest entry of the error queue, ``0,"No error"`` when it is empty."""

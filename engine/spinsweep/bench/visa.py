@@ -24,7 +24,7 @@ from pyvisa.constants import BufferOperation, InterfaceType
 from pyvisa.resources import MessageBasedResource
 
 from spinsweep.bench.bench_file import Instrument
-from spinsweep.errors import BenchError, ConnectionLost, InstrumentFault
+from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 
 CONNECT_TIMEOUT_S = 90.0
 """s.  A Keithley 6221 refuses new connections for 30 to 60 s after its client died (seen by one laboratory)."""

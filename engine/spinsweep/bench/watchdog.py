@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from spinsweep.bench.bench_file import Bench, parse
+from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import Lease
-from spinsweep.errors import BenchError, LeaseError, SpinsweepError
+from spinsweep.errors import SpinsweepError
 from spinsweep.leftovers import unmarked
 from spinsweep.printable import say
 

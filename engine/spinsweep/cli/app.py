@@ -38,7 +38,6 @@ VERBS = {
     "scheduler": "scheduler:scheduler",
     "worker": "worker:worker",
     "certs": "certs:certs",
-    "bench": "bench:app",
 }
 EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
 

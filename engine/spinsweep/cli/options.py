@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from spinsweep.cube import Cube
+from spinsweep.equipment import Equipment
 from spinsweep.errors import CubeError, SpecError
-from spinsweep.find import find, installed_as, on_bench
+from spinsweep.find import find, installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 
@@ -136,13 +137,13 @@ DashboardHost = Annotated[
 ]
 
 
-def requested(name: str, settings: Sequence[str] | None, seed: int | None, on: Path | None = None) -> Sweep:
-    """The sweep with the command line's settings, on a bench if one is given."""
+def requested(
+    name: str, settings: Sequence[str] | None, seed: int | None, equipment: Equipment | None = None
+) -> Sweep:
+    """The sweep with the command line's settings, measured with equipment if some is given."""
     sweep = find(name)
-    if on is not None:
-        from spinsweep.bench.bench_file import load
-
-        sweep = on_bench(sweep, load(on))
+    if equipment is not None:
+        sweep = equipment.measured(sweep)
     return sweep.with_text(pairs(settings), seed)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,10 +30,9 @@ from spinsweep.printable import say
 from spinsweep.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
-    from spinsweep.bench.bench_file import Bench
     from spinsweep.dashboard.closed import Pages
+    from spinsweep.equipment import Equipment, OwningWorker
     from spinsweep.executors.cluster import Local
-    from spinsweep.executors.lane import LocalLane
 
 
 def run(
@@ -96,9 +94,9 @@ def run(
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
     """
-    from spinsweep.bench.bench_file import load
     from spinsweep.dashboard.closed import Pages, new_token
     from spinsweep.dashboard.reports import serve_watchers
+    from spinsweep.equipment import load
     from spinsweep.executors.check import check
     from spinsweep.executors.cluster import Local, Running
     from spinsweep.executors.dask import run_dask
@@ -107,8 +105,8 @@ def run(
     from spinsweep.executors.serial import run_serial
     from spinsweep.warden import Warden
 
-    sweep = requested(name, settings, seed, on)
     bench = None if on is None else load(on)
+    sweep = requested(name, settings, seed, bench)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     where = deployment(cluster, workers)
@@ -134,8 +132,8 @@ def run(
         if "://" in path and there and Cube(path).write_guard.has_driver():
             say("another run was here a moment ago; looking whether it lives", error=True)
         at_bench = stack.enter_context(ExitStack())
-        if on is not None and bench is not None and isinstance(where, Local) and not there:
-            client, lane = _reach(at_bench, on, bench, where, dashboard, pages)
+        if bench is not None and isinstance(where, Local) and not there:
+            client, lane = _reach(at_bench, bench, where, dashboard, pages)
         work = stack.enter_context(
             open_run(
                 sweep,
@@ -150,8 +148,8 @@ def run(
         )
         show = stack.enter_context(Display(work))
         stack.callback(at_bench.close)  # before the end of the run is recorded
-        if on is not None and bench is not None and isinstance(where, Local) and there and work.progress.blocks:
-            client, lane = _reach(at_bench, on, bench, where, dashboard, pages)
+        if bench is not None and isinstance(where, Local) and there and work.progress.blocks:
+            client, lane = _reach(at_bench, bench, where, dashboard, pages)
         if work.progress.blocks == 0:
             pass
         elif isinstance(where, Local) and where.workers == 0:
@@ -172,17 +170,15 @@ def run(
 
 
 def _reach(
-    stack: ExitStack, on: Path, bench: Bench, where: Local, dashboard: bool, pages: Pages
-) -> tuple[Any, LocalLane | None]:
+    stack: ExitStack, bench: Equipment, where: Local, dashboard: bool, pages: Pages
+) -> tuple[Any, OwningWorker | None]:
     """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
-    from spinsweep.bench.acquire import acquire_bench
     from spinsweep.executors.deploy import cluster_client
-    from spinsweep.executors.lane import local_lane
 
     if where.workers == 0:
-        stack.enter_context(acquire_bench(bench))
+        stack.enter_context(bench.own())
         return None, None
     client = stack.enter_context(
         cluster_client(where.at_most(0), dashboard=dashboard, resources=bench.needs, pages=pages)
     )
-    return client, stack.enter_context(local_lane(on, client.scheduler_info()["address"], client.security))
+    return client, stack.enter_context(bench.worker(client.scheduler_info()["address"], client.security))

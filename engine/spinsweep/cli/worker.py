@@ -38,9 +38,8 @@ def worker(
     Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
               spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
     """
-    from spinsweep.bench.bench_file import load
+    from spinsweep.equipment import load
     from spinsweep.executors.connect import require_scheduler
-    from spinsweep.executors.lane import run_lane
     from spinsweep.executors.security import CLIENT, WORKER, scheduler_address, secured
     from spinsweep.executors.servers import run_workers
 
@@ -54,6 +53,6 @@ def worker(
     if described is None:
         run_workers(address, workers, security)
     else:
-        run_lane(described, address, security=security)
+        described.serve(address, security)
         say("the lane has ended and the bench is safe", error=True)
     return 0

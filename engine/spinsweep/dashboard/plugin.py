@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from distributed import SchedulerPlugin
 
-from spinsweep.bench import INSTRUMENT
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
 from spinsweep.dashboard.closed import Pages
 from spinsweep.dashboard.metrics import register, unregister
 from spinsweep.dashboard.reader import Reader
+from spinsweep.resources import EXCLUSIVE
 
 NAME = "spinsweep_sweep"  # of the plugin, and what its handlers' names begin with
 TOPIC = "spinsweep-lane"  # under which lanes tell what they do
@@ -222,7 +222,7 @@ class SweepPlugin(SchedulerPlugin):
         return [str(worker.name) for worker in self._lanes()]
 
     def _lanes(self) -> list[Any]:
-        return [w for w in self.scheduler.workers.values() if w.resources.get(INSTRUMENT)]
+        return [w for w in self.scheduler.workers.values() if w.resources.get(EXCLUSIVE)]
 
     @staticmethod
     def _computed(worker: Any) -> list[Any]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
-from spinsweep.bench import INSTRUMENT
 from spinsweep.dashboard.blockmap import BlockState, initial_states
 from spinsweep.dashboard.closed import OPEN, Pages, pages_of
 from spinsweep.dashboard.plugin import FAILURES, NAME, SweepPlugin
@@ -132,7 +131,7 @@ def describe(run: Run) -> dict[str, Any]:
         "cube_id": run.job.cube_id,
         "epoch": run.job.epoch,
         "cells": run.progress.cells,
-        "on_lane": INSTRUMENT in sweep.resources,
+        "on_lane": sweep.measured,
     }
 
 

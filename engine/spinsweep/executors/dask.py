@@ -34,12 +34,11 @@ from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin
 from distributed.client import FutureCancelledError
 from distributed.deploy.spec import close_clusters
 
-from spinsweep.bench import INSTRUMENT, acquire
 from spinsweep.cube import Job, Task, execute, keep_origin, open_storage, record_failure
 from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages
 from spinsweep.dashboard.plugin import TOPIC
 from spinsweep.dashboard.reports import Reports
-from spinsweep.errors import ConnectionLost, Fenced, InstrumentFault, LeaseError, OtherCode, RunnerError, Stopped
+from spinsweep.errors import Fenced, OtherCode, RunAborted, RunnerError, WorkInterrupted
 from spinsweep.evaluate import CellError
 from spinsweep.executors.certificates import temporary
 from spinsweep.interrupts import Interrupted, Interrupts, sigint_blocked
@@ -49,11 +48,12 @@ from spinsweep.origins import said
 from spinsweep.private import scratch
 from spinsweep.provenance import of_worker, other_code, other_versions
 from spinsweep.provenance import worker as worker_record
+from spinsweep.resources import CPU, EXCLUSIVE
 from spinsweep.run import Run
+from spinsweep.work import working
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
-CPU = "cpu"  # resource of workers that compute, so that no such work lands on a lane
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 MOST_IN_FLIGHT = 30  # the same where blocks are short
 AHEAD = 0.2  # seconds of work that a thread has in flight then
@@ -192,7 +192,7 @@ class _Stream:
 
     def __enter__(self) -> _Stream:
         self.client.register_plugin(self.carrier, name=self.carrier.name)
-        if INSTRUMENT in self.run.sweep.resources:
+        if self.run.sweep.measured:
             self.client.subscribe_topic(TOPIC, self._lane_tells)
         self.reports.begin()
         return self
@@ -203,7 +203,7 @@ class _Stream:
             return
         if not leaves:
             self.reports.tell(ended=True)
-        if INSTRUMENT in self.run.sweep.resources:
+        if self.run.sweep.measured:
             with suppress(Exception):
                 self.client.unsubscribe_topic(TOPIC)
         with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
@@ -231,7 +231,7 @@ class _Stream:
     @property
     def window(self) -> int:
         """How many blocks may be in flight: more of short ones, which are done sooner than the next can come."""
-        if INSTRUMENT in self.needs:  # what waits at a worker that dies is suspected with it
+        if self.run.sweep.measured:  # what waits at a worker that dies is suspected with it
             return max(1, self.threads)
         each = AHEAD / max(self.run.progress.mean_block_seconds, 1e-9)
         return max(2, self.threads * round(min(max(each, IN_FLIGHT), MOST_IN_FLIGHT)))
@@ -257,7 +257,7 @@ class _Stream:
 
     def drain(self) -> Iterator[Receipt | None]:
         """Drop what is not being computed and wait for what is."""
-        if INSTRUMENT in self.run.sweep.resources:  # it may take hours, and stops where it is when it is cancelled
+        if self.run.sweep.measured:  # it may take hours, and stops where it is when it is cancelled
             self._drop(list(self.tasks))
         while (assigned := self._assigned()) is None:
             self.run.progress.waiting = "the scheduler, which does not answer; Ctrl-C again leaves at once"
@@ -361,7 +361,7 @@ class _Stream:
         """
         if self.run.sweep.resources:
             return self.run.sweep.resources
-        foreign = offered and not any(CPU in o or INSTRUMENT in o for o in offered)
+        foreign = offered and not any(CPU in o or EXCLUSIVE in o for o in offered)
         return {} if foreign else {CPU: 1.0}
 
     def _next(self) -> list[Future[Any]]:
@@ -425,9 +425,9 @@ class _Stream:
             raise
         except OtherCode as error:
             self._refused(task, error)
-        except (Stopped, LeaseError):  # its lane ended; what it measured is in the journal
+        except WorkInterrupted:  # its lane ended; what it measured is in the journal
             self.again.append(task)
-        except (ConnectionLost, InstrumentFault) as error:
+        except RunAborted as error:
             raise RunnerError(f"{error}; what was measured is kept, the same command goes on") from None
         except Exception as error:
             self._broken(task, error)
@@ -457,7 +457,7 @@ class _Stream:
             raise RunnerError(f"{BROKEN} blocks in a row could not be kept, the last: {what}; what is done is kept")
 
     def _killed(self, future: Future[Any], task: Task, error: KilledWorker) -> Receipt | None:
-        if INSTRUMENT in self.run.sweep.resources:  # lanes end and die for many reasons; none is the cell's
+        if self.run.sweep.measured:  # lanes end and die for many reasons; none is the cell's
             self.again.append(task)
             return None
         if future is not self.alone:  # one of its cells may be at fault, or another block: each cell by itself
@@ -564,11 +564,9 @@ def _task(carrier: str, task: Task) -> Receipt | None:
     assert isinstance(plugin, _JobCarrier)
     if plugin.stopped:
         return None
-    session = acquire.current_session()
-    if session is not None:
-        key = worker.get_current_task()
-        session.cancelled = lambda: _is_cancelled(worker, key)
-    with plugin.block():
+    key = worker.get_current_task()
+    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, TOPIC))
+    with plugin.block(), hooks:
         receipt = execute(plugin.job, task)
     first = plugin.first()
     return replace(receipt, worker=first) if first else receipt

@@ -23,7 +23,6 @@ from spinsweep.executors.check import check, cluster_class, dask_cluster, librar
 from spinsweep.executors.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.executors.connect import connect
 from spinsweep.executors.dask import (
-    CPU,
     SPAWN,
     THREAD_SETTINGS,
     ClosedCluster,
@@ -46,6 +45,7 @@ from spinsweep.executors.security import (
     secured,
 )
 from spinsweep.interrupts import sigint_blocked
+from spinsweep.resources import CPU
 
 STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
 ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed

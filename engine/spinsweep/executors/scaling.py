@@ -6,11 +6,11 @@ from typing import Any
 
 from distributed import Adaptive, Client, SchedulerPlugin
 
-from spinsweep.bench import INSTRUMENT
+from spinsweep.resources import EXCLUSIVE
 
 
 class KeepBusy(SchedulerPlugin):
-    """At the scheduler: a lane, or a worker that has work, is never proposed for retirement."""
+    """At the scheduler: a worker that owns equipment, or has work, is never proposed for retirement."""
 
     name = "spinsweep-scaling"
     idempotent = True
@@ -22,12 +22,12 @@ class KeepBusy(SchedulerPlugin):
 
     def valid_workers_downscaling(self, scheduler: Any, workers: list[Any]) -> list[Any]:
         """Of the workers that Dask would consider, those that may go."""
-        return [w for w in workers if not w.processing and INSTRUMENT not in w.resources]
+        return [w for w in workers if not w.processing and EXCLUSIVE not in w.resources]
 
     def tasks(self) -> int:
         """Tasks that compute, waiting or running: so many workers would have work."""
-        running = sum(len(w.processing) for w in self.scheduler.workers.values() if INSTRUMENT not in w.resources)
-        unrunnable = [t for t in self.scheduler.unrunnable if INSTRUMENT not in (t.resource_restrictions or {})]
+        running = sum(len(w.processing) for w in self.scheduler.workers.values() if EXCLUSIVE not in w.resources)
+        unrunnable = [t for t in self.scheduler.unrunnable if EXCLUSIVE not in (t.resource_restrictions or {})]
         return running + len(unrunnable) + len(self.scheduler.queued)
 
 

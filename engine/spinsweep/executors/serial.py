@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from spinsweep.bench import acquire
 from spinsweep.cube import execute
 from spinsweep.errors import Stopped
 from spinsweep.interrupts import Interrupts
 from spinsweep.run import Run
 from spinsweep.warden import Warden
+from spinsweep.work import working
 
 
 def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) -> None:
@@ -23,18 +23,14 @@ def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) 
         Told so twice: the block in hand is lost.
     """
     run.begin()
-    session = acquire.current_session()
-    warden = Warden.here if session is None else None  # at a bench this thread waits, and hears at once
+    warden = Warden.here if Warden.here is not None and Warden.here.deaf else None
     with Interrupts(soon=lambda: None) as interrupts, warden.alone() if warden else nullcontext():
-        if session is not None:
-            session.cancelled = lambda: interrupts.requested
 
-            def tell(report: dict[str, Any]) -> None:
-                run.on_lane_report(report)
-                on_progress(run)
+        def tell(report: Mapping[str, Any]) -> None:
+            run.on_lane_report(report)
+            on_progress(run)
 
-            session.on_progress = tell
-        elif warden is not None:
+        if warden is not None:
 
             def say() -> None:
                 run.notes.append(
@@ -44,11 +40,12 @@ def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) 
 
             warden.on_first = say
         try:
-            for task in run.tasks():
-                run.note(execute(run.job, task))
-                on_progress(run)
-                if interrupts.requested:
-                    break
+            with working(lambda: interrupts.requested, tell):
+                for task in run.tasks():
+                    run.note(execute(run.job, task))
+                    on_progress(run)
+                    if interrupts.requested:
+                        break
         except Stopped:
             run.outcome = "stopped"
         if interrupts.requested:

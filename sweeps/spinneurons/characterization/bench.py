@@ -78,5 +78,6 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         prepare=prepare,
         function=measure,
         resources=bench.needs,
+        measured=True,
         bench_cycles=cycles,
     )

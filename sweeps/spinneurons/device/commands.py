@@ -20,8 +20,9 @@ from spinneurons.device.dut import HallBars, Recorded
 from spinsweep.bench.bench_file import Bench, load, parse
 from spinsweep.bench.emulator.dut import DutModel
 from spinsweep.bench.emulator.server import Emulator
+from spinsweep.bench.errors import BenchError
 from spinsweep.cube import Cube
-from spinsweep.errors import BenchError, CubeError
+from spinsweep.errors import CubeError
 from spinsweep.interrupts import Interrupts
 from spinsweep.printable import say
 

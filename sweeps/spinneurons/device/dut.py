@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spinneurons.device import model
 from spinneurons.device.card import Card, device_key, link, value
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 from spinsweep.seeds import generator
 
 if TYPE_CHECKING:  # a bench without a recording is emulated without it

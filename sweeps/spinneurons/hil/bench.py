@@ -93,5 +93,6 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         prepare=prepare,
         function=hil_on_bench,
         resources=bench.needs,
+        measured=True,
         bench_cycles=cycles,
     )

@@ -1,7 +1,7 @@
 """A claim of the paper, what a run finds of it, and the rule by which the two are compared.
 
 Verdicts are conservative.  *Reproduced* takes a whole 95 % interval inside what the claim says, and a claim that was
-not put into the model.  What was put in (``ceiling_reason``) can be *consistent* at best, and so can what the interval
+not put into the model.  What was put in (``ceiling_reason``) can be *consistent* at best; so can what the interval
 does not decide.  An interval wholly outside *differs*.  Readings of the authors' own devices cannot be tested without
 them.
 """

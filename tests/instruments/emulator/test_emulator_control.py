@@ -11,7 +11,7 @@ import pytest
 from emulator.two_resistors import Resistors, Wire, described
 from spinsweep.bench.emulator.control import Control
 from spinsweep.bench.emulator.server import Emulator
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from emulator.two_resistors import PULSE, Resistors, Wire, described
 from spinsweep.bench.emulator.control import Control
 from spinsweep.bench.emulator.faults import KINDS
 from spinsweep.bench.emulator.server import Emulator
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 Connect = Callable[[str], Wire]
 

@@ -24,8 +24,8 @@ from spinneurons.device.dut import NOISE, NPLC, HallBars, Recorded
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.emulator.control import Control
 from spinsweep.bench.emulator.dut import DutModel
+from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
-from spinsweep.errors import BenchError
 
 CARD = cards.default()
 WIDTH = 0.5

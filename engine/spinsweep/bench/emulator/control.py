@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 HOST = "127.0.0.1"
 

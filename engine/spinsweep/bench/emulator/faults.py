@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spinsweep.axis import closest
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 SOURCE, METER, SWITCH = "source", "meter", "switch"
 ROLES = (SOURCE, METER, SWITCH)

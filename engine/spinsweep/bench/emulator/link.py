@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from spinsweep.bench.emulator.circuit import Circuit
 from spinsweep.bench.emulator.instrument import Instrument
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 LONGEST = 1 << 20  # bytes of a message
 GRACE = 0.05

@@ -20,7 +20,7 @@ from spinsweep.bench.emulator.link import Port
 from spinsweep.bench.emulator.meter2000 import Meter2000
 from spinsweep.bench.emulator.source6221 import Source6221
 from spinsweep.bench.emulator.switch7001 import Switch7001
-from spinsweep.errors import BenchError
+from spinsweep.bench.errors import BenchError
 
 _SOCKET = re.compile(r"TCPIP\d*::(.+)::(\d+)::SOCKET", re.IGNORECASE)
 

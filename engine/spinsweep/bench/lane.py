@@ -20,17 +20,18 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, NamedTuple
+from typing import Any
 
 import dask
-from distributed import Client, SchedulerPlugin, Security, Worker
+from distributed import Client, Security, Worker
 
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import Lease
-from spinsweep.bench.session import BenchSession, pulses
-from spinsweep.dashboard.plugin import TOPIC
-from spinsweep.errors import LeaseError, RunnerError, SpinsweepError
+from spinsweep.bench.session import BenchSession
+from spinsweep.errors import RunnerError, SpinsweepError
+from spinsweep.executors.cluster_lease import STARTED, TTL, ClusterLease
 from spinsweep.executors.dask import own_files, quiet
 from spinsweep.executors.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 from spinsweep.interrupts import Interrupts
@@ -38,7 +39,6 @@ from spinsweep.leftovers import unmarked
 from spinsweep.printable import one_line, say
 from spinsweep.warden import Warden
 
-TTL = 15.0  # seconds that the scheduler's lease lasts without being renewed
 FENCE = 0.8  # of it, after which the lane ends itself
 RENEW = 3.0  # seconds between renewals
 BENCH_LOCK_TIMEOUT_S = 3.0  # seconds that a lane waits for the bench, which the guard of a dead lane may hold
@@ -49,62 +49,6 @@ START_TIMEOUT_S = 120.0  # seconds that a lane started here may take
 HURRY = 0.2  # seconds between reminders of a lane that is to end at once
 MAX_RESTARTS = 3  # lanes that a run starts again when they die
 EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
-STARTED = "just started"  # in the answer to a lane that may ask again
-
-
-class _Held(NamedTuple):
-    """What a lane has a lease of."""
-
-    host: str
-    bench: str
-    addresses: frozenset[str]
-    until: float
-    """Monotonic time, s."""
-
-
-class ClusterLease(SchedulerPlugin):
-    """At the scheduler: which lane owns which addresses under which name of a bench, until when."""
-
-    name = "spinsweep-lease"
-    idempotent = True
-
-    async def start(self, scheduler: Any) -> None:
-        """Answer to ``spinsweep_lease``."""
-        self.since = time.monotonic()
-        self.held: dict[str, _Held] = {}
-        scheduler.handlers["spinsweep_lease"] = self.request
-
-    def request(
-        self,
-        addresses: Sequence[str],
-        holder: str,
-        host: str,
-        bench: str,
-        release: bool = False,
-        grace: float = 0.0,
-    ) -> str:
-        """Take or renew the lease of all addresses and of the bench's name; "" if granted, else why not.
-
-        Lanes of one machine are told apart by its own locks: the newest to ask is the one that holds them.
-        """
-        if release:
-            self.held.pop(holder, None)
-            return ""
-        now, wanted = time.monotonic(), frozenset(addresses)
-        for other, its in self.held.items():
-            if other == holder or its.until <= now:
-                continue
-            if common := wanted & its.addresses:
-                if its.host != host:
-                    return f"{min(common)} is owned by {other}; only one lane can own it"
-            elif its.bench == bench:
-                return f"another bench has this name here, owned by {other}; give one of them another name"
-        if now < self.since + grace and not any(wanted <= its.addresses for its in self.held.values()):
-            left = self.since + grace - now
-            return f"the scheduler has {STARTED}: an earlier lane may live for {left:.0f} s more"
-        self.held = {h: its for h, its in self.held.items() if not wanted & its.addresses}
-        self.held[holder] = _Held(host, bench, wanted, now + TTL)
-        return ""
 
 
 @contextmanager
@@ -212,7 +156,6 @@ async def serve(session: BenchSession, address: str, security: Security | None =
         security=security,
     )
     worker.session = session
-    session.on_progress = lambda progress: worker.log_event(TOPIC, {**_wear(bench), **progress})
     try:
         await worker
     except RuntimeError as error:  # Dask's, with the reason behind it
@@ -231,14 +174,6 @@ _ending: set[asyncio.Task[Any]] = set()
 def _end(worker: Worker) -> None:
     task = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
     _ending.add(task)
-
-
-def _wear(bench: Bench) -> dict[str, Any]:
-    """Pulses of the bench's devices in their life, and which of them is nearest to its limit, and how near."""
-    counted = pulses(bench)
-    wear = {d.name: counted.get(d.name, 0) / bench.limits_of(d).max_pulses for d in bench.device}
-    worn = max(wear, key=lambda name: wear[name])
-    return {"bench": bench.name, "pulses": sum(counted.values()), "worn": worn, "wear": wear[worn]}
 
 
 def run_lane(
@@ -271,7 +206,7 @@ class LocalLane:
 
     def __init__(self, bench_path: Path, address: str, security: Security | None = None) -> None:
         self.security = to_text(security).encode()
-        self.command = [sys.executable, "-m", "spinsweep.executors.lane", str(bench_path), address]
+        self.command = [sys.executable, "-m", "spinsweep.bench.lane", str(bench_path), address]
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0
         self.problem = ""
@@ -381,7 +316,7 @@ def local_lane(bench_path: Path, address: str, security: Security | None = None)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``python -m spinsweep.executors.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts.
+    """``python -m spinsweep.bench.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts.
 
     The certificates come on the standard input.
     """

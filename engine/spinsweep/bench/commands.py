@@ -11,9 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from spinsweep.bench.bench_file import Bench, Check, Device, load
+from spinsweep.bench.equipment import BenchEquipment
+from spinsweep.bench.errors import DeviceFault
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
-from spinsweep.errors import DeviceFault, SpecError
+from spinsweep.errors import SpecError
 from spinsweep.progress import duration
 
 BenchFile = Annotated[Path, typer.Argument(metavar="BENCH.toml", help="The bench file.", show_default=False)]
@@ -105,7 +107,7 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None) 
     from spinsweep.bench.session import pulses
 
     described = load(bench)
-    sweep = requested(name, settings, seed, bench)
+    sweep = requested(name, settings, seed, BenchEquipment(bench))
     if sweep.bench_cycles is None:
         raise SpecError(f"sweep {name!r} does not say how many cycles it takes")
     cycles = sweep.bench_cycles(sweep)
