@@ -7,12 +7,12 @@ import sys
 import scipy.linalg  # noqa: F401 - the processor's kind names every OpenBLAS that is loaded, so all of them are
 import torch  # noqa: F401 - and what torch chose
 
-from engine.cli import main
-from engine.find import find
-from engine.provenance import processor
-from sweeps.codesign.chip import Programmed, make
-from sweeps.codesign.draws import Batch, Draws
-from sweeps.codesign.model import plane
+from spinneurons.codesign.chip import Programmed, make
+from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.codesign.model import plane
+from spinsweep.cli import main
+from spinsweep.find import find
+from spinsweep.provenance import processor
 
 __all__ = ["COMMAND", "Batch", "Draws", "Programmed", "find", "kind", "main", "make", "plane"]
 

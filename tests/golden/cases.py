@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-
 from tests.golden import record
 from tests.golden.api import COMMAND, Batch, Draws, Programmed, find, kind, main, make, plane
 

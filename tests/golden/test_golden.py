@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-
 from tests.golden import cases, record
 from tests.golden.api import kind
 from tests.golden.make import NAMES, empty_folder

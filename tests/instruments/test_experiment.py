@@ -257,9 +257,13 @@ def test_an_instrument_that_reports_an_error_stops_the_work_with_the_source_off(
 def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(bench: Bench, emulated: Emulated) -> None:
     writes = np.full((20, 1), WRITE)
     asked = iter([False] * 30)
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        with working(lambda: next(asked, True), lambda message: None), pytest.raises(Stopped):
-            experiment.run("one", ["a"], writes, [RESET], READ)
+    with (
+        acquire_bench(bench) as session,
+        PulseTrains(session, "key") as experiment,
+        working(lambda: next(asked, True), lambda message: None),
+        pytest.raises(Stopped),
+    ):
+        experiment.run("one", ["a"], writes, [RESET], READ)
     with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         assert 0 < len(experiment.journal.trains["one"].results) < 20
         run = experiment.run("one", ["a"], writes, [RESET], READ)
