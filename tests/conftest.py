@@ -11,7 +11,7 @@ import pytest
 from distributed import Client
 from hypothesis import HealthCheck, settings
 
-from spinsweep.executors.dask import local_client
+from spinsweep.deployment.local_cluster import local_client
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

@@ -34,7 +34,8 @@ from distributed import Client, wait
 import spinsweep.executors.dask
 from spinsweep import Axis, Cells, Dim, Output, Sweep
 from spinsweep.cube import Job, Task
-from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.deployment.local_cluster import local_client
+from spinsweep.executors.dask import run_dask
 from spinsweep.ledger import Receipt
 from spinsweep.run import open_run
 

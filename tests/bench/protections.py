@@ -21,7 +21,8 @@ import numpy as np
 from distributed import Client, LocalCluster
 from overhead import BATCH, CELLS, TRIVIAL, machine
 
-from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.deployment.local_cluster import local_client
+from spinsweep.executors.dask import run_dask
 from spinsweep.provenance import Origin
 from spinsweep.run import open_run
 

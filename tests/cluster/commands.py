@@ -40,7 +40,7 @@ def _start(command: list[str], cwd: Path, env: Mapping[str, str] | None) -> subp
 def start_with(
     setting: str, *words: object, cwd: Path, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[str]:
-    """The same with a constant of a module set, such as ``spinsweep.executors.deploy.ORPHAN = 3``."""
+    """The same with a constant of a module set, such as ``spinsweep.deployment.clients.ORPHAN = 3``."""
     module = setting.partition(" = ")[0].rpartition(".")[0]
     code = f"import {module}; {setting}; from spinsweep.cli import script; script()"
     return _start([sys.executable, "-c", code, *map(str, words)], cwd, env)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from spinsweep.cli import main
+from spinsweep.deployment.check import check
+from spinsweep.deployment.cluster_file import Jobs, Local, Ssh
 from spinsweep.errors import RunnerError
-from spinsweep.executors.check import check
-from spinsweep.executors.cluster import Jobs, Local, Ssh
 
 SLURM = 'kind = "slurm"\nworkers = 1\nmemory = "1GiB"\nwalltime = "01:00:00"\n'
 SSH = 'kind = "ssh"\nhosts = ["127.0.0.1"]\n'

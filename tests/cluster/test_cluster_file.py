@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from commands import spinsweep
 
+from spinsweep.deployment.check import CLASSES
+from spinsweep.deployment.clients import cluster_client, deployment, job_options
+from spinsweep.deployment.cluster_file import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.errors import RunnerError
-from spinsweep.executors.check import CLASSES
-from spinsweep.executors.cluster import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from spinsweep.executors.deploy import cluster_client, deployment, job_options
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 SLURM = 'kind = "slurm"\nworkers = 4\nmemory = "2GiB"\nwalltime = "01:00:00"\n'

@@ -15,10 +15,10 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from spinsweep.deployment.check import dask_cluster
+from spinsweep.deployment.clients import cluster_client
+from spinsweep.deployment.cluster_file import Kubernetes, load
 from spinsweep.errors import RunnerError
-from spinsweep.executors.check import dask_cluster
-from spinsweep.executors.cluster import Kubernetes, load
-from spinsweep.executors.deploy import cluster_client
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
 MANIFESTS = sorted((CLUSTER / "kubernetes").glob("*.yaml"))

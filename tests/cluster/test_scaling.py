@@ -16,11 +16,11 @@ from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
 
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
-from spinsweep.executors.cluster import Local
+from spinsweep.deployment.clients import cluster_client
+from spinsweep.deployment.cluster_file import Local
+from spinsweep.deployment.security import as_environment
 from spinsweep.executors.compute import compute
 from spinsweep.executors.dask import run_dask
-from spinsweep.executors.deploy import cluster_client
-from spinsweep.executors.security import as_environment
 from spinsweep.find import find
 from spinsweep.run import Run, open_run
 

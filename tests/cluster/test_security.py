@@ -21,9 +21,9 @@ from commands import SPINSWEEP, ended, spinsweep, start, until
 from slurmd import SBIN, free_port
 
 from spinsweep.cli import main
+from spinsweep.deployment.certificates import make_certificates
+from spinsweep.deployment.security import CLIENT, ROLES, credentials, on_loopback, secured
 from spinsweep.errors import RunnerError
-from spinsweep.executors.certificates import make_certificates
-from spinsweep.executors.security import CLIENT, ROLES, credentials, on_loopback, secured
 
 ELSEWHERE = "192.0.2.7"  # RFC 5737: an address that is nobody's
 

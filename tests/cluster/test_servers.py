@@ -18,13 +18,13 @@ import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
 
 from spinsweep.cli import display, main
+from spinsweep.deployment import connect as reaching
+from spinsweep.deployment.certificates import own_certificates
+from spinsweep.deployment.clients import cluster_client
+from spinsweep.deployment.cluster_file import Running
+from spinsweep.deployment.connect import connect
+from spinsweep.deployment.security import CLIENT, secured
 from spinsweep.errors import RunnerError
-from spinsweep.executors import connect as reaching
-from spinsweep.executors.certificates import own_certificates
-from spinsweep.executors.cluster import Running
-from spinsweep.executors.connect import connect
-from spinsweep.executors.deploy import cluster_client
-from spinsweep.executors.security import CLIENT, secured
 
 pytestmark = pytest.mark.faults
 

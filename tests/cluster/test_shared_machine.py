@@ -20,8 +20,8 @@ import pytest
 from commands import done, ended, logged, start, until
 from distributed import Client
 
-from spinsweep.executors.certificates import own_certificates
-from spinsweep.executors.security import ROLES, as_config, as_environment, credentials
+from spinsweep.deployment.certificates import own_certificates
+from spinsweep.deployment.security import ROLES, as_config, as_environment, credentials
 
 STRANGER = 65534
 AS_STRANGER = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]

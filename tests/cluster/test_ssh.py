@@ -51,7 +51,7 @@ def test_after_a_killed_driver_the_port_is_named_until_the_orphans_end_and_the_s
 ) -> None:
     port = free_port()
     file = ssh.file(tmp_path / "ssh.toml", f"port = {port}")
-    idle = "spinsweep.executors.deploy.ORPHAN = 8"
+    idle = "spinsweep.deployment.clients.ORPHAN = 8"
     words = [*logged(tmp_path, 2), "--set", "x=0,0.1,0.2", "--cluster", file, "--store", "c.zarr"]
     first = start_with(idle, *words, cwd=tmp_path)
     until(lambda: done(tmp_path / "c.zarr") >= 10)  # each block takes longer than an idle scheduler lives

@@ -21,7 +21,7 @@ from watched import WATCHED, running, until
 from spinsweep import Axis
 from spinsweep.cube import disk
 from spinsweep.dashboard.blockmap import BlockState
-from spinsweep.executors.dask import local_client
+from spinsweep.deployment.local_cluster import local_client
 
 pytestmark = pytest.mark.browser
 

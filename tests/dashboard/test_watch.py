@@ -24,9 +24,9 @@ from spinsweep.dashboard.page import WINDOWS
 from spinsweep.dashboard.plugin import FAILURES, SweepPlugin
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
 from spinsweep.executors.dask import run_dask
-from spinsweep.executors.security import as_environment
 from spinsweep.ledger import State
 from spinsweep.run import open_run
 

@@ -22,9 +22,9 @@ from spinsweep.bench import bench_file
 from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
 from spinsweep.cube import Cube
+from spinsweep.deployment import cluster_file
 from spinsweep.errors import CubeError, RunnerError
 from spinsweep.evaluate import evaluate
-from spinsweep.executors import cluster
 from spinsweep.executors.compute import compute
 from spinsweep.files import MOST
 
@@ -157,8 +157,8 @@ TEXTS = {
 }
 READERS: dict[str, tuple[Callable[[Path], Any], type[Exception], str]] = {
     "bench.toml": (bench_file.load, BenchError, "toml"),
-    "cluster.toml": (cluster.load, RunnerError, "toml"),
-    "cluster.yaml": (cluster.load, RunnerError, "yaml"),
+    "cluster.toml": (cluster_file.load, RunnerError, "toml"),
+    "cluster.yaml": (cluster_file.load, RunnerError, "yaml"),
     "card.toml": (card.load, card.CardError, "toml"),
 }
 
@@ -213,10 +213,10 @@ def test_a_home_of_nobody_is_one_line(tmp_path: Path, monkeypatch: pytest.Monkey
     path = tmp_path / "cluster.toml"
     path.write_text('kind = "scheduler"\naddress = "~no_such_user/x.json"\n')
     with pytest.raises(RunnerError, match=r"cluster.toml: address: there is no user ~no_such_user here"):
-        cluster.load(path)
+        cluster_file.load(path)
     path.with_suffix(".yaml").write_text("kind: ssh\nhosts: [a]\nkeys: [~no_such_user/x]\n")
     with pytest.raises(RunnerError, match=r"cluster.yaml: keys.0: there is no user ~no_such_user here"):
-        cluster.load(path.with_suffix(".yaml"))
+        cluster_file.load(path.with_suffix(".yaml"))
     from spinneurons.device.commands import bench_text
 
     path = tmp_path / "bench.toml"

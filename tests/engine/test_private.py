@@ -12,7 +12,7 @@ import dask
 import pytest
 
 from spinsweep import private
-from spinsweep.executors.dask import local_client
+from spinsweep.deployment.local_cluster import local_client
 from spinsweep.private import make_folders, objection, scratch, state_home
 
 STRANGER = 65534

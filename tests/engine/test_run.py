@@ -22,9 +22,10 @@ from hypothesis import strategies as st
 
 from spinsweep import Cells, CubeError, Sweep
 from spinsweep.cube import Cube, Task, execute, record_failure
+from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
-from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
 from spinsweep.run import Run, open_run, sample

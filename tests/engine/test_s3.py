@@ -23,10 +23,11 @@ from spinsweep import Axis, Cells, CubeError, Output, Sweep
 from spinsweep.cli import main
 from spinsweep.cube import Cube, Task, create, execute, open_storage, record_failure
 from spinsweep.cube import lease as leases
+from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
 from spinsweep.executors.compute import compute
-from spinsweep.executors.dask import local_client, run_dask
+from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
 from spinsweep.run import Run, open_run

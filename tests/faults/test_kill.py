@@ -19,7 +19,7 @@ import xarray as xr
 
 from spinsweep import CubeError
 from spinsweep.cube import Cube
-from spinsweep.executors.dask import local_client
+from spinsweep.deployment.local_cluster import local_client
 from spinsweep.ledger import State
 
 pytestmark = pytest.mark.faults

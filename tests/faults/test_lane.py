@@ -19,8 +19,8 @@ from test_guard import emulated, is_safe, until
 
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.lease import owner
-from spinsweep.executors.certificates import own_certificates
-from spinsweep.executors.security import ROLES, as_config, as_environment, credentials
+from spinsweep.deployment.certificates import own_certificates
+from spinsweep.deployment.security import ROLES, as_config, as_environment, credentials
 
 pytestmark = pytest.mark.faults
 

@@ -22,7 +22,7 @@ from test_lane import scheduler as scheduler
 
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.lane import EXIT_LEASE_LOST, RENEW
-from spinsweep.executors.cluster_lease import TTL, ClusterLease
+from spinsweep.deployment.equipment_lease import TTL, ClusterLease
 
 pytestmark = pytest.mark.faults
 

@@ -33,9 +33,9 @@ from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
 from spinsweep.cli.options import block_option, pairs
 from spinsweep.cube import Cube
+from spinsweep.deployment import cluster_file
 from spinsweep.errors import CubeError, RunnerError, SpinsweepError
 from spinsweep.evaluate import MESSAGE, TRACEBACK, evaluate
-from spinsweep.executors import cluster
 from spinsweep.executors.compute import compute
 from spinsweep.printable import one_line
 
@@ -257,8 +257,8 @@ def files(r: random.Random) -> None:
         [
             ("bench.toml", bench_text(1.0), bench_file.load, BenchError),
             ("card.toml", CARD, card.load, card.CardError),
-            *(("cluster.toml", whole, cluster.load, RunnerError) for whole in CLUSTERS),
-            *(("cluster.yaml", whole, cluster.load, RunnerError) for whole in YAMLS),
+            *(("cluster.toml", whole, cluster_file.load, RunnerError) for whole in CLUSTERS),
+            *(("cluster.yaml", whole, cluster_file.load, RunnerError) for whole in YAMLS),
         ]
     )
     data = r.choice([mutated, replaced])(r, whole).encode(errors="surrogatepass")

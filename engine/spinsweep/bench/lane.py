@@ -30,10 +30,10 @@ from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import Lease
 from spinsweep.bench.session import BenchSession
+from spinsweep.deployment.equipment_lease import STARTED, TTL, ClusterLease
+from spinsweep.deployment.local_cluster import own_files, quiet
+from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 from spinsweep.errors import RunnerError, SpinsweepError
-from spinsweep.executors.cluster_lease import STARTED, TTL, ClusterLease
-from spinsweep.executors.dask import own_files, quiet
-from spinsweep.executors.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 from spinsweep.interrupts import Interrupts
 from spinsweep.leftovers import unmarked
 from spinsweep.printable import one_line, say

@@ -37,8 +37,8 @@ def certs(
     Example:  spinsweep certs certificates
               eval "$(spinsweep certs --export)"; dask worker tls://127.0.0.1:8786
     """
-    from spinsweep.executors.certificates import make_certificates, own_certificates
-    from spinsweep.executors.security import ROLES, as_environment, credentials
+    from spinsweep.deployment.certificates import make_certificates, own_certificates
+    from spinsweep.deployment.security import ROLES, as_environment, credentials
 
     if export:
         for name, text in as_environment(credentials(folder or own_certificates(), *ROLES)).items():

@@ -31,8 +31,8 @@ from spinsweep.run import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
     from spinsweep.dashboard.closed import Pages
+    from spinsweep.deployment.cluster_file import Local
     from spinsweep.equipment import Equipment, OwningWorker
-    from spinsweep.executors.cluster import Local
 
 
 def run(
@@ -96,11 +96,11 @@ def run(
     """
     from spinsweep.dashboard.closed import Pages, new_token
     from spinsweep.dashboard.reports import serve_watchers
+    from spinsweep.deployment.check import check
+    from spinsweep.deployment.clients import cluster_client, deployment
+    from spinsweep.deployment.cluster_file import Local, Running
     from spinsweep.equipment import load
-    from spinsweep.executors.check import check
-    from spinsweep.executors.cluster import Local, Running
     from spinsweep.executors.dask import run_dask
-    from spinsweep.executors.deploy import cluster_client, deployment
     from spinsweep.executors.sending import require_sendable
     from spinsweep.executors.serial import run_serial
     from spinsweep.warden import Warden
@@ -173,7 +173,7 @@ def _reach(
     stack: ExitStack, bench: Equipment, where: Local, dashboard: bool, pages: Pages
 ) -> tuple[Any, OwningWorker | None]:
     """Own the bench in this process (no client, no lane), or start a cluster of its lane alone on this machine."""
-    from spinsweep.executors.deploy import cluster_client
+    from spinsweep.deployment.clients import cluster_client
 
     if where.workers == 0:
         stack.enter_context(bench.own())

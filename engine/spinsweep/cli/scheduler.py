@@ -32,9 +32,9 @@ def scheduler(
               spinsweep scheduler --host 192.0.2.7 --tls certificates
     """
     from spinsweep.dashboard.closed import Pages, new_token
-    from spinsweep.executors.certificates import own_certificates
-    from spinsweep.executors.security import SCHEDULER, credentials, require_loopback
-    from spinsweep.executors.servers import run_scheduler
+    from spinsweep.deployment.certificates import own_certificates
+    from spinsweep.deployment.security import SCHEDULER, credentials, require_loopback
+    from spinsweep.deployment.servers import run_scheduler
 
     if tls is None and not insecure:
         require_loopback(host)

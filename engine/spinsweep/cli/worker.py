@@ -38,10 +38,10 @@ def worker(
     Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
               spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml
     """
+    from spinsweep.deployment.connect import require_scheduler
+    from spinsweep.deployment.security import CLIENT, WORKER, scheduler_address, secured
+    from spinsweep.deployment.servers import run_workers
     from spinsweep.equipment import load
-    from spinsweep.executors.connect import require_scheduler
-    from spinsweep.executors.security import CLIENT, WORKER, scheduler_address, secured
-    from spinsweep.executors.servers import run_workers
 
     roles = (WORKER,) if bench is None else (CLIENT, WORKER)
     address, security = secured(scheduler_address(scheduler), tls, *roles, insecure=insecure)

@@ -8,12 +8,9 @@ idempotent); an exception of a block function is a result in the cube and never 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import itertools
-import logging
 import os
 import queue
-import signal
 import socket
 import threading
 import time
@@ -21,39 +18,32 @@ import uuid
 from asyncio import CancelledError
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
 import cloudpickle
-import dask
 import numpy as np
 from dask.utils import key_split
-from distributed import Client, Future, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, Future, KilledWorker, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
-from distributed.deploy.spec import close_clusters
 
 from spinsweep.cube import Job, Task, execute, keep_origin, open_storage, record_failure
-from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages
 from spinsweep.dashboard.plugin import TOPIC
 from spinsweep.dashboard.reports import Reports
 from spinsweep.errors import Fenced, OtherCode, RunAborted, RunnerError, WorkInterrupted
 from spinsweep.evaluate import CellError
-from spinsweep.executors.certificates import temporary
-from spinsweep.interrupts import Interrupted, Interrupts, sigint_blocked
+from spinsweep.interrupts import Interrupted, Interrupts
 from spinsweep.ledger import Receipt
 from spinsweep.leftovers import marked_file, marking, sweep
 from spinsweep.origins import said
-from spinsweep.private import scratch
 from spinsweep.provenance import of_worker, other_code, other_versions
 from spinsweep.provenance import worker as worker_record
 from spinsweep.resources import CPU, EXCLUSIVE
 from spinsweep.run import Run
 from spinsweep.work import working
 
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
 MOST_IN_FLIGHT = 30  # the same where blocks are short
 AHEAD = 0.2  # seconds of work that a thread has in flight then
@@ -63,73 +53,7 @@ TICK = 1.0  # seconds after which a run shows that it is alive
 BROKEN = 10  # blocks in a row that cannot be kept before a run gives up
 LOSSES = 20  # times that one block's receipt may be lost with a worker before the cluster counts as gone
 ASK = 1.0  # seconds in which scheduler and workers have to tell what is being computed, when a run is stopped
-# Dask gives a worker up, for good, that its nanny has not brought back in 15 s: a busy machine takes longer
-NEVER = "1000 days"
-LOGGED = 100  # things of each kind in Dask's logs and profiles: 1,000 make workers grow by 2 MB a minute at first
 FAREWELL = 10.0  # seconds in which the scheduler has to take note of a run's end
-
-
-class ClosedCluster(LocalCluster):
-    """A cluster of this machine whose scheduler's pages are closed to other sites."""
-
-    async def _start(self) -> None:
-        self.scheduler_spec["cls"] = ClosedScheduler
-        await super()._start()  # type: ignore[no-untyped-call]
-
-
-@contextmanager
-def local_client(
-    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
-) -> Iterator[Client]:
-    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
-    quiet()
-    with ExitStack() as stack:
-        settings = {
-            "distributed.nanny.pre-spawn-environ": SPAWN,
-            "distributed.deploy.lost-worker-timeout": NEVER,
-            "distributed.admin.low-level-log-length": LOGGED,
-        }
-        stack.enter_context(dask.config.set({**settings, **own_files()}))
-        with sigint_blocked(), _started():
-            cluster = stack.enter_context(
-                ClosedCluster(  # type: ignore[no-untyped-call]
-                    scheduler_kwargs={"pages": pages},
-                    n_workers=workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    host="127.0.0.1",
-                    security=temporary(),
-                    resources={CPU: 1, **(resources or {})},
-                    # None would take 8787 all the same
-                    dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
-                )
-            )
-            client = stack.enter_context(Client(cluster))
-        try:
-            yield client
-        except Interrupted:
-            _kill(cluster)
-            raise
-
-
-@contextmanager
-def _started() -> Iterator[None]:
-    """A cluster that does not come about is one line, and what there is of it is left to the end of the process."""
-    try:
-        yield
-    except BaseException as error:
-        atexit.unregister(close_clusters)  # it stumbles over workers that were never there
-        if isinstance(error, RuntimeError):  # Dask's, when one of them died
-            raise RunnerError(f"the workers did not start: {error}; the same command goes on") from None
-        raise
-
-
-def _kill(cluster: LocalCluster) -> None:
-    """End the workers at once, whatever they compute; else each is waited for."""
-    for nanny in cluster.workers.values():
-        nanny.close_gracefully()  # it starts no other worker
-        with suppress(TypeError, ProcessLookupError):  # it has none
-            os.kill(nanny.pid, signal.SIGKILL)
 
 
 def run_dask(run: Run, client: Client, on_progress: Callable[[Run], None] = lambda run: None) -> None:
@@ -600,34 +524,6 @@ def _is_cancelled(worker: Any, key: Any) -> bool:
     return state is None or state.state == "cancelled"
 
 
-def quiet() -> None:
-    """Keep distributed's log off the terminal: the progress line tells of lost workers."""
-    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
-    for name in ["distributed", "asyncio", *known]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-def own_files() -> dict[str, str]:
-    """Setting of Dask: its files lie where no other user can put code, unless this user has set where they lie."""
-    return {} if dask.config.get("temporary-directory") else {"temporary-directory": str(scratch())}
-
-
 def _lost(client: Client) -> RunnerError:
     address = client.scheduler.address if client.scheduler else "the cluster"
     return RunnerError(f"lost the scheduler at {address}; what is done is kept, the same command goes on from there")
-
-
-def free_port(port: int) -> int:
-    """``port`` if it is free on loopback, else 0 (any)."""
-    try:
-        require_free_port(port)
-    except OSError:
-        return 0
-    return port
-
-
-def require_free_port(port: int) -> None:
-    """``OSError`` if nothing can listen on ``port`` of loopback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", port))

@@ -44,7 +44,7 @@ def paper(
 
     from spinneurons.paper import report
     from spinneurons.paper.plan import STEPS
-    from spinsweep.executors.dask import local_client
+    from spinsweep.deployment.local_cluster import local_client
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:

@@ -16,8 +16,8 @@ from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
 from spinsweep.axis import closest
+from spinsweep.deployment.security import is_address
 from spinsweep.errors import RunnerError
-from spinsweep.executors.security import is_address
 from spinsweep.files import Unreadable, text_of, toml, yaml
 from spinsweep.printable import brief
 from spinsweep.run import cpu_count

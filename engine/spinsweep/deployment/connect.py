@@ -8,8 +8,8 @@ from typing import Any
 from distributed import Client, Security
 from distributed.comm import core
 
+from spinsweep.deployment.security import CLIENT
 from spinsweep.errors import RunnerError
-from spinsweep.executors.security import CLIENT
 
 ANSWER = 10.0  # seconds that a scheduler may take to accept a connection, and then to answer
 

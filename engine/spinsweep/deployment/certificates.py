@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from distributed import Security
 
+from spinsweep.deployment.security import AUTHORITY, CLIENT, ROLES, files_of, in_memory, own_folder
 from spinsweep.errors import RunnerError
-from spinsweep.executors.security import AUTHORITY, CLIENT, ROLES, files_of, in_memory, own_folder
 from spinsweep.private import make_folders
 
 SKEW = timedelta(minutes=10)  # that clocks of the cluster may differ

@@ -12,10 +12,9 @@ from typing import Any
 from distributed.utils import get_ip_interface
 
 from spinsweep.dashboard.closed import OPEN, Pages
-from spinsweep.errors import RunnerError
-from spinsweep.executors.cluster import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
-from spinsweep.executors.dask import require_free_port
-from spinsweep.executors.security import (
+from spinsweep.deployment.cluster_file import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
+from spinsweep.deployment.local_cluster import require_free_port
+from spinsweep.deployment.security import (
     CLIENT,
     ROLES,
     credentials,
@@ -25,6 +24,7 @@ from spinsweep.executors.security import (
     scheduler_address,
     secured,
 )
+from spinsweep.errors import RunnerError
 from spinsweep.files import Unreadable, text_of, yaml
 
 CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}

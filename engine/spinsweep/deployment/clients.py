@@ -17,12 +17,11 @@ import dask
 from distributed import Client, SSHCluster
 
 from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages, close_scheduler, new_token
-from spinsweep.errors import RunnerError
-from spinsweep.executors.certificates import own_certificates, temporary
-from spinsweep.executors.check import check, cluster_class, dask_cluster, library
-from spinsweep.executors.cluster import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from spinsweep.executors.connect import connect
-from spinsweep.executors.dask import (
+from spinsweep.deployment.certificates import own_certificates, temporary
+from spinsweep.deployment.check import check, cluster_class, dask_cluster, library
+from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
+from spinsweep.deployment.connect import connect
+from spinsweep.deployment.local_cluster import (
     SPAWN,
     THREAD_SETTINGS,
     ClosedCluster,
@@ -31,8 +30,8 @@ from spinsweep.executors.dask import (
     own_files,
     quiet,
 )
-from spinsweep.executors.scaling import KeepBusy, adapt
-from spinsweep.executors.security import (
+from spinsweep.deployment.scaling import KeepBusy, adapt
+from spinsweep.deployment.security import (
     CLIENT,
     LOOPBACK,
     NO_DASHBOARD,
@@ -44,6 +43,7 @@ from spinsweep.executors.security import (
     scheduler_address,
     secured,
 )
+from spinsweep.errors import RunnerError
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.resources import CPU
 

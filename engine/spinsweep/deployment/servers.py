@@ -11,11 +11,11 @@ from distributed import Nanny, Scheduler, Security
 
 from spinsweep.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
 from spinsweep.dashboard.plugin import SweepPlugin
+from spinsweep.deployment.equipment_lease import ClusterLease
+from spinsweep.deployment.local_cluster import SPAWN, free_port, own_files, quiet
+from spinsweep.deployment.scaling import KeepBusy
+from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 from spinsweep.errors import RunnerError
-from spinsweep.executors.cluster_lease import ClusterLease
-from spinsweep.executors.dask import SPAWN, free_port, own_files, quiet
-from spinsweep.executors.scaling import KeepBusy
-from spinsweep.executors.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 from spinsweep.interrupts import Interrupts
 from spinsweep.printable import say
 from spinsweep.resources import CPU

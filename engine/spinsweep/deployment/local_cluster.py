@@ -1,0 +1,119 @@
+"""A cluster of this machine: single-threaded processes on loopback, closed to its other users."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+
+import dask
+from distributed import Client, LocalCluster
+from distributed.deploy.spec import close_clusters
+
+from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages
+from spinsweep.deployment.certificates import temporary
+from spinsweep.errors import RunnerError
+from spinsweep.interrupts import Interrupted, sigint_blocked
+from spinsweep.private import scratch
+from spinsweep.resources import CPU
+
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
+# Dask gives a worker up, for good, that its nanny has not brought back in 15 s: a busy machine takes longer
+NEVER = "1000 days"
+LOGGED = 100  # things of each kind in Dask's logs and profiles: 1,000 make workers grow by 2 MB a minute at first
+
+
+class ClosedCluster(LocalCluster):
+    """A cluster of this machine whose scheduler's pages are closed to other sites."""
+
+    async def _start(self) -> None:
+        self.scheduler_spec["cls"] = ClosedScheduler
+        await super()._start()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def local_client(
+    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
+) -> Iterator[Client]:
+    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
+    quiet()
+    with ExitStack() as stack:
+        settings = {
+            "distributed.nanny.pre-spawn-environ": SPAWN,
+            "distributed.deploy.lost-worker-timeout": NEVER,
+            "distributed.admin.low-level-log-length": LOGGED,
+        }
+        stack.enter_context(dask.config.set({**settings, **own_files()}))
+        with sigint_blocked(), _started():
+            cluster = stack.enter_context(
+                ClosedCluster(  # type: ignore[no-untyped-call]
+                    scheduler_kwargs={"pages": pages},
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host="127.0.0.1",
+                    security=temporary(),
+                    resources={CPU: 1, **(resources or {})},
+                    # None would take 8787 all the same
+                    dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
+                )
+            )
+            client = stack.enter_context(Client(cluster))
+        try:
+            yield client
+        except Interrupted:
+            _kill(cluster)
+            raise
+
+
+@contextmanager
+def _started() -> Iterator[None]:
+    """A cluster that does not come about is one line, and what there is of it is left to the end of the process."""
+    try:
+        yield
+    except BaseException as error:
+        atexit.unregister(close_clusters)  # it stumbles over workers that were never there
+        if isinstance(error, RuntimeError):  # Dask's, when one of them died
+            raise RunnerError(f"the workers did not start: {error}; the same command goes on") from None
+        raise
+
+
+def _kill(cluster: LocalCluster) -> None:
+    """End the workers at once, whatever they compute; else each is waited for."""
+    for nanny in cluster.workers.values():
+        nanny.close_gracefully()  # it starts no other worker
+        with suppress(TypeError, ProcessLookupError):  # it has none
+            os.kill(nanny.pid, signal.SIGKILL)
+
+
+def quiet() -> None:
+    """Keep distributed's log off the terminal: the progress line tells of lost workers."""
+    known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
+    for name in ["distributed", "asyncio", *known]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def own_files() -> dict[str, str]:
+    """Setting of Dask: its files lie where no other user can put code, unless this user has set where they lie."""
+    return {} if dask.config.get("temporary-directory") else {"temporary-directory": str(scratch())}
+
+
+def free_port(port: int) -> int:
+    """``port`` if it is free on loopback, else 0 (any)."""
+    try:
+        require_free_port(port)
+    except OSError:
+        return 0
+    return port
+
+
+def require_free_port(port: int) -> None:
+    """``OSError`` if nothing can listen on ``port`` of loopback."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
