@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +39,71 @@ class Block:
         return itertools.product(*(range(a, b) for a, b in zip(self.start, self.stop, strict=True)))
 
 
-def grid(shape: Sequence[int], chunk: Sequence[int]) -> Iterator[Block]:
-    """The blocks that cut an array of ``shape`` along multiples of ``chunk``, each cell in exactly one."""
-    steps = [range(0, n, c) for n, c in zip(shape, chunk, strict=True)]
-    for start in itertools.product(*steps):
-        stop = tuple(min(a + c, n) for a, c, n in zip(start, chunk, shape, strict=True))
-        yield Block(start, stop)
+@dataclass(frozen=True)
+class BlockGrid:
+    """The cells of a cube, cut into blocks along multiples of a block's lengths; each cell is in one block.
+
+    A block has an *index*, ``(2, 0)`` for the third along the first axis, and a *number*, its index counted with the
+    last axis fastest. Blocks at the end of an axis may be shorter.
+    """
+
+    shape: tuple[int, ...]
+    """Cells along each axis."""
+    chunk: tuple[int, ...]
+    """Cells of a whole block along each axis, 1 at least."""
+
+    @cached_property
+    def lengths(self) -> tuple[int, ...]:
+        """Blocks along each axis."""
+        return tuple(-(-n // c) for n, c in zip(self.shape, self.chunk, strict=True))
+
+    @property
+    def size(self) -> int:
+        """Number of blocks."""
+        return math.prod(self.lengths)
+
+    def __contains__(self, index: tuple[int, ...]) -> bool:
+        """Whether there is a block of that index."""
+        return len(index) == len(self.shape) and all(i < n for i, n in zip(index, self.lengths, strict=True))
+
+    def index(self, cell: Sequence[int]) -> tuple[int, ...]:
+        """Index of the block that a cell is in."""
+        return tuple(i // c for i, c in zip(cell, self.chunk, strict=True))
+
+    def number(self, index: Sequence[int]) -> int:
+        """Number of the block of that index."""
+        number = 0
+        for i, n in zip(index, self.lengths, strict=True):
+            number = number * n + i
+        return number
+
+    def block(self, index: Sequence[int]) -> Block:
+        """The block of that index."""
+        start = tuple(i * c for i, c in zip(index, self.chunk, strict=True))
+        return Block(start, tuple(min(s + c, n) for s, c, n in zip(start, self.chunk, self.shape, strict=True)))
+
+    def blocks(self, selected: Sequence[npt.NDArray[np.bool_]] | None = None) -> Iterator[Block]:
+        """All blocks, last axis fastest, or those that hold a cell whose values are ``selected`` along every axis."""
+        if selected is None:
+            return map(self.block, np.ndindex(*self.lengths))
+        touched = [
+            np.flatnonzero(np.logical_or.reduceat(mask, range(0, len(mask), length))).tolist()
+            for mask, length in zip(selected, self.chunk, strict=True)
+        ]
+        return map(self.block, itertools.product(*touched))
+
+    def holding(self, cells: npt.NDArray[np.bool_]) -> list[tuple[int, ...]]:
+        """Indices of the blocks that hold a true cell; ``cells`` has the shape of the cube."""
+        for axis, length in enumerate(self.chunk):
+            cells = np.logical_or.reduceat(cells, range(0, cells.shape[axis], length), axis=axis)
+        return [tuple(index) for index in np.argwhere(cells).tolist()]
+
+    def count(self, cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """How many cells of each block are true, in the shape :attr:`lengths`."""
+        counts: npt.NDArray[np.generic] = cells
+        for axis, length in enumerate(self.chunk):
+            counts = np.add.reduceat(counts, range(0, counts.shape[axis], length), axis=axis, dtype=np.int64)
+        return np.asarray(counts, np.int64)
 
 
 def choose_chunk(shape: Sequence[int], cells: int, first: Sequence[int] = ()) -> tuple[int, ...]:
@@ -52,33 +112,33 @@ def choose_chunk(shape: Sequence[int], cells: int, first: Sequence[int] = ()) ->
     A length that divides the axis is taken where one is near, so that a later value on the axis begins a new
     chunk instead of completing an old one.
     """
-    left = max(1, cells)
+    room = max(1, cells)
     chunk = [1] * len(shape)
     for axis in [*first, *(i for i in reversed(range(len(shape))) if i not in first)]:
-        chunk[axis] = _part(shape[axis], left)
-        left //= chunk[axis]
-        if chunk[axis] < shape[axis] or left <= 1:
+        chunk[axis] = _block_length(shape[axis], room)
+        room //= chunk[axis]
+        if chunk[axis] < shape[axis] or room <= 1:
             break
     return tuple(chunk)
 
 
-def _part(length: int, most: int) -> int:
-    if most >= length:
+def _block_length(length: int, longest: int) -> int:
+    if longest >= length:
         return length
-    even = math.ceil(length / math.ceil(length / most))
-    divisor = max(d for d in range(1, most + 1) if length % d == 0)
+    even = math.ceil(length / math.ceil(length / longest))
+    divisor = max(d for d in range(1, longest + 1) if length % d == 0)
     return divisor if 2 * divisor >= even else even
 
 
-def as_boxes(wanted: npt.NDArray[np.bool_]) -> list[tuple[npt.NDArray[np.intp], ...]]:
+def as_boxes(cells: npt.NDArray[np.bool_]) -> list[tuple[npt.NDArray[np.intp], ...]]:
     """The true cells of a mask as boxes, each given by its indices along every axis.
 
     One box if the cells are a product of index sets, else one box a cell.
     """
-    if not wanted.any():
+    if not cells.any():
         return []
-    axes = range(wanted.ndim)
-    sets = tuple(np.flatnonzero(wanted.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)
-    if int(wanted.sum()) == math.prod(len(s) for s in sets):
+    axes = range(cells.ndim)
+    sets = tuple(np.flatnonzero(cells.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)
+    if int(cells.sum()) == math.prod(len(s) for s in sets):
         return [sets]
-    return [tuple(np.array([i]) for i in point) for point in np.argwhere(wanted)]
+    return [tuple(np.array([i]) for i in point) for point in np.argwhere(cells)]

@@ -10,7 +10,6 @@ Where the tasks are executed is the runners' business.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import math
 import os
@@ -27,7 +26,7 @@ import numpy.typing as npt
 
 from spinsweep import provenance
 from spinsweep.axis import closest
-from spinsweep.blocks import Block, choose_chunk
+from spinsweep.blocks import choose_chunk
 from spinsweep.cube import (
     CLEAN,
     Cube,
@@ -274,7 +273,7 @@ def _workers(run: Run) -> list[Mapping[str, Any]]:
 def _notes(run: Run, made: bool, block: int | Mapping[str, int] | None, others: Origins) -> Iterator[str]:
     """What the user should know before the work begins."""
     cube, blocks = run.cube, run.progress.blocks
-    have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.chunk, strict=True))
+    have = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.grid.chunk, strict=True))
     for cells, what in others.code:
         stay = "what was measured or imported stays as it is"
         if not _keeps(cube, run.sweep):
@@ -370,7 +369,7 @@ def reference_of(sweep: Sweep) -> str:
 def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> bool:
     """Whether the cube's blocks are those that ``block`` would give."""
     whole = sweep.with_values(None, **cube.axes)
-    return block_shape(whole, block, 1) == cube.chunk
+    return block_shape(whole, block, 1) == cube.grid.chunk
 
 
 def check(cube: Cube, sweep: Sweep, mark_stale: bool = False) -> None:
@@ -410,17 +409,11 @@ def _tasks(
     cube: Cube, state: npt.NDArray[np.uint8], requested: tuple[npt.NDArray[np.bool_], ...], retry_failed: bool
 ) -> Iterator[Task]:
     """One task for each block that holds a cell to compute."""
-    starts = [
-        [s for s in range(0, n, c) if mask[s : s + c].any()]
-        for n, c, mask in zip(cube.shape, cube.chunk, requested, strict=True)
-    ]
-    for start in itertools.product(*starts):
-        stop = tuple(min(s + c, n) for s, c, n in zip(start, cube.chunk, cube.shape, strict=True))
-        block = Block(start, stop)
+    for block in cube.grid.blocks(requested):
         here = state[block.region]
         mask = wanted(here, retry_failed=retry_failed)
         for axis, whole in enumerate(requested):
-            part = whole[start[axis] : stop[axis]]
+            part = whole[block.region[axis]]
             if not part.all():
                 mask = mask & part.reshape([-1 if a == axis else 1 for a in range(mask.ndim)])
         if mask.any():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from spinsweep.blocks import grid
+from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BINS, BlockState, binned, block_map, initial_states, places
 from spinsweep.ledger import State
 
@@ -23,11 +23,12 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
     state = data.draw(arrays(np.uint8, shape, elements=st.sampled_from([int(s) for s in State])))
     requested = [data.draw(arrays(bool, n)) for n in shape]
 
-    blocks, left = initial_states(state, requested, chunk, retry)
+    grid = BlockGrid(shape, chunk)
+    blocks, left = initial_states(state, requested, grid, retry)
 
     again = (State.ABSENT, State.STALE, *((State.FAILED,) if retry else ()))
-    for block in grid(shape, chunk):
-        place = tuple(s // c for s, c in zip(block.start, chunk, strict=True))
+    for block in grid.blocks():
+        place = grid.index(block.start)
         cells = list(block.points())
         will = [i for i in cells if state[i] in again and all(a[j] for a, j in zip(requested, i, strict=True))]
         assert left[place] == len(will)

@@ -316,7 +316,7 @@ def test_a_cell_that_takes_time_gives_smaller_blocks(tmp_path: Path, log: Path) 
 
     assert sample(slow).cell_seconds >= 0.01  # more on a busy machine
     with open_run(slow, tmp_path / "c.zarr", workers=1) as run:
-        assert np.prod(run.cube.chunk) <= 100 / 8 + 1
+        assert np.prod(run.cube.grid.chunk) <= 100 / 8 + 1
 
 
 def test_axes_that_share_work_stay_whole_in_a_block_and_preparation_comes_first(tmp_path: Path) -> None:
@@ -325,7 +325,7 @@ def test_axes_that_share_work_stay_whole_in_a_block_and_preparation_comes_first(
         GRID, shared_axes=("width", "variation"), prepare=lambda sweep: prepared.append(sweep.name)
     )
     with open_run(shared, tmp_path / "grid.zarr", workers=8) as run:
-        assert run.cube.chunk[:2] == (4, 4)
+        assert run.cube.grid.chunk[:2] == (4, 4)
         assert prepared
         run_serial(run)
     before = len(prepared)

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from spinsweep.blocks import BlockGrid
 from spinsweep.cli.console import console
 from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, default_store, requested
 from spinsweep.cube import Cube, open_storage
@@ -41,7 +42,7 @@ def plan(
     if there:
         cube = Cube(path)
         check(cube, sweep)
-        missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.chunk
+        missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.grid.chunk
     found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
     seconds = found_out.cell_seconds if found_out else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, seconds)
@@ -53,7 +54,7 @@ def plan(
         "cells": cells,
         "cells_to_compute": missing,
         "block": dict(zip(sweep.axis_names, shape, strict=True)),
-        "blocks": math.prod(-(-n // c) for n, c in zip(sweep.shape, shape, strict=True)),
+        "blocks": BlockGrid(sweep.shape, shape).size,
         "bytes": cells * sweep.cell_bytes,
         "bytes_on_disk": round(cells * sweep.cell_bytes * found_out.compressed) if found_out else None,
         "block_bytes": block_cells * sweep.cell_bytes,

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import zarr
 
 from spinsweep.axis import Value, key
-from spinsweep.blocks import Block
+from spinsweep.blocks import BlockGrid
 from spinsweep.cube import coordinates, digests
 from spinsweep.cube.chunks import Chunks, DamagedChunk
 from spinsweep.cube.root import require_valid_root, seal
@@ -89,8 +89,10 @@ class Cube:
         self.metadata: dict[str, Any] = {n: there[n] for n in (*self.coordinate_names, *self.cell_arrays)}
         """Of every array of ours, as of the last commit."""
         self._chunks: dict[str, Chunks] = {}
-        self.shape: tuple[int, ...] = tuple(self.metadata[n]["shape"][0] for n in self.axis_names)
-        self.chunk: tuple[int, ...] = tuple(self.metadata["cell_state"]["chunk_grid"]["configuration"]["chunk_shape"])
+        state = self.metadata["cell_state"]
+        self.grid = BlockGrid(tuple(state["shape"]), tuple(state["chunk_grid"]["configuration"]["chunk_shape"]))
+        """Its cells and blocks."""
+        self.shape = self.grid.shape
 
     @cached_property
     def axes(self) -> dict[str, tuple[Value, ...]]:
@@ -262,8 +264,8 @@ class Cube:
         damaged: set[tuple[int, ...]] = set()
         before = self.ledger("cell_state", damaged)
         states = self.chunks("cell_state")
-        for place in sorted(damaged.union(self.places(before != whole))):
-            region = self.box(place).region
+        for place in sorted(damaged.union(self.grid.holding(before != whole))):
+            region = self.grid.block(place).region
             self.write_guard.check()
             states.write(place, whole[region])
             done = whole[region] == State.DONE
@@ -278,22 +280,10 @@ class Cube:
         except DamagedChunk:
             arrays = {}
         if arrays:
-            entry = digests.Entry.of(done, arrays, self.chunk)
+            entry = digests.Entry.of(done, arrays, self.grid.chunk)
             self.path.write(name, digests.Record(0, 0, (entry,)).encoded())
         else:
             self.path.delete(name)
-
-    def places(self, of: npt.NDArray[np.bool_]) -> list[tuple[int, ...]]:
-        """Places, in the grid of blocks, of those that hold a true cell; ``of`` has the shape of the cube."""
-        for axis, length in enumerate(self.chunk):
-            of = np.logical_or.reduceat(of, range(0, of.shape[axis], length), axis=axis)
-        return [tuple(place) for place in np.argwhere(of).tolist()]
-
-    def box(self, place: tuple[int, ...]) -> Block:
-        """The cells of the block at a place of the grid."""
-        start = tuple(i * c for i, c in zip(place, self.chunk, strict=True))
-        ends = zip(start, self.chunk, self.shape, strict=True)
-        return Block(start, tuple(min(s + c, n) for s, c, n in ends))
 
     def block(self, name: str, place: tuple[int, ...]) -> npt.NDArray[Any]:
         """One block of an output or of the ledger, by its place in the grid of blocks.
@@ -303,7 +293,7 @@ class Cube:
         DamagedChunk
         """
         array = self.chunks(name)
-        return array.read_one(array.of_block(place), (*self.box(place).shape, *array.chunk[len(place) :]))
+        return array.read_one(array.of_block(place), (*self.grid.block(place).shape, *array.chunk[len(place) :]))
 
     def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
         """Write coordinates from where they are new; returns the attributes that tell of them."""

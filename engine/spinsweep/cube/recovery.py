@@ -80,11 +80,11 @@ class _Blocks:
 
     def done(self, place: Indices) -> npt.NDArray[np.bool_]:
         """The done cells of a block."""
-        return np.asarray(self.states[self.cube.box(place).region] == State.DONE)
+        return np.asarray(self.states[self.cube.grid.block(place).region] == State.DONE)
 
     def record(self, place: Indices) -> Record | None:
         """What was written of a block; None where that is not known."""
-        return Record.decoded(self.cube.path.read(digests.name(place)), self.cube.chunk)
+        return Record.decoded(self.cube.path.read(digests.name(place)), self.cube.grid.chunk)
 
     def damages(self, place: Indices) -> Iterator[Damage]:
         """What of a block is damaged."""
@@ -120,9 +120,9 @@ class _Blocks:
 
     def there(self) -> set[Indices]:
         """Places of the blocks of which any chunk is there."""
-        grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
-        found = {index[: len(grid)] for array in self.arrays.values() for index in array.there()}
-        return {place for place in found if all(i < n for i, n in zip(place, grid, strict=True))}
+        grid = self.cube.grid
+        found = {index[: len(grid.shape)] for array in self.arrays.values() for index in array.there()}
+        return {place for place in found if place in grid}
 
 
 def recover(cube: Cube, before: int) -> Lost:
@@ -137,7 +137,7 @@ def recover(cube: Cube, before: int) -> Lost:
     Which cells are lost, and are not done any more.
     """
     blocks = _Blocks(cube)
-    places = cube.places(blocks.states == State.DONE)
+    places = cube.grid.holding(blocks.states == State.DONE)
     suspects = blocks.small(places)
     if marks := _marks(cube, before):
         suspects |= _behind(marks, blocks, places)
@@ -189,7 +189,7 @@ def take_away(cube: Cube, blocks: _Blocks, damages: list[Damage]) -> Lost:
     states = blocks.states.copy()
     lost = lost_blocks = 0
     for place in places:
-        region = cube.box(place).region
+        region = cube.grid.block(place).region
         done = blocks.done(place) & (place in taken)
         if place in blocks.damaged_states:
             record = blocks.record(place)

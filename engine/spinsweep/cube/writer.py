@@ -83,18 +83,9 @@ class Writer:
         """Axis values of a block."""
         return {n: self.cube.axes[n][s] for n, s in zip(self.cube.axis_names, block.region, strict=True)}
 
-    def place(self, block: Block) -> tuple[int, ...]:
-        """The block's place in the grid of blocks."""
-        return tuple(s // c for s, c in zip(block.start, self.cube.chunk, strict=True))
-
-    def number(self, place: tuple[int, ...]) -> int:
-        """The same as one number."""
-        grid = [-(-n // c) for n, c in zip(self.cube.shape, self.cube.chunk, strict=True)]
-        return int(np.ravel_multi_index(place, grid))
-
     def left(self, task: Task) -> Mask:
         """The task's cells that are not done: another copy of it may have written them, and its receipt be lost."""
-        before = self._states(self.place(task.block), task.block.shape)
+        before = self._states(self.cube.grid.index(task.block.start), task.block.shape)
         return task.mask if before is None else task.mask & (before != State.DONE)
 
     def write(self, task: Task, result: Evaluated, mask: Mask, code: int, sync: bool = False) -> int:
@@ -115,8 +106,8 @@ class Writer:
         references: dict[CellError, int] = {}
         for cell in result.errors:
             failed[cell] = True
-        place = self.place(block)
-        with self.cube.write_guard.lock_block(self.epoch, self.number(place)) as path:
+        place = self.cube.grid.index(block.start)
+        with self.cube.write_guard.lock_block(self.epoch, self.cube.grid.number(place)) as path:
             before = self._states(place, block.shape)
             done = np.zeros(mask.shape, bool) if before is None else before == State.DONE
             mask = mask & ~done
@@ -136,10 +127,10 @@ class Writer:
                 there = {name: self._get(name, place, done) for name in (*parts, "cell_error")}
                 parts["cell_attempt"] += there["cell_attempt"]
                 errors = _merged(there.pop("cell_error"), errors, mask)
-                old = [Entry.of(done, there, self.cube.chunk)] if done.any() else []
+                old = [Entry.of(done, there, self.cube.grid.chunk)] if done.any() else []
                 parts = {name: _merged(there[name], values, mask) for name, values in parts.items()}
                 states = _merged(before, states, mask)
-            new = Entry.of(done | (mask & ~failed), parts, self.cube.chunk)
+            new = Entry.of(done | (mask & ~failed), parts, self.cube.grid.chunk)
             parts["cell_error"] = errors
             objects = {
                 self._name(name, place): self._arrays[name].encoded(values)

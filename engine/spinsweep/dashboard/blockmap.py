@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep.blocks import BlockGrid
 from spinsweep.ledger import State, wanted
 
 BINS = 100
@@ -30,18 +31,10 @@ class BlockState(IntEnum):
     """All its cells ended, one of them failed at least."""
 
 
-def block_sums(cells: npt.NDArray[np.bool_], chunk: Sequence[int]) -> npt.NDArray[np.int64]:
-    """How many cells of each block are true, in the shape of the grid of blocks."""
-    found: npt.NDArray[np.generic] = cells
-    for axis, length in enumerate(chunk):
-        found = np.add.reduceat(found, np.arange(0, found.shape[axis], length), axis=axis, dtype=np.int64)
-    return np.asarray(found, np.int64)
-
-
 def initial_states(
     state: npt.NDArray[np.uint8],
     requested: Sequence[npt.NDArray[np.bool_]],
-    chunk: Sequence[int],
+    grid: BlockGrid,
     retry_failed: bool,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """State of each block before a run, and how many of its cells the run will compute.
@@ -49,13 +42,13 @@ def initial_states(
     Parameters
     ----------
     state : of each cell, as the ledger has it
-    asked : along each axis, the values that the run asks for
-    chunk : shape of a block
+    requested : along each axis, the values that the run asks for
+    grid : the cube's blocks
     """
-    left = block_sums(wanted(state, retry_failed=retry_failed) & _outer(requested), chunk)
+    left = grid.count(wanted(state, retry_failed=retry_failed) & _outer(requested))
     blocks = np.zeros(left.shape, np.uint8)
-    blocks[block_sums(state == State.DONE, chunk) > 0] = BlockState.DONE
-    blocks[block_sums(state == State.FAILED, chunk) > 0] = BlockState.FAILED
+    blocks[grid.count(state == State.DONE) > 0] = BlockState.DONE
+    blocks[grid.count(state == State.FAILED) > 0] = BlockState.FAILED
     blocks[left > 0] = BlockState.WAITING
     return blocks, left
 

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from distributed import SchedulerPlugin
 
+from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
 from spinsweep.dashboard.closed import Pages
 from spinsweep.dashboard.metrics import register, unregister
@@ -51,9 +52,9 @@ class WatchedRun:
     """When the scheduler heard of it, s of the clock."""
 
     @cached_property
-    def shape(self) -> tuple[int, ...]:
-        """Of the cube, in cells."""
-        return tuple(len(a["values"]) for a in self.description["axes"])
+    def grid(self) -> BlockGrid:
+        """The cube's blocks."""
+        return BlockGrid(tuple(len(a["values"]) for a in self.description["axes"]), tuple(self.description["chunk"]))
 
     @property
     def ended(self) -> bool:
@@ -117,8 +118,9 @@ class SweepPlugin(SchedulerPlugin):
 
     def begin(self, run: str, description: Mapping[str, Any], states: bytes) -> None:
         """A driver begins a run; ``states`` are the blocks' as one byte each, last axis fastest."""
-        grid = [-(-len(a["values"]) // c) for a, c in zip(description["axes"], description["chunk"], strict=True)]
-        self.runs[run] = WatchedRun(run, description, np.frombuffer(states, np.uint8).reshape(grid).copy())
+        watched = WatchedRun(run, description, np.frombuffer(states, np.uint8).copy())
+        watched.states = watched.states.reshape(watched.grid.lengths)
+        self.runs[run] = watched
         for name in list(self.runs)[:-RUNS]:
             del self.runs[name]
 
@@ -163,12 +165,12 @@ class SweepPlugin(SchedulerPlugin):
     def running(self, run: WatchedRun) -> list[tuple[int, ...]]:
         """Places in the grid of the blocks that run now."""
         found = []
-        axes, chunk = len(run.shape), run.description["chunk"]
+        axes = len(run.grid.shape)
         for worker in self.scheduler.workers.values():
             for task in self._computed(worker):
                 key = task.key
                 if isinstance(key, tuple) and len(key) >= 2 + axes and key[1] == run.name:
-                    found.append(tuple(int(s) // c for s, c in zip(key[2:], chunk, strict=False)))
+                    found.append(run.grid.index([int(s) for s in key[2 : 2 + axes]]))
         return found
 
     def map(self, run: WatchedRun, y: int, x: int) -> BlockMap:

@@ -32,7 +32,6 @@ class Reports:
         self.client = client
         self.name = name
         """Of the run, among all that the scheduler has; the second part of its tasks' keys."""
-        self._grid = tuple(-(-n // c) for n, c in zip(run.cube.shape, run.cube.chunk, strict=True))
         self._ended: dict[int, BlockState] = {}
         self._failures: deque[dict[str, Any]] = deque(maxlen=FAILURES)
         self._next = 0.0
@@ -42,7 +41,7 @@ class Reports:
     def begin(self) -> None:
         """Bring the page to the scheduler, if it is not there, and describe the run."""
         run, cube = self.run, self.run.cube
-        states, self._left = initial_states(run.state, run.requested, cube.chunk, run.retry_failed)
+        states, self._left = initial_states(run.state, run.requested, cube.grid, run.retry_failed)
         try:
             self.client.register_plugin(SweepPlugin())
             about = {**describe(run), "client": self.client.id}
@@ -55,13 +54,14 @@ class Reports:
         """Count a block, or a part of it, that ended."""
         if not self._told:
             return
-        place = tuple(s // c for s, c in zip(receipt.block.start, self.run.cube.chunk, strict=True))
-        number = int(np.ravel_multi_index(place, self._grid))
-        self._left[place] -= receipt.done + receipt.failed
+        grid = self.run.cube.grid
+        index = grid.index(receipt.block.start)
+        number = grid.number(index)
+        self._left[index] -= receipt.done + receipt.failed
         if receipt.failed:
             self._failed.add(number)
             self._failures.append(self._failure(receipt))
-        if self._left[place] <= 0:
+        if self._left[index] <= 0:
             self._ended[number] = BlockState.FAILED if number in self._failed else BlockState.DONE
             self._failed.discard(number)
 
@@ -121,7 +121,7 @@ def describe(run: Run) -> dict[str, Any]:
             {"name": a.name, "values": list(cube.axes[a.name]), "unit": a.unit, "long_name": a.long_name}
             for a in sweep.axes
         ],
-        "chunk": list(cube.chunk),
+        "chunk": list(cube.grid.chunk),
         "outputs": [
             {"name": o.name, "unit": o.unit, "long_name": o.long_name, "dims": list(o.dims)}
             for o in sweep.outputs
