@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, until
 
@@ -195,3 +196,21 @@ def test_of_a_scheduler_elsewhere_the_way_to_its_dashboard_is_told() -> None:
         "http://127.0.0.1:8787/sweep after `ssh -L 8787:localhost:8787 192.0.2.7`"
     )
     assert display._sweep_page("::1", 8787) == "http://127.0.0.1:8787/sweep"
+
+
+def test_ctrl_c_at_workers_that_were_brought_back_ends_them_without_a_traceback(tmp_path: Path) -> None:
+    def computing() -> list[psutil.Process]:
+        children = psutil.Process(workers.pid).children(recursive=True)
+        return [p for p in children if "multiprocessing.spawn" in " ".join(p.cmdline())]
+
+    with running(tmp_path) as (file, _, workers):
+        computing()[0].kill()
+        address, security = secured(json.loads(file.read_text())["address"], None, CLIENT)
+        with connect(address, security) as client:
+            until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 1)
+            client.wait_for_workers(2, timeout=60)
+        os.killpg(workers.pid, signal.SIGINT)  # as a terminal does
+        status, said = ended(workers)
+    assert status == 0
+    assert "Traceback" not in said
+    assert said.splitlines()[-1] == "ending"

@@ -11,6 +11,7 @@ from distributed import Nanny, Scheduler, Security
 
 from spinsweep.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
 from spinsweep.dashboard.plugin import SweepPlugin
+from spinsweep.deployment import worker_signals
 from spinsweep.deployment.equipment_lease import ClusterLease
 from spinsweep.deployment.local_cluster import SPAWN, free_port, own_files, quiet
 from spinsweep.deployment.scaling import KeepBusy
@@ -106,6 +107,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
                 dashboard=False,
                 dashboard_address=NO_DASHBOARD,
                 security=security,
+                preload=[worker_signals.__name__],
             )
             for _ in range(count)
         ]
