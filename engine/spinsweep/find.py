@@ -57,6 +57,17 @@ def reference(name: str) -> str:
     return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
 
 
+def reference_of(sweep: Sweep) -> str:
+    """``MODULE:NAME`` or ``FILE.py:NAME`` by which the sweep is found again, or its name."""
+    module = sys.modules.get(getattr(sweep.function, "__module__", ""))
+    for name, value in vars(module).items() if module else ():
+        if isinstance(value, Sweep) and value.name == sweep.name:
+            file = getattr(module, "__file__", None)
+            installed = module is not None and module.__name__ != "__main__" and "." in module.__name__
+            return f"{Path(file).resolve()}:{name}" if file and not installed else f"{module.__name__}:{name}"  # type: ignore[union-attr]
+    return sweep.name
+
+
 def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
     """The sweep's figures: file stem -> function Dataset -> Figure.
 

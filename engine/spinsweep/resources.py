@@ -1,6 +1,15 @@
-"""Names of the Dask worker resources that decide which worker a block goes to."""
+"""What workers offer: cores, and the names of the Dask resources that decide which worker a block goes to."""
+
+from __future__ import annotations
+
+import os
 
 CPU = "cpu"
 """Offered by workers that compute, so that no such work lands on a worker that owns equipment."""
 EXCLUSIVE = "exclusive"
 """Offered by a worker that owns equipment, such as a bench: it takes one block at a time, of measured sweeps only."""
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -37,7 +37,7 @@ from spinsweep.cube import Job, Task
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.executors.dask import run_dask
 from spinsweep.ledger import Receipt
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 WIDTH, VARIATION, SEED, STEPS = np.arange(20) + 0.5, np.arange(20) / 40, np.arange(50), 50
 CELLS = len(WIDTH) * len(VARIATION) * len(SEED)

@@ -24,7 +24,7 @@ from overhead import BATCH, CELLS, TRIVIAL, machine
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.executors.dask import run_dask
 from spinsweep.provenance import Origin
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 Undo = Callable[[], None]
 

@@ -22,7 +22,7 @@ from spinsweep.deployment.security import as_environment
 from spinsweep.executors.compute import compute
 from spinsweep.executors.dask import run_dask
 from spinsweep.find import find
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
 

@@ -28,7 +28,7 @@ from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
 from spinsweep.executors.dask import run_dask
 from spinsweep.ledger import State
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 
 def newest(client: Client) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from distributed import Client
 
 from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
 from spinsweep.executors.dask import run_dask
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 
 @per_cell

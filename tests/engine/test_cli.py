@@ -141,7 +141,7 @@ MISTAKES = [
     (["run", "mine.py:MINE", "--set", "seed=0.5"], "axis 'seed': 0.5 is not a whole number"),
     (["run", "mine.py:MINE", "--block", "many"], "--block many: not a number of cells"),
     (["run", "mine.py:MINE", "--block", "z=1"], "no axis 'z'"),
-    (["run", "mine.py:MINE", "--block", "0"], "--block 0: a block has one cell at least"),
+    (["run", "mine.py:MINE", "--block", "0"], "--block 0: must be at least 1"),
     (["run", "mine.py:MINE", "--nothing"], "No such option: --nothing"),
     (["run", "mine.py:MINE", "--cluster", "127.0.0.1:1", "--insecure"], "no scheduler answers at tcp://127.0.0.1:1"),
     (["run", "mine.py:MINE", "--cluster", "mine.py"], "--cluster mine.py is not a scheduler file"),

@@ -19,7 +19,7 @@ from spinsweep.cube.digests import Entry, Record
 from spinsweep.errors import CubeError
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.spec import Output, Sweep
 
 COUNTED = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(6), steps=2)

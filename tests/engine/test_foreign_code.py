@@ -135,7 +135,6 @@ def test_cubes_of_installed_sweeps_need_no_word(
 
 
 def test_every_installed_sweep_is_found_under_the_name_that_its_cubes_keep() -> None:
-    from spinsweep.find import find, installed_as
-    from spinsweep.run import reference_of
+    from spinsweep.find import find, installed_as, reference_of
 
     assert {n: installed_as(reference_of(find(n))) for n in installed()} == {n: n for n in installed()}

@@ -19,7 +19,7 @@ from spinsweep.cube import Cube, disk, examine, open_storage
 from spinsweep.errors import CubeError
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import State
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
 NUMBERS = 37_500  # of 8 bytes: 300 kB a cell that do not compress

@@ -26,7 +26,7 @@ from spinsweep.errors import RunnerError
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 
 def go(

@@ -16,7 +16,7 @@ from examples import GRID, LOGGED, calls
 from spinsweep.cube import Cube, examine, execute
 from spinsweep.errors import CubeError, RunnerError
 from spinsweep.executors.serial import run_serial
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 from spinsweep.spec import Coordinate, Sweep
 
 

@@ -25,7 +25,7 @@ from spinsweep.errors import CubeError
 from spinsweep.evaluate import Cells
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import State
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.spec import Sweep
 
 SMALL = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(4), steps=2)
@@ -147,7 +147,7 @@ ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount an imag
 RUN = """
 import sys
 from spinsweep.cube import durable
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.executors.serial import run_serial
 sys.path.insert(0, {tests!r})
 from examples import GRID

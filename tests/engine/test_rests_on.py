@@ -16,7 +16,7 @@ from spinsweep import Axis, Cells, Output, Sweep
 from spinsweep.errors import CubeError, RunnerError
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 HERE = "SPINSWEEP_TEST_CALIBRATION"
 

@@ -28,7 +28,8 @@ from spinsweep.evaluate import CellError
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
-from spinsweep.run import Run, open_run, sample
+from spinsweep.runs import Run, open_run
+from spinsweep.runs.block_size import sample
 
 
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: object) -> Run:
@@ -196,7 +197,7 @@ def test_a_changed_definition_is_refused_and_nothing_is_written(tmp_path: Path) 
     before = {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in path.rglob("*") if p.is_file()}
 
     with (
-        pytest.raises(CubeError, match=r"was made with parameters.gain = 1.0, now 2.0 is asked; .*--mark-stale"),
+        pytest.raises(CubeError, match=r"was made with parameters.gain = 1.0, and now it is 2.0; .*--mark-stale"),
         open_run(GRID.with_values(gain=2.0, seed=range(9)), path),
     ):
         pass

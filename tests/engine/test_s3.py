@@ -30,7 +30,7 @@ from spinsweep.executors.compute import compute
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
 from spinsweep.ledger import Counts, State
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 EXAMPLES = Path(__file__).parent / "examples.py"
 

@@ -18,7 +18,7 @@ from examples import LOGGED
 
 from spinsweep.executors import dask as runner
 from spinsweep.executors.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 LOOKS = 1.0  # seconds in which a run has looked for workers several times
 SWEEP = LOGGED.with_values(x=[0.1, 0.2], seed=range(4))

@@ -14,7 +14,7 @@ from spinsweep import Axis, Cells, Output, Parameter, Sweep
 from spinsweep.cli.display import Display
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.serial import run_serial
-from spinsweep.run import Run, open_run
+from spinsweep.runs import Run, open_run
 
 pytestmark = pytest.mark.faults
 BLOCKS = 4

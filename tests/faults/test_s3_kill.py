@@ -220,7 +220,7 @@ import os, signal, sys
 import spinsweep.cube.lease, spinsweep.cube.lease_write_guard
 from spinsweep.cube import coordinates
 from spinsweep.cube.chunks import Chunks
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.executors.serial import run_serial
 from examples import GRID
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,16 +12,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from spinsweep.axis import closest
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Own, Store, Trust, code_of, pairs, sweep_of
 from spinsweep.cube import Cube
+from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
 from spinsweep.ledger import State
 from spinsweep.origins import said
 from spinsweep.progress import duration
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
-from spinsweep.run import cell_coords
-from spinsweep.spec import Output
+from spinsweep.spec import Output, Sweep
 
 
 def cell(
@@ -84,6 +86,28 @@ def cell(
     for line in off:
         out.print(line, soft_wrap=True)
     return 0 if fits and state == State.DONE else 1
+
+
+def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[str, Any]:
+    """One cell's coordinates from ``axis=value`` texts; every axis must be named and the value be in the cube."""
+    for name in settings:
+        if name not in cube.axis_names:
+            known = ", ".join(cube.axis_names)
+            raise SpecError(f"{cube.path} has no axis {name!r}{closest(name, cube.axis_names)}; its axes are {known}")
+    if missing := [n for n in cube.axis_names if n not in settings]:
+        raise SpecError(
+            f"axis {missing[0]!r} is not given; a cell needs {' '.join(n + '=...' for n in cube.axis_names)}"
+        )
+    coords = {}
+    for name, text in settings.items():
+        values = sweep.axis(name).parse(text)
+        if len(values) != 1:
+            raise SpecError(f"axis {name!r}: {text!r} is {len(values)} values; one cell has one")
+        if values[0] not in cube.axes[name]:
+            have = ", ".join(str(v) for v in cube.axes[name][:20]) + (", ..." if len(cube.axes[name]) > 20 else "")
+            raise SpecError(f"axis {name!r}: the cube has no {values[0]}; it has {have}")
+        coords[name] = values[0]
+    return coords
 
 
 @dataclass(frozen=True)

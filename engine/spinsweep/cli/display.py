@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from spinsweep.cli.console import console
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
-from spinsweep.run import Run
+from spinsweep.runs import Run
 
 PLAIN_SECONDS = 5.0  # between plain lines
 ADVICE_AFTER_S = 60.0  # seconds that a run waits before it says what to look at

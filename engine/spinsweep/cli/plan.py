@@ -17,7 +17,9 @@ from spinsweep.errors import SpecError
 from spinsweep.ledger import wanted
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration, size
-from spinsweep.run import block_shape, check, cpu_count, sample
+from spinsweep.resources import cpu_count
+from spinsweep.runs.block_size import block_shape, sample
+from spinsweep.runs.checks import check
 
 
 def plan(

@@ -27,7 +27,7 @@ from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.find import reference
 from spinsweep.printable import say
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 
 if TYPE_CHECKING:  # loaded where they are needed: help and mistakes come at once
     from spinsweep.dashboard.closed import Pages

@@ -18,7 +18,7 @@ from spinsweep.dashboard.closed import OPEN, Pages, pages_of
 from spinsweep.dashboard.plugin import FAILURES, NAME, SweepPlugin
 from spinsweep.errors import RunnerError
 from spinsweep.ledger import Receipt
-from spinsweep.run import Run
+from spinsweep.runs import Run
 
 REPORT = 1.0  # seconds between reports
 MESSAGE = 400  # characters of an error that are told

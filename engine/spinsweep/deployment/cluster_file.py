@@ -20,7 +20,7 @@ from spinsweep.deployment.security import is_address
 from spinsweep.errors import RunnerError
 from spinsweep.files import Unreadable, text_of, toml, yaml
 from spinsweep.printable import brief
-from spinsweep.run import cpu_count
+from spinsweep.resources import cpu_count
 
 SUFFIXES = (".toml", ".yaml", ".yml")
 WORD = r"[\w./:@%+=,~-]+"

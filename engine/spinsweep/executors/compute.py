@@ -12,7 +12,7 @@ from spinsweep.errors import RunnerError
 from spinsweep.executors.dask import run_dask
 from spinsweep.executors.sending import require_sendable
 from spinsweep.executors.serial import run_serial
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.spec import Sweep
 
 

@@ -41,7 +41,7 @@ from spinsweep.origins import said
 from spinsweep.provenance import of_worker, other_code, other_versions
 from spinsweep.provenance import worker as worker_record
 from spinsweep.resources import CPU, EXCLUSIVE
-from spinsweep.run import Run
+from spinsweep.runs import Run
 from spinsweep.work import working
 
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little

@@ -9,7 +9,7 @@ from typing import Any
 from spinsweep.cube import execute
 from spinsweep.errors import Stopped
 from spinsweep.interrupts import Interrupts
-from spinsweep.run import Run
+from spinsweep.runs import Run
 from spinsweep.warden import Warden
 from spinsweep.work import working
 

@@ -17,7 +17,7 @@ from spinsweep.cube import Cube, execute, open_storage
 from spinsweep.errors import CubeError, SpecError
 from spinsweep.ledger import State
 from spinsweep.printable import say
-from spinsweep.run import open_run
+from spinsweep.runs import open_run
 from spinsweep.spec import Sweep
 
 

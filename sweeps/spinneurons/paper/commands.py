@@ -12,7 +12,8 @@ import typer
 
 from spinsweep.cli.display import Display
 from spinsweep.printable import say
-from spinsweep.run import cpu_count, open_run
+from spinsweep.resources import cpu_count
+from spinsweep.runs import open_run
 from spinsweep.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once

@@ -1,0 +1,76 @@
+"""What must not be done to a cube, found before anything is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from spinsweep.cube import Cube, other_artifacts
+from spinsweep.errors import CubeError
+from spinsweep.ledger import State, wanted
+from spinsweep.spec import Sweep
+
+FIXED = ("name", "axes", "dims", "outputs")
+"""Parts of a definition that a cube's arrays rest on."""
+
+
+def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
+    """Refuse a sweep that is not the cube's.
+
+    Raises
+    ------
+    CubeError
+        Its arrays differ, or its definition does and the cells are not to be marked stale.
+    """
+    differences = cube.differences(sweep)
+    fixed = [d for d in differences if d[0].split(".")[0].split("[")[0] in FIXED]
+    if fixed:
+        name, old, new = next((d for d in differences if d[0].startswith("parameters.")), fixed[0])
+        raise CubeError(
+            f"{cube.path} holds another sweep: its {name} is {_short(old)}, yours is {_short(new)}, and its arrays "
+            "cannot change; use another --store"
+        )
+    for name, old, new in differences:
+        if not mark_stale:
+            raise CubeError(
+                f"{cube.path} was made with {name} = {_short(old)}, and now it is {_short(new)}; "
+                "use another --store, or --mark-stale to compute its cells again"
+            )
+
+
+def rests_on_other_artifacts(cube: Cube, sweep: Sweep, *, retry_failed: bool, mark_stale: bool) -> bool:
+    """Whether the done cells rest on other artifacts than new ones would.
+
+    Raises
+    ------
+    CubeError
+        They do, and are not to be marked stale.
+    """
+    if sweep.artifact_ids is None:
+        return False
+    whole = cube.ledger("cell_state")
+    states = whole[np.ix_(*cube.requested(sweep))]
+    works = states.shape != sweep.shape or wanted(states, retry_failed=retry_failed).any() or mark_stale
+    if not works or not (whole == State.DONE).any():
+        return False
+    if sweep.prepare is not None:
+        sweep.prepare(sweep)
+    others = other_artifacts(cube.attrs, sweep)
+    if others and not mark_stale:
+        raise CubeError(
+            f"{cube.path} was computed with {others}, as it may come out on another processor; copy that from where "
+            "the cube was made, use another --store, or compute its cells again with --mark-stale"
+        )
+    return bool(others)
+
+
+def keeps_cells(cube: Cube, sweep: Sweep) -> bool:
+    """Whether cells stay whatever code is installed now: they were measured on a bench, or read from a log."""
+    return sweep.measured or "measured_on" in cube.attrs or "imported_from" in cube.attrs
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,115 @@
+"""A run that has been opened: its tasks, its counts, and what the user should know of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep import provenance
+from spinsweep.cube import Cube, Durable, Job, Task
+from spinsweep.ledger import Counts, Receipt
+from spinsweep.progress import Progress
+from spinsweep.runs.planning import missing_tasks
+from spinsweep.spec import Sweep
+
+WORKERS_S = 10.0  # between writes of the run's record, while workers come
+
+
+@dataclass
+class Run:
+    """A run that has been announced in the cube; see :func:`spinsweep.runs.open_run`."""
+
+    sweep: Sweep
+    cube: Cube
+    job: Job
+    """What all its tasks share."""
+    state: npt.NDArray[np.uint8]
+    """State of every cell when the run began, in the cube's shape."""
+    requested: tuple[npt.NDArray[np.bool_], ...]
+    """Along each axis of the cube, whether the sweep asks for that value."""
+    retry_failed: bool
+    progress: Progress
+    durable: Durable
+    begun: bool = False
+    """Whether any task was made."""
+    outcome: str = "interrupted"
+    """As the run's record says it; "stopped" and what an executor says stay, the rest is found at the end."""
+    ended: Counts | None = None
+    """The cells asked for by state, at the end."""
+    unwritten_blocks: list[str] = field(default_factory=list)
+    """Blocks that ended without a receipt, in words."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know."""
+    workers: list[Mapping[str, Any]] = field(default_factory=list)
+    """What computed blocks, each as its first receipt described it."""
+    keep_workers: Callable[[], None] = lambda: None
+    """Write the workers into the run's record."""
+    on_receipt: list[Callable[[Receipt], None]] = field(default_factory=list)
+    """Called with each block that ended."""
+    _kept: int = 0
+    _keep_at: float = 0.0
+
+    def tasks(self) -> Iterator[Task]:
+        """The tasks of this run, made one by one as they are needed."""
+        for task in missing_tasks(self.cube, self.state, self.requested, retry_failed=self.retry_failed):
+            self.begun = True
+            yield dataclasses.replace(task, batch=self.durable.sent(task))
+
+    @property
+    def failed_before(self) -> int:
+        """Cells asked for that had failed when the run began."""
+        return Counts.of(self.state[np.ix_(*self.requested)]).failed
+
+    def begin(self) -> None:
+        """Workers are ready: rates count from now."""
+        self.progress.began = time.monotonic()
+
+    def note(self, receipt: Receipt) -> None:
+        """Count a block that ended.
+
+        Raises
+        ------
+        CubeError
+            The disk did not take what was written.
+        """
+        if receipt.worker is not None:
+            self.workers.append(receipt.worker)
+        if len(self.workers) > self._kept and time.monotonic() >= self._keep_at:
+            self._kept, self._keep_at = len(self.workers), time.monotonic() + WORKERS_S
+            self.keep_workers()
+        self.progress.note(receipt)
+        self.durable.came(receipt)
+        for listener in self.on_receipt:
+            listener(receipt)
+
+    def on_lane_report(self, report: Mapping[str, Any]) -> None:
+        """Take over what a bench worker reports of this run: its experiment, train, and cycles."""
+        if str(report["experiment"]).startswith(self.job.cube_id):
+            cell = str(report["experiment"]).rpartition("/")[2]
+            self.progress.activity = f"{cell}: {report['train']}, {report['cycles']} cycles since the lane began"
+
+    def finish(self) -> Counts:
+        """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""
+        if self.ended is None:
+            self.ended = Counts.of(self.cube.ledger("cell_state")[np.ix_(*self.requested)])
+            if self.outcome != "stopped":
+                self.outcome = "complete" if self.ended.done == self.ended.total else "failed cells"
+        return self.ended
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell asked for is done at the end."""
+        counts = self.finish()
+        return counts.done == counts.total
+
+    def described_workers(self) -> list[Mapping[str, Any]]:
+        """What computed the run's blocks; where no worker described itself, it was this process."""
+        if self.progress.blocks_ended and not self.workers:
+            return [provenance.worker(self.job.origin, "")]
+        return self.workers

@@ -1,0 +1,183 @@
+"""Open a run: make or grow the cube, keep other drivers out, announce the run, and record how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from spinsweep import provenance
+from spinsweep.cube import (
+    CLEAN,
+    Cube,
+    Durable,
+    Job,
+    create,
+    keep_origin,
+    machine,
+    open_storage,
+    recover,
+)
+from spinsweep.find import reference_of
+from spinsweep.ledger import Counts
+from spinsweep.origins import Origins, found_origins
+from spinsweep.progress import Progress
+from spinsweep.provenance import Origin
+from spinsweep.runs.block_size import block_shape
+from spinsweep.runs.checks import check, keeps_cells, rests_on_other_artifacts
+from spinsweep.runs.notes import notes
+from spinsweep.runs.opened import Run
+from spinsweep.runs.planning import missing_tasks
+from spinsweep.runs.record import RunRecord
+from spinsweep.spec import Sweep
+
+__all__ = ["Run", "open_run"]
+
+
+@contextmanager
+def open_run(
+    sweep: Sweep,
+    store: str | Path,
+    *,
+    block: int | Mapping[str, int] | None = None,
+    workers: int = 1,
+    retry_failed: bool = False,
+    mark_stale: bool = False,
+    allow_mixed: bool = False,
+    attrs: Mapping[str, Any] | None = None,
+) -> Iterator[Run]:
+    """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
+
+    Parameters
+    ----------
+    store
+        A folder, or a URL such as ``s3://bucket/walk.zarr``.
+    block
+        Cells in a block, or block length by axis; None: chosen from the measured time of a cell, so that a
+        block takes about a second. Never changes a result. A cube keeps the blocks that it was made with.
+    workers
+        How many tasks will run at a time; only used to choose the block.
+    mark_stale
+        Mark the cells stale that other code computed. When the cube holds another definition, mark all and take over
+        this one. What was measured on a bench or read from a log stays as long as the definition is the same.
+    allow_mixed
+        Let workers with other code compute as well; each cell names what computed it.
+    attrs
+        Attributes of a cube that is made, beside ours.
+
+    Raises
+    ------
+    CubeError
+        Another driver writes the cube, or it holds another definition.
+    """
+    storage = open_storage(store).absolute()
+    origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
+    created = not storage.exists("zarr.json")
+    if created:
+        own = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
+        create(storage, sweep, block_shape(sweep, block, workers), {**own, **(attrs or {})}, origin.number)
+    cube = Cube(storage)
+    cube.write_guard.prepare()
+    with cube.write_guard.hold_driver_lock():
+        cube = cube.again()
+        check(cube, sweep, mark_stale=mark_stale)
+        stale = rests_on_other_artifacts(cube, sweep, retry_failed=retry_failed, mark_stale=mark_stale)
+        record = RunRecord(sweep, origin)
+        epoch = _announce(cube, record)
+        lost = recover(cube, epoch)
+        keep_origin(cube.path, origin)
+        others = _mark_stale(cube, sweep, origin, everything=stale, other_code=mark_stale)
+        cube = cube.grow(sweep)
+        run = _planned(cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed), retry_failed)
+        record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
+        # of the parameters, what cannot change a number may have changed
+        record.commit(cube, parameters=json.dumps(sweep.params))
+        run.notes.extend(notes(run, created=created, block=block, others=others, lost=lost))
+        with _recorded(run, record):
+            _prepare(run)
+            with run.durable.syncing():
+                yield run
+            run.finish()
+
+
+def _announce(cube: Cube, record: RunRecord) -> int:
+    """Begin an epoch, in which tasks of earlier runs cannot write, and leave the run's record; the epoch."""
+    earlier = [values or {} for _, values in cube.run_records()[-1:]]
+    killed = any(values.get("outcome") not in CLEAN for values in earlier)
+    with cube.write_guard.begin_epoch() as epoch:
+        if killed or any(values.get("workers_lost") for values in earlier):
+            cube.remove_partial_files()
+        record.write(cube, epoch)
+    return epoch
+
+
+def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, other_code: bool) -> Origins:
+    """Mark stale what is to be computed again; what other code computed and stays.
+
+    Parameters
+    ----------
+    everything : whether the cells rest on other artifacts than new ones would
+    other_code : whether cells of other code are marked
+    """
+    others = found_origins(cube, origin)
+    if cube.differences(sweep) or everything:
+        cube.mark_stale(sweep)
+        return dataclasses.replace(others, code=(), world=())
+    if other_code and others.code and not keeps_cells(cube, sweep):
+        cube.mark_stale(sweep, others.cells)
+        return dataclasses.replace(others, code=())
+    return others
+
+
+def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, allow_mixed: bool) -> Job:
+    """What every task shares: of the sweep's axes, which may be long, only what they are called and mean."""
+    lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
+    return Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine())
+
+
+def _planned(cube: Cube, sweep: Sweep, job: Job, retry_failed: bool) -> Run:
+    state, requested = cube.ledger("cell_state"), cube.requested(sweep)
+    cells = blocks = 0
+    for task in missing_tasks(cube, state, requested, retry_failed=retry_failed):
+        cells += task.cells
+        blocks += 1
+    progress = Progress(cells, blocks, time.monotonic())
+    return Run(sweep, cube, job, state, requested, retry_failed, progress, Durable(cube.path, job.epoch))
+
+
+def _prepare(run: Run) -> None:
+    """Have the sweep prepare itself for cells that are to be computed, and keep what it rests on in the cube."""
+    sweep = run.sweep
+    if run.progress.blocks and sweep.prepare is not None:
+        sweep.prepare(sweep)
+    if run.progress.blocks and sweep.artifact_ids is not None:
+        run.job = dataclasses.replace(run.job, artifact_ids=sweep.artifact_ids(sweep))
+        run.cube.commit(run.job.artifact_ids)
+
+
+@contextmanager
+def _recorded(run: Run, record: RunRecord) -> Iterator[None]:
+    """Record how the run ends, however it does; a cube that it made and put nothing into is removed."""
+    cube, epoch, abandoned = run.cube, run.job.epoch, False
+    run.keep_workers = lambda: record.write(cube, epoch, workers=run.workers)
+    try:
+        yield
+    except BaseException:
+        abandoned = epoch == 1 and not run.begun  # its cluster did not start
+        raise
+    finally:
+        record.end(
+            outcome=run.outcome,
+            cells=run.progress.cells_ended,
+            workers_lost=run.progress.workers_lost,
+            workers=run.described_workers(),
+        )
+        if abandoned:
+            cube.remove()
+        else:
+            record.commit(cube)
+            record.write(cube, epoch)
