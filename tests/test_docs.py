@@ -27,6 +27,7 @@ PAGES = [
     for p in (
         ROOT / "README.md",
         *ROOT.glob("engine/*.md"),
+        *ROOT.glob("engine/*/*.md"),
         *ROOT.glob("cluster/*.md"),
         *ROOT.glob("sweeps/*.md"),
         *ROOT.glob("sweeps/spinneurons/*/*.md"),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from instrument_emulator.control import Control
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
-from spinsweep.bench.emulator.control import Control
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.journal import Journal
 from spinsweep.bench.lease import Lease, owner
@@ -29,13 +29,13 @@ MEASURE = """
 import sys
 import numpy as np
 from spinsweep.bench.bench_file import load
-from spinsweep.bench.pulse_trains import Experiment
-from spinsweep.bench.acquire import own
+from spinsweep.bench.pulse_trains import PulseTrains
+from spinsweep.bench.acquire import acquire_bench
 
-with own(load(sys.argv[1]), patience=20) as station, Experiment(station, "key") as experiment:
+with acquire_bench(load(sys.argv[1]), timeout_s=20) as session, PulseTrains(session, "key") as experiment:
     print("ready", flush=True)
     for number in range(int(sys.argv[2])):
-        experiment.train(f"train {number}", ["bar0"], np.full((50, 1), 4.1e-4), [-6e-4], 5e-5)
+        experiment.run(f"train {number}", ["bar0"], np.full((50, 1), 4.1e-4), [-6e-4], 5e-5)
 print("done", flush=True)
 """
 
@@ -205,14 +205,14 @@ def test_a_lane_whose_guard_dies_stops(tmp_path: Path) -> None:
 
 def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> None:
     with emulated(tmp_path) as (path, control):
-        command = [sys.executable, "-c", MEASURE.replace("patience=20", "patience=0"), str(path), "4"]
+        command = [sys.executable, "-c", MEASURE.replace("timeout_s=20", "timeout_s=0"), str(path), "20"]
         crowd = [
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
         ]
         ended = [process.communicate(timeout=60) for process in crowd]
         assert sum("done" in out for out, _ in ended) == 1
         assert sum("LeaseError" in error and "is owned by a lane, process" in error for _, error in ended) == 3
-        assert control.audit()["overall"]["pulses"] == 2 * 4 * 50
+        assert control.audit()["overall"]["pulses"] == 2 * 20 * 50
 
 
 def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_guard_behind(tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ from pathlib import Path
 
 import psutil
 
+from instrument_emulator.control import Control
+from instrument_emulator.server import Emulator
+from spinneurons.device.emulation import description
 from spinsweep.bench import bench_file
 from spinsweep.bench.bench_file import Instrument
 from spinsweep.bench.clock import Clock
-from spinsweep.bench.emulator.control import Control
-from spinsweep.bench.emulator.server import Emulator
 from spinsweep.bench.keithley2000 import Keithley2000
 from spinsweep.bench.keithley6221 import Envelope, Keithley6221
 from spinsweep.bench.keithley7001 import Keithley7001
@@ -162,7 +163,7 @@ def emulated_bench(folder: Path) -> Iterator[Emulated]:
 
 def _serve(path: str) -> None:
     described = bench_file.load(path)
-    with Emulator(described, Resistors([d.name for d in described.device])) as running:
+    with Emulator(description(described), Resistors([d.name for d in described.device])) as running:
         ports = {role: port.address[1] for role, port in running.ports.items()}
         print(json.dumps({**ports, "control": running.control.port, "process": os.getpid()}), flush=True)
         running.ended.wait()

@@ -229,7 +229,7 @@ def test_a_lock_is_not_inherited_by_a_program_that_its_owner_started(tmp_path: P
     first = Lease(bench(tmp_path)).take()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
         first.release()
-        Lease(bench(tmp_path)).take().release()
+        Lease(bench(tmp_path)).take(timeout_s=5).release()  # its program closes it when it begins, a moment later
         child.communicate()
 
 

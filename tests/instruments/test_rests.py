@@ -29,7 +29,7 @@ def test_a_pulse_whose_answer_is_lost_has_a_whole_rest(
     bench = described(tmp_path, emulated, timing={"gap": RECONNECTION}, limits={"min_gap": RECONNECTION})
     with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
         emulated.control.set("drop", "source", match="INIT", after=0 if lost == "reset" else 1)
-        train = experiment.train("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
+        train = experiment.run("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
     assert len(train.lost) == (lost == "write")  # a reset is given again, a write pulse never
     assert emulated.control.audit()["devices"]["a"]["pulses"] == fired
     assert least_gap(emulated, "a") >= RECONNECTION
@@ -46,7 +46,7 @@ def test_devices_that_were_pulsed_a_moment_ago_rest_as_long_under_a_new_owner(
         with acquire_bench(bench) as session, PulseTrains(session, key) as experiment:
             for device in ("a", "b"):
                 with pytest.raises(DeviceFault):
-                    experiment.train(device, [device], [[WRITE], [WRITE]], [RESET], READ)
+                    experiment.run(device, [device], [[WRITE], [WRITE]], [RESET], READ)
     for device in ("a", "b"):
         assert emulated.control.audit()["devices"][device]["pulses"] == 2
         assert least_gap(emulated, device) >= HANDOVER * SPEED

@@ -15,11 +15,13 @@ from typing import Annotated, Any
 
 import typer
 
+from instrument_emulator.dut import DutModel
+from instrument_emulator.errors import EmulatorError
+from instrument_emulator.server import Emulator
 from spinneurons.device import card as cards
 from spinneurons.device.dut import HallBars, Recorded
+from spinneurons.device.emulation import description
 from spinsweep.bench.bench_file import Bench, load, parse
-from spinsweep.bench.emulator.dut import DutModel
-from spinsweep.bench.emulator.server import Emulator
 from spinsweep.bench.errors import BenchError
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError
@@ -67,7 +69,10 @@ def emulate(
     devices = dut(described, card, recording, seed)
     words = None if run is None else _words(run)
     with ExitStack() as stack:
-        emulator = stack.enter_context(Emulator(described, devices, speed, control_port))
+        try:
+            emulator = stack.enter_context(Emulator(description(described, speed), devices, control_port))
+        except EmulatorError as error:
+            raise BenchError(str(error)) from None
         if new is not None:
             _write(bench, new)
             say(f"wrote {bench}")

@@ -14,8 +14,8 @@ from tests.campaign.cells import Wrong
 from tests.campaign.processes import Command, kill, named, stop_for, until
 from tests.campaign.scenarios import ENDS, Campaign
 
+from instrument_emulator.control import Control
 from spinsweep.bench.bench_file import load
-from spinsweep.bench.emulator.control import Control
 from spinsweep.bench.lease import owner
 from spinsweep.bench.watchdog import dirty
 

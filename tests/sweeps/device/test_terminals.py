@@ -17,13 +17,13 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from instrument_emulator.control import Control
+from instrument_emulator.dut import DutModel
 from spinneurons.device import card as cards
 from spinneurons.device import model
 from spinneurons.device.commands import dut, write_bench
 from spinneurons.device.dut import NOISE, NPLC, HallBars, Recorded
 from spinsweep.bench.bench_file import load
-from spinsweep.bench.emulator.control import Control
-from spinsweep.bench.emulator.dut import DutModel
 from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from spinsweep.bench.emulator.control import Control
+from instrument_emulator.control import Control
 from spinsweep.cli import main
 
 SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from dataclasses import replace
 
-from spinsweep.bench import bench_file
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.clock import Clock
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.clock import Clock
+from instrument_emulator.description import BenchDescription, InstrumentDescription
 
 PATH = 1000.0  # ohm
 HALL = {"a": 1.0, "b": 2.0}  # ohm, at the meter
@@ -39,22 +39,20 @@ def one_resistor(speed: float = 1.0) -> Circuit:
     return Circuit(Resistors(), {"a": frozenset()}, Clock(speed))
 
 
-def described(switch: bool = True, **changes: Any) -> bench_file.Bench:
-    """A bench file of the resistors at free ports, emulated time 10,000 times faster."""
-    raw: dict[str, Any] = {
-        "name": "resistors",
-        "source": {"resource": "TCPIP0::127.0.0.1::0::SOCKET", "serial": "EMU1", "range": 2e-3, "compliance": 10.0},
-        "meter": {"resource": "TCPIP1::127.0.0.1::0::SOCKET", "serial": "EMU2"},
-        "timing": {"speed": 1e4},
-        "limits": {"max_pulse": 1e-3, "max_read": 1e-4, "max_compliance": 10.0},
-        "device": [{"name": "a", "labels": {"device": 0}}],
-    }
-    if switch:
-        raw["switch"] = {"resource": "TCPIP2::127.0.0.1::0::SOCKET", "serial": "EMU3"}
-        raw["device"] = [{"name": n, "labels": {"device": n}, "channels": c} for n, c in CHANNELS.items()]
+INSTRUMENTS = {
+    "source": InstrumentDescription("keithley-6221", "EMU1", "TCPIP0::127.0.0.1::0::SOCKET"),
+    "meter": InstrumentDescription("keithley-2000", "EMU2", "TCPIP1::127.0.0.1::0::SOCKET"),
+    "switch": InstrumentDescription("keithley-7001", "EMU3", "TCPIP2::127.0.0.1::0::SOCKET"),
+}
+
+
+def described(switch: bool = True, **changes: dict[str, str]) -> BenchDescription:
+    """The resistors at free ports, emulated time 10,000 times faster; ``changes`` are values of instruments."""
+    instruments = {role: i for role, i in INSTRUMENTS.items() if switch or role != "switch"}
     for role, values in changes.items():
-        raw[role] |= values
-    return bench_file.parse(raw)
+        instruments[role] = replace(instruments[role], **values)
+    routes = {name: frozenset(channels) for name, channels in CHANNELS.items()} if switch else {"a": frozenset[str]()}
+    return BenchDescription(instruments, routes, speed=1e4)
 
 
 class Wire:

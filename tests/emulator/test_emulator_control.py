@@ -9,9 +9,9 @@ import select
 import pytest
 
 from emulator.two_resistors import Resistors, Wire, described
-from spinsweep.bench.emulator.control import Control
-from spinsweep.bench.emulator.server import Emulator
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.control import Control
+from instrument_emulator.errors import EmulatorError
+from instrument_emulator.server import Emulator
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from spinsweep.bench.errors import BenchError
         ({"fault": "overflow", "instrument": "source"}, "it is one of meter"),
         ({"fault": "open", "device": "z"}, "device 'z'; it is one of a, b"),
         ({"fault": "interlock", "device": "a"}, "this fault has none"),
-        ({"fault": "interlock", "after": -1}, "after -1; it is a whole number from 0"),
+        ({"fault": "interlock", "after": -1}, "after -1; it must be a whole number from 0"),
         ({"fault": "slow", "instrument": "meter", "seconds": "long"}, "seconds (such as 1.0)"),
         ({"fault": "crlf", "instrument": "meter", "seconds": 1.0}, "its values are none"),
         ({"fault": "swap", "instrument": "meter", "other": "laser"}, "other 'laser'; it is one of"),
@@ -31,7 +31,7 @@ from spinsweep.bench.errors import BenchError
 def test_a_fault_that_cannot_be_is_refused_in_one_line(
     control: Control, request_: dict[str, object], wanted: str
 ) -> None:
-    with pytest.raises(BenchError, match=re.escape(wanted)) as refused:
+    with pytest.raises(EmulatorError, match=re.escape(wanted)) as refused:
         control.set(**request_)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
     assert control.faults() == []
@@ -68,12 +68,12 @@ def test_a_bench_without_a_switch_has_its_device_connected() -> None:
     with Emulator(described(switch=False), Resistors()) as emulator, Control(emulator.control.port) as control:
         assert list(emulator.ports) == ["source", "meter"]
         assert control.state()["devices"]["a"]["connected"]
-        with pytest.raises(BenchError, match="one of none here"):
+        with pytest.raises(EmulatorError, match="one of none on this bench"):
             control.set("relay_open")
 
 
 def test_a_control_port_where_nobody_is_says_so(emulator: Emulator) -> None:
     port = emulator.control.port
     emulator.control.close()
-    with pytest.raises(BenchError, match=f"127.0.0.1:{port}"):
+    with pytest.raises(EmulatorError, match=f"127.0.0.1:{port}"):
         Control(port)

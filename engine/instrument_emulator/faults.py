@@ -8,67 +8,68 @@ ones (an open contact) hold for a while; ``after`` and ``times`` then count mess
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spinsweep.axis import closest
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.errors import EmulatorError
 
 SOURCE, METER, SWITCH = "source", "meter", "switch"
-ROLES = (SOURCE, METER, SWITCH)
+"""Roles that kinds of faults belong to."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of fault: what it does, where it can be, its values with their defaults."""
+class FaultKind:
+    """One kind of fault: what it does, which instruments can have it, its values with their defaults."""
 
-    what: str
-    roles: tuple[str, ...] = ROLES
+    effect: str
+    roles: tuple[str, ...] = ()
+    """Instruments that can have it; empty: every one."""
     lasting: bool = False
     of_device: bool = False
     """Whether it can be limited to a device."""
     values: Mapping[str, Any] = field(default_factory=dict)
 
 
-KINDS: Mapping[str, Kind] = {
-    "refuse": Kind("nobody listens at the address", lasting=True),
-    "hold": Kind(
+KINDS: Mapping[str, FaultKind] = {
+    "refuse": FaultKind("nobody listens at the address", lasting=True),
+    "hold": FaultKind(
         "after a connection ends, new ones are closed at once for `seconds` (real time)",
         lasting=True,
         values={"seconds": 30.0},
     ),
-    "drop": Kind("the connection is closed instead of a reply", values={"executed": True}),
-    "reset": Kind("the connection is reset instead of a reply", values={"executed": True}),
-    "partial": Kind("half a reply; the rest comes before the next one"),
-    "slow": Kind("the reply is late by `seconds` (real time)", values={"seconds": 1.0}),
-    "stray": Kind("a second line follows the reply", values={"text": "0"}),
-    "garbage": Kind("bytes that are no text instead of the reply"),
-    "crlf": Kind("replies end in CR LF", lasting=True),
-    "idn": Kind("another identity in *IDN?", lasting=True, values={"text": "ACME INC.,MODEL 1,0,1"}),
-    "swap": Kind("the address leads to the `other` instrument, and back", lasting=True, values={"other": METER}),
-    "power_cycle": Kind("off and on before a message: settings of *RST, PON"),
-    "errors": Kind("the error queue overflows before a message"),
-    "compliance": Kind(
+    "drop": FaultKind("the connection is closed instead of a reply", values={"executed": True}),
+    "reset": FaultKind("the connection is reset instead of a reply", values={"executed": True}),
+    "partial": FaultKind("half a reply; the rest comes before the next one"),
+    "slow": FaultKind("the reply is late by `seconds` (real time)", values={"seconds": 1.0}),
+    "stray": FaultKind("a second line follows the reply", values={"text": "0"}),
+    "garbage": FaultKind("bytes that are no text instead of the reply"),
+    "crlf": FaultKind("replies end in CR LF", lasting=True),
+    "idn": FaultKind("another identity in *IDN?", lasting=True, values={"text": "ACME INC.,MODEL 1,0,1"}),
+    "swap": FaultKind("the address leads to the `other` instrument, and back", lasting=True, values={"other": METER}),
+    "power_cycle": FaultKind("off and on before a message: settings of *RST, PON"),
+    "errors": FaultKind("the error queue overflows before a message"),
+    "compliance": FaultKind(
         "only a `fraction` of a current flows, at the voltage limit", (SOURCE,), False, True, {"fraction": 0.5}
     ),
-    "range_low": Kind("arming fails with -222", (SOURCE,)),
-    "slow_arm": Kind("arming takes `seconds` (bench time)", (SOURCE,), values={"seconds": 3.0}),
-    "interlock": Kind("the interlock is open", (SOURCE,), True),
-    "open": Kind("a contact of the device is open", (SOURCE,), True, True),
-    "short": Kind("the device is shorted", (SOURCE,), True, True),
-    "stuck": Kind("pulses have no effect", (SOURCE,), True, True),
-    "offset": Kind("`ohm` are added to the resistance", (SOURCE,), True, True, {"ohm": 1.0}),
-    "bias": Kind(
+    "range_low": FaultKind("arming fails with -222", (SOURCE,)),
+    "slow_arm": FaultKind("arming takes `seconds` (bench time)", (SOURCE,), values={"seconds": 3.0}),
+    "interlock": FaultKind("the interlock is open", (SOURCE,), True),
+    "open": FaultKind("a contact of the device is open", (SOURCE,), True, True),
+    "short": FaultKind("the device is shorted", (SOURCE,), True, True),
+    "stuck": FaultKind("pulses have no effect", (SOURCE,), True, True),
+    "offset": FaultKind("`ohm` are added to the resistance", (SOURCE,), True, True, {"ohm": 1.0}),
+    "bias": FaultKind(
         "the device acts as if the current were smaller by 1 + `relative`", (SOURCE,), True, True, {"relative": 0.05}
     ),
-    "overflow": Kind("a reading is the overflow mark", (METER,), False, True),
-    "nan": Kind("a reading is NAN", (METER,), False, True),
-    "units": Kind("a reading carries its unit", (METER,), False, True),
-    "stale": Kind("a reading is the one before", (METER,), False, True),
-    "relay_open": Kind("a relay does not close", (SWITCH,), True, values={"channel": ""}),
-    "relay_closed": Kind("a relay does not open", (SWITCH,), True, values={"channel": "1!1"}),
+    "overflow": FaultKind("a reading is the overflow mark", (METER,), False, True),
+    "nan": FaultKind("a reading is NAN", (METER,), False, True),
+    "units": FaultKind("a reading carries its unit", (METER,), False, True),
+    "stale": FaultKind("a reading is the one before", (METER,), False, True),
+    "relay_open": FaultKind("a relay does not close", (SWITCH,), True, values={"channel": ""}),
+    "relay_closed": FaultKind("a relay does not open", (SWITCH,), True, values={"channel": "1!1"}),
 }
 
 
@@ -125,28 +126,32 @@ class Faults:
 
         Raises
         ------
-        BenchError
+        EmulatorError
             There is no such fault, instrument, device or value.
         """
         kind = KINDS.get(fault)
         if kind is None:
-            raise BenchError(f"there is no fault {fault!r}{closest(fault, KINDS)}; faults are {', '.join(KINDS)}")
+            close = difflib.get_close_matches(fault, KINDS, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise EmulatorError(f"there is no fault {fault!r}{hint}; faults are {', '.join(KINDS)}")
         role = kind.roles[0] if instrument is None and len(kind.roles) == 1 else instrument
-        possible = [r for r in kind.roles if r in self._roles]
+        possible = [r for r in self._roles if r in kind.roles or not kind.roles]
         if role not in possible:
-            raise BenchError(f"fault {fault}: instrument {role!r}; it is one of {', '.join(possible) or 'none here'}")
+            raise EmulatorError(
+                f"fault {fault}: instrument {role!r}; it is one of {', '.join(possible) or 'none on this bench'}"
+            )
         if device is not None and (not kind.of_device or device not in self._devices):
-            wanted = f"it is one of {', '.join(self._devices)}" if kind.of_device else "this fault has none"
-            raise BenchError(f"fault {fault}: device {device!r}; {wanted}")
+            expected = f"it is one of {', '.join(self._devices)}" if kind.of_device else "this fault has none"
+            raise EmulatorError(f"fault {fault}: device {device!r}; {expected}")
         for key, value in {"after": after, "times": times or 0}.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise BenchError(f"fault {fault}: {key} {value!r}; it is a whole number from 0")
+                raise EmulatorError(f"fault {fault}: {key} {value!r}; it must be a whole number from 0")
         for key, value in values.items():
             if key not in kind.values or not _same_kind(value, kind.values[key]):
                 known = ", ".join(f"{k} (such as {v!r})" for k, v in kind.values.items())
-                raise BenchError(f"fault {fault}: {key}={value!r}; its values are {known or 'none'}")
+                raise EmulatorError(f"fault {fault}: {key}={value!r}; its values are {known or 'none'}")
         if values.get("other", role) not in self._roles:
-            raise BenchError(f"fault {fault}: other {values['other']!r}; it is one of {', '.join(self._roles)}")
+            raise EmulatorError(f"fault {fault}: other {values['other']!r}; it is one of {', '.join(self._roles)}")
         if times is None:
             times = 0 if kind.lasting else 1
         self._set.append(

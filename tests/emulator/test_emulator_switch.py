@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from emulator.two_resistors import CHANNELS, PULSE, Wire
-from spinsweep.bench.emulator.control import Control
+from instrument_emulator.control import Control
 
 Connect = Callable[[str], Wire]
 A, B = (f"(@{','.join(CHANNELS[d])})" for d in "ab")

@@ -1,24 +1,24 @@
 """The wires of an emulated bench: which device is connected, what flows through it, what the meter sees.
 
 The source says what current it drives from when on; the switch says which relays are closed; from both follows the
-current of each device, in segments of constant current.  A segment that ends is told to the terminals, and everything
-is tallied.
+current of each device, in segments of constant current.  When a segment ends the device
+model learns of it, and everything is counted.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-from spinsweep.bench.emulator.clock import Clock
-from spinsweep.bench.emulator.dut import DutModel
-from spinsweep.bench.emulator.exposure import ExposureLog
-from spinsweep.bench.emulator.faults import ROLES, SOURCE, SWITCH, Faults
+from instrument_emulator.clock import Clock
+from instrument_emulator.dut import DutModel
+from instrument_emulator.exposure import ExposureLog
+from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
 
 OPEN = frozenset[str]()
 
-SHORT = 1e-4  # real s; a wait that short is spent looking at the clock, for a sleep takes as long at least
+SPIN_S = 1e-4  # real time; a sleep takes longer than a wait that short, which is spent looking at the clock
 
 
 class Circuit:
@@ -26,27 +26,31 @@ class Circuit:
 
     Parameters
     ----------
-    terminals : what hangs on the wires
+    dut : what hangs on the wires
+    roles : the instruments, for their faults
     routes : device name -> relays that connect it; one device with no relays if there is no switch
     clock : bench time
     mains : frequency of the mains, Hz
     """
 
     def __init__(
-        self, dut: DutModel, routes: Mapping[str, frozenset[str]], clock: Clock, mains: float = 50.0
+        self,
+        dut: DutModel,
+        routes: Mapping[str, frozenset[str]],
+        clock: Clock,
+        mains: float = 50.0,
+        roles: Collection[str] = (SOURCE, METER),
     ) -> None:
         self.dut, self.routes, self.clock, self.mains = dut, routes, clock, mains
         self.lock = threading.Condition()
-        self.switched = any(routes.values())
-        roles = ROLES if self.switched else tuple(r for r in ROLES if r != SWITCH)
-        self.faults = Faults(roles, tuple(routes))
+        self.faults = Faults(tuple(roles), tuple(routes))
         self.audit = ExposureLog(tuple(routes))
         self.closed = OPEN
         self.in_compliance = False
         self.compliance_changed: Callable[[bool], None] = lambda on: None
         self.let_time_pass: Callable[[float], None] = lambda now: None
         """The source's part of ``catch_up``: what its wave has done up to that time."""
-        self._asked = 0.0
+        self._driven = 0.0
         self._limit = 0.0
         self._is_pulse = False
         self._currents: dict[str, float] = dict.fromkeys(self._connected(), 0.0)
@@ -70,19 +74,21 @@ class Circuit:
         """Let bench time pass while others use the bench."""
         until = self.clock.now() + seconds
         while (left := until - self.clock.now()) > 0:
-            if left / self.clock.speed > SHORT:
+            if left / self.clock.speed > SPIN_S:
                 self.lock.wait(left / self.clock.speed)
         self.catch_up()
 
-    def drive(self, current: float, limit: float, at: float, pulse: bool = False, ended: float | None = None) -> None:
-        """From bench time ``at`` the source drives ``current`` (A), up to ``limit`` (V).
+    def drive(
+        self, current: float, limit: float, time_s: float, *, pulse: bool = False, ended: float | None = None
+    ) -> None:
+        """From bench time ``time_s`` on the source drives ``current`` (A), up to ``limit`` (V).
 
         ``pulse`` says that this is a point of a wave; ``ended`` how long the segment before has lasted, where that is
-        known better than from ``at``.
+        known better than from ``time_s``.
         """
-        self._end_segment(at, ended)
-        self._asked, self._limit, self._is_pulse = current, limit, pulse
-        self._begin_segment(at)
+        self._end_segment(time_s, ended)
+        self._driven, self._limit, self._is_pulse = current, limit, pulse
+        self._begin_segment(time_s)
 
     def move_relays(self, closed: frozenset[str]) -> None:
         """The relays that are closed now, except for faults of relays."""
@@ -91,23 +97,23 @@ class Circuit:
         moved = frozenset(c for c in closed if c not in stuck and "" not in stuck) | welded
         if moved == self.closed:
             return
-        at = self.catch_up()
-        if self._asked:
+        now = self.catch_up()
+        if self._driven:
             self.audit.overall.hot_switchings += 1
             for device, relays in self.routes.items():
                 if relays & (moved ^ self.closed):
                     self.audit.devices[device].hot_switchings += 1
-        self._end_segment(at, None)
+        self._end_segment(now, None)
         self.closed = moved
-        self._begin_segment(at)
+        self._begin_segment(now)
         if len(self._currents) > 1:
             self.audit.two_connected += 1
 
     def refresh(self) -> None:
         """Work out again what flows, after a fault of a device or relay has come or gone."""
-        at = self.catch_up()
-        self._end_segment(at, None)
-        self._begin_segment(at)
+        now = self.catch_up()
+        self._end_segment(now, None)
+        self._begin_segment(now)
 
     def measure(self, nplc: float) -> float:
         """What the meter sees over the next ``nplc`` power line cycles, V; infinite if no device is connected.
@@ -120,12 +126,12 @@ class Circuit:
         self.wait(nplc / self.mains)
         end = self.catch_up()
         self._integrate(end)
-        seen = []
+        voltages = []
         for device, current in self._currents.items():
             if self._segments != segments:
                 current = (self._charge[device] - before[device]) / (end - start)
-            seen.append(self._voltage(device, current, nplc))
-        return sum(seen) / len(seen) if seen else math.inf
+            voltages.append(self._voltage(device, current, nplc))
+        return sum(voltages) / len(voltages) if voltages else math.inf
 
     def _voltage(self, device: str, current: float, nplc: float) -> float:
         if self.faults.lasting("short", SOURCE, device) is not None:
@@ -143,41 +149,41 @@ class Circuit:
             return 1e-3
         return self.dut.resistance(device)
 
-    def _begin_segment(self, at: float) -> None:
+    def _begin_segment(self, now: float) -> None:
         """Share the source's current among the connected devices, clipped at the voltage limit."""
-        self._since, self._charged_at = at, at
+        self._since, self._charged_at = now, now
         self._segments += 1
         conductance = {device: 1 / self._resistance(device) for device in self._connected()}
         total = sum(conductance.values())
         most = self._limit * total
-        actual = max(-most, min(most, self._asked))
-        if self._asked:
-            self.audit.overall.max_asked = max(self.audit.overall.max_asked, abs(self._asked))
+        actual = max(-most, min(most, self._driven))
+        if self._driven:
+            self.audit.overall.max_asked = max(self.audit.overall.max_asked, abs(self._driven))
             if fault := self.faults.take("compliance", SOURCE, devices=list(conductance)):
                 actual *= fault["fraction"]
         self._currents = {d: actual * g / total if total else 0.0 for d, g in conductance.items()}
         for device, current in self._currents.items():
-            if self._asked:
-                for tally in self.audit.of(device):
-                    tally.flow(current, self._asked, self._is_pulse, at)
-        if (clipped := actual != self._asked) != self.in_compliance:
+            if self._driven:
+                for counter in self.audit.of(device):
+                    counter.flow(current, self._driven, now, pulse=self._is_pulse)
+        if (clipped := actual != self._driven) != self.in_compliance:
             self.in_compliance = clipped
             self.compliance_changed(clipped)
 
-    def _end_segment(self, at: float, lasted: float | None) -> None:
-        """Tell the terminals of the segment that ends."""
-        self._integrate(at)
+    def _end_segment(self, now: float, lasted: float | None) -> None:
+        """Let the devices feel the segment that ends."""
+        self._integrate(now)
         for device, current in self._currents.items():
             if current:
                 if self._is_pulse:
-                    for tally in self.audit.of(device):
-                        tally.pulse_end(current, at)
+                    for counter in self.audit.of(device):
+                        counter.pulse_end(current, now)
                 if self.faults.lasting("stuck", SOURCE, device) is None:
                     bias = self.faults.lasting("bias", SOURCE, device)
                     felt = current / (1 + bias["relative"]) if bias else current
-                    self.dut.pulse(device, felt, at - self._since if lasted is None else lasted)
+                    self.dut.pulse(device, felt, now - self._since if lasted is None else lasted)
 
-    def _integrate(self, at: float) -> None:
+    def _integrate(self, now: float) -> None:
         for device, current in self._currents.items():
-            self._charge[device] += current * (at - self._charged_at)
-        self._charged_at = at
+            self._charge[device] += current * (now - self._charged_at)
+        self._charged_at = now

@@ -1,4 +1,4 @@
-"""An emulated bench as a whole: the instruments of a bench file at its addresses, and the control port."""
+"""An emulated bench as a whole: its instruments at their addresses, and the control port."""
 
 from __future__ import annotations
 
@@ -7,22 +7,31 @@ import math
 import re
 import threading
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from typing import Any
 
-from spinsweep.bench.bench_file import EMULATED, Bench
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.clock import Clock
-from spinsweep.bench.emulator.control import ControlPort
-from spinsweep.bench.emulator.dut import DutModel
-from spinsweep.bench.emulator.faults import METER, SOURCE, SWITCH
-from spinsweep.bench.emulator.instrument import Instrument
-from spinsweep.bench.emulator.link import Port
-from spinsweep.bench.emulator.meter2000 import Meter2000
-from spinsweep.bench.emulator.source6221 import Source6221
-from spinsweep.bench.emulator.switch7001 import Switch7001
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.clock import Clock
+from instrument_emulator.control import ControlPort
+from instrument_emulator.description import EMULATED, BenchDescription
+from instrument_emulator.dut import DutModel
+from instrument_emulator.errors import EmulatorError
+from instrument_emulator.instrument import Instrument
+from instrument_emulator.link import Port
+
+INSTRUMENTS = "instrument_emulator.instruments"
+"""Entry point group: name -> class of an :class:`Instrument`."""
 
 _SOCKET = re.compile(r"TCPIP\d*::(.+)::(\d+)::SOCKET", re.IGNORECASE)
+
+
+def instrument_class(model: str) -> type[Instrument]:
+    """The class of that name among the installed instruments; ``EmulatorError`` if there is none."""
+    installed = {point.name: point for point in sorted(entry_points(group=INSTRUMENTS))}
+    if model not in installed:
+        raise EmulatorError(f"no emulated instrument {model!r} is installed; installed: {', '.join(installed)}")
+    chosen: type[Instrument] = installed[model].load()
+    return chosen
 
 
 class Emulator:
@@ -30,43 +39,38 @@ class Emulator:
 
     Parameters
     ----------
-    bench : names, addresses (port 0: a free one), serial numbers, wiring
-    terminals : the devices, by the names that they have in the bench
-    speed : bench seconds in a real one; None: ``timing.speed`` of the bench
+    bench : instruments, addresses (port 0: a free one), serial numbers, wiring
+    dut : the devices, by their names in the bench's routes
     control_port : port of the control port, 0: a free one
 
     Raises
     ------
-    BenchError
-        An address is not on loopback or cannot be served, or a serial number is not one of an emulator.
+    EmulatorError
+        An address is not on loopback or cannot be served, a serial number is not that of an emulated instrument, or
+        no such instrument is installed.
     """
 
-    def __init__(self, bench: Bench, dut: DutModel, speed: float | None = None, control_port: int = 0) -> None:
+    def __init__(self, bench: BenchDescription, dut: DutModel, control_port: int = 0) -> None:
         addresses = {role: _address(role, i.resource) for role, i in bench.instruments.items()}
         for role, described in bench.instruments.items():
-            if not described.emulated:
-                raise BenchError(
+            if not described.serial.startswith(EMULATED):
+                raise EmulatorError(
                     f"{role}: serial {described.serial!r}; those of emulated instruments begin with {EMULATED}"
                 )
         self.ended = threading.Event()
         """Set when the control port was asked to quit."""
-        routes = {device.name: frozenset(device.channels) for device in bench.device}
-        clock = Clock(bench.timing.speed if speed is None else speed)
-        self.circuit = Circuit(dut, routes, clock, bench.timing.mains)
-        self._source = Source6221(SOURCE, bench.source.serial, self.circuit)
-        self._meter = Meter2000(METER, bench.meter.serial, self.circuit)
-        self._switch = Switch7001(SWITCH, bench.switch.serial, self.circuit) if bench.switch else None
-        instruments: dict[str, Instrument] = {SOURCE: self._source, METER: self._meter}
-        if self._switch:
-            instruments[SWITCH] = self._switch
+        self.circuit = Circuit(dut, bench.routes, Clock(bench.speed), bench.mains, tuple(bench.instruments))
+        self._instruments = {
+            role: instrument_class(described.model)(role, described.serial, self.circuit)
+            for role, described in bench.instruments.items()
+        }
         self.ports: dict[str, Port] = {}
         """By role; ``address`` of each is where it is served."""
         try:
             for role, address in addresses.items():
-                single = role == SOURCE  # a 6221 has one client at a time
-                self.ports[role] = Port(role, address, instruments, self.circuit, single, self._refresh)
+                self.ports[role] = Port(role, address, self._instruments, self.circuit, self._refresh)
             self.control = ControlPort(control_port, self._actions())
-        except BenchError:
+        except EmulatorError:
             self._close_ports()
             raise
 
@@ -91,18 +95,9 @@ class Emulator:
         """Instruments and devices as they are now."""
         with self.circuit.lock:
             self.circuit.catch_up()
-            circuit, source = self.circuit, self._source.values
+            circuit = self.circuit
             return {
-                "source": {
-                    "output": source["output"],
-                    "wave": self._source.phase,
-                    "level": source["level"],
-                    "current": math.fsum(circuit.currents.values()),
-                    "compliance": source["compliance"],
-                    "in_compliance": circuit.in_compliance,
-                },
-                "meter": {"range": self._meter.values["range"], "nplc": self._meter.values["nplc"]},
-                "switch": {"closed": sorted(circuit.closed)},
+                **{role: instrument.state() for role, instrument in self._instruments.items()},
                 "devices": {
                     device: {
                         "connected": device in circuit.currents,
@@ -142,9 +137,8 @@ class Emulator:
     def _refresh(self) -> None:
         """Put into effect what lasting faults begin or end now."""
         self.circuit.catch_up()
-        self._source.interlock_changed()
-        if self._switch:
-            self._switch.again()
+        for instrument in self._instruments.values():
+            instrument.faults_changed()
         self.circuit.refresh()
         for role, port in self.ports.items():
             if self.circuit.faults.lasting("refuse", role) is None:
@@ -154,7 +148,7 @@ class Emulator:
 
     def _clock(self, advance: float = 0.0) -> dict[str, float]:
         if isinstance(advance, bool) or not isinstance(advance, int | float) or not 0 <= advance < math.inf:
-            raise BenchError(f"clock: advance {advance!r}; it is a time in s from 0")
+            raise EmulatorError(f"clock: advance {advance!r}; it must be a time in s from 0")
         with self.circuit.lock:
             self.circuit.clock.advance(advance)
             self.circuit.lock.notify_all()
@@ -165,12 +159,12 @@ def _address(role: str, resource: str) -> tuple[str, int]:
     """Host and port of a VISA resource name on loopback."""
     match = _SOCKET.fullmatch(resource)
     if not match:
-        raise BenchError(f"{role}: resource {resource!r}; an emulator serves TCPIP::127.0.0.1::PORT::SOCKET")
+        raise EmulatorError(f"{role}: resource {resource!r}; an emulator serves TCPIP::127.0.0.1::PORT::SOCKET")
     host, port = match[1], int(match[2])
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
     if not loopback or port > 65535:
-        raise BenchError(f"{role}: resource {resource!r}; an emulator serves loopback only, such as 127.0.0.1")
+        raise EmulatorError(f"{role}: resource {resource!r}; an emulator serves loopback only, such as 127.0.0.1")
     return ("127.0.0.1" if host == "localhost" else host), port

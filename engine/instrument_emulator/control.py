@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.errors import EmulatorError
 
 HOST = "127.0.0.1"
 
@@ -23,15 +23,15 @@ class Control:
 
     Raises
     ------
-    BenchError
-        Nobody listens, or the emulator refuses what is asked; the message says why.
+    EmulatorError
+        Nobody listens, or the emulator refuses the request; the message says why.
     """
 
     def __init__(self, port: int) -> None:
         try:
             self._socket = socket.create_connection((HOST, port), timeout=30)
         except OSError as error:
-            raise BenchError(f"no emulator's control port at {HOST}:{port} ({error.strerror})") from None
+            raise EmulatorError(f"no emulator's control port at {HOST}:{port} ({error.strerror})") from None
         self._file = self._socket.makefile("rwb")
 
     def __enter__(self) -> Control:
@@ -56,19 +56,19 @@ class Control:
         match: str = "",
         **values: Any,
     ) -> None:
-        """Set a fault of :data:`spinsweep.bench.emulator.faults.KINDS`.
+        """Set a fault of :data:`instrument_emulator.faults.KINDS`.
 
         Parameters
         ----------
-        instrument : source, meter or switch; not needed for a fault that only one can have
+        instrument : its role; not needed for a fault that only one can have
         device : name of a device, for faults that can be limited to one
         after : so many occasions (lasting faults: messages to the instrument) pass before
         times : so many are hit; None: one, and for lasting faults all; 0: all until it is cleared
         match : count only messages that contain this text
         values : values of the fault
         """
-        where = {"instrument": instrument, "device": device}
-        self._ask("set", fault=fault, **where, after=after, times=times, match=match, **values)
+        target = {"instrument": instrument, "device": device}
+        self._ask("set", fault=fault, **target, after=after, times=times, match=match, **values)
 
     def clear(self, fault: str | None = None, instrument: str | None = None) -> None:
         """Clear all faults, or those of that name or instrument."""
@@ -79,7 +79,7 @@ class Control:
         return list(self._ask("faults"))
 
     def audit(self) -> dict[str, Any]:
-        """What was done to the devices: ``overall`` and ``devices`` by name, see ``audit.Tally.report``."""
+        """What was done to the devices: ``overall`` and ``devices`` by name, see ``ExposureLog.report``."""
         return dict(self._ask("audit"))
 
     def state(self) -> dict[str, Any]:
@@ -100,12 +100,12 @@ class Control:
             self._file.flush()
             line = self._file.readline()
         except OSError as error:
-            raise BenchError(f"the emulator's control port broke ({error})") from None
+            raise EmulatorError(f"the emulator's control port broke ({error})") from None
         if not line:
-            raise BenchError("the emulator has ended")
+            raise EmulatorError("the emulator has ended")
         reply = json.loads(line)
         if "error" in reply:
-            raise BenchError(reply["error"])
+            raise EmulatorError(reply["error"])
         return reply["ok"]
 
 
@@ -122,7 +122,7 @@ class _Handler(socketserver.StreamRequestHandler):
         for line in self.rfile:
             try:
                 reply = {"ok": self._do(line)}
-            except BenchError as error:
+            except EmulatorError as error:
                 reply = {"error": str(error)}
             try:
                 self.wfile.write(json.dumps(reply).encode() + b"\n")
@@ -134,14 +134,14 @@ class _Handler(socketserver.StreamRequestHandler):
             request = json.loads(line)
             do = request.pop("do")
         except (ValueError, AttributeError, KeyError, TypeError):
-            raise BenchError(f'{line!r} is no request; one is {{"do": "audit"}} in a line') from None
+            raise EmulatorError(f'{line!r} is not a request; send one line such as {{"do": "audit"}}') from None
         action = self.server.actions.get(do)
         if action is None:
-            raise BenchError(f"do {do!r}; it is one of {', '.join(self.server.actions)}")
+            raise EmulatorError(f"do {do!r}; it is one of {', '.join(self.server.actions)}")
         try:
             return action(**request)
         except TypeError as error:
-            raise BenchError(f"{do}: {error}") from None
+            raise EmulatorError(f"{do}: {error}") from None
 
 
 class ControlPort:
@@ -154,7 +154,7 @@ class ControlPort:
         try:
             self._server = _Server((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            raise BenchError(f"control port {HOST}:{port} cannot be served ({error}); choose another") from None
+            raise EmulatorError(f"control port {HOST}:{port} cannot be served ({error}); choose another") from None
         self._server.actions = actions
         self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

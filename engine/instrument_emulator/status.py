@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from spinsweep.bench.emulator.scpi import ERRORS
+from instrument_emulator.scpi import ERRORS
 
-QUEUE = 10  # errors that the queue holds (Keithley 2000 manual p. 5-63)
+QUEUE_LENGTH = 10  # errors that the queue holds (Keithley 2000 manual p. 5-63)
 
 OPERATION_COMPLETE, QUERY_ERROR, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR, POWER_ON = 1, 4, 8, 16, 32, 128
 """Bits of the standard event register."""
@@ -46,15 +46,15 @@ class Status:
 
     def error(self, code: int) -> None:
         """Queue an error; one too many turns the last into 350."""
-        if len(self.errors) < QUEUE:
+        if len(self.errors) < QUEUE_LENGTH:
             self.errors.append(code)
         else:
             self.errors[-1] = 350
         if code >= 0 or code <= -500:
             self.events |= DEVICE_ERROR
         else:
-            kinds = {1: COMMAND_ERROR, 2: EXECUTION_ERROR, 3: DEVICE_ERROR, 4: QUERY_ERROR}
-            self.events |= kinds[-code // 100]
+            classes = {1: COMMAND_ERROR, 2: EXECUTION_ERROR, 3: DEVICE_ERROR, 4: QUERY_ERROR}
+            self.events |= classes[-code // 100]
 
     def next_error(self) -> str:
         """The oldest error as ``code,"text"``, taken from the queue."""
@@ -89,5 +89,5 @@ class Status:
             EVENT_SUMMARY: self.events & self.event_enable,
             OPERATION_SUMMARY: self.operation.event & self.operation.enable,
         }
-        found = sum(bit for bit, on in summary.items() if on)
-        return found | (MASTER_SUMMARY if found & self.service_enable else 0)
+        byte = sum(bit for bit, on in summary.items() if on)
+        return byte | (MASTER_SUMMARY if byte & self.service_enable else 0)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.two_resistors import PATH, PULSE, Resistors, one_resistor
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.source6221 import Source6221
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.keithley6221 import Keithley6221
 
 
 class Bench:
@@ -16,7 +16,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.circuit: Circuit = one_resistor()
-        self.source = Source6221("source", "EMU1", self.circuit, arm_delay=0.0)
+        self.source = Keithley6221("source", "EMU1", self.circuit, arm_delay=0.0)
         self.source.execute("*CLS")
 
     @property

@@ -11,11 +11,11 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.faults import METER
-from spinsweep.bench.emulator.instrument import Instrument, Setting
-from spinsweep.bench.emulator.scpi import Command, ScpiError
-from spinsweep.bench.emulator.values import Boolean, Choice, Integer, Real, up_to
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.faults import METER
+from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.scpi import Command, ScpiError
+from instrument_emulator.values import Boolean, Choice, Integer, Real, up_to
 
 RANGES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 OVERRANGE = 1.2
@@ -26,7 +26,7 @@ BUFFER_FULL, READING_AVAILABLE = 9, 5
 _VOLT = "[SENSe[1]:]VOLTage[:DC]"
 
 
-class Meter2000(Instrument):
+class Keithley2000(Instrument):
     """The voltmeter.
 
     Not modelled: other functions than direct voltage; triggers by line or key (with ``TRIG:SOUR`` other than IMM or
@@ -80,6 +80,9 @@ class Meter2000(Instrument):
     def reset(self) -> None:
         super().reset()
         self._latest, self._fresh, self._buffer = [], False, []
+
+    def state(self) -> dict[str, Any]:
+        return {"range": self.values["range"], "nplc": self.values["nplc"]}
 
     def power_cycle(self) -> None:
         super().power_cycle()

@@ -1,4 +1,4 @@
-"""What hangs at the terminals of an emulated bench: the only thing that the emulator is told about devices."""
+"""What hangs on the wires of an emulated bench: all that the emulator knows of devices."""
 
 from __future__ import annotations
 

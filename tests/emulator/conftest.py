@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from emulator.two_resistors import CHANNELS, Resistors, Wire, described
-from spinsweep.bench.emulator.control import Control
-from spinsweep.bench.emulator.server import Emulator
+from instrument_emulator.control import Control
+from instrument_emulator.server import Emulator
 
 Connect = Callable[[str], Wire]
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 import pytest
 
 from emulator.two_resistors import PULSE, Resistors, Wire, described
-from spinsweep.bench.emulator.control import Control
-from spinsweep.bench.emulator.faults import KINDS
-from spinsweep.bench.emulator.server import Emulator
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.control import Control
+from instrument_emulator.errors import EmulatorError
+from instrument_emulator.faults import KINDS
+from instrument_emulator.server import Emulator
 
 Connect = Callable[[str], Wire]
 
@@ -90,7 +90,7 @@ def test_a_message_without_end_is_an_overrun(meter: Wire) -> None:
 
 
 def test_only_loopback_is_served() -> None:
-    with pytest.raises(BenchError, match="loopback"):
+    with pytest.raises(EmulatorError, match="loopback"):
         Emulator(described(meter={"resource": "TCPIP::192.0.2.1::5025::SOCKET"}), Resistors())
 
 
@@ -98,18 +98,18 @@ def test_only_loopback_is_served() -> None:
     "resource", ["GPIB0::16::INSTR", "TCPIP::127.0.0.1::INSTR", "TCPIP::127.0.0.1::70000::SOCKET"]
 )
 def test_an_address_that_no_emulator_can_serve_is_refused(resource: str) -> None:
-    with pytest.raises(BenchError, match=r"meter: resource .*127\.0\.0\.1"):
+    with pytest.raises(EmulatorError, match=r"meter: resource .*127\.0\.0\.1"):
         Emulator(described(meter={"resource": resource}), Resistors())
 
 
 def test_a_real_serial_number_is_refused() -> None:
-    with pytest.raises(BenchError, match="begin with EMU"):
-        Emulator(described(source={"serial": "4559777"}, timing={"speed": 1.0}), Resistors())
+    with pytest.raises(EmulatorError, match="begin with EMU"):
+        Emulator(described(source={"serial": "4559777"}), Resistors())
 
 
 def test_a_port_that_is_taken_is_named(emulator: Emulator) -> None:
     port = emulator.ports["meter"].address[1]
-    with pytest.raises(BenchError, match=f"meter: 127.0.0.1:{port} cannot be served"):
+    with pytest.raises(EmulatorError, match=f"meter: 127.0.0.1:{port} cannot be served"):
         Emulator(described(meter={"resource": f"TCPIP::127.0.0.1::{port}::SOCKET"}), Resistors())
 
 
@@ -327,7 +327,7 @@ def test_an_open_interlock_takes_the_output_off_and_keeps_it_off(source: Wire, c
 
 def test_every_fault_can_be_set_and_cleared(control: Control, source: Wire) -> None:
     for name, kind in KINDS.items():
-        control.set(name, kind.roles[0])
+        control.set(name, kind.roles[0] if kind.roles else "source")
         assert [f["fault"] for f in control.faults()] == [name]
         control.clear(name)
         assert control.faults() == []

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from spinsweep.bench.emulator.scpi import ScpiError
+from instrument_emulator.scpi import ScpiError
 
-SMOOTH = 64
-"""Segments of a cycle of a sine or ramp."""
-MOST = 100_000
+SEGMENTS_PER_CYCLE = 64
+"""Of a sine or ramp."""
+MAX_SEGMENTS = 100_000
 """Segments of a whole wave; the emulator refuses to arm a longer one, such as an endless sine."""
 
 
@@ -32,22 +32,22 @@ def segments(values: Mapping[str, Any], points: Sequence[float]) -> list[Segment
     Raises
     ------
     ScpiError
-        -221: fewer than two points, or more segments than ``MOST``.
+        -221: fewer than two points, or more segments than ``MAX_SEGMENTS``.
     """
     period = 1 / values["frequency"]
     cycle = _cycle(str(values["function"]), values["duty"] / 100, points)
     cycles = min(values["duration_cycles"], values["duration_time"] / period)
-    if cycles * len(cycle) > MOST:
+    if cycles * len(cycle) > MAX_SEGMENTS:
         raise ScpiError(-221)
     whole = math.floor(cycles + 1e-9)
-    found = [(level, share * period) for level, share in cycle] * whole
+    parts = [(level, share * period) for level, share in cycle] * whole
     left = (cycles - whole) * period
     for level, share in cycle:
         if left <= 1e-9 * period:
             break
-        found.append((level, min(share * period, left)))
+        parts.append((level, min(share * period, left)))
         left -= share * period
-    return [Segment(level * values["amplitude"] + values["offset"], width) for level, width in found]
+    return [Segment(level * values["amplitude"] + values["offset"], width) for level, width in parts]
 
 
 def _cycle(function: str, duty: float, points: Sequence[float]) -> list[tuple[float, float]]:
@@ -58,11 +58,11 @@ def _cycle(function: str, duty: float, points: Sequence[float]) -> list[tuple[fl
         if len(points) < 2:
             raise ScpiError(-221)
         return [(point, 1 / len(points)) for point in points]
-    at = [(i + 0.5) / SMOOTH for i in range(SMOOTH)]
+    phases = [(i + 0.5) / SEGMENTS_PER_CYCLE for i in range(SEGMENTS_PER_CYCLE)]
     if function == "SIN":
-        return [(math.sin(2 * math.pi * x), 1 / SMOOTH) for x in at]
-    rising = [x / duty if x < duty else (1 - x) / (1 - duty) for x in at]  # RAMP: up for the duty, then down
-    return [(2 * x - 1, 1 / SMOOTH) for x in rising]
+        return [(math.sin(2 * math.pi * x), 1 / SEGMENTS_PER_CYCLE) for x in phases]
+    rising = [x / duty if x < duty else (1 - x) / (1 - duty) for x in phases]  # RAMP: up for the duty, then down
+    return [(2 * x - 1, 1 / SEGMENTS_PER_CYCLE) for x in rising]
 
 
 def peak(values: Mapping[str, Any], whole: Sequence[Segment]) -> float:

@@ -37,7 +37,7 @@ ERRORS = {
 """Numbers and texts: SCPI-1999 volume 2, 21.8; 350 Keithley 2000 manual p. 5-63; 404 and 802 Keithley's own, with
 texts of ours."""
 
-MESSAGES = 4096  # compiled messages that are kept
+CACHED_MESSAGES = 4096  # compiled messages that are kept
 
 Act = Callable[..., str | None]
 Parse = Callable[[Sequence[str]], tuple[Any, ...]]
@@ -81,12 +81,12 @@ class Language:
 
     def __init__(self, commands: Iterable[Command]) -> None:
         self._commands = [(re.compile(expression(c.pattern)), c) for c in commands]
-        self.resolve = lru_cache(MESSAGES)(self._resolve)
-        self.compile = lru_cache(MESSAGES)(self._compile)
+        self.resolve = lru_cache(CACHED_MESSAGES)(self._resolve)
+        self.compile = lru_cache(CACHED_MESSAGES)(self._compile)
 
     def _resolve(self, header: str) -> Command | None:
         """The command of a full header in capitals, such as ``SOUR:CURR:COMP?``."""
-        return next((command for found, command in self._commands if found.fullmatch(header)), None)
+        return next((command for header_pattern, command in self._commands if header_pattern.fullmatch(header)), None)
 
     def _compile(self, message: str) -> tuple[Step, ...]:
         """What to do for a message, in order; an error is a step as well."""
@@ -157,7 +157,7 @@ def split(text: str, separator: str) -> list[str]:
     if not any(mark in text for mark in "\"'("):
         return text.split(separator)
     pieces, quote, depth, start = [], "", 0, 0
-    for at, letter in enumerate(text):
+    for index, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "\"'":
@@ -165,6 +165,6 @@ def split(text: str, separator: str) -> list[str]:
         elif letter in "()":
             depth += 1 if letter == "(" else -1
         elif letter == separator and depth <= 0:
-            pieces.append(text[start:at])
-            start = at + 1
+            pieces.append(text[start:index])
+            start = index + 1
     return [*pieces, text[start:]]

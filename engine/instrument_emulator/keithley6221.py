@@ -5,22 +5,23 @@ Numbers of ranges and limits: Keithley 6221 data sheet and reference manual, as 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
-from spinsweep.bench.emulator import wave
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.faults import SOURCE
-from spinsweep.bench.emulator.instrument import Instrument, Setting
-from spinsweep.bench.emulator.scpi import Command, ScpiError
-from spinsweep.bench.emulator.values import INFINITE, Boolean, Choice, Integer, Real, exactly_one, up_to
+from instrument_emulator import wave6221 as wave
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.faults import SOURCE
+from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.scpi import Command, ScpiError
+from instrument_emulator.values import INFINITE, Boolean, Choice, Integer, Real, exactly_one, up_to
 
 RANGES = (2e-9, 20e-9, 200e-9, 2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 100e-3)
 OVERRANGE = 1.05
-MOST = 0.105  # A
-POINTS = 65535  # of an arbitrary wave
-POINTS_A_MESSAGE = 100
+MAX_CURRENT = 0.105  # A
+MAX_POINTS = 65535  # of an arbitrary wave
+POINTS_PER_MESSAGE = 100
 
 IDLE, ARMING, ARMED, RUNNING = "idle", "arming", "armed", "running"
 
@@ -35,16 +36,17 @@ _FIXED = ("level", "range", "autorange")
 """Settings that are another matter while a wave is armed."""
 
 
-class Source6221(Instrument):
+class Keithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
     Not modelled: the finite rise of a slow response or of the filter, the trigger link, delta modes.
     """
 
+    single_client = True
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 6221,{serial},D04  /700x "
     settings = (
-        Setting(f"{_CURR}[:LEVel][:IMMediate][:AMPLitude]", "level", Real(-MOST, MOST), 0.0),
-        Setting(f"{_CURR}:RANGe", "range", Real(-MOST, MOST), RANGES[-1]),
+        Setting(f"{_CURR}[:LEVel][:IMMediate][:AMPLitude]", "level", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
+        Setting(f"{_CURR}:RANGe", "range", Real(-MAX_CURRENT, MAX_CURRENT), RANGES[-1]),
         Setting(f"{_CURR}:RANGe:AUTO", "autorange", Boolean(), False),
         Setting(f"{_CURR}:COMPliance", "compliance", Real(0.1, 105.0, step=0.01), 10.0),
         Setting(f"{_CURR}:FILTer[:STATe]", "filter", Boolean(), False),
@@ -56,8 +58,8 @@ class Source6221(Instrument):
         Setting(f"{_WAVE}:FUNCtion", "function", Choice("SINusoid", "SQUare", "RAMP", "ARBitrary0", "ARBitrary1",
                 "ARBitrary2", "ARBitrary3", "ARBitrary4"), "SIN"),
         Setting(f"{_WAVE}:FREQuency", "frequency", Real(1e-3, 1e5), 1e3),
-        Setting(f"{_WAVE}:AMPLitude", "amplitude", Real(2e-12, MOST), 1e-3),
-        Setting(f"{_WAVE}:OFFSet", "offset", Real(-MOST, MOST), 0.0),
+        Setting(f"{_WAVE}:AMPLitude", "amplitude", Real(2e-12, MAX_CURRENT), 1e-3),
+        Setting(f"{_WAVE}:OFFSet", "offset", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
         Setting(f"{_WAVE}:DCYCle", "duty", Real(0.0, 100.0), 50.0),
         Setting(f"{_WAVE}:DURation:TIME", "duration_time", Real(100e-9, 999999.999, infinite=True), INFINITE),
         Setting(f"{_WAVE}:DURation:CYCLes", "duration_cycles", Real(1e-3, 99999999900.0, infinite=True), INFINITE),
@@ -92,7 +94,7 @@ class Source6221(Instrument):
         yield from super().commands()
         yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero)
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
-        points = up_to(Real(-1.0, 1.0), POINTS_A_MESSAGE)
+        points = up_to(Real(-1.0, 1.0), POINTS_PER_MESSAGE)
         yield Command(f"{_WAVE}:ARBitrary:DATA", self._set_points, points)
         yield Command(f"{_WAVE}:ARBitrary:DATA?", lambda: ",".join(f"{p:.6E}" for p in self._waves["ARB0"]))
         yield Command(f"{_WAVE}:ARBitrary:APPend", self._append_points, points)
@@ -121,8 +123,18 @@ class Source6221(Instrument):
         self.values["level"] = 0.0
         self._switch_off(self.circuit.clock.now())
 
-    def interlock_changed(self) -> None:
-        """The interlock has opened or closed; open, it takes the output off."""
+    def state(self) -> dict[str, Any]:
+        return {
+            "output": self.values["output"],
+            "wave": self.phase,
+            "level": self.values["level"],
+            "current": math.fsum(self.circuit.currents.values()),
+            "compliance": self.values["compliance"],
+            "in_compliance": self.circuit.in_compliance,
+        }
+
+    def faults_changed(self) -> None:
+        """The interlock may have opened or closed; open, it takes the output off."""
         opened = self._interlock_open()
         self.status.measurement.put(INTERLOCK, opened)
         if opened and self.values["output"]:
@@ -161,9 +173,9 @@ class Source6221(Instrument):
     def _interlock_open(self) -> bool:
         return self.circuit.faults.lasting("interlock", SOURCE) is not None
 
-    def _switch_off(self, at: float) -> None:
+    def _switch_off(self, now: float) -> None:
         self.values["output"] = False
-        self.circuit.drive(0.0, self.values["compliance"], at)
+        self.circuit.drive(0.0, self.values["compliance"], now)
 
     def _set_points(self, *points: float) -> None:
         self._while_idle()
@@ -171,13 +183,13 @@ class Source6221(Instrument):
 
     def _append_points(self, *points: float) -> None:
         self._while_idle()
-        if len(self._waves["ARB0"]) + len(points) > POINTS:
+        if len(self._waves["ARB0"]) + len(points) > MAX_POINTS:
             raise ScpiError(-223)
         self._waves["ARB0"] += points
 
-    def _copy_points(self, place: int) -> None:
+    def _copy_points(self, memory: int) -> None:
         self._while_idle()
-        self._waves[f"ARB{place}"] = list(self._waves["ARB0"])
+        self._waves[f"ARB{memory}"] = list(self._waves["ARB0"])
 
     def _while_idle(self) -> None:
         if self.phase != IDLE:
@@ -228,15 +240,15 @@ class Source6221(Instrument):
     def _let_time_pass(self, now: float) -> None:
         """Play the segments of the wave that begin or end up to ``now``."""
         while self.phase == RUNNING and self._edge <= now:
-            at = self._edge
+            edge = self._edge
             ended = self._segments[self._position].width if self._position >= 0 else None
             self._position += 1
             if self._position < len(self._segments):
                 current, width = self._segments[self._position]
-                self._edge = at + width
-                self.circuit.drive(current, self.values["compliance"], at, pulse=True, ended=ended)
+                self._edge = edge + width
+                self.circuit.drive(current, self.values["compliance"], edge, pulse=True, ended=ended)
             else:
-                self.circuit.drive(0.0, self.values["compliance"], at, ended=ended)
+                self.circuit.drive(0.0, self.values["compliance"], edge, ended=ended)
                 self._finish()
 
     def _abort(self) -> None:

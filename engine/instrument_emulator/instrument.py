@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.scpi import Command, Language, ScpiError
-from spinsweep.bench.emulator.status import OPERATION_COMPLETE, Register, Status
-from spinsweep.bench.emulator.values import Integer, ParameterType, exactly_one
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.scpi import Command, Language, ScpiError
+from instrument_emulator.status import OPERATION_COMPLETE, Register, Status
+from instrument_emulator.values import Integer, ParameterType, exactly_one
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,16 @@ class Instrument:
 
     Parameters
     ----------
-    role : its name in the bench file
+    role : its name on the bench
     serial : serial number in its identity
-    world : the bench
+    circuit : the bench
     """
 
     identity: str
     """Reply to ``*IDN?``, with ``{serial}``."""
-    settings: Sequence[Setting]
+    settings: Sequence[Setting] = ()
+    single_client = False
+    """Whether a second connection is closed at once while there is one."""
 
     def __init__(self, role: str, serial: str, circuit: Circuit) -> None:
         self.role, self.serial, self.circuit = role, serial, circuit
@@ -103,6 +105,13 @@ class Instrument:
         self.reset()
         self.status = Status()
 
+    def faults_changed(self) -> None:
+        """Called when a lasting fault has begun or ended."""
+
+    def state(self) -> dict[str, Any]:
+        """What the control port shows of the instrument; JSON values."""
+        return {}
+
     def check(self, setting: Setting, value: Any) -> None:
         """Raise ``ScpiError`` if a setting must not take that value now."""
 
@@ -123,8 +132,8 @@ class Instrument:
 
     def _register(self, path: str, name: str) -> Iterator[Command]:
         def register() -> Register:
-            found: Register = getattr(self.status, name)
-            return found
+            register: Register = getattr(self.status, name)
+            return register
 
         def put(mask: int) -> None:
             register().enable = mask

@@ -1,4 +1,4 @@
-"""What an emulated bench did to its devices: counted at the terminals, whatever the drivers say."""
+"""What an emulated bench did to its devices: counted at the wires, whatever the drivers say."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ class ExposureCounter:
         self.hot_switchings = 0
         self._last_end = -math.inf
 
-    def flow(self, current: float, asked: float, pulse: bool, at: float) -> None:
-        """A current other than 0 (A) begins to flow at bench time ``at``; ``asked`` is the one before clipping."""
-        self.max_asked = max(self.max_asked, abs(asked))
+    def flow(self, current: float, driven: float, now: float, *, pulse: bool) -> None:
+        """A current other than 0 (A) begins to flow at bench time ``now``; ``driven`` is the one before clipping."""
+        self.max_asked = max(self.max_asked, abs(driven))
         if pulse:
             self.max_pulse = max(self.max_pulse, abs(current))
-            self.min_gap = min(self.min_gap, at - self._last_end)
+            self.min_gap = min(self.min_gap, now - self._last_end)
         else:
             self.max_steady = max(self.max_steady, abs(current))
 
-    def pulse_end(self, current: float, at: float) -> None:
+    def pulse_end(self, current: float, now: float) -> None:
         """A pulse has passed."""
         if current > 0:
             self.positive += 1
         else:
             self.negative += 1
-        self._last_end = at
+        self._last_end = now
 
     def report(self) -> dict[str, Any]:
         """A JSON value: pulses, currents in A, least gap between pulses in s (null before the second)."""
@@ -49,7 +49,7 @@ class ExposureCounter:
 
 
 class ExposureLog:
-    """The tallies of all devices and of the whole bench."""
+    """The counters of all devices and of the whole bench."""
 
     def __init__(self, devices: tuple[str, ...]) -> None:
         self.overall = ExposureCounter()
@@ -58,12 +58,12 @@ class ExposureLog:
         """How often a second device was connected while another one was."""
 
     def of(self, device: str) -> tuple[ExposureCounter, ExposureCounter]:
-        """The two tallies that an event at a device goes to."""
+        """The two counters that an event at a device goes to."""
         return self.devices[device], self.overall
 
     def report(self) -> dict[str, Any]:
         """A JSON value: ``overall`` and ``devices`` by name."""
         return {
             "overall": {**self.overall.report(), "two_connected": self.two_connected},
-            "devices": {name: tally.report() for name, tally in self.devices.items()},
+            "devices": {name: counter.report() for name, counter in self.devices.items()},
         }

@@ -1,4 +1,4 @@
-"""Kinds of parameters: how each is read from a message and written in a reply."""
+"""Types of parameters: how each is read from a message and written in a reply."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from spinsweep.bench.emulator.scpi import Parse, ScpiError, expression
+from instrument_emulator.scpi import Parse, ScpiError, expression
 
 INFINITE = 9.9e37
 """How instruments write infinity (SCPI-1999 volume 1, 7.2.1.4)."""
 
 
 class ParameterType(Protocol):
-    """A kind of value; ``read`` raises ``ScpiError``."""
+    """A type of value; ``read`` raises ``ScpiError``."""
 
     def read(self, text: str) -> Any:
         """The value in a message."""
@@ -107,28 +107,28 @@ class Choice:
         return f'"{value}"' if self._quoted else value
 
 
-def exactly_one(kind: ParameterType) -> Parse:
-    """Exactly one parameter of that kind."""
+def exactly_one(parameter: ParameterType) -> Parse:
+    """A command's parser for exactly one parameter of that type."""
 
     def parse(texts: Sequence[str]) -> tuple[Any, ...]:
         if not texts:
             raise ScpiError(-109)
         if len(texts) > 1:
             raise ScpiError(-108)
-        return (kind.read(texts[0]),)
+        return (parameter.read(texts[0]),)
 
     return parse
 
 
-def up_to(kind: ParameterType, most: int) -> Parse:
-    """One to ``most`` parameters of that kind."""
+def up_to(parameter: ParameterType, most: int) -> Parse:
+    """A command's parser for one to ``most`` parameters of that type."""
 
     def parse(texts: Sequence[str]) -> tuple[Any, ...]:
         if not texts:
             raise ScpiError(-109)
         if len(texts) > most:
             raise ScpiError(-223)
-        return tuple(kind.read(text) for text in texts)
+        return tuple(parameter.read(text) for text in texts)
 
     return parse
 

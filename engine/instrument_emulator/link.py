@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from spinsweep.bench.emulator.circuit import Circuit
-from spinsweep.bench.emulator.instrument import Instrument
-from spinsweep.bench.errors import BenchError
+from instrument_emulator.circuit import Circuit
+from instrument_emulator.errors import EmulatorError
+from instrument_emulator.instrument import Instrument
 
-LONGEST = 1 << 20  # bytes of a message
-GRACE = 0.05
+LONGEST_MESSAGE_BYTES = 1 << 20
+HANDOVER_S = 0.05
 """How long a new connection waits for the end of the one before to be noticed, s."""
 
 
@@ -30,8 +30,7 @@ class Port:
     role : the instrument that belongs here
     address : host and port; port 0 takes a free one
     instruments : all of the bench
-    world : the bench
-    single : whether a second connection is closed at once while there is one
+    circuit : the bench
     refresh : called when a lasting fault has begun or ended
     """
 
@@ -41,11 +40,11 @@ class Port:
         address: tuple[str, int],
         instruments: Mapping[str, Instrument],
         circuit: Circuit,
-        single: bool,
         refresh: Callable[[], None],
     ) -> None:
         self.role = role
-        self._instruments, self._world, self._single, self._refresh = instruments, circuit, single, refresh
+        self._instruments, self._circuit, self._refresh = instruments, circuit, refresh
+        self._single = instruments[role].single_client
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._free = threading.Condition()
@@ -64,14 +63,14 @@ class Port:
             self._listener = socket.create_server(self.address, family=family, backlog=16)
         except OSError as error:
             host, port = self.address
-            raise BenchError(
+            raise EmulatorError(
                 f"{self.role}: {host}:{port} cannot be served ({error.strerror}); is another emulator running?"
             ) from None
         self.address = self._listener.getsockname()[:2]
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def stop_listening(self) -> None:
-        """Accept no connection any more; those that are there stay."""
+        """Accept no connection any more; existing ones stay."""
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread in accept()
             self._listener.close()
@@ -93,7 +92,7 @@ class Port:
                 return
             with self._free:
                 self.connections += 1
-                taken = self._single and not self._free.wait_for(lambda: not self._connections, GRACE)
+                taken = self._single and not self._free.wait_for(lambda: not self._connections, HANDOVER_S)
                 if taken or time.monotonic() < self._held_until:
                     connection.close()
                     continue
@@ -108,7 +107,7 @@ class Port:
             pass
         finally:
             with self._free:
-                hold = self._world.faults.lasting("hold", self.role)
+                hold = self._circuit.faults.lasting("hold", self.role)
                 self._held_until = time.monotonic() + hold["seconds"] if hold else 0.0
                 self._connections.remove(connection)
                 connection.close()
@@ -129,14 +128,14 @@ class Port:
                     half = len(reply) // 2
                     connection.sendall(reply[:half])
                     late = reply[half:] + b"\n"
-            if len(rest) > LONGEST:
-                with self._world.lock:
+            if len(rest) > LONGEST_MESSAGE_BYTES:
+                with self._circuit.lock:
                     self._instruments[self.role].status.error(-363)
                 rest = b""
 
     def _answer(self, connection: socket.socket, message: str) -> bytes:
         """Have the message done; the reply as it goes on the wire, empty if there is none."""
-        circuit = self._world
+        circuit = self._circuit
         with circuit.lock:
             if not circuit.faults:
                 circuit.catch_up()
@@ -145,7 +144,7 @@ class Port:
             return self._faulty_answer(connection, message)
 
     def _faulty_answer(self, connection: socket.socket, message: str) -> bytes:
-        faults = self._world.faults
+        faults = self._circuit.faults
         if faults.message(self.role, message):
             self._refresh()
         instrument = self._instruments[faults.swapped(self.role)]
@@ -157,7 +156,7 @@ class Port:
         cuts = {name: faults.take(name, self.role, message) for name in ("drop", "reset")}
         reply = ""
         if all(cut is None or cut["executed"] for cut in cuts.values()):
-            self._world.catch_up()
+            self._circuit.catch_up()
             reply = instrument.execute(message)
         if cuts["reset"] is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -166,11 +165,11 @@ class Port:
         return self._faulty_reply(message, reply) if reply else b""
 
     def _faulty_reply(self, message: str, reply: str) -> bytes:
-        faults = self._world.faults
+        faults = self._circuit.faults
         if slow := faults.take("slow", self.role, message):
             until = time.monotonic() + slow["seconds"]
             while (left := until - time.monotonic()) > 0:
-                self._world.lock.wait(left)
+                self._circuit.lock.wait(left)
         end = b"\r\n" if faults.lasting("crlf", self.role) is not None else b"\n"
         text = reply.encode("ascii")
         if faults.take("garbage", self.role, message) is not None:

@@ -1,0 +1,20 @@
+"""The instruments of a bench file as an emulator is to serve them."""
+
+from __future__ import annotations
+
+from instrument_emulator.description import BenchDescription, InstrumentDescription
+from spinsweep.bench.bench_file import Bench
+
+
+def description(bench: Bench, speed: float | None = None) -> BenchDescription:
+    """What the emulator serves for a bench; ``speed`` instead of the bench's own."""
+    models = {"6221": "keithley-6221", "2000": "keithley-2000", "7001": "keithley-7001"}
+    return BenchDescription(
+        {
+            role: InstrumentDescription(models[instrument.model], instrument.serial, instrument.resource)
+            for role, instrument in bench.instruments.items()
+        },
+        {device.name: frozenset(device.channels) for device in bench.device},
+        bench.timing.mains,
+        bench.timing.speed if speed is None else speed,
+    )
