@@ -78,6 +78,9 @@ class Axis:
     high: float | None = None
     choices: tuple[Value, ...] = ()
     """The only values allowed; empty: any value from ``low`` to ``high``."""
+    neutral: Any = ...
+    """Of an axis that a published sweep gets later: the value at which cells are what they were before.  An axis with
+    this value alone is no dimension of the cube, so that older cubes still grow; ``...``: there is no such value."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
@@ -92,6 +95,13 @@ class Axis:
         object.__setattr__(self, "choices", choices_of(at, self.choices))
         _one_kind(self.values, self.name)
         object.__setattr__(self, "values", self.check(self.values))
+        if self.neutral is not ...:
+            object.__setattr__(self, "neutral", self.check(plain(self.neutral))[0])
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether its only value is the neutral one."""
+        return self.values == (self.neutral,)
 
     @property
     def kind(self) -> Kind:

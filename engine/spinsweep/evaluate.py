@@ -40,7 +40,7 @@ class Cell:
 
     def __init__(self, sweep: Sweep, coords: Mapping[str, Value], cube_id: str = "") -> None:
         self._sweep = sweep
-        self.coords: dict[str, Value] = dict(coords)
+        self.coords: dict[str, Value] = {**{a.name: a.neutral for a in sweep.neutral_axes.values()}, **coords}
         """Canonical value of each axis."""
         self._cube_id = cube_id
         self.params: dict[str, Any] = sweep.params
@@ -60,14 +60,14 @@ class Cell:
         """
         if not self._cube_id:
             return ""
-        place = ",".join(f"{name}={value}" for name, value in self.coords.items())
-        return f"{self._cube_id}/{self._sweep.digest[:16]}/{place}"
+        absent = {a.name for a in self._sweep.neutral_axes.values()}
+        coords = ",".join(f"{name}={value}" for name, value in self.coords.items() if name not in absent)
+        return f"{self._cube_id}/{self._sweep.digest[:16]}/{coords}"
 
     def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
         """The cell's own stream of that name, or the one shared by all cells that agree on ``axes``."""
         names = self._sweep.axis_names if axes is None else axes
-        at = {self._sweep.axis(name).name: self.coords[name] for name in names}
-        return generator(self._sweep.root_seed, self._sweep.name, stream, at)
+        return _generator(self._sweep, stream, {self._sweep.axis(name).name: self.coords[name] for name in names})
 
 
 class Cells:
@@ -80,8 +80,10 @@ class Cells:
         self._sweep = sweep
         self._cube_id = cube_id
         self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
-        self.coords: dict[str, Array] = Named("axis", {n: np.asarray(values) for n, values in self._values.items()})
-        """Values along each axis, 1-D arrays."""
+        neutral = {a.name: a.values for a in sweep.neutral_axes.values()}
+        values = {**self._values, **neutral}
+        self.coords: dict[str, Array] = Named("axis", {n: np.asarray(v) for n, v in values.items()})
+        """Values along each axis, 1-D arrays; an axis that the cube lacks has its neutral value."""
         self.params: dict[str, Any] = sweep.params
         """Value of each parameter; not to be changed."""
 
@@ -97,7 +99,13 @@ class Cells:
     def rng(self, stream: str = "", **at: Value) -> np.random.Generator:
         """The stream at the coordinates ``at``; the same one that ``Cell.rng(stream, axes=at)`` gives."""
         point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in at.items()}
-        return generator(self._sweep.root_seed, self._sweep.name, stream, point)
+        return _generator(self._sweep, stream, point)
+
+
+def _generator(sweep: Sweep, stream: str, coords: Mapping[str, Value]) -> np.random.Generator:
+    """The stream at these coordinates; neutral values are left out, so that they keep the streams of older cubes."""
+    counting = {name: value for name, value in coords.items() if value != sweep.axis(name).neutral}
+    return generator(sweep.root_seed, sweep.name, stream, counting)
 
 
 @dataclass

@@ -64,7 +64,7 @@ class Origin:
     @classmethod
     def of(cls, sweep: Sweep) -> Origin:
         """Of a sweep that is computed in this process."""
-        return cls.here(identify(sweep.function))
+        return cls.here(identify(sweep.function, reached=sweep.reached_code))
 
     @cached_property
     def attributes(self) -> dict[str, Any]:

@@ -188,19 +188,27 @@ class Parameter:
     fingerprint: Callable[[Any], Any] | None = None
     """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
 
-    axes: Callable[[Any], Mapping[str, Sequence[Value]]] | None = None
-    """Values of axes that follow from the parameter, where they are not asked for by themselves."""
+    axes: Callable[[Any], Mapping[str, Sequence[Value] | Axis]] | None = None
+    """Values of axes that follow from the parameter, where they are not given by themselves; an :class:`Axis` also
+    says the unit, name and limits that follow."""
+    code: Callable[[Any], Any] | None = None
+    """The class or function that a value names, such as that of a plug-in: the sweep's code then contains it."""
+    neutral: Any = ...
+    """Of a parameter that a published sweep gets later: the value at which cells are what they were before.  At this
+    value it is not part of the identity, so that older cubes still grow; ``...``: there is no such value."""
 
     def __post_init__(self) -> None:
         at = f"parameter {brief(self.name)}"
         require_texts(at, name=self.name, unit=self.unit, help=self.help)
         require_limits(at, self.low, self.high)
-        for what in ("load", "fingerprint", "axes"):
+        for what in ("load", "fingerprint", "axes", "code"):
             if getattr(self, what) is not None:
                 _require_callable(f"{at}: {what}", getattr(self, what))
         object.__setattr__(self, "choices", choices_of(at, self.choices))
         object.__setattr__(self, "default", plain(self.default))
         object.__setattr__(self, "default", self.check(self.default))
+        if self.neutral is not ...:
+            object.__setattr__(self, "neutral", self.check(self.neutral))
 
     @property
     def allowed(self) -> str:
@@ -295,6 +303,7 @@ class Sweep:
     name: str
     title: str
     axes: tuple[Axis, ...]
+    """The dimensions of the cube; an axis at its neutral value moves from here to ``neutral_axes``."""
     outputs: tuple[Output, ...]
     function: Callable[[Any], Any]
     dims: tuple[Dim, ...] = ()
@@ -325,6 +334,13 @@ class Sweep:
     """What it reproduces: figures of the paper, a reference."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
     """Parameter values that differ from their defaults."""
+    outputs_of: Callable[[Mapping[str, Any]], tuple[Output, ...]] | None = None
+    """Outputs that follow from the parameters; they take the place of ``outputs``.  It raises ``ValueError``, in one
+    line, where parameters do not fit together."""
+    neutral_axes: Mapping[int, Axis] = field(default_factory=dict)
+    """Axes at their neutral value, by their place among all axes: cells have them, the cube does not."""
+    kept_axes: tuple[str, ...] = ()
+    """Axes that are dimensions also at their neutral value: those of a cube that has them."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -336,8 +352,21 @@ class Sweep:
         texts = ("title", "version", "figures", "on_bench", "source")
         require_texts(at, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
-        for name, kind in {**kinds, "shared_axes": str}.items():
+        for name, kind in {**kinds, "shared_axes": str, "kept_axes": str}.items():
             object.__setattr__(self, name, _items(f"{at}: {name}", getattr(self, name), kind))
+        if self.outputs_of is not None:
+            _require_callable(f"{at}: outputs_of", self.outputs_of)
+            try:
+                outputs = self.outputs_of(self.params)
+            except SpecError:
+                raise
+            except ValueError as error:
+                raise SpecError(f"{at}: {error}") from None
+            object.__setattr__(self, "outputs", _items(f"{at}: outputs", outputs, Output))
+        every = self.every_axis
+        absent = {i: a for i, a in enumerate(every) if a.is_neutral and a.name not in self.kept_axes}
+        object.__setattr__(self, "neutral_axes", absent)
+        object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
         object.__setattr__(self, "root_seed", _whole(f"{at}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(
@@ -347,10 +376,11 @@ class Sweep:
         for name in ("artifact_ids", "prepare", "bench_cycles"):
             if getattr(self, name) is not None:
                 _require_callable(f"{at}: {name}", getattr(self, name))
-        for name in ("resources", "overrides"):
+        for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
                 raise SpecError(f"{at}: {name} are a mapping, not {brief(getattr(self, name))}")
-        names = [*self.axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
+        axis_names = [a.name for a in every]
+        names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
         _unique("axis, dim and output", [*names, *RESERVED])
         for name in [*names, *(p.name for p in self.parameters)]:
@@ -358,7 +388,7 @@ class Sweep:
                 raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
         if any(p.name == "root_seed" for p in self.parameters):
             raise SpecError("root_seed is every sweep's own; give the parameter another name")
-        _unique("axis and parameter", [*self.axis_names, *(p.name for p in self.parameters)])
+        _unique("axis and parameter", [*axis_names, *(p.name for p in self.parameters)])
         dims = {d.name for d in self.dims}
         for output in self.outputs:
             if unknown := [d for d in output.dims if d not in dims]:
@@ -373,8 +403,12 @@ class Sweep:
                     f"{closest(dim.size, whole)}"
                 )
         for coordinate in self.coordinates:
-            self.axis(coordinate.axis)
-        if unknown := [a for a in self.shared_axes if a not in self.axis_names]:
+            if self.axis(coordinate.axis).neutral is not ...:
+                raise SpecError(
+                    f"coordinate {coordinate.name!r}: a cube may lack axis {coordinate.axis!r}, "
+                    "which has a neutral value"
+                )
+        if unknown := [a for a in self.shared_axes if a not in axis_names]:
             raise SpecError(f"shared_axes names {unknown[0]!r}, which is no axis of {self.name!r}")
         if not self.axes or not self.outputs:
             raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
@@ -385,6 +419,14 @@ class Sweep:
     def axis_names(self) -> tuple[str, ...]:
         """Names of the index axes, in the order of the cube's dimensions."""
         return tuple(a.name for a in self.axes)
+
+    @cached_property
+    def every_axis(self) -> tuple[Axis, ...]:
+        """The axes as they were declared, with those at their neutral value."""
+        axes = list(self.axes)
+        for position, axis in sorted(self.neutral_axes.items()):
+            axes.insert(position, axis)
+        return tuple(axes)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -400,17 +442,26 @@ class Sweep:
         return Named("parameter", {p.name: p.check(self.overrides.get(p.name, p.default)) for p in self.parameters})
 
     @property
+    def identifying_params(self) -> dict[str, Any]:
+        """Parameters that a cube keeps: all but those at their neutral value."""
+        return {p.name: value for p, value in self._parameter_values() if p.neutral is ... or value != p.neutral}
+
+    @property
+    def reached_code(self) -> tuple[Any, ...]:
+        """Classes and functions that parameters name."""
+        return tuple(p.code(value) for p, value in self._parameter_values() if p.code is not None)
+
+    @property
     def shared_cells(self) -> int:
         """Cells that share work: one for each combination of values of the ``shared_axes`` axes."""
         return math.prod(len(self.axis(name).values) for name in self.shared_axes)
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; ``SpecError`` when there is none."""
-        for axis in self.axes:
-            if axis.name == name:
-                return axis
-        known = ", ".join(self.axis_names)
-        raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, self.axis_names)}; it has {known}")
+        names = [axis.name for axis in self.every_axis]
+        if name in names:
+            return self.every_axis[names.index(name)]
+        raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, names)}; it has {', '.join(names)}")
 
     def dim_values(self, name: str) -> tuple[Value, ...] | range:
         """Coordinate values of an inner dim."""
@@ -434,18 +485,16 @@ class Sweep:
 
     def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
         """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""
-        axes = {a.name: a for a in self.axes}
+        axes = {a.name: a for a in self.every_axis}
         parameters = {p.name: p for p in self.parameters}
-        values: dict[str, Any] = {}
-        for name, text in settings.items():
-            if name in axes:
-                values[name] = axes[name].parse(text)
-            elif name in parameters:
-                values[name] = parameters[name].parse(text)
-            else:
+        for name in settings:
+            if name not in axes and name not in parameters:
                 known = f"axes {', '.join(axes)}" + (f"; parameters {', '.join(parameters)}" if parameters else "")
                 meant = closest(name, [*axes, *parameters])
                 raise SpecError(f"sweep {self.name!r} has no axis or parameter {name!r}{meant}; it has {known}")
+        values = {name: parameters[name].parse(text) for name, text in settings.items() if name in parameters}
+        axes |= {a.name: a for a in self._follow(values).values() if isinstance(a, Axis)}
+        values |= {name: axes[name].parse(text) for name, text in settings.items() if name in axes}
         return self.with_values(root_seed=root_seed, **values)
 
     def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:
@@ -453,25 +502,52 @@ class Sweep:
         for name in values:
             if name not in {p.name for p in self.parameters}:
                 self.axis(name)
-        values = {**self._follow(values), **values}
-        axes = tuple(
-            dataclasses.replace(a, values=a.check(values[a.name])) if a.name in values else a for a in self.axes
-        )
+        follows = self._follow(values)
+        axes = []
+        for axis in self.every_axis:
+            followed = follows.get(axis.name, axis)
+            if isinstance(followed, Axis):
+                axis = followed
+            elif axis.name not in values:
+                axis = dataclasses.replace(axis, values=axis.check(followed))
+            if axis.name in values:
+                axis = dataclasses.replace(axis, values=axis.check(values[axis.name]))
+            axes.append(axis)
         overrides = {
             **self.overrides,
             **{p.name: p.check(values[p.name]) for p in self.parameters if p.name in values},
         }
         seed = self.root_seed if root_seed is None else root_seed
-        return dataclasses.replace(self, axes=axes, overrides=overrides, root_seed=seed)
+        return dataclasses.replace(self, axes=tuple(axes), neutral_axes={}, overrides=overrides, root_seed=seed)
+
+    def as_in_cube(self, root_seed: int, parameters: Mapping[str, Any], axes: Mapping[str, Sequence[Value]]) -> Sweep:
+        """This sweep with a cube's parameters and axes; those that the cube lacks are at their neutral value."""
+        declared: tuple[Parameter | Axis, ...] = (*self.parameters, *self.every_axis)
+        neutral = {d.name: d.neutral for d in declared if d.neutral is not ...}
+        sweep = self.with_values(root_seed=root_seed, **{**neutral, **parameters})
+        return sweep.with_values(None, **axes).keeping(tuple(axes))
+
+    def keeping(self, names: tuple[str, ...]) -> Sweep:
+        """This sweep with the axes of a cube as dimensions, also where it gives them their neutral value alone."""
+        kept = tuple(a.name for a in self.neutral_axes.values() if a.name in names)
+        if not kept:
+            return self
+        return dataclasses.replace(self, axes=self.every_axis, neutral_axes={}, kept_axes=(*self.kept_axes, *kept))
+
+    def with_one_value_an_axis(self) -> Sweep:
+        """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
+        axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
+        return dataclasses.replace(self, axes=axes, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""
-        found: dict[str, Any] = {}
+        follows: dict[str, Any] = {}
+        names = [axis.name for axis in self.every_axis]
         for parameter in self.parameters:
             if parameter.axes and parameter.name in values:
-                follows = parameter.axes(parameter.check(values[parameter.name]))
-                found |= {name: v for name, v in follows.items() if name in self.axis_names}
-        return found
+                of_value = parameter.axes(parameter.check(values[parameter.name]))
+                follows |= {name: v for name, v in of_value.items() if name in names}
+        return follows
 
     def identity(self) -> dict[str, Any]:
         """Everything that changes a number in a cell, and nothing else: no axis values, no block size."""
@@ -486,7 +562,11 @@ class Sweep:
             "outputs": [
                 {"name": o.name, "dims": list(o.dims), "dtype": o.dtype, "unit": o.unit} for o in self.outputs
             ],
-            "parameters": {p.name: p.fingerprint(v) if p.fingerprint else v for p, v in self._parameter_values()},
+            "parameters": {
+                p.name: p.fingerprint(v) if p.fingerprint else v
+                for p, v in self._parameter_values()
+                if p.name in self.identifying_params
+            },
         }
 
     @cached_property

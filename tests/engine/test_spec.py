@@ -61,7 +61,7 @@ def test_parameters_are_checked_like_axes() -> None:
         {"outputs": (Output("errors"),)},
         {"parameters": (Parameter("root_seed", 1),)},
         {"dims": (Dim("seed", 3),)},
-        {"together": ("nothing",)},
+        {"shared_axes": ("nothing",)},
         {"parameters": (Parameter("seed", 1),)},
         {"axes": (Axis("x", (1.0,)), Axis("x", (1.0,)))},
     ],

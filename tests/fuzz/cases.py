@@ -335,7 +335,7 @@ def descriptions(r: random.Random) -> None:
             dims=either(r, dims, 0.97),
             parameters=either(r, parameters, 0.97),
             root_seed=either(r, 0, 0.95),
-            together=either(r, (), 0.95),
+            shared_axes=either(r, (), 0.95),
             version=either(r, "1", 0.95),
             given=either(r, {}, 0.95),
             coordinates=either(

@@ -45,7 +45,7 @@ def list_sweeps(
     sweep = sweeps[name]
     out.print(styled(sweep.name, "bold") + f": {printable(sweep.title)}. {printable(sweep.source)}\n")
     table = Table("--set", "unit", "default", "allowed", "meaning", box=None, header_style="bold", pad_edge=False)
-    for axis in sweep.axes:
+    for axis in sweep.every_axis:
         values = ", ".join(key(v) for v in axis.values[:10]) + (
             f", ... ({len(axis.values)})" if len(axis.values) > 10 else ""
         )

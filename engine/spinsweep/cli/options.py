@@ -207,9 +207,8 @@ def sweep_of(cube: Cube, name: str) -> Sweep:
             f"{cube.path} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
         )
     try:
-        sweep = find(name)
-        sweep = sweep.with_values(root_seed=int(cube.attrs["root_seed"]), **json.loads(cube.attrs["parameters"]))
-        sweep = sweep.with_values(None, **cube.axes)
+        parameters = json.loads(cube.attrs["parameters"])
+        sweep = find(name).as_in_cube(int(cube.attrs["root_seed"]), parameters, cube.axes)
     except SpecError as error:
         raise CubeError(f"{cube.path} was made by the sweep {name}, which cannot be used: {error}") from None
     for what, old, new in cube.differences(sweep):

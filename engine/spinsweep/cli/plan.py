@@ -43,6 +43,7 @@ def plan(
     there = open_storage(path).exists("zarr.json")
     if there:
         cube = Cube(path)
+        sweep = sweep.keeping(cube.axis_names)
         check(cube, sweep)
         missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.grid.chunk
     found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world

@@ -384,7 +384,7 @@ def definition(sweep: Sweep) -> dict[str, Any]:
     return {
         "sweep": sweep.name,
         "sweep_definition": json.dumps(sweep.identity()),
-        "parameters": json.dumps(sweep.params),
+        "parameters": json.dumps(sweep.identifying_params),
         "root_seed": sweep.root_seed,
         "digest": sweep.digest,
         **({"coordinates": " ".join(c.name for c in sweep.coordinates)} if sweep.coordinates else {}),

@@ -22,9 +22,8 @@ def require_sendable(sweep: Sweep) -> None:
     SpecError
         One line: what of it cannot be pickled.
     """
-    axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes)
     try:
-        cloudpickle.dumps(dataclasses.replace(sweep, axes=axes))
+        cloudpickle.dumps(sweep.with_one_value_an_axis())
     except Exception as error:  # whatever its parts raise
         raise SpecError(
             f"sweep {sweep.name!r}: {_culprit(sweep)} cannot be sent to workers ({said(error)}); make it where it is "

@@ -13,7 +13,7 @@ import platform
 import sys
 import types
 from collections import Counter, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,15 +56,16 @@ class Identity:
         return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 
 
-def identify(function: Any, own: Collection[str] = ()) -> Identity:
+def identify(function: Any, own: Collection[str] = (), reached: Sequence[Any] = ()) -> Identity:
     """The identity of a function, or of another object that is called, with all that it reaches.
 
     Parameters
     ----------
     own : top-level packages that count by content even where they were installed as published ones are
+    reached : classes and functions that it finds while it runs, such as those of a plug-in
     """
     top = (getattr(_innermost(function), "__module__", None) or "").partition(".")[0]
-    return _walked([function], (), {*own, top} - {""})
+    return _walked([function, *reached], (), {*own, top} - {""})
 
 
 def found_here(identity: Identity) -> Identity:
@@ -107,13 +108,13 @@ class _TooLarge(Exception):
         self.package = package
 
 
-def _walked(roots: Iterable[Any], names: Iterable[str], own: Collection[str]) -> Identity:
+def _walked(roots: Sequence[Any], names: Iterable[str], own: Collection[str]) -> Identity:
     foreign: set[str] = set()
     while True:
         walk = _Walk(Owners({*own} - foreign, foreign))
         try:
-            for value in roots:
-                walk.parts[_ROOT] = walk.edge(_ROOT, value)
+            if roots:
+                walk.parts[_ROOT] = " with ".join([walk.edge(_ROOT, value) for value in roots])
             for name in names:
                 walk.imported(name)
             return walk.identity()

@@ -29,7 +29,7 @@ def block_shape(
     SpecError
         A length is below 1, or an axis is unknown.
     """
-    first = [sweep.axis_names.index(name) for name in sweep.shared_axes]
+    first = [sweep.axis_names.index(name) for name in sweep.shared_axes if name in sweep.axis_names]
     if isinstance(block, Mapping):
         for name, length in block.items():
             if length < 1:
@@ -70,7 +70,7 @@ def sample(sweep: Sweep) -> Sample:
     """Measured in this process: larger and larger boxes of cells until one takes long enough; nothing is written."""
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    first = [sweep.axis_names.index(name) for name in sweep.shared_axes]
+    first = [sweep.axis_names.index(name) for name in sweep.shared_axes if name in sweep.axis_names]
     count = least = sweep.shared_cells
     total = math.prod(sweep.shape)
     while True:

@@ -81,6 +81,7 @@ def open_run(
         own = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
         create(storage, sweep, block_shape(sweep, block, workers), {**own, **(attrs or {})}, origin.number)
     cube = Cube(storage)
+    sweep = sweep.keeping(cube.axis_names)
     cube.write_guard.prepare()
     with cube.write_guard.hold_driver_lock():
         cube = cube.again()
@@ -95,7 +96,7 @@ def open_run(
         run = _planned(cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed), retry_failed)
         record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
         # of the parameters, what cannot change a number may have changed
-        record.commit(cube, parameters=json.dumps(sweep.params))
+        record.commit(cube, parameters=json.dumps(sweep.identifying_params))
         run.notes.extend(notes(run, created=created, block=block, others=others, lost=lost))
         with _recorded(run, record):
             _prepare(run)
@@ -135,7 +136,7 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
 
 def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, allow_mixed: bool) -> Job:
     """What every task shares: of the sweep's axes, which may be long, only what they are called and mean."""
-    lean = dataclasses.replace(sweep, axes=tuple(dataclasses.replace(a, values=a.values[:1]) for a in sweep.axes))
+    lean = sweep.with_one_value_an_axis()
     return Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine())
 
 
