@@ -1,0 +1,284 @@
+"""What to send, when, and what to do about what went wrong: decided from events alone.
+
+No process, no clock and no executor in here: events in, actions out (:mod:`spinsweep.executors.events`), so every
+decision can be tested without a cluster.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from spinsweep.cube import Task
+from spinsweep.executors.events import (
+    Aborted,
+    Action,
+    Attempt,
+    Cancel,
+    Computing,
+    Dropped,
+    Ended,
+    Event,
+    FindComputing,
+    Finished,
+    GiveUp,
+    NoAnswer,
+    Note,
+    OtherCodeFound,
+    Raised,
+    ReceiptLost,
+    RecordFailure,
+    Split,
+    StopRequested,
+    Submit,
+    Tick,
+    Unfinished,
+    Unwritten,
+    Waiting,
+    WorkerKilled,
+    WorkersChanged,
+)
+
+IN_FLIGHT = 6  # blocks per worker thread: enough to hide a scheduler's few ms, few enough to lose little
+MOST_IN_FLIGHT = 30  # the same where blocks are short
+AHEAD_S = 0.2  # work that a thread has in flight then
+REFILL = 3  # part of the window that has to be free before more are sent, in one message
+MAX_UNWRITTEN = 10  # blocks in a row that cannot be kept before a run gives up
+MAX_LOSSES = 20  # times that one block's receipt may be lost with a worker before the workers count as gone
+MAX_DEATHS = (
+    4  # workers that may die of a block before its cells are tried one by one, and of a cell before it failed
+)
+AGAIN = "what is done is kept, run the same command again to continue"
+
+
+class Dispatcher:
+    """The blocks of one run on their way to workers and back.
+
+    Parameters
+    ----------
+    tasks
+        What is to be computed; taken one by one as the window has room.
+    measured
+        Whether blocks act on the world, as on a bench. Then none waits at a worker (what does so when the worker dies
+        is tried again with it), none is blamed for its worker's death, and all are dropped when the run is to stop:
+        they may take hours, and end where they are.
+    """
+
+    def __init__(self, tasks: Iterator[Task], *, measured: bool = False) -> None:
+        self.in_flight: dict[int, Attempt] = {}
+        """Sent and not yet ended, by number."""
+        self.over = False
+        """Whether nothing is in flight and nothing more will be sent."""
+        self._tasks = tasks
+        self._left = True  # whether there may be tasks that were never sent
+        self._measured = measured
+        self._numbers = itertools.count(1)
+        self._again: deque[Attempt] = deque()
+        self._suspects: deque[Attempt] = deque()
+        self._threads: Mapping[str, int] = {}
+        self._refused: set[str] = set()
+        self._refusal: OtherCodeFound | None = None  # not yet said: whether another worker remains is not known
+        self._blocks, self._block_seconds = 0, 0.0
+        self._unwritten_in_a_row = 0
+        self._stopping = False
+        self._computed_by: dict[int, str] | None = None  # what was being computed when the run was to stop, and where
+        self._stop_noted = False
+
+    def handle(self, event: Event) -> list[Action]:
+        """What is to be done after an event."""
+        match event:
+            case Ended():
+                attempt = self.in_flight.pop(event.attempt, None)
+                return [] if attempt is None else self._ended(attempt, event)
+            case Tick():
+                return self._drain() if self._stopping else self._fill()
+            case WorkersChanged():
+                return self._workers_changed(event)
+            case StopRequested():
+                return self._stop()
+            case Computing():
+                return self._drop_what_is_not_computed(event)
+            case NoAnswer():
+                if self._computed_by is None:
+                    return [Waiting(f"{event.by}, which does not answer; Ctrl-C again leaves at once")]
+                return self._waiting_for_computed()
+            case Dropped():
+                for number in event.attempts:
+                    self.in_flight.pop(number, None)
+                return self._waiting_for_computed()
+
+    def _ended(self, attempt: Attempt, event: Ended) -> list[Action]:
+        """What is to be done about an attempt that ended."""
+        match event:
+            case Finished():
+                self._unwritten_in_a_row = 0
+                self._blocks += 1
+                self._block_seconds += event.receipt.seconds
+            case ReceiptLost():
+                return self._lost(attempt)
+            case WorkerKilled():
+                return self._killed(attempt, event)
+            case Raised():
+                return self._unwritten(attempt, event)
+            case OtherCodeFound():
+                return self._refuse(attempt, event)
+            case Unfinished():
+                self._send_again(attempt)
+            case Aborted():
+                return self._give_up(
+                    f"{event.reason}; what was measured is kept, run the same command again to continue"
+                )
+        return []
+
+    # what is sent
+
+    @property
+    def window(self) -> int:
+        """How many blocks may be in flight: more of short ones, which are done sooner than the next can come."""
+        threads = sum(self._able.values())
+        if self._measured:
+            return max(1, threads)
+        mean = self._block_seconds / self._blocks if self._blocks else float("inf")
+        ahead = min(max(AHEAD_S / max(mean, 1e-9), IN_FLIGHT), MOST_IN_FLIGHT)
+        return max(2, threads * round(ahead))  # also without a worker: a cluster that scales starts one for them
+
+    @property
+    def _able(self) -> dict[str, int]:
+        return {worker: n for worker, n in self._threads.items() if worker not in self._refused}
+
+    def _fill(self) -> list[Action]:
+        """Submit until the window is full."""
+        room = self.window - len(self.in_flight)
+        batch: list[Attempt] = []
+        if self._refused and not self._able:
+            pass  # what all present workers refuse waits for another one
+        elif self._suspects or any(attempt.alone for attempt in self.in_flight.values()):
+            # each alone: what waits at a worker that dies, or shares its machine's memory, is suspected with it
+            batch = [self._suspects.popleft()] if self._suspects and not self.in_flight else []
+        elif not self.in_flight or room >= self.window / REFILL:
+            batch = [self._again.popleft() for _ in range(min(room, len(self._again)))]
+            fresh = list(itertools.islice(self._tasks, room - len(batch)))
+            self._left = len(batch) + len(fresh) == room
+            batch += [Attempt(0, task) for task in fresh]
+        batch = [replace(attempt, number=next(self._numbers)) for attempt in batch]
+        self.in_flight.update((attempt.number, attempt) for attempt in batch)
+        self.over = not (self.in_flight or self._again or self._suspects or self._left)
+        workers = tuple(self._able) if self._refused else None
+        return [Submit(tuple(batch), workers)] if batch else []
+
+    def _send_again(self, attempt: Attempt) -> None:
+        (self._suspects if attempt.alone else self._again).append(replace(attempt, again=True))
+
+    # what went wrong
+
+    def _lost(self, attempt: Attempt) -> list[Action]:
+        """Send it again: its writes are idempotent."""
+        attempt = replace(attempt, losses=attempt.losses + 1)
+        if attempt.losses > MAX_LOSSES:
+            lost = f"block {attempt.task.block.start} was lost with its worker {attempt.losses} times"
+            return self._give_up(f"{lost}; {AGAIN}")
+        self._send_again(attempt)
+        return []
+
+    def _killed(self, attempt: Attempt, event: WorkerKilled) -> list[Action]:
+        attempt = replace(attempt, deaths=attempt.deaths + event.deaths)
+        if self._measured or attempt.deaths < MAX_DEATHS:
+            self._send_again(attempt)
+            return []
+        if attempt.alone:
+            self._unwritten_in_a_row = 0
+            message = (
+                f"the worker died each of the {attempt.deaths} times that the cell was tried "
+                "(out of memory, or a crash in native code)"
+            )
+            return [RecordFailure(attempt.task, event.error_type, message, event.detail)]
+        # one of its cells may be at fault, or another block: each cell by itself
+        cells = np.argwhere(attempt.task.mask)
+        for cell in cells:
+            mask = np.zeros(attempt.task.block.shape, bool)
+            mask[tuple(cell)] = True
+            self._suspects.append(Attempt(0, replace(attempt.task, wanted=mask), again=True, alone=True))
+        return [Split(len(cells))]
+
+    def _unwritten(self, attempt: Attempt, event: Raised) -> list[Action]:
+        text = f"block {attempt.task.block.start}: {event.error}"
+        self._unwritten_in_a_row += 1
+        actions: list[Action] = [Unwritten(text)]
+        if self._unwritten_in_a_row >= MAX_UNWRITTEN:
+            reason = f"{MAX_UNWRITTEN} blocks in a row could not be kept, the last: {text}; what is done is kept"
+            actions += self._give_up(reason, "broken")
+        return actions
+
+    def _refuse(self, attempt: Attempt, event: OtherCodeFound) -> list[Action]:
+        """A worker with other code gets no further block."""
+        self._send_again(attempt)
+        if event.worker in self._refused:
+            return []
+        self._refused.add(event.worker)
+        self._refusal = event
+        # another one may have come since the workers were counted: then the next count decides
+        return self._say_refusal() if self._able else []
+
+    def _workers_changed(self, event: WorkersChanged) -> list[Action]:
+        self._threads = event.threads
+        if self._refusal is not None:
+            return self._say_refusal()
+        return [] if self._stopping else [Waiting("" if self._able else event.missing)]
+
+    def _say_refusal(self) -> list[Action]:
+        """A note, or the end of the run when its last worker was refused."""
+        assert self._refusal is not None
+        said, self._refusal = self._refusal.message, None
+        if self._able:
+            return [Note(f"{said}; it gets no block of this run (--allow-mixed would let it compute as well)")]
+        return self._give_up(
+            f"{said}; bring the driver's code there, or --allow-mixed lets it compute as well", "refused"
+        )
+
+    def _give_up(self, reason: str, outcome: str = "") -> list[Action]:
+        self.over = True
+        return [GiveUp(reason, outcome)]
+
+    # the end that the user asks for
+
+    def _stop(self) -> list[Action]:
+        """Send nothing more; drop what is only queued, and wait for what is being computed."""
+        self._stopping = True
+        if self._measured and self.in_flight:
+            return [Cancel(tuple(self.in_flight))]
+        return []
+
+    def _drain(self) -> list[Action]:
+        self.over = not self.in_flight
+        return [FindComputing()] if self.in_flight and not self._measured else []
+
+    def _drop_what_is_not_computed(self, event: Computing) -> list[Action]:
+        """At first, what no worker has begun; later, what a worker had that died: others would begin it anew."""
+        if self._computed_by is None:
+            self._computed_by = dict(event.workers)
+            drop = [number for number in self.in_flight if number not in event.workers]
+        else:
+            drop = [
+                number
+                for number in self.in_flight
+                if (worker := self._computed_by.get(number))
+                and (worker not in event.alive or event.workers.get(number, worker) != worker)
+            ]
+        return [Cancel(tuple(drop))] if drop else self._waiting_for_computed()
+
+    def _waiting_for_computed(self) -> list[Action]:
+        if not self.in_flight or self._measured:
+            return []
+        blocks, cells = len(self.in_flight), sum(attempt.task.cells for attempt in self.in_flight.values())
+        what = f"{_count(blocks, 'block')} ({_count(cells, 'cell')}) that are being computed"
+        text = f"{what}; Ctrl-C again leaves at once"
+        noted, self._stop_noted = self._stop_noted, True
+        return [Waiting(text)] if noted else [Waiting(text), Note(f"stopping: waiting for {text}")]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
