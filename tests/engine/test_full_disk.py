@@ -72,7 +72,7 @@ def test_a_disk_that_fills_up_cuts_no_chunk_and_keeps_all_that_was_done(tmp_path
                 (folder / "other").write_bytes(bytes(fill))
             broken: list[str] = []
             with suppress(OSError, CubeError):
-                broken = go(store, values).broken
+                broken = go(store, values).unwritten_blocks
             assert all("No space left on device" in what and str(store) in what for what in broken)
             if not (store / "zarr.json").exists():
                 continue
