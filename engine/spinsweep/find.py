@@ -19,6 +19,7 @@ from spinsweep.axis import closest
 from spinsweep.errors import SpecError
 from spinsweep.printable import said
 from spinsweep.spec import Sweep
+from spinsweep.user_modules import UserModules
 
 SWEEPS = "spinsweep.sweeps"
 COMMANDS = "spinsweep.commands"
@@ -163,8 +164,7 @@ def _named(name: str, known: list[str]) -> Any:
 
 
 def _module(name: str) -> ModuleType:
-    if str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
+    UserModules.finder().add(Path.cwd())
     found: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
     return found
 
@@ -177,8 +177,7 @@ def _file(path: Path) -> ModuleType:
         there = False
     if not there:
         raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
-    if str(path.resolve().parent) not in sys.path:  # for modules beside it
-        sys.path.append(str(path.resolve().parent))
+    UserModules.finder().add(path.resolve().parent)  # for modules beside it
     name = path.stem
     if name in sys.modules:  # a module of that name is in use: this one gets another
         name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]

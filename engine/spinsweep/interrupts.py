@@ -10,13 +10,18 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TERMINALS = {signal.SIGINT, signal.SIGHUP}
 """What a terminal sends to every process that it runs in the foreground."""
+
+
+SAFE_PATH = "PYTHONSAFEPATH"
+"""Variable that keeps the current folder, which may hold a file named like any module, off the path of a Python that
+is started; empty: it is on it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -111,6 +116,18 @@ os.register_at_fork(
 
 
 @contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for what is started inside the block, and put back what they were."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+
+
+@contextmanager
 def sigint_blocked() -> Iterator[None]:
     """What a terminal sends waits until the block has ended; processes and threads started inside never see it.
 
@@ -120,7 +137,8 @@ def sigint_blocked() -> Iterator[None]:
 
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
-        resource_tracker.ensure_running()  # it lets Ctrl-C in again when it starts, and is deaf to it itself
+        with environment({SAFE_PATH: "1"}):
+            resource_tracker.ensure_running()  # it lets Ctrl-C in again when it starts, and is deaf to it itself
         signal.pthread_sigmask(signal.SIG_BLOCK, TERMINALS)
         yield
     finally:

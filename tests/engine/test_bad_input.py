@@ -59,7 +59,7 @@ FILES = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The working folder, with files that cannot be imported."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     for name, text in FILES.items():
         Path(name).write_text(text)
     yield tmp_path

@@ -48,6 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a trap and the cube that its sweep made; the trap is set again."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     (tmp_path / "trap.py").write_text(TRAP.format(sprung=str(tmp_path / "sprung"), name="trap", module="trap"))
     assert main(["run", "trap.py:TRAP", "--workers", "0", "--store", "c.zarr"]) == 0
     forget(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from spinsweep import Sweep
 from spinsweep.find import find
+from spinsweep.user_modules import UserModules
 
 HEAD = """
 import functools, math
@@ -38,6 +39,6 @@ def written(folder: Path, source: str, **helpers: str) -> Sweep:
         places = [own.get("__file__") or "", *own.get("__path__", ())]
         if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
             del sys.modules[name]
-    sys.path[:] = [place for place in sys.path if place not in _FOLDERS]
+    UserModules.finder().folders.clear()
     importlib.invalidate_caches()
     return find(f"{folder / 'mine.py'}:SWEEP")

@@ -65,7 +65,7 @@ def test_a_lane_that_is_being_started_again_at_the_end_is_gone_after_it(
 def test_a_run_whose_lanes_died_says_what_the_last_one_said(
     tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lanes, "LIVES", 0)
+    monkeypatch.setattr(lanes, "MAX_RESTARTS", 0)
     with emulated(tmp_path) as (bench, _), begun(bench, scheduler) as lane:
         (guard,) = (p for p in psutil.Process(pid(lane)).children() if "spinsweep.bench.watchdog" in p.cmdline())
         guard.kill()

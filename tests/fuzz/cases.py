@@ -648,7 +648,7 @@ KINDS: dict[str, Callable[[random.Random], None]] = {
 @contextlib.contextmanager
 def place(folder: Path) -> Iterator[None]:
     """Be in ``folder``, with the files that cases use; gone at the end is what the cases imported."""
-    before, path = Path.cwd(), [*sys.path]
+    before, finders = Path.cwd(), [*sys.meta_path]
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     trap = TRAP.format(sprung=str(folder / "sprung"))
@@ -674,7 +674,7 @@ def place(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-        sys.path[:] = path
+        sys.meta_path[:] = finders
         for name in [n for n, m in sys.modules.items() if str(folder) in str(getattr(m, "__file__", ""))]:
             del sys.modules[name]
 

@@ -206,7 +206,7 @@ class LocalLane:
 
     def __init__(self, bench_path: Path, address: str, security: Security | None = None) -> None:
         self.security = to_text(security).encode()
-        self.command = [sys.executable, "-m", "spinsweep.bench.lane", str(bench_path), address]
+        self.command = [sys.executable, "-P", "-m", "spinsweep.bench.lane", str(bench_path), address]
         self.process: subprocess.Popen[bytes] | None = None
         self.deaths = 0
         self.problem = ""

@@ -47,7 +47,7 @@ class Watchdog:
 
     def __init__(self, bench: Bench, lease: Lease, on_death: Callable[[], None] = lambda: None) -> None:
         self._on_death = on_death
-        command = [sys.executable, "-m", "spinsweep.bench.watchdog"]
+        command = [sys.executable, "-P", "-m", "spinsweep.bench.watchdog"]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -75,7 +75,7 @@ class Reader:
         with self._lock:
             if self._process is None or self._process.poll() is not None:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-c", "from spinsweep.dashboard.reader import main; main()"],
+                    [sys.executable, "-P", "-c", "from spinsweep.dashboard.reader import main; main()"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     start_new_session=True,  # Ctrl-C is not for it

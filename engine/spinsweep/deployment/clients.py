@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,11 +23,11 @@ from spinsweep.deployment.check import check, cluster_class, dask_cluster, libra
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.deployment.connect import connect
 from spinsweep.deployment.local_cluster import (
-    SPAWN,
     THREAD_SETTINGS,
     ClosedCluster,
     free_port,
     local_client,
+    nannies,
     own_files,
     quiet,
 )
@@ -189,10 +190,15 @@ def job_options(where: Jobs) -> dict[str, Any]:
         "job_script_prologue": prologue,
         "log_directory": str(where.logs),
         "local_directory": None if where.scratch is None else str(where.scratch),
-        "python": where.python,
+        "python": _python(where),
         "interface": where.interface,
         "worker_extra_args": ["--resources", f"{CPU}=1", "--no-dashboard", "--dashboard-address", NO_DASHBOARD],
     }
+
+
+def _python(where: Jobs | Ssh) -> str:
+    """How a command line starts Python there, so that no file of its current folder passes for a module."""
+    return f"{where.python or sys.executable} -P"
 
 
 def _close(cluster: Any) -> None:
@@ -250,7 +256,7 @@ def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterato
                         "dashboard": False,
                         "dashboard_address": NO_DASHBOARD,
                     },
-                    remote_python=where.python,
+                    remote_python=_python(where),
                     security=security,
                 )
             )
@@ -294,7 +300,7 @@ def _gpu(where: Gpu, dashboard: bool, pages: Pages) -> Iterator[Client]:
         with (
             _one_line("gpu"),
             sigint_blocked(),
-            dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}),
+            nannies(),
         ):
             cluster = stack.enter_context(
                 type("_Closed", (ClosedCluster, library("dask_cuda", "gpu").LocalCUDACluster), {})(

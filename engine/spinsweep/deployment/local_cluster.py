@@ -9,6 +9,7 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import dask
 from distributed import Client, LocalCluster
@@ -17,12 +18,19 @@ from distributed.deploy.spec import close_clusters
 from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages
 from spinsweep.deployment.certificates import temporary
 from spinsweep.errors import RunnerError
-from spinsweep.interrupts import Interrupted, sigint_blocked
+from spinsweep.interrupts import SAFE_PATH, Interrupted, environment, sigint_blocked
 from spinsweep.private import scratch
 from spinsweep.resources import CPU
 
 THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-SPAWN = dict.fromkeys(THREAD_SETTINGS, "1") | {"DASK_LOGGING__DISTRIBUTED": "critical"}  # workers' environment
+SPAWN = {
+    **dict.fromkeys(THREAD_SETTINGS, "1"),
+    "DASK_LOGGING__DISTRIBUTED": "critical",
+    SAFE_PATH: "1",
+}
+"""Environment in which workers start."""
+WORKER = {SAFE_PATH: ""}
+"""What changes in it once they have: programs that a cell starts find the files beside them."""
 # Dask gives a worker up, for good, that its nanny has not brought back in 15 s: a busy machine takes longer
 NEVER = "1000 days"
 LOGGED = 100  # things of each kind in Dask's logs and profiles: 1,000 make workers grow by 2 MB a minute at first
@@ -44,11 +52,10 @@ def local_client(
     quiet()
     with ExitStack() as stack:
         settings = {
-            "distributed.nanny.pre-spawn-environ": SPAWN,
             "distributed.deploy.lost-worker-timeout": NEVER,
             "distributed.admin.low-level-log-length": LOGGED,
         }
-        stack.enter_context(dask.config.set({**settings, **own_files()}))
+        stack.enter_context(nannies(settings))
         with sigint_blocked(), _started():
             cluster = stack.enter_context(
                 ClosedCluster(  # type: ignore[no-untyped-call]
@@ -58,6 +65,7 @@ def local_client(
                     processes=True,
                     host="127.0.0.1",
                     security=temporary(),
+                    env=WORKER,
                     resources={CPU: 1, **(resources or {})},
                     # None would take 8787 all the same
                     dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
@@ -96,6 +104,14 @@ def quiet() -> None:
     known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
     for name in ["distributed", "asyncio", *known]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def nannies(settings: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Inside, nannies of this process start workers in their environment, with these settings of Dask."""
+    variables = {name: os.environ.get(name) or value for name, value in SPAWN.items()}  # a user's own come first
+    with environment(variables), dask.config.set({**(settings or {}), **own_files()}):
+        yield
 
 
 def own_files() -> dict[str, str]:

@@ -13,7 +13,7 @@ from spinsweep.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.deployment import worker_signals
 from spinsweep.deployment.equipment_lease import ClusterLease
-from spinsweep.deployment.local_cluster import SPAWN, free_port, own_files, quiet
+from spinsweep.deployment.local_cluster import WORKER, free_port, nannies, own_files, quiet
 from spinsweep.deployment.scaling import KeepBusy
 from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 from spinsweep.errors import RunnerError
@@ -108,6 +108,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
                 dashboard_address=NO_DASHBOARD,
                 security=security,
                 preload=[worker_signals.__name__],
+                env=WORKER,
             )
             for _ in range(count)
         ]
@@ -122,7 +123,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
 
     quiet()
     logging.getLogger("distributed.nanny.memory").setLevel(logging.WARNING)  # it tells why a worker was killed
-    with Warden(), dask.config.set({"distributed.nanny.pre-spawn-environ": SPAWN, **own_files()}):
+    with Warden(), nannies():
         try:
             asyncio.run(serve())
         except (OSError, RuntimeError, TimeoutError) as error:

@@ -42,6 +42,7 @@ from spinsweep.provenance import of_worker, other_code, other_versions
 from spinsweep.provenance import worker as worker_record
 from spinsweep.resources import CPU, EXCLUSIVE
 from spinsweep.runs import Run
+from spinsweep.user_modules import Folder, UserModules
 from spinsweep.work import working
 
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide the scheduler's few ms, few enough to lose little
@@ -90,7 +91,9 @@ class _Stream:
         self.run = run
         self.client = client
         self.name = uuid.uuid4().hex  # of this run among all that the scheduler has
-        self.carrier = _JobCarrier(cloudpickle.dumps(run.job), f"{run.sweep.name}-{self.name}")
+        self.carrier = _JobCarrier(
+            cloudpickle.dumps(run.job), f"{run.sweep.name}-{self.name}", UserModules.finder().shared()
+        )
         self.reports = Reports(run, client, self.name)
         self.waiting = run.tasks()
         self.again: deque[Task] = deque()
@@ -404,8 +407,9 @@ class _JobCarrier(WorkerPlugin):
     What cells have started and left there ends with the run, and not before its last block.
     """
 
-    def __init__(self, job: bytes, name: str) -> None:
+    def __init__(self, job: bytes, name: str, folders: list[Folder]) -> None:
         self.name = name
+        self._folders = folders
         self._pickled = job
         self.stopped = False
         """Whether no block is to be begun."""
@@ -417,6 +421,7 @@ class _JobCarrier(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        UserModules.finder().add_shared(self._folders)
         self._address = worker.address
         self._mark = f"{self.name}-{uuid.uuid4().hex}"  # of this process: another worker of this machine goes on
         self._file = marked_file(self._mark)
@@ -477,8 +482,8 @@ class _JobCarrier(WorkerPlugin):
         told, self._told = self._told, True
         return None if told else worker_record(self.job.origin, self._address)
 
-    def __reduce__(self) -> tuple[type[_JobCarrier], tuple[bytes, str]]:
-        return _JobCarrier, (self._pickled, self.name)
+    def __reduce__(self) -> tuple[type[_JobCarrier], tuple[Any, ...]]:
+        return _JobCarrier, (self._pickled, self.name, self._folders)
 
 
 def _task(carrier: str, task: Task) -> Receipt | None:
