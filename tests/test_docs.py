@@ -22,17 +22,16 @@ import xarray as xr
 from spinsweep.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [
-    p.relative_to(ROOT)
-    for p in (
-        ROOT / "README.md",
-        *ROOT.glob("engine/*.md"),
-        *ROOT.glob("engine/*/*.md"),
-        *ROOT.glob("cluster/*.md"),
-        *ROOT.glob("sweeps/*.md"),
-        *ROOT.glob("sweeps/spinneurons/*/*.md"),
-    )
-]
+
+
+def markdown_files() -> list[Path]:
+    """Every Markdown page of the repository; runs write what else lies in ``results``."""
+    folders = ("cluster", "engine", "sweeps", "tests")
+    pages = [p for folder in folders for p in (ROOT / folder).rglob("*.md")]
+    return [*ROOT.glob("*.md"), *pages, ROOT / "results/README.md", ROOT / "results/paper/report.md"]
+
+
+PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
@@ -142,7 +141,34 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=str)
-def test_links_of_the_documentation_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", BLOCK.sub("", (ROOT / page).read_text())):
-        assert (ROOT / page.parent / target).exists(), f"{page}: {target} is not there"
+@pytest.mark.parametrize("page", sorted(p.relative_to(ROOT) for p in markdown_files()), ids=str)
+def test_every_relative_link_leads_to_a_file_and_every_anchor_to_a_heading(page: Path) -> None:
+    text = without_code((ROOT / page).read_text())
+    for link in re.findall(r"\]\(([^()\s]+)\)", text):
+        if re.match(r"[a-z][a-z+.-]*:", link):
+            continue  # another site
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page.parent / path).resolve() if path else ROOT / page
+        assert target.exists(), f"{page}: {link}: no such file"
+        assert target.is_relative_to(ROOT), f"{page}: {link} leaves the repository"
+        if anchor:
+            assert anchor in anchors(target.read_text()), f"{page}: {link}: no such heading"
+
+
+def test_anchors_are_those_that_github_gives_to_headings() -> None:
+    text = "# `--on`: a bench's 2nd run_id\n\n```text\n# a comment\n```\n## See [this](page.md)\n## See this\n"
+    assert anchors(text) == {"--on-a-benchs-2nd-run_id", "see-this", "see-this-1"}
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, by GitHub's rules: lower case, no punctuation, equal ones numbered."""
+    names: list[str] = []
+    for heading in re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S), re.M):
+        shown = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", shown.lower()).strip().replace(" ", "-")
+        names.append(f"{name}-{names.count(name)}" if name in names else name)
+    return set(names)
