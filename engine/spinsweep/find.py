@@ -24,6 +24,8 @@ from spinsweep.user_modules import UserModules
 SWEEPS = "spinsweep.sweeps"
 COMMANDS = "spinsweep.commands"
 EQUIPMENT = "spinsweep.equipment"
+RENAMED = {"engine": "spinsweep", "sweeps": "spinneurons"}
+"""What packages were called before they were published, and are called now."""
 
 
 def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:
@@ -49,7 +51,14 @@ def find(name: str) -> Sweep:
 def installed_as(name: str) -> str | None:
     """The name of the installed sweep that ``name`` (also ``MODULE:NAME``) means; None: nothing installed."""
     points = installed()
-    return name if name in points else next((n for n, p in points.items() if p.value == name), None)
+    names = (name, renamed(name))  # a cube may be older than the packages' names
+    return name if name in points else next((n for n, p in points.items() if p.value in names), None)
+
+
+def renamed(module: str) -> str:
+    """What a module is called now whose package had another name; empty: its package is none of those."""
+    package, dot, rest = module.partition(".")
+    return f"{RENAMED[package]}{dot}{rest}" if package in RENAMED else ""
 
 
 def reference(name: str) -> str:
@@ -132,7 +141,9 @@ def _imported(what: str, load: Callable[[], Any]) -> Any:
             'under `if __name__ == "__main__":`'
         ) from end
     except BaseException as error:
-        raise SpecError(f"{what} cannot be imported: {said(error)}{_place(error)}") from error
+        old = ((isinstance(error, ImportError) and error.name) or "").partition(".")[0]
+        hint = f"; spinsweep's {old} is called {renamed(old)} now: write that name instead" if renamed(old) else ""
+        raise SpecError(f"{what} cannot be imported: {said(error)}{_place(error)}{hint}") from error
 
 
 def _place(error: BaseException) -> str:

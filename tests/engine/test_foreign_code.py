@@ -31,6 +31,7 @@ def draw(ds):
 FIGURES = {{"one": draw}}
 TRAP = Sweep("{name}", "A trap", (Axis("n", (0, 1)),), (Output("y"),), one, figures="{module}:FIGURES")
 """
+ROOT = Path(__file__).parents[2]
 VERBS = {
     "cell": ["cell", "c.zarr", "n=1"],
     "figures": ["figures", "c.zarr", "--out", "drawn"],
@@ -47,8 +48,9 @@ VERBS = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a trap and the cube that its sweep made; the trap is set again."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p and Path(p) != ROOT])
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
+    monkeypatch.delitem(sys.modules, "sweeps", raising=False)
     (tmp_path / "trap.py").write_text(TRAP.format(sprung=str(tmp_path / "sprung"), name="trap", module="trap"))
     assert main(["run", "trap.py:TRAP", "--workers", "0", "--store", "c.zarr"]) == 0
     forget(tmp_path)
@@ -133,6 +135,53 @@ def test_cubes_of_installed_sweeps_need_no_word(
     named(tmp_path / "c.zarr", sweep_reference=reference)
 
     assert main(["cell", "c.zarr", "width=5", "device=0"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "new"),
+    [
+        ("from engine import Sweep", "spinsweep"),
+        ("import engine.axis", "spinsweep"),
+        ("from sweeps.device.card import load", "spinneurons"),
+    ],
+)
+def test_a_file_with_the_packages_former_names_is_told_what_to_write(
+    place: Path, line: str, new: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (place / "old.py").write_text(line)
+
+    assert main(["plan", "old.py:SWEEP"]) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert f"{place / 'old.py'}:1" in told
+    assert f"is called {new} now: write that name instead" in told
+
+
+def test_a_cube_with_the_packages_former_names_is_read_but_not_grown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["run", "endurance", "--set", "device=0", "--set", "cycles=10", "--workers", "0", "--store", "c.zarr"]
+    assert main([*words, "--set", "width=5"]) == 0
+    named(tmp_path / "c.zarr", sweep_reference="sweeps.endurance.sweep:SWEEP")
+    capfd.readouterr()
+
+    assert main(["status", "c.zarr"]) == 0
+    assert main(["figures", "c.zarr"]) == 0
+    assert main([*words, "--set", "width=5,1"]) == 2
+    told = capfd.readouterr().err
+    assert told.count("\n") == 1
+    assert "it can be read, but not grown; use another --store" in told
+
+
+def test_a_users_own_package_may_be_called_like_a_former_one(place: Path) -> None:
+    (place / "sweeps").mkdir()
+    (place / "sweeps" / "trap.py").write_text((place / "trap.py").read_text())
+
+    words = ["run", "sweeps.trap:TRAP", "--workers", "0", "--store", "own.zarr"]
+    assert main(words) == 0
+    named(place / "own.zarr", sweep_reference="sweeps.trap:TRAP")
+    assert main(words) == 0
 
 
 def test_every_installed_sweep_is_found_under_the_name_that_its_cubes_keep() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from spinsweep.cube import Cube, other_artifacts
 from spinsweep.errors import CubeError
+from spinsweep.find import installed_as, renamed
 from spinsweep.ledger import State, wanted
 from spinsweep.spec import Sweep
 
@@ -22,8 +23,15 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
     Raises
     ------
     CubeError
-        Its arrays differ, or its definition does and the cells are not to be marked stale.
+        Its sweep has another name now, its arrays differ, or its definition does and its cells are not to become
+        stale.
     """
+    reference = str(cube.attrs.get("sweep_reference", ""))
+    if renamed(reference) and installed_as(reference):
+        raise CubeError(
+            f"{cube.path} was made by {reference}, of a version before 0.1.0: it can be read, but not grown; "
+            "use another --store"
+        )
     differences = cube.differences(sweep)
     fixed = [d for d in differences if d[0].split(".")[0].split("[")[0] in FIXED]
     if fixed:
