@@ -31,7 +31,7 @@ def draw(ds):
 FIGURES = {{"one": draw}}
 TRAP = Sweep("{name}", "A trap", (Axis("n", (0, 1)),), (Output("y"),), one, figures="{module}:FIGURES")
 """
-ROOT = Path(__file__).parents[2]
+TESTS = Path(__file__).parents  # where pytest looks for modules; they hold folders called engine and sweeps
 VERBS = {
     "cell": ["cell", "c.zarr", "n=1"],
     "figures": ["figures", "c.zarr", "--out", "drawn"],
@@ -48,7 +48,7 @@ VERBS = {
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a trap and the cube that its sweep made; the trap is set again."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if p and Path(p) != ROOT])
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p and Path(p) not in TESTS])
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path])
     monkeypatch.delitem(sys.modules, "sweeps", raising=False)
     (tmp_path / "trap.py").write_text(TRAP.format(sprung=str(tmp_path / "sprung"), name="trap", module="trap"))
