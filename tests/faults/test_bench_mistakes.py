@@ -47,7 +47,7 @@ def test_devices_that_fill_no_grid_are_refused_before_anything_is_written(tmp_pa
         for workers in (0, 2):
             status, said = ended(measuring(bench, tmp_path / "measured.zarr", "--workers", workers))
             assert status == 2
-            assert "bench emulated has no devices at width=0.5, device=1" in complaint(said)
+            assert "bench emulated has no device with labels width=0.5, device=1" in complaint(said)
         assert not (tmp_path / "measured.zarr").exists()
         assert set(control.state()["connections"].values()) == {0}
         words = ["run", "characterization", "--on", bench, "--store", tmp_path / "measured.zarr", "--workers", 0]

@@ -25,11 +25,12 @@ from instrument_emulator.control import Control
 from instrument_emulator.server import Emulator
 from spinneurons.device.emulation import description
 from spinsweep.bench import bench_file
-from spinsweep.bench.bench_file import Instrument
+from spinsweep.bench.capabilities import Envelope, Surroundings
 from spinsweep.bench.clock import Clock
 from spinsweep.bench.keithley2000 import Keithley2000
-from spinsweep.bench.keithley6221 import Envelope, Keithley6221
+from spinsweep.bench.keithley6221 import Keithley6221
 from spinsweep.bench.keithley7001 import Keithley7001
+from spinsweep.bench.section import InstrumentSection
 from spinsweep.bench.visa import Session
 
 SPEED = 1e4
@@ -40,20 +41,28 @@ THRESHOLD = 5e-4  # A; a larger pulse sets the high or, negative, the low resist
 RANGE = 2e-3  # A
 ENVELOPE = Envelope(max_pulse=1.5e-3, max_read=6e-5, min_width=5e-5, max_width=2e-4, max_compliance=COMPLIANCE)
 ROUTES = {"a": ("1!1", "1!11"), "b": ("1!2", "1!12")}
-SERIALS = {"source": ("6221", "EMU6221"), "meter": ("2000", "EMU2000"), "switch": ("7001", "EMU7001")}
+SECTIONS = {
+    "source": {"driver": "keithley-6221", "serial": "EMU6221", "range": RANGE, "compliance": COMPLIANCE},
+    "meter": {"driver": "keithley-2000", "serial": "EMU2000", "nplc": 1.0},
+    "switch": {"driver": "keithley-7001", "serial": "EMU7001"},
+}
+DRIVERS = {"source": Keithley6221, "meter": Keithley2000, "switch": Keithley7001}
 
 BENCH = f"""
 name = "resistors"
 [source]
+driver = "keithley-6221"
 resource = "TCPIP0::127.0.0.1::0::SOCKET"
 serial = "EMU6221"
 range = {RANGE}
 compliance = {COMPLIANCE}
 [meter]
+driver = "keithley-2000"
 resource = "TCPIP1::127.0.0.1::0::SOCKET"
 serial = "EMU2000"
 nplc = 1
 [switch]
+driver = "keithley-7001"
 resource = "TCPIP2::127.0.0.1::0::SOCKET"
 serial = "EMU7001"
 [timing]
@@ -101,22 +110,21 @@ class Emulated:
     """By role."""
     control: Control
 
-    def instrument(self, role: str, timeout: float = 5.0) -> Instrument:
-        model, serial = SERIALS[role]
+    def instrument(self, role: str, timeout: float = 5.0) -> InstrumentSection:
         resource = f"TCPIP::127.0.0.1::{self.ports[role]}::SOCKET"
-        return Instrument(model=model, resource=resource, serial=serial, timeout=timeout)
+        return DRIVERS[role].Section(**SECTIONS[role], resource=resource, timeout=timeout)
 
 
 class Drivers:
     """Sessions and drivers of the bench, with limits set and device a connected once :meth:`start` is done."""
 
     def __init__(self, emulated: Emulated, timeout: float = 5.0) -> None:
-        self.sessions = {role: Session(emulated.instrument(role, timeout), "@py") for role in SERIALS}
-        clock = Clock(SPEED)
-        self.source = Keithley6221(self.sessions["source"], clock, 0.1)
-        self.meter = Keithley2000(self.sessions["meter"], 0.1, 1.0, 50)
-        channels = [channel for route in ROUTES.values() for channel in route]
-        self.switch = Keithley7001(self.sessions["switch"], clock, 0.01, channels)
+        sections = {role: emulated.instrument(role, timeout) for role in SECTIONS}
+        self.sessions = {role: Session(section, "@py") for role, section in sections.items()}
+        channels = tuple(channel for route in ROUTES.values() for channel in route)
+        surroundings = Surroundings(Clock(SPEED), 50, channels)
+        made = {role: DRIVERS[role](self.sessions[role], sections[role], surroundings) for role in SECTIONS}
+        self.source, self.meter, self.switch = made["source"], made["meter"], made["switch"]
 
     def start(self) -> None:
         for session in self.sessions.values():

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spinsweep.bench.bench_file import Bench, Instrument, load, parse
+from spinsweep.bench.bench_file import Bench, fingerprint, load, parse
 from spinsweep.bench.errors import BenchError
+from spinsweep.bench.section import InstrumentSection
 
 TEXT = """
 name = "lab-3"
 
 [source]
+driver = "keithley-6221"
 resource = "TCPIP::192.0.2.7::1394::SOCKET"
 serial = "4559777"
 range = 2e-3
 compliance = 10
 
 [meter]
+driver = "keithley-2000"
 resource = "GPIB0::16::INSTR"
 serial = "1234567"
 
 [switch]
+driver = "keithley-7001"
 resource = "GPIB0::7::INSTR"
 serial = "0771"
 
@@ -79,8 +86,8 @@ def test_a_device_has_the_limits_of_the_bench_except_for_its_own(raw: dict[str, 
     bench = parse(raw)
     first, second = bench.device
     assert bench.limits_of(first) == bench.limits
-    acquire_bench = bench.limits_of(second)
-    assert (acquire_bench.max_pulse, acquire_bench.min_gap, acquire_bench.max_read) == (4e-3, 1.5, 5e-5)
+    own = bench.limits_of(second)
+    assert (own.max_pulse, own.min_gap, own.max_read) == (4e-3, 1.5, 5e-5)
     assert (bench.range_of(first), bench.range_of(second)) == (2e-3, 2e-2)
 
 
@@ -100,9 +107,9 @@ def test_a_device_is_found_by_name_and_by_labels(raw: dict[str, Any]) -> None:
     assert bench.named("w0.5-b") is bench.at(width=0.1 * 5, device=1)
     with pytest.raises(BenchError, match=r"no device 'c'; it has w0\.5-a, w0\.5-b"):
         bench.named("c")
-    with pytest.raises(BenchError, match=r"no devices at width=3.*it has width=0\.5, device=0; "):
+    with pytest.raises(BenchError, match=r"no device with labels width=3.*it has width=0\.5, device=0; "):
         bench.at(width=3.0)
-    with pytest.raises(BenchError, match="2 devices at width"):
+    with pytest.raises(BenchError, match="several devices with labels width"):
         bench.at(width=0.5)
 
 
@@ -120,7 +127,7 @@ def test_a_bench_of_emulated_instruments_may_run_fast(raw: dict[str, Any]) -> No
 
 def test_the_same_instrument_has_one_address_however_it_is_written() -> None:
     def address(resource: str) -> str:
-        return Instrument(model="6221", resource=resource, serial="1").address
+        return InstrumentSection(driver="any", resource=resource, serial="1").address
 
     assert address("tcpip::192.0.2.7::1394::socket") == address("TCPIP0::192.0.2.7::1394::SOCKET")
     assert address("GPIB::16") == address("GPIB0::16::INSTR")
@@ -134,7 +141,18 @@ def test_the_same_instrument_has_one_address_however_it_is_written() -> None:
         ("name", "lab 3", "name: string should match"),
         ("name", None, "name: field required"),
         ("source", None, "source: field required"),
-        ("source.model", "2400", "source.model: input should be '6221'"),
+        (
+            "source.driver",
+            "keithley-2400",
+            "source: no driver 'keithley-2400' is installed (did you mean 'keithley-",
+        ),
+        (
+            "source.driver",
+            "keithley-2000",
+            "source: driver 'keithley-2000' is for meter, not for source",
+        ),
+        ("meter.driver", None, 'meter: its driver is missing; write driver = "NAME" (installed: keithley-2000)'),
+        ("limits.max_compliance", 106, "device w0.5-a: max_compliance 106 V is beyond the source's 105 V"),
         ("source.speed", 3, "source.speed: extra inputs are not permitted"),
         ("source.serial", 4559777, "source.serial: input should be a valid string (4559777 given)"),
         ("source.timeout", 0, "source.timeout: input should be greater than 0 (0 given)"),
@@ -174,6 +192,34 @@ def test_what_is_wrong_is_told_in_one_line_that_names_it(
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("role", "model", "name"),
+    [("source", "6221", "keithley-6221"), ("meter", "2000", "keithley-2000"), ("switch", "9", "NAME")],
+)
+def test_the_old_key_model_says_what_to_write_now(raw: dict[str, Any], role: str, model: str, name: str) -> None:
+    put(raw, f"{role}.model", model)
+    with pytest.raises(BenchError, match=f"{role}: model = '{model}' is now driver = \"{name}\"; write that"):
+        parse(raw, "lab.toml")
+
+
+def test_what_is_measured_has_the_identity_that_it_had_before_drivers_had_names(
+    raw: dict[str, Any],
+) -> None:
+    kept = {
+        "name": "lab-3",
+        "serials": ["4559777", "1234567", "0771"],
+        "source": [2e-3, 10.0],
+        "meter": [0.1, 10.0],
+        "timing": {"pulse_width": 1e-4, "read_time": 0.5, "gap": 2.0, "mains": 50},
+        "polarity": {"reset_pulse": -1, "reset_state": -1},
+        "devices": [
+            ["w0.5-a", {"width": 0.5, "device": 0}, None],
+            ["w0.5-b", {"width": 0.5, "device": 1}, 2e-2],
+        ],
+    }
+    assert fingerprint(parse(raw).model_dump(mode="json")) == kept
+
+
 def test_a_bench_without_a_switch_has_one_device_without_relays(raw: dict[str, Any]) -> None:
     put(raw, "switch", None)
     del raw["device"][1]
@@ -207,3 +253,10 @@ def test_a_bench_survives_the_way_through_json(raw: dict[str, Any]) -> None:
     bench = parse(raw)
     assert parse(bench.model_dump()) == bench
     assert Bench.model_validate_json(bench.model_dump_json()) == bench
+
+
+def test_reading_a_bench_file_loads_no_visa(raw: dict[str, Any]) -> None:
+    code = "import json, sys; from spinsweep.bench.bench_file import parse; parse(json.loads(sys.argv[1]))"
+    subprocess.run(
+        [sys.executable, "-P", "-c", f"{code}; assert 'pyvisa' not in sys.modules", json.dumps(raw)], check=True
+    )

@@ -13,8 +13,9 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import ConnectionLost, InstrumentFault, LimitError
-from spinsweep.bench.keithley6221 import LEAST_WIDTH, Envelope
+from spinsweep.bench.keithley6221 import LEAST_WIDTH
 from spinsweep.bench.visa import Session
 
 WRITE, RESET, READ, WIDTH = 1e-3, -1e-3, 5e-5, 1e-4
@@ -30,13 +31,13 @@ def emulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulated]:
 def drivers(emulated: Emulated) -> Iterator[Drivers]:
     """Started drivers at a bench without faults, device a connected and reset."""
     emulated.control.clear()
-    hold_driver_lock = Drivers(emulated)
+    drivers = Drivers(emulated)
     try:
-        hold_driver_lock.start()
-        hold_driver_lock.source.pulse(RESET, WIDTH)
-        yield hold_driver_lock
+        drivers.start()
+        drivers.source.pulse(RESET, WIDTH)
+        yield drivers
     finally:
-        hold_driver_lock.close()
+        drivers.close()
         emulated.control.clear()
 
 
@@ -206,7 +207,7 @@ def test_no_current_flows_before_limits_are_set(drivers: Drivers, emulated: Emul
         drivers.source.limit(ENVELOPE, 3e-3)
     with pytest.raises(LimitError, match=r"a compliance of 10\.0 V is refused"):
         drivers.source.limit(ENVELOPE._replace(max_compliance=9.0), RANGE)
-    with pytest.raises(LimitError, match="is no envelope"):
+    with pytest.raises(LimitError, match="is not an envelope"):
         drivers.source.limit(ENVELOPE._replace(max_pulse=math.nan), RANGE)
     with pytest.raises(LimitError, match="before the limits"):
         drivers.source.pulse(WRITE, WIDTH)
@@ -276,41 +277,41 @@ def test_a_link_out_of_step_is_given_up_and_works_again_after_the_handshake(
     emulated: Emulated, fault: str, role: str
 ) -> None:
     emulated.control.clear()
-    hold_driver_lock = Drivers(emulated, timeout=0.3)
+    drivers = Drivers(emulated, timeout=0.3)
     try:
-        hold_driver_lock.start()
+        drivers.start()
         emulated.control.set(fault, role)
         with pytest.raises(ConnectionLost):
-            [read(hold_driver_lock) for _ in range(2)]  # a stray line may be seen only when the next message is due
+            [read(drivers) for _ in range(2)]  # a stray line may be seen only when the next message is due
         with pytest.raises(ConnectionLost, match="open it again"):
-            read(hold_driver_lock)
-        hold_driver_lock.close()
-        hold_driver_lock.start()
-        hold_driver_lock.source.pulse(RESET, WIDTH)
-        assert read(hold_driver_lock) == pytest.approx(READ * LOW)
+            read(drivers)
+        drivers.close()
+        drivers.start()
+        drivers.source.pulse(RESET, WIDTH)
+        assert read(drivers) == pytest.approx(READ * LOW)
         assert is_safe(emulated)
     finally:
-        hold_driver_lock.close()
+        drivers.close()
 
 
 def test_a_late_reply_is_not_taken_for_the_next_one(emulated: Emulated) -> None:
     emulated.control.clear()
-    hold_driver_lock = Drivers(emulated, timeout=0.2)
+    drivers = Drivers(emulated, timeout=0.2)
     try:
-        hold_driver_lock.start()
-        hold_driver_lock.source.pulse(RESET, WIDTH)
-        hold_driver_lock.source.read_on(READ)
+        drivers.start()
+        drivers.source.pulse(RESET, WIDTH)
+        drivers.source.read_on(READ)
         emulated.control.set("slow", "meter", seconds=0.5)
         with pytest.raises(ConnectionLost, match="no complete reply within"):
-            hold_driver_lock.meter.read()
-        hold_driver_lock.source.read_off()
-        hold_driver_lock.source.pulse(WRITE, WIDTH)
-        hold_driver_lock.sessions["meter"].open(5)
-        hold_driver_lock.meter.start()
-        hold_driver_lock.source.read_on(READ)
-        assert hold_driver_lock.meter.read().volts == pytest.approx(READ * HIGH)
+            drivers.meter.read()
+        drivers.source.read_off()
+        drivers.source.pulse(WRITE, WIDTH)
+        drivers.sessions["meter"].open(5)
+        drivers.meter.start()
+        drivers.source.read_on(READ)
+        assert drivers.meter.read().volts == pytest.approx(READ * HIGH)
     finally:
-        hold_driver_lock.close()
+        drivers.close()
 
 
 def test_a_carriage_return_before_the_line_feed_does_not_matter(drivers: Drivers, emulated: Emulated) -> None:
@@ -416,15 +417,15 @@ def test_a_wave_that_the_range_cannot_hold_is_no_pulse(drivers: Drivers, emulate
 
 def test_arming_may_be_slow(emulated: Emulated) -> None:
     emulated.control.clear()
-    hold_driver_lock = Drivers(emulated, timeout=0.2)
+    drivers = Drivers(emulated, timeout=0.2)
     try:
-        hold_driver_lock.start()
+        drivers.start()
         before = pulses(emulated)
         emulated.control.set("slow_arm", seconds=5000.0)  # 0.5 s of real time
-        hold_driver_lock.source.pulse(WRITE, WIDTH)
+        drivers.source.pulse(WRITE, WIDTH)
         assert pulses(emulated) == before + 1
     finally:
-        hold_driver_lock.close()
+        drivers.close()
 
 
 def test_an_open_interlock_stops_the_source_before_anything_flows(drivers: Drivers, emulated: Emulated) -> None:
@@ -458,7 +459,7 @@ def test_a_setting_that_somebody_changed_stops_the_next_pulse(
 def test_an_output_that_is_on_already_stops_the_next_pulse(drivers: Drivers, emulated: Emulated) -> None:
     before = pulses(emulated)
     drivers.sessions["source"].ask(":SOUR:CURR 1e-5;:OUTP 1;*OPC?", 1)
-    with pytest.raises(InstrumentFault, match="its output reads 1 where 0 was due"):
+    with pytest.raises(InstrumentFault, match="its output reads 1 instead of 0"):
         drivers.source.pulse(WRITE, WIDTH)
     drivers.source.safe()
     assert pulses(emulated) == before
@@ -561,21 +562,21 @@ def test_the_zero_is_measured_between_blocks_only(drivers: Drivers) -> None:
 
 def test_a_relay_that_does_not_close_is_fatal_and_leaves_all_open(drivers: Drivers, emulated: Emulated) -> None:
     emulated.control.set("relay_open", channel="1!12")
-    with pytest.raises(InstrumentFault, match=r"closed are 1!2 where 1!2, 1!12 should be; check its relays"):
+    with pytest.raises(InstrumentFault, match=r"closed relays are 1!2 instead of 1!2, 1!12; check the relays"):
         drivers.switch.connect(ROUTES["b"])
     assert emulated.control.state()["switch"]["closed"] == []
 
 
 def test_a_relay_that_does_not_open_is_fatal(drivers: Drivers, emulated: Emulated) -> None:
     emulated.control.set("relay_closed", channel="1!1")
-    with pytest.raises(InstrumentFault, match="closed are 1!1 where none should be"):
+    with pytest.raises(InstrumentFault, match="closed relays are 1!1 instead of none"):
         drivers.switch.connect(ROUTES["b"])
     assert "1!2" not in emulated.control.state()["switch"]["closed"]
 
 
 def test_a_relay_that_closes_along_with_others_is_fatal(drivers: Drivers, emulated: Emulated) -> None:
     emulated.control.set("relay_closed", channel="1!1", after=1, times=1)
-    with pytest.raises(InstrumentFault, match=r"closed are 1!1, 1!2, 1!12 where 1!2, 1!12 should be"):
+    with pytest.raises(InstrumentFault, match=r"closed relays are 1!1, 1!2, 1!12 instead of 1!2, 1!12"):
         drivers.switch.connect(ROUTES["b"])
     assert emulated.control.state()["switch"]["closed"] == []
 

@@ -38,8 +38,8 @@ def bench(tmp_path: Path, name: str = "hall", source: str = "GPIB0::12::INSTR") 
         {
             "name": name,
             "state": str(tmp_path / name),
-            "source": {"resource": source, "serial": "1", "range": 2e-3, "compliance": 10},
-            "meter": {"resource": f"GPIB0::16::{name}", "serial": "2"},
+            "source": {"driver": "keithley-6221", "resource": source, "serial": "1", "range": 2e-3, "compliance": 10},
+            "meter": {"driver": "keithley-2000", "resource": f"GPIB0::16::{name}", "serial": "2"},
             "limits": {"max_pulse": 2e-3, "max_read": 1e-4, "max_compliance": 20},
             "device": [{"name": "a", "labels": {"x": 1}}],
         }

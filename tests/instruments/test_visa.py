@@ -15,8 +15,8 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from spinsweep.bench import visa
-from spinsweep.bench.bench_file import Instrument
 from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
+from spinsweep.bench.section import InstrumentSection
 from spinsweep.bench.visa import Session
 
 IDENTITY = b"KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04  /700x \n"
@@ -84,8 +84,22 @@ def talking_to(behave: Behaviour, timeout: float = 5.0) -> Iterator[tuple[Sessio
         peer.stop()
 
 
-def instrument(port: int, timeout: float = 5.0, serial: str = "4559777", model: str = "6221") -> Instrument:
-    return Instrument(resource=f"TCPIP::127.0.0.1::{port}::SOCKET", model=model, serial=serial, timeout=timeout)
+class Source(InstrumentSection):
+    """What the peer is."""
+
+    model = "6221"
+
+
+class Meter(InstrumentSection):
+    """What it is not."""
+
+    model = "2000"
+
+
+def instrument(
+    port: int, timeout: float = 5.0, serial: str = "4559777", kind: type[InstrumentSection] = Source
+) -> InstrumentSection:
+    return kind(driver="any", resource=f"TCPIP::127.0.0.1::{port}::SOCKET", serial=serial, timeout=timeout)
 
 
 def free_port() -> int:
@@ -138,7 +152,7 @@ def test_a_message_of_many_packets_does_not_wait_for_acknowledgements() -> None:
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (b"1;1\n", "2 replies where 1 were due"),
+        (b"1;1\n", "2 replies instead of 1"),
         (b"1\n0\n", "more than one line came"),
         (b"\xff\xfe1\n", "can't decode byte 0xff"),
     ],
@@ -273,7 +287,7 @@ def test_an_interrupted_question_poisons_the_session() -> None:
 def test_another_instrument_is_refused_with_what_was_found_and_what_was_due() -> None:
     peer = Peer(echo)
     try:
-        for wrong in (instrument(peer.port, serial="1"), instrument(peer.port, model="2000")):
+        for wrong in (instrument(peer.port, serial="1"), instrument(peer.port, kind=Meter)):
             session = Session(wrong, "@py")
             with pytest.raises(InstrumentFault, match=rf"MODEL 6221,4559777.*{wrong.model}, serial {wrong.serial}$"):
                 session.open(60)
@@ -316,12 +330,12 @@ def test_a_closed_session_says_so() -> None:
 @pytest.mark.parametrize(
     ("resource", "backend", "says"),
     [
-        ("somewhere", "@py", "is no VISA resource name, such as"),
+        ("somewhere", "@py", "this is not a VISA resource name, such as"),
         ("TCPIP::127.0.0.1::1::SOCKET", "@nowhere", "backend '@nowhere'"),
     ],
 )
 def test_what_can_never_be_opened_is_refused_at_once(resource: str, backend: str, says: str) -> None:
-    session = Session(Instrument(resource=resource, model="6221", serial="1"), backend)
+    session = Session(Source(driver="any", resource=resource, serial="1"), backend)
     with pytest.raises(BenchError, match=says) as refused:
         session.open(60)
     assert not isinstance(refused.value, ConnectionLost)

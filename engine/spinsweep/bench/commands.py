@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from spinsweep.bench.bench_file import Bench, Check, Device, load
+from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.equipment import BenchEquipment
 from spinsweep.bench.errors import DeviceFault
+from spinsweep.bench.parts import Check, Device
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import SpecError

@@ -8,49 +8,77 @@ its range + 5 uV in 10 min within 1 degree (Keithley 2000 data sheet, p. 3), and
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
+from pydantic import Field
+
+from spinsweep.bench.capabilities import METER, Reading, Surroundings, VoltageReader
 from spinsweep.bench.errors import InstrumentFault
+from spinsweep.bench.parts import Timing
+from spinsweep.bench.section import InstrumentSection, Wired
 from spinsweep.bench.settings import ERRORS, Setting, apply, number, refuse_errors, refuse_power_cycle
-from spinsweep.bench.visa import Session
 
+if TYPE_CHECKING:  # who reads a bench file loads no VISA
+    from spinsweep.bench.visa import Session
+
+RANGES = (0.1, 1.0, 10.0, 100.0, 1000.0)  # V, direct voltage
 OVERRANGE = 1.2
 """A range reads so much more than its name."""
 OVERFLOW = 9e37
 """V; an overflow is reported as 9.9E37 (2000 manual, p. 5-28)."""
-RESET_TIME = 10.0  # s
+RESET_TIME_S = 10.0
 DIGITS = 7
 UNIT = "VDC"
 """What stands behind a voltage in every reply until ``FORM:ELEM READ`` is set."""
 
 
-class Reading(NamedTuple):
-    """One reading of the voltage."""
+class Keithley2000Section(InstrumentSection):
+    """``[meter]`` with ``driver = "keithley-2000"``."""
 
-    volts: float
-    """V; NaN if it is not valid."""
-    valid: bool
-    reason: str
-    """Why it is not valid; empty if it is."""
+    model: ClassVar[str] = "2000"
+    reading_keys: ClassVar[tuple[str, ...]] = ("range", "nplc")  # as before there were other drivers
+
+    range: Annotated[float, Field(ge=RANGES[0], le=RANGES[-1])] = 0.1
+    """Fixed range, V: 0.1, 1, 10, 100 or 1000."""
+    nplc: Annotated[float, Field(ge=0.01, le=10)] = 10.0
+    """Integration time in cycles of the mains."""
+
+    def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
+        """A range that it does not have, and readings that take longer than the read current flows."""
+        if self.range not in RANGES:
+            yield f"meter.range: {self.range:g} V; it is one of {', '.join(map(str, RANGES))}"
+        if self.nplc / timing.mains > timing.read_time:
+            yield (
+                f"meter.nplc: {self.nplc:g} takes {self.nplc / timing.mains:g} s, "
+                f"longer than timing.read_time {timing.read_time:g} s"
+            )
 
 
-class Keithley2000:
+class Keithley2000(VoltageReader):
     """The voltmeter at the other end of ``session``.
 
-    ``range`` in V, ``nplc`` the integration time in cycles of the mains, whose frequency is ``mains`` Hz.  All
-    methods raise ``ConnectionLost`` when the link is not to be trusted any more, and ``InstrumentFault`` when the
+    All methods raise ``ConnectionLost`` when the link is not to be trusted any more, and ``InstrumentFault`` when the
     meter reports an error, reads back something else than was sent, or lost its power.
     """
 
-    def __init__(self, session: Session, range: float, nplc: float, mains: float) -> None:
+    Section = Keithley2000Section
+    roles = (METER,)
+
+    def __init__(self, session: Session, section: Keithley2000Section, surroundings: Surroundings) -> None:
         self.session = session
-        self.range = range
-        self.nplc = nplc
-        self.mains = mains
+        self.range = section.range
+        self.nplc = section.nplc
+        self.mains = surroundings.mains
+
+    @property
+    def reading_time(self) -> float:
+        """How long one reading takes, s."""
+        return self.nplc / self.mains
 
     def start(self) -> None:
         """Bring the meter from any state to fixed settings: direct voltage, one range, no averaging, no autozero."""
-        self.session.ask("*RST;*CLS;*OPC?", 1, RESET_TIME)
+        self.session.ask("*RST;*CLS;*OPC?", 1, RESET_TIME_S)
         apply(
             self.session,
             [
@@ -72,7 +100,7 @@ class Keithley2000:
     def rezero(self) -> None:
         """Measure the zero anew; between blocks, while no current flows."""
         message = f":SYST:AZER:STAT 1;:READ?;:SYST:AZER:STAT 0;:SYST:AZER:STAT?;*ESR?;{ERRORS}"
-        _, autozero, events, error = self.session.ask(message, 4, self._time())
+        _, autozero, events, error = self.session.ask(message, 4, self._longest_time())
         refuse_power_cycle(self.session, events)
         refuse_errors(self.session, error, "its zero was measured")
         if number(self.session, autozero) != 0:
@@ -80,7 +108,7 @@ class Keithley2000:
 
     def read(self) -> Reading:
         """Take one new reading."""
-        text, events, error = self.session.ask(f":READ?;*ESR?;{ERRORS}", 3, self._time())
+        text, events, error = self.session.ask(f":READ?;*ESR?;{ERRORS}", 3, self._longest_time())
         refuse_power_cycle(self.session, events)
         refuse_errors(self.session, error, "it was read")
         if UNIT in text.upper():
@@ -93,6 +121,6 @@ class Keithley2000:
         reason = "overflow" if abs(volts) >= OVERFLOW else f"{text} is not within the range of {self.range:g} V"
         return Reading(math.nan, False, reason)
 
-    def _time(self) -> float:
+    def _longest_time(self) -> float:
         """Longest time of a reading with its zero, s."""
-        return 4 * self.nplc / self.mains
+        return 4 * self.reading_time

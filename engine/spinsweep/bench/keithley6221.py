@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from spinsweep.bench.bench_file import OVERRANGE, RANGES
-from spinsweep.bench.clock import Clock
+from pydantic import Field
+
+from spinsweep.bench.capabilities import SOURCE, Envelope, Pulse, PulseSource, Surroundings
 from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
+from spinsweep.bench.parts import Timing
+from spinsweep.bench.section import SourceSection, Wired
 from spinsweep.bench.settings import (
     ERRORS,
     Setting,
@@ -27,8 +30,13 @@ from spinsweep.bench.settings import (
     refuse_errors,
     refuse_power_cycle,
 )
-from spinsweep.bench.visa import Session
 
+if TYPE_CHECKING:  # who reads a bench file loads no VISA
+    from spinsweep.bench.visa import Session
+
+RANGES = (2e-9, 2e-8, 2e-7, 2e-6, 2e-5, 2e-4, 2e-3, 2e-2, 0.1)  # A
+OVERRANGE = 1.05
+"""A range delivers so much more than its name (data sheet: 5 % over-range)."""
 RESOLUTION = dict(zip(RANGES, (1e-13, 1e-12, 1e-11, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5), strict=True))
 """Range (A): programming resolution on it (A)."""
 LEAST_AMPLITUDE = 2e-12  # A
@@ -37,12 +45,12 @@ COMPLIANCE = (0.1, 105.0)  # V
 COMPLIANCE_STEP = 0.01  # V
 FREQUENCY_ERROR = 1e-4
 """How far the frequency may read back off, relative: a pulse width within 0.01 %."""
-RESET_TIME = 10.0
-"""s; laboratories wait 1.5 to 4 s after ``*RST``."""
-ARM_TIME = 10.0
-"""s; arming took more than 1 s, for delta up to 3 s."""
-POLL = 1e-3
-"""Real s between looks at a wave that should have ended."""
+RESET_TIME_S = 10.0
+"""Laboratories wait 1.5 to 4 s after ``*RST``."""
+ARM_TIME_S = 10.0
+"""Arming took more than 1 s, for delta up to 3 s."""
+POLL_S = 1e-3
+"""Real time between looks at a wave that should have ended."""
 
 _SAFE = ":SOUR:WAVE:ABOR;:SOUR:CLE"
 _HIT_COMPLIANCE = 8  # STAT:MEAS
@@ -51,43 +59,50 @@ _WAVE_STOPPED = 128  # STAT:OPER
 _PROGRESS = f":STAT:OPER:EVEN?;:OUTP?;:STAT:MEAS:EVEN?;:STAT:MEAS:COND?;{ERRORS}"
 
 
-class Envelope(NamedTuple):
-    """What may never be exceeded at the device that is connected now."""
+class Keithley6221Section(SourceSection):
+    """``[source]`` with ``driver = "keithley-6221"``."""
 
-    max_pulse: float
-    """Either sign, A."""
-    max_read: float
-    """Either sign, A."""
-    min_width: float
-    """s."""
-    max_width: float
-    """s."""
-    max_compliance: float
-    """V."""
+    model: ClassVar[str] = "6221"
+    reading_keys: ClassVar[tuple[str, ...]] = ("range", "compliance")  # as before there were other drivers
+
+    range: Annotated[float, Field(ge=RANGES[0], le=RANGES[-1])]
+    compliance: Annotated[float, Field(ge=COMPLIANCE[0], le=COMPLIANCE[1])]
+    arm_settle: Annotated[float, Field(ge=0, le=10)] = 0.1
+    """Wait between the settings of a pulse and arming it, s."""
+
+    def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
+        """Ranges that it does not have, and limits that are beyond what it can do."""
+        for device, range, limits in wired:
+            if range not in RANGES:
+                yield f"device {device.name}: range {range:g} A; it is one of {', '.join(map(str, RANGES))}"
+            if limits.max_pulse > OVERRANGE * range:
+                yield (
+                    f"device {device.name}: max_pulse {limits.max_pulse:g} A is beyond the source's range {range:g} A"
+                )
+            if limits.max_compliance > COMPLIANCE[1]:
+                yield (
+                    f"device {device.name}: max_compliance {limits.max_compliance:g} V is beyond the source's "
+                    f"{COMPLIANCE[1]:g} V"
+                )
 
 
-class Pulse(NamedTuple):
-    """What became of a pulse that was fired."""
-
-    compliance: bool
-    """The voltage limit was hit: less current flowed than was asked for."""
-
-
-class Keithley6221:
+class Keithley6221(PulseSource):
     """The source at the other end of ``session``.
 
-    ``arm_settle`` is the wait between the settings of a pulse and arming it, s of the ``clock``.  Until
-    :meth:`limit` has been called, no current at all is allowed.  All methods raise ``ConnectionLost`` when the link
-    is not to be trusted any more, and ``InstrumentFault`` when the source reports an error, reads back something
+    Until :meth:`limit` has been called, no current at all is allowed.  All methods raise ``ConnectionLost`` when the
+    link is not to be trusted any more, and ``InstrumentFault`` when the source reports an error, reads back something
     else than was sent, or lost its power.
     """
 
-    def __init__(self, session: Session, clock: Clock, arm_settle: float) -> None:
+    Section = Keithley6221Section
+    roles = (SOURCE,)
+    least_current = LEAST_AMPLITUDE
+
+    def __init__(self, session: Session, section: Keithley6221Section, surroundings: Surroundings) -> None:
         self.session = session
-        self.clock = clock
-        self.arm_settle = arm_settle
+        self.clock = surroundings.clock
+        self.arm_settle = section.arm_settle
         self.on_fire: Callable[[], None] | None = None
-        """Called when all of a pulse has been read back, immediately before the message that fires it."""
         self._envelope: Envelope | None = None
         self._compliance = math.nan
         self._range = math.nan
@@ -98,10 +113,10 @@ class Keithley6221:
 
     def safe(self) -> None:
         """No wave, 0 A, output off, in whatever state the source is; first of all on every connection."""
-        found = self.session.ask(f"{_SAFE};:OUTP?", 1)[0]
-        if number(self.session, found) != 0:
+        output = self.session.ask(f"{_SAFE};:OUTP?", 1)[0]
+        if number(self.session, output) != 0:
             raise InstrumentFault(
-                f"{self.session.name}: its output is still on ({found}); switch the source off by hand"
+                f"{self.session.name}: its output is still on ({output}); switch the source off by hand"
             )
 
     def start(self, compliance: float) -> None:
@@ -118,7 +133,7 @@ class Keithley6221:
         self._envelope = None
         self._sent.clear()
         self.safe()
-        self.session.ask("*RST;*CLS;:SOUR:WAVE:ARB:DATA 1,0;*OPC?", 1, RESET_TIME)
+        self.session.ask("*RST;*CLS;:SOUR:WAVE:ARB:DATA 1,0;*OPC?", 1, RESET_TIME_S)
         self._compliance = float(compliance)
         self._range = math.nan
         apply(self.session, [*self._steady(), Setting("ARM:SOUR", "IMM"), Setting("TRIG:SOUR", "IMM")])
@@ -138,7 +153,7 @@ class Keithley6221:
             have = ", ".join(f"{r:g}" for r in RESOLUTION)
             raise LimitError(f"6221: no range of {range} A; it has {have}")
         if not all(math.isfinite(value) and value > 0 for value in envelope):
-            raise LimitError(f"6221: {envelope} is no envelope; all its values are finite and above 0")
+            raise LimitError(f"6221: {envelope} is not an envelope; all values must be finite and above 0")
         _refuse_beyond("a compliance of", self._compliance, "V", COMPLIANCE[0], envelope.max_compliance)
         self._range = float(range)
         fixed = Setting("SOUR:CURR:RANG", self._range, (OVERRANGE - 1) * self._range)
@@ -184,10 +199,10 @@ class Keithley6221:
         self._refuse_read(current)
         settings = [Setting("SOUR:CURR", current, RESOLUTION[self._range]), *self._held]
         message = [":SOUR:WAVE:ABOR", settings[0].command, *(s.query for s in settings), "*ESR?", ":OUTP?", ERRORS]
-        *found, events, output, error = self.session.ask(";".join(message), len(settings) + 3)
+        *read_back, events, output, error = self.session.ask(";".join(message), len(settings) + 3)
         refuse_power_cycle(self.session, events)
         refuse_errors(self.session, error, "a read current was set")
-        compare(self.session, settings, found)
+        compare(self.session, settings, read_back)
         self._refuse_output(output, 0)
         try:
             # The event of the current's first rise is read away: compliance that lasts stays in the condition.
@@ -231,17 +246,17 @@ class Keithley6221:
         # Reading the events of earlier waves clears them.
         message = [":SOUR:WAVE:ABOR", data, *new, *queries, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
         replies = self.session.ask(";".join(message), len(settings) + 6)
-        *found, interlock, output, events, _, _, error = replies
+        *read_back, interlock, output, events, _, _, error = replies
         refuse_power_cycle(self.session, events)
         refuse_errors(self.session, error, "a pulse was prepared; no pulse was fired")
-        compare(self.session, settings, found)
+        compare(self.session, settings, read_back)
         self._refuse_open_interlock(interlock)
         self._refuse_output(output, 0)
         self._sent = {s.header: s for s in wave}
 
     def _fire(self, width: float) -> Pulse:
         message = f":SOUR:WAVE:ARM;:SOUR:WAVE:INIT;*OPC?;{_PROGRESS}"
-        _, *progress = self.session.ask(message, 6, ARM_TIME)
+        _, *progress = self.session.ask(message, 6, ARM_TIME_S)
         began = time.monotonic()
         wait = partial(self.clock.sleep, 2 * width)
         seen = 0
@@ -258,7 +273,7 @@ class Keithley6221:
                 what = f"its wave was not seen{unseen}" if unseen else f"its wave of {width:g} s does not end"
                 raise InstrumentFault(f"{self.session.name}: {what}")
             wait()
-            wait = partial(time.sleep, POLL)
+            wait = partial(time.sleep, POLL_S)
             progress = self.session.ask(_PROGRESS, 5)
 
     def _compliant(self, *registers: str) -> bool:
@@ -285,9 +300,9 @@ class Keithley6221:
         if number(self.session, closed) != 1:
             raise InterlockOpen(f"{self.session.name}: the interlock is open; close it by hand")
 
-    def _refuse_output(self, found: str, wanted: int) -> None:
-        if number(self.session, found) != wanted:
-            raise InstrumentFault(f"{self.session.name}: its output reads {found} where {wanted} was due")
+    def _refuse_output(self, output: str, expected: int) -> None:
+        if number(self.session, output) != expected:
+            raise InstrumentFault(f"{self.session.name}: its output reads {output} instead of {expected}")
 
 
 def _refuse_beyond(what: str, value: float, unit: str, least: float, most: float) -> None:

@@ -8,25 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from spinsweep.bench.clock import Clock
+from pydantic import Field
+
+from spinsweep.bench.capabilities import SWITCH, Router, Surroundings
 from spinsweep.bench.errors import ConnectionLost, InstrumentFault
+from spinsweep.bench.section import InstrumentSection
 from spinsweep.bench.settings import ERRORS, number, refuse_errors
-from spinsweep.bench.visa import Session
+
+if TYPE_CHECKING:  # who reads a bench file loads no VISA
+    from spinsweep.bench.visa import Session
 
 
-class Keithley7001:
+class Keithley7001Section(InstrumentSection):
+    """``[switch]`` with ``driver = "keithley-7001"``."""
+
+    model: ClassVar[str] = "7001"
+
+    settle: Annotated[float, Field(ge=0, le=10)] = 0.01
+    """Wait after relays have moved, s."""
+
+
+class Keithley7001(Router):
     """The switch at the other end of ``session``.
 
-    ``settle`` is the wait after relays moved, s of the ``clock``; ``channels`` (``card!channel``) are all that lead
-    to devices, whose relays are verified.
+    All relays that lead to devices are verified at each step.
     """
 
-    def __init__(self, session: Session, clock: Clock, settle: float, channels: Sequence[str]) -> None:
+    Section = Keithley7001Section
+    roles = (SWITCH,)
+
+    def __init__(self, session: Session, section: Keithley7001Section, surroundings: Surroundings) -> None:
         self.session = session
-        self.clock = clock
-        self.settle = settle
-        self.channels = tuple(channels)
+        self.clock = surroundings.clock
+        self.settle = section.settle
+        self.channels = surroundings.channels
 
     def connect(self, channels: Sequence[str]) -> None:
         """Open all relays, then close these and no other; verified after each step.  The source must be off.
@@ -62,11 +79,11 @@ class Keithley7001:
         message = f"{command};*OPC?;:ROUT:CLOS? {_list(self.channels)};{ERRORS}"
         _, states, error = self.session.ask(message, 3)
         refuse_errors(self.session, error, f"told {command}")
-        found = [number(self.session, state) for state in states.split(",")]
-        if found != [float(c in closed) for c in self.channels]:
-            is_closed = [c for c, state in zip(self.channels, found, strict=False) if state]
-            what = f"closed are {_words(is_closed)} where {_words(closed)} should be"
-            raise InstrumentFault(f"{self.session.name}: {what}; check its relays")
+        positions = [number(self.session, state) for state in states.split(",")]
+        if positions != [float(c in closed) for c in self.channels]:
+            is_closed = [c for c, state in zip(self.channels, positions, strict=False) if state]
+            what = f"closed relays are {_words(is_closed)} instead of {_words(closed)}"
+            raise InstrumentFault(f"{self.session.name}: {what}; check the relays")
         self.clock.sleep(self.settle)
 
 

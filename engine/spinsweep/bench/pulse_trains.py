@@ -19,10 +19,9 @@ from typing import NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.bench.bench_file import Device
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
 from spinsweep.bench.journal import Journal
-from spinsweep.bench.keithley6221 import LEAST_AMPLITUDE
+from spinsweep.bench.parts import Device
 from spinsweep.bench.session import BenchSession
 from spinsweep.errors import Stopped
 
@@ -211,7 +210,7 @@ class PulseTrains:
 
     def _refuse(self, plan: _Plan) -> None:
         """Check the whole plan against the limits."""
-        polarity = self.bench.polarity.reset_pulse
+        polarity, least = self.bench.polarity.reset_pulse, self.session.instruments.source.least_current
         if plan.i_write.ndim != 2 or plan.i_write.shape[1] != len(plan.devices) or not plan.i_write.size:
             raise LimitError(f"train {plan.name!r}: i_write has shape {plan.i_write.shape}, not (cycles, devices)")
         for column, device in enumerate(plan.devices):
@@ -223,10 +222,10 @@ class PulseTrains:
             }
             for what, (values, most, sign) in requested.items():
                 for value in values:
-                    if not LEAST_AMPLITUDE <= abs(value) <= most:
+                    if not least <= abs(value) <= most:
                         raise LimitError(
                             f"device {device.name}: {what} {value:.6g} A is beyond its limits, "
-                            f"{LEAST_AMPLITUDE:g} to {most:g} A; nothing was sent"
+                            f"{least:g} to {most:g} A; nothing was sent"
                         )
                     if sign and value * sign < 0:
                         raise LimitError(
@@ -391,7 +390,7 @@ class PulseTrains:
         instruments = self.session.instruments
         self.session.lease.check()
         self.session.route(device)
-        rest = self.bench.timing.read_time - self.bench.meter.nplc / self.bench.timing.mains
+        rest = self.bench.timing.read_time - instruments.meter.reading_time
         try:
             for attempt in (1, 2):
                 instruments.source.read_on(current)

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from spinsweep.bench.bench_file import Bench, Device
+from spinsweep.bench.bench_file import Bench
+from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import BenchError, ConnectionLost, LimitError
 from spinsweep.bench.instruments import Instruments
-from spinsweep.bench.keithley6221 import Envelope
 from spinsweep.bench.lease import Lease
+from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
 from spinsweep.errors import Stopped
 from spinsweep.work import cancelled, report

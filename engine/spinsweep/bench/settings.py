@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from spinsweep.bench.errors import InstrumentFault
-from spinsweep.bench.visa import POWER_ON, Session
 
+if TYPE_CHECKING:  # who reads a bench file loads no VISA
+    from spinsweep.bench.visa import Session
+
+POWER_ON = 128
+"""Bit of ``*ESR?``: the power was off since it was last read (IEEE 488.2, 11.5.1)."""
 ERRORS = ":STAT:QUE?"
 """The oldest entry of the error queue, ``0,"No error"`` when it is empty."""
-_MOST_ERRORS = 20
+_MAX_ERRORS = 20
 
 
 class Setting(NamedTuple):
@@ -44,14 +48,14 @@ def apply(session: Session, settings: Sequence[Setting]) -> None:
         The link is not to be trusted any more.
     """
     message = [s.command for s in settings] + [s.query for s in settings] + [ERRORS]
-    *found, error = session.ask(";".join(message), len(settings) + 1)
+    *read_back, error = session.ask(";".join(message), len(settings) + 1)
     refuse_errors(session, error, "settings were sent")
-    compare(session, settings, found)
+    compare(session, settings, read_back)
 
 
-def compare(session: Session, settings: Iterable[Setting], found: Iterable[str]) -> None:
+def compare(session: Session, settings: Iterable[Setting], read_back: Iterable[str]) -> None:
     """``InstrumentFault`` that names the first setting that reads back otherwise than it was sent."""
-    for setting, text in zip(settings, found, strict=True):
+    for setting, text in zip(settings, read_back, strict=True):
         if isinstance(setting.value, float):
             same = abs(number(session, text) - setting.value) <= setting.tolerance
         else:
@@ -68,7 +72,7 @@ def number(session: Session, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise session.distrust(f"{text!r} came where a number was due") from None
+        raise session.distrust(f"{text!r} came instead of a number") from None
 
 
 def refuse_power_cycle(session: Session, events: str) -> None:
@@ -87,7 +91,7 @@ def refuse_errors(session: Session, first: str, when: str) -> None:
     entry = first
     while _code(session, entry) != 0:
         entries.append(entry)
-        if len(entries) == _MOST_ERRORS:
+        if len(entries) == _MAX_ERRORS:
             break
         entry = session.ask(ERRORS, 1)[0]
     if entries:

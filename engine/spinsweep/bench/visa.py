@@ -23,16 +23,15 @@ import pyvisa
 from pyvisa.constants import BufferOperation, InterfaceType
 from pyvisa.resources import MessageBasedResource
 
-from spinsweep.bench.bench_file import Instrument
 from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
+from spinsweep.bench.section import InstrumentSection
+from spinsweep.bench.settings import POWER_ON
 
 CONNECT_TIMEOUT_S = 90.0
 """s.  A Keithley 6221 refuses new connections for 30 to 60 s after its client died (seen by one laboratory)."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
-"""Between attempts to connect, doubling from the first, s."""
-POWER_ON = 128
-"""Bit of ``*ESR?``: the power was off since it was last read (IEEE 488.2, 11.5.1)."""
-_CHUNK = 4096
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
+"""Between attempts to connect, doubling from the first."""
+_CHUNK_BYTES = 4096
 _SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
@@ -46,27 +45,27 @@ class _SocketLink:
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def check_silence(self) -> None:
-        """Nothing may wait on the link before a question is asked."""
+        """``ValueError`` unless the receive buffer is empty: it must be before a query."""
         if select.select([self._socket], [], [], 0)[0]:
             raise ValueError(f"{self._peek()!r} came without a question")
 
     def line(self, timeout: float) -> bytes:
         """One line, complete within ``timeout`` s and with nothing behind it."""
         end = time.monotonic() + timeout
-        found = b""
-        while not found.endswith(b"\n"):
+        line = b""
+        while not line.endswith(b"\n"):
             left = end - time.monotonic()
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                came = f"only {found!r} came" if found else "nothing came"
+                came = f"only {line!r} came" if line else "nothing came"
                 raise TimeoutError(f"no complete reply within {timeout:g} s: {came}")
             waiting = self._peek()
             if 0 <= waiting.find(b"\n") < len(waiting) - 1:
                 raise ValueError(f"more than one line came: {waiting!r}")
-            found += self._resource.read_bytes(len(waiting))
-        return found
+            line += self._resource.read_bytes(len(waiting))
+        return line
 
     def _peek(self) -> bytes:
-        waiting = self._socket.recv(_CHUNK, socket.MSG_PEEK)
+        waiting = self._socket.recv(_CHUNK_BYTES, socket.MSG_PEEK)
         if not waiting:
             raise ConnectionError("the instrument closed the connection")
         return waiting
@@ -85,7 +84,7 @@ class _VisaLink:
             resource.clear()
 
     def check_silence(self) -> None:
-        """Nothing may wait on the link before a question is asked."""
+        """``ValueError`` unless the receive buffer is empty: it must be before a query."""
         if not self._bare:
             return
         self._resource.timeout = 0
@@ -109,11 +108,11 @@ class Session:
     ``backend`` is pyvisa's (``@py``, ``@ivi`` or a path).  The session begins closed.
     """
 
-    def __init__(self, instrument: Instrument, backend: str) -> None:
+    def __init__(self, instrument: InstrumentSection, backend: str) -> None:
         self.instrument = instrument
         self.backend = backend
         self.poisoned = "the session is not open"
-        """Why nothing can be asked; empty while the link is trusted."""
+        """Reason the session is unusable; empty when it is healthy."""
         self.power_was_lost = False
         """A reply has said so, and :meth:`powered_on` has not been asked since."""
         self._lock = threading.RLock()
@@ -130,7 +129,7 @@ class Session:
 
         Parameters
         ----------
-        patience
+        timeout_s
             How long to try again when the connection is refused, dropped or silent, s.
         check
             Called between attempts; ends them by raising.
@@ -146,7 +145,7 @@ class Session:
         """
         with self._lock:
             end = time.monotonic() + timeout_s
-            pause = FIRST_PAUSE
+            pause = FIRST_PAUSE_S
             while True:
                 try:
                     self._connect()
@@ -161,7 +160,7 @@ class Session:
                         ) from None
                     check()
                     time.sleep(min(pause, left))
-                    pause = min(2 * pause, LONGEST_PAUSE)
+                    pause = min(2 * pause, LONGEST_PAUSE_S)
             self._identify(identity)
 
     def ask(self, message: str, answers: int, wait: float = 0.0) -> list[str]:
@@ -196,7 +195,7 @@ class Session:
                 line = self._link.line(self.instrument.timeout + wait).decode("ascii").strip()
                 replies = [reply.strip() for reply in (_SEPARATOR.split(line) if '"' in line else line.split(";"))]
                 if len(replies) != answers:
-                    raise ValueError(f"{len(replies)} replies where {answers} were due: {line!r}")
+                    raise ValueError(f"{len(replies)} replies instead of {answers}: {line!r}")
             except (OSError, ValueError, pyvisa.errors.Error) as error:
                 raise self.distrust(_one_line(error)) from error
             except BaseException:
@@ -211,9 +210,9 @@ class Session:
             try:
                 self.power_was_lost |= bool(int(events) & POWER_ON)
             except ValueError:
-                raise self.distrust(f"{events!r} came where *ESR? was asked") from None
-            found, self.power_was_lost = self.power_was_lost, False
-            return found
+                raise self.distrust(f"{events!r} came as the reply to *ESR?") from None
+            was_lost, self.power_was_lost = self.power_was_lost, False
+            return was_lost
 
     def distrust(self, reason: str) -> ConnectionLost:
         """Poison the session; the error to raise, which says why."""
@@ -232,7 +231,7 @@ class Session:
         try:
             pyvisa.rname.ResourceName.from_string(self.instrument.resource)
         except pyvisa.rname.InvalidResourceName:
-            raise BenchError(f"{self.name}: is no VISA resource name, such as GPIB0::16::INSTR") from None
+            raise BenchError(f"{self.name}: this is not a VISA resource name, such as GPIB0::16::INSTR") from None
         try:
             # The manager is shared by the whole process and closes all sessions with it: it stays open.
             manager = pyvisa.ResourceManager(self.backend)
@@ -261,13 +260,13 @@ class Session:
     def _identify(self, identity: str) -> None:
         """Compare a reply such as ``KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04`` with the bench file."""
         fields = [field.strip() for field in identity.split(",")]
-        wanted = self.instrument
+        expected = self.instrument
         model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
-        if (model, fields[2] if model else "") != (wanted.model, wanted.serial):
+        if (model, fields[2] if model else "") != (expected.model, expected.serial):
             self._shut("another instrument answered")
             raise InstrumentFault(
-                f"{wanted.resource}: {identity!r} answered; the bench file says model {wanted.model}, "
-                f"serial {wanted.serial}"
+                f"{expected.resource}: {identity!r} answered; the bench file says model {expected.model}, "
+                f"serial {expected.serial}"
             )
 
     def _shut(self, reason: str) -> None:

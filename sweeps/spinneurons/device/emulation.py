@@ -8,10 +8,9 @@ from spinsweep.bench.bench_file import Bench
 
 def description(bench: Bench, speed: float | None = None) -> BenchDescription:
     """What the emulator serves for a bench; ``speed`` instead of the bench's own."""
-    models = {"6221": "keithley-6221", "2000": "keithley-2000", "7001": "keithley-7001"}
     return BenchDescription(
         {
-            role: InstrumentDescription(models[instrument.model], instrument.serial, instrument.resource)
+            role: InstrumentDescription(instrument.driver, instrument.serial, instrument.resource)
             for role, instrument in bench.instruments.items()
         },
         {device.name: frozenset(device.channels) for device in bench.device},

@@ -136,5 +136,5 @@ def test_devices_that_the_bench_does_not_have_are_refused_in_one_line_before_any
     with emulated(tmp_path) as (bench, control):
         words = ["run", "hil", "--on", str(bench), "--store", str(tmp_path / "hil.zarr"), *SMALL]
         assert main([*words, "--set", "devices=0,1,2,7"]) == 2
-        assert "no devices at width=0.5, device=7" in capsys.readouterr().err
+        assert "no device with labels width=0.5, device=7" in capsys.readouterr().err
         assert control.audit()["overall"]["pulses"] == 0

@@ -1,0 +1,59 @@
+"""Drivers by name: found by entry point, so that a new instrument is one file of any installed package."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+
+from spinsweep.axis import closest
+from spinsweep.bench.capabilities import Driver
+from spinsweep.bench.errors import BenchError
+from spinsweep.printable import said
+
+GROUP = "spinsweep.instruments"
+
+
+@cache
+def installed() -> dict[str, EntryPoint]:
+    """Entry points of installed drivers, by name."""
+    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+@cache
+def driver(name: str) -> type[Driver]:
+    """The driver called ``name``; ``BenchError`` if there is none or it cannot be imported."""
+    if name not in installed():
+        known = ", ".join(installed()) or "none"
+        raise BenchError(f"no driver {name!r} is installed{closest(name, installed())} (installed: {known})")
+    try:
+        loaded: type[Driver] = installed()[name].load()
+    except Exception as error:
+        raise BenchError(f"driver {name!r} ({installed()[name].value}) cannot be imported: {said(error)}") from error
+    return loaded
+
+
+def driver_of(role: str, name: object) -> type[Driver]:
+    """The driver of that name, if it can play the role; ``BenchError`` says which could."""
+    fitting = ", ".join(_fitting(role)) or "none"
+    if not isinstance(name, str):
+        raise BenchError(f'its driver is missing; write driver = "NAME" (installed: {fitting})')
+    chosen = driver(name)
+    if role not in chosen.roles:
+        raise BenchError(f"driver {name!r} is for {', '.join(chosen.roles)}, not for {role} (installed: {fitting})")
+    return chosen
+
+
+def driver_for_model(role: str, model: object) -> str:
+    """Name of an installed driver for a model number, else ``NAME``."""
+    return next((name for name in _fitting(role) if driver(name).Section.model == str(model)), "NAME")
+
+
+def _fitting(role: str) -> list[str]:
+    """Names of the installed drivers that can play a role."""
+    names = []
+    for name in installed():
+        with suppress(BenchError):  # one that cannot be imported fits nothing
+            if role in driver(name).roles:
+                names.append(name)
+    return names
