@@ -27,13 +27,13 @@ class State(IntEnum):
     STALE = 3
 
 
-_WANTED = np.array([s in (State.ABSENT, State.STALE) for s in State])
+_PENDING = np.array([s in (State.ABSENT, State.STALE) for s in State])
 _RETRIED = np.array([s is not State.DONE for s in State])
 
 
-def wanted(state: npt.NDArray[np.uint8], *, retry_failed: bool = False) -> npt.NDArray[np.bool_]:
+def pending(state: npt.NDArray[np.uint8], *, retry_failed: bool = False) -> npt.NDArray[np.bool_]:
     """The cells to compute: absent and stale ones, and failed ones when they are to be retried."""
-    return _RETRIED[state] if retry_failed else _WANTED[state]
+    return _RETRIED[state] if retry_failed else _PENDING[state]
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class Counts:
     @classmethod
     def of(cls, state: npt.NDArray[np.uint8]) -> Counts:
         """Counted from an array of states of any shape."""
-        found = np.bincount(state.ravel(), minlength=len(State))
-        return cls(*(int(found[s]) for s in State))
+        counts = np.bincount(state.ravel(), minlength=len(State))
+        return cls(*(int(counts[s]) for s in State))
 
     @property
     def total(self) -> int:

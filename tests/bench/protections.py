@@ -44,14 +44,15 @@ def replaced(module: Any, **others: Any) -> Undo:
 
 def no_checksums() -> Undo:
     """Neither CRC-32C nor digests, nor the objects that hold them."""
-    from spinsweep.cube import chunks, digests, local
+    from spinsweep.cube import block_array, digests, local
 
-    crc = replaced(chunks.google_crc32c, value=lambda frame: 0)
+    crc = replaced(block_array.google_crc32c, value=lambda frame: 0)
     digest = replaced(digests, digest=lambda cells, arrays: "")
     write_all = local.LocalStorage.write_all
 
-    def without(self: Any, objects: Any, sync: bool = False) -> None:
-        write_all(self, {name: data for name, data in objects.items() if digests.FOLDER not in name}, sync)
+    def without(self: Any, objects: Any, *, sync: bool = False) -> None:
+        kept = {name: data for name, data in objects.items() if digests.FOLDER not in name}
+        write_all(self, kept, sync=sync)
 
     writes = replaced(local.LocalStorage, write_all=without)
     return lambda: [undo() for undo in (crc, digest, writes)] and None  # type: ignore[func-returns-value]

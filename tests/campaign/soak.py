@@ -53,7 +53,7 @@ def main() -> int:
         done, damages = cube.counts().done, list(examine(store))
     processes = {name: growth(looks) for name, looks in seen.items()}
     problems = [f"{name}: {what}" for name, found in processes.items() for what in found["problems"]]
-    problems += [f"{damage.where}: {damage.what}" for damage in damages]
+    problems += [f"{damage.object_name}: {damage.problem}" for damage in damages]
     print(f"{seconds} s, {done} cells done, {len(damages)} damaged")
     for name, found in processes.items():
         print(f"{name:24}" + "  ".join(f"{what} {a:g} to {b:g}" for what, (a, b) in found["medians"].items()))

@@ -190,8 +190,8 @@ def test_an_older_chunk_in_the_place_of_a_newer_one_is_damage(tmp_path: Path) ->
 
     (damage,) = examine(path)
 
-    assert damage.place == (0, 0, 1)
-    assert damage.cells == 6
+    assert damage.block_index == (0, 0, 1)
+    assert damage.lost_cells == 6
 
 
 def test_a_kill_between_the_chunks_of_a_block_that_holds_done_cells_is_no_damage(
@@ -226,7 +226,7 @@ def test_a_kill_between_the_chunks_of_a_block_that_holds_done_cells_is_no_damage
                 monkeypatch.undo()
         except Killed:
             monkeypatch.undo()
-        assert [d for d in examine(copy) if d.cells] == [], last
+        assert [d for d in examine(copy) if d.lost_cells] == [], last
         if count < last:
             break
     assert last > 10
@@ -238,7 +238,7 @@ def test_a_record_of_any_set_of_cells_comes_back_as_it_was_written() -> None:
         for density in (0.0, 0.3, 1.0):
             cells = chance.random(shape) < density
             record = Record(3, 7, (Entry(cells, "ab"), Entry(np.ones(shape, bool), "cd")))
-            back = Record.decoded(record.encoded(), shape)
+            back = Record.decode(record.encode(), shape)
             assert back is not None
             assert (back.run, back.batch) == (3, 7)
             assert [e.sha256 for e in back.entries] == ["ab", "cd"]

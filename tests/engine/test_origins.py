@@ -185,7 +185,7 @@ def test_a_damaged_record_of_the_code_is_found_said_and_written_again(tmp_path: 
     other = written(tmp_path, "GAIN = 2\n" + WALK % "GAIN")
     file = store / f"codes/{Origin.of(first).number:016x}/zarr.json"
     file.write_bytes(b"")
-    assert [damage.where for damage in examine(store)] == [str(file.relative_to(store))]
+    assert [damage.object_name for damage in examine(store)] == [str(file.relative_to(store))]
     assert go(other, store).notes == [
         "2 cells that are there were computed by other code (which is not recorded): they stay as they are, "
         "--mark-stale computes them again"
@@ -249,7 +249,7 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
     with open_run(sweep, store, block=1) as run:
         from spinsweep.cube import keep_origin
 
-        keep_origin(run.cube.path, elsewhere)
+        keep_origin(run.cube.storage, elsewhere)
         run.job = replace(run.job, origin=elsewhere)
         run_serial(run)
     run = go(sweep.with_values(x=(1.0, 2.0, 3.0)), store, mark_stale=True)

@@ -46,7 +46,7 @@ def go(sweep: Sweep, store: Path, client: Client | None = None, **options: Any) 
             run_serial(run)
         else:
             run_dask(run, client)
-        assert run.complete, run.broken
+        assert run.complete, run.unwritten_blocks
 
 
 def files(store: Path) -> dict[Path, bytes]:

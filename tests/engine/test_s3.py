@@ -305,7 +305,7 @@ MISTAKES = [
     ("file:///tmp/x.zarr", "a folder is given by its path alone: /tmp/x.zarr"),
     ("gs://bucket/x.zarr", "gs://bucket/x.zarr needs gcsfs: pip install gcsfs"),
     ("az://bucket/x.zarr", "az://bucket/x.zarr needs adlfs: pip install adlfs"),
-    ("s3://", "s3:// names no place; a store is such as s3://BUCKET/walk.zarr"),
+    ("s3://", "s3:// names no bucket; a store is such as s3://BUCKET/walk.zarr"),
     ("s3://nobucket/x.zarr", "s3://nobucket/x.zarr/cell_state/.driver/begun cannot be written: FileNotFoundError"),
 ]
 

@@ -219,14 +219,17 @@ STALLED = """
 import os, signal, sys
 import spinsweep.cube.lease, spinsweep.cube.lease_write_guard
 from spinsweep.cube import coordinates
-from spinsweep.cube.chunks import Chunks
+from spinsweep.cube.block_array import BlockArray
 from spinsweep.runs import open_run
 from spinsweep.executors.serial import run_serial
 from examples import GRID
 
-spinsweep.cube.lease.BEAT, spinsweep.cube.lease.LIFETIME, spinsweep.cube.lease.MARGIN = 0.5, 4.0, 1.0
-spinsweep.cube.lease_write_guard.BEAT, spinsweep.cube.lease_write_guard.LIFETIME = 0.5, 4.0
-place, name = {"merge": (Chunks, "encoded"), "growth": (coordinates, "objects")}[sys.argv[3]]
+for module in (spinsweep.cube.lease, spinsweep.cube.lease_write_guard):
+    assert module.HEARTBEAT_S > 0.5 and module.LEASE_TTL_S > 4
+    module.HEARTBEAT_S, module.LEASE_TTL_S = 0.5, 4.0
+assert spinsweep.cube.lease.MARGIN_S > 1
+spinsweep.cube.lease.MARGIN_S = 1.0
+place, name = {"merge": (BlockArray, "encode"), "growth": (coordinates, "objects")}[sys.argv[3]]
 
 
 def stall_once():

@@ -67,7 +67,7 @@ def cell(
     fits, off = True, []
     for output in sweep.outputs:
         here = result.values[output.name][(0,) * len(index)]
-        there = np.asarray(cube.array(output.name)[index])
+        there = cube.cell(output.name, index)
         found = Deviation.of(here, there)
         within = found.relative <= output.tolerance
         fits &= within
@@ -93,7 +93,9 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
     for name in settings:
         if name not in cube.axis_names:
             known = ", ".join(cube.axis_names)
-            raise SpecError(f"{cube.path} has no axis {name!r}{closest(name, cube.axis_names)}; its axes are {known}")
+            raise SpecError(
+                f"{cube.storage} has no axis {name!r}{closest(name, cube.axis_names)}; its axes are {known}"
+            )
     if missing := [n for n in cube.axis_names if n not in settings]:
         raise SpecError(
             f"axis {missing[0]!r} is not given; a cell needs {' '.join(n + '=...' for n in cube.axis_names)}"

@@ -114,7 +114,7 @@ class Display:
         self.bar.stop()
         run, counts = self.run, self.run.finish()
         seconds = time.monotonic() - self._began
-        say(f"cube      {run.cube.path}")
+        say(f"cube      {run.cube.storage}")
         say(
             f"cells     {counts.done} of {counts.total} done"
             + (f", {counts.failed} failed" if counts.failed else "")
@@ -145,4 +145,4 @@ def _sweep_page(host: str, port: int, prefix: str = "") -> str:
 
 def shown(run: Run) -> str:
     """The store's path as short as it can be typed from here."""
-    return str(run.cube.path).removeprefix(f"{Path.cwd()}/")
+    return str(run.cube.storage).removeprefix(f"{Path.cwd()}/")

@@ -184,7 +184,7 @@ def code_of(cube: Cube, named: str | None, trust: bool) -> str:
     found = named or installed_as(its_own) or (its_own if trust else None)
     if found is None:
         raise CubeError(
-            f"{cube.path} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
+            f"{cube.storage} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
             "yours, --trust runs what the cube names: code of whoever made the cube"
         )
     return found
@@ -200,17 +200,17 @@ def sweep_of(cube: Cube, name: str) -> Sweep:
     """
     if "imported_from" in cube.attrs:
         raise CubeError(
-            f"{cube.path} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
+            f"{cube.storage} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
         )
     if "measured_on" in cube.attrs:
         raise CubeError(
-            f"{cube.path} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
+            f"{cube.storage} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
         )
     try:
         parameters = json.loads(cube.attrs["parameters"])
         sweep = find(name).as_in_cube(int(cube.attrs["root_seed"]), parameters, cube.axes)
     except SpecError as error:
-        raise CubeError(f"{cube.path} was made by the sweep {name}, which cannot be used: {error}") from None
+        raise CubeError(f"{cube.storage} was made by the sweep {name}, which cannot be used: {error}") from None
     for what, old, new in cube.differences(sweep):
-        raise CubeError(f"{cube.path} was made with {what} = {old!r}, the sweep {name} now has {new!r}")
+        raise CubeError(f"{cube.storage} was made with {what} = {old!r}, the sweep {name} now has {new!r}")
     return sweep

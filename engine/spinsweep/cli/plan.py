@@ -14,7 +14,7 @@ from spinsweep.cli.console import console
 from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, default_store, requested
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
-from spinsweep.ledger import wanted
+from spinsweep.ledger import pending
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration, size
 from spinsweep.resources import cpu_count
@@ -45,7 +45,7 @@ def plan(
         cube = Cube(path)
         sweep = sweep.keeping(cube.axis_names)
         check(cube, sweep)
-        missing, shape = cells - int((~wanted(cube.states(sweep))).sum()), cube.grid.chunk
+        missing, shape = cells - int((~pending(cube.states(sweep))).sum()), cube.grid.chunk
     found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
     seconds = found_out.cell_seconds if found_out else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, seconds)

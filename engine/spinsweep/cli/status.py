@@ -52,7 +52,7 @@ def status(
         say(
             json.dumps(
                 {
-                    "store": str(cube.path),
+                    "store": str(cube.storage),
                     "sweep": cube.attrs["sweep"],
                     "digest": cube.attrs["digest"],
                     "axes": {n: list(v) for n, v in cube.axes.items()},

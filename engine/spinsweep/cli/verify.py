@@ -47,8 +47,8 @@ def verify(
         counts = Cube(store).counts()
         out.print(f"{store}: {counts.done} done cells, all as they were written", soft_wrap=True)
         return 0
-    blocks = len({d.place for d in damages if d.place is not None})
-    cells = sum(d.cells for d in damages)
+    blocks = len({d.block_index for d in damages if d.block_index is not None})
+    cells = sum(d.lost_cells for d in damages)
     if not mend:
         out.print(
             f"{store}: damaged; {cells} done cells in {blocks} blocks are lost; --repair makes good what can be",
@@ -66,5 +66,5 @@ def verify(
 
 
 def _line(damage: Damage) -> str:
-    cells = f" ({damage.cells} done cells)" if damage.cells else ""
-    return f"damaged  {damage.where}: {damage.what}{cells}"
+    cells = f" ({damage.lost_cells} done cells)" if damage.lost_cells else ""
+    return f"damaged  {damage.object_name}: {damage.problem}{cells}"

@@ -1,17 +1,22 @@
 """The cube: a sweep's zarr store. The only package of the engine that imports zarr and xarray."""
 
+from spinsweep.cube.block_array import DamagedChunk
 from spinsweep.cube.creation import compressed_fraction, create
-from spinsweep.cube.disk import machine
+from spinsweep.cube.cube import Cube
+from spinsweep.cube.damage import Damage, examine
+from spinsweep.cube.disk import machine_id
 from spinsweep.cube.durable import Durable
-from spinsweep.cube.layout import Cube, keep_origin, write_group
-from spinsweep.cube.recovery import CLEAN, Damage, Lost, Repair, examine, recover, repair
-from spinsweep.cube.storage import open_storage
-from spinsweep.cube.writer import Job, Task, execute, other_artifacts, record_failure
+from spinsweep.cube.execution import execute, other_artifacts, record_failure
+from spinsweep.cube.groups import keep_origin, run_group, write_group
+from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
+from spinsweep.cube.stores import open_storage
+from spinsweep.cube.task import Job, Task
 
 __all__ = [
     "CLEAN",
     "Cube",
     "Damage",
+    "DamagedChunk",
     "Durable",
     "Job",
     "Lost",
@@ -22,11 +27,12 @@ __all__ = [
     "examine",
     "execute",
     "keep_origin",
-    "machine",
+    "machine_id",
     "open_storage",
     "other_artifacts",
     "record_failure",
     "recover",
     "repair",
+    "run_group",
     "write_group",
 ]

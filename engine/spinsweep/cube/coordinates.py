@@ -18,6 +18,7 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
 from spinsweep.axis import Value
+from spinsweep.blocks import BlockGrid
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
@@ -39,15 +40,14 @@ def digest(values: npt.NDArray[Any]) -> str:
 
 def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
     """The chunks that hold the values, as a cube's objects, each with its copy."""
-    found = {"zarr.json": _buffer(json.dumps(metadata).encode())}
-    array = zarr.open_array(MemoryStore(found), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
+    memory = {"zarr.json": _buffer(json.dumps(metadata).encode())}
+    array = zarr.open_array(MemoryStore(memory), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
     array[:] = values
-    length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
-    chunks = {f"c/{i}": found[f"c/{i}"].to_bytes() for i in range(-(-len(values) // length))}
+    chunks = {name: memory[name].to_bytes() for name in _chunk_names(metadata)}
     return {f"{folder}/{chunk}": data for folder in _folders(name) for chunk, data in chunks.items()}
 
 
-def read(place: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> npt.NDArray[Any]:
+def read(storage: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> npt.NDArray[Any]:
     """The values, from the array or from its copy.
 
     Raises
@@ -56,35 +56,40 @@ def read(place: Storage, name: str, metadata: Mapping[str, Any], sha256: str) ->
         Both are damaged.
     """
     for folder in _folders(name):
-        values = _read(place, folder, metadata)
+        values = _read(storage, folder, metadata)
         if values is not None and digest(values) == sha256:
             return values
-    raise CubeError(f"{place}/{name}: this coordinate is damaged, and so is its copy in {COPIES}/")
+    raise CubeError(f"{storage}/{name}: this coordinate is damaged, and so is its copy in {COPIES}/")
 
 
-def damaged(place: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> list[str]:
+def damaged(storage: Storage, name: str, metadata: Mapping[str, Any], sha256: str) -> list[str]:
     """Which of the array and its copy do not hold the values."""
-    there = {folder: _read(place, folder, metadata) for folder in _folders(name)}
-    return [folder for folder, values in there.items() if values is None or digest(values) != sha256]
+    copies = {folder: _read(storage, folder, metadata) for folder in _folders(name)}
+    return [folder for folder, values in copies.items() if values is None or digest(values) != sha256]
 
 
 def _folders(name: str) -> tuple[str, str]:
     return name, f"{COPIES}/{name}"
 
 
-def _read(place: Storage, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
+def _read(storage: Storage, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
     """The values in a folder of chunks; None where any chunk is missing or damaged."""
-    length = metadata["chunk_grid"]["configuration"]["chunk_shape"][0]
-    found = {"zarr.json": _buffer(json.dumps(metadata).encode())}
-    for index in range(-(-metadata["shape"][0] // length)):
-        data = place.read(f"{folder}/c/{index}")
+    memory = {"zarr.json": _buffer(json.dumps(metadata).encode())}
+    for name in _chunk_names(metadata):
+        data = storage.read(f"{folder}/{name}")
         if data is None:
             return None
-        found[f"c/{index}"] = _buffer(data)
+        memory[name] = _buffer(data)
     try:
-        return np.asarray(zarr.open_array(MemoryStore(found, read_only=True), mode="r", zarr_format=3)[:])
+        return np.asarray(zarr.open_array(MemoryStore(memory, read_only=True), mode="r", zarr_format=3)[:])
     except Exception:  # whatever its codecs say of bytes that are not theirs
         return None
+
+
+def _chunk_names(metadata: Mapping[str, Any]) -> list[str]:
+    """Names of an array's chunks, seen from its folder."""
+    grid = BlockGrid(tuple(metadata["shape"]), tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"]))
+    return [f"c/{index}" for index in range(grid.size)]
 
 
 def _buffer(data: bytes) -> Any:

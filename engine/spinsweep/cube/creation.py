@@ -17,9 +17,11 @@ from zarr.storage import MemoryStore
 
 from spinsweep.axis import Axis
 from spinsweep.cube import coordinates
-from spinsweep.cube.chunks import LEVEL
-from spinsweep.cube.layout import FORMAT, Cube, definition, write_group, write_json, write_root
-from spinsweep.cube.storage import Storage, open_storage
+from spinsweep.cube.block_array import ZSTD_LEVEL
+from spinsweep.cube.cube import FORMAT, Cube, definition
+from spinsweep.cube.groups import write_group, write_json, write_root
+from spinsweep.cube.storage import Storage
+from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.ledger import State
 from spinsweep.spec import LEDGER as LEDGER_NAMES
 from spinsweep.spec import Sweep
@@ -61,14 +63,14 @@ def create(
     CubeError
         Something is there already.
     """
-    place = open_storage(store)
-    if place.exists("zarr.json"):
-        return Cube(place)
+    storage = open_storage(store)
+    if storage.exists("zarr.json"):
+        return Cube(storage)
     values = _coordinates(sweep)
     metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
-    with place.staging() as staging:
+    with storage.staging() as staging:
         if staging.exists("zarr.json"):
-            return Cube(place)
+            return Cube(storage)
         for name, content in metadata.items():
             write_json(staging, f"{name}/zarr.json", content)
         for name, array in values.items():
@@ -76,7 +78,7 @@ def create(
         for group in ("runs", "errors", "codes"):
             write_group(staging / group, {})
         cube_id = uuid.uuid4().hex
-        staging.write_guard(cube_id).prepare()
+        write_guard_of(staging, cube_id).prepare()
         write_root(
             staging,
             metadata,
@@ -90,13 +92,13 @@ def create(
                 **attrs,
             },
         )
-    return Cube(place)
+    return Cube(storage)
 
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
     whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
-    codec = numcodecs.Zstd(level=LEVEL)
+    codec = numcodecs.Zstd(level=ZSTD_LEVEL)
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
 
@@ -109,32 +111,32 @@ def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
 
 
 def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
-    found = {}
+    metadata = {}
     dims = [Axis(d.name, tuple(sweep.dim_values(d.name)), d.unit, d.long_name) for d in sweep.dims]
     for axis in (*sweep.axes, *dims):
         length = len(values[axis.name])
         chunk = (max(coordinates.COORD_CHUNK, length),)
         fill = np.nan if axis.dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
-        found[axis.name] = _array((length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis))
+        metadata[axis.name] = _array((length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis))
     for c in sweep.coordinates:
         shape = values[c.name].shape
-        found[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))
-    return found
+        metadata[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))
+    return metadata
 
 
 def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str, Any]:
     """Of the outputs and the ledger, whose chunks are the blocks."""
-    found = {}
+    metadata = {}
     axes = sweep.axis_names
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
         attrs = _labels(output) | dict(output.attrs)
         dims = axes + output.dims
-        found[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
+        metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
     for name, (dtype, attrs) in LEDGER.items():
         fill = code if name == "cell_code" else None
-        found[name] = _array(sweep.shape, chunk, dtype, fill, axes, attrs)
-    return found
+        metadata[name] = _array(sweep.shape, chunk, dtype, fill, axes, attrs)
+    return metadata
 
 
 def _labels(what: Any) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def _array(
         chunks=tuple(max(1, c) for c in chunk),
         dtype=dtype,
         fill_value=fill,
-        compressors=[ZstdCodec(level=LEVEL, checksum=False), Crc32cCodec()],
+        compressors=[ZstdCodec(level=ZSTD_LEVEL, checksum=False), Crc32cCodec()],
         dimension_names=dims,
         attributes=dict(attributes),
         zarr_format=3,

@@ -38,6 +38,7 @@ class Entry:
     cells: Mask
     """Which cells, in the shape of a whole chunk."""
     sha256: str
+    """Of their values; see :func:`digest`."""
 
     @classmethod
     def of(cls, cells: Mask, arrays: Arrays, chunk: tuple[int, ...]) -> Entry:
@@ -57,30 +58,33 @@ class Record:
     """What a block's object in ``digests/`` holds."""
 
     run: int
+    """Epoch of the run that wrote it; 0: cells were taken from it later."""
     batch: int
+    """Of the tasks between two syncs of that run."""
     entries: tuple[Entry, ...]
+    """Of the cells that are there, and of those while they are joined by others."""
 
     def fits(self, done: Mask, arrays: Arrays) -> bool:
         """Whether the done cells of a block are those that were written."""
         return not done.any() or any(entry.fits(done, arrays) for entry in self.entries)
 
-    def speaks_of(self, done: Mask) -> bool:
+    def covers(self, done: Mask) -> bool:
         """Whether an entry is of all ``done`` cells, a box at the corner of the chunk."""
         box = tuple(slice(0, n) for n in done.shape)
         return any(bool((entry.cells[box] | ~done).all()) for entry in self.entries)
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         """As JSON."""
         entries = [{"cells": _packed(entry.cells), "sha256": entry.sha256} for entry in self.entries]
         return json.dumps({"run": self.run, "batch": self.batch, "entries": entries}).encode()
 
     @classmethod
-    def decoded(cls, data: bytes | None, chunk: tuple[int, ...]) -> Record | None:
+    def decode(cls, data: bytes | None, chunk: tuple[int, ...]) -> Record | None:
         """The record in an object; None where there is none, or another thing."""
         try:
-            found = json.loads(data or b"")
-            entries = tuple(Entry(_unpacked(e["cells"], chunk), str(e["sha256"])) for e in found["entries"])
-            return cls(int(found["run"]), int(found["batch"]), entries)
+            content = json.loads(data or b"")
+            entries = tuple(Entry(_unpacked(e["cells"], chunk), str(e["sha256"])) for e in content["entries"])
+            return cls(int(content["run"]), int(content["batch"]), entries)
         except (ValueError, KeyError, TypeError, zlib.error):
             return None
 
@@ -91,19 +95,19 @@ def digest(cells: Mask, arrays: Arrays) -> str:
     Values are little-endian and row-major in the order of the cells, so that the digest does not change when the box
     grows around the same cells.
     """
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     everywhere = bool(cells.all())
     for name in sorted(arrays):
         values = arrays[name] if everywhere else arrays[name][cells]
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1)
-        found.update(f"{name}:{little.dtype.str};".encode())
-        found.update(little.view(np.uint8).data)
-    return found.hexdigest()
+        sha256.update(f"{name}:{little.dtype.str};".encode())
+        sha256.update(little.view(np.uint8).data)
+    return sha256.hexdigest()
 
 
-def name(place: tuple[int, ...]) -> str:
-    """Name of a block's object, by its place in the grid of blocks."""
-    return f"{FOLDER}/{'.'.join(map(str, place))}"
+def object_name(index: tuple[int, ...]) -> str:
+    """Name of the object that holds a block's record."""
+    return f"{FOLDER}/{'.'.join(map(str, index))}"
 
 
 def _packed(cells: Mask) -> Any:
@@ -120,16 +124,16 @@ def _packed(cells: Mask) -> Any:
 def _edges(cells: Mask) -> list[Mask]:
     """The line of cells along each axis from the chunk's corner."""
     corner = (0,) * cells.ndim
-    at: list[Any] = [(*corner[:axis], slice(None), *corner[axis + 1 :]) for axis in range(cells.ndim)]
-    return [cells[index] for index in at]
+    lines: list[Any] = [(*corner[:axis], slice(None), *corner[axis + 1 :]) for axis in range(cells.ndim)]
+    return [cells[line] for line in lines]
 
 
-def _unpacked(found: Any, chunk: tuple[int, ...]) -> Mask:
+def _unpacked(packed: Any, chunk: tuple[int, ...]) -> Mask:
     cells = np.zeros(chunk, bool)
-    if isinstance(found, list):
-        if len(found) != len(chunk):
+    if isinstance(packed, list):
+        if len(packed) != len(chunk):
             raise ValueError("a box of another number of axes")
-        cells[tuple(slice(0, int(n)) for n in found)] = True
+        cells[tuple(slice(0, int(n)) for n in packed)] = True
         return cells
-    bits = np.frombuffer(zlib.decompress(base64.b64decode(found)), np.uint8)
+    bits = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
     return np.unpackbits(bits, count=cells.size).astype(bool).reshape(chunk)

@@ -1,7 +1,8 @@
 """Files that are whole or not there, and what a power cut leaves of them.
 
 ``write()`` may take fewer bytes than it is given: on a disk that fills up, beyond a limit on the size of files, and
-2147479552 bytes at most on Linux. So a file is written beside until all of it is there, and only then renamed.
+2147479552 bytes at most on Linux. So a file is written under a temporary name until all of it is there, and only then
+renamed.
 
 A rename outlives the process at once, and a power cut only after a sync. The kernel may bring a rename to the disk
 before the bytes of the file, and a cut in between leaves an empty file under the right name. ``sync=True`` waits for
@@ -21,11 +22,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-_ONCE = uuid.uuid4().hex[:16]
-_numbers = itertools.count()
+_PROCESS_TOKEN = uuid.uuid4().hex[:16]
+_file_numbers = itertools.count()
 
 
-def write_whole(path: str, data: bytes, sync: bool = False, before: Callable[[], None] | None = None) -> None:
+def write_whole(path: str, data: bytes, *, sync: bool = False, before: Callable[[], None] | None = None) -> None:
     """Put or replace the file at ``path`` in one step; its folder must be there.
 
     Parameters
@@ -40,13 +41,13 @@ def write_whole(path: str, data: bytes, sync: bool = False, before: Callable[[],
     OSError
         Not all of it could be written; ``filename`` says which file, and what was there before is untouched.
     """
-    temporary = f"{path}.{_ONCE}{os.getpid():x}-{next(_numbers)}.partial"
+    temporary = f"{path}.{_PROCESS_TOKEN}{os.getpid():x}-{next(_file_numbers)}.partial"
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            left = memoryview(data)
-            while left:
-                left = left[os.write(handle, left) :]
+            unwritten = memoryview(data)
+            while unwritten:
+                unwritten = unwritten[os.write(handle, unwritten) :]
             if os.fstat(handle).st_size != len(data):
                 raise OSError(errno.EIO, "the file system kept only a part of it")
             if sync and before is None:
@@ -100,12 +101,12 @@ def sync_all(path: str) -> None:
 @cache
 def _syncfs() -> Callable[[int], int] | None:
     """Linux's ``syncfs``, which Python does not offer; it syncs one file system where ``sync`` syncs all."""
-    found: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    return found
+    call: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    return call
 
 
 @cache
-def machine() -> str:
+def machine_id() -> str:
     """Names this machine since its last start: what its kernel holds in memory is lost with it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

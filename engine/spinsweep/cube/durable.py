@@ -18,53 +18,53 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from spinsweep.cube.storage import Storage
-from spinsweep.cube.writer import Task
+from spinsweep.cube.task import Task
 from spinsweep.errors import CubeError
 from spinsweep.ledger import Receipt
 
-EVERY = 1.0  # seconds between two syncs
+SYNC_INTERVAL_S = 1.0
 FOLDER = "cell_state/.durable"
 
 
 class Durable:
-    """The batches of the run of an epoch into the cube at a place."""
+    """The batches of the run of an epoch into a cube."""
 
-    def __init__(self, place: Storage, epoch: int) -> None:
-        self._place = place
+    def __init__(self, storage: Storage, epoch: int) -> None:
+        self._storage = storage
         self._epoch = epoch
         self._lock = threading.Lock()
         self._batch = 1
-        self._open: Counter[int] = Counter()
+        self._unended: Counter[int] = Counter()
         """Cells by batch whose receipts are still to come."""
         self._marked = 0
         self._ended = threading.Event()
         self._error = ""
 
-    def sent(self, task: Task) -> int:
+    def count_task(self, task: Task) -> int:
         """Count a new task; returns the batch that it belongs to."""
         with self._lock:
-            self._open[self._batch] += task.cells
+            self._unended[self._batch] += task.cells
             return self._batch
 
-    def came(self, receipt: Receipt) -> None:
+    def count_receipt(self, receipt: Receipt) -> None:
         """Count a receipt.
 
         Raises
         ------
         CubeError
-            The disk reported an error when it was told to sync.
+            The disk reported an error on a sync.
         """
         if self._error:
             raise CubeError(self._error)
         with self._lock:
-            self._open[receipt.batch] -= receipt.done + receipt.failed
-            if self._open[receipt.batch] <= 0:
-                del self._open[receipt.batch]
+            self._unended[receipt.batch] -= receipt.done + receipt.failed
+            if self._unended[receipt.batch] <= 0:
+                del self._unended[receipt.batch]
 
     @contextmanager
     def syncing(self) -> Iterator[None]:
         """Sync about once a second; the commit that ends the run syncs what is left."""
-        thread = threading.Thread(target=self._sync_now_and_then, name="sync", daemon=True)
+        thread = threading.Thread(target=self._sync_repeatedly, name="sync", daemon=True)
         thread.start()
         try:
             yield
@@ -74,27 +74,27 @@ class Durable:
         if self._error:
             raise CubeError(self._error)
 
-    def _sync_now_and_then(self) -> None:
+    def _sync_repeatedly(self) -> None:
         try:
-            while not self._ended.wait(EVERY):
+            while not self._ended.wait(SYNC_INTERVAL_S):
                 self.sync()
         except (OSError, CubeError) as error:
-            self._error = f"{self._place}: the disk did not take what was written: {error}"
+            self._error = f"{self._storage}: the disk did not take what was written: {error}"
 
     def sync(self) -> None:
         """Make what has been written durable, and say up to which batch that is all."""
         with self._lock:
-            complete = min(self._open, default=self._batch + 1) - 1
+            complete = min(self._unended, default=self._batch + 1) - 1
             self._batch += 1
         if complete > self._marked:
-            self._place.sync()
-            self._place.write(f"{FOLDER}/{self._epoch:06d}", json.dumps({"batch": complete}).encode())
+            self._storage.sync()
+            self._storage.write(f"{FOLDER}/{self._epoch:06d}", json.dumps({"batch": complete}).encode())
             self._marked = complete
 
 
-def durable_batch(place: Storage, epoch: int) -> int:
+def durable_batch(storage: Storage, epoch: int) -> int:
     """The newest batch of a run up to which all is durable; 0 where nothing is known."""
     try:
-        return int(json.loads(place.read(f"{FOLDER}/{epoch:06d}") or b"")["batch"])
+        return int(json.loads(storage.read(f"{FOLDER}/{epoch:06d}") or b"")["batch"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0

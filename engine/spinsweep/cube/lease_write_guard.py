@@ -1,4 +1,4 @@
-"""The fence on object storage, of leases.
+"""The write guard on object storage, of leases.
 
 A task takes the lease of its block, then looks for newer epochs, then writes; a new run creates its epoch's object,
 then waits for the blocks whose leases are held. So a task is waited for, or sees the new epoch and is refused, as on
@@ -16,37 +16,34 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from spinsweep.cube.lease import HEARTBEAT_S, LEASE_TTL_S, Lease, wait_until_expired
-from spinsweep.cube.write_guard import LOCK_TIMEOUT_S, WriteGuard
+from spinsweep.cube.storage import ObjectStorage
+from spinsweep.cube.write_guard import WRITE_TIMEOUT_S, WriteGuard
 from spinsweep.errors import CubeError, Fenced
-
-if TYPE_CHECKING:
-    from spinsweep.cube.remote import RemoteStorage
 
 EPOCH, BLOCK = "epoch-", "block-"
 
 
 class LeaseWriteGuard(WriteGuard):
-    """The fence of a cube at a place of objects."""
+    """The leases of a cube on object storage."""
 
-    place: RemoteStorage
+    storage: ObjectStorage
 
-    def __init__(self, place: RemoteStorage, cube_id: str) -> None:
-        super().__init__(place, cube_id)
-        self._shared = place / f"cell_state/.writing-{cube_id}"
-        self._driver = driver_lease(place)
+    def __init__(self, storage: ObjectStorage, cube_id: str) -> None:
+        super().__init__(storage, cube_id)
+        self._shared = storage / f"cell_state/.writing-{cube_id}"
+        self._driver = driver_lease(storage)
 
-    def newest(self) -> int:
-        return max(super().newest(), *_epochs(self._shared.names("")), 0)
+    def newest_epoch(self) -> int:
+        return max(super().newest_epoch(), *_epochs(self._shared.names("")), 0)
 
     def prepare(self) -> None:
         """Nothing: the first run makes what tasks look for."""
 
     @contextmanager
     def hold_driver_lock(self) -> Iterator[None]:
-        with hold_driver_lock(self.place, self._driver):
+        with hold_driver_lock(self.storage, self._driver):
             yield
 
     def has_driver(self) -> bool:
@@ -58,43 +55,42 @@ class LeaseWriteGuard(WriteGuard):
     @contextmanager
     def begin_epoch(self) -> Iterator[int]:
         self.check()
-        epoch = self.newest() + 1
+        epoch = self.newest_epoch() + 1
         if not self._shared.create(f"{EPOCH}{epoch:06d}", uuid.uuid4().bytes):
-            raise Fenced(f"{self.place}: another run has announced itself")
-        if not wait_until_expired(
-            self._shared, [n for n in self._shared.names("") if n.startswith(BLOCK)], LOCK_TIMEOUT_S
-        ):
-            raise CubeError(f"{self.place}: a task of an earlier run still writes after {LOCK_TIMEOUT_S:.0f} s")
+            raise Fenced(f"{self.storage}: another run has announced itself")
+        blocks = [n for n in self._shared.names("") if n.startswith(BLOCK)]
+        if not wait_until_expired(self._shared, blocks, WRITE_TIMEOUT_S):
+            raise CubeError(f"{self.storage}: a task of an earlier run still writes after {WRITE_TIMEOUT_S:.0f} s")
         yield epoch
 
     @contextmanager
-    def lock_block(self, epoch: int, block: int) -> Iterator[RemoteStorage]:
+    def lock_block(self, epoch: int, block: int) -> Iterator[ObjectStorage]:
         lease = Lease(self._shared, f"{BLOCK}{block}")
-        with lease.held(LOCK_TIMEOUT_S, wait_for_living=True) as ours:
+        with lease.held(WRITE_TIMEOUT_S, wait_for_living=True) as ours:
             if not ours:
                 raise CubeError(
-                    f"{self.place}: another copy of block {block} still writes after {LOCK_TIMEOUT_S:.0f} s"
+                    f"{self.storage}: another copy of block {block} still writes after {WRITE_TIMEOUT_S:.0f} s"
                 )
             epochs = _epochs(lease.siblings)
             if epoch not in epochs:
-                raise Fenced(f"{self.place} was removed or replaced while this run went on")
+                raise Fenced(f"{self.storage} was removed or replaced while this run went on")
             if max(epochs) > epoch:
-                raise Fenced(f"{self.place}: a newer run than {epoch} owns this cube; nothing was written")
-            yield self.place.checked(lease.check)
+                raise Fenced(f"{self.storage}: a newer run than {epoch} owns this cube; nothing was written")
+            yield self.storage.checked(lease.check)
 
 
-def driver_lease(place: RemoteStorage) -> Lease:
-    """The right to make, or to drive, the cube at a place; it is not the cube's own, which need not be there yet."""
-    return Lease(place / "cell_state/.driver", "driver")
+def driver_lease(storage: ObjectStorage) -> Lease:
+    """The right to make, or to drive, the cube in a storage; not a part of the cube, which need not be there yet."""
+    return Lease(storage / "cell_state/.driver", "driver")
 
 
 @contextmanager
-def hold_driver_lock(place: RemoteStorage, lease: Lease) -> Iterator[None]:
+def hold_driver_lock(storage: ObjectStorage, lease: Lease) -> Iterator[None]:
     """Hold a driver's lease, or ``CubeError`` that says who does, or that the storage cannot keep two apart."""
     with lease.held(LEASE_TTL_S + 2 * HEARTBEAT_S, wait_for_living=False) as ours:
         if not ours:
             raise CubeError(
-                f"{place} is being written by {lease.owner() or 'another process'}; "
+                f"{storage} is being written by {lease.owner() or 'another process'}; "
                 "wait for it to end, or take another --store"
             )
         lease.verify_create_if_absent()

@@ -1,4 +1,4 @@
-"""A folder as the place of a cube: objects are files, written beside and renamed."""
+"""A folder as the storage of a cube: objects are files, written beside and renamed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from pathlib import Path
 from zarr.storage import LocalStore
 
 from spinsweep.cube.disk import sync_all, sync_folder, write_whole
-from spinsweep.cube.file_write_guard import FileWriteGuard
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
 
-KNOWN = 1000  # folders that a process remembers to be there: a sweep may have a million
-BUSY = ".busy"  # a file in the folder of a creation, locked while it goes on
-ABANDONED = 3600.0  # seconds after which such a folder without that file was left by a killed creation
+KNOWN_FOLDERS = 1000
+"""Folders that a process remembers to be there: a sweep may have a million."""
+BUSY_FILE = ".busy"
+"""In the folder of a creation, locked while it goes on."""
+ABANDONED_AFTER_S = 3600.0
+"""Age of such a folder without that file from which on a killed creation left it."""
 
 
 class LocalStorage(Storage):
@@ -47,14 +49,14 @@ class LocalStorage(Storage):
 
     def read(self, name: str) -> bytes | None:
         try:
-            # a third of the time of open(); a pipe in the place of a file is empty, not waited for
+            # a third of the time of open(); a pipe instead of a file is empty, not waited for
             handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
-            left = os.fstat(handle).st_size
-            data = os.read(handle, left)
-            while len(data) < left and (more := os.read(handle, left - len(data))):  # 2 GiB at most at a time
+            size = os.fstat(handle).st_size
+            data = os.read(handle, size)
+            while len(data) < size and (more := os.read(handle, size - len(data))):  # 2 GiB at most at a time
                 data += more
             return data
         finally:
@@ -63,27 +65,27 @@ class LocalStorage(Storage):
     def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
         return map(self.read, names)
 
-    def write(self, name: str, data: bytes, sync: bool = False) -> None:
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         path = f"{self._root}/{name}"
         folder = path.rpartition("/")[0]
         if self._folders.get(folder) not in (True, sync):
-            self._make(folder, sync)
+            self._make_folder(folder, sync=sync)
         try:
-            write_whole(path, data, sync)
+            write_whole(path, data, sync=sync)
         except OSError:
             with suppress(OSError):
                 os.rmdir(folder)  # noqa: PTH106  if it was made for this file alone: an empty one would be no group
                 self._folders.pop(folder, None)
             raise
 
-    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
+    def write_all(self, objects: Mapping[str, bytes], *, sync: bool = False) -> None:
         for name, data in objects.items():
-            self.write(name, data, sync)
+            self.write(name, data, sync=sync)
 
-    def _make(self, folder: str, sync: bool) -> None:
+    def _make_folder(self, folder: str, *, sync: bool) -> None:
         """Make a folder; with ``sync`` the names of all folders on the way outlive a power cut."""
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103
-        if len(self._folders) >= KNOWN:
+        if len(self._folders) >= KNOWN_FOLDERS:
             self._folders.clear()
         self._folders[folder] = sync
         while sync and len(folder) > len(self._root):
@@ -129,43 +131,44 @@ class LocalStorage(Storage):
     def zarr_store(self) -> LocalStore:
         return LocalStore(self.path, read_only=True)
 
-    def write_guard(self, cube_id: str) -> FileWriteGuard:
-        return FileWriteGuard(self, self.path / "cell_state", cube_id)
-
     def ensure_creatable(self) -> None:
-        there = next(p for p in (self.path, *self.path.parents) if p.exists())
-        if there != self.path and not there.is_dir():
-            raise CubeError(f"{self}: {there} is a file, not a folder; take another --store")
-        if there == self.path and (not there.is_dir() or (any(there.iterdir()) and not self.exists("zarr.json"))):
+        existing = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if existing != self.path:
+            if not existing.is_dir():
+                raise CubeError(f"{self}: {existing} is a file, not a folder; take another --store")
+            return
+        if self.exists("zarr.json"):
+            return
+        if not self.path.is_dir() or any(self.path.iterdir()):
             raise CubeError(f"{self} exists and is not a cube; take another --store")
-        if there == self.path and self.path.is_mount() and not self.exists("zarr.json"):
+        if self.path.is_mount():
             raise CubeError(f"{self} is a mount point, which no cube can replace; take a folder in it as --store")
 
     @contextmanager
     def staging(self) -> Iterator[LocalStorage]:
         if self.path.is_symlink():  # the cube is made where it leads
-            with LocalStorage(self.path.resolve()).staging() as place:
-                yield place
+            with LocalStorage(self.path.resolve()).staging() as storage:
+                yield storage
             return
         self.ensure_creatable()
-        made = _make_folders(self.path.parent)
+        new_folders = _make_folders(self.path.parent)
         self._clear_killed_creations()
-        siblings = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
+        staged = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:
-            with _busy(siblings):
-                yield LocalStorage(siblings)
-                (siblings / BUSY).unlink()
+            with _busy(staged):
+                yield LocalStorage(staged)
+                (staged / BUSY_FILE).unlink()
                 try:
-                    siblings.rename(self.path)
+                    staged.rename(self.path)
                 except OSError as error:
                     if not self.exists("zarr.json"):  # nobody else made one there meanwhile
                         raise CubeError(f"{self} cannot be made: {error.strerror}") from None
-                for folder in (self.path, *made):
+                for folder in (self.path, *new_folders):
                     sync_folder(str(folder.parent))
         finally:
-            shutil.rmtree(siblings, ignore_errors=True)
+            shutil.rmtree(staged, ignore_errors=True)
             if not self.path.exists():
-                for folder in made:
+                for folder in new_folders:
                     with suppress(OSError):  # another process uses it by now
                         folder.rmdir()
 
@@ -173,9 +176,9 @@ class LocalStorage(Storage):
         """Delete what creations of this cube left beside it when they were killed."""
         for other in self.path.parent.glob(f".{glob.escape(self.name)}.*.partial"):
             try:
-                handle = os.open(other / BUSY, os.O_RDONLY | os.O_CLOEXEC)
+                handle = os.open(other / BUSY_FILE, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:  # killed in the first or last instant, or at work in it now
-                if time.time() - other.stat().st_mtime > ABANDONED:
+                if time.time() - other.stat().st_mtime > ABANDONED_AFTER_S:
                     shutil.rmtree(other, ignore_errors=True)
                 continue
             try:
@@ -199,7 +202,7 @@ def _make_folders(folder: Path) -> list[Path]:
 def _busy(folder: Path) -> Iterator[None]:
     """A new folder that tells, by a lock which ends with this process, that it is being filled."""
     folder.mkdir()
-    handle = os.open(folder / BUSY, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    handle = os.open(folder / BUSY_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""Object storage as the place of a cube: Amazon S3 and what speaks like it, Google Cloud Storage, Azure, by fsspec.
+"""Object storage as the storage of a cube: Amazon S3 and what speaks like it, Google Cloud Storage, Azure, by fsspec.
 
 Credentials and endpoint are not ours: they come from the environment (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``,
 ...) or from fsspec's configuration, on every machine that works on the cube.
@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 from zarr.storage import FsspecStore
 
-from spinsweep.cube.lease_write_guard import LeaseWriteGuard, driver_lease, hold_driver_lock
-from spinsweep.cube.storage import Storage
+from spinsweep.cube.lease_write_guard import driver_lease, hold_driver_lock
+from spinsweep.cube.storage import ObjectStorage
 from spinsweep.errors import CubeError
 
-REQUESTS = 16  # at a time, in each process
+MAX_REQUESTS = 16
+"""At a time, in each process."""
 S3 = {"max_concurrency": 1, "use_listings_cache": False}  # else s3fs asks for an object's size before it reads it
 OPTIONS: dict[str, dict[str, Any]] = {"s3": S3, "s3a": S3}
 INSTALL = {
@@ -33,11 +34,11 @@ INSTALL = {
 }
 """Protocols that can create an object only if it is not there, and what reaches them."""
 
-_pool = ThreadPoolExecutor(REQUESTS, "objects")
 
-
-class RemoteStorage(Storage):
+class RemoteStorage(ObjectStorage):
     """The objects under ``root`` of a file system of fsspec; users call it ``url``."""
+
+    _pool: ClassVar = ThreadPoolExecutor(MAX_REQUESTS, "objects")
 
     def __init__(self, system: Any, root: str, url: str, check: Callable[[], None] = lambda: None) -> None:
         self._system = system
@@ -47,7 +48,7 @@ class RemoteStorage(Storage):
 
     @classmethod
     def at(cls, url: str) -> RemoteStorage:
-        """The place at a URL; see :func:`spinsweep.cube.storage.open_storage`."""
+        """The storage at a URL; see :func:`spinsweep.cube.stores.open_storage`."""
         protocol = url.partition("://")[0]
         if protocol not in INSTALL:
             raise CubeError(
@@ -59,10 +60,10 @@ class RemoteStorage(Storage):
         except ImportError:
             raise CubeError(f"{url} needs {INSTALL[protocol]}") from None
         except Exception as error:
-            raise CubeError(f"{url} cannot be reached: {_said(error)}") from None
+            raise CubeError(f"{url} cannot be reached: {_one_line(error)}") from None
         root = root.rstrip("/")
         if not root:
-            raise CubeError(f"{url} names no place; a store is such as {protocol}://BUCKET/walk.zarr")
+            raise CubeError(f"{url} names no bucket; a store is such as {protocol}://BUCKET/walk.zarr")
         return cls(system, root, url.rstrip("/"))
 
     def __str__(self) -> str:
@@ -72,7 +73,6 @@ class RemoteStorage(Storage):
         return RemoteStorage(self._system, f"{self._root}/{name}", f"{self._url}/{name}", self._check)
 
     def checked(self, check: Callable[[], None]) -> RemoteStorage:
-        """The same place, where ``check`` is called just before each object is written, and may raise."""
         return RemoteStorage(self._system, self._root, self._url, check)
 
     def absolute(self) -> RemoteStorage:
@@ -87,13 +87,13 @@ class RemoteStorage(Storage):
         except FileNotFoundError:
             return None
         except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be read: {_said(error)}") from error
+            raise CubeError(f"{self}/{name} cannot be read: {_one_line(error)}") from error
         return data
 
     def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
-        return _pool.map(self.read, names)
+        return self._pool.map(self.read, names)
 
-    def write(self, name: str, data: bytes, sync: bool = False) -> None:
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         self.check()
         path = self._path(name)
         try:
@@ -101,12 +101,12 @@ class RemoteStorage(Storage):
             self._system.invalidate_cache(path)
             kept = int(self._system.info(path)["size"])
         except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be written: {_said(error)}") from error
+            raise CubeError(f"{self}/{name} cannot be written: {_one_line(error)}") from error
         if kept != len(data):
             raise CubeError(f"{self}/{name}: the storage kept {kept} of {len(data)} bytes")
 
-    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
-        list(_pool.map(self.write, *zip(*objects.items(), strict=True)))
+    def write_all(self, objects: Mapping[str, bytes], *, sync: bool = False) -> None:
+        list(self._pool.map(self.write, *zip(*objects.items(), strict=True)))
 
     def commit(self, name: str, data: bytes) -> None:
         self.write(name, data)
@@ -115,19 +115,15 @@ class RemoteStorage(Storage):
         """Nothing: an object is safe when its put has ended."""
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put an object if there is none of that name; whether that is what is there now.
-
-        ``data`` must be unlike anyone else's: when the answer is lost, the object tells whose it is.
-        """
         try:
             self._system.pipe_file(self._path(name), data, mode="create")
         except FileExistsError:
             return self.read(name) == data
         except Exception as error:  # S3 may answer two at a time with a conflict
-            there = self.read(name)
-            if there is None:
-                raise CubeError(f"{self}/{name} cannot be written: {_said(error)}") from error
-            return there == data
+            existing = self.read(name)
+            if existing is None:
+                raise CubeError(f"{self}/{name} cannot be written: {_one_line(error)}") from error
+            return existing == data
         return True
 
     def delete(self, name: str) -> None:
@@ -137,7 +133,7 @@ class RemoteStorage(Storage):
         except FileNotFoundError:
             pass
         except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be deleted: {_said(error)}") from error
+            raise CubeError(f"{self}/{name} cannot be deleted: {_one_line(error)}") from error
 
     def exists(self, name: str) -> bool:
         return self.read(name) is not None
@@ -146,12 +142,12 @@ class RemoteStorage(Storage):
         path = self._path(folder)
         try:
             self._system.invalidate_cache(path)
-            found = self._system.ls(path, detail=False)
+            paths = self._system.ls(path, detail=False)
         except FileNotFoundError:
             return []
         except Exception as error:
-            raise CubeError(f"{self}/{folder} cannot be listed: {_said(error)}") from error
-        return [name.rstrip("/").rpartition("/")[2] for name in found]
+            raise CubeError(f"{self}/{folder} cannot be listed: {_one_line(error)}") from error
+        return [name.rstrip("/").rpartition("/")[2] for name in paths]
 
     def files(self, folder: str) -> Iterator[str]:
         return (name for name, _ in self._files(folder))
@@ -160,8 +156,8 @@ class RemoteStorage(Storage):
         return sum(size for _, size in self._files(""))
 
     def sizes(self, folder: str, names: Iterable[str]) -> list[int]:
-        there = dict(self._files(folder))
-        return [there.get(name, 0) for name in names]
+        sizes = dict(self._files(folder))
+        return [sizes.get(name, 0) for name in names]
 
     def remove(self) -> None:
         self.delete("zarr.json")  # from here on it is no cube
@@ -176,21 +172,18 @@ class RemoteStorage(Storage):
         protocol = self._url.partition("://")[0]
         return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=True)
 
-    def write_guard(self, cube_id: str) -> LeaseWriteGuard:
-        return LeaseWriteGuard(self, cube_id)
-
     @contextmanager
     def staging(self) -> Iterator[RemoteStorage]:
-        """As of a place; here the cube's root object, which is written last, makes the others a cube."""
+        """As of any storage; here the cube's root object, which is written last, makes the others a cube."""
         lease = driver_lease(self)
-        if next(self.files(""), None) is not None and not (lease.place.names("") or self.exists("zarr.json")):
+        if next(self.files(""), None) is not None and not (lease.storage.names("") or self.exists("zarr.json")):
             raise CubeError(f"{self} is not empty and not a cube; take another --store")
-        lease.place.write("begun", b"")  # stays, and tells ours from what others left here
+        lease.storage.write("begun", b"")  # stays, and tells ours from what others left here
         with hold_driver_lock(self, lease):
             if not self.exists("zarr.json"):
-                kept = str(lease.place).removeprefix(f"{self}/")
+                leases = str(lease.storage).removeprefix(f"{self}/")
                 for name in list(self.files("")):
-                    if not name.startswith(kept):  # what a creation left that was killed
+                    if not name.startswith(leases):  # what a creation left that was killed
                         self.delete(name)
             yield self
 
@@ -198,17 +191,17 @@ class RemoteStorage(Storage):
         path = self._path(folder)
         try:
             self._system.invalidate_cache(path)
-            found = self._system.find(path, detail=True)
+            infos = self._system.find(path, detail=True)
         except FileNotFoundError:
             return
         except Exception as error:
-            raise CubeError(f"{self}/{folder} cannot be listed: {_said(error)}") from error
-        for name, info in found.items():
+            raise CubeError(f"{self}/{folder} cannot be listed: {_one_line(error)}") from error
+        for name, info in infos.items():
             yield name.removeprefix(f"{path}/"), int(info["size"])
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
 
 
-def _said(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.cube.chunks import is_raw_layout
+from spinsweep.cube.block_array import is_raw_layout
 from spinsweep.errors import CubeError
 from spinsweep.printable import brief
 from spinsweep.spec import DTYPES, LEDGER, MOST_CELLS

@@ -1,25 +1,20 @@
-"""Where a cube stands: a folder on a file system, or the objects under a URL.
+"""Where a cube is stored: a folder on a file system, or the objects under a URL.
 
-Everything that reads or writes a cube asks its place for whole objects by name (``y/c/0/1``); an object is there
+Everything that reads or writes a cube asks its storage for whole objects by name (``y/c/0/1``); an object is there
 whole or not at all. :class:`~spinsweep.cube.local.LocalStorage` is a folder,
-:class:`~spinsweep.cube.remote.RemoteStorage` what fsspec reaches.
+:class:`~spinsweep.cube.remote.RemoteStorage` what fsspec reaches; :mod:`spinsweep.cube.stores` chooses.
 """
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
-
-from spinsweep.cube.write_guard import WriteGuard
-from spinsweep.errors import CubeError
 
 
 class Storage(ABC):
-    """A folder of whole objects; ``str()`` of it is what a user types, ``place / name`` a folder in it."""
+    """A folder of whole objects; ``str()`` of it is what a user types, ``storage / name`` a folder in it."""
 
     @abstractmethod
     def __str__(self) -> str: ...
@@ -34,11 +29,11 @@ class Storage(ABC):
 
     @abstractmethod
     def absolute(self) -> Storage:
-        """The same place for a process with another working directory."""
+        """The same storage for a process with another working directory."""
 
     @abstractmethod
     def check(self) -> None:
-        """Raise if this place may not be written any more."""
+        """Raise if this process may not write here any more."""
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
@@ -49,11 +44,11 @@ class Storage(ABC):
         """Many objects, in order."""
 
     @abstractmethod
-    def write(self, name: str, data: bytes, sync: bool = False) -> None:
+    def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Put or replace an object in one step, whole or not at all; with ``sync`` it outlives a power cut."""
 
     @abstractmethod
-    def write_all(self, objects: Mapping[str, bytes], sync: bool = False) -> None:
+    def write_all(self, objects: Mapping[str, bytes], *, sync: bool = False) -> None:
         """Put or replace many objects; all are there on return."""
 
     @abstractmethod
@@ -98,18 +93,14 @@ class Storage(ABC):
 
     @abstractmethod
     def zarr_store(self) -> Any:
-        """This place as zarr knows stores, to read from."""
-
-    @abstractmethod
-    def write_guard(self, cube_id: str) -> WriteGuard:
-        """The fence of the cube of that identity."""
+        """This storage as zarr knows stores, to read from."""
 
     def ensure_creatable(self) -> None:  # noqa: B027 - where looking costs requests, ``staging`` finds it out
         """``CubeError``, before any work, where no cube is and none can be made."""
 
     @abstractmethod
     def staging(self) -> AbstractContextManager[Storage]:
-        """A place to make a cube in, alone; what stands there on exit stands here.
+        """Storage to make a cube in, alone; what it holds on exit is the content of this storage.
 
         If it holds a cube on entry, another process was faster.
 
@@ -120,25 +111,19 @@ class Storage(ABC):
         """
 
 
-def open_storage(store: str | Path | Storage) -> Storage:
-    """The place that a user names: a path, or a URL with ``://``.
+class ObjectStorage(Storage):
+    """Storage that locks nothing, but creates an object only if there is none of that name."""
 
-    Raises
-    ------
-    CubeError
-        A cube cannot be kept at that URL, or the package that reaches it is missing.
-    """
-    if isinstance(store, Storage):
-        return store
-    protocol, is_url, rest = str(store).partition("://")
-    if is_url and protocol.lower() == "file":
-        raise CubeError(f"{store}: a folder is given by its path alone: {rest}")
-    if is_url:
-        from spinsweep.cube.remote import RemoteStorage
+    @abstractmethod
+    def __truediv__(self, name: str) -> ObjectStorage: ...
 
-        return RemoteStorage.at(f"{protocol.lower()}://{rest}")
-    if isinstance(store, str) and re.match(r"[A-Za-z]\w+:/", store):
-        raise CubeError(f"{store}: a URL has ://, and a folder of that name is ./{store}")
-    from spinsweep.cube.local import LocalStorage
+    @abstractmethod
+    def checked(self, check: Callable[[], None]) -> ObjectStorage:
+        """The same storage, where ``check`` is called just before each object is written, and may raise."""
 
-    return LocalStorage(Path(store))
+    @abstractmethod
+    def create(self, name: str, data: bytes) -> bool:
+        """Put an object if there is none of that name; whether that is what is there now.
+
+        ``data`` must be unlike anyone else's: when the answer is lost, the object tells whose it is.
+        """

@@ -3,7 +3,7 @@
 Every run has an epoch, a number that only grows. A task makes sure that its epoch is still the newest and writes;
 a new run announces its epoch and waits for the writes that go on. So a task that was left behind by a killed
 driver either has written before the new run looks at the cube, or is refused; and so is one whose cube was removed,
-also where another cube stands at its place now.
+also where another cube stands in its storage now.
 
 Dask may run a block twice at a time, when it takes a busy worker for dead, and cells of a block that killed its
 worker are tried one by one. Writes into one block are kept apart.
@@ -16,28 +16,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from spinsweep.cube.storage import Storage
+from spinsweep.cube.storage import Storage
 
-LOCK_TIMEOUT_S = 60.0  # seconds that a new run waits for the writes of an older one to end
+WRITE_TIMEOUT_S = 60.0
+"""How long a new run waits for the writes of an older one to end, and a task for another copy of it."""
 
 
 class WriteGuard(ABC):
-    """The fence of one cube; what it needs lies in the state array's folder, where zarr looks for nothing."""
+    """The guard of one cube; what it needs lies in the state array's folder, where zarr looks for nothing."""
 
-    def __init__(self, place: Storage, cube_id: str) -> None:
-        self.place = place
+    def __init__(self, storage: Storage, cube_id: str) -> None:
+        self.storage = storage
         self.cube_id = cube_id
 
-    def newest(self) -> int:
+    def newest_epoch(self) -> int:
         """The newest run's epoch, 0 before the first."""
-        return max((int(name) for name in self.place.names("runs") if name.isdigit()), default=0)
-
-    def run_path(self, epoch: int) -> Storage:
-        """The group that records the run of that epoch."""
-        return self.place / f"runs/{epoch:06d}"
+        return max((int(name) for name in self.storage.names("runs") if name.isdigit()), default=0)
 
     @abstractmethod
     def prepare(self) -> None:
@@ -62,12 +57,12 @@ class WriteGuard(ABC):
         Raises
         ------
         CubeError
-            A task of an earlier run still writes after ``LOCK_TIMEOUT_S``.
+            A task of an earlier run still writes after ``WRITE_TIMEOUT_S``.
         """
 
     @abstractmethod
     def lock_block(self, epoch: int, block: int) -> AbstractContextManager[Storage]:
-        """Be the only writer of a block and hold off new runs; yields the cube's place to write through.
+        """Be the only writer of a block and hold off new runs; yields the cube's storage to write through.
 
         Raises
         ------

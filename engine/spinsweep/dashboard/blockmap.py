@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.blocks import BlockGrid
-from spinsweep.ledger import State, wanted
+from spinsweep.ledger import State, pending
 
 BINS = 100
 """Largest number of places along an axis of a map."""
@@ -45,7 +45,7 @@ def initial_states(
     requested : along each axis, the values that the run asks for
     grid : the cube's blocks
     """
-    left = grid.count(wanted(state, retry_failed=retry_failed) & _outer(requested))
+    left = grid.count(pending(state, retry_failed=retry_failed) & _outer(requested))
     blocks = np.zeros(left.shape, np.uint8)
     blocks[grid.count(state == State.DONE) > 0] = BlockState.DONE
     blocks[grid.count(state == State.FAILED) > 0] = BlockState.FAILED

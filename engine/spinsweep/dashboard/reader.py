@@ -17,8 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.cube import Cube
-from spinsweep.cube.chunks import DamagedChunk
+from spinsweep.cube import Cube, DamagedChunk
 from spinsweep.dashboard.blockmap import BlockState, binned
 from spinsweep.errors import CubeError
 from spinsweep.ledger import State
@@ -137,8 +136,8 @@ class _Sums:
 
     def _read_one(self, place: tuple[int, ...]) -> None:
         try:
-            state = self.cube.block("cell_state", place)
-            found = self.cube.block(self.output, place)
+            state = self.cube.array("cell_state").read_block(place)
+            found = self.cube.array(self.output).read_block(place)
         except DamagedChunk:
             return  # `spinsweep verify` tells
         if not ((state == State.DONE) | (state == State.FAILED)).any():

@@ -127,7 +127,7 @@ def describe(run: Run) -> dict[str, Any]:
             for o in sweep.outputs
             if np.dtype(o.dtype).kind in "biuf"
         ],
-        "path": str(cube.path),
+        "path": str(cube.storage),
         "cube_id": run.job.cube_id,
         "epoch": run.job.epoch,
         "cells": run.progress.cells,

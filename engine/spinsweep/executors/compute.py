@@ -48,5 +48,7 @@ def compute(sweep: Sweep, store: str | Path, client: Client | None = None, **opt
         else:
             run_dask(run, client)
     if run.outcome == "stopped" or run.unwritten_blocks:
-        raise RunnerError(f"{run.cube.path} is not complete: {(run.unwritten_blocks or ['the run was stopped'])[0]}")
+        raise RunnerError(
+            f"{run.cube.storage} is not complete: {(run.unwritten_blocks or ['the run was stopped'])[0]}"
+        )
     return run.cube.dataset()

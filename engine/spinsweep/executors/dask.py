@@ -391,7 +391,7 @@ class _Stream:
             for place in np.argwhere(task.mask):
                 one = np.zeros(task.block.shape, bool)
                 one[tuple(place)] = True
-                self.suspects.append(replace(task, wanted=one))
+                self.suspects.append(replace(task, selected=one))
             self.run.progress.blocks += task.cells - 1
             return None
         message = (

@@ -201,7 +201,7 @@ class Dispatcher:
         for cell in cells:
             mask = np.zeros(attempt.task.block.shape, bool)
             mask[tuple(cell)] = True
-            self._suspects.append(Attempt(0, replace(attempt.task, wanted=mask), again=True, alone=True))
+            self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), again=True, alone=True))
         return [Split(len(cells))]
 
     def _unwritten(self, attempt: Attempt, event: Raised) -> list[Action]:

@@ -10,7 +10,7 @@ import numpy as np
 from spinsweep.cube import Cube, other_artifacts
 from spinsweep.errors import CubeError
 from spinsweep.find import installed_as, renamed
-from spinsweep.ledger import State, wanted
+from spinsweep.ledger import State, pending
 from spinsweep.spec import Sweep
 
 FIXED = ("name", "axes", "dims", "outputs")
@@ -29,7 +29,7 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
     reference = str(cube.attrs.get("sweep_reference", ""))
     if renamed(reference) and installed_as(reference):
         raise CubeError(
-            f"{cube.path} was made by {reference}, of a version before 0.1.0: it can be read, but not grown; "
+            f"{cube.storage} was made by {reference}, of a version before 0.1.0: it can be read, but not grown; "
             "use another --store"
         )
     differences = cube.differences(sweep)
@@ -37,13 +37,13 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
     if fixed:
         name, old, new = next((d for d in differences if d[0].startswith("parameters.")), fixed[0])
         raise CubeError(
-            f"{cube.path} holds another sweep: its {name} is {_short(old)}, yours is {_short(new)}, and its arrays "
-            "cannot change; use another --store"
+            f"{cube.storage} holds another sweep: its {name} is {_short(old)}, yours is {_short(new)}, and its "
+            "arrays cannot change; use another --store"
         )
     for name, old, new in differences:
         if not mark_stale:
             raise CubeError(
-                f"{cube.path} was made with {name} = {_short(old)}, and now it is {_short(new)}; "
+                f"{cube.storage} was made with {name} = {_short(old)}, and now it is {_short(new)}; "
                 "use another --store, or --mark-stale to compute its cells again"
             )
 
@@ -60,7 +60,7 @@ def rests_on_other_artifacts(cube: Cube, sweep: Sweep, *, retry_failed: bool, ma
         return False
     whole = cube.ledger("cell_state")
     states = whole[np.ix_(*cube.requested(sweep))]
-    works = states.shape != sweep.shape or wanted(states, retry_failed=retry_failed).any() or mark_stale
+    works = states.shape != sweep.shape or pending(states, retry_failed=retry_failed).any() or mark_stale
     if not works or not (whole == State.DONE).any():
         return False
     if sweep.prepare is not None:
@@ -68,8 +68,8 @@ def rests_on_other_artifacts(cube: Cube, sweep: Sweep, *, retry_failed: bool, ma
     others = other_artifacts(cube.attrs, sweep)
     if others and not mark_stale:
         raise CubeError(
-            f"{cube.path} was computed with {others}, as it may come out on another processor; copy that from where "
-            "the cube was made, use another --store, or compute its cells again with --mark-stale"
+            f"{cube.storage} was computed with {others}, as it may come out on another processor; copy that from "
+            "where the cube was made, use another --store, or compute its cells again with --mark-stale"
         )
     return bool(others)
 

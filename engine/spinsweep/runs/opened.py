@@ -59,7 +59,7 @@ class Run:
         """The tasks of this run, made one by one as they are needed."""
         for task in missing_tasks(self.cube, self.state, self.requested, retry_failed=self.retry_failed):
             self.begun = True
-            yield dataclasses.replace(task, batch=self.durable.sent(task))
+            yield dataclasses.replace(task, batch=self.durable.count_task(task))
 
     @property
     def failed_before(self) -> int:
@@ -84,7 +84,7 @@ class Run:
             self._kept, self._keep_at = len(self.workers), time.monotonic() + WORKERS_S
             self.keep_workers()
         self.progress.note(receipt)
-        self.durable.came(receipt)
+        self.durable.count_receipt(receipt)
         for listener in self.on_receipt:
             listener(receipt)
 

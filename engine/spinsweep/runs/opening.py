@@ -18,7 +18,7 @@ from spinsweep.cube import (
     Job,
     create,
     keep_origin,
-    machine,
+    machine_id,
     open_storage,
     recover,
 )
@@ -84,13 +84,13 @@ def open_run(
     sweep = sweep.keeping(cube.axis_names)
     cube.write_guard.prepare()
     with cube.write_guard.hold_driver_lock():
-        cube = cube.again()
+        cube = cube.reopen()
         check(cube, sweep, mark_stale=mark_stale)
         stale = rests_on_other_artifacts(cube, sweep, retry_failed=retry_failed, mark_stale=mark_stale)
         record = RunRecord(sweep, origin)
         epoch = _announce(cube, record)
         lost = recover(cube, epoch)
-        keep_origin(cube.path, origin)
+        keep_origin(cube.storage, origin)
         others = _mark_stale(cube, sweep, origin, everything=stale, other_code=mark_stale)
         cube = cube.grow(sweep)
         run = _planned(cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed), retry_failed)
@@ -137,7 +137,7 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
 def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, allow_mixed: bool) -> Job:
     """What every task shares: of the sweep's axes, which may be long, only what they are called and mean."""
     lean = sweep.with_one_value_an_axis()
-    return Job(lean, str(cube.path), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine())
+    return Job(lean, str(cube.storage), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine_id())
 
 
 def _planned(cube: Cube, sweep: Sweep, job: Job, retry_failed: bool) -> Run:
@@ -147,7 +147,7 @@ def _planned(cube: Cube, sweep: Sweep, job: Job, retry_failed: bool) -> Run:
         cells += task.cells
         blocks += 1
     progress = Progress(cells, blocks, time.monotonic())
-    return Run(sweep, cube, job, state, requested, retry_failed, progress, Durable(cube.path, job.epoch))
+    return Run(sweep, cube, job, state, requested, retry_failed, progress, Durable(cube.storage, job.epoch))
 
 
 def _prepare(run: Run) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.cube import Cube, Task
-from spinsweep.ledger import wanted
+from spinsweep.ledger import pending
 
 
 def missing_tasks(
@@ -28,7 +28,7 @@ def missing_tasks(
     """
     for block in cube.grid.blocks(requested):
         before = state[block.region]
-        mask = wanted(before, retry_failed=retry_failed)
+        mask = pending(before, retry_failed=retry_failed)
         for axis, along in enumerate(requested):
             part = along[block.region[axis]]
             if not part.all():

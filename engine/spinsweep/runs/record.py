@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from spinsweep import provenance
-from spinsweep.cube import Cube, write_group
+from spinsweep.cube import Cube, run_group, write_group
 from spinsweep.provenance import Origin
 from spinsweep.spec import Sweep
 
@@ -21,7 +21,7 @@ class RunRecord:
     def write(self, cube: Cube, epoch: int, **values: Any) -> None:
         """Add values and write the record of the run with that epoch."""
         self._values |= values
-        write_group(cube.write_guard.run_path(epoch), self._values)
+        write_group(run_group(cube.storage, epoch), self._values)
 
     def commit(self, cube: Cube, **attrs: Any) -> None:
         """Make it what readers of the cube see as its provenance, together with other attributes of the root."""

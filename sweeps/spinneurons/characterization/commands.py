@@ -125,7 +125,7 @@ def card(
         start = cards.load(base) if base else parameters.get("card") or cards.default()
     except cards.CardError as error:
         raise SpecError(str(error)) from None
-    source = f"fit of {cube.path.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
+    source = f"fit of {cube.storage.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
     try:
         fitted = cards.measured(
             start, dataset["width"].values, **fits, source=source, device=dataset["device"].values

@@ -1,0 +1,177 @@
+"""The blocks of one array of a cube, each read and written as one object of the cube's storage.
+
+zarr takes about 1 ms for a small chunk, there or not; a file takes a tenth of that to read and a third to write. The
+cube's chunks are Zstandard frames of little-endian numbers with a CRC-32C behind (it makes no others), and a block is
+one chunk of every array, so that this is all that a worker needs. What is written here is, byte for byte, what zarr
+writes (tested).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import google_crc32c
+import numcodecs
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep.blocks import BlockGrid
+from spinsweep.cube.storage import Storage
+from spinsweep.errors import CubeError
+
+CODECS = ["bytes", "zstd", "crc32c"]
+CRC_BYTES = 4
+"""Of the checksum behind each chunk."""
+ZSTD_LEVEL = 0
+
+Index = tuple[int, ...]
+
+
+class DamagedChunk(CubeError):
+    """A chunk's object is there and holds something else than was written."""
+
+
+class BlockArray:
+    """One array of numbers or booleans, an output or a part of the ledger, by blocks.
+
+    Parameters
+    ----------
+    storage : of the array
+    metadata : its ``zarr.json``
+    axes : how many of its dimensions are the cube's axes, which blocks cut; the inner ones are not cut
+
+    Raises
+    ------
+    CubeError
+        Its chunks are not stored as the cube stores them.
+    """
+
+    def __init__(self, storage: Storage, metadata: Mapping[str, Any], axes: int) -> None:
+        if not is_raw_layout(metadata):
+            raise CubeError(
+                f"{storage} was written by another program in its own way; spinsweep cannot go on with it"
+            )
+        self._storage = storage
+        self._chunk: Index = tuple(metadata["chunk_grid"]["configuration"]["chunk_shape"])
+        self.grid = BlockGrid(tuple(metadata["shape"][:axes]), self._chunk[:axes])
+        self.inner: Index = tuple(metadata["shape"][axes:])
+        """Lengths of the dimensions behind the axes."""
+        self._inner_index: Index = (0,) * len(self.inner)
+        self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
+        self.fill = np.asarray(_number(metadata["fill_value"]), self.dtype)
+        self._zstd = numcodecs.Zstd(level=metadata["codecs"][1]["configuration"]["level"], checksum=False)
+
+    def read(self, damaged: set[Index] | None = None) -> npt.NDArray[Any]:
+        """The whole array; what no chunk holds is the fill value.
+
+        Indices of damaged blocks go into ``damaged``, and their part is the fill value; without it they are an error.
+        """
+        whole = np.full((*self.grid.shape, *self.inner), self.fill, self.dtype)
+        indices = self.written()
+        names = map(self.object_name, indices)
+        for index, data in zip(indices, self._storage.read_all(names), strict=True):
+            if data is None:
+                continue
+            try:
+                whole[self.grid.block(index).region] = self._decode(index, data)
+            except DamagedChunk:
+                if damaged is None:
+                    raise
+                damaged.add(index)
+        return whole
+
+    def read_block(self, index: Index) -> npt.NDArray[Any]:
+        """A copy of one block; the fill value where it has no chunk.
+
+        Raises
+        ------
+        DamagedChunk
+        """
+        values = self.find_block(index)
+        if values is None:
+            return np.full((*self.grid.block(index).shape, *self.inner), self.fill, self.dtype)
+        return values
+
+    def find_block(self, index: Index) -> npt.NDArray[Any] | None:
+        """The same, and None where it has no chunk."""
+        data = self._storage.read(self.object_name(index))
+        return None if data is None else self._decode(index, data).copy()
+
+    def write_block(self, index: Index, values: npt.NDArray[Any], *, sync: bool = False) -> None:
+        """Replace one block in one step; see :meth:`encode`."""
+        self._storage.write(self.object_name(index), self.encode(values), sync=sync)
+
+    def delete_block(self, index: Index) -> None:
+        """Delete a block's chunk, if it has one."""
+        self._storage.delete(self.object_name(index))
+
+    def exists(self, index: Index) -> bool:
+        """Whether a block has a chunk."""
+        return self._storage.exists(self.object_name(index))
+
+    def object_name(self, index: Index) -> str:
+        """Name of a block's object, seen from the array's storage."""
+        return "/".join(("c", *map(str, (*index, *self._inner_index))))
+
+    def encode(self, values: npt.NDArray[Any]) -> bytes:
+        """What stands in a block's object; a chunk is whole, also at the array's edge, where its block is shorter."""
+        if values.shape != self._chunk:
+            padded = np.full(self._chunk, self.fill, self.dtype)
+            padded[tuple(slice(0, n) for n in values.shape)] = values
+            values = padded
+        frame = bytes(self._zstd.encode(np.ascontiguousarray(values, self.dtype)))
+        return frame + int(google_crc32c.value(frame)).to_bytes(CRC_BYTES, "little")
+
+    def sizes(self, indices: Iterable[Index]) -> list[int]:
+        """Bytes of the objects of some blocks; 0 for those without a chunk."""
+        names = (self.object_name(index).removeprefix("c/") for index in indices)
+        return self._storage.sizes("c", names)
+
+    def written(self) -> list[Index]:
+        """Indices of all blocks with a chunk, as of the last commit: a growth that was cut may have left others."""
+        return list(self._written())
+
+    def _written(self) -> Iterator[Index]:
+        axes = len(self.grid.shape)
+        for name in self._storage.files("c"):
+            parts = name.split("/")
+            if all(map(str.isdigit, parts)):  # others are half-written
+                index = tuple(map(int, parts))
+                if index[:axes] in self.grid and index[axes:] == self._inner_index:
+                    yield index[:axes]
+
+    def _decode(self, index: Index, data: bytes) -> npt.NDArray[Any]:
+        """The block in an object's bytes."""
+        name = f"{self._storage}/{self.object_name(index)}"
+        frame = memoryview(data)[:-CRC_BYTES]
+        checksum = int.from_bytes(data[-CRC_BYTES:], "little")
+        if len(data) <= CRC_BYTES or google_crc32c.value(bytes(frame)) != checksum:
+            raise DamagedChunk(f"{name} is damaged: its {len(data)} bytes do not fit their checksum")
+        values = np.zeros(self._chunk, self.dtype)  # a frame that says it holds more is refused, not unpacked
+        try:
+            self._zstd.decode(frame, values)
+        except (RuntimeError, ValueError) as error:
+            raise DamagedChunk(f"{name} is damaged: {error}") from None
+        return values[tuple(slice(0, n) for n in (*self.grid.block(index).shape, *self.inner))]
+
+
+def is_raw_layout(metadata: Mapping[str, Any]) -> bool:
+    """Whether an array's chunks are stored in the one way that :class:`BlockArray` knows."""
+    try:
+        return bool(
+            [codec["name"] for codec in metadata["codecs"]] == CODECS
+            and metadata["chunk_key_encoding"] == {"name": "default", "configuration": {"separator": "/"}}
+            and metadata["codecs"][0].get("configuration", {"endian": "little"}) == {"endian": "little"}
+            and metadata["codecs"][1]["configuration"]["checksum"] is False
+            and metadata["codecs"][1]["configuration"]["level"] in range(-100_000, 23)
+            and isinstance(metadata["data_type"], str)
+            and metadata["data_type"] != "string"
+        )
+    except (KeyError, TypeError, IndexError):
+        return False
+
+
+def _number(fill: Any) -> Any:
+    """A fill value of ``zarr.json`` as a number: NaN and complex numbers are texts there."""
+    return complex(*map(float, fill)) if isinstance(fill, list) else float(fill) if isinstance(fill, str) else fill

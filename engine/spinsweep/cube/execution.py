@@ -1,0 +1,102 @@
+"""What a worker does with a task: compute the cells of its block that are not done, and write them."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from spinsweep.axis import Value
+from spinsweep.blocks import as_boxes
+from spinsweep.cube.disk import machine_id
+from spinsweep.cube.task import Job, Mask, Task
+from spinsweep.cube.writer import writer_of
+from spinsweep.errors import CubeError
+from spinsweep.evaluate import CellError, Evaluated, evaluate
+from spinsweep.ledger import Receipt
+from spinsweep.spec import Sweep
+
+
+def execute(job: Job, task: Task) -> Receipt:
+    """Compute and write one block; the whole of a task."""
+    writer = writer_of(job.store, job.cube_id, job.epoch)
+    if not writer.artifacts_checked:
+        _require_same_artifacts(job, str(writer.cube.storage))
+        writer.artifacts_checked = True
+    coords = writer.coords(task.block)
+    mask = writer.pending(task)
+    if not mask.any():
+        return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
+    result = _compute(job, coords, mask)
+    failed = writer.write(task, result, mask, job.origin.number, sync=job.synced_by != machine_id())
+    cell, first = next(iter(result.errors.items()), ((), None))
+    return Receipt(
+        task.block,
+        done=task.cells - failed,
+        failed=failed,
+        seconds=float(result.duration[mask].sum()),
+        first_error=f"{first.type}: {first.message}" if first else "",
+        first_failed=_in_cube(task, cell),
+        batch=task.batch,
+    )
+
+
+def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
+    """Mark a block's cells failed when its task could not, because its worker died each time."""
+    writer = writer_of(job.store, job.cube_id, job.epoch)
+    cells = [tuple(cell) for cell in np.argwhere(task.mask).tolist()]
+    result = _empty(job.sweep, task.mask, dict.fromkeys(cells, error))
+    failed = writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
+    text = f"{error.type}: {error.message}"
+    return Receipt(task.block, len(cells) - failed, failed, 0.0, text, _in_cube(task, cells[0]), task.batch)
+
+
+def other_artifacts(known: Mapping[str, Any], sweep: Sweep) -> str:
+    """Which of the sweep's artifacts are not as ``known``, in words; "" when all that are known are."""
+    ids = dict(sweep.artifact_ids(sweep)) if sweep.artifact_ids is not None else {}
+    return ", ".join(
+        f"{name} {json.dumps(known[name])} and here it is {json.dumps(value)}"
+        for name, value in ids.items()
+        if name in known and json.dumps(known[name]) != json.dumps(value)
+    )
+
+
+def _require_same_artifacts(job: Job, store: str) -> None:
+    """``CubeError`` unless this process has the artifacts that the driver has."""
+    if others := other_artifacts(job.artifact_ids, job.sweep):
+        raise CubeError(
+            f"{platform.node()} would add to {store} cells that rest on other things than the driver's: "
+            f"the driver has {others}, as it may come out on another processor; bring that from the driver"
+        )
+
+
+def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
+    """The cells of ``mask`` computed, as arrays of the whole block."""
+    boxes = as_boxes(mask)
+    if len(boxes) == 1 and mask.all():
+        return evaluate(job.sweep, coords, job.cube_id)
+    whole = _empty(job.sweep, mask, {})
+    for box in boxes:
+        box_coords = {n: tuple(v[i] for i in indices) for (n, v), indices in zip(coords.items(), box, strict=True)}
+        part = evaluate(job.sweep, box_coords, job.cube_id)
+        region = np.ix_(*box)
+        for name, values in part.values.items():
+            whole.values[name][region] = values
+        whole.duration[region] = part.duration
+        for cell, error in part.errors.items():
+            whole.errors[tuple(int(indices[i]) for indices, i in zip(box, cell, strict=True))] = error
+    return whole
+
+
+def _empty(sweep: Sweep, mask: Mask, errors: Mapping[tuple[int, ...], CellError]) -> Evaluated:
+    """A block in which nothing was computed."""
+    values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
+    return Evaluated(values, np.zeros(mask.shape, np.float32), dict(errors))
+
+
+def _in_cube(task: Task, cell: tuple[int, ...]) -> tuple[int, ...]:
+    """Index in the cube of a cell of the block; () for none."""
+    return tuple(s + i for s, i in zip(task.block.start, cell, strict=False))
