@@ -143,7 +143,7 @@ class Cube:
         """The cube as xarray opens it (lazily)."""
         import xarray as xr
 
-        dataset: xr.Dataset = xr.open_zarr(self.storage.zarr_store())
+        dataset: xr.Dataset = xr.open_zarr(str(self.storage))
         return dataset
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from zarr.storage import LocalStore
-
 from spinsweep.cube.disk import sync_all, sync_folder, write_whole
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
@@ -127,9 +125,6 @@ class LocalStorage(Storage):
     def remove_partial_files(self) -> None:
         for leftover in self.path.rglob("*.partial"):
             leftover.unlink(missing_ok=True)
-
-    def zarr_store(self) -> LocalStore:
-        return LocalStore(self.path, read_only=True)
 
     def ensure_creatable(self) -> None:
         existing = next(p for p in (self.path, *self.path.parents) if p.exists())

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import fsspec
-from zarr.storage import FsspecStore
 
 from spinsweep.cube.lease_write_guard import driver_lease, hold_driver_lock
 from spinsweep.cube.storage import ObjectStorage
@@ -167,10 +166,6 @@ class RemoteStorage(ObjectStorage):
 
     def remove_partial_files(self) -> None:
         """Nothing: a put that was not ended left no object."""
-
-    def zarr_store(self) -> FsspecStore:
-        protocol = self._url.partition("://")[0]
-        return FsspecStore.from_url(self._url, storage_options=OPTIONS.get(protocol), read_only=True)
 
     @contextmanager
     def staging(self) -> Iterator[RemoteStorage]:

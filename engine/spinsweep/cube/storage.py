@@ -10,7 +10,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
 
 class Storage(ABC):
@@ -90,10 +89,6 @@ class Storage(ABC):
     @abstractmethod
     def remove_partial_files(self) -> None:
         """Delete what killed writers left half-written."""
-
-    @abstractmethod
-    def zarr_store(self) -> Any:
-        """This storage as zarr knows stores, to read from."""
 
     def ensure_creatable(self) -> None:  # noqa: B027 - where looking costs requests, ``staging`` finds it out
         """``CubeError``, before any work, where no cube is and none can be made."""
