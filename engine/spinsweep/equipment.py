@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spinsweep.errors import SpecError
-from spinsweep.find import EQUIPMENT, installed
+from spinsweep.plugins import EQUIPMENT, installed
 from spinsweep.spec import Sweep
 
 

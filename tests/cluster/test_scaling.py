@@ -19,9 +19,9 @@ from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Local
 from spinsweep.deployment.security import as_environment
+from spinsweep.discovery import find
 from spinsweep.executors.compute import compute
 from spinsweep.executors.dask import run_dask
-from spinsweep.find import find
 from spinsweep.runs import Run, open_run
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings

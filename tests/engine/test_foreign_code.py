@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spinsweep.cli import main
-from spinsweep.find import installed
+from spinsweep.plugins import installed
 
 TRAP = """
 from pathlib import Path
@@ -185,6 +185,7 @@ def test_a_users_own_package_may_be_called_like_a_former_one(place: Path) -> Non
 
 
 def test_every_installed_sweep_is_found_under_the_name_that_its_cubes_keep() -> None:
-    from spinsweep.find import find, installed_as, reference_of
+    from spinsweep.discovery import find, reference_of
+    from spinsweep.plugins import installed_as
 
     assert {n: installed_as(reference_of(find(n))) for n in installed()} == {n: n for n in installed()}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from written import HEAD, TAIL, written
 
-from spinsweep.find import find
+from spinsweep.discovery import find
 from spinsweep.identity import differences, found_here, identify, owner, tree
 from spinsweep.identity.walk import Identity
 

@@ -485,7 +485,7 @@ KERNELS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_kernels_of_another_processor_stay_within_the_bounds_that_are_declared(name: str, tmp_path: Path) -> None:
-    from spinsweep.find import find
+    from spinsweep.discovery import find
 
     store, (some, cell) = tmp_path / "c.zarr", KERNELS[name]
     go(find(name).with_values(**some), store, attrs={"sweep_reference": name})

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 from spinsweep import Sweep
-from spinsweep.find import find
+from spinsweep.discovery import find
 from spinsweep.user_modules import UserModules
 
 HEAD = """

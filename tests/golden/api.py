@@ -11,7 +11,7 @@ from spinneurons.codesign.chip import Programmed, make
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.model import plane
 from spinsweep.cli import main
-from spinsweep.find import find
+from spinsweep.discovery import find
 from spinsweep.provenance import processor
 
 __all__ = ["COMMAND", "Batch", "Draws", "Programmed", "find", "kind", "main", "make", "plane"]

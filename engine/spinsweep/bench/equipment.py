@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from spinsweep import find
+from spinsweep import discovery
 from spinsweep.bench import bench_file
 from spinsweep.spec import Sweep
 
@@ -31,7 +31,7 @@ class BenchEquipment:
 
     def measured(self, sweep: Sweep) -> Sweep:
         """The sweep as it is measured on this bench."""
-        return find.on_bench(sweep, self.bench)
+        return discovery.on_bench(sweep, self.bench)
 
     def own(self) -> AbstractContextManager[object]:
         """Own the bench in this process."""

@@ -18,8 +18,8 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from spinsweep.errors import SpinsweepError
-from spinsweep.find import COMMANDS, installed
 from spinsweep.interrupts import Interrupts
+from spinsweep.plugins import COMMANDS, installed
 from spinsweep.printable import one_line, said, say
 from spinsweep.warden import INTERRUPTED
 

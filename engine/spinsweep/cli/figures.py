@@ -11,9 +11,9 @@ import typer
 
 from spinsweep.cli.options import Own, Store, Trust, code_of
 from spinsweep.cube import Cube
+from spinsweep.discovery import figures as builders
+from spinsweep.discovery import find
 from spinsweep.errors import SpecError
-from spinsweep.find import figures as builders
-from spinsweep.find import find
 from spinsweep.printable import one_line, said, say
 
 

@@ -10,7 +10,8 @@ from rich.table import Table
 
 from spinsweep.axis import key
 from spinsweep.cli.console import console, styled
-from spinsweep.find import find, installed
+from spinsweep.discovery import find
+from spinsweep.plugins import installed
 from spinsweep.printable import printable, say
 
 

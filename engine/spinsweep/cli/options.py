@@ -10,9 +10,10 @@ from typing import Annotated
 import typer
 
 from spinsweep.cube import Cube
+from spinsweep.discovery import find
 from spinsweep.equipment import Equipment
 from spinsweep.errors import CubeError, SpecError
-from spinsweep.find import find, installed_as
+from spinsweep.plugins import installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 

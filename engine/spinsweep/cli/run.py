@@ -24,8 +24,8 @@ from spinsweep.cli.options import (
     requested,
 )
 from spinsweep.cube import Cube, open_storage
+from spinsweep.discovery import reference
 from spinsweep.errors import SpecError
-from spinsweep.find import reference
 from spinsweep.printable import say
 from spinsweep.runs import open_run
 

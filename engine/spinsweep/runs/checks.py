@@ -9,8 +9,8 @@ import numpy as np
 
 from spinsweep.cube import Cube, other_artifacts
 from spinsweep.errors import CubeError
-from spinsweep.find import installed_as, renamed
 from spinsweep.ledger import State, pending
+from spinsweep.plugins import installed_as, renamed
 from spinsweep.spec import Sweep
 
 FIXED = ("name", "axes", "dims", "outputs")

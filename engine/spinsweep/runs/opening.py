@@ -22,7 +22,7 @@ from spinsweep.cube import (
     open_storage,
     recover,
 )
-from spinsweep.find import reference_of
+from spinsweep.discovery import reference_of
 from spinsweep.ledger import Counts
 from spinsweep.origins import Origins, found_origins
 from spinsweep.progress import Progress

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from spinsweep.find import find
+from spinsweep.discovery import find
 from spinsweep.spec import Sweep
 
 

@@ -16,7 +16,7 @@ from spinneurons.paper.claim import Claim, Cubes, Finding, Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import STEPS
 from spinsweep import provenance
-from spinsweep.find import figures
+from spinsweep.discovery import figures
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from spinneurons.analysis.compare import compare, parameter_differences
 from spinneurons.analysis.units import in_unit
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.device import card as cards
+from spinsweep.discovery import find
 from spinsweep.executors.compute import compute
-from spinsweep.find import find, installed
+from spinsweep.plugins import installed
 
 SMALL = SWEEP.with_values(width=(2.0, 0.5), device=(0, 1), cycles=20, currents=10, resamples=20)
 

@@ -10,7 +10,7 @@ import pytest
 
 from spinneurons.paper.plan import STEPS, Step
 from spinsweep.cli.options import asked
-from spinsweep.find import figures
+from spinsweep.discovery import figures
 
 PAPER = (
     "1(d) 2(b) 2(c-k) 3(a) 3(b) 3(c) 3(d) 4(b) 4(c) 4(d, e) S1 S3(b) S4 S5 S6 S7 S8 S9 S11 S12 trade-off"

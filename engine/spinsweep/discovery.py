@@ -8,29 +8,17 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cloudpickle
-
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
+from spinsweep.plugins import installed, renamed
 from spinsweep.printable import said
 from spinsweep.spec import Sweep
 from spinsweep.user_modules import UserModules
-
-SWEEPS = "spinsweep.sweeps"
-COMMANDS = "spinsweep.commands"
-EQUIPMENT = "spinsweep.equipment"
-RENAMED = {"engine": "spinsweep", "sweeps": "spinneurons"}
-"""What packages were called before they were published, and are called now."""
-
-
-def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:
-    """Entry points of installed packages, by name."""
-    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
 
 
 def find(name: str) -> Sweep:
@@ -46,19 +34,6 @@ def find(name: str) -> Sweep:
     if not isinstance(found, Sweep):
         raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
     return found
-
-
-def installed_as(name: str) -> str | None:
-    """The name of the installed sweep that ``name`` (also ``MODULE:NAME``) means; None: nothing installed."""
-    points = installed()
-    names = (name, renamed(name))  # a cube may be older than the packages' names
-    return name if name in points else next((n for n, p in points.items() if p.value in names), None)
-
-
-def renamed(module: str) -> str:
-    """What a module is called now whose package had another name; empty: its package is none of those."""
-    package, dot, rest = module.partition(".")
-    return f"{RENAMED[package]}{dot}{rest}" if package in RENAMED else ""
 
 
 def reference(name: str) -> str:
@@ -203,5 +178,7 @@ def _file(path: Path) -> ModuleType:
     except BaseException:
         sys.modules.pop(name, None)
         raise
-    cloudpickle.register_pickle_by_value(module)
+    from cloudpickle import register_pickle_by_value  # late: most sweeps are installed
+
+    register_pickle_by_value(module)
     return module
