@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
 SWEEPS = "spinsweep.sweeps"
 COMMANDS = "spinsweep.commands"
@@ -27,3 +31,25 @@ def renamed(module: str) -> str:
     """What a module is called now whose package had another name; empty: its package is none of those."""
     package, dot, rest = module.partition(".")
     return f"{RENAMED[package]}{dot}{rest}" if package in RENAMED else ""
+
+
+def summary_of(command: EntryPoint) -> str:
+    """The first paragraph about a command, from the source of its module; empty where it does not say.
+
+    That of a function is its docstring, that of an object the argument ``help`` of the call that made it.
+    """
+    try:
+        spec = find_spec(command.module)
+        tree = ast.parse(Path(str(spec and spec.origin)).read_bytes())
+    except (ImportError, OSError, ValueError, SyntaxError):
+        return ""
+    for node in tree.body:
+        text = None
+        if isinstance(node, ast.FunctionDef) and node.name == command.attr:
+            text = ast.get_docstring(node)
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == command.attr:
+            given = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
+            text = str(given[0].value) if given and isinstance(given[0], ast.Constant) else None
+        if text:
+            return inspect.cleandoc(text).partition("\n\n")[0]
+    return ""

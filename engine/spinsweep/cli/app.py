@@ -19,7 +19,7 @@ import typer
 
 from spinsweep.errors import SpinsweepError
 from spinsweep.interrupts import Interrupts
-from spinsweep.plugins import COMMANDS, installed
+from spinsweep.plugins import COMMANDS, installed, summary_of
 from spinsweep.printable import one_line, said, say
 from spinsweep.warden import INTERRUPTED
 
@@ -43,9 +43,11 @@ EPILOG = "Example:  spinsweep run characterization --store results/characterizat
 
 
 def app(requested: str = "") -> typer.Typer:
-    """The command line with the verbs of all installed packages.
+    """The command line.
 
-    Where one of them is asked for, it alone is there: what the others import takes seconds.
+    Parameters
+    ----------
+    requested : the first word that was typed; only the command of this name is loaded
     """
     root = typer.Typer(
         name="spinsweep",
@@ -58,9 +60,10 @@ def app(requested: str = "") -> typer.Typer:
         help="Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes.",
     )
     root.callback()(_root)
-    verbs = {name: EntryPoint(name, f"spinsweep.cli.{place}", COMMANDS) for name, place in VERBS.items()}
-    verbs |= installed(COMMANDS)
-    for name, point in verbs.items() if requested not in verbs else [(requested, verbs[requested])]:
+    for name, point in _verbs(requested).items():
+        if name != requested and (summary := summary_of(point)):
+            root.command(name, help=summary)(lambda: None)
+            continue
         try:
             verb = point.load()
         except (Exception, SystemExit) as error:  # a broken package must not take the other verbs with it
@@ -71,6 +74,17 @@ def app(requested: str = "") -> typer.Typer:
         else:
             root.command(name)(verb)
     return root
+
+
+def _verbs(requested: str) -> dict[str, EntryPoint]:
+    """The verbs to load; to look through what is installed takes longer than to start."""
+    verbs = {name: EntryPoint(name, f"spinsweep.cli.{function}", COMMANDS) for name, function in VERBS.items()}
+    if requested in verbs:
+        return {requested: verbs[requested]}
+    if requested == "--version":
+        return {}
+    verbs |= {name: point for name, point in installed(COMMANDS).items() if name not in verbs}
+    return verbs if not requested or requested.startswith("-") else {n: v for n, v in verbs.items() if n == requested}
 
 
 def _tell_version(requested: bool) -> None:

@@ -13,9 +13,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore
 
 from spinsweep.axis import Value
 from spinsweep.blocks import BlockGrid
@@ -40,6 +37,9 @@ def digest(values: npt.NDArray[Any]) -> str:
 
 def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
     """The chunks that hold the values, as a cube's objects, each with its copy."""
+    import zarr  # late, here and below: most commands need none, and it takes longer to load than all else
+    from zarr.storage import MemoryStore
+
     memory = {"zarr.json": _buffer(json.dumps(metadata).encode())}
     array = zarr.open_array(MemoryStore(memory), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
     array[:] = values
@@ -74,6 +74,9 @@ def _folders(name: str) -> tuple[str, str]:
 
 def _read(storage: Storage, folder: str, metadata: Mapping[str, Any]) -> npt.NDArray[Any] | None:
     """The values in a folder of chunks; None where any chunk is missing or damaged."""
+    import zarr
+    from zarr.storage import MemoryStore
+
     memory = {"zarr.json": _buffer(json.dumps(metadata).encode())}
     for name in _chunk_names(metadata):
         data = storage.read(f"{folder}/{name}")
@@ -93,4 +96,6 @@ def _chunk_names(metadata: Mapping[str, Any]) -> list[str]:
 
 
 def _buffer(data: bytes) -> Any:
+    from zarr.core.buffer import default_buffer_prototype
+
     return default_buffer_prototype().buffer.from_bytes(data)

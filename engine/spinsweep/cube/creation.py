@@ -11,9 +11,6 @@ from typing import Any
 import numcodecs
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
-from zarr.storage import MemoryStore
 
 from spinsweep.axis import Axis
 from spinsweep.cube import coordinates
@@ -152,6 +149,10 @@ def _array(
     attributes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """An array's ``zarr.json``, as zarr makes it."""
+    import zarr  # late: it takes longer to load than all else
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+    from zarr.storage import MemoryStore
+
     objects: dict[str, Any] = {}
     zarr.create_array(
         MemoryStore(objects),
