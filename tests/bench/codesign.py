@@ -21,9 +21,9 @@ from spinneurons.codesign import model, reference
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.network import Recipe, obtain
 from spinneurons.codesign.sweep import SWEEP
-from spinneurons.device import card as cards
-from spinneurons.device import model as device
 from spinneurons.mnist import data
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 
 GOAL, STRETCH = 60, 100
 STEPS = 50
@@ -80,7 +80,8 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     first, second = (chips.Programmed.ideal(w) for w in (network.w1, network.folded))
     chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
     widths, variations = (np.array(SWEEP.axis(name).values, np.float64) for name in ("width", "variation"))
-    ratios = (device.i_bias(cards.default(), widths) / device.i0(cards.default(), widths)).tolist()
+    bars = HallBar(cards.default())
+    ratios = (bars.i_bias(widths) / bars.i0(widths)).tolist()
     etas, draws = variations.tolist(), Draws((1, 2))
     torch.set_num_threads(threads)
     work: list[Callable[[], object]] = [

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from distributed import Client
 
-from spinneurons.device import card
+from spinneurons.neurons import card
 from spinsweep import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.bench import bench_file
 from spinsweep.bench.errors import BenchError

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 
 from spinneurons.characterization import csv_log
-from spinneurons.device import card
 from spinneurons.device.commands import bench_text
+from spinneurons.neurons import card
 from spinsweep import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.axis import canonical
 from spinsweep.bench import bench_file

@@ -11,8 +11,10 @@ import statsmodels.api as sm
 import xarray as xr
 
 from spinneurons.analysis.intervals import check_level
-from spinneurons.device.fit import fit
-from spinneurons.device.linear import straight_line
+from spinneurons.linear import straight_line
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.fit import fit
+from spinneurons.neurons.laws import LOGISTIC
 
 Floats = npt.NDArray[np.float64]
 
@@ -67,7 +69,7 @@ def fit_line(
 
 
 def fit_switching(
-    switched: xr.DataArray, trials: xr.DataArray, i_write: xr.DataArray, link: str = "logistic"
+    switched: xr.DataArray, trials: xr.DataArray, i_write: xr.DataArray, law: Law = LOGISTIC
 ) -> xr.Dataset:
     """Switching curve along ``current`` by binomial maximum likelihood.
 
@@ -75,7 +77,7 @@ def fit_switching(
     ----------
     switched, trials : (..., current) counts; sum over cycles, and over whatever else is to share one curve
     i_write : (..., current), in the unit of its ``units``, A without
-    link : "logistic" or "cloglog"
+    law : of the curve
 
     Returns
     -------
@@ -85,7 +87,7 @@ def fit_switching(
     Source: sigmoid fits of Fig. 2(c-k).
     """
     found = xr.apply_ufunc(
-        lambda k, n, current: np.array([getattr(fit(k, n, current, link), name) for name in _CURVE], np.float64),
+        lambda k, n, current: np.array([getattr(fit(k, n, current, law), name) for name in _CURVE], np.float64),
         switched.compute(),
         trials.compute(),
         i_write.compute(),

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import least_squares
 
-from spinneurons.device import model as device
-from spinneurons.device.card import value
+from spinneurons.neurons.card import value
+from spinneurons.neurons.hall_bar import HallBar
 
 Floats = npt.NDArray[np.float64]
 
@@ -31,7 +31,7 @@ def perpendicular(field: npt.ArrayLike, h_an: float) -> Floats:
 
 def anisotropy_field(card: Mapping[str, Any], width: float, device_index: int, mean: float, spread: float) -> float:
     """H_an (A/m) of one individual: ``mean`` (1 + ``spread`` u), u uniform on [-1, 1) from its own stream."""
-    u = device.stream(card, width, device_index, "anisotropy").uniform(-1.0, 1.0)
+    u = HallBar(card).stream(width, device_index, "anisotropy").uniform(-1.0, 1.0)
     return float(mean * (1 + spread * u))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from spinneurons.anisotropy import model
-from spinneurons.device.fit import ROUNDING
-from spinneurons.device.parameters import CARD, DEVICE, WIDTH
+from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 STATES = (1, -1)
@@ -55,7 +55,7 @@ SWEEP = Sweep(
         Parameter("field_limit", 4.0e5, "A/m", "largest in-plane field; assumed", low=1, high=1e8),
         Parameter("h_an_mean", 5.8e5, "A/m", "anisotropy field of the model; Fig. S1, 700 nm", low=1, high=1e8),
         Parameter("spread", 0.0, help="of the devices about h_an_mean, uniform +-", low=0, high=0.5),
-        CARD,
+        HALL_BAR_CARD,
     ),
     function=scan,
     figures="spinneurons.anisotropy.figures:FIGURES",

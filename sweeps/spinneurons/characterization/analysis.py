@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.fit import REASONS, bootstrap, fit
-from spinneurons.device.model import window
-from spinneurons.device.protocol import decide
+from spinneurons.neurons.family import Law, NeuronFamily, Readings
+from spinneurons.neurons.fit import REASONS, bootstrap, fit
 
 NUMBERS = (
     "i_bias", "i_bias_stderr", "i_bias_low", "i_bias_high",
@@ -21,7 +20,7 @@ NUMBERS = (
 
 
 FIT_STATUS = ("fitted", "no_data", "separated", "falling", "not_converged", "levels_not_distinct")
-"""Meaning of ``fit_status``: the reasons of ``spinneurons.device.fit``, and one level instead of two."""
+"""Meaning of ``fit_status``: the reasons of ``spinneurons.neurons.fit``, and one level instead of two."""
 
 
 class Analysis(NamedTuple):
@@ -35,33 +34,32 @@ class Analysis(NamedTuple):
 
 
 def analyse(
+    family: NeuronFamily,
     i_write: npt.ArrayLike,
-    r_reset: npt.ArrayLike,
-    r_write: npt.ArrayLike,
-    link: str,
+    readings: Readings,
+    law: Law,
     rng: np.random.Generator,
-    reset_state: int = -1,
     resamples: int = 1000,
 ) -> Analysis:
     """Switching curve of one device from its recorded readings.
 
     Parameters
     ----------
+    family : decides what switched
     i_write : (n,) A; NaN where a current was not recorded
-    r_reset, r_write : (n, cycles) ohm; NaN marks a lost or absent sample
-    link : "logistic" or "cloglog"
+    readings : of the family, (n, cycles) each; NaN marks a lost or absent sample
+    law : of the curve
     rng : stream of the bootstrap
-    reset_state : -1 if the reset level is the low one, +1 if it is the high one
     resamples : bootstrap resamples
 
     Returns
     -------
     Analysis; 95 % intervals are ``_low`` and ``_high``, standard errors ``_stderr``
     """
-    decision = decide(r_reset, r_write, reset_state)
+    decision = family.decide(readings)
     k, n = decision.switched.sum(axis=-1), decision.valid.sum(axis=-1)
-    curve = fit(k, n, i_write, link)
-    interval = bootstrap(k, n, i_write, link, rng, resamples)
+    curve = fit(k, n, i_write, law)
+    interval = bootstrap(k, n, i_write, law, rng, resamples)
     values = {
         "switched": decision.switched,
         "valid": decision.valid,
@@ -73,7 +71,7 @@ def analyse(
         "i0_stderr": curve.i0_stderr,
         "i0_low": interval.i0_low,
         "i0_high": interval.i0_high,
-        "window": float(window(curve.i0, link)),
+        "window": law.window * curve.i0,
         "window_low": interval.window_low,
         "window_high": interval.window_high,
         "deviance": curve.deviance,

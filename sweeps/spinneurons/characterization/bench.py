@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from spinneurons.characterization.analysis import analyse
-from spinneurons.device import card as cards
-from spinneurons.device import model
+from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
@@ -24,26 +23,25 @@ def measure(cell: Cell) -> dict[str, Any]:
     The plan of currents is the card's, as for a simulated device.  A cycle that was lost is NaN.  Stream
     ``bootstrap``.
     """
-    bench, card = parse(cell.params["bench"]), cell.params["card"]
+    p, bench = cell.params, parse(cell.params["bench"])
+    family = family_of(p["card"]).with_reset_state(bench.polarity.reset_state)
     width = cell["width"]
     device = bench.at(width=width, device=cell["device"])
-    i_write = -bench.polarity.reset_pulse * model.write_currents(card, width, cell.params["currents"])
-    i_reset = bench.polarity.reset_pulse * abs(model.reset_current(card, width))
-    i_read = cards.value(card, "read.current")
-    shape = (i_write.size, cell.params["cycles"])
-    r_reset, r_write = np.full((2, *shape), np.nan, np.float32)
+    i_write = -bench.polarity.reset_pulse * family.write_currents(width, p["currents"])
+    i_reset = bench.polarity.reset_pulse * abs(family.reset_current(width))
+    i_read = family.read_current
+    v_reset, v_write = np.full((2, i_write.size, p["cycles"]), np.nan)
     with PulseTrains(session(bench), cell.address) as experiment:
         experiment.calibrate(device.name, -i_reset, i_reset, i_read)
         for number, current in enumerate(i_write.tolist()):
-            writes = np.full((shape[1], 1), current)
+            writes = np.full((p["cycles"], 1), current)
             run = experiment.run(f"current {number}", [device.name], writes, [i_reset], i_read)
-            r_reset[number], r_write[number] = run.v_reset[:, 0] / i_read, run.v_write[:, 0] / i_read
-    link = cards.link(card, cell.params["link"])
+            v_reset[number], v_write[number] = run.v_reset[:, 0], run.v_write[:, 0]
     i_write = np.abs(i_write)
-    found = analyse(
-        i_write, r_reset, r_write, link, cell.rng("bootstrap"), bench.polarity.reset_state, cell.params["resamples"]
-    )
-    return {"i_write": i_write, "r_reset": r_reset, "r_write": r_write, **found.values}
+    recorded = family.of_voltages(v_reset, v_write)
+    results = analyse(family, i_write, recorded, family.law(p["link"]), cell.rng("bootstrap"), p["resamples"])
+    names = (reading.name for reading in family.readings)
+    return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
 
 
 def cycles(sweep: Sweep) -> dict[str, int]:

@@ -10,7 +10,9 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.family import FittedDevices
+from spinneurons.neurons.registry import family_of
 from spinsweep.cli.display import Display
 from spinsweep.cli.options import Store
 from spinsweep.cube import Cube, execute, open_storage
@@ -127,9 +129,8 @@ def card(
         raise SpecError(str(error)) from None
     source = f"fit of {cube.storage.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
     try:
-        fitted = cards.measured(
-            start, dataset["width"].values, **fits, source=source, device=dataset["device"].values
-        )
+        devices = FittedDevices(dataset["width"].values, **fits, device=dataset["device"].values)
+        fitted = family_of(start).measured(devices, source)
     except cards.CardError as error:
         raise SpecError(f"{store}: {error}") from None
     text = cards.dumps(fitted)

@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 
 from spinneurons.characterization.sweep import SWEEP
-from spinneurons.device.parameters import WIDTH
+from spinneurons.neurons.parameters import WIDTH
 from spinsweep.axis import closest
 from spinsweep.files import Unreadable, require_file
 from spinsweep.spec import RESERVED

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.linear import straight_line
+from spinneurons.linear import straight_line
 
 
 class Energy(NamedTuple):

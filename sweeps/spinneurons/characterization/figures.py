@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,10 +18,8 @@ from matplotlib.figure import Figure
 
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.device import style
-from spinneurons.device.linear import straight_line
-from spinneurons.device.link import probability
-from spinneurons.device.protocol import find_levels
 from spinneurons.device.wilson import wilson
+from spinneurons.linear import straight_line
 
 
 def switching(cube: xr.Dataset, ax: Axes) -> Axes:
@@ -53,7 +52,7 @@ def switching(cube: xr.Dataset, ax: Axes) -> Axes:
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
         i_bias, i0 = float(cube["i_bias"].isel(one)), float(cube["i0"].isel(one))
         if np.isfinite(i_bias * i0):
-            ax.plot(fine, probability((fine - i_bias) / i0, style.link_of(cube)), color=look["color"], lw=0.8)
+            ax.plot(fine, style.law(cube).probability((fine - i_bias) / i0), color=look["color"], lw=0.8)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", power=-3)
     return ax
@@ -120,7 +119,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
-    """Hall resistance after reset and after write, cycle by cycle, at the current closest to 50 %.
+    """What is read of one device, cycle by cycle, at the current closest to 50 %.
 
     The device is the one of that ``width`` (um) and label, or the first of the narrowest width with valid
     cycles. The line is the decision threshold, the midpoint of the device's own two levels.
@@ -136,26 +135,19 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     at = int(np.argmin(np.abs(p - 0.5)))
     row = one.isel(current=at)
     cycle = row["cycle"].values
-    written = row["r_write"].values
-    ax.plot(cycle, written, "-", color=style.SKY, lw=0.4, zorder=1)
-    ax.plot(cycle, written, ls="none", marker="o", ms=2.4, mew=0, color=style.BLUE, label="after write")
-    ax.plot(
-        cycle,
-        row["r_reset"].values,
-        ls="none",
-        marker="s",
-        ms=2.4,
-        mfc="none",
-        mew=0.6,
-        color=style.VERMILION,
-        label="after reset",
-    )
-    levels = find_levels(np.stack([one["r_reset"].values, one["r_write"].values]))
+    family = style.family(cube)
+    *before, last = family.readings
+    ax.plot(cycle, row[last.name].values, "-", color=style.SKY, lw=0.4, zorder=1)
+    ax.plot(cycle, row[last.name].values, ls="none", marker="o", ms=2.4, mew=0, color=style.BLUE, label=last.moment)
+    for reading, colour in zip(before, style.COLOURS[1:], strict=False):
+        look: dict[str, Any] = {"marker": "s", "ms": 2.4, "mfc": "none", "mew": 0.6, "color": colour}
+        ax.plot(cycle, row[reading.name].values, ls="none", label=reading.moment, **look)
+    levels = family.decide(tuple(one[reading.name].values for reading in family.readings)).levels
     ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.03 * (high - low), high + 0.2 * (high - low))  # room for the legend
     ax.set_xlabel("Cycle")
-    ax.set_ylabel("Hall resistance (Ω)")
+    ax.set_ylabel(f"{last.quantity} ({style.symbol(last.unit)})")
     where = f"{style.width_text(float(one['width']))}, device {int(one['device'])}"
     ax.set_title(f"{where}, {style.current_text(float(row['i_write']))}: {switched[at]} of {valid[at]} switched")
     ax.legend(loc="upper center", ncols=3, columnspacing=1.2, handletextpad=0.4)

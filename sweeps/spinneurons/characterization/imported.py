@@ -17,12 +17,14 @@ import xarray as xr
 from spinneurons.characterization.analysis import analyse
 from spinneurons.characterization.csv_log import LogError, read
 from spinneurons.characterization.sweep import SWEEP
-from spinneurons.device.link import LINKS
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Value
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Dim, Output, Parameter, Sweep
 
+LAWS = tuple(law.name for law in family_of(cards.default()).laws)
 FLAGS = 50  # labels of a text column that are also written as flags
 RAW = ("i_write", "r_reset", "r_write")
 
@@ -38,17 +40,12 @@ class Recorded:
         """Outputs of the device at ``cell["width"]`` (um), ``cell["device"]``; stream ``bootstrap``."""
         one = self.log.sel(width=cell["width"], device=cell["device"])
         raw = {str(name): one[name].values for name in one.data_vars}
-        params = cell.params
-        found = analyse(
-            raw["i_write"],
-            raw["r_reset"],
-            raw["r_write"],
-            params["link"],
-            cell.rng("bootstrap"),
-            params["reset_state"],
-            params["resamples"],
+        p, family = cell.params, family_of(cards.default()).with_reset_state(cell.params["reset_state"])
+        readings = tuple(raw[reading.name] for reading in family.readings)
+        results = analyse(
+            family, raw["i_write"], readings, family.law(p["link"]), cell.rng("bootstrap"), p["resamples"]
         )
-        return {**raw, **found.values}
+        return {**raw, **results.values}
 
 
 def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> Sweep:
@@ -86,7 +83,7 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
             *sorted(extra, key=lambda o: o.name),
         ),
         parameters=(
-            Parameter("link", link, help="switching curve that was fitted", choices=LINKS),
+            Parameter("link", link, help="switching curve that was fitted", choices=LAWS),
             Parameter(
                 "reset_state",
                 reset_state,
@@ -102,6 +99,7 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
             ),
         ),
         function=Recorded(log),
+        outputs_of=None,
         source="",
     )
 

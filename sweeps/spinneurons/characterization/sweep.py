@@ -1,4 +1,4 @@
-"""The characterization of the paper as a sweep: 36 Hall bars, 28 write currents, 100 cycles each.
+"""The characterization of the paper as a sweep: 36 devices, 28 write currents, 100 cycles each.
 
 A cell is one device: its readings on the amplitude plan of its width, what they decide, and the fitted curve
 with bootstrap intervals.  36 * 28 * 100 = 100,800 cycles, "close to 100,000 steps" of the paper.
@@ -6,14 +6,13 @@ with bootstrap intervals.  36 * 28 * 100 = 100,800 cycles, "close to 100,000 ste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.fit import ROUNDING
-from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
-from spinneurons.device.protocol import measure
+from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH, readings
+from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
@@ -40,22 +39,30 @@ def characterize(cell: Any) -> dict[str, Any]:
 
     Streams: ``readings`` of the cycles, ``bootstrap`` of the resampling.
     """
-    card = cell.params["card"]
-    link = cards.link(card, cell.params["link"])
-    width, device = cell["width"], cell["device"]
-    i_bias, i0 = model.device_parameters(card, width, device)
-    i_write = model.write_currents(card, width, cell.params["currents"])
-    readings = measure(card, i_bias, i0, i_write, cell.params["cycles"], cell.rng("readings"), link)
-    found = analyse(
-        i_write,
-        readings.r_reset,
-        readings.r_write,
-        link,
-        cell.rng("bootstrap"),
-        cards.value(card, "hall.reset_state"),
-        cell.params["resamples"],
+    p, family = cell.params, family_of(cell.params["card"])
+    law = family.law(p["link"])
+    i_write = family.write_currents(cell["width"], p["currents"])
+    i_bias, i0 = family.individual(cell["width"], cell["device"])
+    recorded = family.measure(i_bias, i0, i_write, p["cycles"], cell.rng("readings"), law)
+    results = analyse(family, i_write, recorded, law, cell.rng("bootstrap"), p["resamples"])
+    names = (reading.name for reading in family.readings)
+    return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
+
+
+def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Readings of the card's family, what they decide, and the fit."""
+    return (
+        Output("i_write", ("current",), unit="A", long_name="write current"),
+        *readings(params, ("current", "cycle")),
+        Output("switched", ("current", "cycle"), "bool", long_name="write pulse switched"),
+        Output("valid", ("current", "cycle"), "bool", long_name="readings are valid"),
+        *(
+            Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n), tolerance=ROUNDING)
+            for n in NUMBERS
+        ),
+        Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
+        Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
     )
-    return {"i_write": i_write, "r_reset": readings.r_reset, "r_write": readings.r_write, **found.values}
 
 
 SWEEP = Sweep(
@@ -69,19 +76,8 @@ SWEEP = Sweep(
         Dim("current", "currents", long_name="write current, index"),
         Dim("cycle", "cycles", long_name="cycle"),
     ),
-    outputs=(
-        Output("i_write", ("current",), unit="A", long_name="write current"),
-        Output("r_reset", ("current", "cycle"), "float32", "ohm", "Hall resistance after reset"),
-        Output("r_write", ("current", "cycle"), "float32", "ohm", "Hall resistance after write"),
-        Output("switched", ("current", "cycle"), "bool", long_name="write pulse switched"),
-        Output("valid", ("current", "cycle"), "bool", long_name="readings are valid"),
-        *(
-            Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n), tolerance=ROUNDING)
-            for n in NUMBERS
-        ),
-        Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
-        Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
-    ),
+    outputs=(),
+    outputs_of=outputs,
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),

@@ -15,6 +15,9 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.laws import LOGISTIC
+
 Draw = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float32]
 
@@ -83,18 +86,19 @@ def input_limits() -> Draw:
 
 
 @cache
-def neuron_thresholds(read_noise: float = 0.0) -> Floats:
-    """(65536,) a spin neuron with input z fires where z > thresholds[u]; probability sigmoid(z).
+def neuron_thresholds(law: Law = LOGISTIC, read_noise: float = 0.0) -> Floats:
+    """(65536,) a neuron with input z fires where z > thresholds[u]; probability ``law.probability(z)``.
 
-    thresholds[u] is the quantile (u + 1/2)/65536 of the logistic distribution.  A normal ``read_noise`` on z, anew in
-    each step and given as its standard deviation, is the same as the quantile of the sum of the two.
+    thresholds[u] is the quantile (u + 1/2)/65536 of the law, so that the kernel is equally fast for every law.  A
+    normal ``read_noise`` on z, anew in each step and given as its standard deviation, is the same as the quantile of
+    the sum of the two.
     """
     quantile = (np.arange(LEVELS) + 0.5) / LEVELS
-    logistic = np.log(quantile / (1 - quantile))
     if read_noise == 0.0:
-        return logistic.astype(np.float32)
+        return law.quantile(quantile).astype(np.float32)
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
-    reach = 12 + 8 * read_noise
+    farthest = max(12.0, *np.ceil(np.abs(law.quantile(quantile[[0, -1]]))))
+    reach = farthest + 8 * read_noise
     grid = np.linspace(-reach, reach, 20_001)
-    fired = (1 / (1 + np.exp(-(grid[:, None] - read_noise * nodes)))) @ (weights / weights.sum())
+    fired = law.probability(grid[:, None] - read_noise * nodes) @ (weights / weights.sum())
     return np.interp(quantile, fired, grid).astype(np.float32)

@@ -87,7 +87,7 @@ def plane(
     ratios: Sequence[float],
     steps: int,
     ties: str = "fraction",
-    read_noise: float = 0.0,
+    thresholds: npt.NDArray[np.float32] | None = None,
     threads: int = 0,
     device: str = "",
     observe: Observer | None = None,
@@ -99,12 +99,12 @@ def plane(
     etas : variations
     ratios : I_bias/i0 of each width
     ties : "fraction" (one of k classes with most spikes: 1/k right) or "random" (one of the k is drawn)
-    read_noise : standard deviation of a normal noise on the input of each neuron, anew in each step
+    thresholds : the neurons' law and noise, from :func:`neuron_thresholds`; None: the sigmoid, without noise
     threads : 0: as many as torch has
     device : torch's name of it; "": a CUDA device where there is one
     observe : is shown all spikes, for tests
     """
-    grid = _Grid(chip, etas, ratios, steps, ties, read_noise)
+    grid = _Grid(chip, etas, ratios, steps, ties, neuron_thresholds() if thresholds is None else thresholds)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     tiles = (batch[i : i + TILE] for i in range(0, len(batch), TILE))
     lock = Lock()
@@ -171,7 +171,13 @@ class _Grid:
     """What all tiles of a plane share."""
 
     def __init__(
-        self, chip: Chip, etas: Sequence[float], ratios: Sequence[float], steps: int, ties: str, read_noise: float
+        self,
+        chip: Chip,
+        etas: Sequence[float],
+        ratios: Sequence[float],
+        steps: int,
+        ties: str,
+        thresholds: npt.NDArray[np.float32],
     ) -> None:
         self.steps, self.ties = steps, ties
         self.hidden, self.classes = chip.w2.shape
@@ -192,7 +198,7 @@ class _Grid:
         """(inputs, columns) W1, then D1 if it is not 0, then in ``reads`` the sum of |w| that a spike reads at each
         variation; a multiple of 16 columns is faster."""
         self.first_layer[:, :columns] = np.column_stack(layers)
-        self.thresholds = neuron_thresholds(read_noise)
+        self.thresholds = thresholds
         with np.errstate(divide="ignore"):
             self.inverse = np.where(np.abs(chip.x1) > 1e-20, 1 / chip.x1, np.float32(1e20)).astype(np.float32)
         """(hidden,) 1/x; a neuron with x = 0 is so much above or below each ratio that its sign decides."""

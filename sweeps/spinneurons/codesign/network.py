@@ -178,13 +178,6 @@ def _fit(
     return w1.numpy(), w2.numpy()
 
 
-def analog_accuracy(network: Network, test: digits.Digits) -> float:
-    """Part of the test images whose largest output is their label, without spikes or noise."""
-    x = test.images.astype(np.float32) / 255
-    h = 1 / (1 + np.exp(-(x @ network.w1)))
-    return float(np.mean(np.argmax(h @ network.folded, axis=1) == test.labels))
-
-
 def _start(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
     return (rng.random(shape, np.float32) * 2 - 1) * np.float32(4 * np.sqrt(6 / sum(shape)))
 

@@ -59,7 +59,7 @@ def run(
     ratio: float,
     steps: int,
     ties: str = "fraction",
-    read_noise: float = 0.0,
+    thresholds: npt.NDArray[np.float32] | None = None,
 ) -> Cell:
     """One cell: variation ``eta``, width with I_bias/i0 = ``ratio``.
 
@@ -71,7 +71,7 @@ def run(
     right, hidden, output, read = np.zeros((4, steps))
     for part in (batch[i : i + BATCH] for i in range(0, len(batch), BATCH)):
         counts = np.zeros((len(part), w2.shape[1]), np.int64)
-        for step in spikes(chip, part, draws, eta, ratio, steps, read_noise):
+        for step in spikes(chip, part, draws, eta, ratio, steps, thresholds):
             counts += step.output
             right[step.number] += credit(counts, part.labels, step.u_tie, ties).sum()
             hidden[step.number] += step.hidden.sum()
@@ -82,19 +82,28 @@ def run(
 
 
 def spikes(
-    chip: Chip, batch: Batch, draws: Draws, eta: float, ratio: float, steps: int, read_noise: float = 0.0
+    chip: Chip,
+    batch: Batch,
+    draws: Draws,
+    eta: float,
+    ratio: float,
+    steps: int,
+    thresholds: npt.NDArray[np.float32] | None = None,
 ) -> Iterator[Step]:
     """The spikes of a batch, step by step.
 
         input     with probability intensity/255
-        hidden    with probability sigmoid(x W1(eta) - s),   s = eta x I_bias/i0
+        hidden    with probability p(x W1(eta) - s),   s = eta x I_bias/i0, p the law of ``thresholds``
         output    likewise, from the hidden spikes and W2(eta)
+
+    ``thresholds``: from :func:`spinneurons.codesign.draws.neuron_thresholds`; None: the sigmoid, without noise.
 
     Source: sections 2.3 and 4.5 of the paper; the deviations are equation 3.
     """
     w1, w2 = chip.w1 + np.float64(eta) * chip.d1, chip.w2 + np.float64(eta) * chip.d2
     s1, s2 = np.float64(eta) * ratio * chip.x1, np.float64(eta) * ratio * chip.x2
-    thresholds, limits = neuron_thresholds(read_noise).astype(np.float64), input_limits()
+    thresholds = (neuron_thresholds() if thresholds is None else thresholds).astype(np.float64)
+    limits = input_limits()
     for first in range(0, steps, CHUNK):
         u = _numbers(draws, batch, first, min(CHUNK, steps - first), len(s1), len(s2))
         for row in range(min(CHUNK, steps - first)):

@@ -17,12 +17,11 @@ import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import crossbar, model
-from spinneurons.codesign.draws import Batch, Draws
+from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.codesign.network import Network, Recipe, network_file, obtain
-from spinneurons.device import card as cards
-from spinneurons.device import model as device
-from spinneurons.device.parameters import CARD, WIDTH
 from spinneurons.mnist import data
+from spinneurons.neurons.parameters import CARD, LINK, WIDTH, require_law
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
 from spinsweep.printable import say
@@ -44,6 +43,8 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     ratios = z_shift_scale(widths, p)
+    family = family_of(p["card"])
+    law = family.law(p["link"])
     faults = {name: cells.coords.get(name, np.array([p.get(name)])) for name in _FAULTS}
     # (width, variation, seed, levels, ...): the faults come last and are squeezed away where they are no axes
     grid = (
@@ -64,14 +65,14 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
             ratios.tolist(),
             steps,
             ties=p["ties"],
-            read_noise=kind["read_noise"],
+            thresholds=neuron_thresholds(law, kind["read_noise"]),
         )
         for name, array in found.items():
             array[(slice(None), slice(None), *at)] = getattr(plane, name).swapaxes(0, 1)
     results = {name: array.reshape(*cells.shape, steps) for name, array in found.items()}
     read = results.pop("weight_read")
-    i0 = device.i0(p["card"], widths).reshape(-1, *(1,) * len(cells.shape))
-    unit = float(device.i0(p["card"], max(cards.value(p["card"], "devices.widths"))))
+    i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
+    unit = float(family.i0(max(family.labels()["width"])))
     every_synapse = float(np.abs(network.w1).sum() + np.abs(_second(network, p["w2"])).sum())
     return {
         **results,
@@ -119,12 +120,19 @@ def artifact_ids(sweep: Sweep) -> dict[str, Any]:
 
 def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     """(n,) I_bias/i0 of the card at each width: the shift of z for a deviation of 100 % (equation 3)."""
-    return np.asarray(device.i_bias(params["card"], widths) / device.i0(params["card"], widths), np.float64)
+    family = family_of(params["card"])
+    return np.asarray(family.i_bias(widths) / family.i0(widths), np.float64)
 
 
 def _contents(value: dict[str, str]) -> str:
     """The data without the folder in which they lie."""
     return value["sha256"]
+
+
+def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
+    """The same for every family; ``ValueError`` where the card's has no such law."""
+    require_law(params)
+    return _OUTPUTS
 
 
 _OUTPUTS = (
@@ -153,6 +161,12 @@ _PARAMETERS = (
     Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
     CARD,
+    replace(
+        LINK,
+        default="standard",
+        help="law of the neurons: standard (the first of the card's family), card (what the card says), or a name",
+        neutral="standard",
+    ),
     Parameter(
         "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=_contents
     ),
@@ -178,6 +192,7 @@ SWEEP = Sweep(
     artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=_OUTPUTS,
+    outputs_of=outputs,
     parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
     function=codesign,
     shared_axes=("width", "variation"),
@@ -202,6 +217,7 @@ CROSSBAR = Sweep(
     artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=_OUTPUTS,
+    outputs_of=outputs,
     parameters=_PARAMETERS,
     function=codesign,
     shared_axes=("width", "variation"),

@@ -1,7 +1,5 @@
-"""The Hall bar as all experiments see it: card, physics, pulse protocol, fit, figure style.
+"""What experiments on devices share beside their numbers: the look of figures, devices behind emulated instruments.
 
-``card`` the parameters and where each comes from; ``link`` the two switching curves; ``model`` numbers from
-the card; ``protocol`` (fast) and ``reference`` (slow, as it reads) reset-read-write-read cycles, and what the
-readings decide; ``fit`` a curve to counts; ``linear`` a line against width; ``style`` the look of the
-figures.
+``style`` the look of the figures; ``wilson`` error bars of counts; ``commands`` the verb ``emulate``; ``dut`` Hall
+bars and recordings at the terminals of emulated instruments.
 """

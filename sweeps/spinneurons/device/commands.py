@@ -18,9 +18,11 @@ import typer
 from instrument_emulator.dut import DutModel
 from instrument_emulator.errors import EmulatorError
 from instrument_emulator.server import Emulator
-from spinneurons.device import card as cards
 from spinneurons.device.dut import HallBars, Recorded
 from spinneurons.device.emulation import description
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.registry import class_of, family_of
 from spinsweep.bench.bench_file import Bench, load, parse
 from spinsweep.bench.errors import BenchError
 from spinsweep.cube import Cube
@@ -115,13 +117,8 @@ def _status(words: list[str], emulator: Emulator) -> int:
     return process.returncode
 
 
-def write_bench(path: Path, speed: float = 1000.0) -> None:
-    """A new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
-    _write(path, bench_text(speed))
-
-
 def bench_text(speed: float) -> str:
-    """The text of such a file."""
+    """The text of a new bench file of four emulated 0.5 um bars with a switch, at ports that are free now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [s.getsockname()[1] for s in sockets]
@@ -150,15 +147,17 @@ def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int
             chosen = cards.load(card)
         except cards.CardError as error:
             raise BenchError(str(error)) from None
-        chosen["hall"]["reset_state"]["value"] = bench.polarity.reset_state
-        return HallBars(chosen, devices, seed, sign)
+        if class_of(chosen) is not HallBar:
+            raise BenchError(f"--card {card}: its family is {chosen['family']}; only Hall bars are emulated")
+        bars = HallBar(chosen).with_reset_state(bench.polarity.reset_state)
+        return HallBars(bars.card, devices, seed, sign)
     if card is not None:
         raise BenchError("--card and --recording: a recording needs no card; give one of the two")
     cube = Cube(recording)
     if cube.attrs["sweep"] != "characterization":
         raise CubeError(f"{recording} holds the sweep {cube.attrs['sweep']}; played back is a characterization")
     parameters = json.loads(cube.attrs["parameters"])
-    current = cards.value(parameters.get("card") or cards.default(), "read.current")
+    current = family_of(parameters.get("card") or cards.default()).read_current
     return Recorded(cube.dataset(), devices, current, sign)
 
 

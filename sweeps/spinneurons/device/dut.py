@@ -9,13 +9,13 @@ the same noise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device import model
-from spinneurons.device.card import Card, device_key, link, value
+from spinneurons.neurons.card import device_key
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.bench.errors import BenchError
 from spinsweep.seeds import generator
 
@@ -48,13 +48,12 @@ class HallBars:
     """
 
     def __init__(
-        self, card: Card, devices: Mapping[str, tuple[float, int]], seed: int = 0, reset_sign: int = -1
+        self, card: Mapping[str, Any], devices: Mapping[str, tuple[float, int]], seed: int = 0, reset_sign: int = -1
     ) -> None:
-        self._card, self._seed, self._reset_sign = card, seed, reset_sign
-        self._link = link(card, "card")
-        self._reset_state: int = value(card, "hall.reset_state")
+        self._bars, self._seed, self._reset_sign = HallBar(card), seed, reset_sign
+        self._reset_state = self._bars.reset_state
         self._keys = {name: device_key(*labels) for name, labels in devices.items()}
-        self._parameters = {name: model.device_parameters(card, *labels) for name, labels in devices.items()}
+        self._parameters = {name: self._bars.individual(*labels) for name, labels in devices.items()}
         self._states: dict[str, int] = dict.fromkeys(
             devices, -self._reset_state
         )  # unknown before a reset: the worse case
@@ -63,7 +62,7 @@ class HallBars:
 
     def pulse(self, device: str, current: float, width: float) -> None:
         """A current (A) has flowed for ``width`` (s)."""
-        if value(self._card, "read.never_switches") and abs(current) <= value(self._card, "read.current"):
+        if self._bars.value("read.never_switches") and abs(current) <= self._bars.read_current:
             return
         p = self.probability(device, abs(current), width)
         if current * self._reset_sign > 0:
@@ -77,16 +76,16 @@ class HallBars:
 
     def probability(self, device: str, current: float, width: float) -> float:
         """Probability that a write pulse of that current (A) and width (s) switches the device when it is reset."""
-        p = float(model.pulse_probability(self._card, current, *self._parameters[device], self._link))
-        exponent = width / value(self._card, "switching.pulse_width")
+        p = float(self._bars.probability(current, *self._parameters[device], self._bars.law()))
+        exponent = width / self._bars.value("switching.pulse_width")
         return p if exponent == 1 else 1 - (1 - p) ** exponent
 
     def voltage(self, device: str, current: float, nplc: float) -> float:
         """Hall voltage (V) at a current (A), with the noise of the card at that integration time."""
         normal = self._random("read", device, self._writes[device], self._readings[device]).standard_normal()
         self._readings[device] += 1
-        noise = value(self._card, "read.noise") * np.exp(np.interp(np.log(nplc), np.log(NPLC), np.log(NOISE)))
-        return float(current * model.hall_resistance(self._states[device], self._card) + normal * noise)
+        noise = self._bars.value("read.noise") * np.exp(np.interp(np.log(nplc), np.log(NPLC), np.log(NOISE)))
+        return float(current * self._bars.resistance(self._states[device]) + normal * noise)
 
     def resistance(self, device: str) -> float:
         """Resistance of the path of the current, ohm."""

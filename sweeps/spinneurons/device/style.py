@@ -22,7 +22,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.family import Law, NeuronFamily
+from spinneurons.neurons.registry import family_of
 
 MM = 1 / 25.4
 COLUMN, PAGE = 85 * MM, 178 * MM
@@ -125,7 +127,12 @@ def label_axis(axis: Axis, name: str, unit: str, power: int | None = None) -> No
     factor = 10.0**power
     axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x / factor:.6g}".replace("-", "−")))
-    axis.set_label_text(f"{name} ({_PREFIXES[power]}{_SYMBOLS.get(unit, unit)})")
+    axis.set_label_text(f"{name} ({_PREFIXES[power]}{symbol(unit)})")
+
+
+def symbol(unit: str) -> str:
+    """A unit as it is printed: ``Ω`` for ``ohm``."""
+    return _SYMBOLS.get(unit, unit)
 
 
 def current_text(current: float) -> str:
@@ -196,8 +203,11 @@ def parameters(cube: xr.Dataset) -> dict[str, Any]:
     return found
 
 
-def link_of(cube: xr.Dataset) -> str:
+def family(cube: xr.Dataset) -> NeuronFamily:
+    """The family of the devices in the cube; a log, which has no card, is of the default one."""
+    return family_of(parameters(cube).get("card") or cards.default())
+
+
+def law(cube: xr.Dataset) -> Law:
     """Switching curve of the fits in the cube."""
-    found = parameters(cube)
-    choice = str(found.get("link", "logistic"))
-    return cards.link(found["card"], choice) if choice == "card" else choice
+    return family(cube).law(parameters(cube).get("link", "standard"))

@@ -1,4 +1,4 @@
-"""Endurance as a sweep: 10,000 cycles of each Hall bar at its own current of switching probability 1/2.
+"""Endurance as a sweep: 10,000 cycles of each device at its own current of switching probability 1/2.
 
 The device model has no wear, so that a simulated run shows what 10,000 honest coin flips look like: the null
 hypothesis that a measured run is held against (5,061 of 10,000 in the paper, z = 1.22).
@@ -6,14 +6,13 @@ hypothesis that a measured run is held against (5,061 of 10,000 in the paper, z 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
-from spinneurons.device.protocol import decide, measure
+from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH, readings
+from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 
@@ -21,23 +20,33 @@ from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 def endure(cell: Any) -> dict[str, Any]:
     """Readings, decisions and switching probability of one device at its bias current; stream
     ``readings``."""
-    card = cell.params["card"]
-    link = cards.link(card, cell.params["link"])
-    i_write, i0 = model.device_parameters(card, cell["width"], cell["device"])
-    cycles = cell.params["cycles"]
-    r_reset, r_write = (r[0] for r in measure(card, i_write, i0, [i_write], cycles, cell.rng("readings"), link))
-    found = decide(r_reset, r_write, cards.value(card, "hall.reset_state"))
-    n = int(found.valid.sum())
-    p = found.switched.sum() / n if n else np.nan
+    family = family_of(cell.params["card"])
+    i_write, i0 = family.individual(cell["width"], cell["device"])
+    law, rng = family.law(cell.params["link"]), cell.rng("readings")
+    recorded = tuple(r[0] for r in family.measure(i_write, i0, [i_write], cell.params["cycles"], rng, law))
+    decision = family.decide(recorded)
+    n = int(decision.valid.sum())
+    p = decision.switched.sum() / n if n else np.nan
     return {
         "i_write": i_write,
-        "r_reset": r_reset,
-        "r_write": r_write,
-        "switched": found.switched,
-        "valid": found.valid,
+        **{reading.name: values for reading, values in zip(family.readings, recorded, strict=True)},
+        "switched": decision.switched,
+        "valid": decision.valid,
         "p": p,
         "p_stderr": np.sqrt(p * (1 - p) / n) if n else np.nan,
     }
+
+
+def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Readings of the card's family, what they decide, and the share of the cycles that switched."""
+    return (
+        Output("i_write", unit="A", long_name="write current"),
+        *readings(params, ("cycle",)),
+        Output("switched", ("cycle",), "bool", long_name="write pulse switched"),
+        Output("valid", ("cycle",), "bool", long_name="readings are valid"),
+        Output("p", long_name="switching probability"),
+        Output("p_stderr", long_name="switching probability, standard error"),
+    )
 
 
 SWEEP = Sweep(
@@ -48,15 +57,8 @@ SWEEP = Sweep(
         DEVICE,
     ),
     dims=(Dim("cycle", "cycles", long_name="cycle"),),
-    outputs=(
-        Output("i_write", unit="A", long_name="write current"),
-        Output("r_reset", ("cycle",), "float32", "ohm", "Hall resistance after reset"),
-        Output("r_write", ("cycle",), "float32", "ohm", "Hall resistance after write"),
-        Output("switched", ("cycle",), "bool", long_name="write pulse switched"),
-        Output("valid", ("cycle",), "bool", long_name="readings are valid"),
-        Output("p", long_name="switching probability"),
-        Output("p_stderr", long_name="switching probability, standard error"),
-    ),
+    outputs=(),
+    outputs_of=outputs,
     parameters=(
         Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
         LINK,

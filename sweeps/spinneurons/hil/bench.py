@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.protocol import Readings
 from spinneurons.hil.sweep import check, experiment, layout
+from spinneurons.neurons.family import NeuronFamily, Readings
+from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
@@ -32,10 +31,10 @@ class BenchNeurons:
     """Devices of one width on a bench, by their numbers; see :class:`spinneurons.hil.neurons.Neurons`."""
 
     experiment: PulseTrains
+    family: NeuronFamily
     width: float
     i_reset: float
     """A, signed."""
-    i_read: float
 
     def name(self, device: int) -> str:
         """What the bench file calls a device."""
@@ -46,22 +45,22 @@ class BenchNeurons:
         sign = -self.experiment.bench.polarity.reset_pulse
         names = [self.name(device) for device in neuron_device]
         resets = [self.i_reset] * len(names)
-        run = self.experiment.run(key, names, sign * i_write, resets, self.i_read, leave_out=True)
-        return Readings(*((v / self.i_read).astype(np.float32) for v in (run.v_reset, run.v_write)))
+        run = self.experiment.run(key, names, sign * i_write, resets, self.family.read_current, leave_out=True)
+        return self.family.of_voltages(run.v_reset, run.v_write)
 
 
 @per_cell
 def hil_on_bench(cell: Cell) -> dict[str, Any]:
     """One training and its test on the devices of a bench; see :func:`spinneurons.hil.sweep.experiment`."""
     p = cell.params
-    bench, card = parse(p["bench"]), p["card"]
-    i_reset = bench.polarity.reset_pulse * abs(model.reset_current(card, p["width"]))
-    i_read = cards.value(card, "read.current")
+    bench = parse(p["bench"])
+    family = family_of(p["card"]).with_reset_state(bench.polarity.reset_state)
+    i_reset = bench.polarity.reset_pulse * abs(family.reset_current(p["width"]))
     with PulseTrains(session(bench), cell.address) as at_bench:
-        neurons = BenchNeurons(at_bench, p["width"], i_reset, i_read)
+        neurons = BenchNeurons(at_bench, family, p["width"], i_reset)
         for device in dict.fromkeys(layout(p).neuron_device):
-            at_bench.calibrate(neurons.name(device), -i_reset, i_reset, i_read)
-        return experiment(cell, neurons, bench.polarity.reset_state, lambda loss: at_bench.say(loss=loss))
+            at_bench.calibrate(neurons.name(device), -i_reset, i_reset, family.read_current)
+        return experiment(cell, family, neurons, lambda loss: at_bench.say(loss=loss))
 
 
 def cycles(sweep: Sweep) -> dict[str, int]:

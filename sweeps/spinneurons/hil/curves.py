@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.fit import Fit, fit
 from spinneurons.hil.neurons import Neurons
 from spinneurons.hil.states import States
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.fit import Fit, fit
 
 Floats = npt.NDArray[np.float64]
 
@@ -25,14 +26,14 @@ class Curve(NamedTuple):
 
 
 def characterize(
-    neurons: Neurons, states: States, devices: Sequence[int], i_write: Floats, cycles: int, link: str
+    neurons: Neurons, states: States, devices: Sequence[int], i_write: Floats, cycles: int, law: Law
 ) -> dict[int, Curve]:
     """Curve of each of the different ``devices``; their levels are known to ``states`` afterwards.
 
     Parameters
     ----------
     i_write : (n,) A, each applied ``cycles`` times
-    link : "logistic" or "cloglog"
+    law : of the curves
 
     Source: Fig. 4(b).
     """
@@ -41,4 +42,4 @@ def characterize(
     done = states.decide(different, neurons.read("curves", different, train))
     shape = (len(i_write), cycles, len(different))
     k, n = (a.reshape(shape).sum(axis=1) for a in (done.switched, done.valid))
-    return {d: Curve(k[:, j], n[:, j], fit(k[:, j], n[:, j], i_write, link)) for j, d in enumerate(different)}
+    return {d: Curve(k[:, j], n[:, j], fit(k[:, j], n[:, j], i_write, law)) for j, d in enumerate(different)}

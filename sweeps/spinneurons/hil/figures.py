@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from spinneurons.analysis.intervals import mean_interval
 from spinneurons.device import style
-from spinneurons.device.link import probability
 from spinneurons.device.wilson import wilson
 from spinneurons.hil import analysis
 
@@ -25,7 +24,7 @@ MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("softwar
 def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
     """Measured and fitted switching curve of each device.  Fig. 4(b)."""
     one = _any_mode(cube, seed)
-    current, link = one["curve_i_write"].values, style.link_of(cube)
+    current, law = one["curve_i_write"].values, style.law(cube)
     _, first = np.unique(one["device_number"].values, return_index=True)
     for j in first:
         neuron = one.isel(neuron=int(j))
@@ -39,7 +38,7 @@ def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         )
         fine = np.linspace(current[0], current[-1], 300)
         z = (fine - float(neuron["curve_i_bias"])) / float(neuron["curve_i0"])
-        ax.plot(fine, probability(z, link), color=look["color"])
+        ax.plot(fine, law.probability(z), color=look["color"])
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
     ax.set_ylabel("Switching probability")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.card import value
-from spinneurons.device.model import pulse_probability
-from spinneurons.device.protocol import Readings, measure
 from spinneurons.hil.streams import Streams
+from spinneurons.neurons.family import Law, NeuronFamily, Readings
 
 Floats = npt.NDArray[np.float64]
 
@@ -32,7 +30,7 @@ class Neurons(Protocol):
 
         Returns
         -------
-        Readings(r_reset, r_write), each (steps, neurons) float32, ohm; NaN where a sample was lost
+        Readings of the family, each (steps, neurons) float32; NaN where a sample was lost
         """
 
 
@@ -40,26 +38,25 @@ class Neurons(Protocol):
 class ModelNeurons:
     """The devices of a card in the process itself."""
 
-    card: Mapping[str, Any]
-    """For the Hall levels, the noise and the rule of the read current."""
+    family: NeuronFamily
     devices: Mapping[int, tuple[float, float]]
     """(I_bias, i0) in A of each device number: the true ones."""
-    link: str
+    law: Law
     streams: Streams
 
     def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
         """As :meth:`Neurons.read`; random numbers come from the stream of the key."""
         rng = self.streams.at(key)
         columns = [
-            measure(self.card, *self.devices[device], i_write[:, j], 1, rng, self.link)
+            self.family.measure(*self.devices[device], i_write[:, j], 1, rng, self.law)
             for j, device in enumerate(neuron_device)
         ]
-        return Readings(*(np.concatenate(r, axis=1) for r in zip(*columns, strict=True)))
+        return tuple(np.concatenate(r, axis=1) for r in zip(*columns, strict=True))
 
     def probability(self, neuron_device: Sequence[int], i_write: Floats) -> Floats:
         """(..., neurons) probability that a write pulse of (..., neurons) ``i_write`` A switches its device."""
         i_bias, i0 = np.array([self.devices[device] for device in neuron_device]).T
-        return pulse_probability(self.card, i_write, i_bias, i0, self.link)
+        return self.family.probability(i_write, i_bias, i0, self.law)
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ class Drive:
 
 
 def drive(
-    card: Mapping[str, Any], neuron_device: Sequence[int], i_bias: npt.ArrayLike, i0: float, z_limit: float
+    family: NeuronFamily, neuron_device: Sequence[int], i_bias: npt.ArrayLike, i0: float, z_limit: float
 ) -> Drive:
     """The drive of these neurons; ``i_bias`` (A) is one value or one a neuron.
 
@@ -95,7 +92,7 @@ def drive(
     ValueError
         A bias is not finite, or not above the card's read current, or a neuron's pulse could not switch.
     """
-    low = float(value(card, "read.current"))
+    low = family.read_current
     biases = np.array(np.broadcast_to(np.asarray(i_bias, np.float64), len(neuron_device)))
     for device, bias in zip(neuron_device, biases, strict=True):
         if not bias > low:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.model import pulse_probability
 from spinneurons.hil.accuracy import BATCH, NetworkOnDevices, draws
 from spinneurons.hil.images import Images
 from spinneurons.hil.streams import Streams
@@ -27,6 +26,6 @@ def counts(contender: NetworkOnDevices, images: Images, streams: Streams, steps:
                 z = sum(float(contender.weights[q, j]) for q in active_pixels)
                 i_write = max(drive.i_bias[j] + drive.i0 * min(z, drive.z_limit), drive.i_low)
                 i_bias, i0 = neurons.devices[device]
-                p = pulse_probability(neurons.card, i_write, i_bias, i0, neurons.link)
+                p = neurons.family.probability(i_write, i_bias, i0, neurons.law)
                 found[i, j] += uniforms[i % BATCH, step, j] < p
     return found

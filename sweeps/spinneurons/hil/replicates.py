@@ -7,6 +7,7 @@ they are driven about the width's mean.  All cells of a seed are tested with the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -14,9 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.fit import ROUNDING
 from spinneurons.hil import images, network, training
 from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, counts, exact
 from spinneurons.hil.images import Images
@@ -26,6 +24,9 @@ from spinneurons.hil.streams import Streams
 from spinneurons.hil.sweep import MODES, TRAINING
 from spinneurons.hil.training import Hardware, Training
 from spinneurons.mnist import data
+from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.parameters import require_law
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
 from spinsweep.spec import Dim, Output, Parameter, Sweep
@@ -69,14 +70,14 @@ class _Bars:
     """The devices of a seed, one a class, with their deviations and the drive about their mean."""
 
     def __init__(self, cells: Cells, seed: int, variation: float, ratio: float) -> None:
-        p, i0 = cells.params, float(model.i0(cells.params["card"], WIDTH))
+        p, family = cells.params, family_of(cells.params["card"])
+        i0 = float(family.i0(WIDTH))
         classes = images.class_list(p["classes"])
         x = cells.rng("devices", seed=seed).uniform(-1, 1, len(classes))
         devices = {d: (ratio * i0 * (1 + variation * float(deviation)), i0) for d, deviation in enumerate(x)}
-        link = cards.link(p["card"], p["link"])
-        self.neurons = ModelNeurons(p["card"], devices, link, Streams(cells.rng("pulses", seed=seed)))
-        self.states = States(p["card"], cards.value(p["card"], "hall.reset_state"))
-        self.drive = drive(p["card"], tuple(devices), ratio * i0, i0, p["z_limit"])
+        self.neurons = ModelNeurons(family, devices, family.law(p["link"]), Streams(cells.rng("pulses", seed=seed)))
+        self.states = States(family)
+        self.drive = drive(family, tuple(devices), ratio * i0, i0, p["z_limit"])
 
 
 def _train(cells: Cells, seed: int, bars: _Bars | None) -> Training:
@@ -94,6 +95,15 @@ def _train(cells: Cells, seed: int, bars: _Bars | None) -> Training:
     )
 
 
+def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
+    """The same for every family; ``ValueError`` where the card's has no such law."""
+    require_law(params)
+    return (
+        Output("accuracy", long_name="accuracy on the test images of the classes"),
+        Output("loss", ("epoch",), long_name="mean squared error of an image in training", tolerance=ROUNDING),
+    )
+
+
 REPLICATES = Sweep(
     name="hil-replicates",
     title="What hardware in the loop gains, over networks, devices and variation",
@@ -104,10 +114,8 @@ REPLICATES = Sweep(
         Axis("seed", tuple(range(20)), long_name="seed of devices, images, weights, trains", low=0),
     ),
     dims=(Dim("epoch", "epochs", start=1, long_name="epoch"),),
-    outputs=(
-        Output("accuracy", long_name="accuracy on the test images of the classes"),
-        Output("loss", ("epoch",), long_name="mean squared error of an image in training", tolerance=ROUNDING),
-    ),
+    outputs=(),
+    outputs_of=outputs,
     parameters=(
         *(replace(p, axes=None, default=EPOCHS if p.name == "epochs" else p.default) for p in TRAINING),
         Parameter("test_images", 10_000, help="test images, the first of the classes", low=1, high=1_000_000),

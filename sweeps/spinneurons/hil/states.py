@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.card import value
-from spinneurons.device.model import hall_resistance
-from spinneurons.device.protocol import RARE, Levels, Readings, decide, find_levels
 from spinneurons.hil.network import Switches
+from spinneurons.neurons.family import Levels, NeuronFamily, Readings
 
 POOL = 2000
 """Latest readings of a device from which its levels are found: they may drift in the days that a training takes."""
@@ -20,26 +17,29 @@ POOL = 2000
 class States:
     """The levels of each device as they become known, train by train.
 
-    A device starts with the levels of the card.  Its own take their place as soon as its pooled readings have two
-    distinct ones and both are seen more often than glitches are: a neuron of probability 0 or 1 shows one only.
-    What is decided depends on the readings so far and on nothing else.
+    A device starts with the levels of the card.  Its own take their place as soon as its family learns them from its
+    pooled readings: a neuron of probability 0 or 1 shows one level only.  What is decided depends on the readings so
+    far and on nothing else.
 
     Parameters
     ----------
-    card : for the levels and the noise of a reading, before a device has shown its own
-    reset_state : -1 if reset gives the low level, +1 for the high one
+    family : says the levels before a device has shown its own, learns its own, and decides by them
     """
 
-    def __init__(self, card: Mapping[str, Any], reset_state: int) -> None:
-        self._reset_state = reset_state
-        low, high = hall_resistance(np.array([-1, 1]), card)
-        self._card = Levels(float(low), float(high), value(card, "read.noise") / value(card, "read.current"))
+    def __init__(self, family: NeuronFamily) -> None:
+        self._family = family
+        self._initial = family.levels()
         self._pool: dict[int, npt.NDArray[np.float64]] = {}
         self._levels: dict[int, Levels] = {}
 
+    @property
+    def readings(self) -> int:
+        """How many readings each cycle gives."""
+        return len(self._family.readings)
+
     def levels(self, device: int) -> Levels:
-        """The levels by which the device is judged at present, ohm."""
-        return self._levels.get(device, self._card)
+        """The levels by which the device is judged at present, in the unit of its readings."""
+        return self._levels.get(device, self._initial)
 
     def decide(self, neuron_device: Sequence[int], readings: Readings) -> Switches:
         """What the neurons did in one train; all samples of a neuron are invalid where its device is faulty.
@@ -47,13 +47,13 @@ class States:
         Parameters
         ----------
         neuron_device : (neurons,)
-        readings : (steps, neurons) ohm
+        readings : of the family, (steps, neurons) each
         """
         for device in dict.fromkeys(neuron_device):
             columns = [j for j, d in enumerate(neuron_device) if d == device]
             self._learn(device, np.concatenate([r[:, columns].ravel() for r in readings]))
         decisions = [
-            decide(readings.r_reset[:, j], readings.r_write[:, j], self._reset_state, self.levels(device))
+            self._family.decide(tuple(r[:, j] for r in readings), self.levels(device))
             for j, device in enumerate(neuron_device)
         ]
         return Switches(
@@ -64,9 +64,6 @@ class States:
         new = readings[np.isfinite(readings)].astype(np.float64)
         pool = np.concatenate([self._pool.get(device, np.empty(0)), new])[-POOL:]
         self._pool[device] = pool
-        levels = find_levels(pool)
-        if levels.reason:
-            return
-        high = float(np.mean(pool > levels.threshold))
-        if RARE < high < 1 - RARE:
+        levels = self._family.learn(pool)
+        if levels is not None:
             self._levels[device] = levels

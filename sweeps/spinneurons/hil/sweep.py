@@ -6,25 +6,25 @@ and in the test the same luck of the pulses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.fit import ROUNDING
-from spinneurons.device.parameters import CARD, LINK, WIDTH
 from spinneurons.hil import images, network, training
 from spinneurons.hil.curves import Curve, characterize
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons, Neurons, drive
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
-from spinneurons.hil.training import Hardware
+from spinneurons.hil.training import Hardware, Shown
 from spinneurons.mnist import data
+from spinneurons.neurons.family import NeuronFamily
+from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.parameters import CARD, LINK, WIDTH, readings
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
@@ -71,14 +71,14 @@ def hil(cell: Cell) -> dict[str, Any]:
     Streams, each at the seed: ``pulses`` (luck and noise of the pulses), and those of :func:`experiment`.
     """
     p = cell.params
-    devices = {d: model.device_parameters(p["card"], p["width"], d) for d in layout(p).neuron_device}
+    family = family_of(p["card"])
+    devices = {d: family.individual(p["width"], d) for d in layout(p).neuron_device}
     streams = Streams(cell.rng("pulses", axes=("seed",)))
-    neurons = ModelNeurons(p["card"], devices, cards.link(p["card"], p["link"]), streams)
-    return experiment(cell, neurons, cards.value(p["card"], "hall.reset_state"))
+    return experiment(cell, family, ModelNeurons(family, devices, family.law(p["link"]), streams))
 
 
 def experiment(
-    cell: Cell, neurons: Neurons, reset_state: int, on_loss: Callable[[float], None] = lambda loss: None
+    cell: Cell, family: NeuronFamily, neurons: Neurons, on_loss: Callable[[float], None] = lambda loss: None
 ) -> dict[str, Any]:
     """The cell's outputs with any hardware: curves, training, test.
 
@@ -86,8 +86,8 @@ def experiment(
 
     Parameters
     ----------
-    reset_state : -1 if reset gives the low level, +1 for the high one
-    on_loss : told the loss so far while a network is trained
+    family : decides what the neurons' readings say
+    on_loss : called with the loss so far while a network is trained
 
     Raises
     ------
@@ -95,15 +95,15 @@ def experiment(
         Parameters do not fit together, or a device has no fitted curve where its bias is wanted.
     """
     p, plan = cell.params, layout(cell.params)
-    link = cards.link(p["card"], p["link"])
+    law = family.law(p["link"])
     learned, tested = _images(cell, plan)
     trains = Streams(cell.rng("trains", axes=("seed",)))
     initial = network.start(cell.rng("weights", axes=("seed",)), plan.layers, p["initial"])
 
-    states = States(p["card"], reset_state)
-    i_curve = model.write_currents(p["card"], p["width"], p["currents"])
-    curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], link)
-    hardware = Hardware(neurons, _drive(plan, p, curves), states)
+    states = States(family)
+    i_curve = family.write_currents(p["width"], p["currents"])
+    curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], law)
+    hardware = Hardware(neurons, _drive(plan, p, family, curves), states)
     trained = training.train(
         initial,
         learned,
@@ -128,13 +128,11 @@ def experiment(
         "label": digits[learned.targets],
         "activation": trained.shown.activation,
         "trials": trained.shown.trials,
-        "r_reset": trained.shown.r_reset,
-        "r_write": trained.shown.r_write,
+        **_readings("", family, trained.shown, p["steps"]),
         "test_label": digits[tested.targets],
         "test_activation": shown.activation,
         "test_trials": shown.trials,
-        "test_r_reset": shown.r_reset,
-        "test_r_write": shown.r_write,
+        **_readings("test_", family, shown, p["steps"]),
         "confidence": confidence,
         "predicted": digits[best],
         "device_number": np.array(plan.neuron_device),
@@ -147,15 +145,23 @@ def experiment(
     }
 
 
-def _drive(plan: Layout, p: dict[str, Any], curves: dict[int, Curve]) -> Drive:
+def _readings(prefix: str, family: NeuronFamily, shown: Shown, steps: int) -> dict[str, Any]:
+    """The readings as outputs; NaN in software, which has none."""
+    *images, neurons = shown.activation.shape
+    none = np.full((*images, steps, neurons), np.nan, np.float32)
+    values = shown.readings or (none,) * len(family.readings)
+    return {prefix + reading.name: v for reading, v in zip(family.readings, values, strict=True)}
+
+
+def _drive(plan: Layout, p: dict[str, Any], family: NeuronFamily, curves: dict[int, Curve]) -> Drive:
     """How the neurons are driven: about their own fitted bias or about the width's mean."""
-    bias: Any = float(model.i_bias(p["card"], p["width"]))
+    bias: Any = float(family.i_bias(p["width"]))
     if p["bias"] == "fitted":
         for device, curve in curves.items():
             if curve.fit.reason:
                 raise ValueError(f"device {device}: {curve.fit.reason}; drive it with bias=mean")
         bias = [curves[d].fit.i_bias for d in plan.neuron_device]
-    return drive(p["card"], plan.neuron_device, bias, float(model.i0(p["card"], p["width"])), p["z_limit"])
+    return drive(family, plan.neuron_device, bias, float(family.i0(p["width"])), p["z_limit"])
 
 
 def _columns(weights: list[Floats]) -> Floats:
@@ -216,23 +222,10 @@ _SHOWN = ("image", "neuron")
 _READ = ("image", "step", "neuron")
 _TEST = ("test_image", "neuron")
 
-SWEEP = Sweep(
-    name="hil",
-    title="A network trained with four devices in the loop, and the same trained in software",
-    axes=(
-        Axis("mode", MODES, long_name="how it is trained", choices=MODES),
-        Axis("seed", tuple(range(10)), long_name="seed of images, weights, trains", low=0),
-    ),
-    dims=(
-        Dim("epoch", "epochs", start=1, long_name="epoch"),
-        Dim("image", "images", long_name="training image"),
-        Dim("test_image", "test_images", long_name="test image"),
-        Dim("step", "steps", start=1, long_name="time step"),
-        Dim("neuron", "neurons", long_name="neuron, the output neurons last"),
-        Dim("pixel", data.PIXELS, long_name="input of the neuron's layer"),
-        Dim("current", "currents", long_name="write current, index"),
-    ),
-    outputs=(
+
+def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
+    """Training, test, and readings of the card's family."""
+    return (
         Output("loss", ("epoch",), long_name="mean squared error of an image", tolerance=ROUNDING),
         Output("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch", tolerance=ROUNDING),
         Output("label", ("image",), "int64", long_name="class of the training image"),
@@ -240,8 +233,7 @@ SWEEP = Sweep(
             "activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched", tolerance=ROUNDING
         ),
         Output("trials", ("epoch", *_SHOWN), "int64", long_name="valid steps"),
-        Output("r_reset", ("epoch", *_READ), "float32", "ohm", "Hall resistance after reset, in training"),
-        Output("r_write", ("epoch", *_READ), "float32", "ohm", "Hall resistance after write, in training"),
+        *readings(params, ("epoch", *_READ), suffix=", in training"),
         Output("test_label", ("test_image",), "int64", long_name="class of the test image"),
         Output(
             "test_activation",
@@ -250,8 +242,7 @@ SWEEP = Sweep(
             tolerance=ROUNDING,
         ),
         Output("test_trials", _TEST, "int64", long_name="valid steps, in the test"),
-        Output("test_r_reset", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after reset"),
-        Output("test_r_write", ("test_image", "step", "neuron"), "float32", "ohm", "Hall resistance after write"),
+        *readings(params, ("test_image", "step", "neuron"), "test_"),
         Output(
             "confidence",
             _TEST,
@@ -284,7 +275,27 @@ SWEEP = Sweep(
             long_name="fitted scale current of the neuron's device",
             tolerance=ROUNDING,
         ),
+    )
+
+
+SWEEP = Sweep(
+    name="hil",
+    title="A network trained with four devices in the loop, and the same trained in software",
+    axes=(
+        Axis("mode", MODES, long_name="how it is trained", choices=MODES),
+        Axis("seed", tuple(range(10)), long_name="seed of images, weights, trains", low=0),
     ),
+    dims=(
+        Dim("epoch", "epochs", start=1, long_name="epoch"),
+        Dim("image", "images", long_name="training image"),
+        Dim("test_image", "test_images", long_name="test image"),
+        Dim("step", "steps", start=1, long_name="time step"),
+        Dim("neuron", "neurons", long_name="neuron, the output neurons last"),
+        Dim("pixel", data.PIXELS, long_name="input of the neuron's layer"),
+        Dim("current", "currents", long_name="write current, index"),
+    ),
+    outputs=(),
+    outputs_of=outputs,
     parameters=_PARAMETERS,
     prepare=check,
     function=hil,

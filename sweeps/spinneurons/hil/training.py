@@ -14,13 +14,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.protocol import Readings
 from spinneurons.hil import network
 from spinneurons.hil.images import Images
 from spinneurons.hil.network import Response, Switches, Weights
 from spinneurons.hil.neurons import Drive, Neurons
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
+from spinneurons.neurons.family import Readings
 from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class Hardware:
             return self.states.decide(devices, parts[-1])
 
         response = network.present(weights, train, respond)
-        return response, Readings(*(np.concatenate(r, axis=1) for r in zip(*parts, strict=True)))
+        return response, tuple(np.concatenate(r, axis=1) for r in zip(*parts, strict=True))
 
 
 class Shown(NamedTuple):
@@ -57,9 +57,8 @@ class Shown(NamedTuple):
     """(..., images, neurons), NaN where no sample was valid."""
     trials: npt.NDArray[np.int64]
     """(..., images, neurons) valid samples."""
-    r_reset: npt.NDArray[np.float32]
-    """(..., images, steps, neurons) ohm; NaN in software."""
-    r_write: npt.NDArray[np.float32]
+    readings: Readings
+    """Of the family, (..., images, steps, neurons) each; none in software."""
 
 
 class Training(NamedTuple):
@@ -96,7 +95,7 @@ def train(
     Source: main text of the paper, Fig. 4(c).
     """
     weights = network.tensors(initial)
-    shown = _empty((epochs, len(images)), steps, sum(w.shape[1] for w in initial))
+    shown = _empty((epochs, len(images)), steps, sum(w.shape[1] for w in initial), hardware)
     losses, after = np.zeros((epochs, len(images))), []
     with exact_torch():
         for epoch in range(epochs):
@@ -113,7 +112,7 @@ def train(
 
 def test(weights: Sequence[Floats], images: Images, trains: Streams, steps: int, hardware: Hardware) -> Shown:
     """Each image once on the hardware.  Source: Fig. 4(d, e)."""
-    shown = _empty((len(images),), steps, sum(w.shape[1] for w in weights))
+    shown = _empty((len(images),), steps, sum(w.shape[1] for w in weights), hardware)
     with exact_torch():
         for i, pixels in enumerate(images.pixels):
             _show(hardware, f"test/image {i}", network.tensors(weights), pixels, trains, steps, shown, (i,))
@@ -158,17 +157,17 @@ def _show(
         response = network.present(weights, spikes)
     else:
         response, readings = hardware.present(key, weights, spikes)
-        shown.r_reset[at], shown.r_write[at] = readings
+        for kept, new in zip(shown.readings, readings, strict=True):
+            kept[at] = new
     shown.activation[at] = np.concatenate([a.detach().numpy() for a in response.activation])
     shown.trials[at] = np.concatenate(response.trials)
     return response
 
 
-def _empty(images: tuple[int, ...], steps: int, neurons: int) -> Shown:
-    readings = (*images, steps, neurons)
+def _empty(images: tuple[int, ...], steps: int, neurons: int, hardware: Hardware | None) -> Shown:
+    count = 0 if hardware is None else hardware.states.readings
     return Shown(
         np.full((*images, neurons), np.nan),
         np.zeros((*images, neurons), np.int64),
-        np.full(readings, np.nan, np.float32),
-        np.full(readings, np.nan, np.float32),
+        tuple(np.full((*images, steps, neurons), np.nan, np.float32) for _ in range(count)),
     )

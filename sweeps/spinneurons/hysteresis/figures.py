@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinneurons.device import style
-from spinneurons.device.linear import straight_line
+from spinneurons.linear import straight_line
 
 
 def loop(one: xr.Dataset, drive: str, resistance: str, ax: Axes) -> Axes:

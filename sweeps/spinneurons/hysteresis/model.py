@@ -5,13 +5,10 @@ Numbers only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.model import write_currents
+from spinneurons.neurons.hall_bar import HallBar
 
 Floats = npt.NDArray[np.float64]
 States = npt.NDArray[np.int8]
@@ -44,9 +41,9 @@ def field_probability(
     return np.asarray(-np.expm1(-attempt * dwell * np.exp(-stability * (1 - relative) ** 2)))
 
 
-def current_limit(card: Mapping[str, Any], width: float) -> float:
+def current_limit(bars: HallBar, width: float) -> float:
     """Largest current of a loop (A): the last of the amplitude plan, at which every device of the width switches."""
-    return float(write_currents(card, width, 2)[-1])
+    return float(bars.write_currents(width, 2)[-1])
 
 
 def states(p_up: Floats, p_down: Floats, cycles: int, rng: np.random.Generator, start: int = -1) -> States:

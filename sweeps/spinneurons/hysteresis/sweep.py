@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from spinneurons.device import card as cards
-from spinneurons.device import model as device
-from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
 from spinneurons.hysteresis import model
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, HALL_BAR_LINK, WIDTH
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 BRANCHES = (1, -1)
@@ -23,22 +22,22 @@ BRANCHES = (1, -1)
 @per_cell
 def loops(cell: Any) -> dict[str, Any]:
     """Both kinds of loop of one device.  Streams: ``field`` and ``current``, states first, then read noise."""
-    p, card, width = cell.params, cell.params["card"], cell["width"]
+    p, bars, width = cell.params, HallBar(cell.params["card"]), cell["width"]
     field = model.triangle(p["field_limit"], p["steps"])
     barrier = (p["stability"], p["switching_field"], p["dwell"], p["attempt"])
     rng = cell.rng("field")
     by_field = model.states(
         model.field_probability(field, *barrier), model.field_probability(-field, *barrier), p["cycles"], rng
     )
-    r_field = device.hall_resistance(by_field, card, rng.standard_normal(by_field.shape))
-    i_bias, i0 = device.device_parameters(card, width, cell["device"])
-    link = cards.link(card, p["link"])
-    current = model.triangle(model.current_limit(card, width), p["steps"])
-    up, down = (device.pulse_probability(card, sign * p["in_plane"] * current, i_bias, i0, link) for sign in (1, -1))
+    r_field = bars.resistance(by_field, rng.standard_normal(by_field.shape))
+    i_bias, i0 = bars.individual(width, cell["device"])
+    law = bars.law(p["link"])
+    current = model.triangle(model.current_limit(bars, width), p["steps"])
+    up, down = (bars.probability(sign * p["in_plane"] * current, i_bias, i0, law) for sign in (1, -1))
     rng = cell.rng("current")
     start = -p["in_plane"]
     by_current = model.states(up, down, p["cycles"], rng, start)
-    r_current = device.hall_resistance(by_current, card, rng.standard_normal(by_current.shape))
+    r_current = bars.resistance(by_current, rng.standard_normal(by_current.shape))
     return {
         "h_z": field,
         "r_field": r_field.astype(np.float32),
@@ -75,8 +74,8 @@ SWEEP = Sweep(
         Parameter("stability", 60.0, help="barrier without field, in kB T; assumed", low=1, high=1e6),
         Parameter("dwell", 0.1, "s", "time at each field; assumed", low=1e-9, high=1e6),
         Parameter("attempt", 1e9, "1/s", "attempt frequency; assumed", low=1e6, high=1e13),
-        LINK,
-        CARD,
+        HALL_BAR_LINK,
+        HALL_BAR_CARD,
     ),
     function=loops,
     figures="spinneurons.hysteresis.figures:FIGURES",

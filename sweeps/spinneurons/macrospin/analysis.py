@@ -9,8 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinneurons.device import style
-from spinneurons.device.linear import Line, straight_line
-from spinneurons.device.link import probability
+from spinneurons.linear import Line, straight_line
 from spinneurons.macrospin import barrier, fokker_planck
 from spinneurons.macrospin.sweep import magnet
 
@@ -68,15 +67,6 @@ def trend(cube: xr.Dataset, pulse: int, link: str = "logistic") -> Trend:
         straight_line(width, i_bias),
         straight_line(width, window),
     )
-
-
-def misfit(cube: xr.Dataset, link: str = "logistic") -> Floats:
-    """(width, pulse) largest distance of the fitted curve from the counted share of switches."""
-    end = "" if link == "logistic" else f"_{link}"
-    z = (cube["i_write"] - cube[f"i_bias{end}"]) / cube[f"i0{end}"]
-    z = z.transpose("width", "pulse", "current")
-    share = (cube["switches"] / trajectories(cube)).transpose("width", "pulse", "current")
-    return np.asarray(np.abs(probability(z.values, link) - share.values).max(axis=-1))
 
 
 class LongPulse(NamedTuple):

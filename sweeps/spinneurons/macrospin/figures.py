@@ -9,13 +9,12 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from spinneurons.device import card as cards
-from spinneurons.device import model as device
 from spinneurons.device import style
-from spinneurons.device.link import probability
 from spinneurons.macrospin.analysis import Trend, exact_bias, trajectories, trend
 from spinneurons.macrospin.barrier import bias_current
 from spinneurons.macrospin.sweep import magnet
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
 
 _PANELS = 3  # pulse lengths that are drawn side by side
 LONG = 1e-4
@@ -35,7 +34,7 @@ def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
         ax.plot(current, share, ls="none", marker="o", ms=1.8, mew=0, color=shade.to_rgba(width))
         if np.isfinite(i_bias * i0):
             fine = np.linspace(current[0], current[-1], 200)
-            ax.plot(fine, probability((fine - i_bias) / i0), color=shade.to_rgba(width), lw=0.8)
+            ax.plot(fine, LOGISTIC.probability((fine - i_bias) / i0), color=shade.to_rgba(width), lw=0.8)
     ax.set_xlim(0)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
@@ -113,9 +112,9 @@ def ratio(cube: xr.Dataset) -> Figure:
             lw=0.8,
             label=f"macrospin, {time_text(found.pulse)}",
         )
-    card = cards.default()
-    width = np.sort(cards.value(card, "devices.widths"))
-    bars = device.i_bias(card, width) / device.i0(card, width)
+    built_in = HallBar(HallBar.default())
+    width = np.sort(built_in.value("devices.widths"))
+    bars = built_in.i_bias(width) / built_in.i0(width)
     ax.plot(width / width[-1], bars / bars[-1], color="black", marker="x", lw=0.8, label="Hall bars, device card")
     ax.axhline(1, color=style.GREY, ls="--", lw=0.6)
     ax.set_xscale("log")

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.fit import ROUNDING, fit
-from spinneurons.device.link import LINKS
-from spinneurons.device.model import window
 from spinneurons.macrospin import equilibrium, fokker_planck
 from spinneurons.macrospin.material import TORQUES, Magnet, envelope, spin_direction
 from spinneurons.macrospin.model import Ensemble
 from spinneurons.macrospin.noise import draw_seeds
+from spinneurons.neurons.fit import ROUNDING, fit
+from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinsweep.axis import Axis
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
@@ -65,18 +64,18 @@ def switch(cell: Any) -> dict[str, Any]:
 
 
 def _fits(switches: npt.NDArray[np.int64], n: int, current: npt.NDArray[np.float64]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for link, end in zip(LINKS, ("", "_cloglog"), strict=True):
-        curve = fit(switches, np.full(current.size, n), current, link)
-        found |= {
+    results: dict[str, float] = {}
+    for law, end in ((LOGISTIC, ""), (CLOGLOG, "_cloglog")):
+        curve = fit(switches, np.full(current.size, n), current, law)
+        results |= {
             f"i_bias{end}": curve.i_bias,
             f"i_bias{end}_stderr": curve.i_bias_stderr,
             f"i0{end}": curve.i0,
             f"i0{end}_stderr": curve.i0_stderr,
-            f"window{end}": float(window(curve.i0, link)),
+            f"window{end}": law.window * curve.i0,
             f"deviance{end}": curve.deviance,
         }
-    return found
+    return results
 
 
 def stability(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:

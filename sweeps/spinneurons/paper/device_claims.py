@@ -12,8 +12,8 @@ from spinneurons.analysis.fits import fit_line, fit_switching
 from spinneurons.analysis.intervals import mean_interval, share
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.device import style
-from spinneurons.device.link import LINKS, probability, z_of
 from spinneurons.hysteresis.figures import half_width
+from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.paper.claim import STRAIGHT, Between, Claim, Covers, Cubes, Finding
 from spinneurons.persistence.figures import drift_percent
 
@@ -34,7 +34,9 @@ def sigmoid(cubes: Cubes) -> Finding:
     """Share of devices whose counts are likelier under a logistic curve than under a cloglog, %."""
     cube = _characterization(cubes)
     switched, trials = (cube["switched"] & cube["valid"]).sum("cycle"), cube["valid"].sum("cycle")
-    logistic, cloglog = (fit_switching(switched, trials, cube["i_write"], link)["deviance"] for link in LINKS)
+    logistic, cloglog = (
+        fit_switching(switched, trials, cube["i_write"], law)["deviance"] for law in (LOGISTIC, CLOGLOG)
+    )
     both = logistic.notnull() & cloglog.notnull()
     found = 100 * share(((logistic < cloglog) & both).sum(), both.sum())
     note = (
@@ -60,7 +62,7 @@ def window_factor(cubes: Cubes) -> Finding:
     cube = _characterization(cubes)
     factor = cube["window"] / cube["i0"]
     cycles = int(cube["valid"].sum("cycle").max())
-    seen = 2 * float(z_of(1 - 1 / cycles)) / float(factor.mean())
+    seen = 2 * float(LOGISTIC.quantile(1 - 1 / cycles)) / float(factor.mean())
     note = (
         f"{cycles} cycles at a current cannot show a share below {100 / cycles:g} %: the curve between 1/{cycles} "
         f"and 1 − 1/{cycles} is {100 * seen:.0f} % of the window, and the rest is extrapolated by the fit."
@@ -164,7 +166,7 @@ def read_disturb(cubes: Cubes) -> Finding:
     """Probability that the fitted curve of the widest bars gives to one pulse of the read current, %."""
     cube = _characterization(cubes).sortby("width").isel(width=-1)
     z = (style.parameters(cube)["card"]["read"]["current"]["value"] - cube["i_bias"]) / cube["i0"]
-    p = 100 * probability(z.values)
+    p = 100 * LOGISTIC.probability(z.values)
     longer = 100 * np.mean(1 - (1 - p / 100) ** (READ / PULSE))
     note = (
         f"For {READ:g} s, taken as {READ / PULSE:g} such pulses one after another, the same curves would give "

@@ -8,8 +8,9 @@ import xarray as xr
 from scipy.stats import binom
 
 from spinneurons.analysis.intervals import mean_interval, paired_difference, share
-from spinneurons.device import model, style
+from spinneurons.device import style
 from spinneurons.hil.analysis import gain, right
+from spinneurons.neurons.registry import family_of
 from spinneurons.paper.claim import Between, Claim, Cubes, Finding
 
 WIDTH = 0.5
@@ -63,8 +64,8 @@ def _expected(cube: xr.Dataset) -> str:
 
 def _ratio(cube: xr.Dataset) -> float:
     """I_bias/i0 of the card's bars in the loop."""
-    card = style.parameters(cube)["card"]
-    return float(model.i_bias(card, WIDTH) / model.i0(card, WIDTH))
+    family = family_of(style.parameters(cube)["card"])
+    return float(family.i_bias(WIDTH) / family.i0(WIDTH))
 
 
 def advantage(cubes: Cubes) -> Finding:

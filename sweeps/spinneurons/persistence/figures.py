@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinneurons.device import style
-from spinneurons.device.link import probability
 from spinneurons.device.wilson import wilson
+from spinneurons.neurons.registry import family_of
 
 
 def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
@@ -51,7 +51,7 @@ def _two_days(one: xr.Dataset, ax: Axes) -> Axes:
             label=f"day {int(row['day'])}",
         )
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
-        p_fit = probability((fine - float(row["i_bias"])) / float(row["i0"]), style.link_of(one))
+        p_fit = style.law(one).probability((fine - float(row["i_bias"])) / float(row["i0"]))
         ax.plot(fine, p_fit, color=colour, ls="--" if index else "-")
     change, error = (float(v) for v in drift_percent(one))
     where = f"{style.width_text(float(one['width']))}, device {int(one['device'])}"
@@ -97,8 +97,7 @@ def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.axhline(0, color="black", lw=0.6)
     card = style.parameters(cube).get("card")
     if card is not None:
-        law = card["drift"]
-        sd = 100 * law["sd"]["value"] * np.sqrt((days[-1] - days[0]) / law["period"]["value"])
+        sd = 100 * family_of(card).drift_deviation(float(days[-1] - days[0]))
         for sign in (-1, 1):
             ax.axhline(
                 sign * sd,

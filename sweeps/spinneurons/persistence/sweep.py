@@ -1,18 +1,16 @@
-"""Persistence as a sweep: the switching curve of each Hall bar on several days.
+"""Persistence as a sweep: the switching curve of each device on several days.
 
 The bias current of a device walks from day to day on one path, whichever days are asked for (see
-``spinneurons.device.model.drift``): a day added to the axis later lies on the path of the days that are there.
+``drift`` of its family): a day added to the axis later lies on the path of the days that are there.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.fit import ROUNDING, fit
-from spinneurons.device.parameters import CARD, DEVICE, LINK, WIDTH
-from spinneurons.device.protocol import decide, measure
+from spinneurons.neurons.fit import ROUNDING, fit
+from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
@@ -24,16 +22,15 @@ def persist(cell: Any) -> dict[str, Any]:
     Streams: ``readings`` of the cycles, of this day; ``drift`` of the daily steps, shared by the days of a
     device.
     """
-    card, day = cell.params["card"], cell["day"]
-    link = cards.link(card, cell.params["link"])
-    i_bias, i0 = model.device_parameters(card, cell["width"], cell["device"])
+    p, family, day = cell.params, family_of(cell.params["card"]), cell["day"]
+    law = family.law(p["link"])
+    i_bias, i0 = family.individual(cell["width"], cell["device"])
     steps = cell.rng("drift", axes=("width", "device")).standard_normal(day)
-    i_bias *= float(model.drift(card, day, steps))
-    i_write = model.write_currents(card, cell["width"], cell.params["currents"])
-    readings = measure(card, i_bias, i0, i_write, cell.params["cycles"], cell.rng("readings"), link)
-    found = decide(readings.r_reset, readings.r_write, cards.value(card, "hall.reset_state"))
-    k, n = found.switched.sum(axis=1), found.valid.sum(axis=1)
-    curve = fit(k, n, i_write, link)
+    i_bias *= float(family.drift(day, steps))
+    i_write = family.write_currents(cell["width"], p["currents"])
+    decision = family.decide(family.measure(i_bias, i0, i_write, p["cycles"], cell.rng("readings"), law))
+    k, n = decision.switched.sum(axis=1), decision.valid.sum(axis=1)
+    curve = fit(k, n, i_write, law)
     return {
         "i_write": i_write,
         "switches": k,

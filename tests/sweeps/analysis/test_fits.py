@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
 from spinneurons.analysis.fits import fit_line, fit_switching
-from spinneurons.device.fit import fit
-from spinneurons.device.link import probability
+from spinneurons.neurons.fit import fit
+from spinneurons.neurons.laws import CLOGLOG, LOGISTIC, BinomialLaw
 
 WIDTH = np.array([5.0, 2.5, 2.0, 1.5, 1.0, 0.9, 0.7, 0.5, 0.3])
 
@@ -65,19 +65,19 @@ def test_too_few_points_give_no_interval_and_no_exception() -> None:
     assert np.isnan([float(found[n]) for n in ("slope_low", "slope_high", "bend", "bend_low")]).all()
 
 
-@pytest.mark.parametrize("link", ["logistic", "cloglog"])
-def test_curves_are_fitted_along_the_currents_of_every_device(link: str) -> None:
+@pytest.mark.parametrize("law", [LOGISTIC, CLOGLOG])
+def test_curves_are_fitted_along_the_currents_of_every_device(law: BinomialLaw) -> None:
     rng = np.random.default_rng(2)
     current = np.linspace(1e-4, 9e-4, 15)
-    counts = rng.binomial(100, probability((current[:, None] - 5e-4) / 8e-5, link), (15, 3))
+    counts = rng.binomial(100, law.probability((current[:, None] - 5e-4) / 8e-5), (15, 3))
     switched = xr.DataArray(counts.T, {"device": [4, 5, 6]}, ("device", "current"))
     i_write = xr.DataArray(current, dims=("current",))
-    found = fit_switching(switched, xr.full_like(switched, 100), i_write, link)
-    expected = [fit(counts[:, i], np.full(15, 100), current, link) for i in range(3)]
+    found = fit_switching(switched, xr.full_like(switched, 100), i_write, law)
+    expected = [fit(counts[:, i], np.full(15, 100), current, law) for i in range(3)]
     np.testing.assert_array_equal(found["i_bias"], [one.i_bias for one in expected])
     np.testing.assert_array_equal(found["dof"], [one.dof for one in expected])
     assert found["i0"].attrs["units"] == "A"
-    pooled = fit_switching(switched.sum("device"), xr.full_like(switched, 100).sum("device"), i_write, link)
+    pooled = fit_switching(switched.sum("device"), xr.full_like(switched, 100).sum("device"), i_write, law)
     assert float(pooled["i_bias_stderr"]) < float(found["i_bias_stderr"].mean())
 
 
@@ -159,7 +159,7 @@ def test_places_that_are_no_numbers_are_refused(places: list) -> None:
 
 def test_a_switching_curve_is_in_the_unit_of_its_currents() -> None:
     current = xr.DataArray(np.linspace(100.0, 900.0, 15), dims=("current",), attrs={"units": "uA"})
-    switched = xr.DataArray(np.random.default_rng(2).binomial(100, probability((current - 500) / 80, "logistic")))
+    switched = xr.DataArray(np.random.default_rng(2).binomial(100, LOGISTIC.probability((current - 500) / 80)))
     switched = switched.rename(dim_0="current")
     found = fit_switching(switched, xr.full_like(switched, 100), current)
     assert float(found["i_bias"]) == pytest.approx(500, rel=0.1)

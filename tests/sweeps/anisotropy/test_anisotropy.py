@@ -11,7 +11,7 @@ from scipy.stats import kstest
 from spinneurons.anisotropy import figures, model
 from spinneurons.anisotropy.analysis import trend
 from spinneurons.anisotropy.sweep import SWEEP
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
 from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = tuple(SWEEP.axis("width").values), (0, 1, 2, 3)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from spinneurons.characterization.sweep import SWEEP
-from spinneurons.device import card as cards
-from spinneurons.device import model
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.evaluate import evaluate
 
 SMALL = SWEEP.with_values(width=(5.0, 0.3), currents=14, cycles=40, resamples=100)
@@ -30,7 +30,7 @@ def test_the_default_is_36_devices_of_28_currents_and_100_cycles():
 def test_every_cell_finds_its_device(result):
     for w, width in enumerate(COORDS["width"]):
         for d in COORDS["device"]:
-            bias, scale = model.device_parameters(cards.default(), width, d)
+            bias, scale = HallBar(cards.default()).individual(width, d)
             assert abs(result["i_bias"][w, d] - bias) < 4 * result["i_bias_stderr"][w, d]
             assert abs(result["i0"][w, d] - scale) < 4 * result["i0_stderr"][w, d]
     assert result["valid"].all()
@@ -71,7 +71,7 @@ def test_a_card_fitted_from_a_characterization_brings_its_devices_back(result):
 def test_cloglog_devices_are_found_by_a_cloglog_fit():
     found = evaluate(SMALL.with_values(link="cloglog"), COORDS).values
     for w, width in enumerate(COORDS["width"]):
-        true = np.array([model.device_parameters(cards.default(), width, d) for d in range(4)])
+        true = np.array([HallBar(cards.default()).individual(width, d) for d in range(4)])
         assert np.abs((found["i_bias"][w] - true[:, 0]) / found["i_bias_stderr"][w]).max() < 4
         assert np.abs((found["i0"][w] - true[:, 1]) / found["i0_stderr"][w]).max() < 4
 

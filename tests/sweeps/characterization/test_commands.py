@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
 from spinsweep.cli import main
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from spinneurons.characterization.energy import relative_energy
-from spinneurons.device import card as cards
-from spinneurons.device import model
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 
 WIDTHS = np.array(cards.value(cards.default(), "devices.widths"))
 
 
 def test_the_cards_own_i0_gives_the_papers_factor_of_fifty() -> None:
-    i0 = np.repeat(model.i0(cards.default(), WIDTHS)[:, None], 4, axis=1)
+    i0 = np.repeat(HallBar(cards.default()).i0(WIDTHS)[:, None], 4, axis=1)
 
     found = relative_energy(WIDTHS, i0, np.random.default_rng(0), 20)
 
@@ -26,7 +26,7 @@ def test_spread_devices_scatter_about_the_papers_factor() -> None:
     for seed in range(60):
         card = cards.default()
         card["devices"]["seed"]["value"] = seed
-        i0 = np.array([[model.device_parameters(card, w, d)[1] for d in range(4)] for w in WIDTHS])
+        i0 = np.array([[HallBar(card).individual(w, d)[1] for d in range(4)] for w in WIDTHS])
         found = relative_energy(WIDTHS, i0, np.random.default_rng(0), 50)
         assert found.low[0] < found.relative[0] < found.high[0]
         ratios.append(1 / found.relative[0])
@@ -36,7 +36,7 @@ def test_spread_devices_scatter_about_the_papers_factor() -> None:
 
 
 def test_devices_without_a_fit_are_left_out() -> None:
-    i0 = np.repeat(model.i0(cards.default(), WIDTHS)[:, None], 4, axis=1)
+    i0 = np.repeat(HallBar(cards.default()).i0(WIDTHS)[:, None], 4, axis=1)
     i0[0, 1] = np.nan
     i0[3] = np.nan
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from spinneurons.characterization import csv_log as logs
 from spinneurons.characterization.csv_log import COLUMNS, LogError
 from spinneurons.characterization.imported import recorded
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.protocol import measure
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.executors.compute import compute
 
 HEADER = ",".join(COLUMNS)
@@ -25,9 +24,11 @@ def rows(widths=(5.0, 0.3), devices=(0, 1), currents=12, cycles=30):
     found = []
     for width in widths:
         for device in devices:
-            bias, scale = model.device_parameters(CARD, width, device)
-            plan = model.write_currents(CARD, width, currents)
-            reset, write = measure(CARD, bias, scale, plan, cycles, np.random.default_rng([int(10 * width), device]))
+            bias, scale = HallBar(CARD).individual(width, device)
+            plan = HallBar(CARD).write_currents(width, currents)
+            reset, write = HallBar(CARD).measure(
+                bias, scale, plan, cycles, np.random.default_rng([int(10 * width), device])
+            )
             for i, c in np.ndindex(reset.shape):
                 found.append(
                     f"{width},{device},{plan[i]!r},{c},{reset[i, c]},{write[i, c]}".replace(
@@ -49,9 +50,11 @@ def test_a_recording_is_read_into_labelled_arrays(tmp_path):
     assert log["width"].values.tolist() == [5.0, 0.3]
     assert log["width"].attrs == {"units": "um", "long_name": "bar width"}
     assert log["r_reset"].dtype == np.float32
-    np.testing.assert_array_equal(log["i_write"].sel(width=0.3, device=1), model.write_currents(CARD, 0.3, 12))
-    bias, scale = model.device_parameters(CARD, 0.3, 1)
-    expected = measure(CARD, bias, scale, model.write_currents(CARD, 0.3, 12), 30, np.random.default_rng([3, 1]))
+    np.testing.assert_array_equal(log["i_write"].sel(width=0.3, device=1), HallBar(CARD).write_currents(0.3, 12))
+    bias, scale = HallBar(CARD).individual(0.3, 1)
+    expected = HallBar(CARD).measure(
+        bias, scale, HallBar(CARD).write_currents(0.3, 12), 30, np.random.default_rng([3, 1])
+    )
     np.testing.assert_array_equal(log["r_write"].sel(width=0.3, device=1), expected.r_write)
     assert log["recorded"].values.all()
 
@@ -179,7 +182,7 @@ def test_a_log_is_characterized_like_a_simulation(tmp_path):
     for width in (5.0, 0.3):
         for device in (0, 1):
             one = found.sel(width=width, device=device)
-            bias, scale = model.device_parameters(CARD, width, device)
+            bias, scale = HallBar(CARD).individual(width, device)
             assert abs(float(one["i_bias"]) - bias) < 4 * float(one["i_bias_stderr"])
             assert abs(float(one["i0"]) - scale) < 4 * float(one["i0_stderr"])
             assert float(one["window_low"]) < float(one["window"]) < float(one["window_high"])

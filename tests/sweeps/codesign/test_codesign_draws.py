@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from spinneurons.codesign.draws import CHUNK, LEVELS, Draws, input_limits, neuron_thresholds
+from spinneurons.neurons.laws import CLOGLOG, LOGISTIC, BinomialLaw
 
 addresses = st.tuples(st.integers(0, 2**40), st.integers(0, 2**30))
 
@@ -52,10 +53,13 @@ def test_a_pixel_spikes_with_its_intensity_over_255_within_the_stated_bias() -> 
     assert p[-1] == 1.0
 
 
-def test_a_neuron_fires_with_the_sigmoid_of_its_input_within_the_stated_bias() -> None:
+@pytest.mark.parametrize("law", [LOGISTIC, CLOGLOG])
+def test_a_neuron_fires_with_its_law_within_the_stated_bias(law: BinomialLaw) -> None:
     z = np.linspace(-15, 15, 2001)
-    p = np.searchsorted(neuron_thresholds(), z) / LEVELS
-    np.testing.assert_allclose(p, 1 / (1 + np.exp(-z)), atol=1.01 * 2.0**-17)
+    p = np.searchsorted(neuron_thresholds(law), z) / LEVELS
+    np.testing.assert_allclose(p, law.probability(z), atol=1.01 * 2.0**-17)
+    noisy = np.searchsorted(neuron_thresholds(law, 1e-3), z) / LEVELS
+    np.testing.assert_allclose(noisy, law.probability(z), atol=1e-4)
 
 
 @pytest.mark.parametrize("noise", [0.1, 1.0, 5.0])
@@ -63,6 +67,6 @@ def test_read_noise_broadens_the_curve_as_a_normal_added_to_the_input(noise: flo
     rng = np.random.default_rng(7)
     fired = np.sort(rng.logistic(size=400_000) - rng.normal(0, noise, 400_000))
     z = np.linspace(-8, 8, 33)
-    p = np.searchsorted(neuron_thresholds(noise), z) / LEVELS
+    p = np.searchsorted(neuron_thresholds(read_noise=noise), z) / LEVELS
     expected = np.searchsorted(fired, z) / fired.size
     np.testing.assert_allclose(p, expected, atol=5 * 0.5 / np.sqrt(fired.size))

@@ -19,6 +19,7 @@ from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.codesign.model import Plane, Spikes, plane
 from spinneurons.codesign.network import Network
+from spinneurons.neurons.laws import LOGISTIC
 
 ETAS = (0.0, 0.05, 0.15, 0.25)
 RATIOS = (10.0, 18.9, 30.0)
@@ -97,8 +98,8 @@ def test_a_plane_gives_the_reference_cells(
 def test_read_noise_and_raw_weights_give_the_reference_too(trained: Network, digits: Batch, draws: Draws) -> None:
     first, second = Programmed.ideal(trained.w1), Programmed.ideal(trained.w2)
     chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
-    fast = plane(chip, digits[:30], draws, [0.2], [25.0], 30, read_noise=1.5)
-    slow = reference.run(chip, digits[:30], draws, 0.2, 25.0, 30, read_noise=1.5)
+    fast = plane(chip, digits[:30], draws, [0.2], [25.0], 30, thresholds=neuron_thresholds(LOGISTIC, 1.5))
+    slow = reference.run(chip, digits[:30], draws, 0.2, 25.0, 30, thresholds=neuron_thresholds(LOGISTIC, 1.5))
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, atol=1e-12)
     np.testing.assert_allclose(fast.spikes_output[0, 0], slow.spikes_output, rtol=1e-5)
 

@@ -22,6 +22,13 @@ from spinneurons.mnist.data import Digits
 TINY = Recipe(hidden=16, epochs=2, batch=50)
 
 
+def analog_accuracy(trained: network.Network, test: data.Digits) -> float:
+    """Part of the test images whose largest output is their label, without spikes or noise."""
+    x = test.images.astype(np.float32) / 255
+    h = 1 / (1 + np.exp(-(x @ trained.w1)))
+    return float(np.mean(np.argmax(h @ trained.folded, axis=1) == test.labels))
+
+
 @pytest.fixture(scope="module")
 def some() -> Digits:
     train = data.load("train")
@@ -78,7 +85,7 @@ def test_masked_neurons_learn_nothing(some: Digits) -> None:
 
 
 def test_one_epoch_of_mnist_is_right_for_nine_of_ten_images(trained: Network) -> None:
-    assert network.analog_accuracy(trained, data.load("test")) > 0.9
+    assert analog_accuracy(trained, data.load("test")) > 0.9
 
 
 @pytest.mark.parametrize(
@@ -158,4 +165,4 @@ def test_a_cache_that_cannot_be_written_is_said_with_what_to_do(
 @pytest.mark.timeout(1200)
 def test_the_full_recipe_reaches_the_accuracy_of_the_paper() -> None:
     full = network.obtain(Recipe(), data.describe(), 0)
-    assert network.analog_accuracy(full, data.load("test")) == pytest.approx(0.9745, abs=0.003)
+    assert analog_accuracy(full, data.load("test")) == pytest.approx(0.9745, abs=0.003)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from spinneurons.codesign.network import Network
 from spinneurons.codesign.sweep import CROSSBAR, SWEEP
-from spinneurons.device import card as cards
 from spinneurons.mnist import data
+from spinneurons.neurons import card as cards
 from spinsweep.evaluate import evaluate
 from spinsweep.executors.compute import compute
 from spinsweep.spec import Sweep
@@ -175,6 +175,7 @@ def test_cells_of_a_seed_share_their_noise_and_seeds_do_not(whole: dict[str, np.
         {"stuck_off": 0.1},
         {"stuck_on": 0.01},
         {"read_noise": 1.0},
+        {"link": "cloglog"},
         {"root_seed": 1},
     ],
     ids=lambda change: next(iter(change)),

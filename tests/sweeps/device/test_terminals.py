@@ -19,10 +19,11 @@ from hypothesis import strategies as st
 
 from instrument_emulator.control import Control
 from instrument_emulator.dut import DutModel
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.commands import dut, write_bench
+from spinneurons.device.commands import bench_text, dut
 from spinneurons.device.dut import NOISE, NPLC, HallBars, Recorded
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.errors import BenchError
 from spinsweep.cli import main
@@ -31,8 +32,8 @@ CARD = cards.default()
 WIDTH = 0.5
 DEVICES = {"bar0": (WIDTH, 0), "bar1": (WIDTH, 1)}
 READ = cards.value(CARD, "read.current")
-RESET = model.reset_current(CARD, WIDTH)
-I_BIAS, I0 = model.device_parameters(CARD, WIDTH, 0)
+RESET = HallBar(CARD).reset_current(WIDTH)
+I_BIAS, I0 = HallBar(CARD).individual(WIDTH, 0)
 PULSE = 1e-4  # s
 
 
@@ -48,7 +49,7 @@ def test_readings_are_those_of_the_card() -> None:
     readings = np.array([cycle(HallBars(CARD, DEVICES, seed), "bar0", 10 * I_BIAS) for seed in range(200)])
     noise = cards.value(CARD, "read.noise") / READ
     for column, state in zip(readings.T, (-1, 1), strict=True):
-        assert column.mean() == pytest.approx(float(model.hall_resistance(state, CARD)), abs=5 * noise / 200**0.5)
+        assert column.mean() == pytest.approx(float(HallBar(CARD).resistance(state)), abs=5 * noise / 200**0.5)
         assert column.std() == pytest.approx(noise, rel=0.25)
 
 
@@ -56,7 +57,7 @@ def test_readings_are_those_of_the_card() -> None:
 def test_a_device_switches_as_often_as_its_curve_says(z: float) -> None:
     bars = HallBars(CARD, DEVICES)
     current = I_BIAS + z * I0
-    p = float(model.pulse_probability(CARD, current, I_BIAS, I0))
+    p = float(HallBar(CARD).probability(current, I_BIAS, I0, LOGISTIC))
     switched = sum(cycle(bars, "bar0", current)[1] > 0.9 for _ in range(1500))
     assert abs(switched - 1500 * p) < 5 * (1500 * p * (1 - p)) ** 0.5
 
@@ -103,7 +104,7 @@ def test_a_pulse_cut_in_two_switches_as_often_as_the_whole(cut: float, z: float)
     current = I_BIAS + z * I0
     stays = [1 - bars.probability("bar0", current, share * PULSE) for share in (cut, 1 - cut, 1.0)]
     assert stays[0] * stays[1] == pytest.approx(stays[2], rel=1e-9, abs=1e-12)
-    assert bars.probability("bar0", current, PULSE) == model.pulse_probability(CARD, current, I_BIAS, I0)
+    assert bars.probability("bar0", current, PULSE) == HallBar(CARD).probability(current, I_BIAS, I0, LOGISTIC)
 
 
 @settings(max_examples=25)
@@ -176,7 +177,8 @@ def test_a_device_that_was_not_recorded_is_named() -> None:
 
 
 def test_a_new_bench_file_is_whole_and_emulated(tmp_path: Path) -> None:
-    write_bench(tmp_path / "new" / "bench.toml")
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "bench.toml").write_text(bench_text(1000.0))
     bench = load(tmp_path / "new" / "bench.toml")
     assert bench.emulated
     assert [d.labels for d in bench.device] == [{"width": WIDTH, "device": i} for i in range(4)]
@@ -228,7 +230,7 @@ def test_the_command_writes_a_bench_serves_it_and_ends_with_an_audit(tmp_path: P
         assert ask(source, setup, reset, "STAT:QUE?") == ["1", "1", '0,"No error"']
         ask(source, "SOUR:CLE;:SOUR:CURR 5E-5;:OUTP 1;*OPC?")
         ohm = float(ask(meter, "READ?")[0]) / 5e-5
-        assert ohm == pytest.approx(float(model.hall_resistance(-1, CARD)), abs=0.2)
+        assert ohm == pytest.approx(float(HallBar(CARD).resistance(-1)), abs=0.2)
         ask(source, "SOUR:CLE;*OPC?")
         with Control(control) as client:
             assert client.state()["devices"]["bar0"] == {"connected": True, "current": 0.0, "state": -1}
@@ -243,7 +245,7 @@ def test_a_recording_can_stand_behind_the_terminals(tmp_path: Path) -> None:
     words = ["run", "characterization", "--store", store, "--workers", "0"]
     small = ["width=0.5", "device=0:4", "currents=4", "cycles=5", "resamples=10"]
     assert main([str(w) for w in [*words, *(x for s in small for x in ("--set", s))]]) == 0
-    write_bench(tmp_path / "bench.toml")
+    (tmp_path / "bench.toml").write_text(bench_text(1000.0))
     bars = dut(load(tmp_path / "bench.toml"), None, store, 0)
     cube = xr.open_zarr(store).sel(device=2)
     assert cycle(bars, "bar2", float(cube.i_write[0, 1])) == pytest.approx(
@@ -265,7 +267,7 @@ def test_a_bench_that_cannot_be_emulated_is_refused_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], wanted: str
 ) -> None:
     path = tmp_path / "bench.toml"
-    write_bench(path)
+    path.write_text(bench_text(1000.0))
     path.write_text(path.read_text().replace(*change, 1))
     assert main(["emulate", str(path)]) == 2
     err = capsys.readouterr().err
@@ -286,7 +288,7 @@ def test_a_mistake_on_the_command_line_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], wanted: str
 ) -> None:
     path = tmp_path / "bench.toml"
-    write_bench(path)
+    path.write_text(bench_text(1000.0))
     assert main(["emulate", str(path), *words]) == 2
     err = capsys.readouterr().err
     assert wanted in err

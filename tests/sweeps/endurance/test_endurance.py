@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
 from spinneurons.endurance import figures
 from spinneurons.endurance.sweep import SWEEP
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = (5.0, 0.3), (0, 1)
@@ -52,7 +52,7 @@ def test_the_count_of_the_paper_is_within_its_own_error():
 
 
 def test_each_device_is_written_with_its_own_bias_current(result):
-    assert result["i_write"][1, 0] == model.device_parameters(cards.default(), 0.3, 0)[0]
+    assert result["i_write"][1, 0] == HallBar(cards.default()).individual(0.3, 0)[0]
     assert np.unique(result["i_write"]).size == 4
 
 

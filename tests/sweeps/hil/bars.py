@@ -8,9 +8,6 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.protocol import Readings
 from spinneurons.hil import images, network, training
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import ModelNeurons, Neurons, drive
@@ -18,12 +15,16 @@ from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Training
 from spinneurons.mnist import data
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.family import Readings
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
 
 Floats = npt.NDArray[np.float64]
 
 CARD = cards.default()
 WIDTH = 0.5
-I_BIAS, I0 = float(model.i_bias(CARD, WIDTH)), float(model.i0(CARD, WIDTH))
+I_BIAS, I0 = float(HallBar(CARD).i_bias(WIDTH)), float(HallBar(CARD).i0(WIDTH))
 CLASSES = (0, 2, 4, 6)
 
 
@@ -34,12 +35,12 @@ def streams(seed: int = 0) -> Streams:
 def bars(shifts: Sequence[float] = (0.0, 0.0, 0.0, 0.0), seed: int = 3) -> ModelNeurons:
     """Devices 0, 1, ... whose bias is so many i0 above the nominal one."""
     devices = {d: (I_BIAS + shift * I0, I0) for d, shift in enumerate(shifts)}
-    return ModelNeurons(CARD, devices, "logistic", streams(seed))
+    return ModelNeurons(HallBar(CARD), devices, LOGISTIC, streams(seed))
 
 
 def hardware(neurons: Neurons, numbers: Sequence[int] = (0, 1, 2, 3)) -> Hardware:
     """These devices, driven about the nominal bias; what is decided starts anew."""
-    return Hardware(neurons, drive(CARD, numbers, I_BIAS, I0, 12.0), States(CARD, -1))
+    return Hardware(neurons, drive(HallBar(CARD), numbers, I_BIAS, I0, 12.0), States(HallBar(CARD)))
 
 
 @cache
@@ -83,5 +84,6 @@ class Faulty:
         if self.good_trains < 0:
             for j, device in enumerate(neuron_device):
                 if device in self.broken:
-                    readings.r_reset[:, j] = readings.r_write[:, j] = np.nan
+                    for reading in readings:
+                        reading[:, j] = np.nan
         return readings

@@ -13,11 +13,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spinneurons.device import card as cards
 from spinneurons.hil import analysis
 from spinneurons.hil.figures import FIGURES, FIGURES_MULTIPLEXED, FIGURES_REPLICATES
 from spinneurons.hil.replicates import REPLICATES
 from spinneurons.hil.sweep import MULTIPLEXED, SWEEP
+from spinneurons.neurons import card as cards
 from spinsweep.cli import main
 from spinsweep.evaluate import evaluate
 from spinsweep.spec import Sweep

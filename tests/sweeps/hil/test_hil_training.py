@@ -9,9 +9,9 @@ from bars import CLASSES, Faulty, Kept, bars, hardware, some, streams, trained
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spinneurons.device.protocol import Readings
 from spinneurons.hil import training
 from spinneurons.hil.neurons import Neurons
+from spinneurons.neurons.family import Readings
 
 SHIFTS = (2.0, -1.5, 0.5, -3.0)
 TRAINS = 2 * 8
@@ -80,7 +80,7 @@ def test_without_variation_and_with_many_steps_both_modes_are_one(hidden: tuple[
 
 def test_software_training_takes_no_notice_of_devices_and_needs_none() -> None:
     found = trained(None)
-    assert np.isnan(found.shown.r_write).all()
+    assert found.shown.readings == ()
     assert np.isfinite(found.shown.activation).all()
     assert found.loss[1] < found.loss[0]
 
@@ -125,7 +125,7 @@ def lossy(neurons: Neurons) -> Kept:
     class Lossy:
         def read(self, key: str, neuron_device: tuple[int, ...], i_write: np.ndarray) -> Readings:
             readings = neurons.read(key, neuron_device, i_write)
-            readings.r_write[::7] = np.nan
+            readings[1][::7] = np.nan
             return readings
 
     return Kept(Lossy(), {})
@@ -142,9 +142,9 @@ def test_hidden_neurons_come_before_the_outputs_and_are_read_first() -> None:
     found = trained(hardware(Kept(bars([0.0] * 7), journal), range(7)), hidden=(3,))
     assert list(journal)[:2] == ["epoch 1/image 0/layer 1", "epoch 1/image 0/layer 2"]
     assert [w.shape for w in found.weights[0]] == [(784, 3), (3, 4)]
-    assert found.shown.r_write.shape == (2, 8, 20, 7)
-    np.testing.assert_array_equal(found.shown.r_write[0, 0, :, :3], journal["epoch 1/image 0/layer 1"].r_write)
-    np.testing.assert_array_equal(found.shown.r_write[0, 0, :, 3:], journal["epoch 1/image 0/layer 2"].r_write)
+    assert found.shown.readings[1].shape == (2, 8, 20, 7)
+    np.testing.assert_array_equal(found.shown.readings[1][0, 0, :, :3], journal["epoch 1/image 0/layer 1"][1])
+    np.testing.assert_array_equal(found.shown.readings[1][0, 0, :, 3:], journal["epoch 1/image 0/layer 2"][1])
 
 
 def test_the_test_shows_each_image_once_and_changes_no_weight() -> None:
@@ -153,7 +153,7 @@ def test_the_test_shows_each_image_once_and_changes_no_weight() -> None:
     tested = some(8, "test")
     shown = training.test(weights, tested, streams(9), 30, hardware(bars()))
     assert shown.activation.shape == (8, len(CLASSES))
-    assert shown.r_reset.shape == (8, 30, 4)
+    assert shown.readings[0].shape == (8, 30, 4)
     assert (shown.trials == 30).all()
     np.testing.assert_array_equal(weights[0], before)
 

@@ -8,10 +8,11 @@ import xarray as xr
 from scipy.optimize import brentq
 from scipy.stats import binom
 
-from spinneurons.device import card as cards
-from spinneurons.device import model as device
 from spinneurons.hysteresis import figures, model
 from spinneurons.hysteresis.sweep import SWEEP
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.evaluate import evaluate
 
 WIDTHS, DEVICES = (5.0, 1.0, 0.3), (0, 1)
@@ -92,9 +93,9 @@ def test_a_slower_sweep_reverses_at_a_smaller_field():
 def test_the_current_s_reversal_follows_from_the_device_s_own_curve(result):
     card = cards.default()
     for w, d in np.ndindex(3, 2):
-        i_bias, i0 = device.device_parameters(card, WIDTHS[w], DEVICES[d])
+        i_bias, i0 = HallBar(card).individual(WIDTHS[w], DEVICES[d])
         current = result["i_write"][w, d, 0]
-        mean, spread = expected_reversal(current, device.pulse_probability(card, current, i_bias, i0))
+        mean, spread = expected_reversal(current, HallBar(card).probability(current, i_bias, i0, LOGISTIC))
         found = result["i_switch"][w, d, 0]
         assert found.mean() == pytest.approx(mean, abs=4.5 * spread / np.sqrt(found.size))
         assert mean < i_bias  # each step is a further chance
@@ -121,7 +122,7 @@ def test_no_current_up_to_the_read_current_switches(result):
 
 def test_resistances_are_the_card_s_two_levels_and_noise(result):
     card = cards.default()
-    levels = device.hall_resistance(np.array([-1, 1]), card)
+    levels = HallBar(card).resistance(np.array([-1, 1]))
     for name in ("r_field", "r_current"):
         off = np.abs(result[name][..., None] - levels).min(axis=-1)
         assert off.std() < 0.03

@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from spinneurons.characterization.sweep import SWEEP
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
 from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Claim, Cubes, Verdict
 from spinneurons.paper.claims import CLAIMS

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
-from spinneurons.device import card as cards
+from spinneurons.neurons import card as cards
 from spinneurons.persistence import figures
 from spinneurons.persistence.sweep import SWEEP
 from spinsweep.evaluate import evaluate

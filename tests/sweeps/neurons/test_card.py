@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinneurons.device import card as cards
-from spinneurons.device import model
-from spinneurons.device.card import CardError
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.card import CardError
+from spinneurons.neurons.family import FittedDevices
+from spinneurons.neurons.hall_bar import LEAST_RATIO, HallBar
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ WRONG = {
     "edge": (
         broken("i0", "slope", "value", 2e-5),
         "i0: the 0.01 % edge of the switching curve is at -1.92e-05 A "
-        "at 5 um, where I_bias/i0 is 9.033; it has to be 9.21 at least",
+        "at 5 um, where I_bias/i0 is 9.033; it has to be at least 9.21",
     ),
     "device list": (lambda c: c.update(device={}), "device: not a list; write each individual as [[device]]"),
     "device keys": (lambda c: c.update(device=[{"index": 1}]), "device[0]: has other keys than width_um, index"),
@@ -153,30 +154,30 @@ def test_a_file_that_is_no_card_is_refused_by_its_path(tmp_path, content, messag
 @given(wide=st.floats(9.3, 20), narrow=st.floats(20, 60))
 def test_a_card_with_ratios_has_them_and_the_same_scale_currents(wide, narrow):
     card = cards.default()
-    changed = cards.with_ratios(card, wide, narrow)
-    ratio = model.i_bias(changed, [5.0, 0.3]) / model.i0(changed, [5.0, 0.3])
+    changed = HallBar(card).with_ratios(wide, narrow)
+    ratio = HallBar(changed).i_bias([5.0, 0.3]) / HallBar(changed).i0([5.0, 0.3])
     np.testing.assert_allclose(ratio, [wide, narrow], rtol=1e-12)
     assert changed["i0"] == card["i0"]
     assert card == cards.default()
 
 
 def test_a_ratio_that_puts_the_edge_below_zero_is_refused(card):
-    with pytest.raises(CardError, match=r"I_bias/i0 is 8; it has to be 9\.21"):
-        cards.with_ratios(card, 8, 25)
+    with pytest.raises(CardError, match=r"I_bias/i0 is 8; it has to be at least 9\.21"):
+        HallBar(card).with_ratios(8, 25)
 
 
 def fitted(card):
     widths = np.array(cards.value(card, "devices.widths"))
-    pairs = np.array([[model.device_parameters(card, w, d) for d in range(4)] for w in widths])
+    pairs = np.array([[HallBar(card).individual(w, d) for d in range(4)] for w in widths])
     return widths, pairs[..., 0], pairs[..., 0] * 0.003, pairs[..., 1], pairs[..., 1] * 0.04
 
 
 def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
     bias[2, 1] = np.nan  # one device has no fit
-    found = cards.measured(card, widths, bias, bias_error, scale, scale_error, "recording of a test")
+    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, scale, scale_error), "recording of a test")
     assert len(found["device"]) == 35
-    assert model.device_parameters(found, 0.3, 2) == (bias[8, 2], scale[8, 2])
+    assert HallBar(found).individual(0.3, 2) == (bias[8, 2], scale[8, 2])
     good = np.isfinite(bias)
     slope, intercept = np.polyfit(np.repeat(widths[:, None], 4, 1)[good], bias[good], 1)
     np.testing.assert_allclose(
@@ -188,7 +189,7 @@ def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(c
 
 
 def test_the_title_of_a_measured_card_says_what_it_was_fitted_to_and_no_longer_that_its_scale_is_assumed(card):
-    found = cards.measured(card, *fitted(card), "fit of lab.zarr, 36 devices")
+    found = HallBar(card).measured(FittedDevices(*fitted(card)), "fit of lab.zarr, 36 devices")
     assert found["title"] == "Hall bars as measured: fit of lab.zarr, 36 devices"
 
 
@@ -210,8 +211,8 @@ def test_an_individual_that_is_none_of_the_devices_of_the_card_is_refused(card, 
 
 def test_the_labels_of_measured_devices_may_be_any(card):
     widths, *values = fitted(card)
-    found = cards.measured(card, widths, *values, device=[11, 12, 13, 21])
-    assert cards.axes(cards.loads(cards.dumps(found)))["device"] == [11, 12, 13, 21]
+    found = HallBar(card).measured(FittedDevices(widths, *values, device=[11, 12, 13, 21]))
+    assert HallBar(cards.loads(cards.dumps(found))).labels()["device"] == [11, 12, 13, 21]
 
 
 @pytest.mark.parametrize(
@@ -228,9 +229,9 @@ def test_a_value_that_no_card_has_is_refused_with_the_nearest_one(card, key, say
 
 
 def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
-    found = cards.measured(card, *fitted(card))
+    found = HallBar(card).measured(FittedDevices(*fitted(card)))
     for entry in found["device"]:
-        plan = model.write_currents(found, entry["width_um"], 28)
+        plan = HallBar(found).write_currents(entry["width_um"], 28)
         assert plan[0] <= entry["i_bias"] - 4 * entry["i0"] or plan[0] == cards.value(found, "read.current")
         assert plan[-1] >= entry["i_bias"] + 4 * entry["i0"]
 
@@ -238,17 +239,17 @@ def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
 def test_a_measured_card_needs_two_widths_with_a_fit(card):
     widths, *values = fitted(card)
     with pytest.raises(CardError, match="1 width has a fitted device; a line needs two"):
-        cards.measured(card, widths[:1], *(v[:1] for v in values))
+        HallBar(card).measured(FittedDevices(widths[:1], *(v[:1] for v in values)))
     with pytest.raises(CardError, match="no width has a fitted device; a line needs two, so characterize bars"):
-        cards.measured(card, widths, *(np.full_like(v, np.nan) for v in values))
+        HallBar(card).measured(FittedDevices(widths, *(np.full_like(v, np.nan) for v in values)))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
-        cards.measured(card, widths[:1], *values)
+        HallBar(card).measured(FittedDevices(widths[:1], *values))
 
 
 def test_a_measured_edge_below_zero_is_reported_not_refused(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
-    found = cards.measured(card, widths, bias, bias_error, 2 * scale, scale_error)
-    assert model.i_bias(found, 5.0) / model.i0(found, 5.0) < cards.LEAST_RATIO
+    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, 2 * scale, scale_error))
+    assert HallBar(found).i_bias(5.0) / HallBar(found).i0(5.0) < LEAST_RATIO
     assumed = copy.deepcopy(found)
     assumed["i0"]["slope"]["provenance"] = "assumed"
     with pytest.raises(CardError, match=r"0\.01 % edge"):

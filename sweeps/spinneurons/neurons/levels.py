@@ -1,31 +1,21 @@
-"""Reset, read, write, read: the pulse protocol on a simulated Hall bar, and what the readings decide.
+"""Two levels among readings, and which cycles switched: for families whose devices have two states.
 
-One cycle: a reset pulse puts the device into its reset state, a read pulse gives ``r_reset``, a write pulse
-switches it or does not, a read pulse gives ``r_write``.  ``reference.py`` has the
-same protocol one pulse at a time.  Numbers only.
+One cycle gives a reading after reset and one after write.  Numbers only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.card import value
-from spinneurons.device.model import hall_resistance, pulse_probability
-
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
+from spinneurons.neurons.family import Bools, Decision, Floats, Levels
 
 SEPARATION = 8.0
 """Least distance of two distinct levels in standard deviations of a reading: a threshold midway then
 misjudges a reading once in 30,000.  One level of normal noise, cut in two at its middle, has 2.6."""
 
 OVERFLOW = 1e6
-"""Readings of this size, ohm, are no resistance of a Hall bar but an instrument's overflow mark: lost
-samples."""
+"""Readings of this size are an instrument's overflow mark: lost samples."""
 
 RARE = 0.01
 """Share of the readings up to which a class of its own, beside two distinct levels, is taken for glitches."""
@@ -33,96 +23,6 @@ RARE = 0.01
 RESETS = 0.75
 """Least share of reset readings on the reset side; below, the two 'levels' are not reset and written
 state."""
-
-
-class Draws(NamedTuple):
-    """The random numbers of a measurement, each (n, cycles) float64."""
-
-    uniform: Floats
-    """A write pulse switches where this is below its probability."""
-    noise_reset: Floats
-    noise_write: Floats
-
-
-class Readings(NamedTuple):
-    """Hall resistances, ohm, each (n, cycles) float32."""
-
-    r_reset: npt.NDArray[np.float32]
-    r_write: npt.NDArray[np.float32]
-
-
-class Levels(NamedTuple):
-    """The two resistance levels of a device, from its own readings, ohm; NaN with a ``reason`` if not
-    distinct."""
-
-    low: float
-    high: float
-    noise: float
-    """Standard deviation of a reading about its level."""
-    reason: str = ""
-
-    @property
-    def threshold(self) -> float:
-        """Midpoint of the two levels."""
-        return (self.low + self.high) / 2
-
-
-class Decision(NamedTuple):
-    """What the readings say: ``switched`` and ``valid`` have their shape; an invalid cycle is not
-    switched."""
-
-    switched: Bools
-    valid: Bools
-    levels: Levels
-    reason: str
-    """Why nothing is valid; empty otherwise."""
-
-
-def draw(rng: np.random.Generator, n: int, cycles: int) -> Draws:
-    """All random numbers of ``n`` currents and ``cycles`` cycles, in this order: uniforms, reset noise, write
-    noise."""
-    uniform = rng.random((n, cycles))
-    noise_reset, noise_write = rng.standard_normal((2, n, cycles))
-    return Draws(uniform, noise_reset, noise_write)
-
-
-def measure(
-    card: Mapping[str, Any],
-    i_bias: float,
-    i0: float,
-    i_write: npt.ArrayLike,
-    cycles: int,
-    rng: np.random.Generator,
-    link: str = "logistic",
-) -> Readings:
-    """Readings of ``cycles`` cycles at each write current of one device, all at once.
-
-    The reset pulse is taken to succeed always; the read pulse never switches; a write pulse up to the read
-    current does not switch if the card says so.
-
-    Parameters
-    ----------
-    card : for the Hall levels, the noise and the reset state
-    i_bias, i0 : A, of this individual
-    i_write : (n,) A
-    cycles : number of cycles at each current
-    rng : the stream of this measurement, used up in the order of :func:`draw`
-    link : "logistic" or "cloglog"
-
-    Returns
-    -------
-    Readings: r_reset, r_write (n, cycles) float32, ohm
-
-    Source: protocol of the main text and Fig. 2(b).
-    """
-    currents = np.asarray(i_write, dtype=np.float64)
-    draws = draw(rng, currents.size, cycles)
-    reset_state = value(card, "hall.reset_state")
-    p = pulse_probability(card, currents, i_bias, i0, link)
-    state = np.where(draws.uniform < p[:, None], -reset_state, reset_state)
-    r_reset = hall_resistance(reset_state, card, draws.noise_reset)
-    r_write = hall_resistance(state, card, draws.noise_write)
-    return Readings(r_reset.astype(np.float32), r_write.astype(np.float32))
 
 
 def find_levels(readings: npt.ArrayLike, separation: float = SEPARATION) -> Levels:
@@ -176,6 +76,18 @@ def _distinct(levels: Levels, separation: float) -> bool:
     return apart > rounding and apart >= separation * levels.noise
 
 
+def learn(readings: Floats) -> Levels | None:
+    """Levels of pooled readings; None unless two are distinct and both are seen more often than glitches are.
+
+    A device of probability 0 or 1 shows one level only.
+    """
+    levels = find_levels(readings)
+    if levels.reason:
+        return None
+    high = float(np.mean(readings > levels.threshold))
+    return levels if RARE < high < 1 - RARE else None
+
+
 def decide(
     r_reset: npt.ArrayLike,
     r_write: npt.ArrayLike,
@@ -207,24 +119,25 @@ def decide(
         raise ValueError(f"r_reset has shape {reset.shape}, r_write {write.shape}; they are pairs of readings")
     if reset_state not in (-1, 1):
         raise ValueError(f"reset state {reset_state!r}; it is -1 (low resistance) or 1 (high resistance)")
-    found = find_levels(np.concatenate([reset.ravel(), write.ravel()]), separation) if levels is None else levels
+    if levels is None:
+        levels = find_levels(np.concatenate([reset.ravel(), write.ravel()]), separation)
     none = np.zeros(reset.shape, dtype=np.bool_)
-    if found.reason:
-        return Decision(none, none.copy(), found, found.reason)
-    plausible = _plausible(reset, found) & _plausible(write, found)
+    if levels.reason:
+        return Decision(none, none.copy(), levels, levels.reason)
+    plausible = _plausible(reset, levels) & _plausible(write, levels)
     with np.errstate(invalid="ignore"):
-        is_reset = (reset > found.threshold) == (reset_state > 0)
-        switched = (write > found.threshold) != (reset_state > 0)
-    seen = _plausible(reset, found)
+        is_reset = (reset > levels.threshold) == (reset_state > 0)
+        switched = (write > levels.threshold) != (reset_state > 0)
+    seen = _plausible(reset, levels)
     share = float(is_reset[seen].mean()) if seen.any() else 0.0
     if share < RESETS:
         side = "high" if reset_state > 0 else "low"
         reason = (
             f"{share:.0%} of the reset readings are at the {side} level; check the reset pulse and the reset state"
         )
-        return Decision(none, none.copy(), found, reason)
+        return Decision(none, none.copy(), levels, reason)
     valid = plausible & is_reset
-    return Decision(switched & valid, valid, found, "")
+    return Decision(switched & valid, valid, levels, "")
 
 
 def _plausible(readings: Floats, levels: Levels) -> Bools:

@@ -1,6 +1,6 @@
 """Switching curve from counts: binomial maximum likelihood, and bootstrap intervals.
 
-The model is eta = b0 + b1 * I with p = link^-1(eta), hence (see ``spinneurons.device.link``)
+The model is eta = b0 + b1 * I with p = inverse(eta) of a law (see ``spinneurons.neurons.laws``), hence
 
     i_bias = (half - b0)/b1        i0 = scale/b1        (logistic: -b0/b1 and 1/b1)
 
@@ -17,11 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import statsmodels.genmod.families as families
-from scipy.special import expit, xlogy
-from statsmodels.genmod.generalized_linear_model import GLM
 
-from spinneurons.device.link import half, scale, window_factor
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.laws import LOGISTIC
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -38,7 +36,7 @@ REASONS = (
 
 ROUNDING = 1e-12
 """Bound of what another kind of processor changes in a fit, relative: its BLAS and LAPACK kernels sum in another
-order. Between OpenBLAS for Nehalem, Haswell and SkylakeX, 6e-15 was the most that was found."""
+order. Between OpenBLAS for Nehalem, Haswell and SkylakeX, the largest difference seen was 6e-15."""
 
 _LEAST_SLOPE = 1e-8
 """Of eta against the standardised current; less is rounding about a curve that does not rise."""
@@ -88,7 +86,7 @@ class Interval(NamedTuple):
     reason: str = ""
 
 
-def fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: str = "logistic") -> Fit:
+def fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = LOGISTIC) -> Fit:
     """Maximum-likelihood curve through ``k`` switched of ``n`` valid cycles at each current.
 
     Standard errors come from the expected information (for the logistic it is the observed one as well) by
@@ -98,7 +96,6 @@ def fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: str = 
     Parameters
     ----------
     k, n, i_write : (m,) counts, counts, A; currents that are NaN or have n = 0 are left out
-    link : "logistic" or "cloglog"
 
     Returns
     -------
@@ -111,27 +108,30 @@ def fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: str = 
     status = int(_status(k[None, :], n, x)[0])
     if status != CONVERGED:
         return _no_fit(status)
-    found = _statsmodels(k, n, x, link)
-    if found is None:
+    line = _statsmodels(k, n, x, law)
+    if line is None:
         return _no_fit(NOT_CONVERGED)
-    b0, b1, cov, deviance = found
+    b0, b1, cov, deviance = line
     if b1 <= _LEAST_SLOPE:
         return _no_fit(FALLING)
-    z_bias = (half(link) - b0) / b1
+    z_bias = (law.half - b0) / b1
     gradient = np.array([-1.0, -z_bias]) / b1
     return Fit(
         i_bias=float(centre + unit * z_bias),
         i_bias_stderr=float(unit * np.sqrt(gradient @ cov @ gradient)),
-        i0=float(unit * scale(link) / b1),
-        i0_stderr=float(unit * scale(link) * np.sqrt(cov[1, 1]) / b1**2),
+        i0=float(unit * law.scale / b1),
+        i0_stderr=float(unit * law.scale * np.sqrt(cov[1, 1]) / b1**2),
         deviance=deviance,
         dof=x.size - 2,
     )
 
 
-def _statsmodels(k: Floats, n: Floats, x: Floats, link: str) -> tuple[float, float, Floats, float] | None:
+def _statsmodels(k: Floats, n: Floats, x: Floats, law: Law) -> tuple[float, float, Floats, float] | None:
     """b0, b1, their covariance and the deviance, or None without convergence."""
-    family = families.Binomial(families.links.Logit() if link == "logistic" else families.links.CLogLog())
+    import statsmodels.genmod.families as families  # takes a second, which a look at the sweeps does not need
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    family = families.Binomial(law.statsmodels_link())
     glm = GLM(np.column_stack([k, n - k]), np.column_stack([np.ones_like(x), x]), family=family)
 
     def scoring() -> tuple[Any, bool]:
@@ -139,7 +139,7 @@ def _statsmodels(k: Floats, n: Floats, x: Floats, link: str) -> tuple[float, flo
         return result, result.converged
 
     def newton() -> tuple[Any, bool]:  # for the rare counts on which the scoring of cloglog oscillates
-        start = _newton(k[None, :], n, x, link)[0][0]
+        start = _newton(k[None, :], n, x, law)[0][0]
         result = glm.fit(start_params=start, method="newton", maxiter=100, disp=0)
         return result, result.mle_retvals["converged"]
 
@@ -156,7 +156,7 @@ def _statsmodels(k: Floats, n: Floats, x: Floats, link: str) -> tuple[float, flo
     return None
 
 
-def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: str = "logistic") -> Estimates:
+def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = LOGISTIC) -> Estimates:
     """Maximum-likelihood curves of many count vectors on the same currents, by damped Newton steps.
 
     Equal to :func:`fit` in its estimates, without standard errors.  The likelihood is concave, so that a step
@@ -166,7 +166,6 @@ def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: s
     ----------
     k : (B, m) counts
     n, i_write : (m,) counts and A; currents that are NaN or have n = 0 are left out
-    link : "logistic" or "cloglog"
 
     Returns
     -------
@@ -180,19 +179,19 @@ def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, link: s
     slope, offset = (np.full(counts.shape[0], np.nan) for _ in range(2))
     rows = np.flatnonzero(status == CONVERGED)
     if rows.size:
-        b, good = _newton(counts[rows], n, x, link)
+        b, good = _newton(counts[rows], n, x, law)
         status[rows[~good]] = NOT_CONVERGED
         status[rows[good & (b[:, 1] <= _LEAST_SLOPE)]] = FALLING
         offset[rows], slope[rows] = b.T
         slope[status != CONVERGED] = np.nan
-    return Estimates(centre + unit * (half(link) - offset) / slope, unit * scale(link) / slope, status)
+    return Estimates(centre + unit * (law.half - offset) / slope, unit * law.scale / slope, status)
 
 
 def bootstrap(
     k: npt.ArrayLike,
     n: npt.ArrayLike,
     i_write: npt.ArrayLike,
-    link: str,
+    law: Law,
     rng: np.random.Generator,
     resamples: int = 1000,
 ) -> Interval:
@@ -206,7 +205,6 @@ def bootstrap(
     Parameters
     ----------
     k, n, i_write : (m,) counts, counts, A
-    link : "logistic" or "cloglog"
     rng : stream of the resampling
     resamples : number of resampled count vectors
 
@@ -215,20 +213,20 @@ def bootstrap(
     Interval
     """
     counts, n, x, centre, unit = _standardised(k, n, i_write)
-    status = int(fit_many(counts[None, :], n, x, link).status[0])
+    status = int(fit_many(counts[None, :], n, x, law).status[0])
     if status != CONVERGED:
         return Interval(*(np.nan,) * 6, 0, 0, REASONS[status])
     drawn = rng.binomial(n.astype(np.int64), counts / n, size=(resamples, n.size)).astype(np.float64)
-    found = fit_many(drawn, n, x, link)
-    separated = found.status == SEPARATED
-    i_bias = centre + unit * np.where(separated, _gap_middle(drawn, n, x), found.i_bias)
-    i0 = unit * np.where(separated, 0.0, found.i0)
+    curves = fit_many(drawn, n, x, law)
+    separated = curves.status == SEPARATED
+    i_bias = centre + unit * np.where(separated, _gap_middle(drawn, n, x), curves.i_bias)
+    i0 = unit * np.where(separated, 0.0, curves.i0)
     usable = np.isfinite(i_bias)
     if not usable.any():
         return Interval(*(np.nan,) * 6, 0, resamples, "no resample has a fit")
     ends = np.percentile(np.stack([i_bias, i0])[:, usable], [2.5, 97.5], axis=1)
     (bias_low, i0_low), (bias_high, i0_high) = ends.tolist()
-    window = window_factor(link)
+    window = law.window
     return Interval(
         bias_low,
         bias_high,
@@ -297,10 +295,10 @@ def _gap_middle(k: Floats, n: Floats, x: Floats) -> Floats:
     return middle
 
 
-def _newton(k: Floats, n: Floats, x: Floats, link: str) -> tuple[Floats, Bools]:
+def _newton(k: Floats, n: Floats, x: Floats, law: Law) -> tuple[Floats, Bools]:
     """(B, 2) coefficients of maximal likelihood and (B,) whether they converged."""
     p = (k + 0.5) / (n + 1)  # start: weighted least squares through the observed proportions
-    eta = np.log(p / (1 - p)) if link == "logistic" else np.log(-np.log1p(-p))
+    eta = law.predictor(p)
     weight = n * p * (1 - p)
     b = _solve(weight, np.stack([(weight * eta).sum(axis=1), (weight * eta * x).sum(axis=1)], axis=1), x)
     step = np.zeros_like(b)
@@ -309,7 +307,7 @@ def _newton(k: Floats, n: Floats, x: Floats, link: str) -> tuple[Floats, Bools]:
     rows = np.arange(k.shape[0])
     for _ in range(100):
         eta = b[rows, :1] + b[rows, 1:] * x
-        now, residual, weight = _score(k[rows], n, eta, link)
+        now, residual, weight = law.score(k[rows], n, eta)
         worse = ~(now >= likelihood[rows] - 1e-10 * np.abs(now))  # or not a number
         score = np.stack([residual.sum(axis=1), residual @ x], axis=1)
         ahead = np.where(worse[:, None], -step[rows] / 2, _step(weight, score, x))
@@ -322,22 +320,6 @@ def _newton(k: Floats, n: Floats, x: Floats, link: str) -> tuple[Floats, Bools]:
         if not rows.size:
             break
     return b, good
-
-
-def _score(k: Floats, n: Floats, eta: Floats, link: str) -> tuple[Floats, Floats, Floats]:
-    """Log-likelihood (B,), and its first and negative second derivative in eta of each current (B, m).
-
-    logistic  k eta - n log(1 + e^eta),       k - n p,          n p q
-    cloglog   k log p - (n - k) r,            (k - n p) r/p,    (n - k) r + k (r q/p) (r/p - 1),    r = e^eta
-    """
-    if link == "logistic":
-        p = expit(eta)
-        return (k * eta - n * np.logaddexp(0, eta)).sum(axis=1), k - n * p, n * p * (1 - p)
-    rate = np.exp(np.clip(eta, -700, 700))
-    p, q = -np.expm1(-rate), np.exp(-rate)
-    per_p = rate / p
-    curvature = (n - k) * rate + k * q * per_p * (per_p - 1)
-    return (xlogy(k, p) - (n - k) * rate).sum(axis=1), (k - n * p) * per_p, curvature
 
 
 def _step(weight: Floats, score: Floats, x: Floats) -> Floats:

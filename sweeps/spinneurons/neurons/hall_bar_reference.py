@@ -1,8 +1,7 @@
-"""The pulse protocol as it reads in the paper, one pulse at a time: the statement that ``protocol.measure``
-equals.
+"""The Hall bar's pulses as they read in the paper, one at a time: the statement that ``HallBar.measure`` equals.
 
-Slow on purpose (a Python loop over each pulse).  It shares the random numbers of ``protocol.draw`` and the
-card with the fast kernel, and no line of its physics.
+Slow on purpose (a Python loop over each pulse).  It shares the random numbers of ``hall_bar.draw`` and the card with
+the fast kernel, and no line of its physics.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.device.card import value
-from spinneurons.device.protocol import Readings, draw
+from spinneurons.neurons.card import value
+from spinneurons.neurons.hall_bar import HallReadings, draw
 
 
-class HallBar:
+class PulsedBar:
     """One device that is pulsed and read; it remembers its state, -1 or +1."""
 
     def __init__(self, card: Mapping[str, Any], i_bias: float, i0: float, link: str) -> None:
@@ -60,16 +59,16 @@ def measure(
     cycles: int,
     rng: np.random.Generator,
     link: str = "logistic",
-) -> Readings:
-    """As :func:`spinneurons.device.protocol.measure`: same arguments, same random numbers, same readings."""
+) -> HallReadings:
+    """As ``HallBar(card).measure``: same arguments, same random numbers, same readings."""
     currents = np.asarray(i_write, dtype=np.float64)
     draws = draw(rng, currents.size, cycles)
     r_reset, r_write = np.empty((2, currents.size, cycles), dtype=np.float32)
-    bar = HallBar(card, i_bias, i0, link)
+    bar = PulsedBar(card, i_bias, i0, link)
     for i, current in enumerate(currents):
         for c in range(cycles):
             bar.reset()
             r_reset[i, c] = bar.read(draws.noise_reset[i, c])
             bar.write(current, draws.uniform[i, c])
             r_write[i, c] = bar.read(draws.noise_write[i, c])
-    return Readings(r_reset, r_write)
+    return HallReadings(r_reset, r_write)

@@ -5,52 +5,53 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spinneurons.device import card as cards
-from spinneurons.device import model, protocol, reference
-from spinneurons.device.link import LINKS
-from spinneurons.device.protocol import decide, find_levels, measure
+from spinneurons.neurons import card as cards
+from spinneurons.neurons import hall_bar, hall_bar_reference, levels
+from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
+from spinneurons.neurons.levels import decide, find_levels
 
 CARD = cards.default()
 BIAS, SCALE = 4.0e-4, 1.4e-5
 CURRENTS = np.linspace(BIAS - 6 * SCALE, BIAS + 6 * SCALE, 8)
 
 
-def readings(card=CARD, cycles=50, seed=0, currents=CURRENTS, link="logistic"):
-    return measure(card, BIAS, SCALE, currents, cycles, np.random.default_rng(seed), link)
+def readings(card=CARD, cycles=50, seed=0, currents=CURRENTS, law=LOGISTIC):
+    return HallBar(card).measure(BIAS, SCALE, currents, cycles, np.random.default_rng(seed), law)
 
 
 def truth(cycles=50, seed=0, currents=CURRENTS):
     """Which cycles switched, straight from the random numbers."""
     uniform = np.random.default_rng(seed).random((currents.size, cycles))
-    return uniform < model.switching_probability(currents, BIAS, SCALE)[:, None]
+    return uniform < LOGISTIC.probability((currents - BIAS) / SCALE)[:, None]
 
 
 @given(
-    seed=st.integers(0, 2**32), link=st.sampled_from(LINKS), sign=st.sampled_from([-1, 1]),
+    seed=st.integers(0, 2**32), law=st.sampled_from(HallBar.laws), sign=st.sampled_from([-1, 1]),
     currents=st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=5), cycles=st.integers(1, 8), rule=st.booleans(),
 )  # fmt: skip
-def test_the_fast_protocol_equals_the_slow_one_bit_by_bit(seed, link, sign, currents, cycles, rule):
+def test_the_fast_protocol_equals_the_slow_one_bit_by_bit(seed, law, sign, currents, cycles, rule):
     card = cards.default()
     card["hall"]["reset_state"]["value"] = sign
     card["read"]["never_switches"]["value"] = rule
-    fast = measure(card, BIAS, SCALE, currents, cycles, np.random.default_rng(seed), link)
-    slow = reference.measure(card, BIAS, SCALE, currents, cycles, np.random.default_rng(seed), link)
+    fast = HallBar(card).measure(BIAS, SCALE, currents, cycles, np.random.default_rng(seed), law)
+    slow = hall_bar_reference.measure(card, BIAS, SCALE, currents, cycles, np.random.default_rng(seed), law.name)
     for a, b in zip(fast, slow, strict=True):
         assert a.dtype == b.dtype == np.float32
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("link", LINKS)
-def test_a_whole_characterization_equals_the_slow_one_bit_by_bit(link):
-    bias, scale = model.device_parameters(CARD, 5.0, 3)
-    currents = model.write_currents(CARD, 5.0, 28)
-    fast = measure(CARD, bias, scale, currents, 100, np.random.default_rng(7), link)
-    slow = reference.measure(CARD, bias, scale, currents, 100, np.random.default_rng(7), link)
+@pytest.mark.parametrize("law", HallBar.laws)
+def test_a_whole_characterization_equals_the_slow_one_bit_by_bit(law):
+    bias, scale = HallBar(CARD).individual(5.0, 3)
+    currents = HallBar(CARD).write_currents(5.0, 28)
+    fast = HallBar(CARD).measure(bias, scale, currents, 100, np.random.default_rng(7), law)
+    slow = hall_bar_reference.measure(CARD, bias, scale, currents, 100, np.random.default_rng(7), law.name)
     assert all(np.array_equal(a, b) for a, b in zip(fast, slow, strict=True))
 
 
 def test_the_draws_fill_their_arrays_and_differ():
-    draws = protocol.draw(np.random.default_rng(0), 3, 5)
+    draws = hall_bar.draw(np.random.default_rng(0), 3, 5)
     assert all(a.shape == (3, 5) for a in draws)
     assert len(np.unique(draws)) == 45
     assert 0 <= draws.uniform.min() < draws.uniform.max() < 1
@@ -172,7 +173,7 @@ def test_mismatched_readings_and_unknown_reset_states_are_refused():
 @given(values=st.lists(st.floats(-100, 100), min_size=2, max_size=12, unique=True))
 def test_the_cut_is_the_best_of_all_cuts(values):
     ordered = np.sort(np.array(values))
-    (low, high, noise, _), cut = protocol._cut(ordered)
+    (low, high, noise, _), cut = levels._cut(ordered)
 
     def within(c):
         return np.sum((ordered[:c] - ordered[:c].mean()) ** 2) + np.sum((ordered[c:] - ordered[c:].mean()) ** 2)

@@ -1,0 +1,226 @@
+"""What a family of stochastic neurons is: a law, individuals, readings, and how readings are decided.
+
+An experiment asks a :class:`NeuronFamily`, which is a family bound to a card, and knows no device by name.  A family
+of your own is a class with these methods, most of which :class:`spinneurons.neurons.base.Family` already has,
+installed under the entry point ``spinsweep.neurons``.
+
+Units: widths are in um, drives are currents in A, readings have the unit that ``readings`` states.
+The reduced drive is z = (I - i_bias)/i0, where i_bias is the current of probability 1/2 and i0 the scale whose slope
+there is dp/dI = 1/(4 i0), for every law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Card = dict[str, Any]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Readings = tuple[npt.NDArray[np.float32], ...]
+"""Of some cycles: one array for each of the family's ``readings``, all of one shape; NaN marks a lost sample."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One quantity that each cycle gives."""
+
+    name: str
+    """Of the array in the cube."""
+    unit: str
+    quantity: str
+    """Such as ``Hall resistance``."""
+    moment: str
+    """When it is read, such as ``after reset``."""
+
+    @property
+    def long_name(self) -> str:
+        """What is read and when."""
+        return f"{self.quantity} {self.moment}"
+
+
+@dataclass(frozen=True)
+class Size:
+    """The axis ``width`` of a family: the size by which its devices differ by design, um."""
+
+    long_name: str
+    low: float
+    """Smallest value that makes sense, um."""
+    high: float
+
+
+class Levels(NamedTuple):
+    """The two levels of a device's readings, from its own readings; NaN with a ``reason`` if not distinct."""
+
+    low: float
+    high: float
+    noise: float
+    """Standard deviation of a reading about its level."""
+    reason: str = ""
+
+    @property
+    def threshold(self) -> float:
+        """Midpoint of the two levels."""
+        return (self.low + self.high) / 2
+
+
+class Decision(NamedTuple):
+    """What the readings say: ``switched`` and ``valid`` have their shape; an invalid cycle is not switched."""
+
+    switched: Bools
+    valid: Bools
+    levels: Levels
+    reason: str
+    """Why nothing is valid; empty otherwise."""
+
+
+class Law(Protocol):
+    """Probability of firing against the reduced drive z, with p(0) = 1/2 and dp/dz(0) = 1/4; it can be pickled.
+
+    For fits it is written with a linear predictor eta = half + scale z, p = inverse(eta).
+    """
+
+    @property
+    def name(self) -> str:
+        """As it stands in cards and in the parameter ``link``."""
+
+    @property
+    def half(self) -> float:
+        """Predictor of p = 1/2."""
+
+    @property
+    def scale(self) -> float:
+        """d eta/d z."""
+
+    @property
+    def window(self) -> float:
+        """Width in z of the stochastic window, from p = 0.01 % to 99.9 %."""
+
+    def probability(self, z: npt.ArrayLike) -> Floats:
+        """p at the reduced drive ``z`` (any shape); rises from 0 to 1."""
+
+    def derivative(self, z: npt.ArrayLike) -> Floats:
+        """dp/dz, shape of ``z``."""
+
+    def quantile(self, p: npt.ArrayLike) -> Floats:
+        """z at which the probability is ``p``, 0 < p < 1."""
+
+    def predictor(self, p: npt.ArrayLike) -> Floats:
+        """eta at which the probability is ``p``, 0 < p < 1."""
+
+    def score(self, k: Floats, n: Floats, eta: Floats) -> tuple[Floats, Floats, Floats]:
+        """Log-likelihood (B,) of ``k`` of ``n`` at ``eta`` (B, m); its derivative in eta and information, (B, m)."""
+
+    def statsmodels_link(self) -> Any:
+        """The link of a statsmodels GLM."""
+
+    def __hash__(self) -> int:
+        """Tables are kept by law."""
+
+
+class NeuronFamily(Protocol):
+    """A family bound to a card; ``HallBar(card)``, say."""
+
+    name: ClassVar[str]
+    """Of the entry point, and of the card's key ``family``."""
+    laws: ClassVar[Sequence[Law]]
+    """The standard one first."""
+    readings: ClassVar[Sequence[Reading]]
+    width: ClassVar[Size]
+    schema: ClassVar[Any]
+    """Subclass of :class:`spinneurons.neurons.card.CardModel`: what a card of the family holds."""
+    card: Mapping[str, Any]
+
+    def __init__(self, card: Mapping[str, Any]) -> None: ...
+
+    @classmethod
+    def default(cls) -> Card:
+        """The family's built-in card."""
+
+    def law(self, choice: str = "card") -> Law:
+        """The law of that name; "card": the one that the card states, "standard": the family's first.
+
+        Raises
+        ------
+        ValueError
+            The family has no such law; one line that names those there are.
+        """
+
+    def labels(self) -> dict[str, list[Any]]:
+        """The devices of the card: values of the axes ``width`` and ``device``."""
+
+    def i_bias(self, width: npt.ArrayLike) -> Floats:
+        """Nominal current of probability 1/2 at ``width`` (any shape), A."""
+
+    def i0(self, width: npt.ArrayLike) -> Floats:
+        """Nominal scale current at ``width`` (any shape), A."""
+
+    def individual(self, width: float, device: int) -> tuple[float, float]:
+        """(i_bias, i0) in A of one device; the same in every sweep."""
+
+    def drift(self, days: npt.ArrayLike, normals: npt.ArrayLike) -> Floats:
+        """Factor on i_bias after whole days, from standard normals (..., m >= days); one path for all days."""
+
+    def drift_deviation(self, days: float) -> float:
+        """Standard deviation of the relative change of i_bias in so many days."""
+
+    def write_currents(self, width: float, n: int) -> Floats:
+        """(n,) A, rising: currents that show the whole law of each device of a width."""
+
+    @property
+    def read_current(self) -> float:
+        """A; write currents lie above it."""
+
+    def reset_current(self, width: float) -> float:
+        """Amplitude of the reset pulse of a width, A; negative."""
+
+    def probability(self, i_write: npt.ArrayLike, i_bias: npt.ArrayLike, i0: npt.ArrayLike, law: Law) -> Floats:
+        """Probability that a write pulse switches a device; arrays in A that broadcast together."""
+
+    def measure(
+        self, i_bias: float, i0: float, i_write: npt.ArrayLike, cycles: int, rng: np.random.Generator, law: Law
+    ) -> Readings:
+        """Readings (n, cycles) of a simulated device at n write currents (A)."""
+
+    def of_voltages(self, v_reset: npt.ArrayLike, v_write: npt.ArrayLike) -> Readings:
+        """Readings from the voltages (V) that a bench reads after reset and after write."""
+
+    def with_reset_state(self, state: int) -> NeuronFamily:
+        """The same where reset gives the low (-1) or the high (1) level: what a bench or a log says of itself."""
+
+    def levels(self) -> Levels:
+        """What the card says of the levels, before a device has shown its own."""
+
+    def learn(self, readings: Floats) -> Levels | None:
+        """Levels from pooled readings (any number) of one device; None while they do not show both."""
+
+    def decide(self, readings: Readings, levels: Levels | None = None) -> Decision:
+        """Which cycles of one device switched, by these levels or by those of the readings themselves."""
+
+    def measured(self, fits: FittedDevices, source: str) -> Card:
+        """A card in which these devices are the individuals, and formulas follow from them.
+
+        Raises
+        ------
+        CardError
+            They are too few for that.
+        """
+
+
+@dataclass(frozen=True)
+class FittedDevices:
+    """Fitted devices of all widths."""
+
+    width: npt.ArrayLike
+    """(W,) um."""
+    i_bias: npt.ArrayLike
+    """(W, D) A, as all that follow; a device without a fit is NaN."""
+    i_bias_stderr: npt.ArrayLike
+    i0: npt.ArrayLike
+    i0_stderr: npt.ArrayLike
+    device: npt.ArrayLike | None = None
+    """(D,) labels of the devices of each width; None: 0, 1, ..."""
