@@ -25,6 +25,8 @@ def find(name: str) -> type[NeuronFamily]:
         No installed package has it, or it cannot be imported; one line.
     """
     points = {point.name: point for point in entry_points(group=GROUP)}
+    if not points:
+        raise LookupError("no family is installed, not even ours; run `pip install` of spinsweep again")
     if name not in points:
         near = difflib.get_close_matches(str(name), points, n=1)
         meant = f" (did you mean {near[0]!r}?)" if near else ""

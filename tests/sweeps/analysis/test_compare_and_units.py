@@ -13,8 +13,8 @@ import xarray as xr
 from spinneurons.analysis.compare import compare, parameter_differences
 from spinneurons.analysis.units import in_unit
 from spinneurons.characterization.sweep import SWEEP
-from spinsweep.discovery import find
 from spinneurons.neurons import card as cards
+from spinsweep.discovery import find
 from spinsweep.executors.compute import compute
 from spinsweep.plugins import installed
 
