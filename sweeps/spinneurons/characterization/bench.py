@@ -48,12 +48,12 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices of the cells asked for take, by name of the device."""
     bench = parse(sweep.params["bench"])
     each = CALIBRATION + sweep.params["currents"] * sweep.params["cycles"]
-    wanted = [
+    every_label = [
         {"width": width, "device": device}
         for width in sweep.axis("width").values
         for device in sweep.axis("device").values
     ]
-    return {bench.at(**labels).name: each for labels in wanted}
+    return {bench.at(**labels).name: each for labels in every_label}
 
 
 def prepare(sweep: Sweep) -> None:

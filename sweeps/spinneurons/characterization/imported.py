@@ -115,9 +115,9 @@ def _further(name: str, column: xr.DataArray) -> tuple[xr.DataArray, Output]:
     long_name = str(column.attrs["long_name"])
     if column.dtype.kind == "f":
         return column, Output(name, dims, unit=str(column.attrs["units"]), long_name=long_name)
-    found, codes = np.unique(column.values.astype(str), return_inverse=True)
-    labels = [str(v) for v in found if v]
-    codes = (codes - (1 if "" in found else 0)).reshape(column.shape).astype(np.int32)
+    texts, codes = np.unique(column.values.astype(str), return_inverse=True)
+    labels = [str(v) for v in texts if v]
+    codes = (codes - (1 if "" in texts else 0)).reshape(column.shape).astype(np.int32)
     attrs: dict[str, Any] = {"labels": json.dumps(labels)}
     if len(labels) <= FLAGS:
         attrs |= {"flag_values": list(range(len(labels))), "flag_meanings": " ".join(_word(v) for v in labels)}

@@ -66,14 +66,14 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
 def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices take in all cells asked for, by name of the device."""
     p = sweep.params
-    bench, found = parse(p["bench"]), Counter[str]()
+    bench, cycles_of = parse(p["bench"]), Counter[str]()
     neurons = Counter(layout(p).neuron_device)
     for mode in sweep.axis("mode").values:
         shown = p["test_images"] + (p["images"] * p["epochs"] if mode == "hil" else 0)
         for device, number in neurons.items():
             each = CALIBRATION + p["currents"] * p["cycles"] + number * shown * p["steps"]
-            found[bench.at(width=p["width"], device=device).name] += each * len(sweep.axis("seed").values)
-    return dict(found)
+            cycles_of[bench.at(width=p["width"], device=device).name] += each * len(sweep.axis("seed").values)
+    return dict(cycles_of)
 
 
 def prepare(sweep: Sweep) -> None:

@@ -115,8 +115,8 @@ class Family:
     def write_currents(self, width: float, n: int) -> Floats:
         """Amplitude plan: ``n`` evenly spaced write currents, the same for all devices of a width.
 
-        Centred on the nominal i_bias, half-span (6 + spread * i_bias/i0) i0, so that each individual within the
-        spread has its curve covered.  The lower end is kept above the read current.
+        Centred on the nominal i_bias, half-span (6 + spread * i_bias/i0) i0: this covers the curve of each
+        individual within the spread.  The lower end is kept above the read current.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class Family:
         Raises
         ------
         CardError
-            i_bias of this width is not above the read current, so that no plan exists.
+            i_bias of this width is not above the read current: no plan exists.
         ValueError
             ``n`` is below 2.
         """

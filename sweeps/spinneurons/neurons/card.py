@@ -242,40 +242,40 @@ def _of_entry(
     kind: str, location: tuple[int | str, ...], entries: Mapping[str, FieldInfo], raw: Any, error: Any
 ) -> str:
     section, key = location[:2]
-    at = f"{section}.{key}"
+    path = f"{section}.{key}"
     if key not in entries:
-        return f"{at}: unknown key; the section holds {', '.join(entries)}"
+        return f"{path}: unknown key; the section holds {', '.join(entries)}"
     unit = next(m.text for m in entries[str(key)].metadata if isinstance(m, Unit))
     example = f'{key} = {{value = ..., unit = "{unit}", provenance = "assumed", source = "..."}}'
     if len(location) == 2:
         if kind == "value_error":
-            return f"{at}: {error['ctx']['error']}"
+            return f"{path}: {error['ctx']['error']}"
         problem = "missing" if raw is None else f"{brief(raw)} has no unit and provenance"
-        return f"{at}: {problem}; write {example}"
+        return f"{path}: {problem}; write {example}"
     entry: type[BaseModel] = entries[str(key)].annotation  # type: ignore[assignment]
     field = str(location[2])
     if field not in entry.model_fields:
-        return f"{at}.{field}: unknown field; an entry has {', '.join(entry.model_fields)}"
+        return f"{path}.{field}: unknown field; an entry has {', '.join(entry.model_fields)}"
     if kind == "missing":
-        return f"{at}: no {field}; write {example}"
+        return f"{path}: no {field}; write {example}"
     right = {
         "value": f"it is {_allowed(entry.model_fields['value'])}",
         "unit": f"this value is in {unit!r}",
         "provenance": f"it is one of {', '.join(PROVENANCE)}",
         "source": "say in one line where the value comes from",
     }
-    return f"{at}: {field} {brief(raw[field])}; {right[field]}"
+    return f"{path}: {field} {brief(raw[field])}; {right[field]}"
 
 
 def _of_individual(location: tuple[int | str, ...], raw: Any) -> str:
     if len(location) == 1:
         return "device: not a list; write each individual as [[device]]"
-    at = f"device[{location[1]}]"
+    path = f"device[{location[1]}]"
     item = raw[location[1]]
     if len(location) == 2 or location[2] not in Individual.model_fields or location[2] not in item:
-        return f"{at}: has other keys than {', '.join(Individual.model_fields)}"
+        return f"{path}: has other keys than {', '.join(Individual.model_fields)}"
     key = str(location[2])
-    return f"{at}.{key}: value {brief(item[key])}; it is {_allowed(Individual.model_fields[key])}"
+    return f"{path}.{key}: value {brief(item[key])}; it is {_allowed(Individual.model_fields[key])}"
 
 
 def _sections(schema: type[CardModel]) -> dict[str, type[BaseModel]]:

@@ -91,7 +91,7 @@ def fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = L
 
     Standard errors come from the expected information (for the logistic it is the observed one as well) by
     the delta method; the deviance is twice the log-likelihood ratio to the saturated model.  The current is
-    centred on its median and divided by its spread first, so that the numbers are of order one.
+    centred on its median and divided by its spread first, which makes the numbers of order one.
 
     Parameters
     ----------
@@ -159,8 +159,8 @@ def _statsmodels(k: Floats, n: Floats, x: Floats, law: Law) -> tuple[float, floa
 def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = LOGISTIC) -> Estimates:
     """Maximum-likelihood curves of many count vectors on the same currents, by damped Newton steps.
 
-    Equal to :func:`fit` in its estimates, without standard errors.  The likelihood is concave, so that a step
-    that lowers it is halved until it does not, and the maximum found is the only one.
+    Equal to :func:`fit` in its estimates, without standard errors.  The likelihood is concave: a step that
+    lowers it is halved until it does not, and its maximum is the only one.
 
     Parameters
     ----------

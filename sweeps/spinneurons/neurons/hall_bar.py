@@ -238,8 +238,8 @@ class HallBar(Family):
     def reset_current(self, width: float) -> float:
         """Amplitude of the reset pulse, A; negative, for it drives the device the other way.
 
-        So large that the individual which is hardest to switch within the spreads still fails to reset with the
-        probability ``switching.reset_failure`` at most, were reset and write alike.
+        So large that the individual which is hardest to switch within the spreads fails to reset with at most the
+        probability ``switching.reset_failure``, if reset and write are alike.
         """
         bias = float(self.i_bias(width) * (1 + self.spread[0]))
         scale = float(self.i0(width) * (1 + self.spread[1]))
@@ -355,7 +355,7 @@ class HallBar(Family):
         """The card with I_bias/i0 equal to ``wide`` at its widest and ``narrow`` at its narrowest bar.
 
         Only I_bias changes; i0 stays, and with it the energy ratio.  How the ratio depends on the width is the
-        main assumption of the card, so that results belong on an axis of it as well as on one of the width.
+        main assumption of the card: show results along an axis of it as well as along one of the width.
         """
         changed = copy.deepcopy(dict(self.card))
         last, first = max(self.value("devices.widths")), min(self.value("devices.widths"))

@@ -41,7 +41,7 @@ def find_levels(readings: npt.ArrayLike, separation: float = SEPARATION) -> Leve
     flat = np.asarray(readings, dtype=np.float64).ravel()
     flat = np.sort(flat[np.isfinite(flat) & (np.abs(flat) < OVERFLOW)])
     if flat.size < 2:
-        return Levels(np.nan, np.nan, np.nan, f"{flat.size} usable readings; two levels need 2 at least")
+        return Levels(np.nan, np.nan, np.nan, f"{flat.size} usable readings; two levels need at least 2")
     levels, cut = _cut(flat)
     while min(cut, flat.size - cut) <= RARE * flat.size:  # a few glitches may be a class of their own
         rest = flat[cut:] if cut < flat.size - cut else flat[:cut]

@@ -53,7 +53,7 @@ HALL_BAR_LINK = replace(
 
 
 def require_law(params: Mapping[str, Any]) -> None:
-    """``ValueError`` with one line where the parameter ``link`` is no law of the card's family."""
+    """``ValueError`` with one line if the card's family has no law of the name in the parameter ``link``."""
     registry.family_of(params["card"]).law(params["link"])
 
 
@@ -65,7 +65,7 @@ def readings(
     Raises
     ------
     ValueError
-        The parameter ``link`` is no law of the family.
+        The family has no law of the name in the parameter ``link``.
     """
     require_law(params)
     family = registry.class_of(params["card"])

@@ -150,7 +150,7 @@ def test_the_wrong_reset_state_is_noticed():
 def test_no_reading_at_all_has_a_reason():
     empty = np.full((3, 4), np.nan)
     found = decide(empty, empty)
-    assert found.reason == "0 usable readings; two levels need 2 at least"
+    assert found.reason == "0 usable readings; two levels need at least 2"
     assert found.valid.shape == (3, 4)
 
 
