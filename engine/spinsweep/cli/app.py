@@ -38,6 +38,7 @@ VERBS = {
     "scheduler": "scheduler:scheduler",
     "worker": "worker:worker",
     "certs": "certs:certs",
+    "cluster": "cluster:app",
 }
 EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
 
