@@ -5,7 +5,7 @@
 A real scheduler gets the reports that a driver sends each second for 1,000 ended blocks, over TCP; both ends are in
 this process, so the figure is an upper bound. What the scheduler spends on calling a plugin that has no hook for
 transitions is added for each of a block's transitions. An open window is measured by itself: drawing its largest map
-(100 x 100 places) again.
+(100 x 100 bins) again.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from distributed.core import rpc
 
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import SweepPage
-from spinsweep.dashboard.plugin import NAME, SweepPlugin
+from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
+from spinsweep.dashboard.reader import Reader
+from spinsweep.messages import AxisDescription, ProgressReport, RunDescription
 
 RATE = 1000  # blocks a second
 SECONDS = 50  # of reports
-SIDE = 250  # blocks along each axis: more than a map has places
+SIDE = 250  # blocks along each axis: more than a map has bins
 TRANSITIONS = 6  # of a task: waiting, processing, memory, released, forgotten, and one to spare
 GOAL = 0.01
 
@@ -39,55 +41,64 @@ class Cost(NamedTuple):
     """Seconds of CPU."""
 
 
-def description() -> dict[str, Any]:
-    """A run of SIDE x SIDE blocks."""
-    axes = [{"name": n, "values": list(range(SIDE)), "unit": "1", "long_name": ""} for n in "ab"]
-    about = {"sweep": "cost", "title": "cost", "axes": axes, "chunk": [1, 1], "outputs": [], "path": "/no/cube"}
-    return {**about, "cube_id": "none", "epoch": 1, "cells": SIDE * SIDE, "on_lane": False, "client": "none"}
+DESCRIPTION = RunDescription(
+    sweep="cost",
+    title="cost",
+    axes=tuple(AxisDescription(name, tuple(range(SIDE)), "1", "") for name in "ab"),
+    chunk=(1, 1),
+    outputs=(),
+    path="/no/cube",
+    cube_id="none",
+    epoch=1,
+    cells=SIDE * SIDE,
+    measured=False,
+    client="none",
+)
+"""A run of SIDE x SIDE blocks."""
 
 
 def reported(second: int) -> dict[str, Any]:
     """What a driver sends after a second in which RATE blocks ended."""
     numbers = np.arange(second * RATE, (second + 1) * RATE, dtype=np.uint32)
-    counts = {"cells_done": (second + 1) * RATE, "cells_failed": 0, "blocks": SIDE * SIDE, "blocks_ended": 0}
-    report = {**counts, "block_seconds": 1.0, "workers_lost": 0, "seconds": 1.0, "rate": float(RATE), "left": 1.0}
+    report = ProgressReport(
+        cells_done=(second + 1) * RATE, blocks=SIDE * SIDE, block_seconds=1.0, seconds=1.0, rate=float(RATE)
+    )
     return {
-        "report": {**report, "waiting": "", "problem": "", "ended": False},
+        "report": report.to_json(),
         "numbers": numbers.tobytes(),
         "states": np.full(RATE, BlockState.DONE, np.uint8).tobytes(),
-        "failures": [],
     }
 
 
 async def measure() -> Cost:
     """All three, in CPU time of this thread."""
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as scheduler:
-        watch = SweepPlugin()
-        await scheduler.register_scheduler_plugin(watch, idempotent=True)
+        plugin = SweepPlugin()
+        await scheduler.register_scheduler_plugin(plugin, idempotent=True)
         states = np.full(SIDE * SIDE, BlockState.WAITING, np.uint8)
         async with rpc(scheduler.address) as driver:
-            await getattr(driver, f"{NAME}_begin")(run="cost", description=description(), states=states.tobytes())
+            described = {"description": DESCRIPTION.to_json(), "states": states.tobytes()}
+            assert await getattr(driver, f"{PLUGIN_NAME}_begin")(run="cost", **described) == ""
             began = time.thread_time()
             for second in range(SECONDS):
-                await getattr(driver, f"{NAME}_report")(run="cost", **reported(second))
+                await getattr(driver, f"{PLUGIN_NAME}_report")(run="cost", **reported(second))
             reports = (time.thread_time() - began) / SECONDS
-        assert np.count_nonzero(watch.runs["cost"].states == BlockState.DONE) == SECONDS * RATE
+        assert np.count_nonzero(plugin.monitor.runs["cost"].states == BlockState.DONE) == SECONDS * RATE
 
         began = time.thread_time()
         for number in range(TRANSITIONS * RATE):
-            watch.transition(("cost", "run", number), "processing", "memory", stimulus_id="cost", worker="w")
+            plugin.transition(("cost", "run", number), "processing", "memory", stimulus_id="cost", worker="w")
         hooks = time.thread_time() - began
 
-        page = SweepPage(watch, Document())
+        page = SweepPage(plugin.monitor, Reader(), Document())
         redraws = 20
         began = time.thread_time()
         for number in range(redraws):
-            watch.runs["cost"].states[number] = BlockState.FAILED
-            watch._maps.clear()
+            plugin.monitor.runs["cost"].states[number] = BlockState.FAILED
+            plugin.monitor._maps.clear()
             page._due = 0.0
             page.update()
         redraw = (time.thread_time() - began) / redraws
-        page.close()
     return Cost(reports, hooks, redraw)
 
 

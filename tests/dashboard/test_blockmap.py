@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from spinsweep.blocks import BlockGrid
-from spinsweep.dashboard.blockmap import BINS, BlockState, binned, block_map, initial_states, places
+from spinsweep.dashboard.blockmap import MAX_BINS, BlockState, binned, bins, block_map, initial_states
 from spinsweep.ledger import State
 
 STORED = [BlockState.OUTSIDE, BlockState.WAITING, BlockState.DONE, BlockState.RUNNING, BlockState.FAILED]
@@ -24,36 +24,36 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
     requested = [data.draw(arrays(bool, n)) for n in shape]
 
     grid = BlockGrid(shape, chunk)
-    blocks, left = initial_states(state, requested, grid, retry)
+    blocks, left = initial_states(state, requested, grid, retry_failed=retry)
 
     again = (State.ABSENT, State.STALE, *((State.FAILED,) if retry else ()))
     for block in grid.blocks():
-        place = grid.index(block.start)
+        index = grid.index(block.start)
         cells = list(block.points())
         will = [i for i in cells if state[i] in again and all(a[j] for a, j in zip(requested, i, strict=True))]
-        assert left[place] == len(will)
-        assert (blocks[place] == BlockState.WAITING) == bool(will)
+        assert left[index] == len(will)
+        assert (blocks[index] == BlockState.WAITING) == bool(will)
         if not will:
             held = {int(state[i]) for i in cells}
-            assert (blocks[place] == BlockState.FAILED) == (State.FAILED in held)
-            assert (blocks[place] == BlockState.OUTSIDE) == held.isdisjoint({State.DONE, State.FAILED})
+            assert (blocks[index] == BlockState.FAILED) == (State.FAILED in held)
+            assert (blocks[index] == BlockState.OUTSIDE) == held.isdisjoint({State.DONE, State.FAILED})
 
 
 @given(data=st.data())
-def test_a_map_counts_the_blocks_of_each_place(data: st.DataObject) -> None:
+def test_a_map_counts_the_blocks_of_each_bin(data: st.DataObject) -> None:
     shape = data.draw(st.tuples(*[st.integers(1, 4)] * 3))
     states = data.draw(arrays(np.uint8, shape, elements=st.sampled_from([int(s) for s in STORED])))
     y, x = data.draw(st.permutations(range(3)))[:2]
 
-    found = block_map(states, y, x)
+    drawn = block_map(states, y, x)
 
-    for place in np.ndindex(shape[y], shape[x]):
-        where: list[int | slice] = [slice(None)] * 3
-        where[y], where[x] = place
-        here = states[tuple(where)].tolist()
+    for bin in np.ndindex(shape[y], shape[x]):
+        selection: list[int | slice] = [slice(None)] * 3
+        selection[y], selection[x] = bin
+        binned_states = states[tuple(selection)].tolist()
         for state in BlockState:
-            assert found.counts[(state, *place)] == here.count(state)
-        assert found.shown[place] == _shown(here)
+            assert drawn.counts[(state, *bin)] == binned_states.count(state)
+        assert drawn.shown[bin] == _shown(binned_states)
 
 
 def _shown(blocks: Sequence[int]) -> BlockState:
@@ -63,10 +63,10 @@ def _shown(blocks: Sequence[int]) -> BlockState:
     return max(present, default=BlockState.OUTSIDE)
 
 
-def test_a_long_axis_is_drawn_in_at_most_a_hundred_places_and_loses_no_block() -> None:
+def test_a_long_axis_is_drawn_in_at_most_a_hundred_bins_and_loses_no_block() -> None:
     total = binned(np.ones((3, 1234)), 0, 1)
 
-    assert total.shape == (3, places(1234))
-    assert places(1234) <= BINS
+    assert total.shape == (3, bins(1234).size)
+    assert bins(1234).size <= MAX_BINS
     assert total.sum() == 3 * 1234
     assert set(total[0, :-1]) == {13.0}

@@ -121,9 +121,9 @@ def test_with_a_token_nothing_is_answered_to_those_who_do_not_have_it(port: int)
         pages = Pages(token="a-secret")
         where = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
         async with ClosedScheduler(**where, pages=pages) as scheduler:
-            watch = SweepPlugin()
-            await scheduler.register_scheduler_plugin(watch, idempotent=True)
-            assert watch.watchers(port, token=pages.token) == f"http://127.0.0.1:{port}/a-secret/sweep"
+            plugin = SweepPlugin()
+            await scheduler.register_scheduler_plugin(plugin, idempotent=True)
+            assert plugin.watchers(port, token=pages.token) == f"http://127.0.0.1:{port}/a-secret/sweep"
             for number, routes in ((scheduler.http_server.port, (*ROUTES, *SOCKETS)), (port, OF_WATCHERS)):
                 for route in (
                     *routes,

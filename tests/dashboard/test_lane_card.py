@@ -49,7 +49,7 @@ def test_the_lane_card_tells_who_owns_the_bench_what_it_does_its_loss_and_its_pu
         assert address == f"http://127.0.0.1:{port}/sweep"
         assert re.search(r"owner lane 1 of bench emulated, process \d+ on", said)
         assert re.search(r"experiment hil mode=hil,seed=0 train (epoch \d/image \d|test)", said)
-        assert re.search(r"cycles [\d,]+ since the lane began pulses [\d,]+ in the devices' lives", said)
+        assert re.search(r"cycles [\d,]+ since the lane started pulses [\d,]+ in the devices' lifetimes", said)
         assert re.search(r"run hil, [12] cells to go", said)
         assert "queue" not in said  # what is measured does not wait
         assert complaints(window) == []

@@ -3,49 +3,62 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from bokeh.document import Document
-from cost import description
+from cost import DESCRIPTION
 from distributed import Client, Scheduler, Worker
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
-from spinsweep.dashboard.plugin import TOPIC, SweepPlugin
-from spinsweep.dashboard.reader import Answer
+from spinsweep.dashboard.plugin import SweepPlugin
+from spinsweep.dashboard.reader import Answer, Reader
+from spinsweep.messages import (
+    LANE_TOPIC,
+    VERSION,
+    AxisDescription,
+    LaneReport,
+    OutputDescription,
+    ProgressReport,
+)
 from spinsweep.resources import EXCLUSIVE
 
-OUTPUTS = [{"name": n, "unit": "V", "long_name": n, "dims": []} for n in ("voltage", "power")]
+OUTPUTS = tuple(OutputDescription(name, "V", name, ()) for name in ("voltage", "power"))
 
 
 @asynccontextmanager
 async def scheduler() -> AsyncIterator[tuple[Any, SweepPlugin]]:
     """A real one, with the plugin."""
     async with Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0") as running:
-        watch = SweepPlugin()
-        await running.register_scheduler_plugin(watch, idempotent=True)
-        yield running, watch
+        plugin = SweepPlugin()
+        await running.register_scheduler_plugin(plugin, idempotent=True)
+        yield running, plugin
 
 
-def begin(watch: SweepPlugin, name: str, axes: dict[str, list[Any]], **more: Any) -> None:
+def begin(monitor: SweepMonitor, name: str, axes: dict[str, list[Any]], **more: Any) -> None:
     """A run of that name, of one cell a block, with nothing done."""
-    about = [{"name": n, "values": v, "unit": "1", "long_name": ""} for n, v in axes.items()]
+    described = tuple(AxisDescription(n, tuple(v), "1", "") for n, v in axes.items())
     cells = int(np.prod([len(v) for v in axes.values()]))
-    run = {**description(), "axes": about, "chunk": [1] * len(axes), "outputs": OUTPUTS, "cells": cells, **more}
-    watch.begin(name, run, bytes([BlockState.WAITING]) * cells)
+    values = {"axes": described, "chunk": (1,) * len(axes), "outputs": OUTPUTS, "cells": cells, **more}
+    run = replace(DESCRIPTION, **values)
+    assert monitor.begin(name, run.to_json(), bytes([BlockState.WAITING]) * cells) == ""
 
 
-def report(watch: SweepPlugin, name: str, states: list[BlockState], **more: Any) -> None:
+def report(monitor: SweepMonitor, name: str, states: list[BlockState], **more: Any) -> None:
     """That the first blocks of a run ended."""
     numbers = np.arange(len(states), dtype=np.uint32)
-    watch.report(name, {"seconds": 1.0, **more}, numbers.tobytes(), bytes(states), [])
+    monitor.report(name, ProgressReport(seconds=1.0, **more).to_json(), numbers.tobytes(), bytes(states))
 
 
 def refresh(page: SweepPage) -> SweepPage:
@@ -55,34 +68,33 @@ def refresh(page: SweepPage) -> SweepPage:
     return page
 
 
-def answer(mean: Any, read: int, of: int) -> Answer:
+def answer(mean: Any, read: int, ended: int) -> Answer:
     """What the reader would say."""
-    return Answer(np.array(mean, float), read, of)
+    return Answer(np.array(mean, float), read, ended)
 
 
 @pytest.fixture
-def page() -> Iterator[Callable[[Callable[[SweepPlugin, SweepPage], None]], None]]:
-    """Runs a function of the scheduler's plugin and a window within an event loop."""
+def page() -> Iterator[Callable[[Callable[[SweepMonitor, SweepPage], None]], None]]:
+    """Runs a function of the scheduler's monitor and a window within an event loop."""
 
-    def run(look: Callable[[SweepPlugin, SweepPage], None]) -> None:
+    def run(look: Callable[[SweepMonitor, SweepPage], None]) -> None:
         async def within() -> None:
-            async with scheduler() as (_, watch):
-                window = SweepPage(watch, Document())
+            async with scheduler() as (_, plugin):
+                window = SweepPage(plugin.monitor, Reader(), Document())
                 window._read = lambda *question: None  # type: ignore[method-assign]  # there is no cube
-                look(watch, window)
-                window.close()
+                look(plugin.monitor, window)
 
         asyncio.run(within())
 
     return run
 
 
-Page = Callable[[Callable[[SweepPlugin, SweepPage], None]], None]
+Page = Callable[[Callable[[SweepMonitor, SweepPage], None]], None]
 
 
 def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"current": [1, 2, 3]})
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"current": [1, 2, 3]})
         assert refresh(window).select_x.value == "current"
         assert not window.select_y.visible
 
@@ -90,24 +102,24 @@ def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
 
 
 def test_a_window_in_which_nobody_chose_follows_the_newest_run(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
         for name in ("first", "second"):
-            begin(watch, name, {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+            begin(monitor, name, {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
             assert refresh(window).select_run.value == name
 
     page(look)
 
 
 def test_what_a_person_chose_stays_when_another_run_begins(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "first", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "first", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
         refresh(window).select_x.value = "c"
         window.select_output.value = "power"
-        begin(watch, "second", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
+        begin(monitor, "second", {"a": [1, 2, 3], "b": [1, 2], "c": [1, 2]})
         for run in ("first", "second"):
             window.select_run.value = run  # the first is shown already
             refresh(window)
-            assert window.run is watch.runs[run]
+            assert window.run is monitor.runs[run]
             assert (window.select_x.value, window.select_y.value) == ("c", "a")
             assert window.select_output.value == "power"
 
@@ -115,9 +127,9 @@ def test_what_a_person_chose_stays_when_another_run_begins(page: Page) -> None:
 
 
 def test_two_runs_of_one_cube_read_differently(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
         for epoch in (1, 2):
-            begin(watch, str(epoch), {"a": [1, 2]}, epoch=epoch)
+            begin(monitor, str(epoch), {"a": [1, 2]}, epoch=epoch)
         labels = [label for _, label in refresh(window).select_run.options]
         assert ["run 2" in label for label in labels] == [True, False]
 
@@ -125,56 +137,56 @@ def test_two_runs_of_one_cube_read_differently(page: Page) -> None:
 
 
 def test_a_page_that_saw_the_end_says_how_many_blocks_it_has_read(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2, 3], "b": [1, 2]})
         refresh(window)._answer = answer(np.ones((3, 2)), 2, 2)
-        report(watch, "r", [BlockState.DONE] * 6, ended=True)
+        report(monitor, "r", [BlockState.DONE] * 6, ended=True)
         assert "2 of the 6 blocks that ended are read" in refresh(window).caption.text
 
     page(look)
 
 
 def test_an_output_that_is_the_same_everywhere_has_one_label_at_its_colours(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2, 3], "b": [1, 2]})
         refresh(window)._answer = answer(np.full((3, 2), 0.5), 6, 6)
         refresh(window)
-        assert (window.colours.low, window.colours.high) == (0.0, 1.0)
-        assert window.bar.ticker.ticks == [0.5]
+        assert (window.maps.colours.low, window.maps.colours.high) == (0.0, 1.0)
+        assert window.maps.colour_bar.ticker.ticks == [0.5]
         window._answer = answer([[1, 2], [3, 4], [5, 6]], 6, 6)
         refresh(window)
-        assert (window.colours.low, window.colours.high) == (1.0, 6.0)
-        assert not hasattr(window.bar.ticker, "ticks")
+        assert (window.maps.colours.low, window.maps.colours.high) == (1.0, 6.0)
+        assert not hasattr(window.maps.colour_bar.ticker, "ticks")
 
     page(look)
 
 
 def test_without_an_output_there_is_no_map_of_the_former_one(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"a": [1, 2, 3], "b": [1, 2]})
-        assert refresh(window).output_map.visible
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2, 3], "b": [1, 2]})
+        assert refresh(window).maps.output_map.visible
         window.select_output.value = "(none)"
-        assert not window.output_map.visible
+        assert not window.maps.output_map.visible
 
     page(look)
 
 
-def test_crosses_in_a_row_of_a_hundred_places_do_not_touch_and_no_edge_hides_a_place(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"a": [1, 2], "b": list(range(100))})
+def test_crosses_in_a_row_of_a_hundred_bins_do_not_touch_and_no_edge_hides_a_bin(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2], "b": list(range(100))})
         refresh(window)
-        assert window.cross.size < 300 / 100
-        assert window.state_quads.line_alpha == 0
-        begin(watch, "s", {"a": [1, 2], "b": [1, 2]})
+        assert window.maps.cross.size < 300 / 100
+        assert window.maps.state_quads.line_alpha == 0
+        begin(monitor, "s", {"a": [1, 2], "b": [1, 2]})
         refresh(window)
-        assert (window.cross.size, window.state_quads.line_alpha) == (8, 1)
+        assert (window.maps.cross.size, window.maps.state_quads.line_alpha) == (8, 1)
 
     page(look)
 
 
 @pytest.mark.parametrize("word", ["1.23456e-07", "a configuration of 25 char", "7"])
 def test_labels_at_an_axis_have_room_and_are_no_longer_than_they_may_be(word: str) -> None:
-    axis = {"name": "a", "values": [word] * 30, "unit": "1", "long_name": ""}
+    axis = AxisDescription("a", (word,) * 30, "1", "")
     ticks = html.MapAxis(axis, 1).ticks(9, 42)
     assert 3 - (len(word) > 14) <= len(ticks) <= 9
     assert sum(len(label) + 1 for label in ticks.values()) <= 42
@@ -186,10 +198,10 @@ def test_words_that_are_cut_keep_their_beginnings_and_ends() -> None:
 
 
 def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: Page) -> None:
-    def look(watch: SweepPlugin, window: SweepPage) -> None:
-        begin(watch, "r", {"a": [1, 2]}, path="/a/cube.zarr")
-        report(watch, "r", [BlockState.FAILED], cells_failed=34)
-        assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).below.text
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
+        report(monitor, "r", [BlockState.FAILED], cells_failed=34)
+        assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).failures_heading.text
 
     page(look)
 
@@ -212,7 +224,8 @@ async def _until(true: Callable[[], Any]) -> None:
 
 def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_path: Path) -> None:
     async def look() -> None:
-        async with scheduler() as (running, watch):
+        async with scheduler() as (running, plugin):
+            monitor = plugin.monitor
             lane = Worker(running.address, name="lane-b", nthreads=1, resources={EXCLUSIVE: 1}, host="127.0.0.1")
             async with (
                 lane,
@@ -220,29 +233,37 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
                 Client(running.address, asynchronous=True) as second,
             ):
                 for client, name in ((first, "one"), (second, "two"), (second, "three")):
-                    owned = {"client": client.id, "sweep": name, "cube_id": name, "on_lane": True}
-                    begin(watch, name, {"a": [1, 2]}, **owned)
-                told = {"bench": "b", "experiment": "one/a=1", "train": "current 6", "figures": {"loss": 0.25}}
-                watch.log_event(TOPIC, {**told, "cycles": 1, "pulses": 2, "worn": "d1", "wear": 0.1})
-                assert "last one a=1, train current 6 last loss 0.25" in _card(watch)
-                assert "experiment" not in _card(watch)
+                    owned = {"client": client.id, "sweep": name, "cube_id": name, "measured": True}
+                    begin(monitor, name, {"a": [1, 2]}, **owned)
+                told = LaneReport(
+                    bench="b",
+                    experiment="one/a=1",
+                    train="current 6",
+                    cycles=1,
+                    pulses=2,
+                    worn="d1",
+                    wear=0.1,
+                    figures={"loss": 0.25},
+                )
+                plugin.log_event(LANE_TOPIC, told.to_json())
+                assert "last one a=1, train current 6 last loss 0.25" in _card(monitor)
+                assert "experiment" not in _card(monitor)
 
                 block = await _measure(first, "one", tmp_path / "gate")
-                await _until(watch.measured)
-                card = _card(watch)
+                await _until(monitor.measured)
+                card = _card(monitor)
                 assert "run one, 2 cells to go experiment one a=1 train current 6 loss so far 0.25" in card
                 assert card.endswith("queue two, 2 cells to go three, 2 cells to go")
 
                 await second.close()  # the scheduler sees no more of one that was killed
-                await _until(lambda: not watch.queue())
-                assert watch.gone(watch.runs["two"])
-                assert "the driver is gone" in html.header(
-                    watch.runs["two"], watch.map(watch.runs["two"], 0, 1), watch.gone(watch.runs["two"])
-                )
+                await _until(lambda: not monitor.queue())
+                two = monitor.runs["two"]
+                assert monitor.driver_lost(two)
+                assert "the driver is gone" in html.header(two, monitor.block_map(two, 0, 1), driver_lost=True)
                 (tmp_path / "gate").touch()
                 await block
-                report(watch, "one", [BlockState.DONE] * 2, ended=True, cells_done=2)
-                card = _card(watch)
+                report(monitor, "one", [BlockState.DONE] * 2, ended=True, cells_done=2)
+                card = _card(monitor)
                 assert "queue" not in card
                 assert "run none" in card
                 assert "experiment" not in card
@@ -250,8 +271,32 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
     asyncio.run(look())
 
 
-def _card(watch: SweepPlugin) -> str:
+def _card(monitor: SweepMonitor) -> str:
     """The text of the lane card."""
-    import re
+    return _text(html.lanes(monitor))
 
-    return " ".join(re.sub(r"<[^>]*>", " ", html.lanes(watch)).split())
+
+def _text(marked_up: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", marked_up)).split())
+
+
+def test_a_message_of_another_version_is_one_line_on_the_page_and_no_exception(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        newer = {"version": VERSION + 1, "name": "of a later release"}
+        expected = f"sends messages of version {VERSION + 1}, and this process reads version {VERSION}"
+        assert expected in monitor.begin("other", newer, b"")
+        begin(monitor, "r", {"a": [1, 2]})
+        monitor.report("r", newer, b"", b"")
+        monitor.report("other", newer, b"", b"")
+        for _ in range(3):
+            monitor.lane_report(newer)
+        lines = refresh(window).unreadable.text.split("</div>")[:-1]
+        assert [line.partition(": ")[0] for line in map(_text, lines)] == [
+            "Cannot show a run's driver",
+            "Cannot show a lane",
+        ]
+        assert all(expected in line for line in lines)
+        assert list(monitor.runs) == ["r"]
+        assert "0 of 2 cells" in window.header.text
+
+    page(look)

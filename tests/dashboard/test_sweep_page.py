@@ -193,7 +193,7 @@ def test_the_output_map_shows_the_values_of_the_cube_and_turns_with_the_axes(
 
     until(lambda: None not in column_of(window, "mean") and len(column_of(window, "mean")) == 24)
     np.testing.assert_allclose(column_of(window, "mean"), expected.voltage.values.ravel())
-    choose(window, "across", "current")
+    choose(window, "x axis", "current")
     until(lambda: column_of(window, "right")[:2] == [1, 2] and None not in column_of(window, "mean"))
     np.testing.assert_allclose(column_of(window, "mean"), expected.voltage.values.T.ravel())
     choose(window, "output", "trace")
@@ -232,7 +232,7 @@ def test_no_text_of_a_sweep_becomes_a_formula_or_a_link(
         pass
     window.get(address(watched_client))
     until(lambda: evil in words(window))
-    choose(window, "across", "word")
+    choose(window, "x axis", "word")
     until(lambda: states(window) == {BlockState.DONE, BlockState.FAILED})
     until(lambda: any(texts[0] in cell for cell in _texts(window, ".slick-cell")))
     time.sleep(2)  # in which formulae would be set
@@ -252,7 +252,7 @@ def test_what_a_watcher_does_in_a_window_changes_no_other_window(
     window.switch_to.new_window("tab")
     window.get(address(watched_client))
     until(lambda: column_of(window, "right")[:2] == [4, 8])
-    choose(window, "across", "current")
+    choose(window, "x axis", "current")
     until(lambda: column_of(window, "right")[:2] == [1, 2])
     window.switch_to.window(first)
 

@@ -18,6 +18,7 @@ from spinsweep.bench.lease import Lease
 from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
 from spinsweep.errors import Stopped
+from spinsweep.messages import LaneReport
 from spinsweep.work import cancelled, report
 
 CLOSE = 10.0  # seconds that a link is tried anew when the bench is given back; then the guard goes on
@@ -105,8 +106,10 @@ class BenchSession:
         """Report what is being done, once a second at most."""
         if time.monotonic() > self._told + TELL:
             self._told = time.monotonic()
-            doing = {"experiment": experiment, "train": train, "cycles": self.cycles}
-            report({**wear(self.bench), **doing, "figures": self.figures})
+            doing = LaneReport(
+                **wear(self.bench), experiment=experiment, train=train, cycles=self.cycles, figures=self.figures
+            )
+            report(doing.to_json())
 
     def route(self, device: Device) -> None:
         """Connect a device, with the source off, and hold the source to its limits."""

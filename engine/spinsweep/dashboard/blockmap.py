@@ -13,28 +13,29 @@ import numpy.typing as npt
 from spinsweep.blocks import BlockGrid
 from spinsweep.ledger import State, pending
 
-BINS = 100
-"""Largest number of places along an axis of a map."""
+MAX_BINS = 100
+"""Along an axis of a map."""
 
 
 class BlockState(IntEnum):
-    """State of a block, and of a place of a map; larger ones hide smaller ones."""
+    """State of a block, and of a bin of a map; larger ones hide smaller ones."""
 
     OUTSIDE = 0
-    """Not asked for, and nothing is there."""
+    """The run does not ask for it, and it holds nothing."""
     WAITING = 1
     PARTLY = 2
-    """Only of a place: some of its blocks are done, others wait."""
+    """Only of a bin: some of its blocks are done, others wait."""
     DONE = 3
     RUNNING = 4
     FAILED = 5
-    """All its cells ended, one of them failed at least."""
+    """All its cells ended, and at least one of them failed."""
 
 
 def initial_states(
     state: npt.NDArray[np.uint8],
     requested: Sequence[npt.NDArray[np.bool_]],
     grid: BlockGrid,
+    *,
     retry_failed: bool,
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """State of each block before a run, and how many of its cells the run will compute.
@@ -45,12 +46,12 @@ def initial_states(
     requested : along each axis, the values that the run asks for
     grid : the cube's blocks
     """
-    left = grid.count(pending(state, retry_failed=retry_failed) & _outer(requested))
-    blocks = np.zeros(left.shape, np.uint8)
+    cells_left = grid.count(pending(state, retry_failed=retry_failed) & _outer(requested))
+    blocks = np.zeros(grid.lengths, np.uint8)
     blocks[grid.count(state == State.DONE) > 0] = BlockState.DONE
     blocks[grid.count(state == State.FAILED) > 0] = BlockState.FAILED
-    blocks[left > 0] = BlockState.WAITING
-    return blocks, left
+    blocks[cells_left > 0] = BlockState.WAITING
+    return blocks, cells_left
 
 
 class BlockMap(NamedTuple):
@@ -59,47 +60,45 @@ class BlockMap(NamedTuple):
     counts: npt.NDArray[np.int64]
     """(states, y, x) blocks of each :class:`BlockState`."""
     shown: npt.NDArray[np.uint8]
-    """(y, x) the :class:`BlockState` that stands for the place."""
+    """(y, x) the :class:`BlockState` that stands for the bin."""
 
 
 def block_map(states: npt.NDArray[np.uint8], y: int, x: int) -> BlockMap:
-    """The map of a grid of block states over its axes ``y`` and ``x``, at most ``BINS`` places along each."""
-    counts = np.zeros((len(BlockState), *(places(states.shape[axis]) for axis in (y, x))), np.int64)
-    for block_state in BlockState:
-        counts[block_state] = binned(states == block_state, y, x)
+    """The map of a grid of block states over its axes ``y`` and ``x``, at most ``MAX_BINS`` bins along each.
+
+    A grid of one axis has one of length 1 before it.
+    """
+    counts = np.stack([binned(states == state, y, x).astype(np.int64) for state in BlockState])
     shown = np.zeros(counts.shape[1:], np.uint8)
     shown[counts[BlockState.WAITING] > 0] = BlockState.WAITING
     done = counts[BlockState.DONE] > 0
     shown[done] = np.where(shown[done] == BlockState.WAITING, BlockState.PARTLY, BlockState.DONE)
-    for block_state in (BlockState.RUNNING, BlockState.FAILED):
-        shown[counts[block_state] > 0] = block_state
+    for state in (BlockState.RUNNING, BlockState.FAILED):
+        shown[counts[state] > 0] = state
     return BlockMap(counts, shown)
 
 
-def binned(grid: npt.NDArray[np.generic], y: int, x: int) -> npt.NDArray[np.float64]:
-    """Sum of a grid of blocks over all axes but two, and over the blocks of each place: (y, x)."""
-    others = tuple(axis for axis in range(grid.ndim) if axis not in (y, x))
-    total = grid.sum(axis=others, dtype=np.float64)
+def binned(values: npt.NDArray[np.generic], y: int, x: int) -> npt.NDArray[np.float64]:
+    """Sum of the blocks' ``values`` over all axes but two, and over the blocks of each bin: (y, x)."""
+    values = np.atleast_2d(values)
+    others = tuple(axis for axis in range(values.ndim) if axis not in (y, x))
+    total = values.sum(axis=others, dtype=np.float64)
     if y > x:
         total = total.T
     for axis, length in enumerate(total.shape):
-        total = np.add.reduceat(total, np.arange(0, length, group(length)), axis=axis)
+        total = np.add.reduceat(total, np.arange(0, length, *bins(length).chunk), axis=axis)
     return np.asarray(total, np.float64)
 
 
-def group(blocks: int) -> int:
-    """Blocks along an axis that one place of a map stands for."""
-    return math.ceil(blocks / BINS)
+def bins(cells: int, chunk: int = 1) -> BlockGrid:
+    """The bins of a map along an axis of ``cells`` cells in blocks of ``chunk``: each holds whole blocks."""
+    blocks = BlockGrid((cells,), (chunk,)).size
+    return BlockGrid((cells,), (chunk * math.ceil(blocks / MAX_BINS),))
 
 
-def places(blocks: int) -> int:
-    """Places of a map along an axis of that many blocks."""
-    return math.ceil(blocks / group(blocks))
-
-
-def _outer(along: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
-    """True where all are, of the shape that they span."""
-    whole = np.ones((1,) * len(along), bool)
-    for axis, part in enumerate(along):
-        whole = whole & part.reshape([-1 if a == axis else 1 for a in range(len(along))])
+def _outer(masks: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    """True where the masks along all axes are, in the shape that they span."""
+    whole = np.ones((1,) * len(masks), bool)
+    for axis, mask in enumerate(masks):
+        whole = whole & mask.reshape([-1 if a == axis else 1 for a in range(len(masks))])
     return whole

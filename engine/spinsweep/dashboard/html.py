@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from spinsweep.dashboard.blockmap import BlockMap, BlockState, group
+from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
+from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
+from spinsweep.messages import AxisDescription, OutputDescription
 from spinsweep.progress import duration
-
-if TYPE_CHECKING:
-    from spinsweep.dashboard.plugin import Lane, SweepPlugin, WatchedRun
 
 COLOURS = {
     BlockState.OUTSIDE: "#ffffff",
@@ -26,8 +25,8 @@ COLOURS = {
 }
 """Colour-blind readers tell them apart (after Okabe and Ito, Color Universal Design, 2008)."""
 LEGEND = (BlockState.WAITING, BlockState.RUNNING, BlockState.PARTLY, BlockState.DONE, BlockState.FAILED)
-SILENT = 10.0  # seconds without a report after which the page says so
-LABEL = 14  # characters of a label at an axis, at most
+SILENCE_S = 10.0  # without a report, after which the page says so
+MAX_LABEL_CHARACTERS = 14  # at an axis
 SYMBOLS = {"um": "µm", "us": "µs", "uA": "µA", "ohm": "Ω", "1": ""}
 
 STYLE = """
@@ -45,49 +44,45 @@ td:first-child { color: #666; white-space: nowrap; }
        font: 11px/12px sans-serif; text-align: center; }
 .item { margin-right: 16px; }
 """
-FULL = "As many windows are open as one scheduler serves; close one and load this page again."
 LOST = (
-    '<div class="warn">The scheduler does not answer, its run may have ended: what stands here is what it told last.'
+    '<div class="warn">The scheduler does not answer; its run may have ended. This page shows what it reported last.'
     "</div>"
 )
-NOTHING = "<h2>No sweep yet</h2>It appears here when <code>spinsweep run</code> begins one on this scheduler."
+NO_SWEEP = "<h2>No sweep yet</h2>A sweep appears here when <code>spinsweep run</code> starts it on this scheduler."
+LANE_HINT = '<div class="dim">A lane is the Dask worker that owns a bench.</div>'
 
 
 class MapAxis:
-    """An axis of a map.
+    """An axis of a map; its bins hold ``chunk`` cells each, or a multiple."""
 
-    Parameters
-    ----------
-    axis : its name, values, unit and long_name
-    chunk : cells of a block along it
-    """
+    def __init__(self, axis: AxisDescription, chunk: int) -> None:
+        self.values = [value_text(v) for v in axis.values]
+        self.title = with_unit(axis.long_name or axis.name, axis.unit)
+        spans = [(block.start[0], block.stop[0]) for block in bins(len(self.values), chunk).blocks()]
+        self.edges = np.array([0, *(stop for _, stop in spans)], float)
+        """(bins + 1,) in cells from the beginning of the axis."""
+        unit = SYMBOLS.get(axis.unit, axis.unit)
+        self.labels = [f"{axis.name} {self._span(start, stop - 1)} {unit}".strip() for start, stop in spans]
 
-    def __init__(self, axis: Mapping[str, Any], chunk: int) -> None:
-        self.values = [shown(v) for v in axis["values"]]
-        self.title = with_unit(axis["long_name"] or axis["name"], axis["unit"])
-        count = len(self.values)
-        step = chunk * group(-(-count // chunk))
-        self.edges = np.minimum(np.arange(0, count + step, step), count).astype(float)
-        """(places + 1,) in cells from the beginning of the axis."""
-        ends = zip(self.edges[:-1].astype(int), self.edges[1:].astype(int) - 1, strict=True)
-        spans = [self.values[a] if a == b else f"{self.values[a]} to {self.values[b]}" for a, b in ends]
-        unit = SYMBOLS.get(axis["unit"], axis["unit"])
-        self.labels = [f"{axis['name']} {span} {unit}".strip() for span in spans]
+    def _span(self, first: int, last: int) -> str:
+        return self.values[first] if first == last else f"{self.values[first]} to {self.values[last]}"
 
-    def ticks(self, most: int, room: int) -> dict[float, str]:
-        """Middles of some cells, evenly spread, and their values, which take ``room`` characters at most together."""
+    def ticks(self, max_ticks: int, max_characters: int) -> dict[float, str]:
+        """Middles of evenly spread cells, and their values, which have ``max_characters`` together."""
         words = [shortened(v) for v in self.values]
-        most = min(most, max(1, room // (max(map(len, words)) + 1)))
-        step = -(-len(words) // most)
+        longest = max(map(len, words)) + 1
+        count = min(max_ticks, max(1, max_characters // longest))
+        step = -(-len(words) // count)
         return {i + 0.5: words[i] for i in range(0, len(words), step)}
 
 
 def shortened(word: str) -> str:
     """A word as long as a label may be, without its middle."""
-    return word if len(word) <= LABEL else f"{word[: LABEL // 2]}…{word[-(LABEL // 2 - 1) :]}"
+    half = MAX_LABEL_CHARACTERS // 2
+    return word if len(word) <= MAX_LABEL_CHARACTERS else f"{word[:half]}…{word[-(half - 1) :]}"
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """An axis value."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
@@ -98,19 +93,29 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} ({symbol})" if symbol else name
 
 
+def full(max_windows: int) -> str:
+    """What a window shows that the scheduler does not serve."""
+    return f"This scheduler already serves its maximum of {max_windows} windows. Close one and reload."
+
+
 def legend() -> str:
     """The colours of the block map."""
-    cross = {BlockState.FAILED: "×"}
-    more = {BlockState.PARTLY: " done", BlockState.FAILED: ", one block at least"}
+    symbols = {BlockState.FAILED: "×"}
+    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: "failed (at least one block)"}
     return "".join(
-        f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{cross.get(s, "")}</span>'
-        f"{s.name.lower()}{more.get(s, '')}</span>"
+        f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{symbols.get(s, "")}</span>'
+        f"{names.get(s, s.name.lower())}</span>"
         for s in LEGEND
     )
 
 
-def header(run: WatchedRun, block_map: BlockMap, driver_lost: bool) -> str:
-    """Title, bar and progress of a run, whose driver may be gone."""
+def unreadable(monitor: SweepMonitor) -> str:
+    """One line for each message that the scheduler could not read."""
+    return "".join(map(_warning, dict.fromkeys(f"Cannot show {line}" for line in monitor.unreadable.values())))
+
+
+def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
+    """Title, bar and progress of a run."""
     about = run.description
     blocks = {s: int(block_map.counts[s].sum()) for s in BlockState}
     total = sum(blocks.values()) - blocks[BlockState.OUTSIDE]
@@ -118,69 +123,70 @@ def header(run: WatchedRun, block_map: BlockMap, driver_lost: bool) -> str:
     bar = "".join(f'<div style="width:{100 * blocks[s] / total:.2f}%;background:{COLOURS[s]}"></div>' for s in order)
     words = ", ".join(f"{blocks[s]:,} {s.name.lower()}" for s in (*order, BlockState.WAITING) if blocks[s])
     return (
-        f"<h2>{escape(about['title'])}</h2>"
-        f'<div class="dim">{escape(about["sweep"])} · run {about["epoch"]} of {escape(about["path"])}</div>'
-        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}{_warnings(run, driver_lost)}'
+        f"<h2>{escape(about.title)}</h2>"
+        f'<div class="dim">{escape(about.sweep)} · run {about.epoch} of {escape(about.path)}</div>'
+        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}'
+        + "".join(map(_warning, _problems(run, driver_lost=driver_lost)))
     )
 
 
 def _progress(run: WatchedRun) -> str:
     report = run.report
-    done, failed = report.get("cells_done", 0), report.get("cells_failed", 0)
-    line = f"<b>{done + failed:,} of {run.description['cells']:,} cells</b> of this run"
-    if failed:
-        line += f" · {failed:,} failed"
-    if report.get("rate"):
-        line += f" · {report['rate']:.3g} cells/s"
+    line = f"<b>{report.cells_ended:,} of {run.description.cells:,} cells</b> of this run"
+    if report.cells_failed:
+        line += f" · {report.cells_failed:,} failed"
+    if report.rate:
+        line += f" · {report.rate:.3g} cells/s"
     if run.ended:
-        return f"{line} · ended after {duration(report['seconds'])}"
-    if report.get("left") is not None:
-        line += f" · {duration(report['left'])} left"
+        return f"{line} · ended after {duration(report.seconds)}"
+    if report.seconds_left is not None:
+        line += f" · {duration(report.seconds_left)} left"
     return line
 
 
-def _warnings(run: WatchedRun, driver_lost: bool) -> str:
+def _problems(run: WatchedRun, *, driver_lost: bool) -> Iterable[str]:
     report = run.report
-    silent = time.monotonic() - run.last_seen
-    left = run.description["cells"] - report.get("cells_done", 0) - report.get("cells_failed", 0)
-    warnings = []
-    if run.ended and left > 0:
-        warnings.append(f"{left:,} cells are left; the same command goes on")
+    silence_s = time.monotonic() - run.last_seen
+    if run.ended and run.cells_left > 0:
+        yield f"{run.cells_left:,} cells are left: run the same command again to continue"
     if driver_lost:
-        warnings.append("the driver is gone; the same command goes on")
-    elif not run.ended and silent > SILENT:
-        warnings.append(f"no word from the driver for {duration(round(silent))}")
-    if not run.ended and not driver_lost and report.get("waiting"):
-        warnings.append(f"waiting for {report['waiting']}")
-    if report.get("workers_lost") and not run.ended:
-        warnings.append(f"{report['workers_lost']} workers lost, their blocks run again")
-    if report.get("problem"):
-        warnings.append(f"a block could not be kept: {report['problem']}")
-    return "".join(f'<div class="warn">{escape(w)}</div>' for w in warnings)
+        yield "the driver is gone: run the same command again to continue"
+    elif not run.ended and silence_s > SILENCE_S:
+        yield f"no report from the driver for {duration(round(silence_s))}"
+    if not run.ended and not driver_lost and report.waiting:
+        yield f"waiting for {report.waiting}"
+    if report.workers_lost and not run.ended:
+        yield f"lost {report.workers_lost} workers; their blocks run again"
+    if report.problem:
+        yield f"a block could not be saved: {report.problem}"
+
+
+def _warning(line: str) -> str:
+    return f'<div class="warn">{escape(line)}</div>'
 
 
 def run_label(run: WatchedRun) -> str:
     """A run among others."""
     about, began = run.description, time.strftime("%H:%M:%S", time.localtime(run.began))
-    return f"{about['sweep']}, {about['path'].rpartition('/')[2]}, run {about['epoch']}, {began}"
+    return f"{about.sweep}, {about.path.rpartition('/')[2]}, run {about.epoch}, {began}"
 
 
 def caption(
-    run: WatchedRun, block_map: BlockMap, output: Mapping[str, Any] | None, inner: str, answer: Answer | None
+    run: WatchedRun, block_map: BlockMap, output: OutputDescription | None, inner: str, answer: Answer | None
 ) -> str:
-    """What the output map shows."""
+    """What the output map shows; ``inner`` is ``mean`` over the output's own dims, or ``last``."""
     if output is None:
         return '<span class="dim">Choose an output.</span>'
     if answer is None:
-        return '<span class="dim">reading the cube; no block is read yet</span>'
+        return '<span class="dim">Reading the cube. No block is read yet.</span>'
     if answer.problem:
         return (
-            f'<span class="warn">The scheduler cannot read the cube at {escape(run.description["path"])}: '
+            f'<span class="warn">The scheduler cannot read the cube at {escape(run.description.path)}: '
             f"{escape(answer.problem)}</span>"
         )
-    dims = escape(" and ".join(output["dims"]))
-    of_inner = "" if not dims else f", at the last {dims}" if inner == "last" else f" and over {dims}"
-    line = f"Mean over the done cells of each place{of_inner}"
+    dims = escape(" and ".join(output.dims))
+    of_dims = "" if not dims else f", at the last {dims}" if inner == "last" else f" and over {dims}"
+    line = f"Mean over the done cells of each bin{of_dims}"
     ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
     if answer.read < ended:
         line += f"; {answer.read:,} of the {ended:,} blocks that ended are read"
@@ -188,57 +194,63 @@ def caption(
 
 
 def failures(run: WatchedRun, block_map: BlockMap) -> str:
-    """What stands above the table of failures."""
+    """The heading of the table of failures."""
     if not block_map.counts[BlockState.FAILED].any() and not run.failures:
-        return "<h3>Failures: none</h3>"
-    path, many = escape(run.description["path"]), max(10, run.report.get("cells_failed", 0))
+        return "<h3>No failures</h3>"
+    path, count = escape(run.description.path), max(10, run.report.cells_failed)
     return (
-        "<h3>Failures of this run, the newest first</h3>"
-        f'<span class="dim"><code>spinsweep status {path} --traceback --failures {many}</code> '
-        "lists as many of the cube's, with tracebacks</span>"
+        "<h3>Failures of this run, newest first</h3>"
+        f'<span class="dim"><code>spinsweep status {path} --traceback --failures {count}</code> '
+        f"lists up to {count} failures of the cube with tracebacks</span>"
     )
 
 
-def lanes(watch: SweepPlugin) -> str:
-    """The benches: their owners, what they do, and what waits for them."""
-    owners, queue, measured = watch.owners(), watch.queue(), watch.measured()
-    cards = [_lane(bench, lane, owners, watch, measured.get(f"lane-{bench}")) for bench, lane in watch.lanes.items()]
-    sent = [f"bench {bench}," for bench in watch.lanes]
-    cards += [_card([("owner", holder)]) for holder in owners if not any(name in holder for name in sent)]
+def lanes(monitor: SweepMonitor) -> str:
+    """The benches: who owns them, what they measure, and which runs wait for them."""
+    owners, queue, measured = monitor.lane_owners(), monitor.queue(), monitor.measured()
+    cards = [
+        _lane(lane, _owner(bench, owners), monitor, measured.get(f"lane-{bench}"))
+        for bench, lane in monitor.lanes.items()
+    ]
+    reported = {_owner(bench, owners) for bench in monitor.lanes}
+    cards += [_card([("owner", owner)]) for owner in owners if owner not in reported]
     if queue:
-        cards.append(_card([("queue" if i == 0 else "", _to_go(run)) for i, run in enumerate(queue)]))
-    if queue and not watch.lane_workers():
-        cards.append('<div class="warn">no lane: the work waits for one</div>')
-    return "<h3>Instrument lane</h3>" + "".join(cards) if cards else ""
+        cards.append(_card([("" if i else "queue", _to_go(run)) for i, run in enumerate(queue)]))
+    if queue and not monitor.lane_workers():
+        cards.append(_warning("no lane is connected: these runs wait for one"))
+    return f"<h3>Instrument lane</h3>{LANE_HINT}{''.join(cards)}" if cards else ""
 
 
-def _lane(bench: str, lane: Lane, owners: Iterable[str], watch: SweepPlugin, measured: WatchedRun | None) -> str:
+def _owner(bench: str, owners: Iterable[str]) -> str:
+    """Which of the lanes that hold a lease owns a bench; empty if none does."""
+    return next((owner for owner in owners if f"bench {bench}," in owner), "")
+
+
+def _lane(lane: ReportedLane, owner: str, monitor: SweepMonitor, measured: WatchedRun | None) -> str:
     report = lane.report
-    cube, _, cell = str(report["experiment"]).rpartition("/")
-    about = next((r.description for r in watch.runs.values() if cube.startswith(r.description["cube_id"])), None)
-    experiment = f"{about['sweep'] if about else ''} {cell}".strip()
-    owner = next((holder for holder in owners if f"bench {bench}," in holder), "")
+    described = (run.description for run in monitor.runs.values())
+    about = next((about for about in described if report.measures_for(about.cube_id)), None)
+    experiment = f"{about.sweep if about else ''} {report.cell}".strip()
     idle = "none, the lane is idle" if owner else "none"
-    rows = [("bench", bench), ("owner", owner or "none now"), ("run", _to_go(measured) if measured else idle)]
-    if measured and cube.startswith(measured.description["cube_id"]):
-        rows += [("experiment", experiment), ("train", report["train"])]
-        rows += [(f"{name} so far", f"{value:.4g}") for name, value in report["figures"].items()]
+    rows = [("bench", report.bench), ("owner", owner or "none"), ("run", _to_go(measured) if measured else idle)]
+    if measured and report.measures_for(measured.description.cube_id):
+        rows += [("experiment", experiment), ("train", report.train)]
+        rows += [(f"{name} so far", f"{value:.4g}") for name, value in report.figures.items()]
     else:
-        rows += [("last", f"{experiment}, train {report['train']}")]
-        rows += [(f"last {name}", f"{value:.4g}") for name, value in report["figures"].items()]
+        rows += [("last", f"{experiment}, train {report.train}")]
+        rows += [(f"last {name}", f"{value:.4g}") for name, value in report.figures.items()]
     rows += [
-        ("cycles", f"{report['cycles']:,} since the lane began"),
-        ("pulses", f"{report['pulses']:,} in the devices' lives"),
-        ("most used", f"{report['worn']}, {100 * report['wear']:.2g} % of its limit"),
-        ("told", f"{duration(round(time.monotonic() - lane.last_seen))} ago"),
+        ("cycles", f"{report.cycles:,} since the lane started"),
+        ("pulses", f"{report.pulses:,} in the devices' lifetimes"),
+        ("most used", f"{report.worn}, {100 * report.wear:.2g} % of its limit"),
+        ("last report", f"{duration(round(time.monotonic() - lane.last_seen))} ago"),
     ]
     return _card(rows)
 
 
 def _to_go(run: WatchedRun) -> str:
-    left = run.description["cells"] - run.report.get("cells_done", 0) - run.report.get("cells_failed", 0)
-    return f"{run.description['sweep']}, {left:,} cells to go"
+    return f"{run.description.sweep}, {run.cells_left:,} cells to go"
 
 
-def _card(rows: list[tuple[str, str]]) -> str:
+def _card(rows: Iterable[tuple[str, str]]) -> str:
     return "<table>" + "".join(f"<tr><td>{escape(n)}</td><td>{escape(v)}</td></tr>" for n, v in rows) + "</table>"

@@ -1,7 +1,7 @@
 """Values of a cube's output so far, read by a process of its own: the scheduler only waits for small answers.
 
-Each block is read once in a run. An answer takes about a second at most; when there is more to read, it holds what
-was read, evenly over the cube, and the next one goes on.
+It reads each block once in a run, and for about a second an answer, in random order: when there is more to read, an
+answer covers the whole cube thinly, and the next one goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from spinsweep.dashboard.blockmap import BlockState, binned
 from spinsweep.errors import CubeError
 from spinsweep.ledger import State
 
-BUDGET = 1.0  # seconds of reading for one answer
+READ_BUDGET_S = 1.0  # for one answer
 
 
 class Question(NamedTuple):
@@ -36,7 +36,7 @@ class Question(NamedTuple):
     inner: str
     """``mean`` over the output's own dims, or ``last`` of each."""
     states: npt.NDArray[np.uint8]
-    """Of the blocks, in the shape of their grid."""
+    """:class:`BlockState` of each block, in the shape of their grid."""
     y: int
     x: int
 
@@ -49,17 +49,18 @@ class Answer(NamedTuple):
     """The mean of the output over done cells that are not NaN."""
 
     mean: npt.NDArray[np.float64]
-    """(y, x) of the places of the map; NaN where nothing is known."""
+    """(y, x) of the bins of the map; NaN where nothing is known."""
     read: int
-    """Blocks that were read, of ``of`` that ended."""
-    of: int
+    """Blocks that were read."""
+    ended: int
+    """Blocks that can be read."""
     problem: str = ""
     """Why the cube cannot be read."""
 
     @property
     def complete(self) -> bool:
         """Whether there is nothing more to read."""
-        return self.read == self.of and not self.problem
+        return self.read == self.ended and not self.problem
 
 
 class Reader:
@@ -87,7 +88,7 @@ class Reader:
                 process.stdin.flush()
                 answer: Answer = pickle.load(process.stdout)
             except (EOFError, OSError, ValueError) as error:
-                return _nothing(question, f"the reading process ended ({type(error).__name__})")
+                return _nothing(f"the reading process ended ({type(error).__name__})")
             return answer
 
     def close(self) -> None:
@@ -101,7 +102,7 @@ class Reader:
                     stream.close()
 
 
-def _nothing(question: Question, problem: str) -> Answer:
+def _nothing(problem: str) -> Answer:
     return Answer(np.full((1, 1), np.nan), 0, 0, problem)
 
 
@@ -112,7 +113,7 @@ def _cube(question: Question) -> Cube:
     return cube
 
 
-class _Sums:
+class _BlockSums:
     """Sum and number of an output's values in each block that was read, in one run."""
 
     def __init__(self, question: Question) -> None:
@@ -121,41 +122,37 @@ class _Sums:
         self.number = np.zeros(question.states.shape)
         self.known = np.zeros(question.states.shape, bool)
         self.output = question.output
-        self.inner: tuple[int, ...] = tuple(self.cube.metadata[question.output]["shape"][len(self.cube.shape) :])
         self.last = question.inner == "last"
 
     def read(self, ended: npt.NDArray[np.bool_]) -> None:
         """Read blocks that ended and are not known, in random order, while the budget lasts."""
-        until = time.monotonic() + BUDGET
+        until = time.monotonic() + READ_BUDGET_S
         self.known &= ended
-        places = np.argwhere(ended & ~self.known)
-        for place in np.random.default_rng(0).permutation(places):
+        unread = np.argwhere(ended & ~self.known)
+        for index in np.random.default_rng(0).permutation(unread).tolist():
             if time.monotonic() > until:
                 return
-            self._read_one(tuple(int(i) for i in place))
+            self._read_block(tuple(index))
 
-    def _read_one(self, place: tuple[int, ...]) -> None:
+    def _read_block(self, index: tuple[int, ...]) -> None:
         try:
-            state = self.cube.array("cell_state").read_block(place)
-            found = self.cube.array(self.output).read_block(place)
+            state = self.cube.array("cell_state").read_block(index)
+            values = self.cube.array(self.output).read_block(index)
         except DamagedChunk:
-            return  # `spinsweep verify` tells
+            return  # `spinsweep verify` names it
         if not ((state == State.DONE) | (state == State.FAILED)).any():
             return  # a network's file system does not show it here yet
-        done = state == State.DONE
-        values = found[done].astype(np.float64)  # (cells, *inner)
+        done = values[state == State.DONE].astype(np.float64)  # (cells, *dims of the output)
         if self.last:
-            values = values[(slice(None), *(-1 for _ in self.inner))]
-        valid = ~np.isnan(values)
-        self.total[place] = values[valid].sum()
-        self.number[place] = valid.sum()
-        self.known[place] = True
+            done = done[(slice(None), *[-1] * (done.ndim - 1))]
+        valid = ~np.isnan(done)
+        self.total[index] = done[valid].sum()
+        self.number[index] = valid.sum()
+        self.known[index] = True
 
     def answer(self, question: Question, ended: npt.NDArray[np.bool_]) -> Answer:
-        total, number = self.total * self.known, self.number * self.known
-        if total.ndim == 1:
-            total, number = total[np.newaxis], number[np.newaxis]
-        total, number = (binned(a, question.y, question.x) for a in (total, number))
+        """The means of the bins, from the blocks that are known."""
+        total, number = (binned(a * self.known, question.y, question.x) for a in (self.total, self.number))
         mean = np.full(total.shape, np.nan)
         np.divide(total, number, out=mean, where=number > 0)
         return Answer(mean, int(self.known.sum()), int(ended.sum()))
@@ -163,7 +160,7 @@ class _Sums:
 
 def serve(questions: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the questions end."""
-    kept: dict[Any, _Sums] = {}
+    kept: dict[Any, _BlockSums] = {}
     while True:
         try:
             question: Question = pickle.load(questions)
@@ -173,18 +170,18 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
         ended = np.isin(question.states, (BlockState.DONE, BlockState.FAILED))
         try:
             if key not in kept:
-                kept = {key: _Sums(question)}
+                kept = {key: _BlockSums(question)}
             _cube(question)  # it may be gone since
             kept[key].read(ended)
             answer = kept[key].answer(question, ended)
         except Exception as error:
             kept.pop(key, None)
-            answer = _nothing(question, f"{type(error).__name__}: {error}")
+            answer = _nothing(f"{type(error).__name__}: {error}")
         pickle.dump(answer, answers)
         answers.flush()
 
 
 def main() -> None:
-    """The process's work, behind that of the workers."""
+    """The process's work, at a lower priority than the workers'."""
     os.nice(10)
     serve(sys.stdin.buffer, sys.stdout.buffer)

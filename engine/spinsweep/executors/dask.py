@@ -30,13 +30,13 @@ from distributed import Client, Future, KilledWorker, WorkerPlugin, get_worker
 from distributed.client import FutureCancelledError
 
 from spinsweep.cube import Job, Task, execute, keep_origin, open_storage, record_failure
-from spinsweep.dashboard.plugin import TOPIC
 from spinsweep.dashboard.reports import Reports
 from spinsweep.errors import Fenced, OtherCode, RunAborted, RunnerError, WorkInterrupted
 from spinsweep.evaluate import CellError
 from spinsweep.interrupts import Interrupted, Interrupts
 from spinsweep.ledger import Receipt
 from spinsweep.leftovers import marked_file, marking, sweep
+from spinsweep.messages import LANE_TOPIC
 from spinsweep.origins import said
 from spinsweep.provenance import of_worker, other_code, other_versions
 from spinsweep.provenance import worker as worker_record
@@ -120,7 +120,7 @@ class _Stream:
     def __enter__(self) -> _Stream:
         self.client.register_plugin(self.carrier, name=self.carrier.name)
         if self.run.sweep.measured:
-            self.client.subscribe_topic(TOPIC, self._lane_tells)
+            self.client.subscribe_topic(LANE_TOPIC, self._lane_tells)
         self.reports.begin()
         return self
 
@@ -129,10 +129,10 @@ class _Stream:
         if leaves and self.client.cluster is not None:  # all of it ends
             return
         if not leaves:
-            self.reports.tell(ended=True)
+            self.reports.send(ended=True)
         if self.run.sweep.measured:
             with suppress(Exception):
-                self.client.unsubscribe_topic(TOPIC)
+                self.client.unsubscribe_topic(LANE_TOPIC)
         with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
             self.client.sync(
                 self.client._unregister_worker_plugin,
@@ -151,7 +151,7 @@ class _Stream:
         while self.tasks:
             ended = self._next()
             yield from self._settled(ended)
-            self.reports.tell()
+            self.reports.send()
             yield None
             self.fill()
 
@@ -200,7 +200,7 @@ class _Stream:
             if not told:
                 self.run.notes.append(f"stopping: waiting for {self.run.progress.waiting}")
                 told = True
-            self.reports.tell()
+            self.reports.send()
             yield None
             yield from self._settled(self._next())
             if (assigned := self._assigned()) is not None:
@@ -494,7 +494,7 @@ def _task(carrier: str, task: Task) -> Receipt | None:
     if plugin.stopped:
         return None
     key = worker.get_current_task()
-    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, TOPIC))
+    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
     with plugin.block(), hooks:
         receipt = execute(plugin.job, task)
     first = plugin.first()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from spinsweep import provenance
 from spinsweep.cube import Cube, Durable, Job, Task
 from spinsweep.ledger import Counts, Receipt
+from spinsweep.messages import LaneReport, MessageError
 from spinsweep.progress import Progress
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.spec import Sweep
@@ -88,11 +89,15 @@ class Run:
         for listener in self.on_receipt:
             listener(receipt)
 
-    def on_lane_report(self, report: Mapping[str, Any]) -> None:
-        """Take over what a bench worker reports of this run: its experiment, train, and cycles."""
-        if str(report["experiment"]).startswith(self.job.cube_id):
-            cell = str(report["experiment"]).rpartition("/")[2]
-            self.progress.activity = f"{cell}: {report['train']}, {report['cycles']} cycles since the lane began"
+    def on_lane_report(self, message: Mapping[str, Any]) -> None:
+        """Take over what a lane reports of this run: its cell, train and cycles."""
+        try:
+            report = LaneReport.from_json(message)
+        except MessageError as error:
+            self.progress.activity = f"cannot say what the lane does: {error}"
+            return
+        if report.measures_for(self.job.cube_id):
+            self.progress.activity = f"{report.cell}: {report.train}, {report.cycles} cycles since the lane started"
 
     def finish(self) -> Counts:
         """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""

@@ -1,0 +1,214 @@
+"""What driver, scheduler, Sweep page and lane tell each other: one frozen dataclass a kind of message.
+
+Processes send ``to_json()``, a dict of JSON values, and read it with ``from_json()``. Their versions of spinsweep may
+differ, so each message carries the version of its fields, and a reader refuses every other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+VERSION = 1
+"""Of all messages; raise it when a field is added or removed, or changes its meaning."""
+LANE_TOPIC = "spinsweep-lane"
+"""Dask's topic of lane reports."""
+MAX_FAILURES = 100
+"""Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
+
+
+class MessageError(ValueError):
+    """A message that this process cannot read: of another version, or without a field; one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Message:
+    version: int = VERSION
+    """See :data:`VERSION`."""
+
+    _parts: ClassVar[Mapping[str, Any]] = {}
+    """The dataclass of the items of each field that holds several."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return {name: _as_list(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Self:
+        """The message that ``values`` hold; other values are ignored: Dask adds the address of a worker that reports.
+
+        Raises
+        ------
+        MessageError
+            They are of another version, or a field is missing.
+        """
+        version = values.get("version") if isinstance(values, Mapping) else None
+        if version != VERSION:
+            raise MessageError(
+                f"it sends messages of version {version}, and this process reads version {VERSION}: "
+                "install the same spinsweep on both machines"
+            )
+        try:
+            return cls(**{f.name: cls._field(f.name, values[f.name]) for f in fields(cls) if f.name in values})
+        except (TypeError, AttributeError) as error:  # a field is missing, or is not a list of parts
+            raise MessageError(f"it sent a damaged {cls.__name__}: {error}") from None
+
+    @classmethod
+    def _field(cls, name: str, value: Any) -> Any:
+        part = cls._parts.get(name)
+        if part is not None:
+            return tuple(part(**{k: _as_tuple(v) for k, v in item.items()}) for item in value)
+        return _as_tuple(value)
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _as_list(v) for name, v in value.items()}
+    return [_as_list(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+@dataclass(frozen=True)
+class AxisDescription:
+    """An axis of a cube."""
+
+    name: str
+    """As ``--set`` takes it."""
+    values: tuple[Any, ...]
+    """Numbers or words, one for each cell along the axis."""
+    unit: str
+    """As the sweep declares it; ``"1"`` for a pure number."""
+    long_name: str
+    """What people call it; may be empty."""
+
+
+@dataclass(frozen=True)
+class OutputDescription:
+    """An output of a sweep that is a number."""
+
+    name: str
+    """As the cube has it."""
+    unit: str
+    """As the sweep declares it."""
+    long_name: str
+    """What people call it; may be empty."""
+    dims: tuple[str, ...]
+    """Its own dimensions, beside the axes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunDescription(_Message):
+    """What a driver says of a run when it begins."""
+
+    sweep: str
+    """Name of the sweep."""
+    title: str
+    """What people call it."""
+    axes: tuple[AxisDescription, ...]
+    """Of the cube, in its order."""
+    chunk: tuple[int, ...]
+    """Cells of a block along each axis."""
+    outputs: tuple[OutputDescription, ...]
+    """Those that a map can show."""
+    path: str
+    """Where the cube is, as the driver names it."""
+    cube_id: str
+    """The cube's own identity; a path may hold another cube later."""
+    epoch: int
+    """Number of the run among the cube's runs."""
+    cells: int
+    """Cells that the run has to compute."""
+    measured: bool
+    """Whether a lane does the work."""
+    client: str
+    """Dask's id of the driver's client."""
+
+    _parts = {"axes": AxisDescription, "outputs": OutputDescription}  # noqa: RUF012 - a ClassVar of the base
+
+
+@dataclass(frozen=True)
+class FailureReport:
+    """A block in which cells failed."""
+
+    cell: str
+    """Coordinates of one failed cell, as ``name=value, ...``."""
+    more: int
+    """Failed cells of the block beside it."""
+    type: str
+    """Name of the exception."""
+    message: str
+    """What the exception said, cut where it is long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressReport(_Message):
+    """What a driver says once a second; the defaults are those of a run that has not reported yet."""
+
+    cells_done: int = 0
+    """In this run."""
+    cells_failed: int = 0
+    """In this run."""
+    blocks: int = 0
+    """Blocks that the run has to compute."""
+    blocks_ended: int = 0
+    """Those with a result, good or bad."""
+    block_seconds: float = 0.0
+    """Sum of the block function's time over these, s."""
+    workers_lost: int = 0
+    """Workers that left work behind."""
+    seconds: float = 0.0
+    """Since the first block was sent, s."""
+    rate: float = 0.0
+    """Cells a second."""
+    seconds_left: float | None = None
+    """At that rate, s; None while nothing is known."""
+    waiting: str = ""
+    """What the run waits for; empty while it goes on."""
+    problem: str = ""
+    """The last block without a result that can be kept, and why; empty if there is none."""
+    ended: bool = False
+    """Whether this is the last report."""
+    failures: tuple[FailureReport, ...] = ()
+    """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
+
+    _parts = {"failures": FailureReport}  # noqa: RUF012 - a ClassVar of the base
+
+    @property
+    def cells_ended(self) -> int:
+        """Cells done or failed in this run."""
+        return self.cells_done + self.cells_failed
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaneReport(_Message):
+    """What a lane, the worker that owns a bench, says once a second while it measures."""
+
+    bench: str
+    """Name of the bench."""
+    experiment: str
+    """Name of the experiment's journal: the cube's id, then the cell."""
+    train: str
+    """The pulse train in hand, in words."""
+    cycles: int
+    """Cycles since the lane started."""
+    pulses: int
+    """That all devices of the bench have had in their lives."""
+    worn: str
+    """The device that is nearest to its limit of pulses."""
+    wear: float
+    """Part of that limit that it has had, 0 to 1."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What the experiment says of itself, such as its loss."""
+
+    @property
+    def cell(self) -> str:
+        """The cell that the experiment measures."""
+        return self.experiment.rpartition("/")[2]
+
+    def measures_for(self, cube_id: str) -> bool:
+        """Whether the experiment belongs to that cube."""
+        return self.experiment.startswith(cube_id)
