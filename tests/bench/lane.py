@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
+from spinneurons.device.pulse_cycle import PulseTrains
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
-from spinsweep.bench.pulse_trains import PulseTrains
 from spinsweep.bench.session import BenchSession
 from spinsweep.bench.visa import Session
 from spinsweep.cli import main

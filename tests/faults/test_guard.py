@@ -29,7 +29,7 @@ MEASURE = """
 import sys
 import numpy as np
 from spinsweep.bench.bench_file import load
-from spinsweep.bench.pulse_trains import PulseTrains
+from spinneurons.device.pulse_cycle import PulseTrains
 from spinsweep.bench.acquire import acquire_bench
 
 with acquire_bench(load(sys.argv[1]), timeout_s=20) as session, PulseTrains(session, "key") as experiment:

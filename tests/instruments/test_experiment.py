@@ -12,11 +12,11 @@ import pytest
 from emulated import HIGH, LOW, Emulated
 
 from conftest import described
+from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinsweep.bench.acquire import acquire_bench
-from spinsweep.bench.acquire import session as the_station
+from spinsweep.bench.acquire import session as current_session
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
-from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
 from spinsweep.bench.session import pulses
 from spinsweep.errors import Stopped
 from spinsweep.work import working
@@ -56,17 +56,20 @@ def test_two_columns_may_be_one_device(bench: Bench) -> None:
     assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
 
 
-def test_devices_that_take_turns_read_the_same_in_less_time(tmp_path: Path, emulated: Emulated) -> None:
+def test_devices_that_take_turns_are_pulsed_one_in_the_rests_of_the_other_and_read_the_same(
+    tmp_path: Path, emulated: Emulated
+) -> None:
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
-    took, read = {}, {}
+    order, read = {}, {}
     for interleave in (False, True):
-        bench = described(tmp_path, emulated, timing={"speed": 100.0, "interleave": interleave})
+        bench = described(tmp_path, emulated, timing={"interleave": interleave})
         with acquire_bench(bench) as session, PulseTrains(session, f"key {interleave}") as experiment:
-            began = session.instruments.clock.now()
             read[interleave] = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
-            took[interleave] = session.instruments.clock.now() - began
+            rows = [json.loads(line) for line in experiment.journal.path.read_text().splitlines()]
+            order[interleave] = [row["cycle"] for row in rows if row["op"] == "fire"]
     assert np.allclose(read[False], read[True])
-    assert took[True] < 0.8 * took[False]
+    assert order[False] == [*range(0, writes.size, 2), *range(1, writes.size, 2)]
+    assert order[True] == list(range(writes.size))
 
 
 def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emulated) -> None:
@@ -131,7 +134,7 @@ def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulat
     for _ in range(2):
         with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
             experiment.calibrate("a", WRITE, RESET, READ)
-    assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION
+    assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION_CYCLES
 
 
 def test_a_wrong_polarity_in_the_bench_file_is_found(tmp_path: Path, emulated: Emulated) -> None:
@@ -293,7 +296,7 @@ def test_a_lane_with_another_bench_file_than_the_run_fires_nothing(tmp_path: Pat
         acquire_bench(described(tmp_path, emulated)),
         pytest.raises(InstrumentFault, match="another limits than that of the run"),
     ):
-        the_station(edited)
+        current_session(edited)
 
 
 def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(

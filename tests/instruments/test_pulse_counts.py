@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from emulated import Emulated
 
+from spinneurons.device.pulse_cycle import PulseTrains
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import BenchError
-from spinsweep.bench.pulse_trains import PulseTrains
 from spinsweep.bench.session import pulses
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5

@@ -9,9 +9,9 @@ import pytest
 from emulated import SPEED, Emulated
 
 from conftest import described
+from spinneurons.device.pulse_cycle import PulseTrains
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.errors import DeviceFault
-from spinsweep.bench.pulse_trains import PulseTrains
 
 RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 RECONNECTION = 500.0  # s of the emulator; it takes 50 to 80

@@ -106,16 +106,6 @@ class Bench(Part):
         """The currents with which a device is tried, if the file says any."""
         return device.check or self.check
 
-    @property
-    def cycle_time(self) -> float:
-        """Time of one reset, read, write, read cycle, bench s."""
-        return 2 * (self.timing.pulse_width + self.timing.read_time + 2 * self.timing.gap)
-
-    @property
-    def busy_time(self) -> float:
-        """Of it, how long the source is used, bench s."""
-        return 2 * (self.timing.pulse_width + self.timing.read_time)
-
     def named(self, name: str) -> Device:
         """The device called ``name``; ``BenchError`` with the names there are."""
         for device in self.device:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from spinneurons.characterization.analysis import analyse
+from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
-from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Parameter, Sweep, per_cell
 
@@ -47,7 +47,7 @@ def measure(cell: Cell) -> dict[str, Any]:
 def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices of the cells asked for take, by name of the device."""
     bench = parse(sweep.params["bench"])
-    each = CALIBRATION + sweep.params["currents"] * sweep.params["cycles"]
+    each = CALIBRATION_CYCLES + sweep.params["currents"] * sweep.params["cycles"]
     every_label = [
         {"width": width, "device": device}
         for width in sweep.axis("width").values

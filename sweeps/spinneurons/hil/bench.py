@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.hil.sweep import check, experiment, layout
 from spinneurons.neurons.family import NeuronFamily, Readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
-from spinsweep.bench.pulse_trains import CALIBRATION, PulseTrains
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Parameter, Sweep, per_cell
 
@@ -71,7 +71,7 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     for mode in sweep.axis("mode").values:
         shown = p["test_images"] + (p["images"] * p["epochs"] if mode == "hil" else 0)
         for device, number in neurons.items():
-            each = CALIBRATION + p["currents"] * p["cycles"] + number * shown * p["steps"]
+            each = CALIBRATION_CYCLES + p["currents"] * p["cycles"] + number * shown * p["steps"]
             cycles_of[bench.at(width=p["width"], device=device).name] += each * len(sweep.axis("seed").values)
     return dict(cycles_of)
 

@@ -1,0 +1,319 @@
+"""Trains of cycles on the devices of a bench: within the limits, journalled, each cycle fired once at most.
+
+What a cycle is, an experiment says: a generator that pulses and reads one device through :class:`Trains`, and notes
+its last pulse in the journal before it leaves: that one is never repeated.  A cycle whose outcome cannot be known is
+lost and never fired again; one that was cut short before its last pulse is begun anew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple, NoReturn, Self
+
+from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
+from spinsweep.bench.journal import Journal, Record
+from spinsweep.bench.parts import Device
+from spinsweep.bench.session import BenchSession
+from spinsweep.errors import Stopped
+
+MAX_STRIKES = 3  # cycles in a row that a device may spoil before it is left out
+INTERLOCK_POLL_S = 0.5  # between looks at an open interlock
+MAX_RECONNECTS = 3  # lost connections with no cycle between before an experiment gives up
+
+Steps = Generator[float, None, None]
+"""The steps of one device; yields the bench time before which its next action must not come, s."""
+
+
+class Spoiled(Exception):
+    """A cycle that its device spoiled: the sample is lost, the device gets a strike."""
+
+
+class _HitCompliance(Exception):
+    """The source ran into its compliance: less current flowed than was asked for, the device is left out."""
+
+
+class Currents(NamedTuple):
+    """Currents of a train at one device."""
+
+    name: str
+    """What messages call them."""
+    device: Device
+    values: Sequence[float]
+    """A."""
+    pulsed: bool
+    """As pulses; else as reads."""
+    sign: int = 0
+    """That they must have; 0: either."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Cycles that are fired one after the other, by their number in the journal."""
+
+    name: str
+    """Unique in the experiment."""
+    devices: Sequence[Device]
+    """By cycle: the device of each."""
+    currents: Sequence[Currents]
+    """All that will flow."""
+    plan: Mapping[str, Any]
+    """JSON values by which the journal knows the train again; ``cycles`` is their number."""
+    pulses_per_cycle: int
+    """The last of them is the one that is never repeated."""
+    leave_out: bool = False
+    """Lose the cycles of a device that is at fault and go on with the others, instead of raising."""
+
+
+class Trains:
+    """An experiment of a name at a bench, for a ``with``; a train that was fired before is not fired again."""
+
+    def __init__(self, session: BenchSession, key: str) -> None:
+        self.session = session
+        self.bench = session.bench
+        self.journal = Journal(self.bench.folder / "journal", key, session.lease.epoch)
+        self.quarantined: dict[str, str] = {}
+        """Devices that are left out, and why."""
+        self._strikes: Counter[str] = Counter()
+        self._reconnects = 0
+        self._ending: Stopped | DeviceFault | None = None
+
+    def __enter__(self) -> Self:
+        self.say()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.journal.close()
+
+    def say(self, **figures: float) -> None:
+        """What the reports of the bench's progress tell beside it, from now on."""
+        self.session.figures = figures
+
+    def fire(self, train: Train, cycle: Callable[[Device, int], Steps]) -> Record:
+        """Fire the cycles of a train that were not fired before; what the journal holds of all of them.
+
+        Parameters
+        ----------
+        train : what is fired
+        cycle : the steps of one cycle, by device and number; it notes its last pulse and its result in the journal
+
+        Raises
+        ------
+        DeviceFault
+            A device is open, short or stuck; its cycles that were not fired are left for a later lane.
+        LimitError
+            A current, the width or the number of pulses is beyond a limit; nothing was fired.
+        BenchError
+            The train was intended otherwise before.
+        InstrumentFault, ConnectionLost
+            The bench cannot go on; what was measured is in the journal.
+        """
+        for currents in train.currents:
+            self._refuse(currents)
+        missing = self._intend(train)
+        if missing:
+            with self.session.io:
+                self._fire(train, missing, cycle)
+        record = self.journal.trains[train.name]
+        if not record.ended:
+            self.journal.end(train.name)
+        return record
+
+    def due(self, device: Device) -> float:
+        """Bench time before which a device must rest, s; a cycle yields it before each action."""
+        return self.session.ready.get(device.name, self.session.rested)
+
+    def pulse(self, device: Device, current: float, note: Callable[[], None] = lambda: None) -> None:
+        """One pulse; ``note`` is called when all is ready, immediately before it is fired."""
+        self.session.check()
+        self.session.route(device)
+        source, lease = self.session.instruments.source, self.session.lease
+
+        def fire() -> None:
+            lease.check()
+            note()
+
+        source.on_fire = fire
+        try:
+            hit = source.pulse(current, self.bench.timing.pulse_width).compliance
+        finally:
+            source.on_fire = None
+            self._rest(device)  # one that was cut short may have been fired
+        if hit:
+            raise _HitCompliance(f"a pulse of {current:.4g} A ran into the compliance: open, or a bad contact")
+
+    def read(self, device: Device, current: float, is_decided: Callable[[float], bool] = lambda volts: True) -> float:
+        """A valid reading, V; one that is invalid or undecided is taken again once.
+
+        Raises
+        ------
+        Spoiled
+            There is no valid one.
+        """
+        instruments = self.session.instruments
+        self.session.lease.check()
+        self.session.route(device)
+        rest = self.bench.timing.read_time - instruments.meter.reading_time
+        try:
+            for attempt in (1, 2):
+                instruments.source.read_on(current)
+                try:
+                    instruments.clock.sleep(rest)
+                    reading = instruments.meter.read()
+                finally:
+                    hit = instruments.source.read_off()
+                if hit:
+                    raise _HitCompliance(
+                        f"the read current of {current:.4g} A ran into the compliance: open, or a bad contact"
+                    )
+                if reading.valid and (attempt == 2 or is_decided(reading.volts)):
+                    break
+        finally:
+            self._rest(device)
+        if not reading.valid:
+            raise Spoiled(f"no valid reading: {reading.reason}")
+        return float(reading.volts)
+
+    def _refuse(self, currents: Currents) -> None:
+        """``LimitError`` if a current is beyond the limits of its device."""
+        name, device, values, pulsed, sign = currents
+        limits, least = self.bench.limits_of(device), self.session.instruments.source.least_current
+        most = limits.max_pulse if pulsed else limits.max_read
+        for value in values:
+            if not least <= abs(value) <= most:
+                raise LimitError(
+                    f"device {device.name}: {name} {value:.6g} A is beyond its limits, "
+                    f"{least:g} to {most:g} A; nothing was sent"
+                )
+            if sign and value * sign < 0:
+                raise LimitError(
+                    f"device {device.name}: {name} {value:.6g} A has the wrong sign; "
+                    f"polarity.reset_pulse is {self.bench.polarity.reset_pulse}; nothing was sent"
+                )
+
+    def _intend(self, train: Train) -> list[int]:
+        """Put the plan on disk if it is new; the cycles that may be fired."""
+        self.session.lease.check()
+        if train.name not in self.journal.trains:
+            counted = Counter(device.name for device in train.devices)
+            self.session.count_pulses({name: train.pulses_per_cycle * n for name, n in counted.items()})
+        return list(self.journal.intend(train.name, train.plan).missing())
+
+    def _fire(self, train: Train, missing: Sequence[int], cycle: Callable[[Device, int], Steps]) -> None:
+        """Fire cycles, one device after the other, or each in the rests of the others."""
+        queues: dict[str, list[int]] = {}
+        for number in missing:
+            queues.setdefault(train.devices[number].name, []).append(number)
+        self.session.refresh()
+        everyone = [self._device(train, self.bench.named(name), numbers, cycle) for name, numbers in queues.items()]
+        groups = [everyone] if self.bench.timing.interleave else [[steps] for steps in everyone]
+        self._ending = None
+        try:
+            for group in groups:
+                self._take_turns(group)
+        except LeaseError:
+            raise  # the journal may be another's now
+        except BaseException as error:
+            record = self.journal.trains[train.name]
+            for number in record.in_doubt():
+                self.journal.lose(train.name, number, str(error) or type(error).__name__)
+            raise
+
+    def _take_turns(self, group: Sequence[Steps]) -> None:
+        """Advance whichever is due first, until all have ended; at a stop, let the others finish their cycle."""
+        clock = self.session.instruments.clock
+        due = [(0.0, steps) for steps in group]
+        while due:
+            due_time, steps = min(due, key=lambda entry: entry[0])
+            due.remove((due_time, steps))
+            clock.sleep(due_time - clock.now(), self.session.hurry)
+            if self.session.hurry.is_set():
+                raise Stopped(f"bench {self.bench.name}: told to end at once; the cycle in hand is lost")
+            try:
+                later = next(steps, None)
+            except (Stopped, DeviceFault) as error:
+                self._ending = self._ending or error
+                continue
+            if later is not None:
+                due.append((later, steps))
+        if self._ending is not None:
+            raise self._ending
+
+    def _device(
+        self, train: Train, device: Device, numbers: Sequence[int], cycle: Callable[[Device, int], Steps]
+    ) -> Steps:
+        """All cycles of one device in a train."""
+        for number in numbers:
+            while True:
+                if self._ending is not None:
+                    return
+                self.session.check()
+                if reason := self.quarantined.get(device.name):
+                    if not train.leave_out:
+                        raise DeviceFault(f"device {device.name}: {reason}")
+                    self.journal.lose(train.name, number, reason)
+                    break
+                try:
+                    yield from cycle(device, number)
+                except InterlockOpen as error:
+                    self._await_interlock(train)
+                    if self._begin_again(train, device, number):
+                        continue
+                    self.journal.lose(train.name, number, str(error))
+                except (ConnectionLost, InstrumentFault) as error:
+                    if isinstance(error, InstrumentFault) and not self.session.instruments.powered_on():
+                        self._stop(train, number, error)
+                    self._reconnect(error)
+                    if self._begin_again(train, device, number):
+                        continue
+                    self.journal.lose(train.name, number, str(error))
+                except Spoiled as error:
+                    self._strike(train, device, number, str(error))
+                except _HitCompliance as error:
+                    self.quarantined[device.name] = str(error)
+                    self.journal.lose(train.name, number, str(error))
+                else:
+                    self._strikes[device.name] = self._reconnects = 0
+                break
+
+    def _begin_again(self, train: Train, device: Device, number: int) -> bool:
+        """Whether a cycle that was cut short may begin anew: its last pulse has not left."""
+        if number in self.journal.trains[train.name].fired:
+            return False
+        self.session.count_pulses({device.name: train.pulses_per_cycle - 1})  # once more
+        return True
+
+    def _rest(self, device: Device) -> None:
+        self.session.ready[device.name] = self.session.instruments.clock.now() + self.bench.timing.gap
+
+    def _strike(self, train: Train, device: Device, number: int, reason: str) -> None:
+        self.journal.lose(train.name, number, reason)
+        self._strikes[device.name] += 1
+        if self._strikes[device.name] >= MAX_STRIKES:
+            self.quarantined[device.name] = f"{MAX_STRIKES} cycles in a row were spoiled, the last: {reason}"
+
+    def _stop(self, train: Train, number: int, error: InstrumentFault) -> NoReturn:
+        """An instrument is not to be trusted: nothing more is fired."""
+        if number in self.journal.trains[train.name].fired:
+            self.journal.lose(train.name, number, str(error))
+        self.session.safe()
+        raise error
+
+    def _await_interlock(self, train: Train) -> None:
+        """Wait until a human has closed the interlock, with the source off; then set everything up again."""
+        while True:
+            self.session.check()
+            self.session.tell(self.journal.key, f"{train.name}, waiting: the interlock is open, close it")
+            time.sleep(INTERLOCK_POLL_S)
+            with suppress(InterlockOpen):
+                self.session.open()
+                return
+
+    def _reconnect(self, error: ConnectionLost | InstrumentFault) -> None:
+        self._reconnects += 1
+        if self._reconnects > MAX_RECONNECTS:
+            raise error
+        self.session.open()
