@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from spinneurons.device import style
+from spinneurons.analysis.cubes import parameters
 
 SETTINGS = ("i_write", "curve_i_write", "h_x", "h_z")
 """Variables that say what was set at each index of an inner dim: write currents and fields."""
@@ -60,14 +60,14 @@ def compare(first: xr.Dataset, second: xr.Dataset, settings: Sequence[str] = SET
         row = _NOTHING if note else _compared(_values(a[name], mask), _values(_like(b[name], a[name]), mask))
         note = note or _shortened(first[name], second[name], a[name], mask)
         rows.append({"variable": name, **row, "units": _units(first[name]), "note": note})
-    found = pd.DataFrame(rows).set_index("variable")
-    found.insert(len(found.columns) - 1, "cells", np.nan if both is None else int(both.sum()))
-    return found
+    table = pd.DataFrame(rows).set_index("variable")
+    table.insert(len(table.columns) - 1, "cells", np.nan if both is None else int(both.sum()))
+    return table
 
 
 def parameter_differences(first: xr.Dataset, second: xr.Dataset) -> dict[str, tuple[Any, Any]]:
     """Parameters of the sweeps that made two cubes, where they differ: ``section.key`` -> (first, second)."""
-    return dict(_differences("", style.parameters(first), style.parameters(second)))
+    return dict(_differences("", parameters(first), parameters(second)))
 
 
 def _check_units(first: xr.Dataset, second: xr.Dataset, names: Iterable[str]) -> None:

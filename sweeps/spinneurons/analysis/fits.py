@@ -1,8 +1,8 @@
-"""Straight lines and switching curves through the values along any axis."""
+"""Straight lines through the values along any axis, and how far the values bend from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,7 @@ import statsmodels.api as sm
 import xarray as xr
 
 from spinneurons.analysis.intervals import check_level
-from spinneurons.linear import straight_line
-from spinneurons.neurons.family import Law
-from spinneurons.neurons.fit import fit
-from spinneurons.neurons.laws import LOGISTIC
+from spinneurons.analysis.lines import straight_line
 
 Floats = npt.NDArray[np.float64]
 
@@ -22,7 +19,6 @@ _ROUNDING = 1e-9
 """Rise of a chord over the range of its values that may be rounding alone."""
 
 _LINE = ("intercept", "slope", "slope_low", "slope_high", "r_squared", "bend", "bend_low", "bend_high")
-_CURVE = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "deviance", "dof")
 
 
 def fit_line(
@@ -42,10 +38,10 @@ def fit_line(
     Dataset over the remaining dims: ``intercept``; ``slope`` with ``slope_low`` and ``slope_high``; ``r_squared``;
     ``bend``, the largest distance of the least-squares parabola from its chord over what the chord rises, with
     ``bend_low`` and ``bend_high``: 0 for a straight line, 0.18 for a square root from zero on.  NaN where the points
-    are too few: a line needs two different places, a bend three, and their intervals one more point.  ``r_squared``
-    is NaN where the values do not vary, and the bend where the chord cannot be told from level: its rise is at most
-    1e-9 of the range of the values, or its own interval at ``level`` holds 0.  ``units`` are those of ``values``,
-    and of a slope theirs over those of ``dim``, where both are said
+    are too few: a line needs two different coordinates, a bend three, and their intervals one more point.
+    ``r_squared`` is NaN where the values do not vary, and the bend where the chord cannot be told from level: its
+    rise is at most 1e-9 of the range of the values, or its own interval at ``level`` holds 0.  ``units`` are those
+    of ``values``, and of a slope theirs over those of ``dim``, where both are said
 
     Raises
     ------
@@ -56,65 +52,28 @@ def fit_line(
     check_level(level)
     pool = (pool,) if isinstance(pool, str) else tuple(pool)
     _check_dims(values, dim, pool)
-    found = xr.apply_ufunc(
+    quantities = xr.apply_ufunc(
         lambda y, x: _line(y, x, level),
         values.compute(),
         values[dim],
         input_core_dims=[[dim, *pool], [dim]],
-        output_core_dims=[["quantity"]],
+        output_core_dims=[[]] * len(_LINE),
         vectorize=True,
         keep_attrs=False,
     )
-    return _named(found, _LINE, _line_units(values.attrs.get("units"), values[dim].attrs.get("units")))
+    units = _line_units(values.attrs.get("units"), values[dim].attrs.get("units"))
+    return xr.Dataset({n: q.assign_attrs(units.get(n, {})) for n, q in zip(_LINE, quantities, strict=True)})
 
 
-def fit_switching(
-    switched: xr.DataArray, trials: xr.DataArray, i_write: xr.DataArray, law: Law = LOGISTIC
-) -> xr.Dataset:
-    """Switching curve along ``current`` by binomial maximum likelihood.
-
-    Parameters
-    ----------
-    switched, trials : (..., current) counts; sum over cycles, and over whatever else is to share one curve
-    i_write : (..., current), in the unit of its ``units``, A without
-    law : of the curve
-
-    Returns
-    -------
-    Dataset over the remaining dims: ``i_bias``, ``i0`` and their ``_stderr`` (in the unit of ``i_write``),
-    ``deviance`` and ``dof``; NaN where the counts have no finite curve
-
-    Source: sigmoid fits of Fig. 2(c-k).
-    """
-    found = xr.apply_ufunc(
-        lambda k, n, current: np.array([getattr(fit(k, n, current, law), name) for name in _CURVE], np.float64),
-        switched.compute(),
-        trials.compute(),
-        i_write.compute(),
-        input_core_dims=[["current"]] * 3,
-        output_core_dims=[["quantity"]],
-        vectorize=True,
-        keep_attrs=False,
-    )
-    return _named(found, _CURVE, dict.fromkeys(_CURVE[:4], i_write.attrs.get("units", "A")))
-
-
-def _named(found: xr.DataArray, names: Sequence[str], units: Mapping[str, str]) -> xr.Dataset:
-    named = found.assign_coords(quantity=list(names)).to_dataset("quantity")
-    for name, unit in units.items():
-        named[name].attrs["units"] = unit
-    return named
-
-
-def _line_units(y: str | None, x: str | None) -> dict[str, str]:
-    """Units of a line's quantities, for those that follow from the units of its values and places."""
-    found = {"r_squared": "1", "bend": "1", "bend_low": "1", "bend_high": "1"}
+def _line_units(y: str | None, x: str | None) -> dict[str, dict[str, str]]:
+    """Attributes of those quantities of a line whose units follow from the units of its values and coordinates."""
+    units = {"r_squared": "1", "bend": "1", "bend_low": "1", "bend_high": "1"}
     if y is not None:
-        found["intercept"] = y
+        units["intercept"] = y
     if y is not None and x is not None:
-        below = x if x.isalpha() else f"({x})"
-        found |= dict.fromkeys(("slope", "slope_low", "slope_high"), y if x == "1" else f"{y}/{below}")
-    return found
+        denominator = x if x.isalpha() else f"({x})"
+        units |= dict.fromkeys(("slope", "slope_low", "slope_high"), y if x == "1" else f"{y}/{denominator}")
+    return {name: {"units": unit} for name, unit in units.items()}
 
 
 def _check_dims(values: xr.DataArray, dim: str, pool: Sequence[str]) -> None:
@@ -130,28 +89,23 @@ def _check_dims(values: xr.DataArray, dim: str, pool: Sequence[str]) -> None:
         raise ValueError(f"coordinate {dim!r} is not a finite number everywhere; dropna or sel what is one")
 
 
-def _line(y: Floats, x: Floats, level: float) -> Floats:
-    """Numbers of ``_LINE`` for (n, ...) values at (n,) places."""
-    places = np.broadcast_to(x.reshape(-1, *(1,) * (y.ndim - 1)), y.shape)
+def _line(y: Floats, x: Floats, level: float) -> tuple[float, ...]:
+    """Numbers of ``_LINE`` for (n, ...) values at the coordinates (n,)."""
+    points = np.broadcast_to(x.reshape(-1, *(1,) * (y.ndim - 1)), y.shape)
     good = np.isfinite(y)
-    places, y = places[good], y[good]
-    line = straight_line(places, y)
-    r_squared = line.r_squared if y.size and np.ptp(y) > 0 else np.nan
-    return np.array([line.intercept, line.slope, *_slope(places, y, level), r_squared, *_bend(places, y, level)])
-
-
-def _slope(x: Floats, y: Floats, level: float) -> tuple[float, float]:
-    if np.unique(x).size < 2 or y.size < 3:
-        return np.nan, np.nan
-    return _interval(np.vander(x, 2), y, level, 0)[1:]
+    points, y = points[good], y[good]
+    line = straight_line(points, y)
+    return (line.intercept, line.slope, *line.slope_interval(level), line.r_squared, *_bend(points, y, level))
 
 
 def _bend(x: Floats, y: Floats, level: float) -> tuple[float, float, float]:
     if np.unique(x).size < 3 or y.size < 4 or not np.ptp(y) > 0:
         return np.nan, np.nan, np.nan
+    # On [0, 1] a parabola with the square term a is a/4 away from its chord in the middle.
     unit = (x - x.min()) / np.ptp(x)
     square, low, high = _interval(np.vander(unit, 3), y, level, 0)
-    parabola = np.stack([unit**2 - unit, unit, np.ones_like(unit)], axis=1)  # its second coefficient is the rise
+    # The same parabola with its chord's rise as a coefficient of its own, so that the rise has an interval too.
+    parabola = np.stack([unit**2 - unit, unit, np.ones_like(unit)], axis=1)
     rise, *ends = _interval(parabola, y, level, 1)
     if abs(rise) <= _ROUNDING * np.ptp(y) or min(ends) <= 0 <= max(ends):
         return np.nan, np.nan, np.nan
@@ -159,8 +113,8 @@ def _bend(x: Floats, y: Floats, level: float) -> tuple[float, float, float]:
     return -square / rise / 4, first, last
 
 
-def _interval(columns: Floats, y: Floats, level: float, which: int) -> tuple[float, float, float]:
-    """(estimate, low, high) of one coefficient, by ordinary least squares."""
-    found: Any = sm.OLS(y, columns).fit()
-    low, high = found.conf_int(1 - level)[which]
-    return float(found.params[which]), float(low), float(high)
+def _interval(columns: Floats, y: Floats, level: float, column: int) -> tuple[float, float, float]:
+    """(estimate, low, high) of the coefficient of one column, by ordinary least squares."""
+    result: Any = sm.OLS(y, columns).fit()
+    low, high = result.conf_int(1 - level)[column]
+    return float(result.params[column]), float(low), float(high)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
-from spinneurons.device.wilson import wilson
+Floats = npt.NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -71,6 +72,28 @@ def paired_difference(first: xr.DataArray, second: xr.DataArray, dim: str = "see
     return mean_interval(first - second, dim, level)
 
 
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
+    """Share of successes with Wilson's 95 % score interval, which has a width at no and at all successes as well.
+
+    Parameters
+    ----------
+    successes, trials : counts that broadcast together
+
+    Returns
+    -------
+    (share, low, high), each float64 of the common shape; NaN where there is no trial
+
+    Source: E. B. Wilson, J. Am. Stat. Assoc. 22, 209 (1927).
+    """
+    from statsmodels.stats.proportion import proportion_confint  # slow to import, and only error bars need it
+
+    k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = np.asarray(k / n)
+        low, high = proportion_confint(k, n, method="wilson")
+    return p, np.clip(low, 0.0, p), np.clip(high, p, 1.0)  # rounding apart, the interval holds p
+
+
 def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
     """``successes`` of ``trials`` as ``share`` with Wilson's 95 % interval ``low`` to ``high``.
 
@@ -88,7 +111,7 @@ def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
     k, n = k.compute(), n.compute()
     wrong = np.flatnonzero((k.values < 0) | (k.values > n.values))
     if wrong.size:
-        one, whole = (counts.values.ravel()[wrong[0]] for counts in (k, n))
-        raise ValueError(f"{one:g} successes of {whole:g} trials; 0 to as many as the trials")
-    found = dict(zip(("share", "low", "high"), wilson(k, n), strict=True))
-    return xr.Dataset({name: (k.dims, values) for name, values in found.items()}, k.coords)
+        first, total = (counts.values.ravel()[wrong[0]] for counts in (k, n))
+        raise ValueError(f"{first:g} successes of {total:g} trials; 0 to as many as the trials")
+    interval = zip(("share", "low", "high"), wilson(k.values, n.values), strict=True)
+    return xr.Dataset({name: (k.dims, values) for name, values in interval}, k.coords)

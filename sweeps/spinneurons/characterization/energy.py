@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.linear import straight_line
+from spinneurons.analysis.lines import straight_line
 
 
 class Energy(NamedTuple):
@@ -47,5 +47,5 @@ def relative_energy(
 
 
 def _relative(width: npt.NDArray[np.float64], i0: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    line = straight_line(width, i0).at(width)
+    line = straight_line(width, i0).predict(width)
     return np.asarray((line / line[-1]) ** 2)

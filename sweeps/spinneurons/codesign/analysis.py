@@ -45,8 +45,8 @@ def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
     cube = cube.sortby("width", ascending=False)
     lost, half = mean_interval(loss(cube))
     good = (lost <= within).cumprod("width").astype(bool)
-    place = good.sum("width") - 1
-    found = xr.Dataset(
+    narrowest = good.sum("width") - 1  # index of the last good width; -1 where there is none
+    at_every_width = xr.Dataset(
         {
             "loss": lost,
             "loss_half": half,
@@ -54,5 +54,5 @@ def smallest_good_width(cube: xr.Dataset, within: float = WITHIN) -> xr.Dataset:
             "energy": final(cube, "synaptic_energy").mean("seed"),
             "steps": steps_to_settle(cube),
         }
-    ).isel(width=place.clip(min=0))
-    return found.reset_coords("width").where(place >= 0)
+    )
+    return at_every_width.isel(width=narrowest.clip(min=0)).reset_coords("width").where(narrowest >= 0)

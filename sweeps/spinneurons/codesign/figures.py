@@ -5,8 +5,6 @@ Error bars are 95 % intervals over chip seeds.  Cells that are not done are left
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,11 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from spinneurons import style
+from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.intervals import mean_interval
 from spinneurons.analysis.pareto import pareto
 from spinneurons.codesign import analysis
 from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
-from spinneurons.device import style
 
 S9_WIDTHS = (5.0, 1.0)
 
@@ -51,8 +50,8 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.set_ylabel("Synaptic energy (rel.)")
     first, last = (float(energy.isel(width=i)) for i in (0, -1))
     text = (
-        f"{style.width_text(float(energy['width'][-1]))}: {_si(last, 'J')} an image\n"
-        f"{style.width_text(float(energy['width'][0]))}: {_si(first, 'J')}, {last / first:.3g} times less"
+        f"{style.width_text(float(energy['width'][-1]))}: {style.si_text(last, 'J')} an image\n"
+        f"{style.width_text(float(energy['width'][0]))}: {style.si_text(first, 'J')}, {last / first:.3g} times less"
     )
     ax.text(0.96, 0.06, text, transform=ax.transAxes, ha="right", va="bottom", linespacing=1.5)
     return ax
@@ -100,17 +99,8 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     colours = style.shades(mean.sizes["variation"])
     for i, (colour, variation) in enumerate(zip(colours, mean["variation"].values, strict=True)):
         e, a, error = (x.sel(variation=variation).values for x in (energy, mean, half))
-        ax.errorbar(
-            e,
-            100 * a,
-            100 * error,
-            color=colour,
-            marker=style.MARKERS[i % len(style.MARKERS)],
-            ms=2.4,
-            capsize=1.2,
-            elinewidth=0.6,
-            label=f"{100 * variation:g}",
-        )
+        look = {"color": colour, "marker": style.MARKERS[i % len(style.MARKERS)], "label": f"{100 * variation:g}"}
+        ax.errorbar(e, 100 * a, 100 * error, ms=2.4, capsize=1.2, elinewidth=0.6, **look)
         early = cube[["accuracy", "synaptic_energy"]].sel(variation=variation).astype(np.float64).mean("seed")
         early = early.transpose("width", "timestep")
         x, y = early["synaptic_energy"].values, early["accuracy"].values
@@ -128,15 +118,17 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """The narrowest bar that loses one point at most, against variation, with its energy and steps."""
-    found = analysis.smallest_good_width(cube)
-    x, y = 100 * found["variation"].values, found["width"].values
+    """The narrowest bar that loses at most one point, against variation, with its energy and steps."""
+    narrowest = analysis.smallest_good_width(cube)
+    x, y = 100 * narrowest["variation"].values, narrowest["width"].values
     ax.plot(x, y, color=style.VERMILION, marker="s", ls="-")
-    for variation, width, energy, steps in zip(x, y, found["energy"].values, found["steps"].values, strict=True):
+    for variation, width, energy, steps in zip(
+        x, y, narrowest["energy"].values, narrowest["steps"].values, strict=True
+    ):
         good = bool(np.isfinite(width))
-        text = f"{_si(energy, 'J')}\n{steps:.0f} steps" if good else "none"
-        place = (variation, width if good else float(cube["width"].max()))
-        ax.annotate(text, place, (-4, 4), textcoords="offset points", ha="right", fontsize=style.SMALL)
+        text = f"{style.si_text(energy, 'J')}\n{steps:.0f} steps" if good else "none"
+        point = (variation, width if good else float(cube["width"].max()))
+        ax.annotate(text, point, (-4, 4), textcoords="offset points", ha="right", fontsize=style.SMALL)
     ax.set_yscale("log")
     widths = np.sort(cube["width"].values)
     shown = [w for w in widths if w in (0.3, 0.5, 1.0, 2.0, 5.0)] or widths.tolist()
@@ -201,29 +193,9 @@ def tile_map(ax: Axes, rows: int = ROWS, columns: int = COLUMNS) -> Axes:
     return ax
 
 
-def fig3c_accuracy(cube: xr.Dataset) -> Figure:
-    """Accuracy against variation for each width."""
-    return _one(cube, accuracy_against_variation, 75 * style.MM)
-
-
-def fig3d_energy(cube: xr.Dataset) -> Figure:
-    """Energy against width."""
-    return _one(cube, energy_against_width)
-
-
-def s8_steps(cube: xr.Dataset) -> Figure:
-    """Accuracy against time steps without variation."""
-    return _one(cube, accuracy_against_steps)
-
-
-def s9_steps_varied(cube: xr.Dataset) -> Figure:
+def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy against time steps at several variations, for 5 um and 1 um."""
-    cube = style.mask_unfinished(cube).compute()
-    figure = style.new_figure(style.PAGE, 65 * style.MM)
     chosen = [w for w in S9_WIDTHS if np.isclose(cube["width"].values, w).any()] or cube["width"].values.tolist()[:2]
-    if not chosen:
-        style.note(figure.subplots(), "no cell is done yet")
-        return figure
     axes = figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
     for ax, width in zip(axes, chosen, strict=True):
         nearest = float(cube["width"].sel(width=width, method="nearest"))
@@ -232,60 +204,40 @@ def s9_steps_varied(cube: xr.Dataset) -> Figure:
     axes[0].set_ylim(_floor(shown), 101)
     axes[0].set_ylabel("Accuracy (%)")
     axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
-    return figure
 
 
-def trade_off(cube: xr.Dataset) -> Figure:
-    """Accuracy against energy, and the narrowest bar that is good enough."""
-    cube = style.mask_unfinished(cube).compute()
-    figure = style.new_figure(style.PAGE, 70 * style.MM)
-    left, right = figure.subplots(1, 2)
-    if cube.sizes["width"] == 0 or 0.0 not in cube["variation"].values:
-        style.note(left, "no cell without variation is done yet")
-        right.set_axis_off()
-        return figure
-    accuracy_against_energy(cube, left)
-    good_width(cube, right)
-    return figure
+def sketch(cube: xr.Dataset, ax: Axes) -> Axes:
+    """A corner of a crossbar, whatever the cube."""
+    return pair_sketch(ax)
 
 
-def s10_crossbar(cube: xr.Dataset) -> Figure:
-    """How the network lies on crossbars."""
-    figure = style.new_figure(style.PAGE, 65 * style.MM)
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.4])
-    pair_sketch(left)
-    chosen = style.parameters(cube)
-    tile_map(right, chosen.get("tile_rows", ROWS), chosen.get("tile_columns", COLUMNS))
-    return figure
+def tiles(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Tiles of the size that the cube's sweep says."""
+    params = parameters(cube)
+    return tile_map(ax, params.get("tile_rows", ROWS), params.get("tile_columns", COLUMNS))
 
 
-def crossbar_accuracy(cube: xr.Dataset) -> Figure:
+def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy against conductance levels, one line for each share of stuck cells and read noise."""
-    cube = style.mask_unfinished(cube).compute()
-    figure = style.new_figure(style.PAGE, 70 * style.MM)
-    if cube.sizes["width"] == 0:
-        style.note(figure.subplots(), "no cell is done yet")
-        return figure
     mean, half = mean_interval(analysis.final(cube, "accuracy"))
     panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-    place = np.arange(cube.sizes["levels"])
+    x = np.arange(cube.sizes["levels"])
     stuck = [(off, on) for off in cube["stuck_off"].values for on in cube["stuck_on"].values]
     for ax, (width, variation) in zip(axes, panels, strict=True):
         for i, (off, on) in enumerate(stuck):
             for j, noise in enumerate(cube["read_noise"].values):
-                at = {"width": width, "variation": variation, "stuck_off": off, "stuck_on": on, "read_noise": noise}
-                y, error = (100 * a.sel(at).values for a in (mean, half))
+                cell = {"width": width, "variation": variation, "stuck_off": off, "stuck_on": on, "read_noise": noise}
+                y, error = (100 * a.sel(cell).values for a in (mean, half))
                 label = f"{100 * off:g} % off, {100 * on:g} % on, noise {noise:g} {style.I_0}"
                 line = ("-", "--", ":", "-.")[j % 4]
-                ax.errorbar(place, y, error, ls=line, elinewidth=0.6, label=label, **style.device_look(i))
-        ax.set_xticks(place, [f"{n}" if n else "any" for n in cube["levels"].values])
+                ax.errorbar(x, y, error, ls=line, elinewidth=0.6, label=label, **style.device_look(i))
+        ax.set_xticks(x, [f"{n}" if n else "any" for n in cube["levels"].values])
         ax.set_xlabel("Conductance levels")
         ax.set_title(f"{style.width_text(float(width))}, variation {100 * variation:g} %")
     axes[0].set_ylim(_floor(mean), 101)
     axes[0].set_ylabel("Accuracy (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=2.6)
-    return figure
 
 
 def _floor(mean: xr.DataArray) -> float:
@@ -307,36 +259,25 @@ def _no_variation(array: xr.DataArray) -> xr.DataArray:
     return array.sel(variation=float(array["variation"].min()))
 
 
-def _one(cube: xr.Dataset, panel: Callable[[xr.Dataset, Axes], Axes], height: float = 65 * style.MM) -> Figure:
-    cube = style.mask_unfinished(cube).compute()
-    figure = style.new_figure(style.COLUMN, height)
-    ax = figure.subplots()
-    if cube.sizes["width"] == 0:
-        style.note(ax, "no cell is done yet")
-    else:
-        panel(cube, ax)
-    return figure
+def _no_baseline(cube: xr.Dataset) -> str:
+    done = cube.sizes["width"] and 0.0 in cube["variation"].values
+    return "" if done else "no cell without variation is done yet"
 
 
-def _si(value: float, unit: str) -> str:
-    """Three digits and a prefix, such as ``4.2 µJ``."""
-    power = 3 * math.floor(math.log10(abs(value)) / 3 + 1e-9) if value else 0
-    prefix = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: ""}.get(power)
-    return f"{value:.3g} {unit}" if prefix is None else f"{value / 10.0**power:.3g} {prefix}{unit}"
-
+_CROSSBAR = style.figure(sketch, tiles, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
+"""How the network lies on crossbars."""
 
 FIGURES: dict[str, style.Builder] = {
-    name: style.styled(build)
-    for name, build in {
-        "fig3c_accuracy": fig3c_accuracy,
-        "fig3d_energy": fig3d_energy,
-        "s8_steps": s8_steps,
-        "s9_steps_varied": s9_steps_varied,
-        "s10_crossbar": s10_crossbar,
-        "trade_off": trade_off,
-    }.items()
+    "fig3c_accuracy": style.figure(accuracy_against_variation, height=75 * style.MM),
+    "fig3d_energy": style.figure(energy_against_width),
+    "s8_steps": style.figure(accuracy_against_steps),
+    "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE),
+    "s10_crossbar": _CROSSBAR,
+    "trade_off": style.figure(
+        accuracy_against_energy, good_width, width=style.PAGE, height=70 * style.MM, empty=_no_baseline
+    ),
 }
 FIGURES_CROSSBAR: dict[str, style.Builder] = {
-    "s10_crossbar": style.styled(s10_crossbar),
-    "crossbar_accuracy": style.styled(crossbar_accuracy),
+    "s10_crossbar": _CROSSBAR,
+    "crossbar_accuracy": style.canvas(crossbar_accuracy, width=style.PAGE, height=70 * style.MM),
 }

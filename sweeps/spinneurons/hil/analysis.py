@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.intervals import mean_interval
-from spinneurons.device.wilson import wilson
+from spinneurons.analysis.intervals import mean_interval, wilson
 
 
 def done(cube: xr.Dataset) -> xr.DataArray:

@@ -6,16 +6,19 @@ Figures of one run show one seed, which they name; the others are drawn faintly 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spinneurons.analysis.intervals import mean_interval
-from spinneurons.device import style
-from spinneurons.device.wilson import wilson
+from spinneurons import style
+from spinneurons.analysis.intervals import mean_interval, wilson
 from spinneurons.hil import analysis
+from spinneurons.neurons.cubes import law as law_of
+
+Target = TypeVar("Target", Axes, Figure)
 
 MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("software", style.VERMILION, "--")}
 """Name in words, colour and line of each mode."""
@@ -24,7 +27,7 @@ MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("softwar
 def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
     """Measured and fitted switching curve of each device.  Fig. 4(b)."""
     one = _any_mode(cube, seed)
-    current, law = one["curve_i_write"].values, style.law(cube)
+    current, law = one["curve_i_write"].values, law_of(cube)
     _, first = np.unique(one["device_number"].values, return_index=True)
     for j in first:
         neuron = one.isel(neuron=int(j))
@@ -32,10 +35,8 @@ def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         trials = neuron["curve_trials"].values
         seen = trials > 0
         p, low, high = wilson(neuron["curve_switches"].values[seen], trials[seen])
-        label = f"device {int(neuron['device_number'])}"
-        ax.errorbar(
-            current[seen], p, (p - low, high - p), ls="none", elinewidth=0.5, ms=2.6, mew=0, label=label, **look
-        )
+        look["label"] = f"device {int(neuron['device_number'])}"
+        ax.errorbar(current[seen], p, (p - low, high - p), ls="none", elinewidth=0.5, ms=2.6, mew=0, **look)
         fine = np.linspace(current[0], current[-1], 300)
         z = (fine - float(neuron["curve_i_bias"])) / float(neuron["curve_i0"])
         ax.plot(fine, law.probability(z), color=look["color"])
@@ -73,9 +74,9 @@ def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) 
         colour = style.COLOURS[j % len(style.COLOURS)]
         x = images + wide * (j - (len(classes) - 1) / 2)
         ax.bar(x, np.nan_to_num(outputs[:, j]), wide * 0.92, color=colour, label=f"{digit}")
-    for i, (true, found) in enumerate(zip(one["test_label"].values, one["predicted"].values, strict=True)):
-        mark = "✓" if true == found else "✗"
-        ax.text(i, 1.02, mark, ha="center", va="bottom", color=style.GREEN if true == found else style.VERMILION)
+    for i, good in enumerate((one["test_label"] == one["predicted"]).values):
+        mark, colour = ("✓", style.GREEN) if good else ("✗", style.VERMILION)
+        ax.text(i, 1.02, mark, ha="center", va="bottom", color=colour)
     right = int((one["predicted"] == one["test_label"]).sum())
     ax.set_title(f"{MODES[mode][0]}: {right} of {len(images)} right")
     ax.set_ylim(0, 1.14)
@@ -106,11 +107,11 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
     """How many seeds have how many test images right, in both modes."""
     right, count = analysis.right(cube), cube.sizes["test_image"]
     for k, mode in enumerate(cube["mode"].values.tolist()):
-        of = right.sel(mode=mode).dropna("seed").values.astype(int)
+        each = right.sel(mode=mode).dropna("seed").values.astype(int)
         name, colour, _ = MODES[mode]
-        label = f"{name}: {of.mean():.3g} on average" if of.size else name
+        label = f"{name}: {each.mean():.3g} on average" if each.size else name
         x = np.arange(count + 1) + 0.4 * (k - (cube.sizes["mode"] - 1) / 2)
-        ax.bar(x, np.bincount(of, minlength=count + 1), 0.38, color=colour, label=label)
+        ax.bar(x, np.bincount(each, minlength=count + 1), 0.38, color=colour, label=label)
     ax.set_xticks(range(count + 1))
     style.whole_numbers(ax.yaxis)
     ax.set_ylim(0, 1.35 * max(1.0, ax.get_ylim()[1]))
@@ -142,9 +143,9 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     """What hardware in the loop gains on the same seeds, with 95 % intervals."""
-    found = analysis.advantage(cube)
+    advantage = analysis.advantage(cube)
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
-        y, error = (100 * found[name].sel(ratio=ratio).values for name in ("mean", "half"))
+        y, error = (100 * advantage[name].sel(ratio=ratio).values for name in ("mean", "half"))
         look = style.device_look(k) | {"label": f"{style.RATIO} = {ratio:g}"}
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
     ax.axhline(0, color="black", lw=0.6)
@@ -157,9 +158,9 @@ def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def wins_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     """Share of seeds in which hardware in the loop is better, with Wilson's 95 % interval."""
-    found = analysis.advantage(cube)
+    advantage = analysis.advantage(cube)
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
-        share, low, high = (100 * found[name].sel(ratio=ratio).values for name in ("wins", "low", "high"))
+        share, low, high = (100 * advantage[name].sel(ratio=ratio).values for name in ("wins", "low", "high"))
         x = 100 * cube["variation"].values + 0.3 * (k - (cube.sizes["ratio"] - 1) / 2)
         ax.errorbar(x, share, (share - low, high - share), capsize=1.2, elinewidth=0.5, **style.device_look(k))
     ax.axhline(50, color="black", lw=0.6, ls=":")
@@ -169,31 +170,14 @@ def wins_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def fig4b_curves(cube: xr.Dataset) -> Figure:
-    """Switching curves of the devices."""
-    return _one(cube, switching_curves)
-
-
-def fig4c_loss(cube: xr.Dataset) -> Figure:
-    """Loss of each epoch."""
-    return _one(cube, loss_against_epochs)
-
-
-def fig4de_confidence(cube: xr.Dataset) -> Figure:
+def fig4de_confidence(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """Confidence in the classes for the test images, with and without hardware in the loop."""
-    figure, seed = style.new_figure(style.PAGE, 60 * style.MM), analysis.shown_seed(cube)
-    if seed is None:
-        return _nothing(figure)
     _confidences(cube, list(figure.subplots(1, cube.sizes["mode"], sharey=True, squeeze=False)[0]), seed)
     figure.suptitle(f"seed {seed}")
-    return figure
 
 
-def s11_activations(cube: xr.Dataset) -> Figure:
+def s11_activations(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """Activation of each output neuron in the course of the training."""
-    figure, seed = style.new_figure(style.PAGE, 55 * style.MM), analysis.shown_seed(cube)
-    if seed is None or "hil" not in cube["mode"].values or not analysis.done(cube).sel(mode="hil", seed=seed):
-        return _nothing(figure)
     outputs = _outputs(cube.sel(mode="hil", seed=seed))
     axes = figure.subplots(1, outputs.sizes["neuron"], sharey=True, squeeze=False)[0]
     for j, ax in enumerate(axes):
@@ -202,48 +186,30 @@ def s11_activations(cube: xr.Dataset) -> Figure:
     axes[0].set_ylabel("Activation")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), handletextpad=0.1)
-    return figure
 
 
-def right_by_seed(cube: xr.Dataset) -> Figure:
-    """Test images right over seeds: how much of one run is luck."""
-    return _one(cube, lambda some, ax, _: right_over_seeds(some, ax))
-
-
-def s12_multiplexed(cube: xr.Dataset) -> Figure:
+def s12_multiplexed(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """One device as two neurons: loss, and confidence for the test images."""
-    figure, seed = style.new_figure(style.PAGE, 60 * style.MM), analysis.shown_seed(cube)
-    if seed is None:
-        return _nothing(figure)
     axes = figure.subplots(1, 1 + cube.sizes["mode"])
     loss_against_epochs(cube, axes[0], seed)
     _confidences(cube, list(axes[1:]), seed)
-    return figure
 
 
-def replicates_gain(cube: xr.Dataset) -> Figure:
+def replicates_gain(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy in both modes, the gain, and how often there is one."""
-    figure, cube = style.new_figure(style.PAGE, 62 * style.MM), cube.compute()
-    if not bool(analysis.done(cube).any()):
-        return _nothing(figure)
     axes = figure.subplots(1, 3)
     accuracy_against_variation(cube, axes[0])
     if cube.sizes["mode"] < 2:
         style.note(axes[1], "one mode only")
         axes[2].set_axis_off()
-        return figure
+        return
     gain_against_variation(cube, axes[1])
     wins_against_variation(cube, axes[2])
-    return figure
 
 
-def replicates_loss(cube: xr.Dataset) -> Figure:
+def replicates_loss(cube: xr.Dataset, ax: Axes) -> Axes:
     """Loss in training with hardware in the loop, mean of the seeds, at the largest ratio: variation slows it."""
-    figure, cube = style.new_figure(), cube.compute()
-    ax, loss = figure.subplots(), cube["loss"].where(analysis.done(cube))
-    if "hil" not in cube["mode"].values or loss.sel(mode="hil").isnull().all():
-        return _nothing(figure)
-    ratio = float(cube["ratio"].max())
+    loss, ratio = cube["loss"].where(analysis.done(cube)), float(cube["ratio"].max())
     colours = style.shades(cube.sizes["variation"])
     for colour, variation in zip(colours, cube["variation"].values, strict=True):
         curve = loss.sel(mode="hil", ratio=ratio, variation=variation).mean("seed")
@@ -254,7 +220,7 @@ def replicates_loss(cube: xr.Dataset) -> Figure:
     ax.set_ylabel("Mean squared error of an image")
     ax.set_title(f"hardware in the loop, {style.RATIO} = {ratio:g}")
     ax.legend(title="Variation (%)", ncols=2)
-    return figure
+    return ax
 
 
 def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
@@ -286,24 +252,54 @@ def _outputs(one: xr.Dataset) -> xr.Dataset:
     return one.isel(neuron=slice(-len(_classes(one)), None))
 
 
-def _nothing(figure: Figure) -> Figure:
-    figure.clear()
-    style.note(figure.subplots(), "no training is done yet")
-    return figure
+def _no_training(cube: xr.Dataset) -> str:
+    return "" if bool(analysis.done(cube).any()) else "no training is done yet"
 
 
-def _one(cube: xr.Dataset, panel: Callable[[xr.Dataset, Axes, int], Axes]) -> Figure:
-    figure, seed = style.new_figure(), analysis.shown_seed(cube)
-    if seed is None:
-        return _nothing(figure)
-    panel(cube, figure.subplots(), seed)
-    return figure
+def _none_in_the_loop(cube: xr.Dataset) -> str:
+    in_the_loop = analysis.done(cube).sel(mode=cube["mode"] == "hil")
+    return "" if bool(in_the_loop.any()) else "no training in the loop is done yet"
 
 
-def _styled(*builders: style.Builder) -> dict[str, style.Builder]:
-    return {build.__name__: style.styled(build) for build in builders}
+def _shown_not_in_the_loop(cube: xr.Dataset) -> str:
+    return _no_training(cube) or _none_in_the_loop(cube.sel(seed=[analysis.shown_seed(cube)]))
 
 
-FIGURES = _styled(fig4b_curves, fig4c_loss, fig4de_confidence, s11_activations, right_by_seed)
-FIGURES_MULTIPLEXED = _styled(s12_multiplexed, fig4b_curves, right_by_seed)
-FIGURES_REPLICATES = _styled(replicates_gain, replicates_loss)
+def _of_shown_seed(draw: Callable[[xr.Dataset, Target, int], object]) -> Callable[[xr.Dataset, Target], object]:
+    """Draw the seed that figures of one run show; the frame has made sure that there is one."""
+
+    def drawn(cube: xr.Dataset, target: Target) -> object:
+        seed = analysis.shown_seed(cube)
+        assert seed is not None
+        return draw(cube, target, seed)
+
+    return drawn
+
+
+def _one_run(panel: Callable[[xr.Dataset, Axes, int], object]) -> style.Builder:
+    return style.figure(_of_shown_seed(panel), empty=_no_training, zeros=True)
+
+
+def _page(draw: style.Draw, height_mm: float, empty: Callable[[xr.Dataset], str] = _no_training) -> style.Builder:
+    return style.canvas(draw, style.PAGE, height_mm * style.MM, empty, zeros=True)
+
+
+_CURVES = _one_run(switching_curves)
+_RIGHT = style.figure(right_over_seeds, empty=_no_training, zeros=True)
+
+FIGURES: dict[str, style.Builder] = {
+    "fig4b_curves": _CURVES,
+    "fig4c_loss": _one_run(loss_against_epochs),
+    "fig4de_confidence": _page(_of_shown_seed(fig4de_confidence), 60),
+    "s11_activations": _page(_of_shown_seed(s11_activations), 55, _shown_not_in_the_loop),
+    "right_by_seed": _RIGHT,
+}
+FIGURES_MULTIPLEXED: dict[str, style.Builder] = {
+    "s12_multiplexed": _page(_of_shown_seed(s12_multiplexed), 60),
+    "fig4b_curves": _CURVES,
+    "right_by_seed": _RIGHT,
+}
+FIGURES_REPLICATES: dict[str, style.Builder] = {
+    "replicates_gain": _page(replicates_gain, 62),
+    "replicates_loss": style.figure(replicates_loss, empty=_none_in_the_loop, zeros=True),
+}

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from spinneurons.device import style
-from spinneurons.linear import Line, straight_line
+from spinneurons.analysis.cubes import parameters
+from spinneurons.analysis.lines import Line, straight_line
 from spinneurons.macrospin import barrier, fokker_planck
 from spinneurons.macrospin.sweep import magnet
 
 Floats = npt.NDArray[np.float64]
 
 
-class Trend(NamedTuple):
+class WidthCurves(NamedTuple):
     """Curves of one pulse length, widths rising; widths without a fit are left out."""
 
     pulse: float
@@ -47,7 +47,7 @@ class Trend(NamedTuple):
         return float(self.growth * np.hypot(relative[0], relative[-1]))
 
 
-def trend(cube: xr.Dataset, pulse: int, link: str = "logistic") -> Trend:
+def curves_by_width(cube: xr.Dataset, pulse: int, link: str = "logistic") -> WidthCurves:
     """The curves of the pulse length at that position; ``cube`` holds NaN where a cell is not done."""
     end = "" if link == "logistic" else f"_{link}"
     one = cube.isel(pulse=pulse).sortby("width")
@@ -56,7 +56,7 @@ def trend(cube: xr.Dataset, pulse: int, link: str = "logistic") -> Trend:
     bias_error, i0_error = one[f"i_bias{end}_stderr"].values, one[f"i0{end}_stderr"].values
     window = one[f"window{end}"].values
     ratio = i_bias / i0
-    return Trend(
+    return WidthCurves(
         float(one["pulse"]),
         width,
         i_bias,
@@ -81,7 +81,7 @@ class LongPulse(NamedTuple):
 
 def long_pulse(cube: xr.Dataset, tau: float) -> LongPulse:
     """Bias currents of pulses of ``tau`` (s) for the magnets of the cube."""
-    params = style.parameters(cube)
+    params = parameters(cube)
     width = np.sort(cube["width"].values)
     mapped = [barrier.bias_current(magnet(w, params), tau, params["torque"]) for w in width]
     return LongPulse(width, np.array(mapped), np.array([exact_bias(params, w, tau) for w in width]))
@@ -96,4 +96,4 @@ def exact_bias(params: dict[str, Any], width: float, tau: float) -> float:
 
 def trajectories(cube: xr.Dataset) -> int:
     """Trajectories at each current."""
-    return int(style.parameters(cube)["trajectories"])
+    return int(parameters(cube)["trajectories"])

@@ -9,8 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from spinneurons.device import style
-from spinneurons.macrospin.analysis import Trend, exact_bias, trajectories, trend
+from spinneurons import style
+from spinneurons.analysis.cubes import parameters
+from spinneurons.macrospin.analysis import WidthCurves, curves_by_width, exact_bias, trajectories
 from spinneurons.macrospin.barrier import bias_current
 from spinneurons.macrospin.sweep import magnet
 from spinneurons.neurons.hall_bar import HallBar
@@ -26,92 +27,73 @@ def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
     one = cube.isel(pulse=pulse)
     shade = _shade(cube)
     for index, width in enumerate(one["width"].values):
-        row = one.isel(width=index)
+        row, colour = one.isel(width=index), shade.to_rgba(width)
         i_bias, i0, current = float(row["i_bias"]), float(row["i0"]), row["i_write"].values
         if not np.isfinite(current).all():
             continue
         share = row["switches"].values / trajectories(cube)
-        ax.plot(current, share, ls="none", marker="o", ms=1.8, mew=0, color=shade.to_rgba(width))
+        ax.plot(current, share, ls="none", marker="o", ms=1.8, mew=0, color=colour)
         if np.isfinite(i_bias * i0):
             fine = np.linspace(current[0], current[-1], 200)
-            ax.plot(fine, LOGISTIC.probability((fine - i_bias) / i0), color=shade.to_rgba(width), lw=0.8)
+            ax.plot(fine, LOGISTIC.probability((fine - i_bias) / i0), color=colour, lw=0.8)
     ax.set_xlim(0)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
-    ax.set_title(f"pulse of {time_text(float(one['pulse']))}")
+    ax.set_title(f"pulse of {style.si_text(float(one['pulse']), 's')}")
     return ax
 
 
-def against_width(trends: list[Trend], name: str, ax: Axes) -> Axes:
-    """``i_bias`` or ``window`` of each pulse length against the width, relative to the line at the widest."""
-    for index, found in enumerate(trends):
-        look = style.device_look(index)
-        line = found.bias_line if name == "i_bias" else found.window_line
-        unit = float(line.at(found.width[-1]))
-        text = f"{time_text(found.pulse)}: {style.current_text(unit)} at 1, R² = {line.r_squared:.4f}"
-        ax.plot(found.width, getattr(found, name) / unit, ls="none", mfc="none", **look, label=text)
-        ends = np.array([0.0, found.width[-1]])
-        ax.plot(ends, line.at(ends) / unit, color=look["color"], lw=0.8)
-    ax.axhline(0, color=style.GREY, lw=0.5)
-    ax.set_xlim(0)
-    ax.set_xlabel("Width of the magnet (nm)")
-    ax.set_ylabel("Bias current (rel.)" if name == "i_bias" else "Window, 0.01 % to 99.9 % (rel.)")
-    ax.legend(loc="lower right")
-    return ax
-
-
-def s7_switching(cube: xr.Dataset) -> Figure:
+def s7_switching(cube: xr.Dataset, figure: Figure) -> None:
     """A panel for each pulse length (the first three), a curve for each width."""
-    cube = style.mask_unfinished(cube)
-    count = max(1, min(cube.sizes["pulse"], _PANELS))
-    figure = style.new_figure(style.PAGE if count > 1 else style.COLUMN, 62 * style.MM)
+    count = min(cube.sizes["pulse"], _PANELS)
+    figure.set_figwidth(style.PAGE if count > 1 else style.COLUMN)
     panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    if not cube.sizes["width"]:
-        for ax in panels:
-            style.note(ax, "no cell is done yet")
-        return figure
     for pulse, ax in enumerate(panels):
         switching(cube, pulse, ax)
     panels[0].set_ylabel("Switching probability")
     figure.colorbar(_shade(cube), ax=panels, label="Width of the magnet (nm)", aspect=30, pad=0.01)
-    return figure
 
 
-def s7_linear(cube: xr.Dataset) -> Figure:
-    """Bias current and window against the width, for each pulse length."""
-    figure = style.new_figure(style.PAGE, 65 * style.MM)
-    panels = figure.subplots(1, 2)
-    trends = _trends(cube)
-    for name, ax in zip(("i_bias", "window"), panels, strict=True):
-        if trends:
-            against_width(trends, name, ax)
-        else:
-            style.note(ax, "fewer than two widths have a fit")
-    return figure
+def i_bias_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Bias current of each pulse length against the width, relative to the line at the widest."""
+    _against_width(cube, ax, "i_bias")
+    ax.set_ylabel("Bias current (rel.)")
+    return ax
 
 
-def ratio(cube: xr.Dataset) -> Figure:
+def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Window of each pulse length against the width, relative to the line at the widest."""
+    _against_width(cube, ax, "window")
+    ax.set_ylabel("Window, 0.01 % to 99.9 % (rel.)")
+    return ax
+
+
+def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
+    for index, curves in enumerate(_fitted(cube)):
+        look = style.device_look(index)
+        line = curves.bias_line if name == "i_bias" else curves.window_line
+        unit = float(line.predict(curves.width[-1]))
+        pulse, scale = style.si_text(curves.pulse, "s"), style.si_text(unit, "A")
+        text = f"{pulse}: {scale} at 1, R² = {line.r_squared:.4f}"
+        ax.plot(curves.width, getattr(curves, name) / unit, ls="none", mfc="none", **look, label=text)
+        ends = np.array([0.0, curves.width[-1]])
+        ax.plot(ends, line.predict(ends) / unit, color=look["color"], lw=0.8)
+    ax.axhline(0, color=style.GREY, lw=0.5)
+    ax.set_xlim(0)
+    ax.set_xlabel("Width of the magnet (nm)")
+    ax.legend(loc="lower right")
+
+
+def ratio(cube: xr.Dataset, ax: Axes) -> Axes:
     """I_bias/i0 against the width, each relative to its widest: macrospins beside the default device card.
 
     The card's ratio is what the paper's statements ask for; its intercept is assumed.
     """
-    figure = style.new_figure()
-    ax = figure.add_subplot()
-    trends = _trends(cube)
-    if not trends:
-        style.note(ax, "fewer than two widths have a fit")
-        return figure
-    for index, found in enumerate(trends):
-        ax.errorbar(
-            found.width / found.width[-1],
-            found.ratio / found.ratio[-1],
-            1.96 * found.ratio_stderr / found.ratio[-1],
-            **style.device_look(index),
-            mfc="none",
-            elinewidth=0.6,
-            lw=0.8,
-            label=f"macrospin, {time_text(found.pulse)}",
-        )
+    for index, curves in enumerate(_fitted(cube)):
+        widest = curves.ratio[-1]
+        x, y, error = curves.width / curves.width[-1], curves.ratio / widest, 1.96 * curves.ratio_stderr / widest
+        look = {**style.device_look(index), "label": f"macrospin, {style.si_text(curves.pulse, 's')}"}
+        ax.errorbar(x, y, error, mfc="none", elinewidth=0.6, lw=0.8, **look)
     built_in = HallBar(HallBar.default())
     width = np.sort(built_in.value("devices.widths"))
     bars = built_in.i_bias(width) / built_in.i0(width)
@@ -121,27 +103,21 @@ def ratio(cube: xr.Dataset) -> Figure:
     ax.set_xlabel("Width relative to the widest")
     ax.set_ylabel(f"{style.RATIO} relative to the widest")
     ax.legend(loc="upper right")
-    return figure
+    return ax
 
 
-def pulse_length(cube: xr.Dataset) -> Figure:
+def pulse_length(cube: xr.Dataset, ax: Axes) -> Axes:
     """Bias current against the pulse length up to 100 us: counted, exact, and by thermal activation.
 
     Narrowest, middle and widest magnet.
     """
-    cube = style.mask_unfinished(cube)
-    figure = style.new_figure()
-    ax = figure.add_subplot()
-    trends, params = _trends(cube), style.parameters(cube)
-    if not trends:
-        style.note(ax, "fewer than two widths have a fit")
-        return figure
-    widths = trends[0].width
-    times = np.geomspace(min(found.pulse for found in trends), LONG, 16)
+    fitted, params = _fitted(cube), parameters(cube)
+    widths = fitted[0].width
+    times = np.geomspace(min(curves.pulse for curves in fitted), LONG, 16)
     for index, width in enumerate(dict.fromkeys((widths[0], widths[len(widths) // 2], widths[-1]))):
         look, one = style.device_look(index), magnet(float(width), params)
-        seen = [(t.pulse, t.i_bias[t.width == width][0]) for t in trends if width in t.width]
-        ax.plot(*zip(*seen, strict=True), ls="none", mfc="none", **look, label=f"{width:g} nm")
+        counted = [(c.pulse, c.i_bias[c.width == width][0]) for c in fitted if width in c.width]
+        ax.plot(*zip(*counted, strict=True), ls="none", mfc="none", **look, label=f"{width:g} nm")
         ax.plot(times, [exact_bias(params, float(width), t) for t in times], color=look["color"], lw=0.8)
         activated = [bias_current(one, t, params["torque"]) for t in times]
         ax.plot(times, activated, color=look["color"], lw=1.2, ls=":")
@@ -152,22 +128,17 @@ def pulse_length(cube: xr.Dataset) -> Figure:
     ax.set_xlabel("Pulse length (s)")
     ax.set_ylabel("Bias current (A)")
     ax.legend(loc="upper right")
-    return figure
+    return ax
 
 
-def time_text(seconds: float) -> str:
-    """A time with its prefix, such as ``10 ns``."""
-    for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")):
-        if seconds >= 0.9999 * factor:
-            return f"{seconds / factor:.3g} {unit}"
-    return f"{seconds / 1e-12:.3g} ps"
+def _fitted(cube: xr.Dataset) -> list[WidthCurves]:
+    """The pulse lengths with at least two fitted widths."""
+    every = [curves_by_width(cube, i) for i in range(cube.sizes["pulse"])] if cube.sizes["width"] else []
+    return [curves for curves in every if curves.width.size > 1]
 
 
-def _trends(cube: xr.Dataset) -> list[Trend]:
-    """Of the pulse lengths with two fitted widths at least."""
-    cube = style.mask_unfinished(cube)
-    found = [trend(cube, i) for i in range(cube.sizes["pulse"])] if cube.sizes["width"] else []
-    return [one for one in found if one.width.size > 1]
+def _no_line(cube: xr.Dataset) -> str:
+    return "" if _fitted(cube) else "fewer than two widths have a fit"
 
 
 def _shade(cube: xr.Dataset) -> ScalarMappable:
@@ -176,8 +147,8 @@ def _shade(cube: xr.Dataset) -> ScalarMappable:
 
 
 FIGURES: dict[str, style.Builder] = {
-    "s7_switching": style.styled(s7_switching),
-    "s7_linear": style.styled(s7_linear),
-    "s7_ratio": style.styled(ratio),
-    "s7_pulse_length": style.styled(pulse_length),
+    "s7_switching": style.canvas(s7_switching, height=62 * style.MM),
+    "s7_linear": style.figure(i_bias_against_width, window_against_width, width=style.PAGE, empty=_no_line),
+    "s7_ratio": style.figure(ratio, empty=_no_line),
+    "s7_pulse_length": style.figure(pulse_length, empty=_no_line),
 }

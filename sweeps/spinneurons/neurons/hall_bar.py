@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from spinneurons.linear import straight_line
+from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons import levels as two_levels
 from spinneurons.neurons.base import Family
@@ -421,7 +421,7 @@ class HallBar(Family):
 def _line_through(entries: Mapping[str, Any], widths: Floats, currents: Floats, source: str) -> dict[str, Any]:
     """The section of a card with the straight line through (width, device) currents, NaN where there is none."""
     line = straight_line(widths[:, None], currents)
-    spread = float(np.nanmax(np.abs(currents / line.at(widths)[:, None] - 1)))
+    spread = float(np.nanmax(np.abs(currents / line.predict(widths)[:, None] - 1)))
     numbers = {"intercept": line.intercept, "slope": line.slope, "spread": spread}
     return {
         key: {**entries[key], "value": number, "provenance": "measured", "source": source}

@@ -8,14 +8,16 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from spinneurons.analysis.fits import fit_line, fit_switching
+from spinneurons import style
+from spinneurons.analysis.cubes import mask_unfinished, parameters
+from spinneurons.analysis.fits import fit_line
 from spinneurons.analysis.intervals import mean_interval, share
 from spinneurons.characterization.energy import relative_energy
-from spinneurons.device import style
-from spinneurons.hysteresis.figures import half_width
+from spinneurons.hysteresis.analysis import half_width
+from spinneurons.neurons.cubes import fit_switching
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.paper.claim import STRAIGHT, Between, Claim, Covers, Cubes, Finding
-from spinneurons.persistence.figures import drift_percent
+from spinneurons.persistence.analysis import drift_percent
 
 PULSE, READ, REST = 1e-4, 0.5, 2.0
 """Of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""
@@ -27,7 +29,7 @@ _BEND = (
 
 
 def _characterization(cubes: Cubes) -> xr.Dataset:
-    return style.mask_unfinished(cubes["characterization"], zeros=True)
+    return mask_unfinished(cubes["characterization"], zeros=True)
 
 
 def sigmoid(cubes: Cubes) -> Finding:
@@ -136,7 +138,7 @@ def gain_ratio(cubes: Cubes) -> Finding:
 
 def loop_width(cubes: Cubes) -> Finding:
     """Slope of the current loops' half-width against the bar width, µA/µm."""
-    line = fit_line(half_width(style.mask_unfinished(cubes["hysteresis"]), "i_switch"), "width", ["device"])
+    line = fit_line(half_width(mask_unfinished(cubes["hysteresis"]), "i_switch"), "width", ["device"])
     note = f"R² = {float(line['r_squared']):.3f}. The loops follow from the devices' own switching curves."
     return Finding.of((1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high")), note)
 
@@ -165,7 +167,7 @@ def hours(cubes: Cubes) -> Finding:
 def read_disturb(cubes: Cubes) -> Finding:
     """Probability that the fitted curve of the widest bars gives to one pulse of the read current, %."""
     cube = _characterization(cubes).sortby("width").isel(width=-1)
-    z = (style.parameters(cube)["card"]["read"]["current"]["value"] - cube["i_bias"]) / cube["i0"]
+    z = (parameters(cube)["card"]["read"]["current"]["value"] - cube["i_bias"]) / cube["i0"]
     p = 100 * LOGISTIC.probability(z.values)
     longer = 100 * np.mean(1 - (1 - p / 100) ** (READ / PULSE))
     note = (
@@ -177,7 +179,7 @@ def read_disturb(cubes: Cubes) -> Finding:
 
 def drift(cubes: Cubes) -> Finding:
     """Median |change of the bias current| in a week, %; the interval holds 95 % of the devices."""
-    change, error = drift_percent(style.mask_unfinished(cubes["persistence"]).sortby("day"))
+    change, error = drift_percent(mask_unfinished(cubes["persistence"]).sortby("day"))
     size = abs(change).values[np.isfinite(change.values)]
     beyond = int((abs(change) > 2 * error).sum())
     note = (
@@ -191,7 +193,7 @@ def drift(cubes: Cubes) -> Finding:
 
 def endurance(cubes: Cubes) -> Finding:
     """Switches in 10,000 cycles of a device; the interval holds 95 % of the devices (normal)."""
-    cube = style.mask_unfinished(cubes["endurance"], zeros=True)
+    cube = mask_unfinished(cubes["endurance"], zeros=True)
     valid = cube["valid"].sum("cycle")
     count = 10_000 * (cube["switched"] & cube["valid"]).sum("cycle") / valid
     mean, sd = float(count.mean()), float(count.std(ddof=1))
@@ -205,7 +207,7 @@ def endurance(cubes: Cubes) -> Finding:
 
 def wear(cubes: Cubes) -> Finding:
     """Switching share of the second half of the cycles less that of the first, points."""
-    cube = style.mask_unfinished(cubes["endurance"])
+    cube = mask_unfinished(cubes["endurance"])
     half = cube.sizes["cycle"] // 2
     first, second = (cube["switched"].isel(cycle=s).mean("cycle") for s in (slice(half), slice(half, None)))
     mean, error = mean_interval((second - first).stack(bar=("width", "device")), "bar")

@@ -7,8 +7,8 @@ from itertools import product
 import xarray as xr
 from scipy.stats import binom
 
+from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.intervals import mean_interval, paired_difference, share
-from spinneurons.device import style
 from spinneurons.hil.analysis import gain, right
 from spinneurons.neurons.registry import family_of
 from spinneurons.paper.claim import Between, Claim, Cubes, Finding
@@ -64,7 +64,7 @@ def _expected(cube: xr.Dataset) -> str:
 
 def _ratio(cube: xr.Dataset) -> float:
     """I_bias/i0 of the card's bars in the loop."""
-    family = family_of(style.parameters(cube)["card"])
+    family = family_of(parameters(cube)["card"])
     return float(family.i_bias(WIDTH) / family.i0(WIDTH))
 
 

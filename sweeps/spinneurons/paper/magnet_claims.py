@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from spinneurons import style
+from spinneurons.analysis.cubes import mask_unfinished
 from spinneurons.analysis.fits import fit_line
-from spinneurons.anisotropy.analysis import trend as anisotropy_trend
-from spinneurons.device import style
-from spinneurons.macrospin.analysis import trend as macrospin_trend
-from spinneurons.macrospin.figures import time_text
+from spinneurons.anisotropy.analysis import width_dependence
+from spinneurons.macrospin.analysis import curves_by_width
 from spinneurons.paper.claim import STRAIGHT, Claim, Covers, Cubes, Finding
 
 _BEND = (
@@ -19,37 +19,37 @@ _BEND = (
 
 def anisotropy(cubes: Cubes) -> Finding:
     """Mean anisotropy field of the 0.7 um bars, kA/m; the interval is that of the fits."""
-    cube = style.mask_unfinished(cubes["anisotropy"])
-    found = anisotropy_trend(cube)
+    cube = mask_unfinished(cubes["anisotropy"])
+    all_devices = width_dependence(cube)
     one = cube.sel(width=0.7, method="nearest").dropna("device", subset=["h_an"])
     mean = float(one["h_an"].mean()) / 1e3
     half = 1.96 * float(np.sqrt((one["h_an_stderr"] ** 2).sum())) / one.sizes["device"] / 1e3
     note = (
-        f"All devices: {found.mean / 1e3:.1f} ± {1.96 * found.mean_stderr / 1e3:.1f} kA/m. The fit finds what went "
-        "into the model."
+        f"All devices: {all_devices.mean / 1e3:.1f} ± {1.96 * all_devices.mean_stderr / 1e3:.1f} kA/m. The fit finds "
+        "what went into the model."
     )
     return Finding(mean, mean - half, mean + half, note)
 
 
 def anisotropy_slope(cubes: Cubes) -> Finding:
     """Slope of the anisotropy field against the width, kA/m per um."""
-    line = fit_line(style.mask_unfinished(cubes["anisotropy"])["h_an"] / 1e3, "width", ["device"])
+    line = fit_line(mask_unfinished(cubes["anisotropy"])["h_an"] / 1e3, "width", ["device"])
     return Finding.of(float(line[name]) for name in ("slope", "slope_low", "slope_high"))
 
 
 def _bend(cubes: Cubes, name: str) -> Finding:
     """At the pulse length where it is largest."""
-    cube = style.mask_unfinished(cubes["macrospin"]).load()
+    cube = mask_unfinished(cubes["macrospin"]).load()
     line = fit_line(cube[name], "width")
     worst = int(abs(line["bend"]).argmax("pulse"))
     squares = ", ".join(
-        f"{float(r):.4f} at {time_text(float(r['pulse']))}" for r in line["r_squared"].transpose("pulse")
+        f"{float(r):.4f} at {style.si_text(float(r['pulse']), 's')}" for r in line["r_squared"].transpose("pulse")
     )
-    growth = [macrospin_trend(cube, i).growth for i in range(cube.sizes["pulse"])]
+    growth = [curves_by_width(cube, i).growth for i in range(cube.sizes["pulse"])]
     note = (
-        f"R² = {squares}; the bend is that at {time_text(float(line['pulse'][worst]))}, where it is largest. "
-        f"I_bias/i0 does not grow as the magnet gets narrower: {np.min(growth):.2f} to {np.max(growth):.2f} times "
-        "from the widest to the narrowest."
+        f"R² = {squares}; the bend is that at {style.si_text(float(line['pulse'][worst]), 's')}, where it is "
+        f"largest. I_bias/i0 does not grow as the magnet gets narrower: {np.min(growth):.2f} to {np.max(growth):.2f} "
+        "times from the widest to the narrowest."
     )
     one = line.isel(pulse=worst)
     return Finding.of((100 * float(one[n]) for n in ("bend", "bend_low", "bend_high")), note)

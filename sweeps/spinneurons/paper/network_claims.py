@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from spinneurons import style
 from spinneurons.analysis.convergence import steps_to_converge
-from spinneurons.analysis.intervals import Interval, mean_interval, paired_difference
-from spinneurons.device import style
-from spinneurons.device.wilson import wilson
+from spinneurons.analysis.cubes import mask_unfinished, parameters
+from spinneurons.analysis.intervals import Interval, mean_interval, paired_difference, wilson
 from spinneurons.paper.claim import Between, Claim, Cubes, Finding
 
 IMAGES = 10_000
@@ -23,7 +23,7 @@ WITHIN = 0.005
 
 def _accuracy(cubes: Cubes) -> xr.DataArray:
     """(width, variation, seed, timestep) float64."""
-    return style.mask_unfinished(cubes["codesign"])["accuracy"].astype(np.float64).sortby("width").load()
+    return mask_unfinished(cubes["codesign"])["accuracy"].astype(np.float64).sortby("width").load()
 
 
 def _finding(interval: Interval, factor: float, note: str) -> Finding:
@@ -35,7 +35,7 @@ def inference(cubes: Cubes) -> Finding:
     """Accuracy after the last step without variation, %."""
     one = _accuracy(cubes).sel(variation=0.0).isel(width=-1, timestep=-1)
     mean, half = (float(v) for v in mean_interval(one))
-    images = min(IMAGES, style.parameters(cubes["codesign"])["images"])
+    images = min(IMAGES, parameters(cubes["codesign"])["images"])
     sampling = 1.96 * math.sqrt(mean * (1 - mean) / images * (IMAGES - images) / (IMAGES - 1))
     half = math.hypot(half, sampling)
     steps = int(one["timestep"])

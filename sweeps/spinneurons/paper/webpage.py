@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spinneurons.device import style
+from spinneurons import style
 from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Verdict
 from spinneurons.paper.conventions import CONVENTIONS

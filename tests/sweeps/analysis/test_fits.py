@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import linregress, t
 
-from spinneurons.analysis.fits import fit_line, fit_switching
+from spinneurons.analysis.fits import fit_line
+from spinneurons.neurons.cubes import fit_switching
 from spinneurons.neurons.fit import fit
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC, BinomialLaw
 

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import kstest
 
 from spinneurons.anisotropy import figures, model
-from spinneurons.anisotropy.analysis import trend
+from spinneurons.anisotropy.analysis import width_dependence
 from spinneurons.anisotropy.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinsweep.evaluate import evaluate
@@ -86,15 +86,15 @@ def test_errors_of_the_fit_are_honest():
 
 
 def test_there_is_no_trend_with_the_width(cube):
-    found = trend(cube)
-    assert abs(found.slope) < 4 * found.slope_stderr
+    found = width_dependence(cube)
+    assert abs(found.line.slope) < 4 * found.line.slope_stderr
     assert abs(found.mean - 5.8e5) < 4 * found.mean_stderr
-    assert found.p_value > 1e-4
+    assert found.line.p_value > 1e-4
 
 
 def test_a_trend_that_is_there_is_found(cube):
     cube["h_an"].values[:] += 3e3 * np.array(WIDTHS)[:, None]
-    found = trend(cube)
+    found = width_dependence(cube).line
     assert abs(found.slope - 3e3) < 4 * found.slope_stderr
     assert found.p_value < 1e-4
 
@@ -123,14 +123,14 @@ def test_the_figure_of_any_widths_is_drawn(cube, widths, tmp_path):
 
 
 def test_the_figure_shows_the_bar_of_700_nm_and_its_error(cube):
-    left, right = figures.s1_anisotropy(cube).axes
+    left, right = figures.FIGURES["s1_anisotropy"](cube).axes
     assert left.get_title().startswith("0.7 µm, device 0: $H_\\mathrm{an}$ = 5")
     assert "slope" in right.get_title()
 
 
 def test_what_is_not_done_is_left_out(cube):
     cube["cell_state"].values[WIDTHS.index(0.7), 0] = 2
-    assert figures.s1_anisotropy(cube).axes[0].get_title().startswith("0.7 µm, device 1")
+    assert figures.FIGURES["s1_anisotropy"](cube).axes[0].get_title().startswith("0.7 µm, device 1")
     cube["cell_state"].values[:] = 0
-    texts = [t.get_text() for ax in figures.s1_anisotropy(cube).axes for t in ax.texts]
+    texts = [t.get_text() for ax in figures.FIGURES["s1_anisotropy"](cube).axes for t in ax.texts]
     assert texts == ["no cell is done yet"]

@@ -8,9 +8,9 @@ import pytest
 import xarray as xr
 from matplotlib.figure import Figure
 
+from spinneurons import style
 from spinneurons.characterization import figures
 from spinneurons.characterization.sweep import SWEEP
-from spinneurons.device import style
 from spinsweep.evaluate import evaluate
 
 WIDTHS = (5.0, 1.0, 0.3)

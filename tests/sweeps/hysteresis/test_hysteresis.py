@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from spinneurons.hysteresis import figures, model
+from spinneurons.hysteresis.analysis import half_width
 from spinneurons.hysteresis.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
@@ -102,7 +103,7 @@ def test_the_current_s_reversal_follows_from_the_device_s_own_curve(result):
 
 
 def test_loops_shrink_with_the_width(cube):
-    found = figures.half_width(cube, "i_switch").mean("device").values
+    found = half_width(cube, "i_switch").mean("device").values
     assert found[0] > 1.5 * found[1] > 1.5 * 1.1 * found[2]
 
 
@@ -152,5 +153,5 @@ def test_a_cube_with_nothing_done_says_so(cube, name):
 def test_a_device_that_is_not_done_is_passed_over(cube):
     cube["cell_state"].values[2, 0] = 2
     cube["i_write"].values[2, 0] = np.nan
-    assert figures.fig1d_field_loop(cube).axes[0].get_title().startswith("0.3 µm, device 1")
-    assert figures.fig2b_current_loops(cube).axes[2].get_title(loc="left") == "0.3 µm, device 1"
+    assert figures.FIGURES["fig1d_field_loop"](cube).axes[0].get_title().startswith("0.3 µm, device 1")
+    assert figures.FIGURES["fig2b_current_loops"](cube).axes[2].get_title(loc="left") == "0.3 µm, device 1"

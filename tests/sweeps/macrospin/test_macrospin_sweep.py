@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 from tests.bench import macrospin as bench
 
+from spinneurons.analysis.cubes import mask_unfinished
 from spinneurons.macrospin import analysis, figures
 from spinneurons.macrospin.sweep import SWEEP
 from spinneurons.neurons.laws import LOGISTIC
@@ -52,7 +53,7 @@ def test_counts_follow_the_exact_law(stored):
 @pytest.mark.parametrize("link", ["logistic", "cloglog"])
 def test_bias_current_and_window_are_linear_in_the_width_but_their_ratio_does_not_grow_as_it_shrinks(stored, link):
     for pulse in range(2):
-        found = analysis.trend(stored, pulse, link)
+        found = analysis.curves_by_width(stored, pulse, link)
         assert found.bias_line.r_squared > 0.99
         assert found.window_line.r_squared > 0.97
         assert found.growth < 1 - 4 * found.growth_stderr
@@ -83,7 +84,7 @@ def test_the_fitted_bias_current_is_the_exact_one_to_the_curve_s_shape(stored):
 def test_pulses_of_100_us_need_less_current_by_the_barrier_and_by_the_exact_law(stored):
     found = analysis.long_pulse(stored, 1e-4)
     np.testing.assert_allclose(found.mapped, found.exact, rtol=0.02)
-    assert (found.exact < 0.1 * analysis.trend(stored, 0).i_bias).all()
+    assert (found.exact < 0.1 * analysis.curves_by_width(stored, 0).i_bias).all()
 
 
 def test_spins_in_the_plane_switch_with_a_field_of_one_sign_only():
@@ -123,28 +124,18 @@ def test_a_cube_with_nothing_done_says_so(cube, name):
 
 def test_a_cell_that_is_not_done_is_left_out(cube):
     cube["cell_state"].values[0, 0] = 2
-    done = figures._trends(cube)
+    done = figures._fitted(mask_unfinished(cube))
     assert done[0].width.tolist() == [80.0, 140.0, 200.0]
     assert done[1].width.tolist() == list(WIDTHS)
 
 
 def test_the_ratio_of_the_macrospin_falls_where_the_card_s_rises(cube):
-    lines = {line.get_label(): line.get_ydata() for line in figures.ratio(cube).axes[0].lines}
+    lines = {line.get_label(): line.get_ydata() for line in figures.FIGURES["s7_ratio"](cube).axes[0].lines}
     card = lines["Hall bars, device card"]
     assert card[0] == pytest.approx(3)
     assert card[-1] == 1
-    found = figures.ratio(cube).axes[0].containers[0].lines[0].get_ydata()
+    found = figures.FIGURES["s7_ratio"](cube).axes[0].containers[0].lines[0].get_ydata()
     assert found[0] < 0.8
-
-
-def test_times_are_named_with_their_prefix():
-    assert [figures.time_text(t) for t in (1e-9, 2.5e-8, 1e-4, 5e-10, 2.0)] == [
-        "1 ns",
-        "25 ns",
-        "100 µs",
-        "500 ps",
-        "2 s",
-    ]
 
 
 def test_the_benchmark_compares_the_kernel_with_the_reference(capsys):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spinneurons.linear import straight_line
+from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons import fit as fits
 from spinneurons.neurons.fit import bootstrap, fit, fit_many

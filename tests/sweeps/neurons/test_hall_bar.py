@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinneurons.linear import straight_line
+from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.card import CardError
 from spinneurons.neurons.hall_bar import LEAST_RATIO, HallBar
@@ -103,7 +103,7 @@ def test_36_individuals_lie_on_a_line_and_their_energy_ratio_is_near_50():
         found = individuals(card)
         r_squared.append(straight_line(WIDTHS[:, None], found[..., 0]).r_squared)
         line = straight_line(WIDTHS[:, None], found[..., 1])
-        ratios.append(float(line.at(5.0) / line.at(0.3)) ** 2)
+        ratios.append(float(line.predict(5.0) / line.predict(0.3)) ** 2)
     assert min(r_squared) > 0.85
     assert np.median(r_squared) == pytest.approx(0.94, abs=0.02)
     assert np.mean((np.array(ratios) > 35) & (np.array(ratios) < 70)) > 0.9

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spinneurons.linear import straight_line
+from spinneurons.analysis.lines import straight_line
 
 
 @given(intercept=st.floats(-10, 10), slope=st.floats(-10, 10))
