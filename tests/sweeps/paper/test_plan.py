@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from spinneurons.paper.plan import STEPS, Step
-from spinsweep.cli.options import asked
+from spinsweep.cli.options import requested
 from spinsweep.discovery import figures
 
 PAPER = (
@@ -36,7 +36,7 @@ def test_the_command_that_is_printed_asks_for_the_sweep_that_was_run(step: Step,
     words = shlex.split(step.command(Path("results/paper"), quick))
     assert words[:3] == ["spinsweep", "run", step.name]
     settings = [after for word, after in pairwise(words) if word == "--set"]
-    typed, run = asked(step.name, settings, None), step.sweep(quick)
+    typed, run = requested(step.name, settings, None), step.sweep(quick)
     assert typed.digest == run.digest
     assert [axis.values for axis in typed.axes] == [axis.values for axis in run.axes]
     assert words[-1] == str(step.store(Path("results/paper")))
