@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from spinsweep.axis import Axis
     from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
     from spinsweep.evaluate import Cell, Cells
+    from spinsweep.executors.running import run
     from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 __all__ = [
@@ -29,12 +30,14 @@ __all__ = [
     "SpinsweepError",
     "Sweep",
     "per_cell",
+    "run",
 ]
 
 _MODULES = {
     "axis": ["Axis"],
     "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
     "evaluate": ["Cell", "Cells"],
+    "executors.running": ["run"],
     "spec": ["Coordinate", "Dim", "Output", "Parameter", "Sweep", "per_cell"],
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
-from spinsweep.plugins import installed, renamed
+from spinsweep.plugins import EXECUTORS, installed, renamed
 from spinsweep.printable import said
 from spinsweep.spec import Sweep
 from spinsweep.user_modules import UserModules
@@ -34,6 +34,20 @@ def find(name: str) -> Sweep:
     if not isinstance(found, Sweep):
         raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
     return found
+
+
+def executor_named(name: str) -> Any:
+    """What starts the executor called ``name``; see :mod:`spinsweep.executors.protocol`.
+
+    Raises
+    ------
+    SpecError
+        There is none of that name, or it cannot be imported.
+    """
+    points = installed(EXECUTORS)
+    if name not in points:
+        raise SpecError(f"there is no executor {name!r}{closest(name, points)}; installed are {', '.join(points)}")
+    return _imported(f"the executor {name!r} ({points[name].value})", points[name].load)
 
 
 def reference(name: str) -> str:

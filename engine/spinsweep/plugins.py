@@ -1,4 +1,4 @@
-"""What installed packages add: sweeps, commands and equipment, by entry point. This loads none of it."""
+"""What installed packages add: sweeps, commands, equipment and executors, by entry point. This loads none of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 SWEEPS = "spinsweep.sweeps"
 COMMANDS = "spinsweep.commands"
 EQUIPMENT = "spinsweep.equipment"
+EXECUTORS = "spinsweep.executors"
 RENAMED = {"engine": "spinsweep", "sweeps": "spinneurons"}
 """What packages were called before they were published, and are called now."""
 

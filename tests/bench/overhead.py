@@ -31,11 +31,13 @@ import psutil
 import xarray as xr
 from distributed import Client, wait
 
-import spinsweep.executors.dask
+import spinsweep.executors.dispatch
+import spinsweep.executors.worker
 from spinsweep import Axis, Cells, Dim, Output, Sweep
 from spinsweep.cube import Job, Task
 from spinsweep.deployment.local_cluster import local_client
-from spinsweep.executors.dask import run_dask
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.ledger import Receipt
 from spinsweep.runs import open_run
 
@@ -99,7 +101,7 @@ def one_region(path: str, w: int, v: int) -> None:
 def engine_at(cells: int | None) -> Callable[[Client, Path], None]:
     def way(client: Client, path: Path) -> None:
         with open_run(TRIVIAL, path, block=cells, workers=2) as run:
-            run_dask(run, client)
+            drive(run, on_client(client))
         assert run.complete
 
     return way
@@ -173,7 +175,7 @@ def nothing(job: Job, task: Task) -> Receipt:
 
 def do_nothing() -> None:
     """On a worker: neither compute nor write."""
-    spinsweep.executors.dask.execute = nothing
+    spinsweep.executors.worker.execute = nothing
 
 
 @contextmanager
@@ -230,7 +232,7 @@ def memory(blocks: int, cells: int, real: bool, own_scheduler: bool) -> None:
                     rate = ended / (time.perf_counter() - began)
                     print(f"{ended:9}{''.join(f'{megabytes(p):25.0f}' for p in parts)}{rate:10.0f}", flush=True)
 
-            run_dask(run, client, note)
+            drive(run, on_client(client), note)
         print(f"making the cube and planning took {ready:.1f} s")
         assert run.complete or not real
 
@@ -254,10 +256,10 @@ if __name__ == "__main__":
     parser.add_argument("--nothing", action="store_true", help="with --blocks: they compute and write nothing")
     parser.add_argument("--apart", action="store_true", help="with --blocks: the scheduler in a process of its own")
     parser.add_argument(
-        "--in-flight", type=int, default=spinsweep.executors.dask.MOST_IN_FLIGHT, help="blocks per thread at most"
+        "--in-flight", type=int, default=spinsweep.executors.dispatch.MOST_IN_FLIGHT, help="blocks per thread at most"
     )
     options = parser.parse_args()
-    spinsweep.executors.dask.MOST_IN_FLIGHT = options.in_flight
+    spinsweep.executors.dispatch.MOST_IN_FLIGHT = options.in_flight
     sys.exit(
         memory(options.blocks, options.cells, not options.nothing, options.apart)
         if options.blocks

@@ -22,7 +22,8 @@ from distributed import Client, LocalCluster
 from overhead import BATCH, CELLS, TRIVIAL, machine
 
 from spinsweep.deployment.local_cluster import local_client
-from spinsweep.executors.dask import run_dask
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.provenance import Origin
 from spinsweep.runs import open_run
 
@@ -124,7 +125,7 @@ def blocks(rounds: int) -> None:
                     with open_run(
                         TRIVIAL, Path(folder) / f"{kind}{name}{number}.zarr", block=BATCH, workers=2
                     ) as run:
-                        run_dask(run, client)
+                        drive(run, on_client(client))
                     times[f"{kind}{name}"].append(time.perf_counter() - began)
                     back_everywhere(client)
                     assert run.complete

@@ -15,13 +15,14 @@ import pytest
 from commands import EXAMPLES, assert_same_cube, until
 from distributed import Client
 
+import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Local
 from spinsweep.deployment.security import as_environment
 from spinsweep.discovery import find
-from spinsweep.executors.compute import compute
-from spinsweep.executors.dask import run_dask
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.runs import Run, open_run
 
 INTERVAL = 0.2  # seconds between looks of the scaling: one in Dask's own settings
@@ -97,7 +98,7 @@ def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: P
             (tmp_path / "gone").touch()
 
     with open_run(sweep, tmp_path / "waited.zarr", block=1) as run:
-        run_dask(run, client, look)
+        drive(run, on_client(client), look)
     assert run.complete
     assert max(seen) == 2
     assert seen[-1] == 1, "one was idle and went"
@@ -137,7 +138,7 @@ def test_a_run_on_workers_that_come_and_go_gives_the_same_cube(
     processes = []
     for values in (sweep.axes[0].values[:5], sweep.axes[0].values):
         assert not names(client), "none before there is work"
-        compute(sweep.with_values(x=values), tmp_path / "c.zarr", client, block=5)
+        spinsweep.run(sweep.with_values(x=values), tmp_path / "c.zarr", client=client, block=5)
         calls = {path.name.split("-")[2] for path in (tmp_path / "log").iterdir()}
         processes.append(calls - set().union(*processes))
         until(lambda: not names(client), 100)

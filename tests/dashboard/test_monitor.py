@@ -26,7 +26,8 @@ from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
-from spinsweep.executors.dask import run_dask
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.ledger import State
 from spinsweep.messages import MAX_FAILURES, FailureReport
 from spinsweep.runs import open_run
@@ -247,7 +248,7 @@ def test_a_scheduler_without_bokeh_runs_the_sweep_and_the_run_says_that_there_is
             )
         )
         with Client(scheduler_file=str(file)) as client, open_run(WATCHED, tmp_path / "c.zarr", block=12) as run:
-            run_dask(run, client)
+            drive(run, on_client(client))
     finally:
         for process in reversed(processes):
             process.kill()

@@ -13,7 +13,7 @@ import numpy as np
 from distributed import Client
 
 from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
-from spinsweep.executors.dask import run_dask
+from spinsweep.executors.dask import on_client
 from spinsweep.runs import open_run
 
 
@@ -62,7 +62,7 @@ def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterat
 
     def drive() -> None:
         with open_run(sweep, store, **options) as run:
-            run_dask(run, client)
+            drive(run, on_client(client))
 
     thread = threading.Thread(target=drive)
     thread.start()

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from distributed import Client
 
+import spinsweep
 from spinneurons.neurons import card
 from spinsweep import Axis, Cell, Cells, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.bench import bench_file
@@ -25,7 +26,6 @@ from spinsweep.cube import Cube
 from spinsweep.deployment import cluster_file
 from spinsweep.errors import CubeError, RunnerError
 from spinsweep.evaluate import evaluate
-from spinsweep.executors.compute import compute
 from spinsweep.files import MOST
 
 OWN = """
@@ -328,9 +328,9 @@ def test_a_function_that_cannot_be_sent_is_one_line_that_names_it(tmp_path: Path
 
     says = r"sweep 'own': its function, which uses 'lock', cannot be sent to workers \(TypeError: cannot pickle"
     with pytest.raises(SpecError, match=says):
-        compute(sweep(locked), tmp_path / "c.zarr", client)
+        spinsweep.run(sweep(locked), tmp_path / "c.zarr", client=client)
     assert not (tmp_path / "c.zarr").exists()
-    assert float(compute(sweep(locked), tmp_path / "c.zarr").y.sum()) == 4
+    assert float(spinsweep.run(sweep(locked), tmp_path / "c.zarr").dataset.y.sum()) == 4
 
 
 def test_a_file_whose_function_cannot_be_sent_is_refused_before_anything_starts(
@@ -367,7 +367,7 @@ def test_what_everybody_would_write_works(tmp_path: Path) -> None:
         function=function,
         root_seed=np.int64(3),
     )  # type: ignore[arg-type]
-    ds = compute(own, tmp_path / "c.zarr")
+    ds = spinsweep.run(own, tmp_path / "c.zarr").dataset
 
     assert ds.y.dtype == np.float32
     assert ds.n.dtype == np.int16
@@ -458,7 +458,7 @@ def test_a_cube_that_needs_more_memory_than_there_is_is_one_line(
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = tmp_path_factory.mktemp("root") / "c.zarr"
-    compute(sweep(lambda cell: {"y": np.zeros(2)}, outputs=Output("y", "t"), dims=Dim("t", 2)), store)
+    spinsweep.run(sweep(lambda cell: {"y": np.zeros(2)}, outputs=Output("y", "t"), dims=Dim("t", 2)), store)
     return store
 
 
@@ -556,7 +556,7 @@ def test_a_cell_that_raises_keyboard_interrupt_fails_and_ends_nothing(tmp_path: 
             raise KeyboardInterrupt("not of a keyboard")
         return {"y": 1.0}
 
-    ds = compute(sweep(interrupts), tmp_path / "c.zarr", client, block=4)
+    ds = spinsweep.run(sweep(interrupts), tmp_path / "c.zarr", client=client, block=4).dataset
     assert ds.cell_state.values.tolist() == [[1, 2], [1, 2]]
     assert [f.error.type for f in Cube(tmp_path / "c.zarr").failures()] == ["KeyboardInterrupt"] * 2
 

@@ -17,7 +17,8 @@ from spinsweep.cli.app import main
 from spinsweep.cube import Cube, Task, examine, execute, local, repair
 from spinsweep.cube.digests import Entry, Record
 from spinsweep.errors import CubeError
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, State
 from spinsweep.runs import open_run
 from spinsweep.spec import Output, Sweep
@@ -28,7 +29,7 @@ BLOCK = {"width": 1, "variation": 2, "seed": 3}
 
 def go(sweep: Sweep, store: Path, **options: object) -> list[str]:
     with open_run(sweep, store, block=BLOCK, **options) as run:  # type: ignore[arg-type]
-        run_serial(run)
+        drive(run, serial)
     assert run.complete
     return run.notes
 

@@ -17,7 +17,8 @@ import xarray as xr
 from spinsweep import Axis, Cells, Dim, Output, Sweep
 from spinsweep.cube import Cube, disk, examine, open_storage
 from spinsweep.errors import CubeError
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.ledger import State
 from spinsweep.runs import Run, open_run
 
@@ -36,7 +37,7 @@ BIG = Sweep(
 
 def go(store: Path, values: int = 8, block: int = 4) -> Run:
     with open_run(BIG.with_values(x=range(values)), store, block=block) as run:
-        run_serial(run)
+        drive(run, serial)
     return run
 
 

@@ -23,8 +23,9 @@ from spinsweep import Sweep
 from spinsweep.cli.cell import Deviation
 from spinsweep.cube import Cube, examine
 from spinsweep.errors import RunnerError
-from spinsweep.executors.dask import run_dask
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 from spinsweep.runs import Run, open_run
 
@@ -38,9 +39,9 @@ def go(
 ) -> Run:
     with open_run(sweep, store, **{"block": 1, **options}) as run:
         if client is None:
-            run_serial(run, on_progress)
+            drive(run, serial, on_progress)
         else:
-            run_dask(run, client, on_progress)
+            drive(run, on_client(client), on_progress)
     return run
 
 
@@ -251,7 +252,7 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
 
         keep_origin(run.cube.storage, elsewhere)
         run.job = replace(run.job, origin=elsewhere)
-        run_serial(run)
+        drive(run, serial)
     run = go(sweep.with_values(x=(1.0, 2.0, 3.0)), store, mark_stale=True)
     assert run.progress.cells == 1
     assert run.notes == [

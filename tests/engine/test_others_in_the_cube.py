@@ -15,7 +15,8 @@ from examples import GRID, LOGGED, calls
 
 from spinsweep.cube import Cube, examine, execute
 from spinsweep.errors import CubeError, RunnerError
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.runs import Run, open_run
 from spinsweep.spec import Coordinate, Sweep
 
@@ -31,7 +32,7 @@ FIRST = dataclasses.replace(GRID, coordinates=(Coordinate("ratio", "width", doub
 
 def go(sweep: Sweep, store: Path, **options: object) -> Run:
     with open_run(sweep, store, block={"seed": 3}, **options) as run:  # type: ignore[arg-type]
-        run_serial(run)
+        drive(run, serial)
     return run
 
 

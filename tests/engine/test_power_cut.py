@@ -23,7 +23,8 @@ from power import Recorder
 from spinsweep.cube import Cube, durable, examine, execute
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import Cells
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.ledger import State
 from spinsweep.runs import open_run
 from spinsweep.spec import Sweep
@@ -38,7 +39,7 @@ def go(sweep: Sweep, store: Path, stop_after: int | None = None, **options: bool
     """A run; with ``stop_after`` its process is gone after so many blocks."""
     with open_run(sweep, store, block={"variation": 2, "seed": 3}, **options) as run:
         if stop_after is None:
-            run_serial(run)
+            drive(run, serial)
         else:
             for task, _ in zip(run.tasks(), range(stop_after), strict=False):
                 run.note(execute(run.job, task))
@@ -94,7 +95,7 @@ def assert_nothing_false(store: Path, expected: dict[float, xr.Dataset], kept: i
             there = run.cube.array(name).read()  # raises where readers would
             want = right[name].sel(width=list(run.cube.axes["width"]), seed=list(run.cube.axes["seed"])).values
             np.testing.assert_array_equal(there[done], want[done])
-        run_serial(run)
+        drive(run, serial)
     after = xr.open_zarr(store)
     for name in EXPECTED:
         xr.testing.assert_equal(after[name].load(), right[name])
@@ -147,13 +148,14 @@ RUN = """
 import sys
 from spinsweep.cube import durable
 from spinsweep.runs import open_run
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 sys.path.insert(0, {tests!r})
 from examples import GRID
 
 sweep = GRID.with_values(seed=range(4000), steps=20)
 with open_run(sweep, sys.argv[1], block={{"width": 1, "variation": 1, "seed": 4}}) as run:
-    run_serial(run)
+    drive(run, serial)
 """
 
 

@@ -14,8 +14,9 @@ from distributed import Client
 
 from spinsweep import Axis, Cells, Output, Sweep
 from spinsweep.errors import CubeError, RunnerError
-from spinsweep.executors.dask import run_dask
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.runs import open_run
 
 HERE = "SPINSWEEP_TEST_CALIBRATION"
@@ -43,9 +44,9 @@ SWEEP = Sweep(
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: Any) -> None:
     with open_run(sweep, store, block=1, **options) as run:
         if client is None:
-            run_serial(run)
+            drive(run, serial)
         else:
-            run_dask(run, client)
+            drive(run, on_client(client))
         assert run.complete, run.unwritten_blocks
 
 

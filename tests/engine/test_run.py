@@ -25,8 +25,9 @@ from spinsweep.cube import Cube, Task, execute, record_failure
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
-from spinsweep.executors.dask import run_dask
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, State
 from spinsweep.runs import Run, open_run
 from spinsweep.runs.block_size import sample
@@ -35,9 +36,9 @@ from spinsweep.runs.block_size import sample
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: object) -> Run:
     with open_run(sweep, store, **options) as run:  # type: ignore[arg-type]
         if client is None:
-            run_serial(run)
+            drive(run, serial)
         else:
-            run_dask(run, client)
+            drive(run, on_client(client))
     return run
 
 
@@ -266,7 +267,7 @@ def test_a_task_of_an_older_run_writes_nothing(tmp_path: Path) -> None:
         with pytest.raises(Fenced):
             execute(old.job, left_behind[0])
         assert Cube(path).counts() == Counts(absent=128)
-        run_serial(new)
+        drive(new, serial)
     assert new.complete
 
 
@@ -328,7 +329,7 @@ def test_axes_that_share_work_stay_whole_in_a_block_and_preparation_comes_first(
     with open_run(shared, tmp_path / "grid.zarr", workers=8) as run:
         assert run.cube.grid.chunk[:2] == (4, 4)
         assert prepared
-        run_serial(run)
+        drive(run, serial)
     before = len(prepared)
     with open_run(shared, tmp_path / "grid.zarr"):
         assert len(prepared) == before  # nothing to compute, nothing to prepare
@@ -355,7 +356,7 @@ def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(t
         with open_run(GRID.with_values(gain=100.0), path, block=24) as new:
             with pytest.raises(Fenced, match="removed or replaced"):
                 execute(old.job, tasks[1])
-            run_serial(new)
+            drive(new, serial)
     after = Cube(path)
     assert json.loads(after.attrs["parameters"])["gain"] == 100.0
     assert after.counts() == Counts(done=96)
@@ -423,7 +424,7 @@ def test_a_run_without_a_worker_says_what_it_waits_for(tmp_path: Path, client: C
         os.kill(os.getpid(), signal.SIGINT)
 
     with open_run(needy, tmp_path / "grid.zarr", block=24) as run:
-        run_dask(run, client, look)
+        drive(run, on_client(client), look)
 
     assert "waiting for a worker with bench=1" in seen[0]
     assert run.outcome == "stopped"

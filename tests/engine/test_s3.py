@@ -19,16 +19,16 @@ from distributed import Client
 from examples import GRID, LOGGED, calls
 
 from s3_server import BUCKET, serving
-from spinsweep import Axis, Cells, CubeError, Output, Sweep
+from spinsweep import Axis, Cells, CubeError, Output, Sweep, run
 from spinsweep.cli import main
 from spinsweep.cube import Cube, Task, create, execute, open_storage, record_failure
 from spinsweep.cube import lease as leases
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import Fenced
 from spinsweep.evaluate import CellError
-from spinsweep.executors.compute import compute
-from spinsweep.executors.dask import run_dask
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, State
 from spinsweep.runs import Run, open_run
 
@@ -56,9 +56,9 @@ def workers(server: dict[str, str]) -> Iterator[Client]:
 def go(sweep: Sweep, store: str | Path, client: Client | None = None, **options: object) -> Run:
     with open_run(sweep, store, **options) as run:  # type: ignore[arg-type]
         if client is None:
-            run_serial(run)
+            drive(run, serial)
         else:
-            run_dask(run, client)
+            drive(run, on_client(client))
     return run
 
 
@@ -156,7 +156,7 @@ def test_stale_cells_are_computed_again_and_other_definitions_refused(store: str
 
     with open_run(double, store, mark_stale=True) as run:
         assert Cube(store).counts() == Counts(stale=96)
-        run_serial(run)
+        drive(run, serial)
     np.testing.assert_array_equal(xr.open_zarr(store)["sum"], 2 * old)
 
 
@@ -193,7 +193,7 @@ def test_a_task_of_an_older_run_writes_nothing(store: str) -> None:
         with pytest.raises(Fenced, match="a newer run than 1"):
             execute(old.job, left_behind[0])
         assert Cube(store).counts() == Counts(absent=128)
-        run_serial(new)
+        drive(new, serial)
     assert new.complete
 
 
@@ -207,7 +207,7 @@ def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(s
         with open_run(GRID.with_values(gain=100.0), store, block=24) as new:
             with pytest.raises(Fenced, match="removed or replaced"):
                 execute(old.job, tasks[1])
-            run_serial(new)
+            drive(new, serial)
     assert json.loads(Cube(store).attrs["parameters"])["gain"] == 100.0
     assert Cube(store).counts() == Counts(done=96)
     assert float(xr.open_zarr(store)["sum"].min()) >= 30  # all by the new gain
@@ -229,7 +229,7 @@ def test_two_copies_of_a_block_and_its_single_cells_do_not_mix_their_writes(stor
             rest = Task(task.block, np.arange(24).reshape(mask.shape) % 3 > 0)
             list(pool.map(lambda t: execute(run.job, t), [*singles, rest, *singles[:4]]))
         assert Cube(store).counts() == Counts(absent=48, done=48)
-        run_serial(run)
+        drive(run, serial)
     go(GRID, tmp_path / "here.zarr")
     got, want = (xr.open_zarr(s).load() for s in (store, tmp_path / "here.zarr"))
     np.testing.assert_array_equal(got["sum"], want["sum"])
@@ -275,10 +275,10 @@ def test_a_copy_in_a_folder_and_back_in_a_bucket_goes_on(store: str, tmp_path: P
 
 
 def test_a_sweep_in_memory_runs_in_this_process_and_says_that_workers_cannot_find_it(client: Client) -> None:
-    compute(GRID.with_values(seed=[0, 1]), "memory://mine.zarr")
+    run(GRID.with_values(seed=[0, 1]), "memory://mine.zarr")
     assert Cube("memory://mine.zarr").counts() == Counts(done=32)
     with pytest.raises(CubeError, match="in this process's memory"):
-        compute(GRID, "memory://mine.zarr", client)
+        run(GRID, "memory://mine.zarr", client=client)
 
 
 def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:

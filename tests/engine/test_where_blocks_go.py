@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -17,7 +16,8 @@ from distributed import Client, LocalCluster
 from examples import LOGGED
 
 from spinsweep.executors import dask as runner
-from spinsweep.executors.dask import IN_FLIGHT, MOST_IN_FLIGHT, _Stream, run_dask
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.runs import Run, open_run
 
 LOOKS = 1.0  # seconds in which a run has looked for workers several times
@@ -53,7 +53,7 @@ def worker(client: Client, folder: Path, *options: str) -> Iterator[int]:
 @pytest.fixture(autouse=True)
 def _looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run looks for new workers ten times as often."""
-    monkeypatch.setattr(runner, "RECOUNT", 0.2)
+    monkeypatch.setattr(runner, "RECOUNT_S", 0.2)
 
 
 def running(client: Client, folder: Path, pool: ThreadPoolExecutor) -> tuple[Callable[[], Run], Path]:
@@ -63,7 +63,7 @@ def running(client: Client, folder: Path, pool: ThreadPoolExecutor) -> tuple[Cal
 
     def go() -> Run:
         with open_run(SWEEP.with_values(log=str(log), seconds=0.01), folder / "c.zarr", block=1) as run:
-            run_dask(run, client)
+            drive(run, on_client(client))
         return run
 
     return pool.submit(go).result, log
@@ -104,22 +104,3 @@ def test_a_worker_that_was_started_without_resources_computes_where_there_is_no_
         with worker(empty, tmp_path) as computing:
             assert wait().complete
         assert who(log) == {computing}
-
-
-def test_short_blocks_are_sent_further_ahead_than_long_ones_and_never_without_bound(
-    empty: Client, tmp_path: Path
-) -> None:
-    def in_flight(blocks: int, seconds: float) -> int:
-        """After so many blocks that took so long each; nothing ends, for there is no worker."""
-        run.progress.blocks_ended, run.progress.block_seconds = blocks, blocks * seconds
-        stream.fill()
-        return len(stream.tasks)
-
-    with open_run(SWEEP.with_values(seed=range(200)), tmp_path / "c.zarr", block=1) as run:
-        stream = _Stream(run, empty)
-        stream.fill()  # looks for workers
-        stream.threads, stream._recount_at = 2, math.inf
-        assert in_flight(0, 0.0) == in_flight(5, 1.0) == 2 * IN_FLIGHT
-        assert in_flight(5, 0.02) == 2 * 10
-        assert in_flight(5, 0.0) == 2 * MOST_IN_FLIGHT
-        empty.cancel(list(stream.tasks))

@@ -33,10 +33,10 @@ def test_the_campaign_finds_a_cell_that_is_wrong(tmp_path: Path) -> None:
     words = f"""
 from pathlib import Path
 import numpy as np, xarray as xr
-from spinsweep.executors.compute import compute
+import spinsweep
 from tests.campaign.cells import SWEEP, Wrong, look
 store = Path({str(tmp_path / "wrong.zarr")!r})
-compute(SWEEP, store)
+spinsweep.run(SWEEP, store)
 assert look(store) == 16
 found = xr.open_zarr(store).load()
 found.y[1, 2] += 1e-9

@@ -130,10 +130,13 @@ def test_killing_drivers_again_and_again_still_ends_with_the_right_cube(
     assert fingerprint_free(store) == []
 
 
-def test_a_killed_worker_costs_attempts_not_numbers(tmp_path: Path, log: Path, reference: Path) -> None:
+@pytest.mark.parametrize("executor", ["dask", "processes"])
+def test_a_killed_worker_costs_attempts_not_numbers(
+    tmp_path: Path, log: Path, reference: Path, executor: str
+) -> None:
     store = tmp_path / "c.zarr"
     driver = subprocess.Popen(
-        command(store, log, "--workers", "2", "--block", "5"),
+        command(store, log, "--workers", "2", "--block", "5", "--executor", executor),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -150,11 +153,16 @@ def test_a_killed_worker_costs_attempts_not_numbers(tmp_path: Path, log: Path, r
     assert sum(calls(log).values()) <= 100 + 3 * 5
 
 
-def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(tmp_path: Path, log: Path) -> None:
+@pytest.mark.parametrize(
+    ("executor", "error"), [("dask", "distributed.KilledWorker"), ("processes", "spinsweep.WorkerKilled")]
+)
+def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(
+    tmp_path: Path, log: Path, executor: str, error: str
+) -> None:
     store = tmp_path / "c.zarr"
     (log / "broken").write_text("kill")
     run = subprocess.run(
-        command(store, log, "--workers", "2", "--block", "x=1,seed=5", seconds=0),
+        command(store, log, "--workers", "2", "--block", "x=1,seed=5", "--executor", executor, seconds=0),
         capture_output=True,
         text=True,
         check=False,
@@ -165,7 +173,7 @@ def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(tm
     failures = list(Cube(store).failures())
     assert Cube(store).counts().done == 99
     assert [f.coords for f in failures] == [{"x": 0.4, "seed": 1}]
-    assert {f.error.type for f in failures} == {"distributed.KilledWorker"}
+    assert {f.error.type for f in failures} == {error}
     assert "the worker died each of the" in failures[0].error.message
     (log / "broken").unlink()
     again = subprocess.run(

@@ -12,8 +12,9 @@ from distributed import Client
 
 from spinsweep import Axis, Cells, Output, Parameter, Sweep
 from spinsweep.cli.display import Display
-from spinsweep.executors.dask import run_dask
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from spinsweep.runs import Run, open_run
 
 pytestmark = pytest.mark.faults
@@ -59,7 +60,7 @@ def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_n
     status: int,
     words: str,
 ) -> None:
-    with open_run(SWEEP.with_values(bad=bad), tmp_path / "twice.zarr", block=2) as run, Display(run) as show:
+    with open_run(SWEEP.with_values(bad=bad), tmp_path / "twice.zarr", block=2) as run, Display() as show:
         requested = []
 
         def press(run: Run) -> None:
@@ -69,9 +70,9 @@ def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_n
                 os.kill(os.getpid(), signal.SIGINT)
 
         if on_cluster:
-            run_dask(run, client, press)
+            drive(run, on_client(client), press)
         else:
-            run_serial(run, press)
+            drive(run, serial, press)
         assert run.outcome == "stopped"
         assert show.finish() == status
     assert words in capsys.readouterr().out.splitlines()

@@ -221,7 +221,8 @@ import spinsweep.cube.lease, spinsweep.cube.lease_write_guard
 from spinsweep.cube import coordinates
 from spinsweep.cube.block_array import BlockArray
 from spinsweep.runs import open_run
-from spinsweep.executors.serial import run_serial
+from spinsweep.executors.driver import drive
+from spinsweep.executors.serial import serial
 from examples import GRID
 
 for module in (spinsweep.cube.lease, spinsweep.cube.lease_write_guard):
@@ -249,7 +250,7 @@ for seeds in sys.argv[4:]:
         continue
     sweep = GRID.with_values(width=[1.0], variation=[0.2], seed=[int(s) for s in seeds.split(",")])
     with open_run(sweep, sys.argv[1], block={"seed": int(sys.argv[2])}) as run:
-        run_serial(run)
+        drive(run, serial)
 """
 
 

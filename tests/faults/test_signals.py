@@ -24,7 +24,12 @@ pytestmark = pytest.mark.faults
 HERE = Path(__file__).parent
 SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE)}
-SERIAL, LOCAL, ATTACHED = "serial", "local", "attached"
+SERIAL, LOCAL, PROCESSES, ATTACHED = "serial", "local", "processes", "attached"
+OPTIONS = {
+    SERIAL: ["--workers", "0"],
+    LOCAL: ["--workers", "2", "--no-dashboard"],
+    PROCESSES: ["--workers", "2", "--executor", "processes"],
+}
 
 
 def until(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -114,10 +119,7 @@ def run(tmp_path: Path, log: Path, request: pytest.FixtureRequest) -> Iterator[C
     started: list[Held] = []
 
     def begin(executor: str, stuck: str = "", starts: str = "", **options: object) -> Held:
-        where = {SERIAL: ["--workers", "0"], LOCAL: ["--workers", "2", "--no-dashboard"]}.get(executor) or [
-            "--cluster",
-            str(request.getfixturevalue("scheduler")),
-        ]
+        where = OPTIONS.get(executor) or ["--cluster", str(request.getfixturevalue("scheduler"))]
         store = tmp_path / "held.zarr"
         sets = [f"log={log}", f"stuck={stuck}", f"starts={starts}"]
         command = [*SPINSWEEP, "run", f"{HERE / 'held.py'}:HELD", "--store", str(store), "--block", "1", *where]
@@ -153,6 +155,8 @@ def run(tmp_path: Path, log: Path, request: pytest.FixtureRequest) -> Iterator[C
         (SERIAL, signal.SIGTERM),
         (LOCAL, signal.SIGHUP),
         (LOCAL, signal.SIGINT),
+        (PROCESSES, signal.SIGHUP),
+        (PROCESSES, signal.SIGINT),
         (ATTACHED, signal.SIGTERM),
     ],
 )
@@ -172,16 +176,17 @@ def test_told_once_a_run_says_what_is_computed_waits_for_it_and_begins_nothing_e
     assert held.outcome() == "stopped"
 
 
+@pytest.mark.parametrize("executor", [LOCAL, PROCESSES])
 def test_told_once_a_run_does_not_begin_again_what_a_worker_that_died_meanwhile_computed(
-    run: Callable[..., Held],
+    run: Callable[..., Held], executor: str
 ) -> None:
-    held = run(LOCAL)
+    held = run(executor)
     held.signal(signal.SIGINT)
     held.says("stopping: waiting for 2 blocks")
     victim = held.workers().pop()
     os.kill(victim, signal.SIGKILL)
     until(lambda: not alive({victim}))
-    held.says("waiting for 1 blocks")
+    held.says("waiting for 1 block ")
     held.let_go(all_cells=False)
     status, _, _ = held.ended()
     assert status == 1
@@ -195,6 +200,7 @@ def test_told_once_a_run_does_not_begin_again_what_a_worker_that_died_meanwhile_
         (SERIAL, "native", 130, "running"),
         (SERIAL, "deaf", -signal.SIGKILL, "running"),
         (LOCAL, "deaf", 130, "interrupted"),
+        (PROCESSES, "deaf", 130, "interrupted"),
         (ATTACHED, "", 130, "interrupted"),
     ],
 )
@@ -214,7 +220,7 @@ def test_told_twice_a_run_ends_at_once_whatever_code_its_cells_are_in(
         assert err.splitlines()[-1] == "spinsweep: interrupted; the same command goes on"
     assert "Traceback" not in err
     assert held.outcome() == outcome
-    if executor == LOCAL:
+    if executor in (LOCAL, PROCESSES):
         until(lambda: not alive(held.workers()))
 
 
@@ -262,7 +268,15 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does_and_one_that_is_disowned_g
 
 
 @pytest.mark.parametrize(
-    ("executor", "starts"), [(SERIAL, "program"), (SERIAL, "fork"), (LOCAL, "program"), (LOCAL, "fork")]
+    ("executor", "starts"),
+    [
+        (SERIAL, "program"),
+        (SERIAL, "fork"),
+        (LOCAL, "program"),
+        (LOCAL, "fork"),
+        (PROCESSES, "program"),
+        (PROCESSES, "fork"),
+    ],
 )
 @pytest.mark.parametrize("end", ["of itself", "by kill -9"])
 def test_what_cells_have_started_ends_with_the_run_however_it_ends(

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+import spinsweep
 from spinneurons.characterization import csv_log
 from spinneurons.device.commands import bench_text
 from spinneurons.neurons import card
@@ -36,7 +37,6 @@ from spinsweep.cube import Cube
 from spinsweep.deployment import cluster_file
 from spinsweep.errors import CubeError, RunnerError, SpinsweepError
 from spinsweep.evaluate import MESSAGE, TRACEBACK, evaluate
-from spinsweep.executors.compute import compute
 from spinsweep.printable import one_line
 
 TRAP = """
@@ -347,9 +347,9 @@ def descriptions(r: random.Random) -> None:
     if sweep is None or sweep.cell_bytes > 10**6 or np.prod(sweep.shape, dtype=float) > 100:
         return
     json.dumps(sweep.identity())
-    if expected(lambda: compute(sweep, "made.zarr"), SpinsweepError) is None:
+    if expected(lambda: spinsweep.run(sweep, "made.zarr"), SpinsweepError) is None:
         return
-    found = compute(sweep, "made.zarr")
+    found = spinsweep.run(sweep, "made.zarr").dataset
     if not (found.cell_state == 1).all():
         raise Fault(f"not done: {next(Cube('made.zarr').failures())}")
     found.load()

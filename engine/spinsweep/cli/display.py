@@ -25,8 +25,7 @@ ADVICE_AFTER_S = 60.0  # seconds that a run waits before it says what to look at
 class Display:
     """Progress of one run on standard error; the summary goes to standard output."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self) -> None:
         self.also: Callable[[], None] = lambda: None
         """Called at each update; may raise to end the run."""
         self.advice = ""
@@ -43,25 +42,12 @@ class Display:
             refresh_per_second=4,
             disable=not self.console.is_terminal,
         )
-        self.task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")
+        self._run: Run | None = None
         self._noted = 0
         self._next_line = 0.0
         self._began = self._went_on = time.monotonic()
 
     def __enter__(self) -> Display:
-        progress = self.run.progress
-        have = math.prod(self.run.sweep.shape) - progress.cells
-        found = (
-            f"{progress.cells} cells to compute in {progress.blocks} blocks"
-            if progress.cells
-            else "nothing to compute"
-        )
-        failed = 0 if self.run.retry_failed else self.run.failed_before
-        there = f", {have - failed} are there" if have - failed else ""
-        there += f", {failed} failed (--retry-failed computes them again)" if failed else ""
-        self.console.print(f"{self.run.sweep.name}: {found}{there}", soft_wrap=True)
-        self._note()
-        self.bar.start()
         return self
 
     def __exit__(
@@ -69,24 +55,11 @@ class Display:
     ) -> None:
         self.bar.stop()
 
-    def where(self, client: Any, dashboard: bool) -> None:
-        """Say where the work is done."""
-        info = client.scheduler_info()
-        address, port = urlsplit(info["address"]), info["services"].get("dashboard")
-        if client.cluster is not None:  # which may forward the port
-            address = urlsplit(client.cluster.dashboard_link)
-            port = address.port
-        page, seen = "", ""
-        if dashboard and port:
-            from spinsweep.dashboard.reports import page_prefix
-
-            prefix = page_prefix(client)
-            page = f", dashboard {_sweep_page(address.hostname or '', port, prefix)}"
-            seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
-        self.console.print(f"on {info['address']}{page}{seen}", soft_wrap=True)
-
     def update(self, run: Run) -> None:
-        """Show the present state; cheap enough to call for every block."""
+        """Show the present state; cheap enough to call for every block. The first time, say what there is to do."""
+        if self._run is None:
+            self._begin(run)
+            return
         self.also()
         now = time.monotonic()
         if not run.progress.waiting:
@@ -94,25 +67,44 @@ class Display:
         elif self.advice and now >= self._went_on + ADVICE_AFTER_S:
             run.notes.append(self.advice)
             self.advice = ""
-        self._note()
+        self._note(run)
         if self.console.is_terminal:
-            self.bar.update(self.task, completed=run.progress.cells_ended, line=one_line(run.progress.line(now)))
+            self.bar.update(self._task, completed=run.progress.cells_ended, line=one_line(run.progress.line(now)))
             return
         ended = run.progress.blocks_ended == run.progress.blocks
         if now >= self._next_line or (ended and self._next_line < math.inf):
             self._next_line = math.inf if ended else now + PLAIN_SECONDS
             say(run.progress.line(now), error=True)
 
-    def _note(self) -> None:
+    def _begin(self, run: Run) -> None:
+        self._run = run
+        self._began = self._went_on = time.monotonic()
+        progress = run.progress
+        others = math.prod(run.sweep.shape) - progress.cells
+        work = (
+            f"{progress.cells} cells to compute in {progress.blocks} blocks"
+            if progress.cells
+            else "nothing to compute"
+        )
+        failed = 0 if run.retry_failed else run.failed_before
+        rest = f", {others - failed} are there" if others - failed else ""
+        rest += f", {failed} failed (--retry-failed computes them again)" if failed else ""
+        self.console.print(f"{run.sweep.name}: {work}{rest}", soft_wrap=True)
+        self._note(run)
+        self._task = self.bar.add_task(run.sweep.name, total=max(progress.cells, 1), line="starting")
+        self.bar.start()
+
+    def _note(self, run: Run) -> None:
         """Print what is new of the run's notes."""
-        for note in self.run.notes[self._noted :]:
+        for note in run.notes[self._noted :]:
             self.console.print(one_line(note), soft_wrap=True)
-        self._noted = len(self.run.notes)
+        self._noted = len(run.notes)
 
     def finish(self) -> int:
         """The summary, and the command's exit status."""
         self.bar.stop()
-        run, counts = self.run, self.run.finish()
+        assert self._run is not None, "update was never called"
+        run, counts = self._run, self._run.finish()
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.storage}")
         say(
@@ -129,6 +121,23 @@ class Display:
             left = "what is done is kept; the same command goes on from here"
             say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
         return 0 if counts.done == counts.total else 1
+
+
+def where(client: Any, dashboard: bool) -> str:
+    """Where a client's workers are: the scheduler's address, and its dashboard's if that is served."""
+    info = client.scheduler_info()
+    address, port = urlsplit(info["address"]), info["services"].get("dashboard")
+    if client.cluster is not None:  # which may forward the port
+        address = urlsplit(client.cluster.dashboard_link)
+        port = address.port
+    page, seen = "", ""
+    if dashboard and port:
+        from spinsweep.dashboard.reports import page_prefix
+
+        prefix = page_prefix(client)
+        page = f", dashboard {_sweep_page(address.hostname or '', port, prefix)}"
+        seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
+    return f"{info['address']}{page}{seen}"
 
 
 def _sweep_page(host: str, port: int, prefix: str = "") -> str:

@@ -23,7 +23,6 @@ from spinsweep.deployment.check import check, cluster_class, dask_cluster, libra
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.deployment.connect import connect
 from spinsweep.deployment.local_cluster import (
-    THREAD_SETTINGS,
     ClosedCluster,
     free_port,
     local_client,
@@ -46,7 +45,7 @@ from spinsweep.deployment.security import (
 )
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import sigint_blocked
-from spinsweep.resources import CPU
+from spinsweep.resources import CPU, THREAD_SETTINGS
 
 STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
 ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed

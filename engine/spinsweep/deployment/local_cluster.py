@@ -20,9 +20,8 @@ from spinsweep.deployment.certificates import temporary
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import SAFE_PATH, Interrupted, environment, sigint_blocked
 from spinsweep.private import scratch
-from spinsweep.resources import CPU
+from spinsweep.resources import CPU, THREAD_SETTINGS
 
-THREAD_SETTINGS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 SPAWN = {
     **dict.fromkeys(THREAD_SETTINGS, "1"),
     "DASK_LOGGING__DISTRIBUTED": "critical",

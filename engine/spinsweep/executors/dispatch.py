@@ -109,6 +109,7 @@ class Dispatcher:
             case Dropped():
                 for number in event.attempts:
                     self.in_flight.pop(number, None)
+                self.over = not self.in_flight
                 return self._waiting_for_computed()
 
     def _ended(self, attempt: Attempt, event: Ended) -> list[Action]:

@@ -31,7 +31,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class WorkersChanged:
-    """Which workers can take blocks; said when a run begins, and again every few seconds."""
+    """Which workers are ready for blocks; said when a run begins, and again every few seconds."""
 
     threads: Mapping[str, int]
     """How many blocks each worker computes at a time, by the worker's address or name."""

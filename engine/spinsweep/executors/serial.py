@@ -1,52 +1,83 @@
-"""The reference runner: one task after the other, in this process."""
+"""The reference executor: one block after the other, in this process."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from spinsweep.cube import execute
 from spinsweep.errors import Stopped
-from spinsweep.interrupts import Interrupts
-from spinsweep.runs import Run
+from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Unfinished, WorkersChanged
+from spinsweep.executors.protocol import Context, in_process
 from spinsweep.warden import Warden
 from spinsweep.work import working
 
+NAME = "this process"
 
-def run_serial(run: Run, on_progress: Callable[[Run], None] = lambda run: None) -> None:
-    """Execute the run's tasks here; told to end, finish the block in hand, or the cycle at a bench.
 
-    Raises
-    ------
-    Interrupted
-        Told so twice: the block in hand is lost.
+@in_process
+@contextmanager
+def serial(context: Context) -> Iterator[Serial]:
+    """Compute in this process; told to end, finish the block in hand, or the cycle at a bench.
+
+    Native code may keep Python from hearing of a signal: then the warden, if there is one, says what is waited for.
     """
-    run.begin()
     warden = Warden.here if Warden.here is not None and Warden.here.deaf else None
-    with Interrupts(soon=lambda: None) as interrupts, warden.alone() if warden else nullcontext():
 
-        def tell(report: Mapping[str, Any]) -> None:
-            run.on_lane_report(report)
-            on_progress(run)
+    def say() -> None:
+        context.run.notes.append(
+            "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
+        )
+        context.show()
 
-        if warden is not None:
+    if warden is not None:
+        warden.on_first = say
+    with warden.alone() if warden else nullcontext():
+        yield Serial(context)
 
-            def say() -> None:
-                run.notes.append(
-                    "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
-                )
-                on_progress(run)
 
-            warden.on_first = say
-        try:
-            with working(lambda: interrupts.requested, tell):
-                for task in run.tasks():
-                    run.note(execute(run.job, task))
-                    on_progress(run)
-                    if interrupts.requested:
-                        break
-        except Stopped:
-            run.outcome = "stopped"
-        if interrupts.requested:
-            run.outcome = "stopped"
+class Serial:
+    """Computes a block when it is asked what has happened. What ``execute`` raises ends the run as it is."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._queue: deque[Attempt] = deque()
+
+    def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
+        """Queue them."""
+        self._queue.extend(attempts)
+        self._context.wake()
+
+    def events(self) -> Iterator[WorkersChanged | Ended]:
+        """Compute the next block."""
+        yield WorkersChanged({NAME: 1})
+        if self._queue:
+            yield self._compute(self._queue.popleft())
+            self._context.wake()
+
+    def _compute(self, attempt: Attempt) -> Ended:
+        with working(self._context.stop_requested, self._report):
+            try:
+                return Finished(attempt.number, execute(self._context.run.job, attempt.task))
+            except Stopped:
+                return Unfinished(attempt.number)
+
+    def _report(self, report: Mapping[str, Any]) -> None:
+        self._context.run.on_lane_report(report)
+        self._context.show()
+
+    def computing(self) -> Computing:
+        """Nothing: this is asked between two blocks."""
+        return Computing({}, [NAME])
+
+    def cancel(self, attempts: Collection[int]) -> Collection[int]:
+        """Drop them from the queue."""
+        dropped = [attempt for attempt in self._queue if attempt.number in attempts]
+        self._queue = deque(attempt for attempt in self._queue if attempt.number not in attempts)
+        return [attempt.number for attempt in dropped]
+
+    def describe(self) -> str:
+        """Nothing to say."""
+        return ""

@@ -48,8 +48,9 @@ def import_log(
     attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
     with (
         open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
-        Display(run) as show,
+        Display() as show,
     ):
+        show.update(run)
         run.begin()
         for task in run.tasks():
             width, device = (run.cube.axes[n][i] for n, i in zip(run.cube.axis_names, task.block.start, strict=True))

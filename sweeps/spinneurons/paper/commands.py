@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import spinsweep
 from spinsweep.cli.display import Display
 from spinsweep.printable import say
 from spinsweep.resources import cpu_count
-from spinsweep.runs import open_run
 from spinsweep.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
-    from distributed import Client
-
     from spinneurons.paper.plan import Step
+    from spinsweep.executors.protocol import Start
 
 FULL, QUICK = Path("results/paper"), Path("results/paper-quick")
 
@@ -46,14 +44,16 @@ def paper(
     from spinneurons.paper import report
     from spinneurons.paper.plan import STEPS
     from spinsweep.deployment.local_cluster import local_client
+    from spinsweep.executors.dask import on_client
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
         stack.enter_context(Warden(deaf=not workers))
-        client = cache(lambda: stack.enter_context(local_client(workers)))
+        client = cache(lambda: stack.enter_context(local_client(workers)))  # of all steps, when the first needs it
+        executor: Start | str = (lambda context: on_client(client())(context)) if workers else "serial"
         for number, step in enumerate(STEPS, 1):
             say(f"[{number} of {len(STEPS)}] {step.name}", error=True)
-            if not _complete(step, folder, quick, workers, client):
+            if not _complete(step, folder, quick, executor, workers or None):
                 return 1
     cubes = {step.name: xr.open_zarr(step.store(folder)).load() for step in STEPS}
     for path in report.write(folder, cubes, quick):
@@ -61,19 +61,15 @@ def paper(
     return 0
 
 
-def _complete(step: Step, folder: Path, quick: bool, workers: int, client: Callable[[], Client]) -> bool:
+def _complete(step: Step, folder: Path, quick: bool, executor: Start | str, workers: int | None) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
-    from spinsweep.executors.dask import run_dask
-    from spinsweep.executors.serial import run_serial
-
-    with (
-        open_run(
-            step.sweep(quick), step.store(folder), workers=max(1, workers), attrs={"sweep_reference": step.name}
-        ) as run,
-        Display(run) as show,
-    ):
-        if run.progress.blocks and workers:
-            run_dask(run, client(), show.update)
-        elif run.progress.blocks:
-            run_serial(run, show.update)
-        return show.finish() == 0 and run.outcome != "stopped"
+    with Display() as show:
+        result = spinsweep.run(
+            step.sweep(quick),
+            step.store(folder),
+            executor=executor,
+            workers=workers,
+            on_progress=show.update,
+            attrs={"sweep_reference": step.name},
+        )
+        return show.finish() == 0 and result.outcome != "stopped"

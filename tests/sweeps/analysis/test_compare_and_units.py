@@ -10,12 +10,12 @@ import pint
 import pytest
 import xarray as xr
 
+import spinsweep
 from spinneurons.analysis.compare import compare, parameter_differences
 from spinneurons.analysis.units import in_unit
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinsweep.discovery import find
-from spinsweep.executors.compute import compute
 from spinsweep.plugins import installed
 
 SMALL = SWEEP.with_values(width=(2.0, 0.5), device=(0, 1), cycles=20, currents=10, resamples=20)
@@ -23,7 +23,7 @@ SMALL = SWEEP.with_values(width=(2.0, 0.5), device=(0, 1), cycles=20, currents=1
 
 @pytest.fixture(scope="module")
 def cube(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
-    return compute(SMALL, tmp_path_factory.mktemp("cubes") / "first.zarr").load()
+    return spinsweep.run(SMALL, tmp_path_factory.mktemp("cubes") / "first.zarr").dataset.load()
 
 
 def test_a_cube_equals_itself(cube: xr.Dataset) -> None:
@@ -35,7 +35,7 @@ def test_a_cube_equals_itself(cube: xr.Dataset) -> None:
 
 
 def test_two_root_seeds_share_their_currents_and_nothing_that_was_read(cube: xr.Dataset, tmp_path: Path) -> None:
-    other = compute(SMALL.with_values(root_seed=7, device=(1, 2)), tmp_path / "other.zarr")
+    other = spinsweep.run(SMALL.with_values(root_seed=7, device=(1, 2)), tmp_path / "other.zarr").dataset
     found = compare(cube, other)
     assert (found["cells"] == 2).all()  # device 1 of both widths
     assert found.loc["i_write", "equal"] == 1
@@ -47,7 +47,7 @@ def test_two_root_seeds_share_their_currents_and_nothing_that_was_read(cube: xr.
 
 def test_another_card_shows_in_the_parameters(cube: xr.Dataset, tmp_path: Path) -> None:
     card = cards.with_ratios(cards.default(), 10, 40)
-    other = compute(SMALL.with_values(card=card, width=(2.0,), device=(0,)), tmp_path / "other.zarr")
+    other = spinsweep.run(SMALL.with_values(card=card, width=(2.0,), device=(0,)), tmp_path / "other.zarr").dataset
     found = parameter_differences(cube, other)
     assert found["card.i_bias.slope.value"] == (
         cards.value(cards.default(), "i_bias.slope"), cards.value(card, "i_bias.slope")
@@ -79,7 +79,7 @@ def test_currents_that_differ_by_rounding_or_where_a_cell_is_not_done_are_the_sa
 def test_a_model_of_more_currents_than_the_log_is_not_compared_index_by_index(
     cube: xr.Dataset, tmp_path: Path
 ) -> None:
-    fewer = compute(SMALL.with_values(currents=7), tmp_path / "fewer.zarr")
+    fewer = spinsweep.run(SMALL.with_values(currents=7), tmp_path / "fewer.zarr").dataset
     found = compare(cube, fewer)
     assert found.loc["switched", "note"] == "not compared: i_write differs along current"
     assert found.loc["i_write", "note"] == "10 and 7 along current, 7 in both"

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import spinsweep
 from spinneurons.characterization import csv_log as logs
 from spinneurons.characterization.csv_log import COLUMNS, LogError
 from spinneurons.characterization.imported import recorded
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
-from spinsweep.executors.compute import compute
 
 HEADER = ",".join(COLUMNS)
 CARD = cards.default()
@@ -173,7 +173,9 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_path(tmp_path):
 
 def imported(tmp_path, lines, reset_state=-1, header=HEADER):
     path = written(tmp_path, [header, *lines])
-    return compute(recorded(path, "logistic", reset_state, 50), tmp_path / f"{reset_state}.zarr", block=1).load()
+    return spinsweep.run(
+        recorded(path, "logistic", reset_state, 50), tmp_path / f"{reset_state}.zarr", block=1
+    ).dataset.load()
 
 
 def test_a_log_is_characterized_like_a_simulation(tmp_path):

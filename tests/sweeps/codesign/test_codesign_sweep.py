@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import spinsweep
 from spinneurons.codesign.network import Network
 from spinneurons.codesign.sweep import CROSSBAR, SWEEP
 from spinneurons.mnist import data
 from spinneurons.neurons import card as cards
 from spinsweep.evaluate import evaluate
-from spinsweep.executors.compute import compute
 from spinsweep.spec import Sweep
 
 SMALL = SWEEP.with_values(images=40, steps=12, epochs=1, seed=(0, 1))
@@ -103,9 +103,9 @@ def test_energy_and_spikes_only_grow_with_time(whole: dict[str, np.ndarray]) -> 
 
 def test_the_cube_names_the_weights_and_has_the_shift_of_z_of_the_card(tmp_path: Path, trained: Network) -> None:
     small = SMALL.with_values(width=(5.0,), variation=(0.1,), seed=(0,))
-    compute(small, tmp_path / "codesign.zarr", block={"width": 9, "variation": 6})
+    spinsweep.run(small, tmp_path / "codesign.zarr", block={"width": 9, "variation": 6})
     grown = small.with_values(width=(5.0, 1.0, 0.3))
-    cube = compute(grown, tmp_path / "codesign.zarr")
+    cube = spinsweep.run(grown, tmp_path / "codesign.zarr").dataset
 
     assert cube.attrs["network_sha256"] == trained.digest
     assert cube.attrs["network_file"].endswith(".npz")

@@ -7,12 +7,12 @@ import pytest
 import xarray as xr
 from tests.bench import macrospin as bench
 
+import spinsweep
 from spinneurons.analysis.cubes import mask_unfinished
 from spinneurons.macrospin import analysis, figures
 from spinneurons.macrospin.sweep import SWEEP
 from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.evaluate import evaluate
-from spinsweep.executors.compute import compute
 
 WIDTHS, PULSES = (20.0, 80.0, 140.0, 200.0), (1e-9, 3e-9)
 SMALL = SWEEP.with_values(width=WIDTHS, pulse=PULSES, currents=12, trajectories=200)
@@ -20,7 +20,7 @@ SMALL = SWEEP.with_values(width=WIDTHS, pulse=PULSES, currents=12, trajectories=
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
-    return compute(SMALL, tmp_path_factory.mktemp("macrospin") / "cube.zarr").load()
+    return spinsweep.run(SMALL, tmp_path_factory.mktemp("macrospin") / "cube.zarr").dataset.load()
 
 
 @pytest.fixture
@@ -36,7 +36,9 @@ def test_every_cell_is_done_and_counts_are_of_the_trajectories(stored):
 
 
 def test_the_cells_are_the_same_bits_on_workers_and_in_another_cut(client, stored, tmp_path):
-    spread = compute(SMALL, tmp_path / "spread.zarr", client, block={"width": 1, "pulse": 1}).load()
+    spread = spinsweep.run(
+        SMALL, tmp_path / "spread.zarr", client=client, block={"width": 1, "pulse": 1}
+    ).dataset.load()
     alone = evaluate(SMALL, {"width": (80.0,), "pulse": (3e-9,)}).values
     for name in ("i_write", "switches", "i_bias", "i0_cloglog_stderr"):
         assert spread[name].values.tobytes() == stored[name].values.tobytes()

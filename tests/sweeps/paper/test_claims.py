@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import spinsweep
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Claim, Cubes, Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import STEPS
-from spinsweep.executors.compute import compute
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 ASKED_FOR = (
@@ -51,7 +51,7 @@ def test_a_claim_is_found_from_sweeps_of_the_plan(claim: Claim) -> None:
 @pytest.fixture(scope="module")
 def bars(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     small = SWEEP.with_values(currents=20, cycles=40, resamples=10)
-    return compute(small, tmp_path_factory.mktemp("cubes") / "bars.zarr").load()
+    return spinsweep.run(small, tmp_path_factory.mktemp("cubes") / "bars.zarr").dataset.load()
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_another_energy_ratio_and_another_window_are_noticed(bars: xr.Dataset, g
 
 def test_counts_that_wait_for_a_barrier_are_no_logistic_curve(tmp_path: Path) -> None:
     barrier = SWEEP.with_values(currents=20, cycles=100, resamples=10, link="cloglog", width=(1.0, 0.5))
-    cube = compute(barrier, tmp_path / "barrier.zarr").load()
+    cube = spinsweep.run(barrier, tmp_path / "barrier.zarr").dataset.load()
     assert verdict("sigmoid", {"characterization": cube}) is Verdict.DIFFERS
 
 

@@ -1,0 +1,86 @@
+"""Dask workers of ``spinsweep run``: of this machine, of a cluster file, or of a scheduler that runs already."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spinsweep.cli.display import Display, where
+from spinsweep.cli.workers import DASK, Workers
+from spinsweep.dashboard.closed import OPEN, Pages
+from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.deployment.check import check
+from spinsweep.deployment.clients import cluster_client
+from spinsweep.deployment.cluster_file import Deployment, Local, Running
+from spinsweep.equipment import Equipment
+from spinsweep.executors.dask import on_client
+from spinsweep.executors.protocol import Context, Start
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may reach the scheduler and its pages."""
+
+    tls: Path | None = None
+    """Folder of certificates."""
+    insecure: bool = False
+    """Whether to go without."""
+    dashboard: bool = True
+    """Whether Dask's dashboard is served."""
+    pages: Pages = OPEN
+    """How it is served."""
+    watchers: int | None = None
+    """Port of a page for those who only watch."""
+
+
+class DaskWorkers(Workers):
+    """Workers of a deployment.
+
+    Raises
+    ------
+    RunnerError
+        One line: what the deployment lacks.
+    """
+
+    def __init__(self, deployment: Deployment, access: Access, bench: Equipment | None, show: Display) -> None:
+        super().__init__(DASK, deployment.workers or 1, bench)
+        self.deployment = deployment
+        self.access = access
+        self.show = show
+        self._client: Any = None
+        check(deployment, access.tls, access.insecure, access.watchers, access.pages)
+
+    def __enter__(self) -> DaskWorkers:
+        if isinstance(self.deployment, Running):  # a mistake in its address is found before a cube is made
+            access = self.access
+            self._client = self._stack.enter_context(cluster_client(self.deployment, access.tls, access.insecure))
+            if access.watchers is not None:
+                serve_watchers(self._client, access.watchers, access.pages)
+            self.at_a_time = max(1, sum(self._client.nthreads().values()))
+        return self
+
+    def _reach(self, stack: ExitStack, bench: Equipment) -> None:
+        """Start a cluster of the bench's worker alone on this machine; a scheduler that runs has one."""
+        if not isinstance(self.deployment, Local):
+            return
+        self._client = stack.enter_context(self._cluster(self.deployment.at_most(0), bench.needs))
+        worker = bench.worker(self._client.scheduler_info()["address"], self._client.security)
+        self.show.also = stack.enter_context(worker).check
+
+    def _executor(self, stack: ExitStack, context: Context) -> Start:
+        run, deployment = context.run, self.deployment
+        if self._client is None:
+            if isinstance(deployment, Local):
+                deployment = deployment.at_most(run.progress.blocks)
+            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources))
+        self.show.advice = deployment.advice
+        if self.access.watchers is not None:
+            page = serve_watchers(self._client, self.access.watchers, self.access.pages)
+            run.notes.append(f"for watchers {page}")
+        return on_client(self._client, where(self._client, self.access.dashboard))
+
+    def _cluster(self, deployment: Deployment, resources: Any) -> Any:
+        access = self.access
+        return cluster_client(deployment, access.tls, access.insecure, access.dashboard, resources, access.pages)

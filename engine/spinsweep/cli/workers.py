@@ -1,0 +1,103 @@
+"""Who computes the blocks of ``spinsweep run``: from the command line's options to an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from spinsweep.discovery import executor_named
+from spinsweep.equipment import Equipment
+from spinsweep.errors import SpecError
+from spinsweep.executors.protocol import Context, Executor, Start, in_process
+
+DASK, SERIAL = "dask", "serial"
+
+
+class Workers:
+    """An executor that needs no cluster; a context manager around the run.
+
+    Parameters
+    ----------
+    executor : its name
+    at_a_time : how many blocks are computed at a time
+    bench : equipment that the sweep is measured with, owned by this process
+    """
+
+    def __init__(self, executor: str, at_a_time: int, bench: Equipment | None) -> None:
+        self.at_a_time = at_a_time
+        self.bench = bench
+        self.executor: Start = executor_named(executor)
+        self._reached = False
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._stack.__exit__(*exc)
+
+    def reach_bench(self) -> None:
+        """Own the bench, where there is one; once."""
+        if self.bench is not None and not self._reached:
+            self._reached = True
+            self._reach(self._stack, self.bench)
+
+    @property
+    def start(self) -> Start:
+        """For ``spinsweep.run``."""
+
+        def start(context: Context) -> AbstractContextManager[Executor]:
+            return self._start(context)
+
+        return in_process(start) if self.is_in_process else start
+
+    @property
+    def is_in_process(self) -> bool:
+        """Whether blocks never leave this process."""
+        return getattr(self.executor, "in_process", False)
+
+    @contextmanager
+    def _start(self, context: Context) -> Iterator[Executor]:
+        with self._stack as stack:  # ends before the end of the run is recorded
+            self.reach_bench()
+            yield stack.enter_context(self._executor(stack, context)(context))
+
+    def _reach(self, stack: ExitStack, bench: Equipment) -> None:
+        stack.enter_context(bench.own())
+
+    def _executor(self, stack: ExitStack, context: Context) -> Start:
+        return self.executor
+
+
+def name_of_executor(executor: str, workers: int | None) -> str:
+    """The executor's name, where ``--workers 0`` means this process.
+
+    Raises
+    ------
+    SpecError
+        The options do not go together, or there is no such executor.
+    """
+    executor_named(executor)
+    if executor == SERIAL and workers:
+        raise SpecError(f"--executor serial computes in this process; leave --workers {workers} out")
+    if workers == 0 and executor not in (DASK, SERIAL):
+        raise SpecError(f"--executor {executor} needs workers; leave --workers 0 out")
+    return SERIAL if workers == 0 else executor
+
+
+def require_no_cluster(executor: str, options: dict[str, Any], bench: Equipment | None) -> None:
+    """Refuse what only Dask has.
+
+    Raises
+    ------
+    SpecError
+        One line: the first of the options that is given.
+    """
+    why = "this process" if executor == SERIAL else f"--executor {executor}"
+    for option, value in options.items():
+        if value:
+            given = "" if value is True else f" {value}"
+            raise SpecError(f"{option}{given}: {why} has no scheduler; leave it out, or take --executor dask")
+    if bench is not None and executor != SERIAL:
+        raise SpecError(f"--executor {executor} cannot measure on bench {bench.name}; leave it out")

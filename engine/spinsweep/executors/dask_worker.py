@@ -1,0 +1,91 @@
+"""What runs at a Dask worker: the job, brought once however large it is, and its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from distributed import WorkerPlugin, get_worker
+
+from spinsweep.cube import Task
+from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
+from spinsweep.ledger import Receipt
+from spinsweep.messages import LANE_TOPIC
+from spinsweep.work import working
+
+
+class JobPlugin(WorkerPlugin):
+    """Brings a run's job to every worker.
+
+    What cells have started and left there ends with the run, and not before its last block.
+    """
+
+    def __init__(self, job: SentJob, name: str) -> None:
+        self.name = name
+        self.stopped = False
+        """Whether no block is to be begun."""
+        self._sent = job
+        self._busy = 0
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask on the worker."""
+        self.job = WorkerJob(self._sent, worker.address)
+        self._processes = CellProcesses(self.name)
+
+    def teardown(self, worker: Any) -> Awaitable[None] | None:
+        """The run ended, or its driver is gone."""
+        with self._lock:
+            self._ended = True
+            return None if self._busy else asyncio.to_thread(self._processes.end)
+
+    @contextmanager
+    def block(self) -> Iterator[None]:
+        """While a block is computed."""
+        with self._lock:
+            self._busy += 1
+        try:
+            with self._processes.marked():
+                yield
+        finally:
+            with self._lock:
+                self._busy -= 1
+                last = self._ended and not self._busy
+            if last:
+                self._processes.end()
+
+    def __reduce__(self) -> tuple[type[JobPlugin], tuple[SentJob, str]]:
+        return JobPlugin, (self._sent, self.name)
+
+
+def compute(plugin: str, task: Task) -> Receipt | None:
+    """A task at a worker; None: it was not begun, because its run was stopped."""
+    worker = get_worker()
+    job_plugin = worker.plugins[plugin]
+    assert isinstance(job_plugin, JobPlugin)
+    if job_plugin.stopped:
+        return None
+    key = worker.get_current_task()
+    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
+    with job_plugin.block(), hooks:
+        return job_plugin.job.compute(task)
+
+
+def _is_cancelled(worker: Any, key: Any) -> bool:
+    """Whether nobody wants a running task's result any more: it was cancelled, or its driver is gone."""
+    state = worker.state.tasks.get(key)
+    return state is None or state.state == "cancelled"
+
+
+def stop(plugin: str, dask_worker: Any) -> list[Any]:
+    """Begin no further block of a run; the keys of the tasks that are being executed.
+
+    It runs in the worker's event loop, where no task can be begun meanwhile.
+    """
+    dask_worker.plugins[plugin].stopped = True
+    return [task.key for task in dask_worker.state.executing]

@@ -1,0 +1,150 @@
+"""The loop that runs any executor: its events to the dispatcher, the dispatcher's actions to it and to the run."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+
+from spinsweep.cube import record_failure
+from spinsweep.errors import RunnerError
+from spinsweep.evaluate import CellError
+from spinsweep.executors.dispatch import Dispatcher
+from spinsweep.executors.events import (
+    Action,
+    Cancel,
+    Dropped,
+    Event,
+    FindComputing,
+    Finished,
+    GiveUp,
+    Note,
+    RecordFailure,
+    Split,
+    StopRequested,
+    Submit,
+    Tick,
+    Unwritten,
+    Waiting,
+    WorkersChanged,
+)
+from spinsweep.executors.protocol import Context, Executor, Start
+from spinsweep.interrupts import Interrupts
+from spinsweep.ledger import Receipt
+from spinsweep.runs import Run
+
+TICK_S = 1.0  # after which a run shows that it is alive
+
+
+def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda run: None, *, workers: int = 1) -> None:
+    """Stream the run's tasks through an executor until all have ended, or the process is told to end.
+
+    Told so, blocks that are only queued are dropped, and those that are being computed are waited for.
+
+    Parameters
+    ----------
+    on_progress
+        Called for every block that ended, and every ``TICK_S`` seconds.
+    workers
+        How many blocks are to be computed at a time, where the executor starts workers.
+
+    Raises
+    ------
+    RunnerError
+        The workers were lost, or nothing can be written. What is done is in the cube.
+    Fenced
+        A newer run took over the cube.
+    Interrupted
+        Told twice to end.
+    """
+    _Driver(run, on_progress).drive(start, workers)
+
+
+class _Driver:
+    def __init__(self, run: Run, on_progress: Callable[[Run], None]) -> None:
+        self.run = run
+        self._on_progress = on_progress
+        self._dispatcher = Dispatcher(run.tasks(), measured=run.sweep.measured)
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._interrupts = Interrupts(soon=self._wake)
+        self._begun = False  # whether there was a worker
+        self._stopping = False
+
+    def drive(self, start: Start, workers: int) -> None:
+        context = Context(self.run, workers, self._wake, self._show, lambda: self._interrupts.requested)
+        with start(context) as self._executor:
+            if where := self._executor.describe():
+                self.run.notes.append(f"on {where}")
+            with self._interrupts:
+                self._step()
+                while not self._dispatcher.over:
+                    self._wait()
+                    self._step()
+        if self._interrupts.requested:
+            self.run.outcome = "stopped"
+
+    _executor: Executor
+
+    def _wake(self) -> None:
+        self._wakes.put(None)
+
+    def _show(self) -> None:
+        self._on_progress(self.run)
+
+    def _wait(self) -> None:
+        """Until the executor or a signal calls, for ``TICK_S`` at most."""
+        try:
+            self._wakes.get(timeout=TICK_S)
+            while True:
+                self._wakes.get_nowait()
+        except queue.Empty:
+            return
+
+    def _step(self) -> None:
+        """Hand over all that has happened, then decide."""
+        for event in self._executor.events():
+            if isinstance(event, Finished):
+                self._note(event.receipt)
+            elif isinstance(event, WorkersChanged):
+                self.run.progress.workers_lost += event.lost
+                if event.threads and not self._begun:
+                    self._begun = True
+                    self.run.begin()
+            self._handle(event)
+        if self._interrupts.requested and not self._stopping:
+            self._stopping = True
+            self._handle(StopRequested())
+        self._handle(Tick())
+        if not self._dispatcher.over:
+            self._show()
+
+    def _note(self, receipt: Receipt) -> None:
+        self.run.note(receipt)
+        self._show()
+
+    def _handle(self, event: Event) -> None:
+        for action in self._dispatcher.handle(event):
+            self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        run = self.run
+        match action:
+            case Submit():
+                self._executor.submit(action.attempts, action.workers)
+            case FindComputing():
+                self._handle(self._executor.computing())
+            case Cancel():
+                self._handle(Dropped(self._executor.cancel(action.attempts)))
+            case RecordFailure():
+                error = CellError(action.error_type, action.message, action.detail)
+                self._note(record_failure(run.job, action.task, error))
+            case Split():
+                run.progress.blocks += action.parts - 1
+            case Unwritten():
+                run.unwritten_blocks.append(action.text)
+            case Waiting():
+                run.progress.waiting = action.text
+            case Note():
+                run.notes.append(action.text)
+            case GiveUp():
+                run.outcome = action.outcome or run.outcome
+                raise RunnerError(action.reason)

@@ -1,0 +1,166 @@
+"""One function runs a sweep, wherever its blocks are computed: ``spinsweep.run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from spinsweep.cube import Cube
+from spinsweep.discovery import executor_named
+from spinsweep.errors import RunnerError, SpecError
+from spinsweep.executors.driver import drive
+from spinsweep.executors.protocol import Start
+from spinsweep.executors.sending import require_sendable
+from spinsweep.executors.serial import serial
+from spinsweep.ledger import Counts, Failure
+from spinsweep.resources import cpu_count
+from spinsweep.runs import Run, open_run
+from spinsweep.spec import Sweep
+
+if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and help, come at once
+    import xarray as xr
+    from distributed import Client
+
+
+class Options(TypedDict, total=False):
+    """How a cube is made and taken further; see :func:`spinsweep.runs.open_run`."""
+
+    block: int | Mapping[str, int] | None
+    """Cells in a block, or block length by axis; never changes a result."""
+    retry_failed: bool
+    """Compute failed cells again as well."""
+    mark_stale: bool
+    """Compute again what an earlier definition or other code computed."""
+    allow_mixed: bool
+    """Let workers with other code compute as well."""
+    attrs: Mapping[str, Any] | None
+    """Attributes of a cube that is made, beside ours."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run."""
+
+    store: str
+    """The cube's folder or URL."""
+    outcome: str
+    """"complete", "failed cells", or "stopped" (by Ctrl-C)."""
+    counts: Counts
+    """The cells asked for, by state."""
+    notes: tuple[str, ...]
+    """What one should know of the run: other code, blocks, workers."""
+    unwritten_blocks: tuple[str, ...]
+    """Blocks that ended without a result, in words."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell asked for is done."""
+        return self.counts.done == self.counts.total
+
+    @property
+    def cube(self) -> Cube:
+        """The cube as it is now."""
+        return Cube(self.store)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """Every failed cell of the cube, with its coordinates and error."""
+        return list(self.cube.failures())
+
+    @property
+    def dataset(self) -> xr.Dataset:
+        """The cube, lazily; ``cell_state == 1`` where a cell is done.
+
+        Raises
+        ------
+        RunnerError
+            The run was stopped, or a block ended without a result: ``cube.dataset()`` opens what is there.
+        """
+        if self.outcome == "stopped" and not self.complete:
+            raise RunnerError(f"{self.store} is not complete: the run was stopped; run it again to continue")
+        if self.unwritten_blocks:
+            raise RunnerError(f"{self.store} is not complete: {self.unwritten_blocks[0]}")
+        return self.cube.dataset()
+
+    def __str__(self) -> str:
+        failed = f", {self.counts.failed} failed" if self.counts.failed else ""
+        return f"{self.store}: {self.outcome}, {self.counts.done} of {self.counts.total} cells done{failed}"
+
+
+def run(
+    sweep: Sweep,
+    store: str | Path,
+    *,
+    executor: str | Start | None = None,
+    workers: int | None = None,
+    client: Client | None = None,
+    on_progress: Callable[[Run], None] = lambda run: None,
+    **options: Unpack[Options],
+) -> Result:
+    """Compute the cells of ``sweep`` that the cube at ``store`` does not have.
+
+    Parameters
+    ----------
+    store
+        A folder, or a URL such as ``s3://bucket/walk.zarr``.
+    executor
+        Where to compute: ``"serial"`` (this process), ``"processes"``, ``"dask"`` (a cluster of this machine), the
+        name of another installed one, or what starts one. None: on the client's workers, in processes of this machine
+        if ``workers`` are given, else in this process.
+    workers
+        How many blocks are computed at a time; None: one for each core.
+    client
+        A Dask client, whose workers compute.
+    on_progress
+        Called when the run is open, for every block that ended, and every second.
+    options
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`.
+
+    Returns
+    -------
+    The :class:`Result`; its ``dataset`` opens the cube.
+
+    Raises
+    ------
+    CubeError
+        The cube cannot be written, or holds another definition.
+    SpecError
+        The sweep cannot be sent to workers, or there is no such executor.
+    RunnerError
+        The workers were lost, or blocks could not be kept. What is done is in the cube.
+    """
+    start, at_a_time = _chosen(executor, workers, client)
+    if not getattr(start, "in_process", False):
+        require_sendable(sweep)
+    with open_run(sweep, store, workers=at_a_time, **options) as opened:
+        on_progress(opened)
+        if opened.progress.blocks:
+            drive(opened, start, on_progress, workers=at_a_time)
+    return Result(
+        str(opened.cube.storage),
+        opened.outcome,
+        opened.finish(),
+        tuple(opened.notes),
+        tuple(opened.unwritten_blocks),
+    )
+
+
+def _chosen(executor: str | Start | None, workers: int | None, client: Client | None) -> tuple[Start, int]:
+    """What starts the executor, and how many blocks it computes at a time."""
+    if client is not None:
+        if executor not in (None, "dask") or workers is not None:
+            raise SpecError("a client has its workers: leave executor and workers out")
+        from spinsweep.executors.dask import on_client
+
+        return on_client(client), max(1, sum(client.nthreads().values()))
+    if executor is None:
+        executor = "processes" if workers else "serial"
+    if executor == "serial":
+        if workers not in (None, 0, 1):
+            raise SpecError(f'executor "serial" computes in this process; {workers} workers are of "processes"')
+        return serial, 1
+    if workers is not None and workers < 1:
+        raise SpecError(f'{workers} workers cannot compute; give at least 1, or the executor "serial"')
+    return executor_named(executor) if isinstance(executor, str) else executor, workers or cpu_count()

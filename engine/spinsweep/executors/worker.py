@@ -1,0 +1,109 @@
+"""The worker's side of every executor with processes of its own: the job, compared once, and what computes it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import cloudpickle
+
+from spinsweep.cube import Job, Task, execute, keep_origin, open_storage
+from spinsweep.errors import OtherCode
+from spinsweep.ledger import Receipt
+from spinsweep.leftovers import marked_file, marking, sweep
+from spinsweep.origins import said
+from spinsweep.provenance import of_worker, other_code, other_versions
+from spinsweep.provenance import worker as worker_record
+from spinsweep.user_modules import Folder, UserModules
+
+
+@dataclass(frozen=True)
+class SentJob:
+    """A job on its way to workers."""
+
+    pickled: bytes
+    """By cloudpickle; unpickled at the first task, when all that it needs can be found."""
+    folders: Sequence[Folder]
+    """Where the driver finds modules of the user's own."""
+
+    @classmethod
+    def of(cls, job: Job) -> SentJob:
+        """In the driver."""
+        return cls(cloudpickle.dumps(job), UserModules.finder().shared())
+
+
+class WorkerJob:
+    """What all tasks of a run share, in one worker process.
+
+    Parameters
+    ----------
+    sent : as the driver sends it
+    address : by which the driver knows this worker
+    """
+
+    def __init__(self, sent: SentJob, address: str) -> None:
+        UserModules.finder().add_shared(sent.folders)
+        self._pickled = sent.pickled
+        self._address = address
+        self._described = False
+
+    def compute(self, task: Task) -> Receipt:
+        """Compute and write a block; the first receipt of a worker describes it.
+
+        Raises
+        ------
+        OtherCode
+            This process has other code than the driver, and is not allowed to compute.
+        """
+        job, refusal = self._compared
+        if refusal:
+            raise OtherCode(refusal, self._address)
+        receipt = execute(job, task)
+        if not self._described:
+            self._described = True
+            receipt = replace(receipt, worker=self._description(job))
+        return receipt
+
+    def _description(self, job: Job) -> Mapping[str, Any]:
+        return worker_record(job.origin, self._address)
+
+    @cached_property
+    def _compared(self) -> tuple[Job, str]:
+        """The job with this process's origin, and why it must not compute; unpickled at the first task."""
+        job = cloudpickle.loads(self._pickled)
+        assert isinstance(job, Job)
+        origin = of_worker(job.origin)
+        own, driver = origin.attributes, job.origin.attributes
+        if (different := other_code(own, driver) + other_versions(own, driver)) and not job.allow_mixed:
+            return job, f"worker {self._address} on {socket.gethostname()} has other code: {said(different)}"
+        if origin.number != job.origin.number:
+            keep_origin(open_storage(job.store), origin)
+        return replace(job, origin=origin), ""
+
+
+class CellProcesses:
+    """What the cells of a run start at this worker; it ends with the run.
+
+    The mark is of this process: another worker of this machine goes on.
+    """
+
+    def __init__(self, run: str) -> None:
+        self._mark = f"{run}-{uuid.uuid4().hex}"
+        self._file = marked_file(self._mark)
+
+    @contextmanager
+    def marked(self) -> Iterator[None]:
+        """While a block is computed."""
+        with marking(self._mark):
+            yield
+
+    def end(self) -> None:
+        """Kill what is left of them."""
+        os.close(self._file)
+        sweep(self._mark, {os.getpid()})
