@@ -145,6 +145,23 @@ MISTAKES = [
     (["run", "mine.py:MINE", "--nothing"], "No such option: --nothing"),
     (["run", "mine.py:MINE", "--cluster", "127.0.0.1:1", "--insecure"], "no scheduler answers at tcp://127.0.0.1:1"),
     (["run", "mine.py:MINE", "--cluster", "mine.py"], "--cluster mine.py is not a scheduler file"),
+    (["run", "mine.py:MINE", "--executor", "dsak"], "no executor 'dsak' (did you mean 'dask'?)"),
+    (
+        ["run", "mine.py:MINE", "--executor", "serial", "--workers", "2"],
+        "--executor serial computes in this process; leave --workers 2 out",
+    ),
+    (
+        ["run", "mine.py:MINE", "--executor", "processes", "--workers", "0"],
+        "--executor processes needs workers; leave --workers 0 out",
+    ),
+    (
+        ["run", "mine.py:MINE", "--executor", "processes", "--cluster", "c.toml"],
+        "--cluster c.toml: --executor processes has no scheduler; leave it out, or take --executor dask",
+    ),
+    (
+        ["run", "mine.py:MINE", "--workers", "0", "--watchers", "8000"],
+        "--watchers 8000: this process has no scheduler; leave it out, or take --executor dask",
+    ),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),
     (["run", "absent.py:X"], "absent.py is not there"),
