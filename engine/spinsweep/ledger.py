@@ -6,7 +6,6 @@ absent --raised----> failed --retried--> done | failed
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from spinsweep.blocks import Block
 from spinsweep.evaluate import CellError
+from spinsweep.provenance import WorkerRecord
 
 
 class State(IntEnum):
@@ -81,7 +81,7 @@ class Receipt:
     """Index in the cube of that cell."""
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
-    worker: Mapping[str, Any] | None = None
+    worker: WorkerRecord | None = None
     """Of the first block of a worker: what computed it."""
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinsweep.cube import Cube
 from spinsweep.ledger import State
-from spinsweep.provenance import Origin, other_code, other_processor, other_versions
+from spinsweep.provenance import Origin, OriginRecord, other_code, other_processor, other_versions
 
 MOST = 4
 """Differences that are said of one origin; the number of the others is."""
@@ -40,8 +38,8 @@ def found_origins(cube: Cube, here: Origin) -> Origins:
         if number == here.number:
             continue
         origin = cube.code(int(number))
-        if origin is not None and origin["identity"] == here.code.digest:
-            if different := other_versions(origin, here.attributes) + other_processor(origin, here.attributes):
+        if origin is not None and origin.identity == here.code.digest:
+            if different := other_versions(origin, here.record) + other_processor(origin, here.record):
                 world[said(different)] += int(count)
             continue
         cells |= there & (numbers == number)
@@ -49,8 +47,8 @@ def found_origins(cube: Cube, here: Origin) -> Origins:
     return Origins(cells, *(tuple((n, text) for text, n in found.most_common()) for found in (code, world)))
 
 
-def _code_in_words(origin: Mapping[str, Any] | None, here: Origin) -> str:
-    return "which is not recorded" if origin is None else said(other_code(origin, here.attributes))
+def _code_in_words(origin: OriginRecord | None, here: Origin) -> str:
+    return "which is not recorded" if origin is None else said(other_code(origin, here.record))
 
 
 def said(different: list[str]) -> str:

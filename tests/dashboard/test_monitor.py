@@ -264,7 +264,7 @@ def ask(
     cube = Cube(path)
     if states is None:
         states = np.full((8, 3), BlockState.DONE, np.uint8)
-    return reader.ask(Question(str(path), cube.attrs["cube_id"], 1, output, inner, states, y, x))
+    return reader.ask(Question(str(path), cube.attributes.cube_id, 1, output, inner, states, y, x))
 
 
 def test_the_output_map_is_the_mean_that_xarray_finds(tmp_path: Path, client: Client) -> None:

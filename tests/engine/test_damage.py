@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ def _zeros(cells: object) -> dict[str, object]:
 def test_damaged_readings_are_failed_cells_that_say_how_to_get_them_back(store: Path, mark: str, remedy: str) -> None:
     cube = Cube(store)
     with cube.write_guard.hold_driver_lock():
-        cube.commit({mark: "lab"})
+        cube.commit(replace(cube.attributes, **{mark: "lab"}))
     (store / "sum/c/1/0/1").write_bytes(b"")
 
     done = repair(store)

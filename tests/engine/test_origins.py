@@ -145,23 +145,24 @@ def test_each_cell_names_what_computed_it(tmp_path: Path) -> None:
     assert numbers.tolist() == [origin.number] * 2
     assert 0 < origin.number < 2**53
     about = Cube(store).code(int(numbers[0]))
-    assert about == origin.attributes
-    assert about["identity"] == origin.code.digest
-    assert about["parts"]["mine:GAIN"] == "= 1.5"
-    assert about["packages"]["numpy"] == np.__version__
-    assert about["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert about["processor"]
+    assert about is not None
+    assert about == origin.record
+    assert about.identity == origin.code.digest
+    assert about.parts["mine:GAIN"] == "= 1.5"
+    assert about.packages["numpy"] == np.__version__
+    assert about.python == ".".join(map(str, sys.version_info[:3]))
+    assert about.processor
     assert Cube(store).code(0) is None
     [record] = Cube(store).runs()
-    assert record["code"]["identity"] == origin.code.digest
-    assert record["workers"] == [
+    assert record.code.identity == origin.code.digest
+    assert record.to_json()["workers"] == [
         {
             "address": "",
             "host": os.uname().nodename,
             "process": os.getpid(),
-            "python": about["python"],
-            "packages": about["packages"],
-            "processor": about["processor"],
+            "python": about.python,
+            "packages": about.packages,
+            "processor": about.processor,
             "identity": origin.code.digest,
             "code": f"{origin.number:016x}",
         }
@@ -213,9 +214,9 @@ def test_a_run_that_is_killed_has_recorded_its_workers(tmp_path: Path) -> None:
         run.kill()
         run.wait()
     [record] = Cube(store).runs()
-    assert record["outcome"] == "running"
-    assert record["workers"][0]["address"].startswith("t")
-    assert record["workers"][0]["code"] in {path.name for path in (store / "codes").iterdir()}
+    assert record.outcome == "running"
+    assert record.workers[0].address.startswith("t")
+    assert record.workers[0].code in {path.name for path in (store / "codes").iterdir()}
 
 
 def until(condition: Callable[[], Any]) -> None:
@@ -262,11 +263,10 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
 
 
 def test_versions_of_python_are_compared_by_their_minor_number(tmp_path: Path) -> None:
-    here = Origin.of(written(tmp_path, WALK % "1")).attributes
-    assert other_versions(here | {"python": "3.11.1"}, here | {"python": "3.11.9"}) == []
-    assert other_versions(here | {"python": "3.11.1"}, here | {"python": "3.12.0"}) == [
-        "Python 3.11 there, 3.12 here"
-    ]
+    here = Origin.of(written(tmp_path, WALK % "1")).record
+    old = replace(here, python="3.11.1")
+    assert other_versions(old, replace(here, python="3.11.9")) == []
+    assert other_versions(old, replace(here, python="3.12.0")) == ["Python 3.11 there, 3.12 here"]
     assert other_processor(here, here) == other_code(here, here) == []
 
 
@@ -358,7 +358,7 @@ def test_a_worker_with_other_code_is_refused_by_name_and_the_others_go_on(
         "it gets no block of this run (--allow-mixed would let it compute as well)"
     ]
     [record] = Cube(tmp_path / "c.zarr").runs()
-    assert [w["address"] for w in record["workers"]] == [good]
+    assert [w.address for w in record.workers or ()] == [good]
 
 
 @pytest.mark.faults
@@ -384,12 +384,12 @@ def test_mixed_workers_are_allowed_when_asked_and_each_cell_names_its_own(
     cube = Cube(store)
     codes = cube.ledger("cell_code")
     gains = np.array(values(store)) / MANY
-    of = {number: (cube.code(int(number)) or {})["parts"]["helper:GAIN"] for number in np.unique(codes)}
+    of = {number: cube.code(int(number)).parts["helper:GAIN"] for number in np.unique(codes)}
     assert sorted(of.values()) == ["= 1", "= 100"]
     assert [of[c] for c in codes] == [f"= {g:.0f}" for g in gains]
     [record] = cube.runs()
-    assert sorted(w["address"] for w in record["workers"]) == sorted(workers)
-    assert {int(w["code"], 16) for w in record["workers"]} == set(of)
+    assert sorted(w.address for w in record.workers or ()) == sorted(workers)
+    assert {int(w.code, 16) for w in record.workers or ()} == set(of)
     again = go(sweep, store, mark_stale=True)
     assert again.progress.cells == int((gains == 100).sum()) > 0
     assert values(store) == list(MANY)

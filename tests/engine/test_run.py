@@ -358,7 +358,7 @@ def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(t
                 execute(old.job, tasks[1])
             drive(new, serial)
     after = Cube(path)
-    assert json.loads(after.attrs["parameters"])["gain"] == 100.0
+    assert after.attributes.params["gain"] == 100.0
     assert after.counts() == Counts(done=96)
     assert float(xr.open_zarr(path)["sum"].min()) >= 30  # all by the new gain
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +177,7 @@ def test_two_that_make_one_cube_at_a_time_make_one_cube(store: str) -> None:
             cube = create(store, GRID.with_values(gain=gain), (1, 1, 6), {})
         except CubeError as error:
             return str(error)
-        return float(json.loads(cube.attrs["parameters"])["gain"])
+        return float(cube.attributes.params["gain"])
 
     with ThreadPoolExecutor(4) as pool:
         found = set(pool.map(make, (1.0, 2.0, 3.0, 4.0)))
@@ -208,7 +209,7 @@ def test_tasks_of_a_removed_cube_do_not_write_into_the_one_that_took_its_place(s
             with pytest.raises(Fenced, match="removed or replaced"):
                 execute(old.job, tasks[1])
             drive(new, serial)
-    assert json.loads(Cube(store).attrs["parameters"])["gain"] == 100.0
+    assert Cube(store).attributes.params["gain"] == 100.0
     assert Cube(store).counts() == Counts(done=96)
     assert float(xr.open_zarr(store)["sum"].min()) >= 30  # all by the new gain
 
@@ -217,7 +218,7 @@ def test_a_driver_whose_lease_ran_out_commits_nothing(store: str, monkeypatch: p
     with pytest.raises(CubeError, match="this process stood still"), open_run(GRID, store, block=24) as run:  # noqa: PT012
         before = open_storage(store).read("zarr.json")
         run.cube.write_guard._driver._renewed -= leases.LEASE_TTL_S  # type: ignore[attr-defined]  as when it was suspended
-        run.cube.commit({"title": "too late"})
+        run.cube.commit(replace(run.cube.attributes, title="too late"))
     assert open_storage(store).read("zarr.json") == before
 
 

@@ -100,7 +100,7 @@ def test_a_killed_driver_loses_only_the_blocks_in_flight(
     computed = sum(calls(log).values())
     assert computed <= 100 + 2 * 2 * 5, "more was computed twice than the blocks on two workers"
     assert kept >= cells
-    assert [r["outcome"] for r in Cube(store).runs()] == ["running", "complete"]
+    assert [r.outcome for r in Cube(store).runs()] == ["running", "complete"]
 
 
 def test_killing_drivers_again_and_again_still_ends_with_the_right_cube(
@@ -283,7 +283,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     assert "Traceback" not in err
     kept = done(store)
     assert 20 <= kept < 100
-    assert Cube(store).runs()[-1]["outcome"] == "stopped"
+    assert Cube(store).runs()[-1].outcome == "stopped"
     assert_done_cells_are_right(store, reference)
     before = sum(calls(log).values())
     again = subprocess.run(command(store, log, "--workers", "2", seconds=0.1), capture_output=True, check=False)

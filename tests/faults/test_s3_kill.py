@@ -89,7 +89,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stop_while_writing(driver: subprocess.Popen[str], store: str) -> None:
     """Stop a driver without workers while it holds the lease of a block."""
     wait_for(lambda: done(store) >= 20)
-    writing = open_storage(store) / f"cell_state/.writing-{Cube(store).attrs['cube_id']}"
+    writing = open_storage(store) / f"cell_state/.writing-{Cube(store).attributes.cube_id}"
 
     def holds() -> bool:
         os.kill(driver.pid, signal.SIGSTOP)
@@ -128,7 +128,7 @@ def killed(store: str, log: Path, reference: Path) -> None:
     assert_right(store, reference)
     assert sum(1 for f in log.iterdir()) <= 100 + 2 * 2 * 5
     assert kept >= 30
-    assert [r["outcome"] for r in Cube(store).runs()] == ["running", "complete"]
+    assert [r.outcome for r in Cube(store).runs()] == ["running", "complete"]
 
 
 def killed_while_it_wrote(store: str, log: Path, reference: Path) -> None:

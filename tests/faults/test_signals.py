@@ -82,7 +82,7 @@ class Held:
         return self.process.returncode, out, err
 
     def outcome(self) -> str:
-        return str(Cube(self.store).runs()[-1]["outcome"])
+        return Cube(self.store).runs()[-1].outcome
 
 
 def alive(pids: set[int]) -> set[int]:

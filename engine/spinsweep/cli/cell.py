@@ -54,11 +54,9 @@ def cell(
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
-    if made is not None and (different := other_code(made, here.attributes)):
+    if made is not None and (different := other_code(made, here.record)):
         out.print(f"computed by other code: {said(different)}", soft_wrap=True)
-    if made is not None and (
-        different := other_versions(made, here.attributes) + other_processor(made, here.attributes)
-    ):
+    if made is not None and (different := other_versions(made, here.record) + other_processor(made, here.record)):
         out.print(f"computed elsewhere: {said(different)}", soft_wrap=True)
     for error in result.errors.values():
         out.print(error.traceback, soft_wrap=True)

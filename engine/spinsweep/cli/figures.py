@@ -38,13 +38,13 @@ def figures(
     """
     cube = Cube(store)
     sweep = find(code_of(cube, own, trust))
-    if sweep.name != cube.attrs["sweep"]:
-        raise SpecError(f"{cube.storage} was made by the sweep {cube.attrs['sweep']}, not by {sweep.name}")
+    if sweep.name != cube.attributes.sweep:
+        raise SpecError(f"{cube.storage} was made by the sweep {cube.attributes.sweep}, not by {sweep.name}")
     known = builders(sweep)
     if not known:
-        raise SpecError(f"the sweep {cube.attrs['sweep']} has no figures")
+        raise SpecError(f"the sweep {cube.attributes.sweep} has no figures")
     if unknown := [name for name in only or () if name not in known]:
-        raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attrs['sweep']} has {', '.join(known)}")
+        raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attributes.sweep} has {', '.join(known)}")
     beside = Path("results") if "://" in store else Path(store).parent
     folder = out or beside / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)

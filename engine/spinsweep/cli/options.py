@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -181,7 +180,7 @@ def code_of(cube: Cube, named: str | None, trust: bool) -> str:
     """
     if named is not None and trust:
         raise SpecError(f"--sweep {named} and --trust: the sweep is yours, or the one that the cube names; give one")
-    its_own = str(cube.attrs.get("sweep_reference", cube.attrs["sweep"]))
+    its_own = cube.attributes.sweep_reference or cube.attributes.sweep
     found = named or installed_as(its_own) or (its_own if trust else None)
     if found is None:
         raise CubeError(
@@ -199,17 +198,13 @@ def sweep_of(cube: Cube, name: str) -> Sweep:
     CubeError
         The sweep cannot be found, or is not the one that made the cube any more.
     """
-    if "imported_from" in cube.attrs:
-        raise CubeError(
-            f"{cube.storage} was imported from {cube.attrs['imported_from']}: its cells cannot be computed again"
-        )
-    if "measured_on" in cube.attrs:
-        raise CubeError(
-            f"{cube.storage} was measured on bench {cube.attrs['measured_on']}: its cells cannot be computed"
-        )
+    attributes = cube.attributes
+    if log := attributes.imported_from:
+        raise CubeError(f"{cube.storage} was imported from {log}: its cells cannot be computed again")
+    if bench := attributes.measured_on:
+        raise CubeError(f"{cube.storage} was measured on bench {bench}: its cells cannot be computed")
     try:
-        parameters = json.loads(cube.attrs["parameters"])
-        sweep = find(name).as_in_cube(int(cube.attrs["root_seed"]), parameters, cube.axes)
+        sweep = find(name).as_in_cube(attributes.root_seed, attributes.params, cube.axes)
     except SpecError as error:
         raise CubeError(f"{cube.storage} was made by the sweep {name}, which cannot be used: {error}") from None
     for what, old, new in cube.differences(sweep):

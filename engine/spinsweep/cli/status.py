@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -17,6 +17,7 @@ from spinsweep.cube import Cube
 from spinsweep.ledger import Counts
 from spinsweep.printable import cut, one_line, say
 from spinsweep.progress import duration, size
+from spinsweep.provenance import RunRecord
 
 
 def status(
@@ -53,14 +54,14 @@ def status(
             json.dumps(
                 {
                     "store": str(cube.storage),
-                    "sweep": cube.attrs["sweep"],
-                    "digest": cube.attrs["digest"],
+                    "sweep": cube.attributes.sweep,
+                    "digest": cube.attributes.digest,
                     "axes": {n: list(v) for n, v in cube.axes.items()},
                     "cells": counts.as_dict(),
                     "cell_seconds": float(seconds.sum()),
                     "bytes": cube.bytes_on_disk() if with_size else None,
                     "failures": failures,
-                    "runs": runs,
+                    "runs": [run.to_json() for run in runs],
                 },
                 indent=1,
             )
@@ -68,7 +69,7 @@ def status(
         return code
     out = console()
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("sweep", one_line(f"{cube.attrs['sweep']}: {cube.attrs['title']}"))
+    table.add_row("sweep", one_line(f"{cube.attributes.sweep}: {cube.attributes.title}"))
     table.add_row("axes", ", ".join(f"{n} ({len(v)})" for n, v in cube.axes.items()))
     table.add_row(
         "cells",
@@ -84,7 +85,7 @@ def status(
     table.add_row("work", f"{duration(float(seconds.sum()))} of block time{on_disk}")
     for run in runs[-1:]:
         table.add_row("last run", _run_line(run))
-        if run["outcome"] == "running":
+        if run.outcome == "running":
             table.add_row("now", _now(cube, counts, run))
     out.print(table)
     for failure in islice(cube.failures(), limit):
@@ -105,19 +106,19 @@ def _one_line(message: str) -> str:
     return cut(first, 1000) + (f" [... {len(rest)} more lines]" if rest else "")
 
 
-def _now(cube: Cube, counts: Counts, run: dict[str, Any]) -> str:
+def _now(cube: Cube, counts: Counts, run: RunRecord) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
     if not cube.write_guard.has_driver():
         return "its driver is gone; the same command goes on"
-    ended = counts.ended - run.get("ended_before", counts.ended)
-    began = datetime.datetime.fromisoformat(run["start"])
+    ended = counts.ended - (counts.ended if run.ended_before is None else run.ended_before)
+    began = datetime.datetime.fromisoformat(run.start)
     rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
     left = f", {duration((counts.absent + counts.stale) / rate)} left if all are asked for" if rate else ""
     return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
 
 
-def _run_line(run: dict[str, Any]) -> str:
-    commit = (run["code"].get("git_commit") or "")[:10]
-    dirty = " with changes" if run["code"].get("git_dirty") else ""
+def _run_line(run: RunRecord) -> str:
+    commit = (run.code.git_commit or "")[:10]
+    dirty = " with changes" if run.code.git_dirty else ""
     code = f", commit {commit}{dirty}" if commit else ""
-    return f"{run['start']} on {run['machine']['host']}: {run['outcome']}{code}"
+    return f"{run.start} on {run.machine.host}: {run.outcome}{code}"

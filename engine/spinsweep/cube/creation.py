@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from spinsweep.axis import Axis
 from spinsweep.cube import coordinates
+from spinsweep.cube.attributes import FORMAT, CubeAttributes, definition_of
 from spinsweep.cube.block_array import ZSTD_LEVEL
-from spinsweep.cube.cube import FORMAT, Cube, definition
+from spinsweep.cube.cube import Cube
 from spinsweep.cube.groups import write_group, write_json, write_root
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
@@ -51,9 +52,12 @@ def create(
 ) -> Cube:
     """Make the cube of ``sweep`` with blocks of shape ``chunk``; it appears whole or not at all.
 
-    ``code`` is the number of what will compute most of it: blocks of that one need no chunk of ``cell_code``.
-
     When another driver makes a cube there at the same time, that one is returned.
+
+    Parameters
+    ----------
+    attrs : further attributes of the root, by their names on disk
+    code : number of what will compute most of it: blocks of that one need no chunk of ``cell_code``
 
     Raises
     ------
@@ -76,19 +80,16 @@ def create(
             write_group(staging / group, {})
         cube_id = uuid.uuid4().hex
         write_guard_of(staging, cube_id).prepare()
-        write_root(
-            staging,
-            metadata,
-            {
-                "spinsweep_format": FORMAT,
-                "cube_id": cube_id,
-                "title": sweep.title,
-                "source": sweep.source,
-                **definition(sweep),
-                "coordinates_sha256": json.dumps({name: coordinates.digest(v) for name, v in values.items()}),
-                **attrs,
-            },
+        attributes = CubeAttributes(
+            FORMAT,
+            cube_id,
+            sweep.title,
+            sweep.source,
+            **definition_of(sweep),
+            coordinates_sha256=json.dumps({name: coordinates.digest(v) for name, v in values.items()}),
+            others=attrs,
         )
+        write_root(staging, metadata, attributes.to_json())
     return Cube(storage)
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from spinsweep.axis import Value, key
 from spinsweep.blocks import BlockGrid
 from spinsweep.cube import coordinates, digests
+from spinsweep.cube.attributes import FORMAT, VERSION_NAME, CubeAttributes, definition_of
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
 from spinsweep.cube.groups import code_group, error_group, parse_json, parse_node, read_json, write_json, write_root
 from spinsweep.cube.root import require_valid_root
@@ -32,13 +34,11 @@ from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
 from spinsweep.printable import brief
-from spinsweep.provenance import ORIGIN
+from spinsweep.provenance import OriginRecord, RunRecord
 from spinsweep.spec import LEDGER, Sweep
 
 if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which write by zarr alone, start without it
     import xarray as xr
-
-FORMAT = 2
 
 
 class Cube:
@@ -64,26 +64,28 @@ class Cube:
                 "makes one"
             )
         attrs = root.get("attributes")
-        self.attrs: dict[str, Any] = attrs if isinstance(attrs, dict) else {}
-        if "spinsweep_format" not in self.attrs:
+        if not isinstance(attrs, dict) or VERSION_NAME not in attrs:
             raise CubeError(
-                f"{self.storage} is a zarr store of another program: its attributes have no spinsweep_format"
+                f"{self.storage} is a zarr store of another program: its attributes have no {VERSION_NAME}"
             )
-        if self.attrs["spinsweep_format"] != FORMAT:
+        if attrs[VERSION_NAME] != FORMAT:
             raise CubeError(
-                f"{self.storage} has cube format {brief(self.attrs['spinsweep_format'])}, and this version has "
+                f"{self.storage} has cube format {brief(attrs[VERSION_NAME])}, and this version has "
                 f"{FORMAT}: xarray reads it as before, but it cannot go on; take another --store"
             )
         require_valid_root(root, str(self.storage))
-        self.write_guard = write_guard_of(self.storage, self.attrs["cube_id"])
-        self.definition: dict[str, Any] = json.loads(self.attrs["sweep_definition"])
+        self.attributes = CubeAttributes.from_json(attrs)
+        """As of the last commit."""
+        self.write_guard = write_guard_of(self.storage, self.attributes.cube_id)
+        self.definition = self.attributes.definition
+        """Of the sweep, as of when it was opened."""
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
         self.output_names: tuple[str, ...] = tuple(o["name"] for o in self.definition["outputs"])
         self.cell_arrays: tuple[str, ...] = (*self.output_names, *LEDGER)
         """Arrays whose chunks are the blocks'."""
         self.digested: tuple[str, ...] = tuple(n for n in self.cell_arrays if n not in digests.LEFT_OUT)
         """Those that a block's digest is over."""
-        self.coordinate_names: tuple[str, ...] = tuple(json.loads(self.attrs["coordinates_sha256"]))
+        self.coordinate_names: tuple[str, ...] = tuple(self.attributes.coordinate_digests)
         """Of axes, inner dims, and further ones."""
         arrays = root["consolidated_metadata"]["metadata"]
         self.metadata: dict[str, Any] = {n: arrays[n] for n in (*self.coordinate_names, *self.cell_arrays)}
@@ -101,14 +103,11 @@ class Cube:
 
     def coordinate(self, name: str) -> npt.NDArray[Any]:
         """Values of a coordinate."""
-        return coordinates.read(self.storage, name, self.metadata[name], self._sha256(name))
+        return coordinates.read(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
 
     def damaged_coordinates(self, name: str) -> list[str]:
         """Folders of a coordinate and of its copy that do not hold its values."""
-        return coordinates.damaged(self.storage, name, self.metadata[name], self._sha256(name))
-
-    def _sha256(self, name: str) -> str:
-        return str(json.loads(self.attrs["coordinates_sha256"])[name])
+        return coordinates.damaged(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
 
     def array(self, name: str) -> BlockArray:
         """An output or a part of the ledger, by blocks."""
@@ -178,51 +177,56 @@ class Cube:
         except (CubeError, AssertionError, KeyError, TypeError):
             return CellError("unknown", f"the cube holds no readable error {reference:016x}", "")
 
-    def code(self, reference: int) -> dict[str, Any] | None:
-        """What a value of ``cell_code`` names: attributes of a :class:`~spinsweep.provenance.Origin`, or None."""
+    def code(self, reference: int) -> OriginRecord | None:
+        """What a value of ``cell_code`` names; None where that is not known."""
         try:
-            group = read_json(code_group(self.storage, reference), "zarr.json") if reference else None
-            attributes = {} if group is None else dict(group["attributes"])
-        except (CubeError, KeyError, TypeError, ValueError):
+            data = code_group(self.storage, reference).read("zarr.json") if reference else None
+        except (OSError, CubeError):
             return None
-        return attributes if attributes.keys() >= ORIGIN else None
+        return OriginRecord.from_json(parse_node(data).get("attributes", {}))
 
-    def runs(self) -> list[dict[str, Any]]:
+    def runs(self) -> list[RunRecord]:
         """The record of every run, oldest first; of those that can be read."""
-        return [record for _, record in self.run_records() if record]
+        return [record for _, record in self.run_records() if record is not None]
 
-    def run_records(self) -> list[tuple[int, dict[str, Any] | None]]:
+    def run_records(self) -> list[tuple[int, RunRecord | None]]:
         """Epoch and record of every run, oldest first; None where it cannot be read."""
         epochs = sorted(int(name) for name in self.storage.names("runs") if name.isdigit())
         contents = self.storage.read_all(f"runs/{epoch:06d}/zarr.json" for epoch in epochs)
-        return [(epoch, parse_node(data).get("attributes")) for epoch, data in zip(epochs, contents, strict=True)]
+        records = (RunRecord.from_json(parse_node(data).get("attributes")) for data in contents)
+        return list(zip(epochs, records, strict=True))
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
-        """Where the cube's definition and the sweep's differ: (name, in the cube, asked)."""
+        """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""
         return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
 
-    def commit(self, attrs: Mapping[str, Any]) -> None:
-        """Make ``attrs`` what readers see, in one step; shapes stay those of the last commit.
+    def commit(self, attributes: CubeAttributes) -> None:
+        """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
+
+        What they share with those of the last commit stays as it is on disk, where others may have changed it.
 
         Raises
         ------
         CubeError
             The cube was removed or replaced since it was opened, or this driver is not the only one any more.
         """
-        self._commit(attrs, {})
+        self._commit(attributes, {})
 
-    def _commit(self, attrs: Mapping[str, Any], foreign: Mapping[str, Any]) -> None:
+    def _commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any]) -> None:
         """``foreign``: changed metadata of arrays that are not ours."""
         self.write_guard.check()
         root = read_json(self.storage, "zarr.json")
-        if root is None or root.get("attributes", {}).get("cube_id") != self.attrs["cube_id"]:
+        if root is None or root.get("attributes", {}).get("cube_id") != self.attributes.cube_id:
             raise CubeError(f"{self.storage} was removed or replaced while this run went on")
         metadata = {**root["consolidated_metadata"]["metadata"], **foreign, **self.metadata}
         dims = [d["name"] for d in self.definition["dims"]]
         further = [n for n in self.coordinate_names if n not in (*self.axis_names, *dims)]
         named = {"coordinates": " ".join(further)} if further else {}  # xarray drops it when it writes into the cube
-        self.attrs = {**root["attributes"], **named, **attrs}  # others may have added to both since it was read
-        write_root(self.storage, metadata, self.attrs)
+        old = self.attributes.to_json()
+        changed = {n: v for n, v in attributes.to_json().items() if n not in old or old[n] != v}
+        written = {**root["attributes"], **named, **changed}
+        self.attributes = CubeAttributes.from_json(written)
+        write_root(self.storage, metadata, written)
 
     def grow(self, sweep: Sweep) -> Cube:
         """The cube with the sweep's new axis values appended; old chunks stay as they are."""
@@ -238,13 +242,14 @@ class Cube:
             self.write_guard.check()
             write_json(self.storage, f"{name}/zarr.json", metadata)
         changed = {n: coordinates.array_of(values) for n, values in axes.items() if n in grown}
-        self._commit(self._write_coordinates(changed | self._derived(sweep, axes)), foreign)
+        sha256 = self._write_coordinates(changed | self._derived(sweep, axes))
+        self._commit(replace(self.attributes, coordinates_sha256=sha256), foreign)
         return self.reopen()
 
     def reopen(self) -> Cube:
         """The cube as it is now, under the same write guard."""
         cube = Cube(self.storage)
-        if cube.attrs["cube_id"] != self.attrs["cube_id"]:
+        if cube.attributes.cube_id != self.attributes.cube_id:
             raise CubeError(f"{self.storage} was replaced by another cube just now; the same command goes on")
         cube.write_guard = self.write_guard
         return cube
@@ -256,7 +261,8 @@ class Cube:
         computed = (before == State.DONE) | (before == State.FAILED)
         stale = computed if cells is None else computed & cells
         self.set_states(np.where(stale, np.uint8(State.STALE), before), before, damaged)
-        self.commit({**definition(sweep), **self._write_coordinates(self._derived(sweep, self.axes))})
+        sha256 = self._write_coordinates(self._derived(sweep, self.axes))
+        self.commit(replace(self.attributes, **definition_of(sweep), coordinates_sha256=sha256))
 
     def set_states(
         self, states: npt.NDArray[np.uint8], before: npt.NDArray[np.uint8], damaged: set[tuple[int, ...]]
@@ -289,15 +295,15 @@ class Cube:
         else:
             self.storage.delete(name)
 
-    def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, str]:
-        """Write coordinates from where they are new; returns the attributes that tell of them."""
-        digests = json.loads(self.attrs["coordinates_sha256"])
+    def _write_coordinates(self, values: Mapping[str, npt.NDArray[Any]]) -> str:
+        """Write coordinates; returns the JSON text of all their digests."""
+        sha256 = dict(self.attributes.coordinate_digests)
         for name, array in values.items():
-            digests[name] = coordinates.digest(array)
+            sha256[name] = coordinates.digest(array)
             for object_name, data in coordinates.objects(name, self.metadata[name], array).items():
                 self.write_guard.check()
                 self.storage.write(object_name, data)
-        return {"coordinates_sha256": json.dumps(digests)}
+        return json.dumps(sha256)
 
     def _derived(self, sweep: Sweep, axes: Mapping[str, tuple[Value, ...]]) -> dict[str, npt.NDArray[Any]]:
         """The sweep's further coordinates, computed again."""
@@ -321,7 +327,7 @@ class Cube:
             It was replaced since it was opened, or this driver is not the only one any more.
         """
         self.write_guard.check()
-        if Cube(self.storage).attrs["cube_id"] != self.attrs["cube_id"]:
+        if Cube(self.storage).attributes.cube_id != self.attributes.cube_id:
             raise CubeError(f"{self.storage} was replaced by another cube just now")
         self.storage.remove()
 
@@ -332,18 +338,6 @@ class Cube:
     def bytes_on_disk(self) -> int:
         """Bytes of all objects of the store; takes a while when there are many."""
         return self.storage.size()
-
-
-def definition(sweep: Sweep) -> dict[str, Any]:
-    """Attributes of the root that tell what the cube holds."""
-    return {
-        "sweep": sweep.name,
-        "sweep_definition": json.dumps(sweep.identity()),
-        "parameters": json.dumps(sweep.identifying_params),
-        "root_seed": sweep.root_seed,
-        "digest": sweep.digest,
-        **({"coordinates": " ".join(c.name for c in sweep.coordinates)} if sweep.coordinates else {}),
-    }
 
 
 def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.cube import digests
+from spinsweep.cube.attributes import FORMAT, VERSION_NAME
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
-from spinsweep.cube.cube import FORMAT, Cube
+from spinsweep.cube.cube import Cube
 from spinsweep.cube.digests import Record
 from spinsweep.cube.groups import ROOT_COPY, parse_node
 from spinsweep.cube.root import require_valid_root
@@ -168,4 +169,4 @@ def _is_whole_root(storage: Storage, name: str) -> bool:
         require_valid_root(content, str(storage))
     except CubeError:
         return False
-    return bool(content) and content["attributes"].get("spinsweep_format") == FORMAT
+    return bool(content) and content["attributes"].get(VERSION_NAME) == FORMAT

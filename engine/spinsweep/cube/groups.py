@@ -106,5 +106,6 @@ def keep_origin(storage: Storage, origin: Origin) -> None:
         content = read_json(group, "zarr.json") or {}
     except CubeError:  # damaged: what is to be there is known
         content = {}
-    if content.get("attributes") != origin.attributes:
-        write_group(group, origin.attributes)
+    attributes = origin.record.to_json()
+    if content.get("attributes") != attributes:
+        write_group(group, attributes)

@@ -118,10 +118,10 @@ def _synced_batches(cube: Cube, before: int) -> dict[int, int]:
     for epoch, record in reversed(cube.run_records()):
         if epoch >= before:
             continue
-        if record is not None and record.get("outcome") in CLEAN:
+        if record is not None and record.outcome in CLEAN:
             break
         batches[epoch] = durable_batch(cube.storage, epoch)
-        if record is not None and "ended_before" in record:  # what was there before it, it looked at itself
+        if record is not None and record.ended_before is not None:  # what was there before it, it looked at itself
             break
     return batches
 
@@ -187,13 +187,12 @@ def _clear(checker: BlockChecker, index: Index, lost: npt.NDArray[np.bool_], ref
 
 def _remedy(cube: Cube) -> str:
     """How lost cells come back, where computing them again is not the answer."""
-    if "measured_on" in cube.attrs:
+    if bench := cube.attributes.measured_on:
         return (
-            f"its readings are damaged; --retry-failed on bench {cube.attrs['measured_on']} takes them from the "
+            f"its readings are damaged; --retry-failed on bench {bench} takes them from the "
             "bench's journal, and measures again what the journal does not hold"
         )
-    if "imported_from" in cube.attrs:
-        log = cube.attrs["imported_from"]
+    if log := cube.attributes.imported_from:
         return f"its readings are damaged; importing {log} again brings them back"
     return ""
 
@@ -204,12 +203,12 @@ def _restore(cube: Cube, damage: Damage) -> bool:
     if damage.block_index is not None or damage.object_name == "zarr.json":
         return True
     if damage.object_name == ROOT_COPY:
-        cube.commit({})
+        cube.commit(cube.attributes)
     elif last == "zarr.json" and name in cube.metadata:
         write_json(cube.storage, damage.object_name, cube.metadata[name])
     elif last == "zarr.json":  # of a run, an error or a code: what it said is gone, but it is a group
         newest = name == f"runs/{cube.write_guard.newest_epoch():06d}"
-        write_group(cube.storage / name, json.loads(cube.attrs.get("provenance", "{}")) if newest else {})
+        write_group(cube.storage / name, json.loads(cube.attributes.provenance or "{}") if newest else {})
     else:
         name = name.removeprefix(f"{coordinates.COPIES}/")
         try:

@@ -155,6 +155,6 @@ def writer_of(store: str, cube_id: str, epoch: int) -> Writer:
         Another cube is there now.
     """
     writer = Writer(store, epoch)
-    if writer.cube.attrs["cube_id"] != cube_id:
+    if writer.cube.attributes.cube_id != cube_id:
         raise CubeError(f"{store} was replaced by another cube while this run went on")
     return writer

@@ -108,7 +108,7 @@ def _nothing(problem: str) -> Answer:
 
 def _cube(question: Question) -> Cube:
     cube = Cube(question.path)
-    if cube.attrs["cube_id"] != question.cube_id:
+    if cube.attributes.cube_id != question.cube_id:
         raise CubeError(f"another cube is at {question.path} on the scheduler's machine")
     return cube
 

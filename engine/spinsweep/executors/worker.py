@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import cloudpickle
 
@@ -18,8 +17,7 @@ from spinsweep.errors import OtherCode
 from spinsweep.ledger import Receipt
 from spinsweep.leftovers import marked_file, marking, sweep
 from spinsweep.origins import said
-from spinsweep.provenance import of_worker, other_code, other_versions
-from spinsweep.provenance import worker as worker_record
+from spinsweep.provenance import WorkerRecord, of_worker, other_code, other_versions
 from spinsweep.user_modules import Folder, UserModules
 
 
@@ -70,8 +68,8 @@ class WorkerJob:
             receipt = replace(receipt, worker=self._description(job))
         return receipt
 
-    def _description(self, job: Job) -> Mapping[str, Any]:
-        return worker_record(job.origin, self._address)
+    def _description(self, job: Job) -> WorkerRecord:
+        return WorkerRecord.here(job.origin, self._address)
 
     @cached_property
     def _compared(self) -> tuple[Job, str]:
@@ -79,7 +77,7 @@ class WorkerJob:
         job = cloudpickle.loads(self._pickled)
         assert isinstance(job, Job)
         origin = of_worker(job.origin)
-        own, driver = origin.attributes, job.origin.attributes
+        own, driver = origin.record, job.origin.record
         if (different := other_code(own, driver) + other_versions(own, driver)) and not job.allow_mixed:
             return job, f"worker {self._address} on {socket.gethostname()} has other code: {said(different)}"
         if origin.number != job.origin.number:

@@ -26,7 +26,7 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
         Its sweep has another name now, its arrays differ, or its definition does and its cells are not to become
         stale.
     """
-    reference = str(cube.attrs.get("sweep_reference", ""))
+    reference = cube.attributes.sweep_reference or ""
     if renamed(reference) and installed_as(reference):
         raise CubeError(
             f"{cube.storage} was made by {reference}, of a version before 0.1.0: it can be read, but not grown; "
@@ -65,7 +65,7 @@ def rests_on_other_artifacts(cube: Cube, sweep: Sweep, *, retry_failed: bool, ma
         return False
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    others = other_artifacts(cube.attrs, sweep)
+    others = other_artifacts(cube.attributes.others, sweep)
     if others and not mark_stale:
         raise CubeError(
             f"{cube.storage} was computed with {others}, as it may come out on another processor; copy that from "
@@ -76,7 +76,7 @@ def rests_on_other_artifacts(cube: Cube, sweep: Sweep, *, retry_failed: bool, ma
 
 def keeps_cells(cube: Cube, sweep: Sweep) -> bool:
     """Whether cells stay whatever code is installed now: they were measured on a bench, or read from a log."""
-    return sweep.measured or "measured_on" in cube.attrs or "imported_from" in cube.attrs
+    return sweep.measured or cube.attributes.has_readings
 
 
 def _short(value: Any) -> str:

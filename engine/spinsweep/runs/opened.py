@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep import provenance
 from spinsweep.cube import Cube, Durable, Job, Task
 from spinsweep.ledger import Counts, Receipt
 from spinsweep.messages import LaneReport, MessageError
 from spinsweep.progress import Progress
+from spinsweep.provenance import WorkerRecord
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.spec import Sweep
 
@@ -47,7 +47,7 @@ class Run:
     """Blocks that ended without a receipt, in words."""
     notes: list[str] = field(default_factory=list)
     """What the user should know."""
-    workers: list[Mapping[str, Any]] = field(default_factory=list)
+    workers: list[WorkerRecord] = field(default_factory=list)
     """What computed blocks, each as its first receipt described it."""
     keep_workers: Callable[[], None] = lambda: None
     """Write the workers into the run's record."""
@@ -113,8 +113,8 @@ class Run:
         counts = self.finish()
         return counts.done == counts.total
 
-    def described_workers(self) -> list[Mapping[str, Any]]:
+    def described_workers(self) -> tuple[WorkerRecord, ...]:
         """What computed the run's blocks; where no worker described itself, it was this process."""
         if self.progress.blocks_ended and not self.workers:
-            return [provenance.worker(self.job.origin, "")]
-        return self.workers
+            return (WorkerRecord.here(self.job.origin, ""),)
+        return tuple(self.workers)

@@ -32,7 +32,7 @@ from spinsweep.runs.checks import check, keeps_cells, rests_on_other_artifacts
 from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
 from spinsweep.runs.planning import missing_tasks
-from spinsweep.runs.record import RunRecord
+from spinsweep.runs.record import RunRecorder
 from spinsweep.spec import Sweep
 
 __all__ = ["Run", "open_run"]
@@ -87,7 +87,7 @@ def open_run(
         cube = cube.reopen()
         check(cube, sweep, mark_stale=mark_stale)
         stale = rests_on_other_artifacts(cube, sweep, retry_failed=retry_failed, mark_stale=mark_stale)
-        record = RunRecord(sweep, origin)
+        record = RunRecorder(sweep, origin)
         epoch = _announce(cube, record)
         lost = recover(cube, epoch)
         keep_origin(cube.storage, origin)
@@ -105,12 +105,11 @@ def open_run(
             run.finish()
 
 
-def _announce(cube: Cube, record: RunRecord) -> int:
+def _announce(cube: Cube, record: RunRecorder) -> int:
     """Begin an epoch, in which tasks of earlier runs cannot write, and leave the run's record; the epoch."""
-    earlier = [values or {} for _, values in cube.run_records()[-1:]]
-    killed = any(values.get("outcome") not in CLEAN for values in earlier)
+    earlier = [run for _, run in cube.run_records()[-1:]]
     with cube.write_guard.begin_epoch() as epoch:
-        if killed or any(values.get("workers_lost") for values in earlier):
+        if any(run is None or run.outcome not in CLEAN or run.workers_lost for run in earlier):
             cube.remove_partial_files()
         record.write(cube, epoch)
     return epoch
@@ -137,7 +136,7 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
 def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, allow_mixed: bool) -> Job:
     """What every task shares: of the sweep's axes, which may be long, only what they are called and mean."""
     lean = sweep.with_one_value_an_axis()
-    return Job(lean, str(cube.storage), cube.attrs["cube_id"], epoch, origin, allow_mixed, synced_by=machine_id())
+    return Job(lean, str(cube.storage), cube.attributes.cube_id, epoch, origin, allow_mixed, synced_by=machine_id())
 
 
 def _planned(cube: Cube, sweep: Sweep, job: Job, retry_failed: bool) -> Run:
@@ -157,14 +156,14 @@ def _prepare(run: Run) -> None:
         sweep.prepare(sweep)
     if run.progress.blocks and sweep.artifact_ids is not None:
         run.job = dataclasses.replace(run.job, artifact_ids=sweep.artifact_ids(sweep))
-        run.cube.commit(run.job.artifact_ids)
+        run.cube.commit(run.cube.attributes.with_artifacts(run.job.artifact_ids))
 
 
 @contextmanager
-def _recorded(run: Run, record: RunRecord) -> Iterator[None]:
+def _recorded(run: Run, record: RunRecorder) -> Iterator[None]:
     """Record how the run ends, however it does; a cube that it made and put nothing into is removed."""
     cube, epoch, abandoned = run.cube, run.job.epoch, False
-    run.keep_workers = lambda: record.write(cube, epoch, workers=run.workers)
+    run.keep_workers = lambda: record.write(cube, epoch, workers=tuple(run.workers))
     try:
         yield
     except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -73,12 +72,12 @@ def _check_same_import(store: str, sweep: Sweep, csv: Path) -> None:
         return
     cube = Cube(store)
     remedy = f"give another store, or remove {store} first"
-    if "imported_from" not in cube.attrs:
-        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}, which is no imported log; {remedy}")
+    if cube.attributes.imported_from is None:
+        raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}, which is no imported log; {remedy}")
     differences = {name.removeprefix("parameters."): (old, new) for name, old, new in cube.differences(sweep)}
     if "recording" in differences:
         raise CubeError(
-            f"{store} holds another log than {csv}: what {cube.attrs['imported_from']} was when it was imported; "
+            f"{store} holds another log than {csv}: what {cube.attributes.imported_from} was when it was imported; "
             f"{remedy}"
         )
     for name, (old, new) in differences.items():
@@ -118,9 +117,9 @@ def card(
     if out is not None:
         _require_free(out, force)
     cube = Cube(store)
-    if cube.attrs["sweep"] != "characterization":
-        raise CubeError(f"{store} holds the sweep {cube.attrs['sweep']}; a card is fitted from a characterization")
-    parameters = json.loads(cube.attrs["parameters"])
+    if cube.attributes.sweep != "characterization":
+        raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}; a card is fitted from a characterization")
+    parameters = cube.attributes.params
     dataset = cube.dataset()
     done = dataset["cell_state"] == State.DONE
     fits = {name: dataset[name].where(done).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import socket
@@ -154,10 +153,9 @@ def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int
     if card is not None:
         raise BenchError("--card and --recording: a recording needs no card; give one of the two")
     cube = Cube(recording)
-    if cube.attrs["sweep"] != "characterization":
-        raise CubeError(f"{recording} holds the sweep {cube.attrs['sweep']}; played back is a characterization")
-    parameters = json.loads(cube.attrs["parameters"])
-    current = family_of(parameters.get("card") or cards.default()).read_current
+    if cube.attributes.sweep != "characterization":
+        raise CubeError(f"{recording} holds the sweep {cube.attributes.sweep}; played back is a characterization")
+    current = family_of(cube.attributes.params.get("card") or cards.default()).read_current
     return Recorded(cube.dataset(), devices, current, sign)
 
 

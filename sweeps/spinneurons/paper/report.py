@@ -124,13 +124,13 @@ def draw(folder: Path, cubes: Cubes) -> None:
 
 def collect(cubes: Cubes) -> dict[str, Any]:
     """Where the numbers come from: no names of people or machines."""
-    code = provenance.code(STEPS[0].sweep(quick=False))
+    code = provenance.CodeRecord.of(STEPS[0].sweep(quick=False))
     return {
         "made": provenance.now(),
         "packages": provenance.versions(),
         "python": platform.python_version(),
-        "commit": code.get("git_commit"),
-        "uncommitted_changes": code.get("git_dirty"),
+        "commit": code.git_commit,
+        "uncommitted_changes": code.git_dirty,
         "system": platform.system(),
         "cpus": os.cpu_count(),
         "cubes": {

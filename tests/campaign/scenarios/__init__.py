@@ -71,7 +71,7 @@ def settled(campaign: Campaign, store: Path, command: Command, statuses: Sequenc
     campaign.complain(command)
     if status not in statuses:
         raise AssertionError(f"{' '.join(command.words)} ended with {status}: {command.said()}")
-    if (outcome := Cube(store).runs()[-1]["outcome"]) not in ("complete", "failed cells"):
+    if (outcome := Cube(store).runs()[-1].outcome) not in ("complete", "failed cells"):
         raise AssertionError(f"{store}: the last run is {outcome!r}, and ended with {status}")
 
 

@@ -1,0 +1,227 @@
+"""What a cube keeps of each run: code, versions, machine, command, workers, start, end and outcome."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import inspect
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from spinsweep.provenance.origin import Origin
+from spinsweep.provenance.packages import versions
+from spinsweep.spec import Sweep
+
+
+@dataclass(frozen=True)
+class CodeRecord:
+    """Where the code of a run came from."""
+
+    function: str = ""
+    """``MODULE:NAME`` of the block function."""
+    git_commit: str | None = None
+    """Of the checkout that it is in; None where it is in none."""
+    git_dirty: bool | None = None
+    """Whether that had changes, or the function's file was not in it."""
+    identity: str = ""
+    """Digest of the code that it reaches."""
+
+    @classmethod
+    def of(cls, sweep: Sweep, identity: str = "") -> CodeRecord:
+        """Of a sweep's function."""
+        function: Any = sweep.function if hasattr(sweep.function, "__qualname__") else type(sweep.function)
+        name = f"{function.__module__}:{function.__qualname__}"
+        try:
+            file = inspect.getfile(function)
+        except (OSError, TypeError):
+            return cls(name, identity=identity)
+        folder = Path(file).resolve().parent
+        changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+        tracked = _git(folder, "ls-files", "--error-unmatch", file)
+        dirty = None if changes is None else bool(changes) or tracked is None
+        return cls(name, _git(folder, "rev-parse", "HEAD"), dirty, identity)
+
+
+@dataclass(frozen=True)
+class MachineRecord:
+    """The machine of a run's driver."""
+
+    host: str = ""
+    """Its name."""
+    system: str = ""
+    """Of its operating system."""
+    cpus: int | None = None
+    """Processors that it has."""
+    user: str = ""
+    """Whose process it was."""
+
+    @classmethod
+    def here(cls) -> MachineRecord:
+        """This one."""
+        return cls(platform.node(), platform.platform(), os.cpu_count(), _user())
+
+
+@dataclass(frozen=True)
+class WorkerRecord:
+    """A process that computed blocks."""
+
+    address: str = ""
+    """Of the worker; "" for the driver's own process."""
+    host: str = ""
+    """Its machine."""
+    process: int = 0
+    """Its number there."""
+    python: str = ""
+    """Version."""
+    packages: Mapping[str, str] | None = None
+    """Version of each package that the code reaches."""
+    processor: str = ""
+    """Its model, and the instruction sets that libraries chose for it."""
+    identity: str = ""
+    """Digest of the code."""
+    code: str = ""
+    """16 hexadecimal digits: the group in ``codes/`` that its cells name."""
+
+    @classmethod
+    def here(cls, origin: Origin, address: str) -> WorkerRecord:
+        """This process."""
+        return cls(
+            address,
+            platform.node(),
+            os.getpid(),
+            origin.python,
+            dict(origin.packages),
+            origin.processor,
+            origin.code.digest,
+            f"{origin.number:016x}",
+        )
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run, as its group in ``runs/`` keeps it, and the root of the cube for the last one.
+
+    Its version is the cube's format. What is None is not written.
+    """
+
+    packages: Mapping[str, str]
+    """Installed version of each package that can change a number."""
+    python: str
+    """Version of the driver's."""
+    processor: str
+    """The driver's."""
+    code: CodeRecord
+    """Where the block function came from."""
+    machine: MachineRecord
+    """The driver's."""
+    process: int
+    """The driver's number there."""
+    command: str
+    """The command line."""
+    start: str
+    """When it began, UTC, ISO 8601."""
+    end: str | None = None
+    """When it ended; None (written as null) until then."""
+    outcome: str = "running"
+    """``running``, ``complete``, ``failed cells``, ``stopped``, ``interrupted`` or ``broken``."""
+    ended_before: int | None = None
+    """Cells asked for that were done or failed when it began; there once damage had been looked for."""
+    cells: int | None = None
+    """Cells that it computed."""
+    workers_lost: int | None = None
+    """Workers that died."""
+    workers: tuple[WorkerRecord, ...] | None = None
+    """What computed its blocks."""
+
+    @classmethod
+    def begun(cls, sweep: Sweep, origin: Origin) -> RunRecord:
+        """Everything about the code and machine that one would ask for when a number looks odd."""
+        return cls(
+            packages=versions(),
+            python=origin.python,
+            processor=origin.processor,
+            code=CodeRecord.of(sweep, origin.code.digest),
+            machine=MachineRecord.here(),
+            process=os.getpid(),
+            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            start=now(),
+        )
+
+    @classmethod
+    def from_json(cls, values: Any) -> RunRecord | None:
+        """From the attributes of the group; None where they are not those of a run.
+
+        Parts that are missing or of another type, in a cube of an earlier version, are empty.
+        """
+        if not isinstance(values, Mapping) or not all(isinstance(values.get(n), str) for n in ("start", "outcome")):
+            return None
+        workers = values.get("workers")
+        return cls(
+            packages=_checked(values, "packages", dict) or {},
+            python=_checked(values, "python", str) or "",
+            processor=_checked(values, "processor", str) or "",
+            code=CodeRecord(**_known(CodeRecord, values.get("code"))),
+            machine=MachineRecord(**_known(MachineRecord, values.get("machine"))),
+            process=_checked(values, "process", int) or 0,
+            command=_checked(values, "command", str) or "",
+            start=values["start"],
+            end=_checked(values, "end", str),
+            outcome=values["outcome"],
+            ended_before=_checked(values, "ended_before", int),
+            cells=_checked(values, "cells", int),
+            workers_lost=_checked(values, "workers_lost", int),
+            workers=tuple(WorkerRecord(**_known(WorkerRecord, w)) for w in workers)
+            if isinstance(workers, list)
+            else None,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Attributes of the group."""
+        values = asdict(self)
+        if self.workers is not None:
+            values["workers"] = [asdict(worker) for worker in self.workers]
+        return {name: value for name, value in values.items() if value is not None or name == "end"}
+
+    def ended(self, outcome: str, cells: int, workers_lost: int, workers: tuple[WorkerRecord, ...]) -> RunRecord:
+        """The record at the end of the run."""
+        return replace(self, end=now(), outcome=outcome, cells=cells, workers_lost=workers_lost, workers=workers)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _checked(values: Mapping[str, Any], name: str, kind: type) -> Any:
+    """A value, or None where it is missing or of another type."""
+    value = values.get(name)
+    return value if isinstance(value, kind) else None
+
+
+def _known(record: Any, values: Any) -> dict[str, Any]:
+    """Those of the values that are fields of a record."""
+    return {f.name: values[f.name] for f in fields(record) if f.name in values} if isinstance(values, Mapping) else {}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
