@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +20,13 @@ RENAMED = {"engine": "spinsweep", "sweeps": "spinneurons"}
 
 def installed(group: str = SWEEPS) -> dict[str, EntryPoint]:
     """Entry points of installed packages, by name."""
-    return {point.name: point for point in sorted(entry_points(group=group), key=lambda p: p.name)}
+    return dict(_installed(group, tuple(sys.path)))
+
+
+@cache
+def _installed(group: str, path: tuple[str, ...]) -> tuple[tuple[str, EntryPoint], ...]:
+    """Looked up once for each search path: each time takes as long as to load numpy."""
+    return tuple((point.name, point) for point in sorted(entry_points(group=group), key=lambda p: p.name))
 
 
 def installed_as(name: str) -> str | None:

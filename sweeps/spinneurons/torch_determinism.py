@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 
 @contextmanager
 def exact_torch() -> Iterator[None]:
     """Torch uses one thread in the calling thread, and full precision, until the end of the block."""
+    import torch  # late: a look at the sweeps does not need it
+
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     torch.set_num_threads(1)
     torch.set_float32_matmul_precision("highest")

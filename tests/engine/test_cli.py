@@ -220,6 +220,8 @@ def loaded(folder: Path, words: str) -> tuple[set[str], str]:
         ("--version", "spinsweep 0."),
         ("--help", "Make a private authority"),
         ("plan --help", "AXIS=N"),
+        ("list", "persistence"),
+        ("list hil", "learning_rate"),
         ("nosuch", "No such command 'nosuch'"),
         ("plan --nosuch", "No such option: --nosuch"),
         ("plan nosuch", "there is no sweep 'nosuch'"),
@@ -234,7 +236,7 @@ def test_help_and_mistakes_come_before_any_large_library_is_loaded(tmp_path: Pat
 
     assert shows in said
     assert packages & HEAVY == set()
-    assert "numpy" not in packages or words.startswith(("plan", "status", "figures", "verify"))
+    assert "numpy" not in packages or words.startswith(("list", "plan", "status", "figures", "verify"))
 
 
 def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
 
 from spinneurons.neurons.card import value
 from spinneurons.neurons.hall_bar import HallBar
@@ -71,6 +70,8 @@ def fit(field: Floats, resistance: Floats) -> Fit:
     -------
     Fit; NaN where the readings are too few, or do not bend by more than their own error
     """
+    from scipy.optimize import least_squares  # late: a look at the sweeps does not need it
+
     unit = float(np.abs(field).max(initial=0.0))
     if unit == 0 or resistance.size <= 3:
         return _NO_FIT

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign.chip import Programmed
-from spinneurons.codesign.network import Recipe
 from spinneurons.mnist.data import CLASSES, PIXELS
 
 Floats = npt.NDArray[np.float32]
@@ -54,6 +53,8 @@ class Tiles:
 
 def layers(rows: int = ROWS, columns: int = COLUMNS) -> tuple[Tiles, Tiles]:
     """The two layers of the 784-400-10 network on tiles of that size."""
+    from spinneurons.codesign.network import Recipe  # late: it loads torch
+
     hidden = Recipe().hidden
     return Tiles(PIXELS, hidden, rows, columns), Tiles(hidden, CLASSES, rows, columns)
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
-from spinneurons.codesign import crossbar, model
+from spinneurons.codesign import crossbar
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
-from spinneurons.codesign.network import Network, Recipe, network_file, obtain
 from spinneurons.mnist import data
 from spinneurons.neurons.parameters import CARD, LINK, WIDTH, require_law
 from spinneurons.neurons.registry import family_of
@@ -26,6 +25,9 @@ from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
 from spinsweep.printable import say
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
+
+if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
+    from spinneurons.codesign.network import Network
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
@@ -38,6 +40,8 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     Streams: ``neurons`` and ``weights`` of a chip (x and xi of equation 3), ``faults`` (stuck cells) and ``spikes``,
     each at its seed.
     """
+    from spinneurons.codesign import model
+
     p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
     network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
     test = data.checked("test", **p["data"])
@@ -97,17 +101,23 @@ def _second(network: Network, w2: str) -> npt.NDArray[np.float32]:
 
 @lru_cache(maxsize=2)
 def _network(folder: str, sha256: str, epochs: int, seed: int) -> Network:
+    from spinneurons.codesign.network import Recipe, obtain
+
     return obtain(Recipe(epochs=epochs), {"folder": folder, "sha256": sha256}, seed)
 
 
 def prepare(sweep: Sweep) -> None:
     """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
+    from spinneurons.codesign.network import Recipe, obtain
+
     p = sweep.params
     obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
 
 
 def artifact_ids(sweep: Sweep) -> dict[str, Any]:
     """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
+    from spinneurons.codesign.network import Recipe, network_file
+
     p = sweep.params
     network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
     first, second = crossbar.layers(p["tile_rows"], p["tile_columns"])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons
@@ -74,6 +73,8 @@ def counts(
     A pixel of intensity k spikes where its draw is below 65536 k/255, a neuron switches where its draw is below its
     device's probability at the write current of its z.
     """
+    import torch  # late: a look at the sweeps does not need it
+
     stack = torch.from_numpy(np.concatenate([c.weights for c in contenders], axis=1))
     pixels, neurons = contenders[0].weights.shape
     found = np.empty((len(contenders), len(images), neurons), np.int64)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from scipy.special import expit, logit
+
+if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need it
+    import torch
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-Weights = list[torch.Tensor]
+Weights: TypeAlias = "list[torch.Tensor]"
 
 
 class Switches(NamedTuple):
@@ -57,6 +58,8 @@ def poisson_train(rng: np.random.Generator, pixels: npt.NDArray[np.uint8], steps
 
 def tensors(weights: Sequence[Floats]) -> Weights:
     """Weights as tensors that a gradient is taken for."""
+    import torch
+
     return [torch.from_numpy(w.copy()).requires_grad_() for w in weights]
 
 
@@ -82,6 +85,8 @@ def present(weights: Weights, train: Floats, respond: Respond | None = None) -> 
 
     Source: main text of the paper (activation and gradient); shift and half are ours.
     """
+    import torch
+
     flow = torch.from_numpy(train)
     activation, trials = [], []
     for layer, w in enumerate(weights):
@@ -110,6 +115,8 @@ def matching_shift(z: Floats, done: Switches) -> Floats:
     z : (steps, neurons)
     done : switches and valid steps of the same shape
     """
+    from scipy.special import expit, logit
+
     n = done.valid.sum(axis=0)
     wanted = (done.switched.sum(axis=0) + 0.5) / (n + 1)
     share = done.valid / np.maximum(n, 1)
@@ -123,6 +130,8 @@ def matching_shift(z: Floats, done: Switches) -> Floats:
 
 def loss_of(activation: torch.Tensor, target: int) -> torch.Tensor:
     """Squared error |a - t|^2/2 of the output neurons that have an activation; t is 1 at ``target``, else 0."""
+    import torch
+
     seen = ~torch.isnan(activation.detach())
     wanted = torch.zeros_like(activation)
     wanted[target] = 1.0
@@ -131,6 +140,8 @@ def loss_of(activation: torch.Tensor, target: int) -> torch.Tensor:
 
 def descend(weights: Weights, loss: torch.Tensor, rate: float) -> None:
     """One step W <- W - rate dE/dW, in place.  Weights that the loss does not depend on stay."""
+    import torch
+
     if loss.requires_grad:
         gradients = torch.autograd.grad(loss, weights, allow_unused=True)
         with torch.no_grad():

@@ -11,14 +11,22 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.constants import e, hbar, k, mu_0, physical_constants
 
 Floats = npt.NDArray[np.float64]
 Torque = Literal["collinear", "in-plane"]
 
 TORQUES: tuple[Torque, ...] = ("collinear", "in-plane")
 """Direction of the spins that flow in: along the easy axis, z, or in the plane across the current, y."""
-GYROMAGNETIC = physical_constants["electron gyromag. ratio"][0] * mu_0
+# CODATA 2022, written out: a cube does not change with the release of a library
+e = 1.602176634e-19
+"""Elementary charge, C."""
+hbar = 1.0545718176461565e-34
+"""Reduced Planck constant, J s."""
+k = 1.380649e-23
+"""Boltzmann constant, J/K."""
+mu_0 = 1.25663706127e-06
+"""Vacuum permeability, N/A^2."""
+GYROMAGNETIC = 176085962784.0 * mu_0  # 1/(s T)
 """g0, 2.2128e5 m/(A s): precession rate of a magnetisation in a field in A/m."""
 
 

@@ -12,10 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.macrospin import equilibrium, fokker_planck
 from spinneurons.macrospin.material import TORQUES, Magnet, envelope, spin_direction
-from spinneurons.macrospin.model import Ensemble
-from spinneurons.macrospin.noise import draw_seeds
 from spinneurons.neurons.fit import ROUNDING, fit
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinsweep.axis import Axis
@@ -42,6 +39,10 @@ def switch(cell: Any) -> dict[str, Any]:
 
     Streams: ``start`` of the directions at the start, ``trajectories`` of the thermal fields' seeds.
     """
+    from spinneurons.macrospin import equilibrium, fokker_planck  # late: a look at the sweeps needs no compiler
+    from spinneurons.macrospin.model import Ensemble
+    from spinneurons.macrospin.noise import draw_seeds
+
     p = cell.params
     one, torque = magnet(cell["width"], p), p["torque"]
     pulse, field = envelope(cell["pulse"], p["rise"], p["rest"], p["dt"]), (p["field_x"], 0.0, 0.0)

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit, xlogy
 
 Floats = npt.NDArray[np.float64]
 
@@ -78,6 +77,8 @@ class BinomialLaw:
 
         Source: P. McCullagh, J. A. Nelder, Generalized Linear Models, 2nd ed. (1989), section 2.5.
         """
+        from scipy.special import xlogy  # late, here and below: a look at the sweeps does not need it
+
         p = np.clip(self.inverse(eta), 1e-300, 1 - 2.0**-53)
         per_variance = self.slope(eta) / (p * (1 - p))
         likelihood = (xlogy(k, p) + xlogy(n - k, 1 - p)).sum(axis=1)
@@ -101,10 +102,14 @@ class Logistic(BinomialLaw):
 
     def inverse(self, eta: Floats) -> Floats:
         """The logistic function."""
+        from scipy.special import expit
+
         return np.asarray(expit(eta))
 
     def slope(self, eta: Floats) -> Floats:
         """p (1 - p)."""
+        from scipy.special import expit
+
         p = expit(eta)
         return np.asarray(p * (1 - p))
 
@@ -116,6 +121,8 @@ class Logistic(BinomialLaw):
 
     def score(self, k: Floats, n: Floats, eta: Floats) -> tuple[Floats, Floats, Floats]:
         """k eta - n log(1 + e^eta),  k - n p,  n p q: observed and expected information are the same."""
+        from scipy.special import expit
+
         p = expit(eta)
         return (k * eta - n * np.logaddexp(0, eta)).sum(axis=1), k - n * p, n * p * (1 - p)
 
@@ -151,6 +158,8 @@ class Cloglog(BinomialLaw):
 
     def score(self, k: Floats, n: Floats, eta: Floats) -> tuple[Floats, Floats, Floats]:
         """k log p - (n - k) r,  (k - n p) r/p,  (n - k) r + k (r q/p) (r/p - 1),  r = e^eta: observed information."""
+        from scipy.special import xlogy
+
         rate = np.exp(np.clip(eta, -700, 700))
         p, q = -np.expm1(-rate), np.exp(-rate)
         per_p = rate / p

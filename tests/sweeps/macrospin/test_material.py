@@ -2,8 +2,15 @@
 
 import numpy as np
 import pytest
+from scipy import constants
 
+from spinneurons.macrospin import material
 from spinneurons.macrospin.material import GYROMAGNETIC, Magnet, envelope
+
+
+@pytest.mark.parametrize("name", ["e", "hbar", "k", "mu_0"])
+def test_the_constants_of_nature_are_those_of_codata(name):
+    assert getattr(material, name) == pytest.approx(getattr(constants, name), rel=1e-8)
 
 
 def test_the_constants_are_those_of_the_equation():
