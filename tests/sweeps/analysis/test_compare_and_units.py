@@ -15,6 +15,7 @@ from spinneurons.analysis.compare import compare, parameter_differences
 from spinneurons.analysis.units import in_unit
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.discovery import find
 from spinsweep.plugins import installed
 
@@ -46,7 +47,7 @@ def test_two_root_seeds_share_their_currents_and_nothing_that_was_read(cube: xr.
 
 
 def test_another_card_shows_in_the_parameters(cube: xr.Dataset, tmp_path: Path) -> None:
-    card = cards.with_ratios(cards.default(), 10, 40)
+    card = HallBar(cards.default()).with_ratios(10, 40)
     other = spinsweep.run(SMALL.with_values(card=card, width=(2.0,), device=(0,)), tmp_path / "other.zarr").dataset
     found = parameter_differences(cube, other)
     assert found["card.i_bias.slope.value"] == (
