@@ -338,7 +338,7 @@ def descriptions(r: random.Random) -> None:
             root_seed=either(r, 0, 0.95),
             shared_axes=either(r, (), 0.95),
             version=either(r, "1", 0.95),
-            given=either(r, {}, 0.95),
+            overrides=either(r, {}, 0.95),
             coordinates=either(
                 r, (Coordinate(name("c"), name("a0"), either(r, lambda v, p: np.arange(len(v)))),), 0.97
             ),
