@@ -7,7 +7,7 @@ differ, so each message carries the version of its fields, and a reader refuses 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self
 
 VERSION = 1
@@ -32,7 +32,7 @@ class _Message:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {name: _as_list(value) for name, value in asdict(self).items()}
+        return {name: _to_json(value) for name, value in vars(self).items()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -62,10 +62,12 @@ class _Message:
         return _as_tuple(value)
 
 
-def _as_list(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _as_list(v) for name, v in value.items()}
-    return [_as_list(v) for v in value] if isinstance(value, tuple) else value
+def _to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_to_json(item) for item in value]
+    if is_dataclass(value):  # a part of a message
+        return {name: _to_json(v) for name, v in vars(value).items()}
+    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _as_tuple(value: Any) -> Any:

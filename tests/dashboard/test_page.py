@@ -286,6 +286,7 @@ def test_a_message_of_another_version_is_one_line_on_the_page_and_no_exception(p
         expected = f"sends messages of version {VERSION + 1}, and this process reads version {VERSION}"
         assert expected in monitor.begin("other", newer, b"")
         begin(monitor, "r", {"a": [1, 2]})
+        assert not window.unreadable.visible
         monitor.report("r", newer, b"", b"")
         monitor.report("other", newer, b"", b"")
         for _ in range(3):
@@ -296,6 +297,7 @@ def test_a_message_of_another_version_is_one_line_on_the_page_and_no_exception(p
             "Cannot show a lane",
         ]
         assert all(expected in line for line in lines)
+        assert window.unreadable.visible
         assert list(monitor.runs) == ["r"]
         assert "0 of 2 cells" in window.header.text
 

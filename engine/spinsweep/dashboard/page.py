@@ -112,6 +112,7 @@ class SweepPage:
         self._choosing = False
         self.body.visible = self.run is not None
         set_text(self.unreadable, html.unreadable(self.monitor))
+        self.unreadable.visible = bool(self.unreadable.text)
         if self.run is None:
             set_text(self.header, html.NO_SWEEP)
         else:
