@@ -16,7 +16,7 @@ from browser import complaints, words
 from selenium.webdriver import Chrome
 from watched import until
 
-from spinsweep.dashboard.closed import SEEN
+from spinsweep.dashboard.access import VISIBLE_TO_ALL
 
 pytestmark = pytest.mark.browser
 
@@ -83,4 +83,4 @@ def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() 
             assert "Sweep</a>" in get(f"{dashboard}/status")
             process.terminate()
             _, said = process.communicate(timeout=30)
-    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", SEEN, "ending"]
+    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", VISIBLE_TO_ALL, "ending"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from spinsweep.cli.display import Display, where
 from spinsweep.cli.workers import DASK, Workers
-from spinsweep.dashboard.closed import OPEN, Pages
+from spinsweep.dashboard.access import OPEN, Pages
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.check import check
 from spinsweep.deployment.clients import cluster_client

@@ -110,7 +110,7 @@ def run(
     executor = name_of_executor(executor, workers)
     if executor == DASK:
         from spinsweep.cli.dask_workers import Access, DaskWorkers
-        from spinsweep.dashboard.closed import Pages, new_token
+        from spinsweep.dashboard.access import Pages, new_token
         from spinsweep.deployment.clients import deployment
 
         pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")

@@ -31,7 +31,7 @@ def scheduler(
     Example:  spinsweep scheduler --scheduler-file cluster.json
               spinsweep scheduler --host 192.0.2.7 --tls certificates
     """
-    from spinsweep.dashboard.closed import Pages, new_token
+    from spinsweep.dashboard.access import Pages, new_token
     from spinsweep.deployment.certificates import own_certificates
     from spinsweep.deployment.security import SCHEDULER, credentials, require_loopback
     from spinsweep.deployment.servers import run_scheduler

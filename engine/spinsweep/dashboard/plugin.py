@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import SchedulerPlugin
 
-from spinsweep.dashboard.closed import Pages
+from spinsweep.dashboard.access import Pages
 from spinsweep.dashboard.metrics import register, unregister
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.messages import LANE_TOPIC

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
+from spinsweep.dashboard.access import OPEN, Pages, pages_of
 from spinsweep.dashboard.blockmap import BlockState, initial_states
-from spinsweep.dashboard.closed import OPEN, Pages, pages_of
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
 from spinsweep.errors import RunnerError
 from spinsweep.ledger import Receipt

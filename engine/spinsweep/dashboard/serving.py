@@ -17,7 +17,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
 from spinsweep.dashboard import html
-from spinsweep.dashboard.closed import Closed, Pages
+from spinsweep.dashboard.access import AccessRouter, Pages
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.reader import Reader
@@ -82,7 +82,7 @@ class PageServer:
         application = _WatchersApplication(handlers)  # type: ignore[no-untyped-call]
         variables = {"pages": [TAB], "plots": [], "jupyter": False}
         application.add_application(self._application(variables, pages.prefix))
-        server = HTTPServer(Closed(application, pages))
+        server = HTTPServer(AccessRouter(application, pages))
         server.add_socket(listening)
         return server
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from distributed.utils import get_ip_interface
 
-from spinsweep.dashboard.closed import OPEN, Pages
+from spinsweep.dashboard.access import OPEN, Pages
 from spinsweep.deployment.cluster_file import WORD, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh
 from spinsweep.deployment.local_cluster import require_free_port
 from spinsweep.deployment.security import (

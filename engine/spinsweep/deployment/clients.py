@@ -17,7 +17,7 @@ from typing import Any
 import dask
 from distributed import Client, SSHCluster
 
-from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages, close_scheduler, new_token
+from spinsweep.dashboard.access import OPEN, Pages, RestrictedScheduler, new_token, restrict_scheduler
 from spinsweep.deployment.certificates import own_certificates, temporary
 from spinsweep.deployment.check import check, cluster_class, dask_cluster, library
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
@@ -158,7 +158,7 @@ def _jobs(where: Jobs, tls: Path | None, dashboard: bool, pages: Pages) -> Itera
         with _one_line(where.kind), sigint_blocked(), dask.config.set(own_files()):
             cluster = cluster_class(where)(
                 **job_options(where),
-                scheduler_cls=ClosedScheduler,
+                scheduler_cls=RestrictedScheduler,
                 scheduler_options=scheduler,
                 security=security,
                 silence_logs="critical",
@@ -261,7 +261,7 @@ def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterato
             )
             client = stack.enter_context(Client(cluster))
             client.run_on_scheduler(_end_when_idle, ORPHAN)
-            client.run_on_scheduler(close_scheduler, pages)
+            client.run_on_scheduler(restrict_scheduler, pages)
         yield client
 
 

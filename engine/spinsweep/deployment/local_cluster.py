@@ -15,7 +15,7 @@ import dask
 from distributed import Client, LocalCluster
 from distributed.deploy.spec import close_clusters
 
-from spinsweep.dashboard.closed import OPEN, ClosedScheduler, Pages
+from spinsweep.dashboard.access import OPEN, Pages, RestrictedScheduler
 from spinsweep.deployment.certificates import temporary
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import SAFE_PATH, Interrupted, environment, sigint_blocked
@@ -39,7 +39,7 @@ class ClosedCluster(LocalCluster):
     """A cluster of this machine whose scheduler's pages are closed to other sites."""
 
     async def _start(self) -> None:
-        self.scheduler_spec["cls"] = ClosedScheduler
+        self.scheduler_spec["cls"] = RestrictedScheduler
         await super()._start()  # type: ignore[no-untyped-call]
 
 

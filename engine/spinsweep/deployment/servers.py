@@ -9,7 +9,7 @@ from pathlib import Path
 import dask
 from distributed import Nanny, Scheduler, Security
 
-from spinsweep.dashboard.closed import OPEN, SEEN, ClosedScheduler, Pages
+from spinsweep.dashboard.access import OPEN, VISIBLE_TO_ALL, Pages, RestrictedScheduler
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.deployment import worker_signals
 from spinsweep.deployment.equipment_lease import ClusterLease
@@ -60,7 +60,7 @@ def run_scheduler(
         say(f"port {dashboard} is taken: the dashboard gets another", error=True)
 
     async def serve() -> None:
-        scheduler = ClosedScheduler(
+        scheduler = RestrictedScheduler(
             pages=pages,
             host=literal,
             port=port,
@@ -76,7 +76,7 @@ def run_scheduler(
             page = f"http://{LOOPBACK}:{served}{pages.prefix}/status"
             say(f"scheduler {scheduler.address}, dashboard {page}")
             if not pages.token:
-                say(SEEN, error=True)
+                say(VISIBLE_TO_ALL, error=True)
             await _until_told()
 
     quiet()

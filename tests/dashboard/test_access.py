@@ -18,7 +18,7 @@ from distributed import Client
 from selenium.webdriver import Chrome
 from watched import until
 
-from spinsweep.dashboard.closed import ClosedScheduler, Pages
+from spinsweep.dashboard.access import Pages, RestrictedScheduler
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.errors import RunnerError
@@ -120,7 +120,7 @@ def test_with_a_token_nothing_is_answered_to_those_who_do_not_have_it(port: int)
     async def look() -> None:
         pages = Pages(token="a-secret")
         where = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
-        async with ClosedScheduler(**where, pages=pages) as scheduler:
+        async with RestrictedScheduler(**where, pages=pages) as scheduler:
             plugin = SweepPlugin()
             await scheduler.register_scheduler_plugin(plugin, idempotent=True)
             assert plugin.watchers(port, token=pages.token) == f"http://127.0.0.1:{port}/a-secret/sweep"
