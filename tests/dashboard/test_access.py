@@ -72,7 +72,7 @@ FOREIGN = (
     {"Sec_Fetch_Site": "same-site", "Sec_Fetch_Mode": "no-cors", "Sec_Fetch_Dest": "image"},
     {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate", "Sec_Fetch_Dest": "iframe"},
 )
-OWN = (
+ALLOWED = (
     {},
     {"Host": "localhost:9999", "Origin": "http://localhost:9999"},  # through a tunnel
     {"Host": "127.0.0.1:9999", "Origin": "http://127.0.0.1:9999"},
@@ -98,9 +98,9 @@ def test_every_route_answers_at_this_machines_own_names_with_any_port(served: tu
     assert {route: requested(port, route) for route in routes if route not in SOCKETS} == dict.fromkeys(
         (route for route in routes if route not in SOCKETS), 200
     )
-    for headers in OWN:
+    for headers in ALLOWED:
         assert requested(port, "/health", **headers) == 200
-    for headers in OWN[:-1]:  # a socket is no link
+    for headers in ALLOWED[:-1]:  # a socket is no link
         assert requested(port, "/sweep/ws", **headers) not in (403, 404), headers
 
 

@@ -47,8 +47,8 @@ def newest(client: Client) -> dict[str, Any]:
             "running": monitor.running(run),
         }
 
-    found: dict[str, Any] = client.run_on_scheduler(look)
-    return found
+    seen: dict[str, Any] = client.run_on_scheduler(look)
+    return seen
 
 
 def get(address: str) -> str:
@@ -59,13 +59,13 @@ def get(address: str) -> str:
 def metrics(client: Client, run: str) -> dict[str, float]:
     """Those of one run, by name and state."""
     lines = get(client.dashboard_link.replace("/status", "/metrics")).splitlines()
-    found = {}
+    values = {}
     for line in lines:
         if match := re.fullmatch(
             rf'(spinsweep_\w+){{run="{run[:8]}",(?:state="(\w+)",)?sweep="watched"}} (\S+)', line
         ):
-            found[f"{match[1]} {match[2] or ''}".strip()] = float(match[3])
-    return found
+            values[f"{match[1]} {match[2] or ''}".strip()] = float(match[3])
+    return values
 
 
 def test_the_scheduler_ends_with_the_states_that_the_ledger_has(tmp_path: Path, client: Client) -> None:
@@ -153,9 +153,9 @@ def test_the_metrics_stand_beside_those_of_dask_and_count_the_cells(tmp_path: Pa
     with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block=4):
         pass
 
-    found = metrics(client, newest(client)["name"])
-    assert (found["spinsweep_cells done"], found["spinsweep_cells failed"]) == (95, 1)
-    assert (found["spinsweep_blocks done"], found["spinsweep_blocks failed"]) == (23, 1)
+    values = metrics(client, newest(client)["name"])
+    assert (values["spinsweep_cells done"], values["spinsweep_cells failed"]) == (95, 1)
+    assert (values["spinsweep_blocks done"], values["spinsweep_blocks failed"]) == (23, 1)
     assert "dask_scheduler_tasks{" in get(client.dashboard_link.replace("/status", "/metrics"))
 
 

@@ -235,7 +235,7 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
                 for client, name in ((first, "one"), (second, "two"), (second, "three")):
                     owned = {"client": client.id, "sweep": name, "cube_id": name, "measured": True}
                     begin(monitor, name, {"a": [1, 2]}, **owned)
-                told = LaneReport(
+                reported = LaneReport(
                     bench="b",
                     experiment="one/a=1",
                     train="current 6",
@@ -245,7 +245,7 @@ def test_the_lane_card_tells_what_is_measured_what_waits_and_what_was_last(tmp_p
                     wear=0.1,
                     figures={"loss": 0.25},
                 )
-                plugin.log_event(LANE_TOPIC, told.to_json())
+                plugin.log_event(LANE_TOPIC, reported.to_json())
                 assert "last one a=1, train current 6 last loss 0.25" in _card(monitor)
                 assert "experiment" not in _card(monitor)
 

@@ -28,9 +28,9 @@ def scheduler(*words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
-        found = re.search(r"dashboard (\S+)/status", process.stdout.readline())
-        assert found
-        yield process, found[1]
+        match = re.search(r"dashboard (\S+)/status", process.stdout.readline())
+        assert match
+        yield process, match[1]
     finally:
         process.terminate()
         process.communicate(timeout=30)
@@ -53,20 +53,20 @@ def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_i
         window.get(f"{dashboard}/sweep")
         until(lambda: "No sweep yet" in words(window))
         assert complaints(window) == []
-        gone = (
+        is_lost = (
             "return Array.from(Bokeh.documents[0].all_models).find(m => m.text?.includes('does not answer')).visible"
         )
-        assert not window.execute_script(gone)
+        assert not window.execute_script(is_lost)
         process.terminate()
-        until(lambda: window.execute_script(gone))
+        until(lambda: window.execute_script(is_lost))
 
 
 def test_a_page_with_a_token_works_in_a_browser_and_its_address_is_told_to_nobody_else(window: Chrome) -> None:
     with scheduler("--dashboard-port", "0", "--dashboard-token") as (_, dashboard):
-        place, _, token = dashboard.rpartition("/")
+        server, _, token = dashboard.rpartition("/")
         assert len(token) == 32
         with pytest.raises(urllib.error.HTTPError, match="404") as refused:
-            get(f"{place}/sweep")
+            get(f"{server}/sweep")
         refused.value.close()
         window.get(f"{dashboard}/sweep")
         until(lambda: "No sweep yet" in words(window))

@@ -75,7 +75,7 @@ def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterat
 def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What ``true`` gives once it is true."""
     deadline = time.monotonic() + seconds
-    while not (found := true()):
+    while not (value := true()):
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.1)
-    return found
+    return value
