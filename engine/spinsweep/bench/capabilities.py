@@ -117,9 +117,8 @@ class PulseSource(Protocol):
 class VoltageReader(Protocol):
     """Reads the voltage of the device that is connected."""
 
-    @property
-    def reading_time(self) -> float:
-        """How long one reading takes, s."""
+    reading_time: float
+    """How long one reading takes, s."""
 
     def start(self) -> None:
         """Bring the meter from any state to the settings of its section, and find its zero."""

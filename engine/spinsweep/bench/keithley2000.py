@@ -69,12 +69,7 @@ class Keithley2000(VoltageReader):
         self.session = session
         self.range = section.range
         self.nplc = section.nplc
-        self.mains = surroundings.mains
-
-    @property
-    def reading_time(self) -> float:
-        """How long one reading takes, s."""
-        return self.nplc / self.mains
+        self.reading_time = section.nplc / surroundings.mains
 
     def start(self) -> None:
         """Bring the meter from any state to fixed settings: direct voltage, one range, no averaging, no autozero."""
