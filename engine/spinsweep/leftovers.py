@@ -35,7 +35,7 @@ _lock = threading.Lock()
 
 
 def unmarked() -> dict[str, str]:
-    """The environment for a process that is to outlive this one, such as the guard of a bench."""
+    """The environment for a process that is to outlive this one, such as the watchdog of a bench."""
     return {name: value for name, value in os.environ.items() if name != MARK}
 
 

@@ -158,10 +158,10 @@ def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
         dask_cluster(where)
 
 
-def test_the_lanes_service_leaves_its_guard_alive_and_sees_the_machines_locks(tmp_path: Path) -> None:
+def test_the_lanes_service_leaves_its_watchdog_alive_and_sees_the_machines_locks(tmp_path: Path) -> None:
     text = (CLUSTER / "spinsweep-lane@.service").read_text()
     lines = text.splitlines()
-    assert "KillMode=process" in lines, "else systemd kills the guard that makes the bench safe"
+    assert "KillMode=process" in lines, "else systemd kills the watchdog that makes the bench safe"
     assert not [line for line in lines if line.startswith("PrivateNetwork")], "locks are the network namespace's"
     assert "--bench /etc/spinsweep/%i.toml" in text
     analyze = shutil.which("systemd-analyze")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_guard import emulated
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import ended, measuring, start
+from test_watchdog import emulated
 
 pytestmark = pytest.mark.faults
 

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_guard import emulated, is_safe, until
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import ended, lane_of, measuring, start
 from test_lane import scheduler as scheduler
+from test_watchdog import emulated, is_safe, until
 
 from spinsweep.bench.bench_file import load
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import dask
 import pytest
 import xarray as xr
-from test_guard import emulated, is_safe, until
+from test_watchdog import emulated, is_safe, until
 
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.lease import owner

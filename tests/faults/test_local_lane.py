@@ -12,11 +12,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from test_guard import emulated, is_safe, until
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import lane_of
 from test_lane import scheduler as scheduler
+from test_watchdog import emulated, is_safe, until
 
 from spinsweep.bench import lane as lanes
 from spinsweep.bench.bench_file import load
@@ -58,7 +58,7 @@ def test_a_lane_that_is_being_started_again_at_the_end_is_gone_after_it(
         assert not end.is_alive(), "the end waits for a lane that nobody told to end"
         assert lane.process is not None
         assert lane.process.poll() is not None
-        until(lambda: lane_of(bench) == 0)  # a guard may have it for a moment
+        until(lambda: lane_of(bench) == 0)  # a watchdog may have it for a moment
         assert is_safe(control)
 
 
@@ -67,10 +67,10 @@ def test_a_run_whose_lanes_died_says_what_the_last_one_said(
 ) -> None:
     monkeypatch.setattr(lanes, "MAX_RESTARTS", 0)
     with emulated(tmp_path) as (bench, _), begun(bench, scheduler) as lane:
-        (guard,) = (p for p in psutil.Process(pid(lane)).children() if "spinsweep.bench.watchdog" in p.cmdline())
-        guard.kill()
+        (watchdog,) = (p for p in psutil.Process(pid(lane)).children() if "spinsweep.bench.watchdog" in p.cmdline())
+        watchdog.kill()
         until(lambda: lane.problem)
-        with pytest.raises(RunnerError, match="the last time with: the lane ends: the guard died"):
+        with pytest.raises(RunnerError, match="the last time with: the lane ends: the watchdog died"):
             lane.check()
         lane.end()
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 from distributed import Client
-from test_guard import emulated, is_safe, until
 from test_lane import SPINSWEEP, ended, lane_of, measuring, start
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import scheduler as scheduler
+from test_watchdog import emulated, is_safe, until
 
 from spinsweep.bench.bench_file import load
-from spinsweep.bench.lane import EXIT_LEASE_LOST, RENEW
+from spinsweep.bench.lane import EXIT_LEASE_LOST, RENEW_INTERVAL_S
 from spinsweep.deployment.equipment_lease import TTL, ClusterLease
 
 pytestmark = pytest.mark.faults
@@ -122,10 +122,10 @@ def test_a_lane_whose_scheduler_falls_silent_begins_nothing_new_and_ends_before_
         until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
         os.kill(process, signal.SIGSTOP)
         try:
-            time.sleep(2 * RENEW + 1)
+            time.sleep(2 * RENEW_INTERVAL_S + 1)
             fired = control.audit()["overall"]["pulses"]
             assert lane.poll() is None
-            status, said = ended(lane, TTL - 2 * RENEW - 1)
+            status, said = ended(lane, TTL - 2 * RENEW_INTERVAL_S - 1)
             assert control.audit()["overall"]["pulses"] == fired
         finally:
             os.kill(process, signal.SIGCONT)

@@ -101,7 +101,7 @@ def test_the_epoch_grows_with_every_owner_and_an_older_one_may_do_nothing(tmp_pa
     first.release()
     second = Lease(bench(tmp_path)).take()
     assert second.epoch == first.epoch + 1
-    second.raise_epoch()  # as a guard does for a dead owner
+    second.raise_epoch()  # as a watchdog does for a dead owner
     second.check()
     (tmp_path / "hall" / "epoch").write_text(f"{second.epoch + 1:020d}\n")
     with pytest.raises(LeaseError, match=f"lane {second.epoch + 1} has taken over"):

@@ -1,4 +1,4 @@
-"""Owning a bench: the leases first, then the guard, then the instruments; and all of it back, in any case."""
+"""Owning a bench: the leases first, then the watchdog, then the instruments; in the end all of it is given back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ if TYPE_CHECKING:  # workers that only compute load none of it
     from spinsweep.bench.lease import Lease
     from spinsweep.bench.session import BenchSession
 
-_session: BenchSession | None = None  # of this process; it owns one bench at most
+
+class _Process:
+    """What this process owns: one bench at most."""
+
+    session: BenchSession | None = None
+
+
+_process = _Process()
 
 
 @contextmanager
@@ -27,32 +34,33 @@ def acquire_bench(
 
     Parameters
     ----------
-    patience
+    timeout_s
         How long to wait for another owner to go, and to try connections that are refused, s.
     admit
-        Asked with this machine's lease before an instrument is touched, and left after the bench was made safe; may
-        refuse by raising.
+        Entered with this machine's lease before an instrument is touched, and left after the bench was made safe;
+        may refuse by raising.
 
     Raises
     ------
     LeaseError
         Another process owns it.
     BenchError
-        An instrument cannot be reached, is another one, or does not do as it is told; or the pulses of the devices
-        are not known.
+        An instrument cannot be reached, is another one, or does not respond as it should; or the number of pulses
+        that the devices have had is not known.
     """
     from spinsweep.bench.lease import Lease
     from spinsweep.bench.session import BenchSession, pulses
     from spinsweep.bench.watchdog import Watchdog, dirty, mark_clean, mark_dirty
 
-    global _session
-    if _session is not None:
-        raise BenchError(f"this process owns bench {_session.bench.name} already; one process, one bench")
+    if _process.session is not None:
+        raise BenchError(
+            f"this process already owns bench {_process.session.bench.name}; a process can own one bench"
+        )
     lease = Lease(bench).take(timeout_s)
     try:
         pulses(bench)  # without which no limit of a device's life could be kept
         with admit(lease):
-            watchdog = Watchdog(bench, lease, on_death=lambda: setattr(lease, "lost", "the guard died"))
+            watchdog = Watchdog(bench, lease, on_death=lambda: setattr(lease, "lost", "the watchdog died"))
             session = BenchSession(bench, lease)
             safe, was_dirty = False, dirty(bench)
             mark_dirty(bench)
@@ -63,10 +71,10 @@ def acquire_bench(
                     except BenchError:
                         safe = session.made_safe or not was_dirty  # nothing was switched on: safe comes first
                         raise
-                    _session = session
+                    _process.session = session
                     yield session
             finally:
-                _session = None
+                _process.session = None
                 try:
                     if not safe:
                         session.close()
@@ -76,13 +84,13 @@ def acquire_bench(
                     if safe:
                         mark_clean(bench)
                 finally:
-                    watchdog.dismiss(safe)
+                    watchdog.dismiss(safe=safe)
     finally:
         lease.release()
 
 
 def session(bench: Bench) -> BenchSession:
-    """The station of a bench, for block functions that run on its lane.
+    """The session of a bench, for block functions that run on its lane.
 
     Raises
     ------
@@ -91,15 +99,17 @@ def session(bench: Bench) -> BenchSession:
     InstrumentFault
         The lane was started with another bench file than the run: nothing may be fired by it.
     """
-    if _session is None or _session.bench.name != bench.name:
-        have = "none" if _session is None else _session.bench.name
+    session = _process.session
+    if session is None or session.bench.name != bench.name:
+        owned = "none" if session is None else session.bench.name
         raise BenchError(
-            f"the work needs bench {bench.name}, and this process owns {have}; run it with --on BENCH.toml"
+            f"this work needs bench {bench.name}, but this process owns {owned}; run it with --on BENCH.toml"
         )
+    own = session.bench.model_dump()
     for key, value in bench.model_dump().items():
-        if _session.bench.model_dump()[key] != value and key != "state":
+        if own[key] != value and key != "state":
             raise InstrumentFault(
                 f"bench {bench.name}: the lane's bench file has another {key} than that of the run; "
                 "start the lane again with the same file"
             )
-    return _session
+    return session

@@ -2,9 +2,9 @@
 
 A worker's resources route work, they do not exclude, and neither a raising plugin nor a raising preload keeps a
 worker out.  So the order is: lock the bench (operating-system lock), hold a lease of its addresses at the scheduler,
-reach the instruments (guard, handshake), and only then register.  The scheduler's lease has a time to live and is for
-lanes on other machines: one that does not get it has touched nothing, and one that is cut off from the scheduler ends
-before another can get it.
+reach the instruments (watchdog, handshake), and only then register.  The scheduler's lease has a time to live and is
+for lanes on other machines: one that does not get it has touched nothing, and one that is cut off from the scheduler
+ends before another can get it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from distributed import Client, Security, Worker
 
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import Lease
 from spinsweep.bench.session import BenchSession
@@ -39,14 +40,12 @@ from spinsweep.leftovers import unmarked
 from spinsweep.printable import one_line, say
 from spinsweep.warden import Warden
 
-FENCE = 0.8  # of it, after which the lane ends itself
-RENEW = 3.0  # seconds between renewals
-BENCH_LOCK_TIMEOUT_S = 3.0  # seconds that a lane waits for the bench, which the guard of a dead lane may hold
-RESTART_TIMEOUT_S = (
-    90.0  # the same for a lane that follows one that died: a source may refuse connections for a minute
-)
-START_TIMEOUT_S = 120.0  # seconds that a lane started here may take
-HURRY = 0.2  # seconds between reminders of a lane that is to end at once
+LEASE_FRACTION = 0.8  # of the lease's time to live, after which the lane ends itself
+RENEW_INTERVAL_S = 3.0
+BENCH_LOCK_TIMEOUT_S = 3.0  # that a lane waits for the bench, which the watchdog of a dead lane may hold
+RESTART_TIMEOUT_S = 90.0  # the same after a lane that died: a source may refuse connections for a minute
+START_TIMEOUT_S = 120.0  # that a lane started on this machine may take
+REMIND_INTERVAL_S = 0.2  # of a lane that is to end at once
 MAX_RESTARTS = 3  # lanes that a run starts again when they die
 EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
 
@@ -76,7 +75,9 @@ def admitted(lease: Lease, address: str, security: Security | None = None) -> It
         with _reaching(address):
             client = stack.enter_context(Client(address, timeout=10, security=security, set_as_default=False))
             client.register_plugin(ClusterLease())
-            ask = partial(client.sync, client.scheduler.spinsweep_lease, callback_timeout=RENEW, **question)
+            ask = partial(
+                client.sync, client.scheduler.spinsweep_lease, callback_timeout=RENEW_INTERVAL_S, **question
+            )
             while True:
                 sent = time.monotonic()
                 if not (refused := ask()):
@@ -84,7 +85,7 @@ def admitted(lease: Lease, address: str, security: Security | None = None) -> It
                 if STARTED not in refused:
                     raise LeaseError(f"bench {bench.name}: {refused}")
                 time.sleep(1)
-        lease.valid_until = sent + FENCE * TTL
+        lease.valid_until = sent + LEASE_FRACTION * TTL
         ended = threading.Event()
         renewal = threading.Thread(target=_renew, args=(lease, ask, ended), name="lease-renewal", daemon=True)
         renewal.start()
@@ -100,7 +101,7 @@ def admitted(lease: Lease, address: str, security: Security | None = None) -> It
 
 def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None:
     """Renew the lease; while the scheduler does not answer, no new cycle begins."""
-    while not ended.wait(RENEW):
+    while not ended.wait(RENEW_INTERVAL_S):
         sent = time.monotonic()
         try:
             refused = ask()
@@ -111,11 +112,11 @@ def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None
         if refused:
             lease.lost = refused
             return
-        lease.valid_until = sent + FENCE * TTL
+        lease.valid_until = sent + LEASE_FRACTION * TTL
 
 
 def _fence(lease: Lease, ended: threading.Event) -> None:
-    """End the process when its lease has run out, whatever it is doing; the guard makes the bench safe."""
+    """End the process when its lease has run out, whatever it is doing; the watchdog makes the bench safe."""
     while time.monotonic() < lease.valid_until and not lease.lost:
         if ended.wait(0.2):
             return
@@ -135,6 +136,8 @@ class _Lane(Worker):
     """A worker at whose end, whoever wants it, the work in hand ends after its cycle."""
 
     session: BenchSession
+    ending: asyncio.Task[Any] | None = None
+    """Its end, once it was told to end: tasks that nobody holds are forgotten."""
 
     async def close(self, *args: Any, **options: Any) -> Any:
         """As Dask's, which waits for the work in hand."""
@@ -168,12 +171,8 @@ async def serve(session: BenchSession, address: str, security: Security | None =
     session.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
 
 
-_ending: set[asyncio.Task[Any]] = set()
-
-
-def _end(worker: Worker) -> None:
-    task = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
-    _ending.add(task)
+def _end(worker: _Lane) -> None:
+    worker.ending = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
 
 
 def run_lane(
@@ -235,7 +234,7 @@ class LocalLane:
         interrupted: KeyboardInterrupt | None = None
         while self.process is not None:
             try:
-                self.process.wait(HURRY if Interrupts.twice() else None)
+                self.process.wait(REMIND_INTERVAL_S if Interrupts.twice() else None)
                 break
             except subprocess.TimeoutExpired:
                 self.process.terminate()
@@ -288,20 +287,16 @@ class LocalLane:
                 return
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:
-        """Wait for the end of a lane: the last line on its standard error, or its exit status."""
-        status = process.wait()
+        """Wait for the end of a lane: what it said last."""
+        words = last_words(process, self._errors)
         assert process.stdout is not None
         process.stdout.close()
-        with self._errors as errors:
-            errors.seek(0)
-            lines = [line for line in errors.read().splitlines() if line.strip()]
-        how = f"signal {-status}" if status < 0 else f"status {status}"
-        return lines[-1].removeprefix("spinsweep: ") if lines else f"no word, but {how}"
+        return words
 
     def check(self) -> None:
         """``RunnerError`` if the lane is gone for good."""
         if self.problem:
-            raise RunnerError(f"{self.problem}; what was measured is kept, the same command goes on")
+            raise RunnerError(f"{self.problem}; what was measured is kept; run the same command again to continue")
 
 
 @contextmanager
@@ -316,7 +311,7 @@ def local_lane(bench_path: Path, address: str, security: Security | None = None)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """``python -m spinsweep.bench.lane BENCH.toml SCHEDULER PATIENCE``: what :class:`LocalLane` starts.
+    """``python -m spinsweep.bench.lane BENCH.toml SCHEDULER TIMEOUT_S``: what :class:`LocalLane` starts.
 
     The certificates come on the standard input.
     """

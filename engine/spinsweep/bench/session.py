@@ -21,8 +21,8 @@ from spinsweep.errors import Stopped
 from spinsweep.messages import LaneReport
 from spinsweep.work import cancelled, report
 
-CLOSE = 10.0  # seconds that a link is tried anew when the bench is given back; then the guard goes on
-TELL = 1.0  # seconds between reports of what is being done
+CLOSE_TIMEOUT_S = 10.0  # that a broken link is tried anew at the end; then the watchdog makes the bench safe
+REPORT_INTERVAL_S = 1.0
 
 
 class BenchSession:
@@ -43,10 +43,10 @@ class BenchSession:
         self.ready: dict[str, float] = {}
         """Bench time before which a device must rest, s."""
         self.figures: dict[str, float] = {}
-        """What the work in hand says of itself, such as its loss; told with the progress."""
+        """What the work in hand says of itself, such as its loss; reported with the progress."""
         self.cycles = 0
         """Cycles since the lane began."""
-        self._told = 0.0
+        self._last_report = 0.0
         self._route = ""
 
     def open(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
@@ -80,7 +80,7 @@ class BenchSession:
                 self.safe()
             except BenchError:  # the link is broken: once more on a new one
                 self.instruments.close()
-                self.instruments.open(CLOSE)
+                self.instruments.open(CLOSE_TIMEOUT_S)
         finally:
             self.instruments.close()
             if locked:
@@ -95,7 +95,7 @@ class BenchSession:
         """``LeaseError`` or ``Stopped`` if nothing more may be done."""
         self.lease.check()
         if self.stopping.is_set() or self.lease.cut_off.is_set() or cancelled():
-            raise Stopped(f"bench {self.bench.name}: told to stop; what was measured is in the journal")
+            raise Stopped(f"bench {self.bench.name}: stopped on demand; what was measured is in the journal")
 
     def done(self, experiment: str, train: str) -> None:
         """Count a cycle."""
@@ -104,8 +104,8 @@ class BenchSession:
 
     def tell(self, experiment: str, train: str) -> None:
         """Report what is being done, once a second at most."""
-        if time.monotonic() > self._told + TELL:
-            self._told = time.monotonic()
+        if time.monotonic() > self._last_report + REPORT_INTERVAL_S:
+            self._last_report = time.monotonic()
             doing = LaneReport(
                 **wear(self.bench), experiment=experiment, train=train, cycles=self.cycles, figures=self.figures
             )
@@ -125,10 +125,10 @@ class BenchSession:
         )
         self._route = device.name
 
-    def count_pulses(self, wanted: Mapping[str, int]) -> None:
+    def count_pulses(self, planned: Mapping[str, int]) -> None:
         """Add pulses that are going to be fired, or ``LimitError`` if a device would get too many."""
         counted = pulses(self.bench)
-        for name, more in wanted.items():
+        for name, more in planned.items():
             total = counted.get(name, 0) + more
             most = self.bench.limits_of(self.bench.named(name)).max_pulses
             if total > most:
@@ -165,8 +165,9 @@ def pulses(bench: Bench) -> dict[str, int]:
         pass
     if not isinstance(counted, dict) or not all(isinstance(n, int) and n >= 0 for n in counted.values()):
         raise BenchError(
-            f"{path} {problem}: nothing is fired while the pulses that the devices have had are not known; write "
-            f'them into it, as {{"{bench.device[0].name}": 1200}} (the journals beside it tell what was fired)'
+            f"{path} {problem}, so the number of pulses that the devices have had is not known; write "
+            f'it into that file, as {{"{bench.device[0].name}": 1200}} (the journals beside it say what was fired). '
+            "No pulse is sent until then."
         )
     return counted
 

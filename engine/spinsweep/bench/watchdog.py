@@ -1,12 +1,12 @@
-"""The guard: a separate process that makes the bench safe when the lane that owns it dies or falls silent.
+"""The watchdog: a separate process that makes the bench safe when the lane that owns it dies or falls silent.
 
 A source that loses its connection goes on as it was set, so a dying lane cannot be trusted to switch it off.  The
-guard holds the end of a pipe: when the lane dies, the pipe closes at once; when the lane is alive but silent
-(stopped, or hung), the guard kills it first, because the bench has one owner at a time and a lane that wakes up
+watchdog holds the end of a pipe: when the lane dies, the pipe closes at once; when the lane is alive but silent
+(stopped, or hung), the watchdog kills it first, because the bench has one owner at a time and a lane that wakes up
 later must not act.  Then it takes the lease, which raises the epoch, and sends the safe state.
 
 A Keithley 6221 on Ethernet may refuse connections for 30 to 60 s after its client died (seen by one laboratory):
-the guard keeps trying, and only GPIB can be faster there.
+the watchdog keeps trying, and only GPIB can be faster there.
 """
 
 from __future__ import annotations
@@ -22,50 +22,54 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any, ClassVar
 
 from spinsweep.bench.bench_file import Bench, parse
+from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import Lease
 from spinsweep.errors import SpinsweepError
 from spinsweep.leftovers import unmarked
 from spinsweep.printable import say
 
-HEARTBEAT = 0.25  # seconds between signs of life
-SILENCE = 10.0  # seconds without one after which a lane counts as hung
-START_TIMEOUT_S = 30.0  # seconds that a guard may take to start
+HEARTBEAT_S = 0.25  # between signs of life
+SILENCE_TIMEOUT_S = 10.0  # without one, after which a lane counts as hung
+START_TIMEOUT_S = 30.0  # that a watchdog may take to start
 FAREWELL = b"q"
-RETRY = 1.0  # seconds between attempts to reach the instruments
-GIVE_UP = 600.0  # seconds after which instruments that do not answer are taken to be switched off
-
-
-_left: list[subprocess.Popen[bytes]] = []  # guards that still have to make a bench safe
+RETRY_INTERVAL_S = 1.0  # between attempts to reach the instruments
+GIVE_UP_S = 600.0  # after which instruments that do not answer are taken to be switched off
 
 
 class Watchdog:
-    """The lane's side: starts the process, sends signs of life, and sends it away."""
+    """The lane's side: starts the process, sends signs of life, and dismisses it."""
+
+    _left: ClassVar[list[subprocess.Popen[bytes]]] = []
+    """Processes that still have to make a bench safe, which this one does not wait for."""
+    command: ClassVar[list[str]] = [sys.executable, "-P", "-m", "spinsweep.bench.watchdog"]
 
     def __init__(self, bench: Bench, lease: Lease, on_death: Callable[[], None] = lambda: None) -> None:
         self._on_death = on_death
-        command = [sys.executable, "-P", "-m", "spinsweep.bench.watchdog"]
+        # a file, for the watchdog may outlive this process, and no pipe must wait for it
+        errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the watchdog has started
         self.process = subprocess.Popen(
-            command,
+            self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
+            stderr=errors,
             start_new_session=True,
             env=unmarked(),
             bufsize=0,
         )
         order = {"bench": bench.model_dump(), "epoch": lease.epoch, "process": os.getpid()}
         self._say(json.dumps(order).encode() + b"\n")
-        self._await_ready()
+        self._await_ready(errors)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="guard-heartbeat", daemon=True)
+        self._thread = threading.Thread(target=self._beat, name="watchdog-heartbeat", daemon=True)
         self._thread.start()
 
-    def dismiss(self, safe: bool) -> None:
-        """Send the guard away if the bench is safe; else leave it to make it so, and do not wait."""
+    def dismiss(self, *, safe: bool) -> None:
+        """End the watchdog if the bench is safe; else leave it to make it so, and do not wait."""
         self._stop.set()
         self._thread.join()
         if safe:
@@ -73,7 +77,7 @@ class Watchdog:
             self._wait()
         else:
             self._close()
-            _left.append(self.process)
+            self._left.append(self.process)
 
     def _wait(self) -> None:
         self._close()
@@ -85,18 +89,23 @@ class Watchdog:
             with suppress(BrokenPipeError):
                 pipe.close()
 
-    def _await_ready(self) -> None:
+    def _await_ready(self, errors: IO[str]) -> None:
+        """``BenchError`` with the watchdog's own words unless it starts."""
         assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
-        if not ready or self.process.stdout.readline().strip() != b"ready":
+        in_time, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
+        line = self.process.stdout.readline() if in_time else b"silence"
+        if line.strip() == b"ready":
+            errors.close()
+            return
+        if line:  # else it has ended, and its last words are written
             self.process.kill()
-            self._wait()
-            raise BenchError(
-                f"the guard of the bench did not start within {START_TIMEOUT_S:.0f} s; without it nothing is done"
-            )
+        self._close()
+        words = last_words(self.process, errors)
+        how = "exited at once" if in_time else f"did not start within {START_TIMEOUT_S:.0f} s"
+        raise BenchError(f"the bench watchdog {how}: {words}. No pulse was sent.")
 
     def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT):
+        while not self._stop.wait(HEARTBEAT_S):
             if not self._say(b"."):
                 self._on_death()
                 return
@@ -111,12 +120,12 @@ class Watchdog:
 
 
 def log_path(bench: Bench) -> Path:
-    """Where guards note what they did."""
+    """Where watchdogs note what they did."""
     return bench.folder / "guard.jsonl"
 
 
 def main() -> int:
-    """The guard's process: the order comes on the standard input, then signs of life."""
+    """The watchdog's process: the order comes on the standard input, then signs of life."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends with its lane, and not before
     order = json.loads(sys.stdin.buffer.readline())
@@ -129,27 +138,27 @@ def main() -> int:
         return 0
     began = time.monotonic()
     outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
-    lease = Lease(bench, "the guard of a lane that died, which makes the bench safe,")
+    lease = Lease(bench, "the watchdog of a lane that died, which makes the bench safe,")
     try:
-        while dirty(bench):  # until somebody has left it safe: this guard, or a lane that came after
+        while dirty(bench):  # until somebody has left it safe: this watchdog, or a lane that came after
             try:
-                lease.take(RETRY)
+                lease.take(RETRY_INTERVAL_S)
                 problem = _made_safe(Instruments(bench))
                 if not problem:
                     mark_clean(bench)
                     outcome.pop("problem", None)
                     _note(bench, outcome | {"safe": True, "epoch": lease.epoch, "seconds": time.monotonic() - began})
                     return 0
-            except LeaseError as error:  # a newer lane has it, and a guard of its own
+            except LeaseError as error:  # a newer lane has it, and a watchdog of its own
                 problem = str(error)
             finally:
                 lease.release()
             if problem != outcome.get("problem"):
                 outcome["problem"] = problem
                 _note(bench, outcome | {"safe": False, "seconds": time.monotonic() - began})
-            if time.monotonic() - began > GIVE_UP:
+            if time.monotonic() - began > GIVE_UP_S:
                 return 1
-            time.sleep(RETRY)
+            time.sleep(RETRY_INTERVAL_S)
     finally:
         lease.release()
     return 0
@@ -176,22 +185,22 @@ def _watch(lane: int) -> str:
     """Wait for the lane's end; why the bench has to be made safe, or "" when the lane said farewell."""
     pipe = sys.stdin.fileno()
     while True:
-        ready, _, _ = select.select([pipe], [], [], SILENCE)
+        ready, _, _ = select.select([pipe], [], [], SILENCE_TIMEOUT_S)
         if not ready:
             with suppress(ProcessLookupError):
                 os.kill(lane, signal.SIGKILL)
-            return f"the lane was silent for {SILENCE:.0f} s and was killed"
-        said = os.read(pipe, 65536)
-        if said.endswith(FAREWELL):
+            return f"the lane was silent for {SILENCE_TIMEOUT_S:.0f} s and was killed"
+        received = os.read(pipe, 65536)
+        if received.endswith(FAREWELL):
             return ""
-        if not said:
+        if not received:
             return "the lane died"
 
 
 def _made_safe(instruments: Any) -> str:
     """Open the instruments and send the safe state; what went wrong, or ""."""
     try:
-        instruments.open(timeout_s=RETRY)
+        instruments.open(timeout_s=RETRY_INTERVAL_S)
     except BenchError as error:
         return str(error)
     finally:
@@ -208,4 +217,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except SpinsweepError as error:
-        sys.exit(f"spinsweep guard: {error}")
+        sys.exit(f"spinsweep: {error}")

@@ -1,4 +1,4 @@
-"""An emulated bench: driver, lane, guard and emulator die and freeze; no pulse twice, the output off in the end."""
+"""An emulated bench: driver, lane, watchdog, emulator die and freeze; no pulse twice, the output off in the end."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _pulses(bench: Bench) -> int:
 def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:
     """Whether the emulator's record is still whole."""
     number = c.rng.choice(ENDS)
-    kind = c.rng.choice(["driver", "driver", "lane", "lane", "guard", "freeze", "twice", "emulator"])
+    kind = c.rng.choice(["driver", "driver", "lane", "lane", "watchdog", "freeze", "twice", "emulator"])
     lane = _lane(bench)
     if kind == "lane" and lane == run.pid:
         kind = "driver"
@@ -151,8 +151,8 @@ def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:
     elif kind == "lane":
         c.fault(f"lane {number.name}")
         kill(lane, number) if lane else None
-    elif kind == "guard":
-        c.fault("guard SIGKILL")
+    elif kind == "watchdog":
+        c.fault("watchdog SIGKILL")
         for pid in named("spinsweep.bench.watchdog"):
             kill(pid, signal.SIGKILL)
     elif kind == "freeze":

@@ -98,7 +98,7 @@ def is_safe(control: Control) -> bool:
     return state["source"]["output"] == 0 and state["source"]["wave"] == "idle" and not state["switch"]["closed"]
 
 
-def guard_rows(bench: Bench) -> list[dict[str, object]]:
+def watchdog_rows(bench: Bench) -> list[dict[str, object]]:
     return [json.loads(line) for line in log_path(bench).read_text().splitlines()] if log_path(bench).exists() else []
 
 
@@ -115,13 +115,13 @@ def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the
         os.kill(process.pid, signal.SIGKILL)
         took = until(lambda: is_safe(control), 10)
         assert took < 2.0
-        until(lambda: guard_rows(load(path)))
-        (row,) = guard_rows(load(path))
+        until(lambda: watchdog_rows(load(path)))
+        (row,) = watchdog_rows(load(path))
         assert row["safe"] is True
         assert row["reason"] == "the lane died"
 
 
-def test_a_guard_keeps_trying_while_the_source_refuses_connections_after_its_client_died(tmp_path: Path) -> None:
+def test_a_watchdog_keeps_trying_while_the_source_refuses_connections_after_its_client_died(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
@@ -129,15 +129,15 @@ def test_a_guard_keeps_trying_while_the_source_refuses_connections_after_its_cli
         os.kill(process.pid, signal.SIGKILL)
         took = until(lambda: is_safe(control), 20)
         assert 2.5 < took < 8.0
-        until(lambda: any(row["safe"] is True for row in guard_rows(load(path))))
+        until(lambda: any(row["safe"] is True for row in watchdog_rows(load(path))))
 
 
-def test_a_guard_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot_be_reached(tmp_path: Path) -> None:
+def test_a_watchdog_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot_be_reached(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
-        (guard,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(guard), signal.SIGKILL)
+        (watchdog,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(watchdog), signal.SIGKILL)
         os.kill(process.pid, signal.SIGKILL)  # before it notices
         process.wait()
         control.set("refuse", "source")
@@ -146,7 +146,7 @@ def test_a_guard_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot_be
         assert not is_safe(control)
         control.clear()
         until(lambda: is_safe(control), 20)
-        until(lambda: any(row["safe"] is True for row in guard_rows(load(path))))
+        until(lambda: any(row["safe"] is True for row in watchdog_rows(load(path))))
 
 
 def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: Path) -> None:
@@ -179,20 +179,20 @@ def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: 
         assert len(fired) == len(set(fired)) == 300
 
 
-def test_a_frozen_lane_is_killed_by_its_guard_and_cannot_come_back(tmp_path: Path) -> None:
+def test_a_frozen_lane_is_killed_by_its_watchdog_and_cannot_come_back(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
         os.kill(process.pid, signal.SIGSTOP)
         assert process.wait(20) == -signal.SIGKILL
-        until(lambda: guard_rows(load(path)))
+        until(lambda: watchdog_rows(load(path)))
         assert is_safe(control)
-        assert "silent" in str(guard_rows(load(path))[0]["reason"])
+        assert "silent" in str(watchdog_rows(load(path))[0]["reason"])
         with acquire_bench(load(path), timeout_s=5) as session:
-            assert session.lease.epoch == 3  # the lane's, the guard's, ours
+            assert session.lease.epoch == 3  # the lane's, the watchdog's, ours
 
 
-def test_a_lane_whose_guard_dies_stops(tmp_path: Path) -> None:
+def test_a_lane_whose_watchdog_dies_stops(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.audit()["overall"]["pulses"] > 2)
@@ -215,16 +215,16 @@ def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> No
         assert control.audit()["overall"]["pulses"] == 2 * 20 * 50
 
 
-def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_guard_behind(tmp_path: Path) -> None:
+def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_watchdog_behind(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
-        (guard,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        (watchdog,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         process.terminate()
         process.wait(20)
         assert is_safe(control)
-        assert not guard_rows(load(path))
-        until(lambda: not Path(f"/proc/{guard}").exists())
+        assert not watchdog_rows(load(path))
+        until(lambda: not Path(f"/proc/{watchdog}").exists())
 
 
 def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tmp_path: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tm
         assert done.stderr.count("\n") == 1
         assert "tried for 3 s" in done.stderr
         assert owner(load(path).source.address) == ""
-        assert not guard_rows(load(path))
+        assert not watchdog_rows(load(path))
 
 
 def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> None:
@@ -250,3 +250,26 @@ def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> No
         with pytest.raises(LeaseError):
             Lease(load(path)).take()
         assert control.state()["source"]["output"] == 0
+
+
+BROKEN = """
+import os, sys
+if "spinsweep.bench.watchdog" in sys.orig_argv:
+    os.write(2, b"Traceback (most recent call last):\\nImportError: a broken installation\\n")
+    os._exit(1)
+"""
+
+
+@pytest.mark.parametrize("words", [["bench", "check"], ["run", "characterization", "--store", "cube.zarr", "--on"]])
+def test_a_watchdog_that_cannot_start_is_quoted_and_nothing_is_touched(tmp_path: Path, words: list[str]) -> None:
+    with emulated(tmp_path) as (path, control):
+        (tmp_path / "sitecustomize.py").write_text(BROKEN)
+        command = [sys.executable, "-P", "-m", "spinsweep.cli", *words, str(path)]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+        assert ended.returncode == 2
+        quoted = "the bench watchdog exited at once: ImportError: a broken installation. No pulse was sent."
+        assert ended.stderr.splitlines()[-1].endswith(quoted)
+        assert set(control.state()["connections"].values()) == {0}
+        assert not (tmp_path / "cube.zarr").exists()
+        assert owner(load(path).source.address) == ""
