@@ -1,7 +1,7 @@
 """A claim of the paper, what a run finds of it, and the rule by which the two are compared.
 
 Verdicts are conservative.  *Reproduced* takes a whole 95 % interval inside what the claim says, and a claim that was
-not put into the model.  What was put in (``ceiling_reason``) can be *consistent* at best; so can what the interval
+not put into the model.  What was put in (``ceiling_reason``) can at most be *consistent*; so can what the interval
 does not decide.  An interval wholly outside *differs*.  Readings of the authors' own devices cannot be tested without
 them.
 """
@@ -52,19 +52,15 @@ class Between:
     low: float = -math.inf
     high: float = math.inf
 
-    def point_agrees(self, found: Finding) -> bool:
+    def point_agrees(self, finding: Finding) -> bool:
         """Whether the number itself, whatever its interval, is where the claim wants it."""
-        return self.low < found.value < self.high
+        return self.low < finding.value < self.high
 
-    def holds(self, found: Finding) -> bool | None:
+    def holds(self, finding: Finding) -> bool | None:
         """True or False where the whole interval says so, None where it does not decide."""
-        if self.low < found.low and found.high < self.high:
+        if self.low < finding.low and finding.high < self.high:
             return True
-        return False if found.high <= self.low or self.high <= found.low else None
-
-
-STRAIGHT = Between(-5, 5)
-"""Bend (``fit_line``) of a straight line, % of its rise; a square root has 16 over the widths of the paper."""
+        return False if finding.high <= self.low or self.high <= finding.low else None
 
 
 @dataclass(frozen=True)
@@ -73,13 +69,13 @@ class Covers:
 
     value: float
 
-    def point_agrees(self, found: Finding) -> bool:
+    def point_agrees(self, finding: Finding) -> bool:
         """Nothing speaks against it as long as the interval does not."""
-        return self.holds(found) is not False
+        return self.holds(finding) is not False
 
-    def holds(self, found: Finding) -> bool | None:
+    def holds(self, finding: Finding) -> bool | None:
         """Whether it does; None without an interval."""
-        return None if math.isnan(found.low + found.high) else found.low <= self.value <= found.high
+        return None if math.isnan(finding.low + finding.high) else finding.low <= self.value <= finding.high
 
 
 @dataclass(frozen=True)
@@ -104,21 +100,25 @@ class Claim:
     rule: Between | Covers | None
     """None: there is nothing of the paper's to compare with."""
     ceiling_reason: str = ""
-    """Why the claim can be consistent at best; empty if it can be reproduced."""
+    """Why the claim can at most be consistent; empty if it can be reproduced."""
 
-    def verdict(self, found: Finding) -> Verdict:
-        """By the rule; an interval that is not there decides nothing."""
+    def verdict(self, finding: Finding) -> Verdict:
+        """By the rule; a number without an interval decides nothing."""
         if self.rule is None:
             return Verdict.UNTESTABLE
-        holds = self.rule.holds(found)
+        holds = self.rule.holds(finding)
         if holds is False:
             return Verdict.DIFFERS
         return Verdict.REPRODUCED if holds and not self.ceiling_reason else Verdict.CONSISTENT
 
-    def qualifier(self, found: Finding) -> str:
+    def qualifier(self, finding: Finding) -> str:
         """Why a claim is no more than consistent, in a few words; empty for other verdicts."""
-        if self.rule is None or self.verdict(found) is not Verdict.CONSISTENT:
+        if self.rule is None or self.verdict(finding) is not Verdict.CONSISTENT:
             return ""
-        if self.rule.holds(found):
-            return f"at best: {self.ceiling_reason}"
-        return "undecided" if self.rule.point_agrees(found) else "undecided, leans against"
+        if self.rule.holds(finding):
+            return f"the most it can be: {self.ceiling_reason}"
+        return (
+            "undecided, point estimate agrees"
+            if self.rule.point_agrees(finding)
+            else "undecided, point estimate disagrees"
+        )

@@ -16,7 +16,7 @@ from spinsweep.resources import cpu_count
 from spinsweep.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
-    from spinneurons.paper.plan import Step
+    from spinneurons.paper.plan import PlannedSweep
     from spinsweep.executors.protocol import Start
 
 FULL, QUICK = Path("results/paper"), Path("results/paper-quick")
@@ -35,41 +35,41 @@ def paper(
 ) -> int:
     """Run every sweep of the paper, draw its figures and judge its claims.
 
-    What is there is not computed again: the same command goes on after any interruption.
+    Cells that are done are not computed again: run the same command again to continue after an interruption.
 
     Example:  spinsweep paper --quick
     """
     import xarray as xr
 
-    from spinneurons.paper import report
-    from spinneurons.paper.plan import STEPS
+    from spinneurons.paper.plan import SWEEPS
+    from spinneurons.paper.write import write
     from spinsweep.deployment.local_cluster import local_client
     from spinsweep.executors.dask import on_client
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
         stack.enter_context(Warden(deaf=not workers))
-        client = cache(lambda: stack.enter_context(local_client(workers)))  # of all steps, when the first needs it
+        client = cache(lambda: stack.enter_context(local_client(workers)))  # for all sweeps, when the first needs it
         executor: Start | str = (lambda context: on_client(client())(context)) if workers else "serial"
-        for number, step in enumerate(STEPS, 1):
-            say(f"[{number} of {len(STEPS)}] {step.name}", error=True)
-            if not _complete(step, folder, quick, executor, workers or None):
+        for number, planned in enumerate(SWEEPS, 1):
+            say(f"[{number} of {len(SWEEPS)}] {planned.name}", error=True)
+            if not _complete(planned, folder, quick, executor, workers or None):
                 return 1
-    cubes = {step.name: xr.open_zarr(step.store(folder)).load() for step in STEPS}
-    for path in report.write(folder, cubes, quick):
+    cubes = {planned.name: xr.open_zarr(planned.store(folder)).load() for planned in SWEEPS}
+    for path in write(folder, cubes, quick=quick):
         say(path)
     return 0
 
 
-def _complete(step: Step, folder: Path, quick: bool, executor: Start | str, workers: int | None) -> bool:
+def _complete(planned: PlannedSweep, folder: Path, quick: bool, executor: Start | str, workers: int | None) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
     with Display() as show:
         result = spinsweep.run(
-            step.sweep(quick),
-            step.store(folder),
+            planned.sweep(quick=quick),
+            planned.store(folder),
             executor=executor,
             workers=workers,
             on_progress=show.update,
-            attrs={"sweep_reference": step.name},
+            attrs={"sweep_reference": planned.name},
         )
         return show.finish() == 0 and result.outcome != "stopped"

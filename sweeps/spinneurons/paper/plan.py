@@ -24,7 +24,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Step:
+class PlannedSweep:
     """One sweep of the paper."""
 
     name: str
@@ -34,26 +34,28 @@ class Step:
     full: Mapping[str, str] = field(default_factory=dict)
     """``--set`` values of the full version; the sweep's own defaults but for these."""
 
-    def settings(self, quick: bool) -> Mapping[str, str]:
-        """Of the version."""
+    def settings(self, *, quick: bool) -> Mapping[str, str]:
+        """``--set`` values of the version."""
         return self.quick if quick else self.full
 
-    def sweep(self, quick: bool) -> Sweep:
+    def sweep(self, *, quick: bool) -> Sweep:
         """What is run."""
-        return find(self.name).with_text(self.settings(quick))
+        return find(self.name).with_text(self.settings(quick=quick))
 
     def store(self, folder: Path) -> Path:
         """Its cube."""
         return folder / "cubes" / f"{self.name}.zarr"
 
-    def command(self, folder: Path, quick: bool) -> str:
-        """What one types to compute the cube by itself; it goes on with what is there."""
-        overrides = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(quick).items())
+    def command(self, folder: Path, *, quick: bool) -> str:
+        """What one types to compute the cube by itself; cells that are done are kept."""
+        overrides = "".join(
+            f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(quick=quick).items()
+        )
         return f"spinsweep run {self.name}{overrides} --store {self.store(folder)}"
 
 
-STEPS = (
-    Step(
+SWEEPS = (
+    PlannedSweep(
         "hysteresis",
         (
             Picture("fig1d_field_loop", "1(d)", "Hall resistance against the perpendicular field"),
@@ -62,7 +64,7 @@ STEPS = (
         ),
         quick={"cycles": "20"},
     ),
-    Step(
+    PlannedSweep(
         "characterization",
         (
             Picture("fig2_switching", "2(c-k)", "Switching probability of 36 devices, counted and fitted"),
@@ -74,7 +76,7 @@ STEPS = (
         ),
         quick={"resamples": "200"},
     ),
-    Step(
+    PlannedSweep(
         "codesign",
         (
             Picture("fig3c_accuracy", "3(c)", "Accuracy against variation for each bar width"),
@@ -86,7 +88,7 @@ STEPS = (
         ),
         quick={"width": "5,1,0.3", "variation": "0,0.1,0.25", "seed": "0:8", "images": "1000"},
     ),
-    Step(
+    PlannedSweep(
         "hil",
         (
             Picture("fig4b_curves", "4(b)", "Switching curves of the four devices in the loop"),
@@ -98,13 +100,13 @@ STEPS = (
         quick={"seed": "0:4"},
         full={"seed": "0:100"},
     ),
-    Step(
+    PlannedSweep(
         "hil-multiplexed",
         (Picture("s12_multiplexed", "S12", "One device as two neurons: loss and confidence"),),
         quick={"seed": "0:4"},
         full={"seed": "0:100"},
     ),
-    Step(
+    PlannedSweep(
         "hil-replicates",
         (
             Picture("replicates_gain", "beyond", "What hardware in the loop gains, over chips and variation"),
@@ -118,10 +120,10 @@ STEPS = (
             "test_images": "400",
         },
     ),
-    Step("anisotropy", (Picture("s1_anisotropy", "S1", "Anisotropy field from an in-plane field"),)),
-    Step("persistence", (Picture("s4_persistence", "S4", "Switching curves again after seven days"),)),
-    Step("endurance", (Picture("s5_endurance", "S5", "10,000 cycles of each device at its bias current"),)),
-    Step(
+    PlannedSweep("anisotropy", (Picture("s1_anisotropy", "S1", "Anisotropy field from an in-plane field"),)),
+    PlannedSweep("persistence", (Picture("s4_persistence", "S4", "Switching curves again after seven days"),)),
+    PlannedSweep("endurance", (Picture("s5_endurance", "S5", "10,000 cycles of each device at its bias current"),)),
+    PlannedSweep(
         "macrospin",
         (
             Picture("s7_switching", "S7", "Switching of a macrospin, counted and fitted"),
@@ -136,8 +138,8 @@ STEPS = (
 def gallery() -> list[Picture]:
     """All pictures in the order of the paper: main text, supplement, and what has no number."""
 
-    def place(picture: Picture) -> tuple[int, int, str]:
+    def position(picture: Picture) -> tuple[int, int, str]:
         number = re.match(r"(S?)(\d+)(.*)", picture.number)
         return (number[1] == "S", int(number[2]), number[3]) if number else (2, 0, "")
 
-    return sorted((picture for step in STEPS for picture in step.pictures), key=place)
+    return sorted((picture for planned in SWEEPS for picture in planned.pictures), key=position)

@@ -1,47 +1,112 @@
-"""The report of a run: its table of claims, figures and provenance, in Markdown and in one HTML file."""
+"""What a report says, whatever it is written in: sections of tables, texts and figures.
+
+Texts have `code`, *emphasis* and **strong** marked as in Markdown.  ``markdown`` and ``webpage`` write them.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from spinneurons.paper import markdown, webpage
-from spinneurons.paper.claim import Claim, Cubes, Finding, Verdict
-from spinneurons.paper.claims import CLAIMS
-from spinneurons.paper.plan import STEPS
-from spinsweep import provenance
-from spinsweep.discovery import figures
+from spinneurons.paper.assumptions import ASSUMPTIONS
+from spinneurons.paper.claim import Claim, Finding, Verdict
+from spinneurons.paper.conventions import CONVENTIONS
+from spinneurons.paper.plan import Picture, gallery
+
+TITLE = "The paper's claims, checked"
+INTRODUCTION = (
+    "*Hardware in Loop Learning with Spin Stochastic Neurons* (Islam et al., Advanced Intelligent Systems 6(7), "
+    "2024, DOI 10.1002/aisy.202300805) beside a run of every sweep of the paper. The devices are those of the "
+    "default device card, not the authors': their curves are published as figures only. Claims are in our words. "
+    "Intervals are 95 % unless another meaning is given. Bounds are ours where the paper gives none.",
+    "*Reproduced*: the whole interval is within the claim's bounds, and the claim was not put into the model. "
+    "*Consistent*: the interval does not contradict the claim and does not show it either. Either it reaches over a "
+    "bound (*undecided*: the *point estimate agrees* or *disagrees* with the claim), or it shows what was put in "
+    "(*the most it can be*). *Differs*: the whole interval is beyond a bound. *Cannot be tested*: it is about the "
+    "authors' own devices.",
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A claim with what was found."""
+    """A claim with our number."""
 
     claim: Claim
-    found: Finding
+    finding: Finding
     commands: tuple[str, ...]
     """How to compute its cubes again."""
 
     @property
     def verdict(self) -> Verdict:
         """How the claim fares."""
-        return self.claim.verdict(self.found)
+        return self.claim.verdict(self.finding)
 
     @property
     def qualifier(self) -> str:
         """Why it is no more than consistent."""
-        return self.claim.qualifier(self.found)
+        return self.claim.qualifier(self.finding)
+
+    @property
+    def short_qualifier(self) -> str:
+        """The same for a table, without the reason."""
+        return self.qualifier.partition(":")[0]
 
     @property
     def ours(self) -> str:
         """Our number with its interval and unit."""
-        return with_unit(number_text(self.found), self.claim.unit)
+        return f"{number_text(self.finding)} {self.claim.unit}".strip()
+
+
+@dataclass(frozen=True)
+class Claims:
+    """Every claim with its number and verdict; the details of each can be looked up."""
+
+    head: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Texts by name."""
+
+    texts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Texts in rows."""
+
+    head: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Texts one below the other."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Figures with their captions."""
+
+    pictures: Sequence[Picture]
+
+
+Content = Claims | Definitions | Table | Lines | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """One headline with what is below it."""
+
+    name: str
+    """One word, for a table of contents."""
+    title: str
+    contents: tuple[Content, ...]
 
 
 @dataclass(frozen=True)
@@ -59,87 +124,58 @@ class Report:
         counts = Counter(row.verdict for row in self.rows)
         return {verdict: counts[verdict] for verdict in Verdict}
 
+    @property
+    def summary(self) -> str:
+        """How many claims have each verdict, in words."""
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in self.verdicts.items())
+        return f"{len(self.rows)} claims: {counts}."
 
-def number_text(found: Finding) -> str:
+    @property
+    def command(self) -> str:
+        """What one types for the whole report."""
+        return f"spinsweep paper --{'quick' if self.quick else 'full'}"
+
+    def sections(self) -> tuple[Section, ...]:
+        """What follows title, introduction and summary."""
+        claims = Claims(("Where", "The paper says", "Paper", "Ours", "Verdict"), self.rows)
+        conventions = Table(("Where", "The paper", "Chosen here"), CONVENTIONS)
+        return (
+            Section("Claims", "Claims", (claims,)),
+            Section("Assumptions", "What the numbers rest on", (Definitions(ASSUMPTIONS),)),
+            Section("Conventions", "Where the text contradicts itself or is silent", (conventions,)),
+            Section("Figures", "Figures", (Gallery(gallery()),)),
+            Section("Provenance", "Provenance", (self._origin(), self._cubes())),
+        )
+
+    def _origin(self) -> Lines:
+        source = self.source
+        changed = " with uncommitted changes" if source["uncommitted_changes"] else ""
+        packages = ", ".join(f"{name} {version}" for name, version in source["packages"].items())
+        return Lines(
+            (
+                f"Made {source['made']}, commit {source['commit'] or 'unknown'}{changed}.",
+                f"Python {source['python']} on {source['system']}, {source['cpus']} cores; {packages}.",
+            )
+        )
+
+    def _cubes(self) -> Table:
+        rows = [
+            (name, f"{c['cells']}", f"{c['seconds']}", f"{c['root_seed']}", f"`{c['digest'][:12]}`")
+            for name, c in self.source["cubes"].items()
+        ]
+        return Table(("Cube", "Cells", "Seconds of one core", "Root seed", "Digest"), rows)
+
+
+def number_text(finding: Finding) -> str:
     """A number and its interval with the digits that the interval allows, such as ``97.29 (97.27 to 97.31)``."""
-    if not found.low < found.high:
-        return f"{found.value:.6g}"
-    digits = max(0, 1 - _power(found.high - found.low))
-    value, low, high = (f"{v:.{digits}f}".replace("-", "−") for v in (found.value, found.low, found.high))
+    if not finding.low < finding.high:
+        return f"{finding.value:.6g}"
+    power = int(f"{finding.high - finding.low:e}".partition("e")[2])  # of ten, of the interval's first digit
+    digits = max(0, 1 - power)
+    value, low, high = (f"{v:.{digits}f}".replace("-", "−") for v in (finding.value, finding.low, finding.high))
     return f"{value} ({low} to {high})"
 
 
-def with_unit(number: str, unit: str) -> str:
-    """Number and unit; nothing is added to a pure number."""
-    return f"{number} {unit}".strip()
-
-
-def _power(value: float) -> int:
-    """Of ten, of the first digit."""
-    return int(f"{value:e}".partition("e")[2])
-
-
-def judge(folder: Path, cubes: Cubes, quick: bool) -> tuple[Row, ...]:
-    """Every claim, from the cubes."""
-    commands = {step.name: step.command(folder, quick) for step in STEPS}
-    return tuple(Row(c, c.find(cubes), tuple(commands[name] for name in c.cubes)) for c in CLAIMS)
-
-
-def write(folder: Path, cubes: Cubes, quick: bool) -> Sequence[Path]:
-    """Draw the figures and write ``report.html``, ``report.md``, ``claims.json`` and ``provenance.json``.
-
-    Parameters
-    ----------
-    cubes : complete and in memory, by name of their sweep
-    quick : which version of the plan made them
-
-    Returns
-    -------
-    The reports' paths
-    """
-    source = collect(cubes)  # first: the figures may be under version control
-    draw(folder / "figures", cubes)
-    report = Report(quick, judge(folder, cubes, quick), source)
-    table = [{"id": r.claim.id, "verdict": r.verdict, "unit": r.claim.unit, **asdict(r.found)} for r in report.rows]
-    texts = {
-        "report.html": webpage.page(report, folder / "figures"),
-        "report.md": markdown.page(report),
-        "claims.json": json.dumps(table, indent=1, ensure_ascii=False) + "\n",
-        "provenance.json": json.dumps(report.source, indent=1) + "\n",
-    }
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    return [folder / "report.html", folder / "report.md"]
-
-
-def draw(folder: Path, cubes: Cubes) -> None:
-    """Every figure of the plan as PNG."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for step in STEPS:
-        builders = figures(step.sweep(quick=False))
-        for picture in step.pictures:
-            figure = builders[picture.stem](cubes[step.name])
-            figure.savefig(folder / f"{picture.stem}.png", dpi=webpage.DPI, pil_kwargs={"optimize": True})
-
-
-def collect(cubes: Cubes) -> dict[str, Any]:
-    """Where the numbers come from: no names of people or machines."""
-    code = provenance.CodeRecord.of(STEPS[0].sweep(quick=False))
-    return {
-        "made": provenance.now(),
-        "packages": provenance.versions(),
-        "python": platform.python_version(),
-        "commit": code.git_commit,
-        "uncommitted_changes": code.git_dirty,
-        "system": platform.system(),
-        "cpus": os.cpu_count(),
-        "cubes": {
-            name: {
-                "digest": cube.attrs["digest"],
-                "root_seed": int(cube.attrs["root_seed"]),
-                "cells": int((cube["cell_state"] == 1).sum()),
-                "seconds": round(float(cube["cell_duration"].sum()), 1),
-            }
-            for name, cube in cubes.items()
-        },
-    }
+def numbered(number: str) -> str:
+    """The name of a figure of the paper."""
+    return {"beyond": "Beyond the paper.", "trade-off": "Trade-off."}.get(number, f"Fig. {number}.")

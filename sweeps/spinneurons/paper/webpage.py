@@ -7,17 +7,23 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from spinneurons import style
-from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Verdict
-from spinneurons.paper.conventions import CONVENTIONS
-from spinneurons.paper.markdown import INTRODUCTION, TITLE, command, numbered, provenance_lines, summary
-from spinneurons.paper.plan import Picture, gallery
-
-if TYPE_CHECKING:
-    from spinneurons.paper.report import Report, Row
+from spinneurons.paper.plan import Picture
+from spinneurons.paper.report import (
+    INTRODUCTION,
+    TITLE,
+    Claims,
+    Content,
+    Definitions,
+    Gallery,
+    Lines,
+    Report,
+    Row,
+    Table,
+    numbered,
+)
 
 _MARKS = {
     Verdict.REPRODUCED: ("✓", style.GREEN, "reproduced"),
@@ -33,8 +39,8 @@ code, pre { font: 12.5px/1.5 ui-monospace, monospace; }
 pre { background: #f4f4f4; padding: .5rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; } th { text-align: left; border-bottom: 2px solid #1a1a1a; }
 th, td { padding: .35rem .6rem; vertical-align: top; } td { border-top: 1px solid #ddd; }
-#claims { table-layout: fixed; } #claims th:nth-child(1) { width: 10%; } #claims th:nth-child(3) { width: 9%; }
-#claims th:nth-child(4) { width: 19%; } #claims th:nth-child(5) { width: 15%; }
+.claims { table-layout: fixed; } .claims th:nth-child(1) { width: 10%; } .claims th:nth-child(3) { width: 9%; }
+.claims th:nth-child(4) { width: 19%; } .claims th:nth-child(5) { width: 15%; }
 details summary { cursor: pointer; } details p { margin: .35rem 0; color: #444; }
 .verdict { color: #fff; border-radius: .8rem; padding: .05rem .6rem; white-space: nowrap; font-size: .85rem; }
 .counts { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; } .counts div { font-size: 1.1rem; }
@@ -45,7 +51,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.2rem; }
 @media (max-width: 700px) { .figures { grid-template-columns: 1fr; } }
 """
 DPI = 160
-"""Of the figures."""
+"""Resolution of the figures."""
 _WIDE = 1.2 * style.COLUMN * DPI  # pixels from which a figure takes the whole page
 _SCREEN = 144  # pixels to the inch in which figures are shown
 
@@ -72,41 +78,42 @@ def page(report: Report, figures: Path) -> str:
 def _body(report: Report, figures: Path) -> Iterator[str]:
     yield f"<h1>{TITLE}</h1>"
     yield from (f"<p>{_inline(text)}</p>" for text in INTRODUCTION)
-    yield f"<p>Made by <code>{command(report)}</code>. {summary(report).partition(':')[0]}:</p>"
+    yield f"<p>Made by <code>{report.command}</code>. {report.summary.partition(':')[0]}:</p>"
     counts = "".join(f"<div>{count} {_verdict(verdict)}</div>" for verdict, count in report.verdicts.items())
     yield f'<div class="counts">{counts}</div>'
-    places = {"claims": "Claims", "assumptions": "Assumptions", "conventions": "Conventions", "figures": "Figures"}
-    links = "".join(f'<a href="#{id}">{text}</a>' for id, text in {**places, "provenance": "Provenance"}.items())
+    sections = report.sections()
+    links = "".join(f'<a href="#{section.name.lower()}">{section.name}</a>' for section in sections)
     yield f"<nav>{links}</nav>"
-    yield "<h2>Claims</h2>"
-    yield from _table("claims", ("Where", "The paper says", "Paper", "Ours", "Verdict"), map(_cells, report.rows))
-    yield '<h2 id="assumptions">What the numbers rest on</h2><dl>'
-    yield from (f"<dt>{escape(name)}</dt><dd>{_inline(text)}</dd>" for name, text in ASSUMPTIONS.items())
-    yield "</dl><h2>Where the text contradicts itself or is silent</h2>"
-    yield from _table("conventions", ("Where", "The paper", "Chosen here"), (map(_inline, c) for c in CONVENTIONS))
-    yield '<h2 id="figures">Figures</h2><div class="figures">'
-    yield from (_figure(picture, figures) for picture in gallery())
-    yield '</div><h2 id="provenance">Provenance</h2><ul>'
-    yield from (f"<li>{_inline(line.removeprefix('- '))}</li>" for line in provenance_lines(report))
-    yield "</ul>"
-    head = ("Cube", "Cells", "Seconds of one core", "Root seed", "Digest")
-    cubes = report.source["cubes"].items()
-    yield from _table(
-        "cubes",
-        head,
-        ((n, *(str(c[k]) for k in ("cells", "seconds", "root_seed")), c["digest"][:12]) for n, c in cubes),
-    )
+    for section in sections:
+        yield f'<h2 id="{section.name.lower()}">{section.title}</h2>'
+        for content in section.contents:
+            yield from _content(content, figures)
+
+
+def _content(content: Content, figures: Path) -> Iterator[str]:
+    match content:
+        case Claims(head, rows):
+            yield from _table(head, map(_cells, rows), "claims")
+        case Definitions(texts):
+            items = (f"<dt>{escape(name)}</dt><dd>{_inline(text)}</dd>" for name, text in texts.items())
+            yield from ("<dl>", *items, "</dl>")
+        case Table(head, rows):
+            yield from _table(head, (map(_inline, row) for row in rows))
+        case Lines(texts):
+            yield from ("<ul>", *(f"<li>{_inline(text)}</li>" for text in texts), "</ul>")
+        case Gallery(pictures):
+            yield from ('<div class="figures">', *(_figure(picture, figures) for picture in pictures), "</div>")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
-    more = [claim.measure + ".", row.found.note]
+    more = [claim.measure + ".", row.finding.note]
     more += [f"{str(row.verdict).capitalize()}, {row.qualifier}."] if row.qualifier else []
     more += [f"Rests on: {', '.join(claim.rests_on)}."] if claim.rests_on else []
     texts = "".join(f"<p>{_inline(text)}</p>" for text in more if text)
     commands = escape("\n".join(row.commands))
     details = f"<details><summary>{_inline(claim.statement)}</summary>{texts}<pre>{commands}</pre></details>"
-    qualifier = f"<br><small>{escape(row.qualifier.partition(':')[0])}</small>" if row.qualifier else ""
+    qualifier = f"<br><small>{escape(row.short_qualifier)}</small>" if row.qualifier else ""
     return (escape(claim.where), details, escape(claim.paper), escape(row.ours), _verdict(row.verdict) + qualifier)
 
 
@@ -126,8 +133,8 @@ def _figure(picture: Picture, folder: Path) -> str:
     )
 
 
-def _table(id: str, head: Sequence[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
-    yield f'<table id="{id}"><thead><tr>{"".join(f"<th>{h}</th>" for h in head)}</tr></thead><tbody>'
+def _table(head: Sequence[str], rows: Iterable[Iterable[str]], look: str = "") -> Iterator[str]:
+    yield f'<table class="{look}"><thead><tr>{"".join(f"<th>{h}</th>" for h in head)}</tr></thead><tbody>'
     for row in rows:
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>"
     yield "</tbody></table>"

@@ -1,4 +1,4 @@
-"""Verdicts: what each rule says of an interval, and what a cap allows."""
+"""Verdicts: what each rule says of an interval, and what a ceiling allows."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ def test_a_wider_interval_never_decides_more(half: float, wider: float, value: f
     assert wide in (narrow, Verdict.CONSISTENT)
 
 
-def test_a_consistent_claim_says_whether_it_was_put_in_or_is_undecided_and_which_way_it_leans() -> None:
+def test_a_consistent_claim_says_whether_it_was_put_in_or_is_undecided_and_what_the_point_estimate_says() -> None:
     put_in = dataclasses.replace(ONE, ceiling_reason="put into the card")
-    assert put_in.qualifier(Finding(1.5, 1.0, 2.0)) == "at best: put into the card"
-    assert put_in.qualifier(Finding(0.5, -1.0, 2.0)) == "undecided"
-    assert put_in.qualifier(Finding(-0.5, -2.0, 1.0)) == "undecided, leans against"
+    assert put_in.qualifier(Finding(1.5, 1.0, 2.0)) == "the most it can be: put into the card"
+    assert put_in.qualifier(Finding(0.5, -1.0, 2.0)) == "undecided, point estimate agrees"
+    assert put_in.qualifier(Finding(-0.5, -2.0, 1.0)) == "undecided, point estimate disagrees"
     assert ONE.qualifier(Finding(1.5, 1.0, 2.0)) == ONE.qualifier(Finding(-1.5, -2.0, -1.0)) == ""
     assert dataclasses.replace(ONE, rule=None).qualifier(Finding(1.5)) == ""

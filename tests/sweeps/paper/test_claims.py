@@ -13,12 +13,13 @@ import pytest
 import xarray as xr
 
 import spinsweep
+from spinneurons.analysis.intervals import wilson
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinneurons.paper.assumptions import ASSUMPTIONS
-from spinneurons.paper.claim import Claim, Cubes, Verdict
+from spinneurons.paper.claim import Between, Claim, Cubes, Verdict
 from spinneurons.paper.claims import CLAIMS
-from spinneurons.paper.plan import STEPS
+from spinneurons.paper.plan import SWEEPS
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 ASKED_FOR = (
@@ -42,10 +43,16 @@ def test_every_assumption_that_is_named_is_explained_and_none_is_idle() -> None:
     assert {name for claim in CLAIMS for name in claim.rests_on} == set(ASSUMPTIONS)
 
 
+def test_the_bounds_of_the_accuracy_are_the_interval_of_9_713_right_of_10_000_images() -> None:
+    _, low, high = (100 * float(v) for v in wilson(9713, 10_000))
+    assert BY_ID["accuracy"].rule == Between(pytest.approx(low), pytest.approx(high))  # type: ignore[arg-type]
+    assert f"within {low:.2f} to {high:.2f} %" in BY_ID["accuracy"].measure
+
+
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_a_claim_is_found_from_sweeps_of_the_plan(claim: Claim) -> None:
     assert claim.cubes
-    assert set(claim.cubes) <= {step.name for step in STEPS}
+    assert set(claim.cubes) <= {planned.name for planned in SWEEPS}
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +65,16 @@ def bars(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
 def grid() -> xr.Dataset:
     """Accuracy that settles after 5 steps, later where devices vary, the more so the narrower they are."""
     rng = np.random.default_rng(0)
-    width, variation, seed, step = np.array([5.0, 1.0, 0.3]), np.array([0.0, 0.25]), np.arange(6), np.arange(1, 51)
+    width, variation, seed, planned = np.array([5.0, 1.0, 0.3]), np.array([0.0, 0.25]), np.arange(6), np.arange(1, 51)
     lost = (0.05 / width)[:, None] * variation
     steps = 5 + 40 * lost
     final = 0.9713 - lost[..., None] + rng.normal(0, 1e-4, (3, 2, 6))
-    accuracy = np.where(step < steps[..., None, None] + rng.integers(0, 2, (6, 1)), 0.8, final[..., None])
+    accuracy = np.where(planned < steps[..., None, None] + rng.integers(0, 2, (6, 1)), 0.8, final[..., None])
     dims = ("width", "variation", "seed", "timestep")
     energy = np.broadcast_to(np.array([50.0, 4.0, 1.0])[:, None, None, None], accuracy.shape)
     return xr.Dataset(
         {"accuracy": (dims, accuracy), "synaptic_energy": (dims, energy)},
-        {"width": width, "variation": variation, "seed": seed, "timestep": step},
+        {"width": width, "variation": variation, "seed": seed, "timestep": planned},
         {"parameters": CARD},
     )
 

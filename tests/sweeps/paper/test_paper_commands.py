@@ -15,7 +15,7 @@ import xarray as xr
 
 from spinneurons.paper.claim import Verdict
 from spinneurons.paper.claims import CLAIMS
-from spinneurons.paper.plan import STEPS
+from spinneurons.paper.plan import SWEEPS
 
 RESULTS = Path(__file__).parents[3] / "results/paper"
 PAPER = (sys.executable, "-m", "spinsweep.cli", "paper", "--quick", "--out", "paper")
@@ -47,8 +47,8 @@ def test_the_quick_version_goes_on_after_ctrl_c_and_agrees_with_the_table_in_the
     second = subprocess.run(PAPER, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=1500)
     assert second.returncode == 0, second.stderr
     assert "(0 in this run" in second.stdout
-    for step in STEPS:
-        cube = xr.open_zarr(step.store(tmp_path / "paper"))
+    for planned in SWEEPS:
+        cube = xr.open_zarr(planned.store(tmp_path / "paper"))
         assert bool((cube["cell_state"] == 1).all())
 
     quick, full = (

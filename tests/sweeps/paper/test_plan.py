@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spinneurons.paper.plan import STEPS, Step
+from spinneurons.paper.plan import SWEEPS, PlannedSweep
 from spinsweep.cli.options import requested
 from spinsweep.discovery import figures
 
@@ -18,25 +18,25 @@ PAPER = (
 
 
 def test_every_figure_of_the_paper_is_drawn_and_no_file_is_written_twice() -> None:
-    pictures = [picture for step in STEPS for picture in step.pictures]
+    pictures = [picture for planned in SWEEPS for picture in planned.pictures]
     numbers = {picture.number.replace(" ", "") for picture in pictures}
     stems = [picture.stem for picture in pictures]
     assert set(PAPER.split()) <= numbers
     assert len(set(stems)) == len(stems)
 
 
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_a_step_draws_what_its_sweep_can_draw(step: Step) -> None:
-    assert {picture.stem for picture in step.pictures} <= set(figures(step.sweep(quick=False)))
+@pytest.mark.parametrize("planned", SWEEPS, ids=lambda planned: planned.name)
+def test_a_step_draws_what_its_sweep_can_draw(planned: PlannedSweep) -> None:
+    assert {picture.stem for picture in planned.pictures} <= set(figures(planned.sweep(quick=False)))
 
 
 @pytest.mark.parametrize("quick", [True, False])
-@pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name)
-def test_the_command_that_is_printed_asks_for_the_sweep_that_was_run(step: Step, quick: bool) -> None:
-    words = shlex.split(step.command(Path("results/paper"), quick))
-    assert words[:3] == ["spinsweep", "run", step.name]
+@pytest.mark.parametrize("planned", SWEEPS, ids=lambda planned: planned.name)
+def test_the_command_that_is_printed_asks_for_the_sweep_that_was_run(planned: PlannedSweep, quick: bool) -> None:
+    words = shlex.split(planned.command(Path("results/paper"), quick=quick))
+    assert words[:3] == ["spinsweep", "run", planned.name]
     settings = [after for word, after in pairwise(words) if word == "--set"]
-    typed, run = requested(step.name, settings, None), step.sweep(quick)
+    typed, run = requested(planned.name, settings, None), planned.sweep(quick=quick)
     assert typed.digest == run.digest
     assert [axis.values for axis in typed.axes] == [axis.values for axis in run.axes]
-    assert words[-1] == str(step.store(Path("results/paper")))
+    assert words[-1] == str(planned.store(Path("results/paper")))

@@ -16,7 +16,7 @@ from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Finding
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.conventions import CONVENTIONS
-from spinneurons.paper.plan import STEPS, gallery
+from spinneurons.paper.plan import SWEEPS, gallery
 from spinneurons.paper.report import Report, Row, number_text
 
 RESULTS = Path(__file__).parents[3] / "results/paper"
@@ -63,7 +63,7 @@ def report() -> Report:
     cube = {"digest": "0123456789abcdef", "root_seed": 0, "cells": 4, "seconds": 1.5}
     source = {
         "made": "2024-01-01", "packages": {"numpy": "2"}, "python": "3.11", "system": "Linux", "cpus": 2,
-        "commit": None, "uncommitted_changes": None, "cubes": {step.name: cube for step in STEPS},
+        "commit": None, "uncommitted_changes": None, "cubes": {planned.name: cube for planned in SWEEPS},
     }  # fmt: skip
     return Report(True, rows, source)
 
@@ -99,11 +99,11 @@ def test_the_markdown_has_one_row_a_claim_and_a_file_for_each_figure(report: Rep
     assert len(table) == len(CLAIMS)
     assert all(line.count(" | ") == 4 for line in table)
     assert all(f"**{row.verdict}**" in line for row, line in zip(report.rows, table, strict=True))
-    reasons = [row.qualifier.partition(":")[0] for row in report.rows]
+    reasons = [row.short_qualifier for row in report.rows]
     assert all(reason in line for reason, line in zip(reasons, table, strict=True))
-    assert {"", "undecided", "at best"} <= set(reasons)
+    assert {"", "undecided, point estimate agrees", "the most it can be"} <= set(reasons)
     assert re.findall(r"\(figures/(\w+)\.png\)", text) == [picture.stem for picture in gallery()]
-    assert markdown.summary(report).startswith(f"{len(CLAIMS)} claims: ")
+    assert report.summary.startswith(f"{len(CLAIMS)} claims: ")
 
 
 def test_figures_stand_in_the_order_of_the_paper() -> None:

@@ -1,4 +1,4 @@
-"""What the paper says of the devices: Fig. 2, 3(a, b, d), S3 to S6."""
+"""Our numbers for the claims about the devices: Fig. 2, 3(a, b, d), S3 to S6."""
 
 from __future__ import annotations
 
@@ -16,16 +16,11 @@ from spinneurons.characterization.energy import relative_energy
 from spinneurons.hysteresis.analysis import half_width
 from spinneurons.neurons.cubes import fit_switching
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
-from spinneurons.paper.claim import STRAIGHT, Between, Claim, Covers, Cubes, Finding
+from spinneurons.paper.claim import Cubes, Finding
 from spinneurons.persistence.analysis import drift_percent
 
 PULSE, READ, REST = 1e-4, 0.5, 2.0
 """Of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""
-_BUILT_IN = "put into the device card"
-_BEND = (
-    "Largest distance of the least-squares parabola from its chord, % of the chord's rise; within ±5 %, our bound, "
-    "where a square root has 16 %"
-)
 
 
 def _characterization(cubes: Cubes) -> xr.Dataset:
@@ -40,12 +35,12 @@ def sigmoid(cubes: Cubes) -> Finding:
         fit_switching(switched, trials, cube["i_write"], law)["deviance"] for law in (LOGISTIC, CLOGLOG)
     )
     both = logistic.notnull() & cloglog.notnull()
-    found = 100 * share(((logistic < cloglog) & both).sum(), both.sum())
+    likelier = 100 * share(((logistic < cloglog) & both).sum(), both.sum())
     note = (
         f"Mean deviance per degree of freedom: logistic {float((logistic / cube['dof']).mean()):.2f}, one thermally "
         f"activated barrier (cloglog) {float((cloglog / cube['dof']).mean()):.2f}. The model's devices are logistic."
     )
-    return Finding.of((float(found[name]) for name in ("share", "low", "high")), note)
+    return Finding.of((float(likelier[name]) for name in ("share", "low", "high")), note)
 
 
 def absolute_currents(cubes: Cubes) -> Finding:
@@ -54,8 +49,8 @@ def absolute_currents(cubes: Cubes) -> Finding:
     wide, narrow = (1e3 * cube["i_bias"].isel(width=i) for i in (-1, 0))
     mean, half = (float(v) for v in mean_interval(wide, "device"))
     window = 1e3 * float(cube["window"].isel(width=-1).mean())
-    where, there = (style.width_text(float(cube["width"][i])) for i in (-1, 0))
-    note = f"At {where}, where the window is {window:.2f} mA; {float(narrow.mean()):.3f} mA at {there}."
+    widest, narrowest = (style.width_text(float(cube["width"][i])) for i in (-1, 0))
+    note = f"At {widest}, where the window is {window:.2f} mA; {float(narrow.mean()):.3f} mA at {narrowest}."
     return Finding(mean, mean - half, mean + half, note)
 
 
@@ -109,9 +104,9 @@ def largest_difference(cubes: Cubes) -> Finding:
     i_bias, error = cube["i_bias"], cube["i_bias_stderr"]
     spread = 100 * (i_bias.max("device") - i_bias.min("device")) / i_bias.mean("device")
     width = spread["width"].values[int(spread.argmax("width"))]
-    one = i_bias.sel(width=width)
-    ends = [int(one.argmax("device")), int(one.argmin("device"))]
-    half = 196 * math.hypot(*error.sel(width=width).values[ends]) / float(one.mean())
+    devices = i_bias.sel(width=width)
+    ends = [int(devices.argmax("device")), int(devices.argmin("device"))]
+    half = 196 * math.hypot(*error.sel(width=width).values[ends]) / float(devices.mean())
     value = float(spread.sel(width=width))
     from_mean = 100 * float(abs(i_bias / i_bias.mean("device") - 1).max())
     note = f"At {style.width_text(float(width))}; the largest deviation from a width's mean is {from_mean:.1f} %."
@@ -121,12 +116,11 @@ def largest_difference(cubes: Cubes) -> Finding:
 def energy_ratio(cubes: Cubes) -> Finding:
     """Energy of the widest bar over that of the narrowest, from the line through the fitted i0."""
     cube = _characterization(cubes)
-    found = relative_energy(
-        cube["width"].values, cube["i0"].transpose("width", "device").values, np.random.default_rng(0)
-    )
+    i0 = cube["i0"].transpose("width", "device").values
+    energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
     network = cubes["codesign"]["synaptic_energy"].isel(timestep=-1).sel(variation=0.0).mean("seed").sortby("width")
     note = f"Counted in the network, with the card's i0: {float(network[-1] / network[0]):.3g}."
-    return Finding(1 / float(found.relative[0]), 1 / float(found.high[0]), 1 / float(found.low[0]), note)
+    return Finding(1 / float(energy.relative[0]), 1 / float(energy.high[0]), 1 / float(energy.low[0]), note)
 
 
 def gain_ratio(cubes: Cubes) -> Finding:
@@ -214,88 +208,3 @@ def wear(cubes: Cubes) -> Finding:
     return Finding.of(
         (100 * float(v) for v in (mean, mean - error, mean + error)), "What a measured run would be compared with."
     )
-
-
-CLAIMS = (
-    Claim(
-        "sigmoid", "Fig. 2(c-k)", "The switching probability is a sigmoid of the write current.", "sigmoid",
-        "Share of devices that a logistic curve fits better than that of one barrier; more than half",
-        "%", ("card", "fair draws"), ("characterization",), sigmoid, Between(low=50), _BUILT_IN,
-    ),
-    Claim(
-        "currents", "Fig. 2, 3(a, b)", "Bias currents, windows and Hall resistances of the 36 devices.", "in figures",
-        "Mean bias current of the widest bars", "mA", ("scale",), ("characterization",), absolute_currents, None,
-    ),
-    Claim(
-        "window", "Fig. 3(b)", "The stochastic window reaches from 0.01 % to 99.9 %.", "16.117 i0",
-        "Fitted window over fitted i0; 16.117 is what the two shares are apart on a logistic curve",
-        "i0", ("card",), ("characterization",), window_factor, Between(16.1165, 16.1175), "a definition",
-    ),
-    Claim(
-        "bias-linear", "Fig. 3(a)", "The bias current is linear in the width.", "linear",
-        _BEND,
-        "%", ("card", "spread"), ("characterization",), bias_bend, STRAIGHT, _BUILT_IN,
-    ),
-    Claim(
-        "window-linear", "Fig. 3(b)", "The window is linear in the width.", "linear",
-        _BEND,
-        "%", ("card", "spread"), ("characterization",), window_bend, STRAIGHT, _BUILT_IN,
-    ),
-    Claim(
-        "no-trend", "Fig. 3(a)", "Variation between devices has no trend with the width.", "no trend",
-        "Rank correlation of a device's deviation with its width; the interval covers 0",
-        "", ("spread",), ("characterization",), trend_of_variation, Covers(0.0), _BUILT_IN,
-    ),
-    Claim(
-        "variation", "main text", "Devices of one width differ by up to 25 %.", "25 %",
-        "Largest difference of two devices of a width; at most 25 %",
-        "%", ("spread",), ("characterization",), largest_difference, Between(0, 25), _BUILT_IN,
-    ),
-    Claim(
-        "energy", "Fig. 3(d)", "From 5 µm to 0.3 µm the synaptic energy falls 50-fold.", "50",
-        "Energy at 5 µm over that at 0.3 µm, devices resampled; within 10 % of 50",
-        "", ("i0 ratio", "spread"), ("characterization", "codesign"), energy_ratio, Between(45, 55), _BUILT_IN,
-    ),
-    Claim(
-        "gain", "Fig. S6", "The gain of the neuron rises as the bar gets narrower.", "rises",
-        "Gain at 0.3 µm over that at 5 µm; above 1",
-        "", ("i0 ratio", "spread"), ("characterization", "codesign"), gain_ratio, Between(low=1), _BUILT_IN,
-    ),
-    Claim(
-        "loops", "Fig. 2(b)", "Current loops get narrower with the bar.", "narrower",
-        "Slope of the loops' half-width against the width; above 0",
-        "µA/µm", ("card", "spread"), ("hysteresis",), loop_width, Between(low=0), _BUILT_IN,
-    ),
-    Claim(
-        "steps", "main text", "The characterization took close to 100,000 measurement steps.", "100,000",
-        "Reset-write cycles of all devices; within 5 %",
-        "thousand", (), ("characterization",), cycles, Between(95, 105), "the number of currents was chosen so",
-    ),
-    Claim(
-        "time", "methods", "Pulses of 100 µs, reads of 500 ms, 2 s between pulses.", "no total given",
-        "Time for all cycles, one device after the other; the range is that of two readings of the text",
-        "h", (), ("characterization",), hours, None,
-    ),
-    Claim(
-        "read", "methods", "Reading with 50 µA does not disturb the state.", "no disturb",
-        "Switching probability of the widest bars' curves at 50 µA for a pulse of 100 µs; the range is that of the "
-        "devices",
-        "%", ("card", "scale"), ("characterization",), read_disturb, None,
-    ),
-    Claim(
-        "drift", "Fig. S4", "After a week the bias current has changed by about 0.5 %.", "0.5 %",
-        "Median change of a device and the range of 95 % of them; the range covers 0.5 %",
-        "%", ("drift law", "r"), ("persistence",), drift, Covers(0.5), "put into the device card, and within the "
-        "fit's error",
-    ),
-    Claim(
-        "endurance", "Fig. S5", "5,061 of 10,000 cycles switched.", "5,061",
-        "Switches of a device in 10,000 cycles and the range of 95 % of devices; it covers 5,061",
-        "", ("fair draws",), ("endurance",), endurance, Covers(5061), "the model is a fair coin at the bias current",
-    ),
-    Claim(
-        "wear", "Fig. S5", "The device does not degrade over 10,000 cycles.", "no change",
-        "Share of the second 5,000 cycles less that of the first",
-        "points", ("fair draws",), ("endurance",), wear, None,
-    ),
-)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the paper says of the magnets: Fig. S1, S7."""
+"""Our numbers for the claims about the magnets: Fig. S1, S7."""
 
 from __future__ import annotations
 
@@ -9,21 +9,16 @@ from spinneurons.analysis.cubes import mask_unfinished
 from spinneurons.analysis.fits import fit_line
 from spinneurons.anisotropy.analysis import width_dependence
 from spinneurons.macrospin.analysis import curves_by_width
-from spinneurons.paper.claim import STRAIGHT, Claim, Covers, Cubes, Finding
-
-_BEND = (
-    "Largest distance of the least-squares parabola from its chord, % of the chord's rise; within ±5 %, our bound, "
-    "where a square root has 13 %"
-)
+from spinneurons.paper.claim import Cubes, Finding
 
 
 def anisotropy(cubes: Cubes) -> Finding:
     """Mean anisotropy field of the 0.7 um bars, kA/m; the interval is that of the fits."""
     cube = mask_unfinished(cubes["anisotropy"])
     all_devices = width_dependence(cube)
-    one = cube.sel(width=0.7, method="nearest").dropna("device", subset=["h_an"])
-    mean = float(one["h_an"].mean()) / 1e3
-    half = 1.96 * float(np.sqrt((one["h_an_stderr"] ** 2).sum())) / one.sizes["device"] / 1e3
+    bars = cube.sel(width=0.7, method="nearest").dropna("device", subset=["h_an"])
+    mean = float(bars["h_an"].mean()) / 1e3
+    half = 1.96 * float(np.sqrt((bars["h_an_stderr"] ** 2).sum())) / bars.sizes["device"] / 1e3
     note = (
         f"All devices: {all_devices.mean / 1e3:.1f} ± {1.96 * all_devices.mean_stderr / 1e3:.1f} kA/m. The fit finds "
         "what went into the model."
@@ -51,8 +46,8 @@ def _bend(cubes: Cubes, name: str) -> Finding:
         f"largest. I_bias/i0 does not grow as the magnet gets narrower: {np.min(growth):.2f} to {np.max(growth):.2f} "
         "times from the widest to the narrowest."
     )
-    one = line.isel(pulse=worst)
-    return Finding.of((100 * float(one[n]) for n in ("bend", "bend_low", "bend_high")), note)
+    bend = line.isel(pulse=worst)
+    return Finding.of((100 * float(bend[n]) for n in ("bend", "bend_low", "bend_high")), note)
 
 
 def macrospin_bias(cubes: Cubes) -> Finding:
@@ -63,26 +58,3 @@ def macrospin_bias(cubes: Cubes) -> Finding:
 def macrospin_window(cubes: Cubes) -> Finding:
     """Bend of the macrospin's window, % of its rise."""
     return _bend(cubes, "window")
-
-
-CLAIMS = (
-    Claim(
-        "anisotropy", "Fig. S1", "The anisotropy field of a 700 nm bar is 5.8e5 A/m.", "580 kA/m",
-        "Mean of the fitted 0.7 µm bars", "kA/m", ("card",), ("anisotropy",), anisotropy, None,
-    ),
-    Claim(
-        "anisotropy-trend", "Fig. S1", "The anisotropy field has no trend with the width.", "no trend",
-        "Slope against the width; the interval covers 0",
-        "kA/m/µm", ("card",), ("anisotropy",), anisotropy_slope, Covers(0.0), "put into the model",
-    ),
-    Claim(
-        "llg-bias", "Fig. S7", "The bias current that the LLG equation gives is linear in the width.", "linear",
-        _BEND,
-        "%", ("single domain", "pulse length"), ("macrospin",), macrospin_bias, STRAIGHT,
-    ),
-    Claim(
-        "llg-window", "Fig. S7", "The window that the LLG equation gives is linear in the width.", "linear",
-        _BEND,
-        "%", ("single domain", "pulse length"), ("macrospin",), macrospin_window, STRAIGHT,
-    ),
-)  # fmt: skip

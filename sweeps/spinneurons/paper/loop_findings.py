@@ -1,4 +1,4 @@
-"""What the paper says of hardware in the loop: abstract, Fig. 4, S12."""
+"""Our numbers for the claims about hardware in the loop: abstract, Fig. 4, S12."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.intervals import mean_interval, paired_difference, share
 from spinneurons.hil.analysis import gain, right
 from spinneurons.neurons.registry import family_of
-from spinneurons.paper.claim import Between, Claim, Cubes, Finding
+from spinneurons.paper.claim import Cubes, Finding
 
 WIDTH = 0.5
 """Bar width of the devices in the loop, um."""
 VARIATION = 0.125
 """Half of the largest difference of two devices: the +- of equation 3."""
-EQUIVALENT = 2.0
-"""Points of accuracy; less is called equivalent."""
-_ONE_RUN = "one run of a few images"
 
 
 def loss(cubes: Cubes) -> Finding:
@@ -33,14 +30,14 @@ def loss(cubes: Cubes) -> Finding:
 
 
 def _share(event: xr.DataArray, note: str) -> Finding:
-    found = 100 * share(event.sum("seed"), event.sizes["seed"])
-    return Finding.of((float(found[name]) for name in ("share", "low", "high")), note)
+    of_seeds = 100 * share(event.sum("seed"), event.sizes["seed"])
+    return Finding.of((float(of_seeds[name]) for name in ("share", "low", "high")), note)
 
 
 def one_run(cubes: Cubes) -> Finding:
     """Share of seeds with at least 3 of 4 right in the loop and at most 1 of 4 in software, %."""
-    found = right(cubes["hil"])
-    loop, software = found.sel(mode="hil"), found.sel(mode="software")
+    images = right(cubes["hil"])
+    loop, software = images.sel(mode="hil"), images.sel(mode="software")
     mean, half = (float(v) for v in paired_difference(loop, software))
     note = (
         f"Right on average: {float(loop.mean()):.2f} in the loop, {float(software.mean()):.2f} in software; "
@@ -76,14 +73,14 @@ def advantage(cubes: Cubes) -> Finding:
     cube = cubes["hil-replicates"]
     ours = _ratio(cube)
     each = 100 * gain(cube)
-    one = each.sel(variation=VARIATION).sel(ratio=ours, method="ffill")
-    mean, half = (float(v) for v in mean_interval(one))
+    gains = each.sel(variation=VARIATION).sel(ratio=ours, method="ffill")
+    mean, half = (float(v) for v in mean_interval(gains))
     varied = each.isel(variation=-1).mean("seed")
-    software = 100 * cube["accuracy"].sel(mode="software", ratio=float(one["ratio"]), drop=True)
+    software = 100 * cube["accuracy"].sel(mode="software", ratio=float(gains["ratio"]), drop=True)
     lost = float((software.sel(variation=0.0) - software.sel(variation=VARIATION)).mean("seed"))
     ends = ", ".join(f"{float(varied.sel(ratio=r)):.1f} at {r:g}" for r in cube["ratio"].values.tolist())
     note = (
-        f"{one.size} chips at I_bias/i0 = {float(one['ratio']):g}; the card's {WIDTH:g} µm bars have {ours:.3g}. "
+        f"{gains.size} chips at I_bias/i0 = {float(gains['ratio']):g}; the card's {WIDTH:g} µm bars have {ours:.3g}. "
         f"Variation costs training in software {lost:.1f} points, of which the loop makes up for {mean:.1f}. At "
         f"±{100 * float(varied['variation']):g} % the gain is {ends}."
     )
@@ -112,43 +109,10 @@ def equivalence(cubes: Cubes) -> Finding:
 def multiplexed(cubes: Cubes) -> Finding:
     """Share of seeds in which every test image is right, %."""
     cube = cubes["hil-multiplexed"]
-    found, images = right(cube), cube.sizes["test_image"]
-    loop, software = found.sel(mode="hil"), found.sel(mode="software")
+    counts, images = right(cube), cube.sizes["test_image"]
+    loop, software = counts.sel(mode="hil"), counts.sel(mode="software")
     note = (
         f"Right on average: {100 * float(loop.mean()) / images:.1f} % in the loop, "
         f"{100 * float(software.mean()) / images:.1f} % in software."
     )
     return _share(loop == images, note)
-
-
-CLAIMS = (
-    Claim(
-        "loss", "Fig. 4(c)", "The loss falls in the course of hardware-in-loop training.", "falls",
-        "Loss of the last epoch over that of the first; below 1",
-        "", ("learning", "mean bias", "quadruple"), ("hil",), loss, Between(high=1),
-    ),
-    Claim(
-        "three-of-four", "Fig. 4(d, e)", "3 of 4 test images right after training in the loop, 1 of 4 after "
-        "training in software.", "3 and 1 of 4",
-        "Share of seeds with 3 or more in the loop and 1 or fewer in software; above 5 %, our bound, so that one "
-        "such run is no rarity",
-        "%", ("r", "spread", "learning", "mean bias", "quadruple"), ("hil", "hil-replicates"), one_run,
-        Between(low=5), _ONE_RUN,
-    ),
-    Claim(
-        "advantage", "Fig. 4(d, e)", "On devices that vary, training in the loop does better than in software.",
-        "better",
-        "Accuracy in the loop less that in software, at ±12.5 %; above 0",
-        "points", ("r", "learning", "mean bias"), ("hil-replicates",), advantage, Between(low=0),
-    ),
-    Claim(
-        "equivalent", "abstract", "With hardware in the loop the network performs like software.", "equivalent",
-        f"In the loop at ±12.5 % less software without variation; above −{EQUIVALENT:g} points, our margin",
-        "points", ("r", "learning", "mean bias"), ("hil-replicates",), equivalence, Between(low=-EQUIVALENT),
-    ),
-    Claim(
-        "multiplexed", "Fig. S12", "One device as two neurons classifies six images with 100 %.", "6 of 6",
-        "Share of seeds with all images right; above 5 %, our bound, so that one such run is no rarity",
-        "%", ("learning", "quadruple"), ("hil-multiplexed",), multiplexed, Between(low=5), _ONE_RUN,
-    ),
-)  # fmt: skip
