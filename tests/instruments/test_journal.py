@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -34,7 +36,7 @@ def test_a_pulse_whose_lane_died_before_its_result_is_lost_and_never_fired_again
     again = Journal(tmp_path, "key", 2)
     assert again.trains["a"].lost == {1: "the lane died with the pulse on its way"}
     assert list(again.trains["a"].missing()) == [0, 2, 3]
-    with pytest.raises(BenchError, match="nothing is fired twice"):
+    with pytest.raises(BenchError, match="cannot be fired twice"):
         again.fire("a", 1)
 
 
@@ -75,16 +77,62 @@ def test_a_damaged_row_stops_everything_instead_of_forgetting_what_was_fired(tmp
     content = bytearray(journal.path.read_bytes())
     content[content.index(b'"fire"') + 1] = 0xFF
     journal.path.write_bytes(content)
-    with pytest.raises(BenchError, match=r"jsonl:3: is no row of a journal"):
+    with pytest.raises(BenchError, match=r"jsonl: line 3 is not a valid journal entry"):
         Journal(tmp_path, "key", 2)
     assert journal.path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        '{"op":"fire","epoch":1,"train":"a","cycle":"3"}',
+        '{"op":"fire","epoch":1,"train":"never intended","cycle":3}',
+        '{"op":"fire","epoch":1,"train":"a"}',
+        '{"op":"sing","epoch":1,"train":"a"}',
+        '{"op":"result","epoch":1,"train":"a","cycle":0,"volts":0.5}',
+        '["op"]',
+        "",
+    ],
+)
+def test_a_row_that_means_nothing_is_told_by_its_line(tmp_path: Path, row: str) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    journal.close()
+    with journal.path.open("a") as file:
+        file.write(f"{row}\n")
+    with pytest.raises(BenchError, match="line 3 is not a valid journal entry; repair or remove it"):
+        Journal(tmp_path, "key", 2)
+
+
+def test_rows_stand_in_the_file_as_they_always_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journals, "_now", lambda: "2026-11-24T12:00:00.000+00:00")
+    monkeypatch.setattr(journals, "boot", lambda: "b")
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="lab"))
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", {"cycles": 2, "i_write": [[1e-3], [0.5]]})
+    journal.fire("a", 0)
+    journal.result("a", 0, [-1e-5, 2.5e-5])
+    journal.lose("a", 1, "stuck")
+    journal.end("a")
+    journal.close()
+    assert journal.path.read_text().splitlines() == [
+        '{"op":"open","format":1,"key":"key","epoch":1,"boot":"b","process":7,"host":"lab",'
+        '"time":"2026-11-24T12:00:00.000+00:00"}',
+        '{"op":"intent","epoch":1,"train":"a","plan":{"cycles":2,"i_write":[[0.001],[0.5]]},'
+        '"time":"2026-11-24T12:00:00.000+00:00"}',
+        '{"op":"fire","epoch":1,"train":"a","cycle":0}',
+        '{"op":"result","epoch":1,"train":"a","cycle":0,"volts":[-1e-05,2.5e-05]}',
+        '{"op":"lost","epoch":1,"train":"a","cycle":1,"reason":"stuck"}',
+        '{"op":"end","epoch":1,"train":"a","time":"2026-11-24T12:00:00.000+00:00"}',
+    ]
 
 
 def test_a_train_goes_on_only_as_it_was_intended(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "key", 1)
     journal.intend("a", PLAN)
     assert journal.intend("a", PLAN) is journal.trains["a"]
-    with pytest.raises(BenchError, match="another i_write"):
+    with pytest.raises(BenchError, match="a different i_write"):
         journal.intend("a", {**PLAN, "i_write": [0.0] * 4})
 
 

@@ -1,10 +1,10 @@
 """The journal of what was done at a bench: on disk before it is done, and never done again.
 
-One file an experiment, one line of JSON a row, only appended::
+One file an experiment, one line of JSON a row (see :mod:`~spinsweep.bench.journal_rows`), only appended::
 
     open    a lane began: epoch, boot, process, time
     intent  a train of cycles is going to be fired: its plan                              (synced)
-    fire    a cycle's write pulse is about to leave
+    fire    a cycle's last pulse is about to leave
     result  what a cycle read
     lost    a cycle whose outcome will never be known, and why
     end     the train is whole                                                            (synced)
@@ -28,6 +28,16 @@ from pathlib import Path
 from typing import Any
 
 from spinsweep.bench.errors import BenchError
+from spinsweep.bench.journal_rows import (
+    CycleFired,
+    CycleLost,
+    CycleRead,
+    LaneOpened,
+    Row,
+    TrainEnded,
+    TrainIntended,
+    parse,
+)
 
 FORMAT = 1
 
@@ -82,7 +92,7 @@ class Journal:
             boots = self._replay()
             self._settle(same_boot=boots[-1:] == [boot()])  # before this boot is in the journal
             self.sync()
-            self._append({"op": "open", "format": FORMAT, "key": key, "epoch": epoch, "boot": boot(), **_who()})
+            self._append(LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), os.uname().nodename, _now()))
             self.sync()
             if new:
                 _sync_folder(self.path.parent)
@@ -95,42 +105,44 @@ class Journal:
 
         A train that is known already has to have the same plan.
         """
-        wanted = json.loads(json.dumps(dict(plan)))
+        planned = json.loads(json.dumps(dict(plan)))
         known = self.trains.get(train)
         if known is not None:
-            for name in wanted:
-                if known.plan.get(name) != wanted[name]:
+            for name in planned:
+                if known.plan.get(name) != planned[name]:
                     raise BenchError(
-                        f"{self.path}: train {train!r} was intended with another {name} than is asked now; "
-                        "a measurement goes on only as it began"
+                        f"{self.path}: train {train!r} was planned with a different {name}; "
+                        "a measurement can only be resumed with its original settings"
                     )
             return known
-        self._append({"op": "intent", "epoch": self.epoch, "train": train, "plan": wanted, "time": _now()})
+        self._append(TrainIntended(self.epoch, train, planned, _now()))
         self.sync()
-        self.trains[train] = record = Record(wanted)
+        self.trains[train] = record = Record(planned)
         return record
 
     def fire(self, train: str, cycle: int) -> None:
-        """Note that the write pulse of a cycle is about to leave."""
+        """Note that the last pulse of a cycle is about to leave."""
         record = self.trains[train]
         if cycle in record.fired or cycle in record.results or cycle in record.lost:
-            raise BenchError(f"{self.path}: cycle {cycle} of train {train!r} has been fired; nothing is fired twice")
-        self._append({"op": "fire", "epoch": self.epoch, "train": train, "cycle": cycle})
+            raise BenchError(
+                f"{self.path}: cycle {cycle} of train {train!r} was fired before and cannot be fired twice"
+            )
+        self._append(CycleFired(self.epoch, train, cycle))
         record.fired.add(cycle)
 
     def result(self, train: str, cycle: int, volts: list[float]) -> None:
         """Note what a cycle read."""
-        self._append({"op": "result", "epoch": self.epoch, "train": train, "cycle": cycle, "volts": volts})
+        self._append(CycleRead(self.epoch, train, cycle, volts))
         self.trains[train].results[cycle] = volts
 
     def lose(self, train: str, cycle: int, reason: str) -> None:
         """Note that the outcome of a cycle will not be known."""
-        self._append({"op": "lost", "epoch": self.epoch, "train": train, "cycle": cycle, "reason": reason})
+        self._append(CycleLost(self.epoch, train, cycle, reason))
         self.trains[train].lost[cycle] = reason
 
     def end(self, train: str) -> None:
         """Put a whole train on disk, before it is used."""
-        self._append({"op": "end", "epoch": self.epoch, "train": train, "time": _now()})
+        self._append(TrainEnded(self.epoch, train, _now()))
         self.sync()
         self.trains[train].ended = True
 
@@ -144,10 +156,10 @@ class Journal:
             os.close(self._file)
             self._file = -1
 
-    def _append(self, row: Mapping[str, Any]) -> None:
-        line = (json.dumps(row, separators=(",", ":")) + "\n").encode()
+    def _append(self, row: Row) -> None:
+        line = f"{row.to_json()}\n".encode()
         if os.write(self._file, line) != len(line):
-            raise BenchError(f"{self.path}: the disk is full; nothing is fired that cannot be noted")
+            raise BenchError(f"{self.path}: the disk is full, so nothing can be noted and no pulse is sent")
 
     def _replay(self) -> list[str]:
         """Read all rows; cut off what a lost machine left half-written. Returns the boots of all lanes."""
@@ -156,37 +168,39 @@ class Journal:
         boots: list[str] = []
         *lines, rest = content.split(b"\n")
         for number, line in enumerate(lines, 1):
-            row = _row(line)
-            if row is None:
-                raise BenchError(f"{self.path}:{number}: is no row of a journal; nothing is fired until it is mended")
-            self._read(row, boots)
+            try:
+                self._read(parse(line), boots)
+            except (ValueError, KeyError):  # KeyError: of a train that no row before has intended
+                raise BenchError(
+                    f"{self.path}: line {number} is not a valid journal entry; repair or remove it. "
+                    "No pulse will be sent until then."
+                ) from None
         if rest:  # its writer died in the middle of it
             self.path.with_suffix(f".torn-{self.epoch}").write_bytes(rest)
             os.ftruncate(self._file, len(content) - len(rest))
         return boots
 
-    def _read(self, row: Mapping[str, Any], boots: list[str]) -> None:
-        if row["epoch"] > self.epoch:
+    def _read(self, row: Row, boots: list[str]) -> None:
+        if row.epoch > self.epoch:
             raise BenchError(
-                f"{self.path} was written by lane {row['epoch']}, newer than this one ({self.epoch}); "
+                f"{self.path} was written by lane {row.epoch}, newer than this one ({self.epoch}); "
                 "the bench is another's"
             )
-        if row["op"] == "open":
-            if row["key"] != self.key or row["format"] != FORMAT:
-                raise BenchError(f"{self.path} is the journal of {row['key']!r} in format {row['format']}")
-            boots.append(row["boot"])
-        elif row["op"] == "intent":
-            self.trains[row["train"]] = Record(row["plan"])
-        else:
-            record, cycle = self.trains[row["train"]], int(row.get("cycle", -1))
-            if row["op"] == "fire":
-                record.fired.add(cycle)
-            elif row["op"] == "result":
-                record.results[cycle] = row["volts"]
-            elif row["op"] == "lost":
-                record.lost[cycle] = row["reason"]
-            elif row["op"] == "end":
-                record.ended = True
+        match row:
+            case LaneOpened():
+                if row.key != self.key or row.format != FORMAT:
+                    raise BenchError(f"{self.path} is the journal of {row.key!r} in format {row.format}")
+                boots.append(row.boot)
+            case TrainIntended():
+                self.trains[row.train] = Record(row.plan)
+            case CycleFired():
+                self.trains[row.train].fired.add(row.cycle)
+            case CycleRead():
+                self.trains[row.train].results[row.cycle] = row.volts
+            case CycleLost():
+                self.trains[row.train].lost[row.cycle] = row.reason
+            case TrainEnded():
+                self.trains[row.train].ended = True
 
     def _settle(self, same_boot: bool) -> None:
         for name, record in self.trains.items():
@@ -209,18 +223,6 @@ def boot() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return os.urandom(8).hex()
-
-
-def _row(line: bytes) -> dict[str, Any] | None:
-    try:
-        row = json.loads(line)
-    except ValueError:
-        return None
-    return row if isinstance(row, dict) and "op" in row and "epoch" in row else None
-
-
-def _who() -> dict[str, Any]:
-    return {"process": os.getpid(), "host": os.uname().nodename, "time": _now()}
 
 
 def _now() -> str:
