@@ -1,4 +1,4 @@
-"""What all instruments have in common: common commands, status commands, settings that are set and asked for."""
+"""What all instruments have in common: common commands, status commands, settings and their queries."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.journal import Journal
-from spinsweep.bench.lease import Lease, owner
+from spinsweep.bench.lease import BenchLease, owner
 from spinsweep.bench.watchdog import log_path
 
 pytestmark = pytest.mark.faults
@@ -162,7 +162,7 @@ def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: 
                     os.kill(process.pid, signal.SIGKILL)
                 elif said(process) == "done":
                     break
-        lease = Lease(bench).take(10)
+        lease = BenchLease(bench).take(10)
         journal = Journal(bench.folder / "journal", "key", lease.epoch)
         lost = sum(len(record.lost) for record in journal.trains.values())
         results = sum(len(record.results) for record in journal.trains.values())
@@ -248,7 +248,7 @@ def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> No
             with suppress(ConnectionResetError):
                 assert link.recv(100) == b""
         with pytest.raises(LeaseError):
-            Lease(load(path)).take()
+            BenchLease(load(path)).take()
         assert control.state()["source"]["output"] == 0
 
 

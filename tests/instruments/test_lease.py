@@ -13,7 +13,7 @@ import pytest
 
 from spinsweep.bench.bench_file import Bench, parse
 from spinsweep.bench.errors import LeaseError
-from spinsweep.bench.lease import Lease, owner
+from spinsweep.bench.lease import BenchLease, owner
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")
@@ -21,8 +21,8 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another u
 HOLDER = """
 import json, sys, time
 from spinsweep.bench.bench_file import parse
-from spinsweep.bench.lease import Lease
-Lease(parse(json.loads(sys.argv[1]))).take()
+from spinsweep.bench.lease import BenchLease
+BenchLease(parse(json.loads(sys.argv[1]))).take()
 print("taken", flush=True)
 time.sleep(60)
 """
@@ -47,59 +47,59 @@ def bench(tmp_path: Path, name: str = "hall", source: str = "GPIB0::12::INSTR") 
 
 
 def test_a_second_owner_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path)).take()
+    first = BenchLease(bench(tmp_path)).take()
     with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
-        Lease(bench(tmp_path)).take()
+        BenchLease(bench(tmp_path)).take()
     first.check()
     first.release()
-    Lease(bench(tmp_path)).take().release()
+    BenchLease(bench(tmp_path)).take().release()
 
 
 def test_two_benches_with_a_common_instrument_exclude_each_other(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path, "one")).take()
+    first = BenchLease(bench(tmp_path, "one")).take()
     with pytest.raises(LeaseError, match="GPIB0::12::INSTR"):
-        Lease(bench(tmp_path, "two")).take()
-    Lease(bench(tmp_path, "three", source="GPIB0::13::INSTR")).take().release()
+        BenchLease(bench(tmp_path, "two")).take()
+    BenchLease(bench(tmp_path, "three", source="GPIB0::13::INSTR")).take().release()
     first.release()
 
 
 def test_two_benches_with_one_folder_exclude_each_other(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path, "hall", source="GPIB0::12::INSTR")).take()
+    first = BenchLease(bench(tmp_path, "hall", source="GPIB0::12::INSTR")).take()
     other = bench(tmp_path, "other", source="GPIB0::13::INSTR").model_copy(update={"state": str(tmp_path / "hall")})
     with pytest.raises(LeaseError, match=r"folder .*hall"):
-        Lease(other).take()
+        BenchLease(other).take()
     first.check()
     first.release()
 
 
 def test_a_damaged_epoch_is_one_line_and_owns_nothing(tmp_path: Path) -> None:
-    Lease(bench(tmp_path)).take().release()
+    BenchLease(bench(tmp_path)).take().release()
     (tmp_path / "hall" / "epoch").write_bytes(b"\0" * 20)
     with pytest.raises(LeaseError, match="epoch is damaged"):
-        Lease(bench(tmp_path)).take()
+        BenchLease(bench(tmp_path)).take()
     assert owner(bench(tmp_path).source.address) == ""
 
 
 def test_one_instrument_in_two_spellings_has_one_owner(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path, "one", source="TCPIP::10.0.0.7::1394::SOCKET")).take()
+    first = BenchLease(bench(tmp_path, "one", source="TCPIP::10.0.0.7::1394::SOCKET")).take()
     with pytest.raises(LeaseError):
-        Lease(bench(tmp_path, "two", source="tcpip0::10.0.0.7::1394::socket")).take()
+        BenchLease(bench(tmp_path, "two", source="tcpip0::10.0.0.7::1394::socket")).take()
     first.release()
 
 
 def test_a_refused_lease_holds_none_of_the_addresses(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path, "one")).take()
+    first = BenchLease(bench(tmp_path, "one")).take()
     with pytest.raises(LeaseError):
-        Lease(bench(tmp_path, "two")).take()
+        BenchLease(bench(tmp_path, "two")).take()
     assert owner(bench(tmp_path, "two").meter.address) == ""
     assert "process" in owner(bench(tmp_path).source.address)
     first.release()
 
 
 def test_the_epoch_grows_with_every_owner_and_an_older_one_may_do_nothing(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path)).take()
+    first = BenchLease(bench(tmp_path)).take()
     first.release()
-    second = Lease(bench(tmp_path)).take()
+    second = BenchLease(bench(tmp_path)).take()
     assert second.epoch == first.epoch + 1
     second.raise_epoch()  # as a watchdog does for a dead owner
     second.check()
@@ -112,7 +112,7 @@ def test_the_epoch_grows_with_every_owner_and_an_older_one_may_do_nothing(tmp_pa
 
 
 def test_a_lease_that_was_not_renewed_in_time_allows_nothing(tmp_path: Path) -> None:
-    lease = Lease(bench(tmp_path)).take()
+    lease = BenchLease(bench(tmp_path)).take()
     lease.valid_until = time.monotonic() - 1e-3
     with pytest.raises(LeaseError, match="not renewed"):
         lease.check()
@@ -123,22 +123,22 @@ def test_a_lease_that_was_not_renewed_in_time_allows_nothing(tmp_path: Path) -> 
 
 
 def test_whatever_files_are_removed_no_second_owner_gets_in(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path)).take()
+    first = BenchLease(bench(tmp_path)).take()
     shutil.rmtree(tmp_path / "hall")
     (tmp_path / "locks").mkdir(exist_ok=True)
     with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
-        Lease(bench(tmp_path)).take()
+        BenchLease(bench(tmp_path)).take()
     first.release()
-    Lease(bench(tmp_path)).take().release()
+    BenchLease(bench(tmp_path)).take().release()
 
 
 def test_a_folder_lock_that_is_removed_while_it_is_held_lets_another_bench_in_only_as_a_newer_epoch(
     tmp_path: Path,
 ) -> None:
-    first = Lease(bench(tmp_path, source="GPIB0::12::INSTR")).take()
+    first = BenchLease(bench(tmp_path, source="GPIB0::12::INSTR")).take()
     (tmp_path / "hall" / "lock").unlink()
     other = bench(tmp_path, "other", source="GPIB0::13::INSTR").model_copy(update={"state": str(tmp_path / "hall")})
-    second = Lease(other).take()
+    second = BenchLease(other).take()
     with pytest.raises(LeaseError, match="has taken over"):
         first.check()
     second.check()
@@ -172,8 +172,8 @@ def test_what_somebody_planted_in_place_of_the_folders_lock_is_refused_and_not_w
 ) -> None:
     (tmp_path / "hall").mkdir()
     planted(tmp_path / "hall" / "lock")
-    with pytest.raises(LeaseError, match=r"hall/lock (cannot be opened|is another user's)") as error:
-        Lease(bench(tmp_path)).take()
+    with pytest.raises(LeaseError, match=r"hall/lock (cannot be opened|belongs to another user)") as error:
+        BenchLease(bench(tmp_path)).take()
     assert "\n" not in str(error.value)
     assert not (tmp_path / "hall" / "elsewhere").exists()
     if (tmp_path / "hall" / "precious").exists():
@@ -184,8 +184,8 @@ def test_what_somebody_planted_in_place_of_the_folders_lock_is_refused_and_not_w
 def test_a_folder_that_everybody_can_write_is_refused(tmp_path: Path) -> None:
     (tmp_path / "hall").mkdir()
     (tmp_path / "hall").chmod(0o777)
-    with pytest.raises(LeaseError, match=r"hall can be written by everybody; `chmod o-w .*hall`$"):
-        Lease(bench(tmp_path)).take()
+    with pytest.raises(LeaseError, match=r"hall can be written by every user; run `chmod o-w .*hall`$"):
+        BenchLease(bench(tmp_path)).take()
 
 
 @needs_root
@@ -198,7 +198,7 @@ def test_a_bench_has_one_owner_across_all_users_and_a_stranger_is_named(tmp_path
         above.chmod(above.stat().st_mode | 0o011)
     command = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
     command += [sys.executable, "-c", HOLDER, theirs.model_dump_json()]
-    first = Lease(hall).take()
+    first = BenchLease(hall).take()
     refused = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
     if "Permission denied" in refused.stderr and "LeaseError" not in refused.stderr:
         pytest.skip("another user cannot run this Python")
@@ -209,27 +209,27 @@ def test_a_bench_has_one_owner_across_all_users_and_a_stranger_is_named(tmp_path
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"taken\n"
         with pytest.raises(LeaseError, match=f"process {holder.pid} on .* of user nobody; only one lane"):
-            Lease(hall).take()
+            BenchLease(hall).take()
         holder.kill()
-    Lease(hall).take(timeout_s=2).release()
+    BenchLease(hall).take(timeout_s=2).release()
 
 
 def test_however_often_others_ask_the_owner_is_named(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path)).take()
+    first = BenchLease(bench(tmp_path)).take()
     address = bench(tmp_path).source.address
     assert any(owner(address) == "another process" for _ in range(10_000)), "no more fit into the kernel's queue"
     first.check()
     assert owner(address).startswith(f"process {os.getpid()} of user ")
     with pytest.raises(LeaseError, match=f"owned by a lane, process {os.getpid()} on"):
-        Lease(bench(tmp_path)).take(timeout_s=1.0)
+        BenchLease(bench(tmp_path)).take(timeout_s=1.0)
     first.release()
 
 
 def test_a_lock_is_not_inherited_by_a_program_that_its_owner_started(tmp_path: Path) -> None:
-    first = Lease(bench(tmp_path)).take()
+    first = BenchLease(bench(tmp_path)).take()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
         first.release()
-        Lease(bench(tmp_path)).take(timeout_s=5).release()  # its program closes it when it begins, a moment later
+        BenchLease(bench(tmp_path)).take(timeout_s=5).release()  # the program closes it as it begins
         child.communicate()
 
 
@@ -241,6 +241,6 @@ def test_the_lease_of_a_killed_owner_is_free_at_once(tmp_path: Path) -> None:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"taken\n"
         with pytest.raises(LeaseError, match=f"process {holder.pid}"):
-            Lease(hall).take()
+            BenchLease(hall).take()
         os.kill(holder.pid, signal.SIGKILL)
-        Lease(hall).take(timeout_s=2).release()
+        BenchLease(hall).take(timeout_s=2).release()

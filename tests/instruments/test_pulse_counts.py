@@ -16,8 +16,8 @@ RESET, WRITE, READ = -8e-4, 8e-4, 5e-5
 
 
 def fire(bench: Bench, train: str) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        experiment.run(train, ["a"], np.full((2, 1), WRITE), [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        trains.run(train, ["a"], np.full((2, 1), WRITE), [RESET], READ)
 
 
 DAMAGES = [b"", b"\0\0\0\0", b'{"a": 4', b"[4]", b'{"a": -4}', b'{"a": null}', b"\xff", None]

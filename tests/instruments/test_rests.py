@@ -27,9 +27,9 @@ def test_a_pulse_whose_answer_is_lost_has_a_whole_rest(
     tmp_path: Path, emulated: Emulated, lost: str, cycles: int, fired: int
 ) -> None:
     bench = described(tmp_path, emulated, timing={"gap": RECONNECTION}, limits={"min_gap": RECONNECTION})
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         emulated.control.set("drop", "source", match="INIT", after=0 if lost == "reset" else 1)
-        train = experiment.run("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
+        train = trains.run("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
     assert len(train.lost) == (lost == "write")  # a reset is given again, a write pulse never
     assert emulated.control.audit()["devices"]["a"]["pulses"] == fired
     assert least_gap(emulated, "a") >= RECONNECTION
@@ -43,10 +43,10 @@ def test_devices_that_were_pulsed_a_moment_ago_rest_as_long_under_a_new_owner(
     bench = described(tmp_path, emulated, timing=timing, limits={"min_gap": HANDOVER * speed})
     emulated.control.set("compliance", times=0)  # ends the work right after a pulse
     for key in ("one", "two"):
-        with acquire_bench(bench) as session, PulseTrains(session, key) as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, key) as trains:
             for device in ("a", "b"):
                 with pytest.raises(DeviceFault):
-                    experiment.run(device, [device], [[WRITE], [WRITE]], [RESET], READ)
+                    trains.run(device, [device], [[WRITE], [WRITE]], [RESET], READ)
     for device in ("a", "b"):
         assert emulated.control.audit()["devices"][device]["pulses"] == 2
         assert least_gap(emulated, device) >= HANDOVER * SPEED

@@ -11,7 +11,7 @@ from spinsweep.interrupts import Interrupts
 
 if TYPE_CHECKING:  # workers that only compute load none of it
     from spinsweep.bench.bench_file import Bench
-    from spinsweep.bench.lease import Lease
+    from spinsweep.bench.lease import BenchLease
     from spinsweep.bench.session import BenchSession
 
 
@@ -28,7 +28,7 @@ _process = _Process()
 def acquire_bench(
     bench: Bench,
     timeout_s: float = 3.0,
-    admit: Callable[[Lease], AbstractContextManager[object]] = nullcontext,
+    admit: Callable[[BenchLease], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[BenchSession]:
     """The connected bench, owned by this process until the block ends.
 
@@ -48,7 +48,7 @@ def acquire_bench(
         An instrument cannot be reached, is another one, or does not respond as it should; or the number of pulses
         that the devices have had is not known.
     """
-    from spinsweep.bench.lease import Lease
+    from spinsweep.bench.lease import BenchLease
     from spinsweep.bench.session import BenchSession, pulses
     from spinsweep.bench.watchdog import Watchdog, dirty, mark_clean, mark_dirty
 
@@ -56,7 +56,7 @@ def acquire_bench(
         raise BenchError(
             f"this process already owns bench {_process.session.bench.name}; a process can own one bench"
         )
-    lease = Lease(bench).take(timeout_s)
+    lease = BenchLease(bench).take(timeout_s)
     try:
         pulses(bench)  # without which no limit of a device's life could be kept
         with admit(lease):
@@ -89,7 +89,7 @@ def acquire_bench(
         lease.release()
 
 
-def session(bench: Bench) -> BenchSession:
+def current_session(bench: Bench) -> BenchSession:
     """The session of a bench, for block functions that run on its lane.
 
     Raises

@@ -1,6 +1,6 @@
 """The errors of a bench. Every message is one line: what is wrong, where, and what would be right.
 
-BenchError           a bench file, or a bench that cannot do what was asked
+BenchError           a bench file, or a bench that cannot do what is needed
 ├── LimitError       a value beyond a limit: nothing was sent
 ├── LeaseError       the bench is another's, or is no longer ours                     (also a WorkInterrupted)
 ├── ConnectionLost   the link is not to be trusted any more: connect again, with the whole handshake  (RunAborted)
@@ -15,7 +15,7 @@ from spinsweep.errors import RunAborted, SpinsweepError, WorkInterrupted
 
 
 class BenchError(SpinsweepError):
-    """A bench file is wrong, or the bench cannot do what was asked."""
+    """A bench file is wrong, or the bench cannot do what is needed."""
 
 
 class LimitError(BenchError):

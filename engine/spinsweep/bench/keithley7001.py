@@ -51,7 +51,7 @@ class Keithley7001(Router):
         Raises
         ------
         InstrumentFault
-            A relay did not do as told; all are open again, or were told to be.
+            A relay did not move as it should; all are open again, or were sent the command to open.
         ConnectionLost
             The link is not to be trusted any more.
         """
@@ -78,7 +78,7 @@ class Keithley7001(Router):
     def _switch(self, command: str, closed: Sequence[str]) -> None:
         message = f"{command};*OPC?;:ROUT:CLOS? {_list(self.channels)};{ERRORS}"
         _, states, error = self.session.ask(message, 3)
-        refuse_errors(self.session, error, f"told {command}")
+        refuse_errors(self.session, error, f"{command} was sent")
         positions = [number(self.session, state) for state in states.split(",")]
         if positions != [float(c in closed) for c in self.channels]:
             is_closed = [c for c, state in zip(self.channels, positions, strict=False) if state]

@@ -29,7 +29,7 @@ from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import LeaseError
-from spinsweep.bench.lease import Lease
+from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.session import BenchSession
 from spinsweep.deployment.equipment_lease import STARTED, TTL, ClusterLease
 from spinsweep.deployment.local_cluster import own_files, quiet
@@ -51,7 +51,7 @@ EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
 
 
 @contextmanager
-def admitted(lease: Lease, address: str, security: Security | None = None) -> Iterator[None]:
+def admitted(lease: BenchLease, address: str, security: Security | None = None) -> Iterator[None]:
     """Hold the scheduler's lease of what a lane of this machine has locked, until the block ends.
 
     A thread renews it; when that is not done in time, the process ends, whatever it is doing.
@@ -99,7 +99,7 @@ def admitted(lease: Lease, address: str, security: Security | None = None) -> It
                 ask(release=True)
 
 
-def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None:
+def _renew(lease: BenchLease, ask: Callable[[], str], ended: threading.Event) -> None:
     """Renew the lease; while the scheduler does not answer, no new cycle begins."""
     while not ended.wait(RENEW_INTERVAL_S):
         sent = time.monotonic()
@@ -115,7 +115,7 @@ def _renew(lease: Lease, ask: Callable[[], str], ended: threading.Event) -> None
         lease.valid_until = sent + LEASE_FRACTION * TTL
 
 
-def _fence(lease: Lease, ended: threading.Event) -> None:
+def _fence(lease: BenchLease, ended: threading.Event) -> None:
     """End the process when its lease has run out, whatever it is doing; the watchdog makes the bench safe."""
     while time.monotonic() < lease.valid_until and not lease.lost:
         if ended.wait(0.2):
@@ -137,7 +137,7 @@ class _Lane(Worker):
 
     session: BenchSession
     ending: asyncio.Task[Any] | None = None
-    """Its end, once it was told to end: tasks that nobody holds are forgotten."""
+    """Its end, once that was requested: tasks that nobody holds are forgotten."""
 
     async def close(self, *args: Any, **options: Any) -> Any:
         """As Dask's, which waits for the work in hand."""
@@ -146,7 +146,7 @@ class _Lane(Worker):
 
 
 async def serve(session: BenchSession, address: str, security: Security | None = None) -> None:
-    """Be the scheduler's worker for an admitted bench until it closes or the lane is told to end."""
+    """Be the scheduler's worker for an admitted bench until it closes or the lane has to end."""
     bench = session.bench
     worker: Any = _Lane(
         address,
@@ -226,7 +226,7 @@ class LocalLane:
         self._thread.start()
 
     def end(self) -> None:
-        """Let it finish its cycle, make the bench safe, and go; without the cycle if that is told to end at once."""
+        """Let it finish its cycle, make the bench safe, and go; without the cycle if it has to end at once."""
         with self._turn:
             self._ending.set()
             if self.process is not None:

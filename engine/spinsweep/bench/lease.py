@@ -3,8 +3,8 @@
 The lock is the kernel's and ends with the process that holds it: a name in the machine's abstract namespace of
 sockets, made of the address alone, so that two bench files with a common instrument exclude each other, whoever
 uses them. There is no file that somebody could remove or replace. What it cannot do: any user may take the name of
-an address that is free, and is then told by the kernel's word who it is; and programs in another network namespace
-have names of their own. A second lock, on a file in the bench's folder, keeps two benches with one folder apart.
+a free address, and the kernel then says who it is; and programs in another network namespace have names of their own.
+A second lock, on a file in the bench's folder, keeps two benches with one folder apart.
 
 The epoch stands in the bench's folder; whoever takes the lease, or makes the bench safe for a dead owner, raises
 it, and an owner with an older one may do nothing more.
@@ -36,7 +36,7 @@ class _Taken(LeaseError):
     """Another process holds the address that is the message."""
 
 
-class Lease:
+class BenchLease:
     """The lease of a bench; :meth:`take` it, then :meth:`check` before each command."""
 
     def __init__(self, bench: Bench, role: str = "a lane,") -> None:
@@ -54,7 +54,7 @@ class Lease:
         self._held: list[socket.socket] = []
         self._answered = 0.0
 
-    def take(self, timeout_s: float = 0.0) -> Lease:
+    def take(self, timeout_s: float = 0.0) -> BenchLease:
         """Own every address of the bench, or ``LeaseError`` that says who does, after ``timeout_s`` s."""
         deadline = time.monotonic() + timeout_s
         while True:
@@ -103,15 +103,15 @@ class Lease:
         self._stack.close()
 
     def _newest(self) -> int:
-        found = os.pread(self._epoch_file, _DIGITS, 0)
+        digits = os.pread(self._epoch_file, _DIGITS, 0)
         try:
-            if not found and (self.bench.folder / "journal").exists():
+            if not digits and (self.bench.folder / "journal").exists():
                 raise ValueError
-            return int(found or b"0")
+            return int(digits or b"0")
         except ValueError:
             raise LeaseError(
-                f"{self.bench.folder / 'epoch'} is damaged; write a number into it that is larger than any epoch in "
-                "the journals beside it"
+                f"{self.bench.folder / 'epoch'} is damaged; write a number into it that is larger than every epoch "
+                "in the journals beside it"
             ) from None
 
     def _close_epoch(self) -> None:
@@ -123,11 +123,11 @@ class Lease:
         taken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # no program that is started here inherits it
         try:
             taken.bind(_name(address))
-            taken.listen(socket.SOMAXCONN)  # each who asks takes a place until it is answered
+            taken.listen(socket.SOMAXCONN)  # each who asks takes a slot until it is answered
         except OSError as error:
             taken.close()
             if error.errno != errno.EADDRINUSE:
-                raise LeaseError(f"{address} cannot be locked ({error.strerror}); a lane needs Linux") from None
+                raise LeaseError(f"{address} cannot be locked ({error.strerror}); a bench needs Linux") from None
             raise _Taken(address) from None
         taken.setblocking(False)
         self._held.append(taken)
@@ -135,7 +135,7 @@ class Lease:
         self._stack.callback(taken.close)
 
     def _answer(self) -> None:
-        """Let those go who asked who holds the addresses, once a second: the kernel has told them."""
+        """Once a second, close the connections of those who asked for the holder: the kernel has answered them."""
         if (now := time.monotonic()) < self._answered + 1:
             return
         self._answered = now
@@ -192,7 +192,7 @@ class Lease:
 def _require_own(folder: Path) -> None:
     """``LeaseError`` if everybody can write the folder, in which the counts of the devices' pulses stand."""
     if folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
-        raise LeaseError(f"{folder} can be written by everybody; `chmod o-w {folder}`")
+        raise LeaseError(f"{folder} can be written by every user; run `chmod o-w {folder}`")
 
 
 def _name(address: str) -> bytes:
@@ -202,7 +202,7 @@ def _name(address: str) -> bytes:
 
 
 def _holder(address: str) -> tuple[int, int] | None:
-    """Process and user that hold an address, as the kernel knows them; None: they cannot be told, or there are none.
+    """Process and user that hold an address, as the kernel knows them; None: they are not known, or there are none.
 
     Raises
     ------
@@ -234,12 +234,12 @@ def _opened(path: Path) -> int:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except OSError as error:
         raise LeaseError(
-            f"{path} cannot be opened ({error.strerror}); it has to be a file of yours, in a folder of the bench"
+            f"{path} cannot be opened ({error.strerror}); it must be a file of yours in the folder of the bench"
         ) from None
-    found = os.fstat(handle)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in (os.geteuid(), 0):
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_uid not in (os.geteuid(), 0):
         os.close(handle)
-        raise LeaseError(f"{path} is another user's, a link or no file; remove it when no lane runs")
+        raise LeaseError(f"{path} belongs to another user or is not a plain file; remove it when no lane runs")
     return handle
 
 

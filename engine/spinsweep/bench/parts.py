@@ -47,7 +47,7 @@ class Polarity(Part):
 
 
 class Limits(Part):
-    """What must never be exceeded at a device; asked for more, the bench refuses before anything is sent."""
+    """What must never be exceeded at a device; the bench refuses more before anything is sent."""
 
     max_pulse: Positive
     """Largest current of a pulse, either sign, A."""

@@ -14,7 +14,7 @@ from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import BenchError, ConnectionLost, LimitError
 from spinsweep.bench.instruments import Instruments
-from spinsweep.bench.lease import Lease
+from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
 from spinsweep.errors import Stopped
@@ -28,7 +28,7 @@ REPORT_INTERVAL_S = 1.0
 class BenchSession:
     """The connected bench; :func:`spinsweep.bench.acquire.acquire_bench` makes and ends it."""
 
-    def __init__(self, bench: Bench, lease: Lease) -> None:
+    def __init__(self, bench: Bench, lease: BenchLease) -> None:
         self.bench = bench
         self.lease = lease
         self.instruments = Instruments(bench)

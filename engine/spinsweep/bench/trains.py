@@ -231,7 +231,7 @@ class Trains:
             due.remove((due_time, steps))
             clock.sleep(due_time - clock.now(), self.session.hurry)
             if self.session.hurry.is_set():
-                raise Stopped(f"bench {self.bench.name}: told to end at once; the cycle in hand is lost")
+                raise Stopped(f"bench {self.bench.name}: ended at once on demand; the cycle in hand is lost")
             try:
                 later = next(steps, None)
             except (Stopped, DeviceFault) as error:

@@ -7,7 +7,7 @@ answers, so the session is *poisoned*: it is closed and refuses everything until
 pyvisa-py's raw sockets need care (measured with 0.8.1): a port that nobody serves opens without an error; a peer that
 closes makes a read spin until its timeout; a late reply answers the next question; Nagle's algorithm costs 44 ms when
 a message has two parts, and its VISA attribute cannot be set.  So for them the socket itself is watched, and VISA
-reads only what is there.
+reads only what has arrived.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
 class _SocketLink:
-    """A raw socket of pyvisa-py: the end of the line and bytes nobody asked for are seen at the socket."""
+    """A raw socket of pyvisa-py: the end of the line and unexpected bytes are seen at the socket."""
 
     def __init__(self, resource: MessageBasedResource, link: socket.socket) -> None:
         self._resource = resource

@@ -28,7 +28,7 @@ from typing import IO, Any, ClassVar
 from spinsweep.bench.bench_file import Bench, parse
 from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import BenchError, LeaseError
-from spinsweep.bench.lease import Lease
+from spinsweep.bench.lease import BenchLease
 from spinsweep.errors import SpinsweepError
 from spinsweep.leftovers import unmarked
 from spinsweep.printable import say
@@ -48,7 +48,7 @@ class Watchdog:
     """Processes that still have to make a bench safe, which this one does not wait for."""
     command: ClassVar[list[str]] = [sys.executable, "-P", "-m", "spinsweep.bench.watchdog"]
 
-    def __init__(self, bench: Bench, lease: Lease, on_death: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, bench: Bench, lease: BenchLease, on_death: Callable[[], None] = lambda: None) -> None:
         self._on_death = on_death
         # a file, for the watchdog may outlive this process, and no pipe must wait for it
         errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the watchdog has started
@@ -138,7 +138,7 @@ def main() -> int:
         return 0
     began = time.monotonic()
     outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
-    lease = Lease(bench, "the watchdog of a lane that died, which makes the bench safe,")
+    lease = BenchLease(bench, "the watchdog of a lane that died, which makes the bench safe,")
     try:
         while dirty(bench):  # until somebody has left it safe: this watchdog, or a lane that came after
             try:

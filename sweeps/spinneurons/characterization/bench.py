@@ -10,7 +10,7 @@ import numpy as np
 from spinneurons.characterization.analysis import analyse
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.neurons.registry import family_of
-from spinsweep.bench.acquire import session
+from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Parameter, Sweep, per_cell
@@ -31,7 +31,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     i_reset = bench.polarity.reset_pulse * abs(family.reset_current(width))
     i_read = family.read_current
     v_reset, v_write = np.full((2, i_write.size, p["cycles"]), np.nan)
-    with PulseTrains(session(bench), cell.address) as experiment:
+    with PulseTrains(current_session(bench), cell.address) as experiment:
         experiment.calibrate(device.name, -i_reset, i_reset, i_read)
         for number, current in enumerate(i_write.tolist()):
             writes = np.full((p["cycles"], 1), current)

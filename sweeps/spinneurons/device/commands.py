@@ -34,7 +34,7 @@ TEMPLATE = Path(__file__).parent / "data" / "bench.toml"
 
 def emulate(
     bench: Annotated[
-        Path, typer.Argument(help="The bench file; one that is not there is written first.", show_default=False)
+        Path, typer.Argument(help="The bench file; it is written first if it does not exist.", show_default=False)
     ],
     card: Annotated[
         Path | None, typer.Option(help="Device card of the emulated devices.", show_default="the built-in one")

@@ -1,4 +1,4 @@
-"""Hall bars at the terminals of an emulated bench: the device card's model, or a recording that is played back.
+"""Hall bars on the wires of an emulated bench: the device card's model, or a recording that is played back.
 
 Which pulse resets and which one writes is a matter of its sign.  A device's k-th write pulse, and its j-th reading
 since then, depend on the seed, the device and these numbers only.  Reset pulses use no random number, so a run that
@@ -96,9 +96,9 @@ class HallBars:
         return self._states[device]
 
     def _random(self, stream: str, device: str, *numbers: int) -> np.random.Generator:
-        at: dict[str, float | int | str] = {f"number{i}": number for i, number in enumerate(numbers)}
-        at["device"] = self._keys[device]
-        return generator(self._seed, "emulator", stream, at)
+        address: dict[str, float | int | str] = {f"number{i}": number for i, number in enumerate(numbers)}
+        address["device"] = self._keys[device]
+        return generator(self._seed, "emulator", stream, address)
 
 
 class Recorded:
@@ -111,10 +111,10 @@ class Recorded:
     read_current : currents up to this one (A) are reads
     reset_sign : sign of the current that resets; the other one writes
 
-    A write pulse takes the next cycle of the recorded current that is nearest: until the next pulse the device reads
-    as it did then.  After a reset pulse it reads as after the recorded resets, one after the other.  Cycles with a
-    lost sample are left out; after the last one comes the first.  The width of pulses and the meter's noise play no
-    part.
+    A write pulse takes the next cycle of the recorded current that is nearest: until the next pulse the device gives
+    that cycle's reading.  After a reset pulse it gives the readings of the recorded resets, one after the other.
+    Cycles with a lost sample are left out; after the last one comes the first.  The width of pulses and the meter's
+    noise play no part.
 
     Raises
     ------
@@ -166,12 +166,12 @@ class Recorded:
         return self._reading[device]
 
     def _load(self, cube: xr.Dataset, name: str, width: float, label: int) -> None:
-        at = [device_key(w, d) for w in cube["width"].values for d in cube["device"].values]
-        if device_key(width, label) not in at:
+        keys = [device_key(w, d) for w in cube["width"].values for d in cube["device"].values]
+        if device_key(width, label) not in keys:
             raise BenchError(
-                f"device {name}: the recording has no width {width:g} um, device {label}; it has {', '.join(at)}"
+                f"device {name}: the recording has no width {width:g} um, device {label}; it has {', '.join(keys)}"
             )
-        w, d = divmod(at.index(device_key(width, label)), cube.sizes["device"])
+        w, d = divmod(keys.index(device_key(width, label)), cube.sizes["device"])
         one = cube[["i_write", "r_reset", "r_write"]].isel(width=w, device=d).load()
         currents, cycles = [], []
         for i in range(one.sizes["current"]):

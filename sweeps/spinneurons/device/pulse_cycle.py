@@ -66,7 +66,7 @@ class PulseTrains(Trains):
     def calibrate(self, device: str, i_strong: float, i_reset: float, i_read: float) -> Levels:
         """Find the two levels of a device with a few write pulses that switch for sure.
 
-        Levels that an earlier lane found are taken; where it found none, the pulses are fired once more.
+        Levels from an earlier lane are taken from the journal; where it got none, the pulses are fired once more.
 
         Raises
         ------

@@ -18,7 +18,7 @@ from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.hil.sweep import check, experiment, layout
 from spinneurons.neurons.family import NeuronFamily, Readings
 from spinneurons.neurons.registry import family_of
-from spinsweep.bench.acquire import session
+from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Parameter, Sweep, per_cell
@@ -56,7 +56,7 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
     bench = parse(p["bench"])
     family = family_of(p["card"]).with_reset_state(bench.polarity.reset_state)
     i_reset = bench.polarity.reset_pulse * abs(family.reset_current(p["width"]))
-    with PulseTrains(session(bench), cell.address) as at_bench:
+    with PulseTrains(current_session(bench), cell.address) as at_bench:
         neurons = BenchNeurons(at_bench, family, p["width"], i_reset)
         for device in dict.fromkeys(layout(p).neuron_device):
             at_bench.calibrate(neurons.name(device), -i_reset, i_reset, family.read_current)

@@ -13,8 +13,7 @@ from emulated import HIGH, LOW, Emulated
 
 from conftest import described
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
-from spinsweep.bench.acquire import acquire_bench
-from spinsweep.bench.acquire import session as current_session
+from spinsweep.bench.acquire import acquire_bench, current_session
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
 from spinsweep.bench.session import pulses
@@ -30,8 +29,8 @@ def volts(ohm: float) -> float:
 
 def test_a_train_reads_what_the_pulses_did(bench: Bench) -> None:
     writes = np.array([[WRITE, WEAK], [WEAK, WRITE], [WRITE, WRITE]])
-    with acquire_bench(bench) as session, PulseTrains(session, "cube/cell") as experiment:
-        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "cube/cell") as trains:
+        run = trains.run("one", ["a", "b"], writes, [RESET, RESET], READ)
     assert np.allclose(run.v_reset, volts(LOW))
     assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
     assert not run.lost
@@ -39,11 +38,11 @@ def test_a_train_reads_what_the_pulses_did(bench: Bench) -> None:
 
 def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: Emulated) -> None:
     writes = np.full((5, 1), WRITE)
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        first = experiment.run("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        first = trains.run("one", ["a"], writes, [RESET], READ)
     fired = emulated.control.audit()["overall"]["pulses"]
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        again = experiment.run("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        again = trains.run("one", ["a"], writes, [RESET], READ)
         assert pulses(bench) == {"a": 10}
     assert emulated.control.audit()["overall"]["pulses"] == fired == 10
     assert np.array_equal(first.v_write, again.v_write)
@@ -51,8 +50,8 @@ def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: E
 
 def test_two_columns_may_be_one_device(bench: Bench) -> None:
     writes = np.array([[WRITE, WEAK], [WEAK, WRITE]])
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        run = experiment.run("one", ["a", "a"], writes, [RESET, RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        run = trains.run("one", ["a", "a"], writes, [RESET, RESET], READ)
     assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
 
 
@@ -63,9 +62,9 @@ def test_devices_that_take_turns_are_pulsed_one_in_the_rests_of_the_other_and_re
     order, read = {}, {}
     for interleave in (False, True):
         bench = described(tmp_path, emulated, timing={"interleave": interleave})
-        with acquire_bench(bench) as session, PulseTrains(session, f"key {interleave}") as experiment:
-            read[interleave] = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
-            rows = [json.loads(line) for line in experiment.journal.path.read_text().splitlines()]
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {interleave}") as trains:
+            read[interleave] = trains.run("one", ["a", "b"], writes, [RESET, RESET], READ).v_write
+            rows = [json.loads(line) for line in trains.journal.path.read_text().splitlines()]
             order[interleave] = [row["cycle"] for row in rows if row["op"] == "fire"]
     assert np.allclose(read[False], read[True])
     assert order[False] == [*range(0, writes.size, 2), *range(1, writes.size, 2)]
@@ -75,8 +74,8 @@ def test_devices_that_take_turns_are_pulsed_one_in_the_rests_of_the_other_and_re
 def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emulated) -> None:
     with acquire_bench(bench) as session:
         for key in ("one", "two"):
-            with PulseTrains(session, key) as experiment:
-                experiment.run("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+            with PulseTrains(session, key) as trains:
+                trains.run("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
     assert emulated.control.audit()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
 
 
@@ -96,10 +95,10 @@ def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emula
 def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
     bench: Bench, emulated: Emulated, write: float, reset: float, read: float, what: str
 ) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         with pytest.raises(LimitError, match=what):
-            experiment.run("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
-        assert not experiment.journal.trains
+            trains.run("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
+        assert not trains.journal.trains
     overall = emulated.control.audit()["overall"]
     assert overall["pulses"] == 0
     assert overall["max_current"] == 0
@@ -107,16 +106,16 @@ def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
 
 def test_a_device_that_has_had_its_pulses_gets_no_more(tmp_path: Path, emulated: Emulated) -> None:
     bench = described(tmp_path, emulated, limits={"max_pulses": 11})
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        experiment.run("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        trains.run("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
         with pytest.raises(LimitError, match=r"12 pulses in its life .* limits.max_pulses is 11"):
-            experiment.run("two", ["a"], [[WRITE]], [RESET], READ)
+            trains.run("two", ["a"], [[WRITE]], [RESET], READ)
     assert emulated.control.audit()["devices"]["a"]["pulses"] == 10
 
 
 def test_calibration_finds_the_two_levels(bench: Bench) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        levels = experiment.calibrate("a", WRITE, RESET, READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        levels = trains.calibrate("a", WRITE, RESET, READ)
     assert levels.low == pytest.approx(volts(LOW))
     assert levels.high == pytest.approx(volts(HIGH))
     assert [levels.side(volts(r)) for r in (0.7, 1.0, 1.3, 1.5, 1.7, 2.0, 2.4)] == [-1, -1, -1, 0, 1, 1, 0]
@@ -126,14 +125,14 @@ def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulat
     emulated.control.set("short", device="a")
     with (
         acquire_bench(bench) as session,
-        PulseTrains(session, "key") as experiment,
+        PulseTrains(session, "key") as trains,
         pytest.raises(DeviceFault, match="short"),
     ):
-        experiment.calibrate("a", WRITE, RESET, READ)
+        trains.calibrate("a", WRITE, RESET, READ)
     emulated.control.clear()
     for _ in range(2):
-        with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-            experiment.calibrate("a", WRITE, RESET, READ)
+        with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+            trains.calibrate("a", WRITE, RESET, READ)
     assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION_CYCLES
 
 
@@ -141,10 +140,10 @@ def test_a_wrong_polarity_in_the_bench_file_is_found(tmp_path: Path, emulated: E
     bench = described(tmp_path, emulated, polarity={"reset_state": 1})
     with (
         acquire_bench(bench) as session,
-        PulseTrains(session, "key") as experiment,
+        PulseTrains(session, "key") as trains,
         pytest.raises(DeviceFault, match=r"polarity.reset_state = 1 says that reset is the high one"),
     ):
-        experiment.calibrate("a", WRITE, RESET, READ)
+        trains.calibrate("a", WRITE, RESET, READ)
 
 
 @pytest.mark.parametrize("fault", ["drop", "reset", "partial", "slow", "stray", "garbage"])
@@ -153,9 +152,9 @@ def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_
     bench: Bench, emulated: Emulated, fault: str, role: str
 ) -> None:
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (6, 1))
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         emulated.control.set(fault, role, after=5, **({"seconds": 1.5} if fault == "slow" else {}))
-        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+        run = trains.run("one", ["a", "b"], writes, [RESET, RESET], READ)
     wanted = np.where(writes == WRITE, volts(HIGH), volts(LOW))
     kept = np.isfinite(run.v_write)
     assert np.allclose(run.v_write[kept], wanted[kept])
@@ -169,8 +168,8 @@ def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_
 def test_a_pulse_in_compliance_is_no_sample_and_its_device_is_left_out(bench: Bench, emulated: Emulated) -> None:
     emulated.control.set("compliance", device="a", after=5)
     writes = np.full((4, 2), WRITE)
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ, leave_out=True)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        run = trains.run("one", ["a", "b"], writes, [RESET, RESET], READ, leave_out=True)
     assert "compliance" in run.faults["a"]
     assert np.isfinite(run.v_write[:, 1]).all()
     assert np.isnan(run.v_write[-1, 0])
@@ -182,33 +181,33 @@ def test_an_open_contact_stops_its_device_and_a_later_lane_goes_on_where_it_stoo
 ) -> None:
     emulated.control.set("open", device="a")
     with acquire_bench(bench) as session:
-        with PulseTrains(session, "key") as experiment, pytest.raises(DeviceFault, match="open"):
-            experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        with PulseTrains(session, "key") as trains, pytest.raises(DeviceFault, match="open"):
+            trains.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
         emulated.control.clear()
-        with PulseTrains(session, "key") as experiment:
-            run = experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        with PulseTrains(session, "key") as trains:
+            run = trains.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
     assert np.isfinite(run.v_write).sum() == 3  # the one that met the open contact is lost
     assert list(run.lost) == [(0, 0)]
 
 
 def test_a_stuck_device_is_left_out_of_a_train_and_the_others_go_on(bench: Bench, emulated: Emulated) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         for device in ("a", "b"):
-            experiment.calibrate(device, WRITE, RESET, READ)
+            trains.calibrate(device, WRITE, RESET, READ)
         emulated.control.set("stuck", device="a")  # in the written state
-        run = experiment.run("one", ["a", "b"], np.full((6, 2), WRITE), [RESET, RESET], READ, leave_out=True)
+        run = trains.run("one", ["a", "b"], np.full((6, 2), WRITE), [RESET, RESET], READ, leave_out=True)
     assert "reset pulses did not reset it" in run.faults["a"]
     assert np.isnan(run.v_write[:, 0]).all()
     assert np.isfinite(run.v_write[:, 1]).all()
 
 
 def test_a_reading_between_the_levels_is_read_again_and_then_lost(bench: Bench, emulated: Emulated) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        experiment.calibrate("a", WRITE, RESET, READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        trains.calibrate("a", WRITE, RESET, READ)
         emulated.control.set("overflow", "meter", after=3, times=1)
-        first = experiment.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        first = trains.run("one", ["a"], np.full((4, 1), WRITE), [RESET], READ)
         emulated.control.set("overflow", "meter", after=3, times=2)
-        second = experiment.run("two", ["a"], np.full((4, 1), WRITE), [RESET], READ)
+        second = trains.run("two", ["a"], np.full((4, 1), WRITE), [RESET], READ)
     assert not first.lost
     assert len(second.lost) == 1
     assert np.isfinite(second.v_write).sum() == 3
@@ -216,21 +215,21 @@ def test_a_reading_between_the_levels_is_read_again_and_then_lost(bench: Bench, 
 
 def test_levels_follow_a_drifting_offset(bench: Bench, emulated: Emulated) -> None:
     writes = np.tile([[WRITE], [WEAK]], (6, 1))
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        experiment.calibrate("a", WRITE, RESET, READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        trains.calibrate("a", WRITE, RESET, READ)
         for number in range(1, 8):  # by more than the distance of the levels, in steps of a fifth of it
             emulated.control.clear()
             emulated.control.set("offset", device="a", ohm=0.2 * number)
-            run = experiment.run(f"block {number}", ["a"], writes, [RESET], READ)
+            run = trains.run(f"block {number}", ["a"], writes, [RESET], READ)
             assert not run.lost
-            assert np.array_equal(run.v_write > experiment.levels["a"].low * 1.01, writes == WRITE)
+            assert np.array_equal(run.v_write > trains.levels["a"].low * 1.01, writes == WRITE)
 
 
 def test_a_power_cycle_in_a_train_is_noticed_and_all_is_set_up_again(bench: Bench, emulated: Emulated) -> None:
     for number, role in enumerate(("source", "meter", "switch")):
-        with acquire_bench(bench) as session, PulseTrains(session, f"key {role}") as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {role}") as trains:
             emulated.control.set("power_cycle", role, after=7)
-            run = experiment.run("one", ["a", "b"], np.full((4, 2), WRITE), [RESET, RESET], READ)
+            run = trains.run("one", ["a", "b"], np.full((4, 2), WRITE), [RESET, RESET], READ)
         kept = np.isfinite(run.v_write)
         assert np.allclose(run.v_write[kept], volts(HIGH)), (number, role)
         assert len(run.lost) <= 1
@@ -248,13 +247,13 @@ def test_a_power_cycle_in_a_train_is_noticed_and_all_is_set_up_again(bench: Benc
 def test_an_instrument_that_reports_an_error_stops_the_work_with_the_source_off(
     bench: Bench, emulated: Emulated, fault: str, role: str, message: str
 ) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         emulated.control.set(fault, role, after=2)
         with pytest.raises(InstrumentFault, match=message):
-            fire_blocks(experiment, 10)
+            fire_blocks(trains, 10)
         assert emulated.control.state()["source"]["output"] == 0
         emulated.control.clear()
-        experiment.run("more", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+        trains.run("more", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
 
 
 def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(bench: Bench, emulated: Emulated) -> None:
@@ -262,31 +261,31 @@ def test_a_stop_ends_the_work_between_cycles_and_the_rest_is_measured_later(benc
     asked = iter([False] * 30)
     with (
         acquire_bench(bench) as session,
-        PulseTrains(session, "key") as experiment,
+        PulseTrains(session, "key") as trains,
         working(lambda: next(asked, True), lambda message: None),
         pytest.raises(Stopped),
     ):
-        experiment.run("one", ["a"], writes, [RESET], READ)
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        assert 0 < len(experiment.journal.trains["one"].results) < 20
-        run = experiment.run("one", ["a"], writes, [RESET], READ)
+        trains.run("one", ["a"], writes, [RESET], READ)
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        assert 0 < len(trains.journal.trains["one"].results) < 20
+        run = trains.run("one", ["a"], writes, [RESET], READ)
     assert not run.lost
     assert np.isfinite(run.v_write).all()
 
 
-def fire_blocks(experiment: PulseTrains, blocks: int) -> None:
+def fire_blocks(trains: PulseTrains, blocks: int) -> None:
     for number in range(blocks):
-        experiment.run(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
+        trains.run(f"{number}", ["a", "b"], np.full((3, 2), WRITE), [RESET, RESET], READ)
 
 
 def test_a_link_that_is_lost_between_trains_is_opened_anew(bench: Bench, emulated: Emulated) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         for number, role in enumerate(("source", "meter", "switch")):
             emulated.control.set("drop", role, match="ESR?")
-            run = experiment.run(f"{number}", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+            run = trains.run(f"{number}", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
             assert np.allclose(run.v_write, volts(HIGH))
         emulated.control.set("drop", "meter", match="AZER")
-        run = experiment.run("zero", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
+        run = trains.run("zero", ["a", "b"], np.full((2, 2), WRITE), [RESET, RESET], READ)
         assert np.allclose(run.v_write, volts(HIGH))
 
 
@@ -302,16 +301,16 @@ def test_a_lane_with_another_bench_file_than_the_run_fires_nothing(tmp_path: Pat
 def test_a_link_that_breaks_again_and_again_ends_the_work_with_the_source_off(
     bench: Bench, emulated: Emulated
 ) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         emulated.control.set("garbage", "meter", match="READ?", after=1, times=0)
         with pytest.raises(ConnectionLost):
-            experiment.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+            trains.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
         emulated.control.clear()
     assert emulated.control.state()["source"]["output"] == 0
 
 
 def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         told: list[str] = []
 
         def close_it(progress: Mapping[str, Any]) -> None:
@@ -321,7 +320,7 @@ def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> No
 
         emulated.control.set("interlock", "source", after=20)
         with working(lambda: False, close_it):
-            run = experiment.run("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
+            run = trains.run("one", ["a"], np.full((10, 1), WRITE), [RESET], READ)
     assert any("waiting: the interlock is open" in line for line in told)
     assert np.isfinite(run.v_write).sum() + len(run.lost) == 10
     assert len(run.lost) <= 1
@@ -332,17 +331,17 @@ def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path:
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))
     for turns in range(3, 12):
         asked = iter([False] * turns)
-        with acquire_bench(bench) as session, PulseTrains(session, f"key {turns}") as experiment:
+        with acquire_bench(bench) as session, PulseTrains(session, f"key {turns}") as trains:
             with working(lambda asked=asked: next(asked, True), lambda message: None), pytest.raises(Stopped):
-                experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
-            run = experiment.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+                trains.run("one", ["a", "b"], writes, [RESET, RESET], READ)
+            run = trains.run("one", ["a", "b"], writes, [RESET, RESET], READ)
         assert not run.lost
         assert np.allclose(run.v_write, np.where(writes == WRITE, volts(HIGH), volts(LOW)))
 
 
 def test_the_journal_holds_every_reading(bench: Bench) -> None:
-    with acquire_bench(bench) as session, PulseTrains(session, "key") as experiment:
-        run = experiment.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
-        rows = [json.loads(line) for line in experiment.journal.path.read_text().splitlines()]
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        run = trains.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
+        rows = [json.loads(line) for line in trains.journal.path.read_text().splitlines()]
     assert [row["op"] for row in rows] == ["open", "intent", *["fire", "result"] * 3, "end"]
     assert [row["volts"][1] for row in rows if row["op"] == "result"] == run.v_write[:, 0].tolist()
