@@ -104,8 +104,9 @@ class Cells:
 
 def _generator(sweep: Sweep, stream: str, coords: Mapping[str, Value]) -> np.random.Generator:
     """The stream at these coordinates; neutral values are left out, so that they keep the streams of older cubes."""
-    counting = {name: value for name, value in coords.items() if value != sweep.axis(name).neutral}
-    return generator(sweep.root_seed, sweep.name, stream, counting)
+    if neutral := sweep.neutral_values:
+        coords = {name: value for name, value in coords.items() if name not in neutral or value != neutral[name]}
+    return generator(sweep.root_seed, sweep.name, stream, coords)
 
 
 @dataclass

@@ -428,6 +428,11 @@ class Sweep:
             axes.insert(position, axis)
         return tuple(axes)
 
+    @cached_property
+    def neutral_values(self) -> dict[str, Value]:
+        """Neutral value of each axis that has one."""
+        return {a.name: a.neutral for a in self.every_axis if a.neutral is not ...}
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of values asked for on each axis."""
@@ -458,9 +463,10 @@ class Sweep:
 
     def axis(self, name: str) -> Axis:
         """The axis of that name; ``SpecError`` when there is none."""
+        for axis in self.every_axis:
+            if axis.name == name:
+                return axis
         names = [axis.name for axis in self.every_axis]
-        if name in names:
-            return self.every_axis[names.index(name)]
         raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, names)}; it has {', '.join(names)}")
 
     def dim_values(self, name: str) -> tuple[Value, ...] | range:
@@ -522,8 +528,7 @@ class Sweep:
 
     def as_in_cube(self, root_seed: int, parameters: Mapping[str, Any], axes: Mapping[str, Sequence[Value]]) -> Sweep:
         """This sweep with a cube's parameters and axes; those that the cube lacks are at their neutral value."""
-        declared: tuple[Parameter | Axis, ...] = (*self.parameters, *self.every_axis)
-        neutral = {d.name: d.neutral for d in declared if d.neutral is not ...}
+        neutral = self.neutral_values | {p.name: p.neutral for p in self.parameters if p.neutral is not ...}
         sweep = self.with_values(root_seed=root_seed, **{**neutral, **parameters})
         return sweep.with_values(None, **axes).keeping(tuple(axes))
 
