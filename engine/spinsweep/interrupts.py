@@ -10,18 +10,15 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from spinsweep.process import SAFE_PATH, environment
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 TERMINALS = {signal.SIGINT, signal.SIGHUP}
 """What a terminal sends to every process that it runs in the foreground."""
-
-
-SAFE_PATH = "PYTHONSAFEPATH"
-"""Variable that keeps the current folder, which may hold a file named like any module, off the path of a Python that
-is started; empty: it is on it."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -113,18 +110,6 @@ _forking = threading.local()
 os.register_at_fork(
     before=Interrupts.before_fork, after_in_parent=Interrupts.after_fork, after_in_child=Interrupts.forget
 )
-
-
-@contextmanager
-def environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Set variables of the environment for what is started inside the block, and put back what they were."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 @contextmanager

@@ -63,7 +63,8 @@ def no_syncs() -> Undo:
     """No ``syncfs`` and no ``fsync``, by the driver or the workers."""
     import os
 
-    from spinsweep.cube import disk, local
+    from spinsweep import disk
+    from spinsweep.cube import local
 
     undo = [replaced(module, sync_all=lambda path: None, sync_folder=lambda path: None) for module in (disk, local)]
     undo.append(replaced(os, fsync=lambda handle: None))

@@ -18,8 +18,7 @@ from distributed import Client
 from selenium.webdriver import Chrome
 from watched import WATCHED, running, until
 
-from spinsweep import Axis
-from spinsweep.cube import disk
+from spinsweep import Axis, disk
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.deployment.local_cluster import local_client
 

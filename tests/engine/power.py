@@ -18,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from spinsweep.cube import disk, local
+from spinsweep import disk
+from spinsweep.cube import local
 
 
 @dataclass

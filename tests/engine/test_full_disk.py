@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from spinsweep import Axis, Cells, Dim, Output, Sweep
-from spinsweep.cube import Cube, disk, examine, open_storage
+from spinsweep import Axis, Cells, Dim, Output, Sweep, disk
+from spinsweep.cube import Cube, examine, open_storage
 from spinsweep.errors import CubeError
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from spinsweep.bench.instruments import Instruments
 from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
+from spinsweep.disk import write_whole
 from spinsweep.errors import Stopped
 from spinsweep.messages import LaneReport
 from spinsweep.work import cancelled, report
@@ -136,13 +136,8 @@ class BenchSession:
                     f"device {name}: {total} pulses in its life with this train, limits.max_pulses is {most}"
                 )
             counted[name] = total
-        path = _pulses_path(self.bench)
-        replacement = path.with_suffix(".new")
-        with replacement.open("w") as file:
-            json.dump(counted, file)
-            file.flush()
-            os.fsync(file.fileno())  # its journal is on the disk before a train is fired, and so are its pulses
-        replacement.replace(path)
+        # a train's journal is on the disk before it is fired, and so are its pulses
+        write_whole(str(_pulses_path(self.bench)), json.dumps(counted).encode(), sync=True)
 
 
 def pulses(bench: Bench) -> dict[str, int]:

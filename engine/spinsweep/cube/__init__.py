@@ -4,13 +4,13 @@ from spinsweep.cube.block_array import DamagedChunk
 from spinsweep.cube.creation import compressed_fraction, create
 from spinsweep.cube.cube import Cube
 from spinsweep.cube.damage import Damage, examine
-from spinsweep.cube.disk import machine_id
 from spinsweep.cube.durable import Durable
 from spinsweep.cube.execution import execute, other_artifacts, record_failure
 from spinsweep.cube.groups import keep_origin, run_group, write_group
 from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
 from spinsweep.cube.stores import open_storage
 from spinsweep.cube.task import Job, Task
+from spinsweep.disk import machine_id
 
 __all__ = [
     "CLEAN",

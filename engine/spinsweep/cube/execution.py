@@ -11,9 +11,9 @@ import numpy as np
 
 from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
-from spinsweep.cube.disk import machine_id
 from spinsweep.cube.task import Job, Mask, Task
 from spinsweep.cube.writer import writer_of
+from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated, evaluate
 from spinsweep.ledger import Receipt

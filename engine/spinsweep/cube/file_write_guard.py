@@ -10,19 +10,19 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.write_guard import WRITE_TIMEOUT_S, WriteGuard
+from spinsweep.disk import file_lock
 from spinsweep.errors import CubeError, Fenced
+from spinsweep.process import this_process
 
 DRIVER_LOCK_TIMEOUT_S = 2.0
 """How long a new driver waits for another, or for a look at who drives, to end."""
-POLL_S = 0.02
 
 
 class FileWriteGuard(WriteGuard):
@@ -43,7 +43,7 @@ class FileWriteGuard(WriteGuard):
     @contextmanager
     def lock_block(self, epoch: int, block: int) -> Iterator[Storage]:
         try:
-            with _flock(self._fence, fcntl.LOCK_SH), self._one_block, self._lock_byte(block):
+            with file_lock(self._fence, shared=True), self._one_block, self._lock_byte(block):
                 if self.storage.exists(f"runs/{epoch + 1:06d}"):
                     raise Fenced(f"{self.storage}: a newer run than {epoch} owns this cube; nothing was written")
                 yield self.storage
@@ -64,16 +64,18 @@ class FileWriteGuard(WriteGuard):
 
     @contextmanager
     def begin_epoch(self) -> Iterator[int]:
-        with _flock_before_timeout(self._fence, WRITE_TIMEOUT_S) as handle:
-            if handle is None:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(file_lock(self._fence, timeout_s=WRITE_TIMEOUT_S))
+            except BlockingIOError:
                 raise CubeError(
                     f"{self.storage}: a task of an earlier run still writes after {WRITE_TIMEOUT_S:.0f} s"
-                )
+                ) from None
             yield self.newest_epoch() + 1
 
     def has_driver(self) -> bool:
         try:
-            with _flock(self._driver, fcntl.LOCK_SH | fcntl.LOCK_NB, os.O_RDONLY):
+            with file_lock(self._driver, shared=True, timeout_s=0, flags=os.O_RDONLY):
                 return False
         except BlockingIOError:
             return True
@@ -85,42 +87,14 @@ class FileWriteGuard(WriteGuard):
 
     @contextmanager
     def hold_driver_lock(self) -> Iterator[None]:
-        with _flock_before_timeout(self._driver, DRIVER_LOCK_TIMEOUT_S) as handle:
-            if handle is None:
+        with ExitStack() as stack:
+            try:
+                handle = stack.enter_context(file_lock(self._driver, timeout_s=DRIVER_LOCK_TIMEOUT_S))
+            except BlockingIOError:
                 owner = self._driver.read_text() or "another process"
                 raise CubeError(
                     f"{self.storage} is being written by {owner}; wait for it to end, or take another --store"
-                )
+                ) from None
             os.truncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {os.uname().nodename}".encode())
+            os.write(handle, this_process().encode())
             yield
-
-
-@contextmanager
-def _flock(path: Path, operation: int, mode: int = os.O_RDWR) -> Iterator[int]:
-    handle = os.open(path, mode | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, operation)
-        yield handle
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def _flock_before_timeout(path: Path, timeout_s: float) -> Iterator[int | None]:
-    """The exclusive lock, or None if it is not free in time."""
-    deadline = time.monotonic() + timeout_s
-    handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    yield None
-                    return
-                time.sleep(POLL_S)
-        yield handle
-    finally:
-        os.close(handle)

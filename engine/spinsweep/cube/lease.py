@@ -20,7 +20,6 @@ carries out later than ``LEASE_TTL_S`` - ``MARGIN_S`` after the last beat.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 import uuid
@@ -30,6 +29,7 @@ from typing import Any
 
 from spinsweep.cube.storage import ObjectStorage
 from spinsweep.errors import CubeError
+from spinsweep.process import this_process
 
 HEARTBEAT_S = 5.0
 """Between two signs of life."""
@@ -142,8 +142,7 @@ class Lease:
 
     def _create(self, number: int) -> bool:
         self._number, self._renewed = number, _now()
-        owner = f"process {os.getpid()} on {os.uname().nodename}"
-        self._content = {"owner": owner, "token": uuid.uuid4().hex, "beat": 0, "at": time.time()}
+        self._content = {"owner": this_process(), "token": uuid.uuid4().hex, "beat": 0, "at": time.time()}
         return self.storage.create(self._key(number), _encoded(self._content))
 
     def _renew(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import os
 import shutil
@@ -12,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from spinsweep.cube.disk import sync_all, sync_folder, write_whole
 from spinsweep.cube.storage import Storage
+from spinsweep.disk import file_lock, sync_all, sync_folder, write_whole
 from spinsweep.errors import CubeError
 
 KNOWN_FOLDERS = 1000
@@ -171,19 +170,13 @@ class LocalStorage(Storage):
         """Delete what creations of this cube left beside it when they were killed."""
         for other in self.path.parent.glob(f".{glob.escape(self.name)}.*.partial"):
             try:
-                handle = os.open(other / BUSY_FILE, os.O_RDONLY | os.O_CLOEXEC)
+                with file_lock(other / BUSY_FILE, timeout_s=0, flags=os.O_RDONLY):
+                    shutil.rmtree(other, ignore_errors=True)
             except FileNotFoundError:  # killed in the first or last instant, or at work in it now
                 if time.time() - other.stat().st_mtime > ABANDONED_AFTER_S:
                     shutil.rmtree(other, ignore_errors=True)
+            except BlockingIOError:  # at work
                 continue
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            else:
-                shutil.rmtree(other, ignore_errors=True)
-            finally:
-                os.close(handle)
 
 
 def _make_folders(folder: Path) -> list[Path]:
@@ -197,12 +190,8 @@ def _make_folders(folder: Path) -> list[Path]:
 def _busy(folder: Path) -> Iterator[None]:
     """A new folder that tells, by a lock which ends with this process, that it is being filled."""
     folder.mkdir()
-    handle = os.open(folder / BUSY_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with file_lock(folder / BUSY_FILE, flags=os.O_RDWR | os.O_CREAT):
         yield
-    finally:
-        os.close(handle)
 
 
 def _size(path: str) -> int:

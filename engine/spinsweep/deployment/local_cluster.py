@@ -18,8 +18,9 @@ from distributed.deploy.spec import close_clusters
 from spinsweep.dashboard.access import OPEN, Pages, RestrictedScheduler
 from spinsweep.deployment.certificates import temporary
 from spinsweep.errors import RunnerError
-from spinsweep.interrupts import SAFE_PATH, Interrupted, environment, sigint_blocked
+from spinsweep.interrupts import Interrupted, sigint_blocked
 from spinsweep.private import scratch
+from spinsweep.process import SAFE_PATH, environment
 from spinsweep.resources import CPU, THREAD_SETTINGS
 
 SPAWN = {

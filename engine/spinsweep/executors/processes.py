@@ -24,8 +24,9 @@ from spinsweep.errors import Fenced, RunnerError, SpecError
 from spinsweep.executors.events import Attempt, Computing, Ended, Finished, WorkerKilled, WorkersChanged
 from spinsweep.executors.protocol import Context, ended_by
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
-from spinsweep.interrupts import SAFE_PATH, environment, sigint_blocked
+from spinsweep.interrupts import sigint_blocked
 from spinsweep.leftovers import sweep
+from spinsweep.process import SAFE_PATH, environment
 from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready

@@ -10,13 +10,11 @@ processes that want the same ones at the same time wait for the first.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import io
 import json
 import os
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ import torch
 from spinneurons.mnist import data as digits
 from spinneurons.mnist.data import CLASSES, PIXELS
 from spinneurons.torch_determinism import exact_torch
+from spinsweep.disk import file_lock, write_whole
 
 Floats = npt.NDArray[np.float32]
 
@@ -106,7 +105,7 @@ def obtain(recipe: Recipe, data: dict[str, str], seed: int, say: Callable[[str],
         return _read(path, recipe, data["sha256"], seed)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.with_suffix(".lock")):
+        with file_lock(path.with_suffix(".lock"), flags=os.O_RDWR | os.O_CREAT):
             if not path.exists():
                 train = digits.checked("train", **data)
                 network = Network(*fit(train, recipe, seed, say), recipe, data["sha256"], seed)
@@ -182,26 +181,12 @@ def _start(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
     return (rng.random(shape, np.float32) * 2 - 1) * np.float32(4 * np.sqrt(6 / sum(shape)))
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the file's lock; it is gone when the process is, however that ends."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _write(path: Path, network: Network) -> None:
-    """Store whole or not at all: under another name first."""
+    """Store whole or not at all."""
     about = {"recipe": asdict(network.recipe), "data": network.data, "seed": network.seed, "digest": network.digest}
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        try:
-            np.savez(file, w1=network.w1, w2=network.w2, about=np.array(json.dumps(about, sort_keys=True)))
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).rename(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    content = io.BytesIO()
+    np.savez(content, w1=network.w1, w2=network.w2, about=np.array(json.dumps(about, sort_keys=True)))
+    write_whole(str(path), content.getvalue(), sync=True)
 
 
 def _read(path: Path, recipe: Recipe, data: str, seed: int) -> Network:

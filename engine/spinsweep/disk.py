@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what a power cut leaves of them.
+"""Files that are whole or not there, what a power cut leaves of them, and locks that end with their process.
 
 ``write()`` may take fewer bytes than it is given: on a disk that fills up, beyond a limit on the size of files, and
 2147479552 bytes at most on Linux. So a file is written under a temporary name until all of it is there, and only then
@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import itertools
 import os
 import platform
+import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+POLL_S = 0.02
+"""Between two attempts to lock a file."""
 _PROCESS_TOKEN = uuid.uuid4().hex[:16]
 _file_numbers = itertools.count()
 
@@ -103,6 +107,45 @@ def _syncfs() -> Callable[[int], int] | None:
     """Linux's ``syncfs``, which Python does not offer; it syncs one file system where ``sync`` syncs all."""
     call: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
     return call
+
+
+@contextmanager
+def file_lock(
+    path: Path, *, shared: bool = False, timeout_s: float | None = None, flags: int = os.O_RDWR
+) -> Iterator[int]:
+    """Hold the kernel's lock of a file, which ends with this process, however that ends; its descriptor.
+
+    Parameters
+    ----------
+    shared : beside others that hold it so
+    timeout_s : how long to wait for it; None: for as long as it takes
+    flags : how the file is opened, beside ``O_CLOEXEC``
+
+    Raises
+    ------
+    BlockingIOError
+        It is not free in time.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    try:
+        if timeout_s is None:
+            fcntl.flock(handle, kind)
+        else:
+            _lock_before(time.monotonic() + timeout_s, handle, kind)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _lock_before(deadline: float, handle: int, kind: int) -> None:
+    while True:
+        try:
+            return fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_S)
 
 
 @cache
