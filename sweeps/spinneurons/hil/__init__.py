@@ -1,4 +1,4 @@
-"""Hardware-in-loop training: a small network whose neurons are Hall bars, trained through their readings.
+"""Hardware-in-loop training: a small network whose neurons are stochastic devices, trained through their readings.
 
 ``images`` which digits; ``streams`` random numbers by key; ``network`` the weights, the Poisson trains, the gradient;
 ``neurons`` what applies a train of write pulses, and the device model as one; ``curves`` the switching curve of each

@@ -1,1 +1,1 @@
-"""Persistence: the switching curve of each Hall bar again after a week (Fig. S4 of the paper)."""
+"""Persistence: the switching curve of each device again after a week (Fig. S4 of the paper)."""
