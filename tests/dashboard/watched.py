@@ -14,6 +14,7 @@ from distributed import Client
 
 from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
 from spinsweep.executors.dask import on_client
+from spinsweep.executors.driver import drive
 from spinsweep.runs import open_run
 
 
@@ -60,11 +61,11 @@ WATCHED = Sweep(
 def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterator[threading.Thread]:
     """The sweep, driven from another thread until the block has ended."""
 
-    def drive() -> None:
+    def compute() -> None:
         with open_run(sweep, store, **options) as run:
             drive(run, on_client(client))
 
-    thread = threading.Thread(target=drive)
+    thread = threading.Thread(target=compute)
     thread.start()
     try:
         yield thread
