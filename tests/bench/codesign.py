@@ -86,8 +86,8 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     torch.set_num_threads(threads)
     work: list[Callable[[], object]] = [
         lambda: reference.plain_loop(chip, batch.images, batch.labels, 0.1, ratios[0], STEPS),
-        lambda: model.plane(chip, batch, draws, etas, ratios, STEPS, threads=threads),
-        lambda: model.plane(chip, batch, draws, [0.1], ratios[:1], STEPS, threads=threads),
+        lambda: model.plane(chip, batch, draws, model.CellGrid(etas, ratios, STEPS), threads=threads),
+        lambda: model.plane(chip, batch, draws, model.CellGrid([0.1], ratios[:1], STEPS), threads=threads),
     ]
     turns = [[seconds(call) * 10_000 / len(batch) for call in work] for _ in range(rounds + 1)][1:]  # one to warm up
     loop, plane, alone = (list(column) for column in zip(*turns, strict=True))

@@ -9,12 +9,12 @@ import torch  # noqa: F401 - and what torch chose
 
 from spinneurons.codesign.chip import Programmed, make
 from spinneurons.codesign.draws import Batch, Draws
-from spinneurons.codesign.model import plane
+from spinneurons.codesign.model import CellGrid, plane
 from spinsweep.cli import main
 from spinsweep.discovery import find
 from spinsweep.provenance import processor
 
-__all__ = ["COMMAND", "Batch", "Draws", "Programmed", "find", "kind", "main", "make", "plane"]
+__all__ = ["COMMAND", "Batch", "CellGrid", "Draws", "Programmed", "find", "kind", "main", "make", "plane"]
 
 COMMAND = [sys.executable, "-m", main.__module__]
 """The command line as a process of its own."""

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from tests.golden import record
-from tests.golden.api import COMMAND, Batch, Draws, Programmed, find, kind, main, make, plane
+from tests.golden.api import COMMAND, Batch, CellGrid, Draws, Programmed, find, kind, main, make, plane
 
 DIGITS = "data=digits epochs=3"
 SWEEPS = {
@@ -88,7 +88,8 @@ def spikes() -> dict[str, Any]:
     batch = Batch.first(images.reshape(24, -1), labels, 24)
     found = {}
     for ties in ("fraction", "random"):
-        result = plane(chip, batch, Draws((11, 12)), [0.0, 0.1, 0.25], [10.0, 18.9, 30.0], 57, ties, threads=1)
+        grid = CellGrid([0.0, 0.1, 0.25], [10.0, 18.9, 30.0], 57, ties)
+        result = plane(chip, batch, Draws((11, 12)), grid, threads=1)
         for name in ("accuracy", "spikes_hidden", "spikes_output", "weight_read"):
             found[f"{name}, ties {ties}"] = record.of(getattr(result, name))
     return {"processor": kind(), "outputs": found}

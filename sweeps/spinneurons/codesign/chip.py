@@ -99,6 +99,8 @@ def on_grid(w: npt.NDArray[np.floating]) -> Floats:
         np.maximum(w, 0).sum(axis=0, dtype=np.float64),
         np.minimum(w, 0).sum(axis=0, dtype=np.float64),
     )
+    # A float32 holds every whole number up to 2^24: multiples of the step up to 2^24 steps, and so every partial sum,
+    # are exact.  The hundredth is for weights that are rounded up to the grid.
     largest = 1.01 * max(positive.max(), -negative.min(), np.finfo(np.float32).tiny)
     step = 2.0 ** (np.ceil(np.log2(largest)) - 24)
     return np.asarray(np.rint(w.astype(np.float64) / step) * step, np.float32)

@@ -22,8 +22,9 @@ Draw = npt.NDArray[np.uint16]
 Floats = npt.NDArray[np.float32]
 
 CHUNK = 50
-"""Steps that follow each other in one stretch; part of the address, so it is never changed."""
+"""Successive steps that are drawn together; part of the address, so it is never changed."""
 LEVELS = 1 << 16
+"""Values of a draw."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,9 @@ class Batch:
 class Draws:
     """The numbers of one chip seed; ``key`` is two words of 64 bits that stand for root seed and chip.
 
-    Stretches come from Philox 4x64-10 (Salmon et al., SC 2011) with the counter at (stretch of steps, image).
-    An object serves one thread.
+    A chunk of steps comes from Philox 4x64-10 (Salmon et al., SC 2011) with the counter at (chunk, image).  Such a
+    generator is a function of its counter and can start anywhere: an image's numbers need no other's to be drawn
+    before.  An object serves one thread.
     """
 
     def __init__(self, key: tuple[int, int]) -> None:
@@ -68,12 +70,15 @@ class Draws:
     def draw_chunk(self, image: int, chunk: int, steps: int, each: int) -> Draw:
         """(steps, each) numbers of an image from step ``CHUNK * chunk`` on; ``steps`` <= CHUNK.
 
-        A step has one for each lit pixel, each hidden and each output neuron, and one for the choice among tied
+        A step has one for each active pixel, each hidden and each output neuron, and one for the choice among tied
         classes, in this order.  Fewer steps give the first rows of the same array.
         """
+        # Setting the state is cheaper than a new generator.  The lowest word of the counter runs while numbers are
+        # taken: 2^64 blocks of four words are more than any chunk needs, so no two addresses share a number.
         self._state["state"]["counter"][:] = (0, chunk, image, 0)
-        self._state["buffer_pos"] = 4  # nothing left over
+        self._state["buffer_pos"] = 4  # the buffer of four words counts as used up
         self._generator.state = self._state
+        # Four numbers of 16 bits from each word; as little-endian, so that they are the same on every machine.
         words: npt.NDArray[np.uint64] = self._generator.random_raw(-(-steps * each // 4))
         numbers = words.astype("<u8", copy=False).view("<u2")[: steps * each]
         return np.asarray(numbers, np.uint16).reshape(steps, each)
@@ -81,7 +86,10 @@ class Draws:
 
 @cache
 def input_limits() -> Draw:
-    """(256,) a pixel of intensity k >= 1 spikes where u <= limits[k]; probability k/255."""
+    """(256,) a pixel of intensity k >= 1 spikes where u <= limits[k]; probability k/255.
+
+    ``<=`` and not ``<``, since 65536, the limit of a pixel that always spikes, does not fit 16 bits.
+    """
     return np.asarray(np.maximum(np.rint(np.arange(256) * (LEVELS / 255)) - 1, 0), np.uint16)
 
 
@@ -96,6 +104,7 @@ def neuron_thresholds(law: Law = LOGISTIC, read_noise: float = 0.0) -> Floats:
     quantile = (np.arange(LEVELS) + 0.5) / LEVELS
     if read_noise == 0.0:
         return law.quantile(quantile).astype(np.float32)
+    # The law convolved with the noise, by Gauss-Hermite quadrature on a grid, and then inverted by interpolation.
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     farthest = max(12.0, *np.ceil(np.abs(law.quantile(quantile[[0, -1]]))))
     reach = farthest + 8 * read_noise

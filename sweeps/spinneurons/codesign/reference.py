@@ -23,7 +23,7 @@ BATCH = 500
 
 
 @dataclass(frozen=True)
-class Step:
+class BatchStep:
     """What one cell does with a batch in one step."""
 
     number: int
@@ -39,7 +39,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellResult:
     """Results of one cell; element t - 1 is after t steps, and all are means of the images."""
 
     accuracy: Floats
@@ -60,7 +60,7 @@ def run(
     steps: int,
     ties: str = "fraction",
     thresholds: npt.NDArray[np.float32] | None = None,
-) -> Cell:
+) -> CellResult:
     """One cell: variation ``eta``, width with I_bias/i0 = ``ratio``.
 
     The class is the one with most output spikes.  Ties count as the fraction 1/k, or one of the k is drawn
@@ -78,7 +78,7 @@ def run(
             output[step.number] += step.output.sum()
             read[step.number] += step.inputs.sum(axis=0) @ read1 + step.hidden.sum(axis=0) @ read2
     n = len(batch)
-    return Cell(right / n, np.cumsum(hidden) / n, np.cumsum(output) / n, np.cumsum(read) / n)
+    return CellResult(right / n, np.cumsum(hidden) / n, np.cumsum(output) / n, np.cumsum(read) / n)
 
 
 def spikes(
@@ -89,7 +89,7 @@ def spikes(
     ratio: float,
     steps: int,
     thresholds: npt.NDArray[np.float32] | None = None,
-) -> Iterator[Step]:
+) -> Iterator[BatchStep]:
     """The spikes of a batch, step by step.
 
         input     with probability intensity/255
@@ -110,7 +110,7 @@ def spikes(
             x = (batch.images > 0) & (u["input"][:, row] <= limits[batch.images])
             h = x @ w1 - s1 > thresholds[u["hidden"][:, row]]
             y = h @ w2 - s2 > thresholds[u["output"][:, row]]
-            yield Step(first + row, x, h, y, u["tie"][:, row])
+            yield BatchStep(first + row, x, h, y, u["tie"][:, row])
 
 
 def credit(counts: Whole, labels: Whole, u_tie: Whole, ties: str) -> Floats:
@@ -127,7 +127,7 @@ def credit(counts: Whole, labels: Whole, u_tie: Whole, ties: str) -> Floats:
 
 
 def _numbers(draws: Draws, batch: Batch, first: int, steps: int, hidden: int, classes: int) -> dict[str, Whole]:
-    """The numbers of the steps from ``first`` on, (n, steps, ...); of the pixels only the lit ones have one."""
+    """The numbers of the steps from ``first`` on, (n, steps, ...); of the pixels only the active ones have one."""
     n, chunk = len(batch), first // CHUNK
     u: dict[str, Whole] = {
         "input": np.zeros((n, steps, batch.images.shape[1]), np.uint16),

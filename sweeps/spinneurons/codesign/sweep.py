@@ -57,23 +57,20 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
         len(cells.coords["seed"]),
         *(len(v) for v in faults.values()),
     )
-    found = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
-    for at in np.ndindex(grid[2:]):
-        seed = int(cells.coords["seed"][at[0]])
-        kind = {name: values[i].item() for (name, values), i in zip(faults.items(), at[1:], strict=True)}
+    arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
+    for index in np.ndindex(grid[2:]):
+        seed = int(cells.coords["seed"][index[0]])
+        kind = {name: values[i].item() for (name, values), i in zip(faults.items(), index[1:], strict=True)}
+        thresholds = neuron_thresholds(law, kind["read_noise"])
         plane = model.plane(
             _chip(cells, network, seed, kind),
             batch,
             Draws.of(cells.rng("spikes", seed=seed)),
-            cells.coords["variation"].tolist(),
-            ratios.tolist(),
-            steps,
-            ties=p["ties"],
-            thresholds=neuron_thresholds(law, kind["read_noise"]),
+            model.CellGrid(cells.coords["variation"].tolist(), ratios.tolist(), steps, p["ties"], thresholds),
         )
-        for name, array in found.items():
-            array[(slice(None), slice(None), *at)] = getattr(plane, name).swapaxes(0, 1)
-    results = {name: array.reshape(*cells.shape, steps) for name, array in found.items()}
+        for name, array in arrays.items():
+            array[(slice(None), slice(None), *index)] = getattr(plane, name).swapaxes(0, 1)
+    results = {name: array.reshape(*cells.shape, steps) for name, array in arrays.items()}
     read = results.pop("weight_read")
     i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
     unit = float(family.i0(max(family.labels()["width"])))

@@ -27,6 +27,10 @@ def _rotated(x, k):  # type: ignore[no-untyped-def]
     return u32((x << u32(k)) | (x >> u32(32 - k)))
 
 
+# A generator for each trajectory, and its state among the trajectory's own numbers: no trajectory waits for another's
+# words, so that a vector of them advances together, and any split of an ensemble gives the same bits.
+
+
 @njit(**INLINE)
 def next_word(a, b, c, d):  # type: ignore[no-untyped-def]
     """The next word of xoshiro128++ and the four words of its state after it."""
@@ -43,8 +47,11 @@ def next_word(a, b, c, d):  # type: ignore[no-untyped-def]
 @njit(**INLINE)
 def logarithm(x):  # type: ignore[no-untyped-def]
     """ln x of a normal float32 above 0, error 1e-7; polynomial of logf in S. L. Moshier's Cephes library."""
+    # A float32 is exponent (8 bits) and mantissa (23 bits): as a whole number it can be cut without a library call,
+    # which would end the vector loop.  0x3F3504F3 is sqrt(1/2): cut there, sqrt(1/2) <= mantissa < sqrt(2) is as
+    # close to 1 as can be, where the polynomial is best.
     bits = f32(x).view(i32)
-    exponent = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))  # so that sqrt(1/2) <= mantissa < sqrt(2)
+    exponent = i32(i32(bits - i32(0x3F3504F3)) >> i32(23))
     m = i32(bits - i32(exponent << i32(23))).view(f32) - f32(1)
     square = m * m
     p = f32(7.0376836292e-2)
@@ -66,14 +73,18 @@ def two_normals(first, second):  # type: ignore[no-untyped-def]
     Radius sqrt(-2 ln u), u = (first/2^8 + 1/2)/2^24; the angle is ``second`` in 2 pi/2^32: two bits turn by right
     angles, the others place it within +-pi/4, where sine and cosine are Cephes's polynomials of sinf and cosf.
     """
+    # 24 bits are exact in float32.  The half keeps u away from 0, whose logarithm is infinite: the smallest u is
+    # 2^-25, and so the largest radius sqrt(50 ln 2) = 5.9.
     uniform = f32(i32(first >> u32(8))) * f32(2.0**-24) + f32(2.0**-25)
     radius = np.sqrt(f32(-2) * logarithm(uniform))
+    # Without its two highest bits the word is a signed number: +-2^23 after the shift to 24 bits is +-pi/4.
     angle = f32(i32(i32(second << u32(2)) >> i32(8))) * f32(np.pi / 4 * 2.0**-23)
     square = angle * angle
     sine = f32(-1.9515295891e-4) * square + f32(8.3321608736e-3)
     sine = angle + angle * square * (sine * square - f32(1.6666654611e-1))
     cosine = f32(2.443315711809948e-5) * square - f32(1.388731625493765e-3)
     cosine = f32(1) - f32(0.5) * square + square * square * (cosine * square + f32(4.166664568298827e-2))
+    # The two highest bits are right angles: an odd number of them swaps sine and cosine, and bits give the signs.
     quadrant = u32(second >> u32(30))
     odd = (quadrant & u32(1)) != u32(0)
     x_sign = f32(i32(1) - i32(quadrant & u32(2)))

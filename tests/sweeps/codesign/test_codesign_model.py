@@ -17,7 +17,7 @@ from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model, reference
 from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
-from spinneurons.codesign.model import Plane, Spikes, plane
+from spinneurons.codesign.model import CellGrid, Plane, Spikes, plane
 from spinneurons.codesign.network import Network
 from spinneurons.neurons.laws import LOGISTIC
 
@@ -42,7 +42,7 @@ def test_all_spikes_equal_the_reference_but_for_rounding_at_a_threshold(
 ) -> None:
     chip, batch, steps = make_chip(trained, vary, distribution), digits[:16], 53
     seen: list[Spikes] = []
-    plane(chip, batch, draws, ETAS, RATIOS, steps, threads=1, observe=seen.append)
+    plane(chip, batch, draws, CellGrid(ETAS, RATIOS, steps), threads=1, observe=seen.append)
     compared = different = 0
     for eta_index, ratio_index in ((0, 0), (1, 2), (2, 1), (3, 0), (3, 2)):
         mine = [s for s in seen if s.eta == eta_index and ratio_index in s.ratios]
@@ -86,7 +86,7 @@ def test_a_plane_gives_the_reference_cells(
     trained: Network, digits: Batch, draws: Draws, vary: str, ties: str
 ) -> None:
     chip, batch, steps = make_chip(trained, vary), digits[:30], 60
-    fast = plane(chip, batch, draws, ETAS, RATIOS, steps, ties)
+    fast = plane(chip, batch, draws, CellGrid(ETAS, RATIOS, steps, ties))
     for e, r in ((0, 1), (1, 0), (3, 2)):
         slow = reference.run(chip, batch, draws, ETAS[e], RATIOS[r], steps, ties)
         np.testing.assert_allclose(fast.accuracy[e, r], slow.accuracy, atol=1e-12)
@@ -98,7 +98,7 @@ def test_a_plane_gives_the_reference_cells(
 def test_read_noise_and_raw_weights_give_the_reference_too(trained: Network, digits: Batch, draws: Draws) -> None:
     first, second = Programmed.ideal(trained.w1), Programmed.ideal(trained.w2)
     chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
-    fast = plane(chip, digits[:30], draws, [0.2], [25.0], 30, thresholds=neuron_thresholds(LOGISTIC, 1.5))
+    fast = plane(chip, digits[:30], draws, CellGrid([0.2], [25.0], 30, thresholds=neuron_thresholds(LOGISTIC, 1.5)))
     slow = reference.run(chip, digits[:30], draws, 0.2, 25.0, 30, thresholds=neuron_thresholds(LOGISTIC, 1.5))
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, atol=1e-12)
     np.testing.assert_allclose(fast.spikes_output[0, 0], slow.spikes_output, rtol=1e-5)
@@ -106,7 +106,7 @@ def test_read_noise_and_raw_weights_give_the_reference_too(trained: Network, dig
 
 @pytest.fixture(scope="module")
 def whole(chip: Chip, digits: Batch) -> Plane:
-    return plane(chip, digits[:33], Draws((11, 12)), ETAS, RATIOS, 60)
+    return plane(chip, digits[:33], Draws((11, 12)), CellGrid(ETAS, RATIOS, 60))
 
 
 @settings(max_examples=15)
@@ -120,7 +120,7 @@ def test_any_part_of_the_plane_in_any_order_has_the_same_numbers(
     chip: Chip, digits: Batch, whole: Plane, etas: list[int], ratios: list[int], steps: int, threads: int
 ) -> None:
     chosen = [ETAS[e] for e in etas], [RATIOS[r] for r in ratios]
-    found = plane(chip, digits[:33], Draws((11, 12)), *chosen, steps, threads=threads)
+    found = plane(chip, digits[:33], Draws((11, 12)), CellGrid(*chosen, steps), threads=threads)
     assert_equal(found, part(whole, etas, ratios, steps))
 
 
@@ -128,7 +128,7 @@ def test_any_part_of_the_plane_in_any_order_has_the_same_numbers(
 @given(cut=st.integers(1, 32))
 def test_images_have_the_same_spikes_in_any_batch(chip: Chip, digits: Batch, whole: Plane, cut: int) -> None:
     first, second = digits[:cut], digits[cut:33]
-    parts = [plane(chip, b, Draws((11, 12)), ETAS, RATIOS, 60) for b in (first, second)]
+    parts = [plane(chip, b, Draws((11, 12)), CellGrid(ETAS, RATIOS, 60)) for b in (first, second)]
     for name in FIELDS:
         mean = (cut * getattr(parts[0], name) + (33 - cut) * getattr(parts[1], name)) / 33
         np.testing.assert_allclose(mean, getattr(whole, name), rtol=1e-13, atol=1e-13)
@@ -137,15 +137,17 @@ def test_images_have_the_same_spikes_in_any_batch(chip: Chip, digits: Batch, who
 def test_images_may_come_in_any_order(chip: Chip, digits: Batch, whole: Plane) -> None:
     order = np.random.default_rng(0).permutation(33)
     shuffled = Batch(digits.images[order], digits.labels[order], digits.numbers[order])
-    assert_equal(plane(chip, shuffled, Draws((11, 12)), ETAS, RATIOS, 60), whole)
+    assert_equal(plane(chip, shuffled, Draws((11, 12)), CellGrid(ETAS, RATIOS, 60)), whole)
 
 
 @pytest.mark.parametrize("ties", ["fraction", "random"])
 def test_the_code_for_other_devices_gives_the_same_numbers(
     chip: Chip, digits: Batch, draws: Draws, ties: str
 ) -> None:
-    host = plane(chip, digits[:21], draws, ETAS, RATIOS, 55, ties, device="cpu")
-    other = plane(chip, digits[:21], draws, ETAS, RATIOS, 55, ties, device="cpu:0")  # runs as on a CUDA device
+    host = plane(chip, digits[:21], draws, CellGrid(ETAS, RATIOS, 55, ties), device="cpu")
+    other = plane(
+        chip, digits[:21], draws, CellGrid(ETAS, RATIOS, 55, ties), device="cpu:0"
+    )  # runs as on a CUDA device
     assert_equal(host, other)
 
 
@@ -154,21 +156,21 @@ def test_lower_precision_that_a_user_allows_torch_changes_nothing(chip: Chip, di
 
     torch.set_float32_matmul_precision("medium")
     try:
-        assert_equal(plane(chip, digits[:33], Draws((11, 12)), ETAS, RATIOS, 60), whole)
+        assert_equal(plane(chip, digits[:33], Draws((11, 12)), CellGrid(ETAS, RATIOS, 60)), whole)
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
 
 
 def test_another_seed_has_other_spikes(chip: Chip, digits: Batch, whole: Plane) -> None:
-    other = plane(chip, digits[:33], Draws((11, 13)), ETAS, RATIOS, 60)
+    other = plane(chip, digits[:33], Draws((11, 13)), CellGrid(ETAS, RATIOS, 60))
     assert not np.array_equal(other.spikes_hidden, whole.spikes_hidden)
     np.testing.assert_allclose(other.spikes_hidden[..., -1], whole.spikes_hidden[..., -1], rtol=0.01)
 
 
 def test_the_width_makes_no_difference_without_shifted_neurons(trained: Network, digits: Batch, draws: Draws) -> None:
-    still = plane(make_chip(trained, "weights"), digits[:16], draws, ETAS, RATIOS, 20)
-    shifted = plane(make_chip(trained, "both"), digits[:16], draws, ETAS, RATIOS, 20)
+    still = plane(make_chip(trained, "weights"), digits[:16], draws, CellGrid(ETAS, RATIOS, 20))
+    shifted = plane(make_chip(trained, "both"), digits[:16], draws, CellGrid(ETAS, RATIOS, 20))
     for r in range(1, len(RATIOS)):
         assert_equal(part(still, [0, 1, 2, 3], [r]), part(still, [0, 1, 2, 3], [0]))
         assert_equal(part(shifted, [0], [r]), part(shifted, [0], [0]))
@@ -178,7 +180,9 @@ def test_the_width_makes_no_difference_without_shifted_neurons(trained: Network,
 def test_a_neuron_without_deviation_is_not_shifted(trained: Network, digits: Batch, draws: Draws) -> None:
     chip, steps = make_chip(trained), 160
     chip.x1[:200] = 0.0
-    fast = plane(chip, digits[:3], draws, [0.0, 0.2], [20.0], steps)  # less than a tile, for several stretches
+    fast = plane(
+        chip, digits[:3], draws, CellGrid([0.0, 0.2], [20.0], steps)
+    )  # less than a tile, for several stretches
     slow = reference.run(chip, digits[:3], draws, 0.2, 20.0, steps)
     np.testing.assert_array_equal(fast.spikes_hidden[1, 0], slow.spikes_hidden)
 
@@ -188,7 +192,8 @@ def test_ties_broken_at_random_are_worth_their_fraction_on_average(trained: Netw
     differences = []
     for key in range(10):
         fraction, drawn = (
-            plane(chip, digits[:200], Draws((key, 5)), [0.0], [10.0], 3, ties) for ties in ("fraction", "random")
+            plane(chip, digits[:200], Draws((key, 5)), CellGrid([0.0], [10.0], 3, ties))
+            for ties in ("fraction", "random")
         )
         differences.append(200 * (drawn.accuracy - fraction.accuracy)[0, 0])
         shares = fraction.accuracy * 200 * model.SHARES
@@ -207,14 +212,14 @@ def test_credit_of_known_counts() -> None:
 
 
 def test_small_bars_lose_more_to_variation(chip: Chip, digits: Batch, draws: Draws) -> None:
-    found = plane(chip, digits, draws, [0.0, 0.25], [10.0, 18.9, 30.0], 25).accuracy[..., -1]
+    found = plane(chip, digits, draws, CellGrid([0.0, 0.25], [10.0, 18.9, 30.0], 25)).accuracy[..., -1]
     assert found[0, 0] > 0.88
     assert found[1, 0] > found[1, 1] > found[1, 2]
     assert found[0, 0] - found[1, 2] > 0.15
 
 
 def test_accuracy_without_variation_is_that_of_the_plain_loop(chip: Chip, digits: Batch, draws: Draws) -> None:
-    fast = plane(chip, digits, draws, [0.0], [10.0], 20).accuracy[0, 0, -1]
+    fast = plane(chip, digits, draws, CellGrid([0.0], [10.0], 20)).accuracy[0, 0, -1]
     loops = [reference.plain_loop(chip, digits.images, digits.labels, 0.0, 10.0, 20) for _ in range(4)]
     # each image is right with a probability of its own, so that this is more than the sampling error
     sampling = np.sqrt(fast * (1 - fast) / len(digits))
@@ -222,7 +227,7 @@ def test_accuracy_without_variation_is_that_of_the_plain_loop(chip: Chip, digits
 
 
 def test_varied_accuracy_is_that_of_the_plain_loop(chip: Chip, digits: Batch, draws: Draws) -> None:
-    fast = plane(chip, digits, draws, [0.25], [30.0], 20).accuracy[0, 0, -1]
+    fast = plane(chip, digits, draws, CellGrid([0.25], [30.0], 20)).accuracy[0, 0, -1]
     loops = [reference.plain_loop(chip, digits.images, digits.labels, 0.25, 30.0, 20) for _ in range(4)]
     sampling = np.sqrt(fast * (1 - fast) / len(digits))
     assert abs(fast - np.mean(loops)) < 4 * sampling * np.sqrt(1 + 1 / 4)
@@ -246,7 +251,8 @@ w1, w2 = (Programmed.ideal(rng.normal(0, 0.2, shape).astype(np.float32)) for sha
 chip = chips.make(w1, w2, rng, rng)
 images, steps = int(sys.argv[1]), int(sys.argv[2])
 batch = Batch.first(test.images, test.labels, images)
-model.plane(chip, batch, Draws((1, 2)), [0, .05, .1, .15, .2, .25], np.linspace(10, 30, 9).tolist(), steps, threads=2)
+grid = model.CellGrid([0, .05, .1, .15, .2, .25], np.linspace(10, 30, 9).tolist(), steps)
+model.plane(chip, batch, Draws((1, 2)), grid, threads=2)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
 

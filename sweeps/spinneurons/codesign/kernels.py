@@ -1,0 +1,353 @@
+"""The spikes of one tile of images in all cells of a plane, on a CPU or on another device of torch.
+
+An array is made once for each length of a chunk of steps and used again for every tile: what a step touches has to
+stay in the processor's cache, and fresh memory would cost more than the arithmetic on it.  ``model`` says what is
+computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from spinneurons.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits
+from spinneurons.codesign.tables import Floats, Integers, PlaneTables, Totals
+
+TILE = 16
+"""Images at a time.  A multiple of 8: the counts of eight images are added as the bytes of one word."""
+SHARES = 2520
+"""Least common multiple of 1..10: one of k tied classes gets SHARES/k, a whole number."""
+
+
+@dataclass(frozen=True)
+class Spikes:
+    """What an observer is shown: the spikes of some images in some steps of one cell."""
+
+    eta: int
+    """Index of the cell's variation."""
+    ratios: list[int]
+    """Indices of the widths; more than one where the width makes no difference."""
+    numbers: Integers
+    """The images' numbers in the data."""
+    first: int
+    """First step."""
+    hidden: npt.NDArray[np.bool_]
+    """(images, steps, hidden)."""
+    output: npt.NDArray[np.bool_]
+    """(images, steps, classes)."""
+
+
+Observer = Callable[[Spikes], None]
+
+
+@dataclass(frozen=True)
+class StepChunk:
+    """Successive steps of one tile, whose random numbers are drawn together."""
+
+    tile: Batch
+    first: int
+    """First step."""
+    steps: int
+
+    @property
+    def slice(self) -> slice:
+        """Of the steps."""
+        return slice(self.first, self.first + self.steps)
+
+
+class Buffers:
+    """Memory for one tile in some steps, made once; rows are (step, image).  ``new(shape, dtype)`` makes an array.
+
+    The image is the faster index of a row: the sums over a tile's images then run over neighbours in memory.
+    """
+
+    def __init__(self, tables: PlaneTables, steps: int, new: Callable[..., Any]) -> None:
+        rows, hidden, classes, widest = TILE * steps, tables.hidden, tables.classes, tables.widest
+        self.a = new((rows, hidden), "float32")
+        """x W1 - L, then the same divided by x."""
+        self.b = new((rows, hidden), "float32")
+        """x D1, divided by x where the width makes a difference."""
+        self.d = new((rows, hidden), "float32")
+        """What is compared with the ratios."""
+        self.fired = new((widest, rows, hidden), "bool")
+        self.sums = new((3 * (classes + 1) + 1, widest * rows), "int32")
+        """Products of the digits, by row of ``OutputLayer.digits``."""
+        self.z = new((classes, widest, rows), "float32")
+        self.levels = new((classes, widest, rows), "float32")
+        """What ``z`` has to be above: threshold plus shift."""
+        self.by_row = new((rows, classes), "float32")
+        self.limits = new((classes, 1, rows), "float32")
+        """Thresholds of the output neurons; as they come, and by class."""
+        self.u_tie = np.zeros(rows, np.int64)
+        """Numbers that decide among tied classes."""
+        self.output = new((classes, tables.cells, rows), "bool")
+
+
+class CpuKernel:
+    """One thread's work on a CPU: NumPy compares and adds, torch multiplies.
+
+    Methods are those of the algorithm, then the operations in which a CPU and another device differ.
+    """
+
+    xp: Any = np
+
+    def __init__(self, tables: PlaneTables, draws: Draws, device: str, observe: Observer | None) -> None:
+        self.tables, self.draws, self.device, self.observe = tables, draws, device, observe
+        self.totals = Totals.zeros(tables)
+        self.buffers: dict[int, Buffers] = {}
+        layers = tables.output_layers
+        self.inverse = self.to_device(tables.inverse)
+        self.zero = self.to_device(np.zeros(1, np.int32))
+        self.shares = self.to_device(np.array([0, *(SHARES // k for k in range(1, 11))], np.int32))
+        self.digits = [torch.from_numpy(layer.digits).to(device) for layer in layers]
+        self.constant = [self.to_device(layer.constant[:, None]) for layer in layers]
+        self.step = [self.to_device(layer.step[: tables.classes, None].astype(np.float32)) for layer in layers]
+        self.ratios = [self.to_device(layer.ratios[:, None, None].astype(np.float32)) for layer in layers]
+        self.shift = [self.to_device(layer.shift[:, :, None].astype(np.float32)) for layer in layers]
+        self.prepare()
+
+    # The algorithm
+
+    def add(self, tile: Batch) -> None:
+        """Add a tile of images to the totals."""
+        self.used = self.to_device((np.arange(TILE) < len(tile)).astype(np.float64))
+        counts: Any = 0
+        for first in range(0, self.tables.steps, CHUNK):
+            chunk = StepChunk(tile, first, min(CHUNK, self.tables.steps - first))
+            steps = chunk.steps
+            if steps not in self.buffers:
+                self.buffers[steps] = Buffers(self.tables, steps, self.new)
+            buffers = self.buffers[steps]
+            for index in range(len(tile)):
+                self.totals.read_first[chunk.slice] += self.first_layer(chunk, index, buffers)
+            if len(tile) < TILE:  # or old rows would be divided by x again and again, up to infinity
+                buffers.a.reshape(steps, TILE, -1)[:, len(tile) :] = 0
+            buffers.limits[:, 0] = buffers.by_row.T
+            self.hidden_spikes(chunk, buffers)
+            counts = self.classify(chunk, buffers, counts)
+
+    def first_layer(self, chunk: StepChunk, index: int, buffers: Buffers) -> npt.NDArray[np.float32]:
+        """Fill the rows of one image of the tile; returns (steps, etas) the sum of |w| that its inputs read."""
+        tables, hidden, rows, steps = self.tables, self.tables.hidden, slice(index, None, TILE), chunk.steps
+        active_pixels, u = self.draw(chunk, index, buffers)
+        n_active = len(active_pixels)
+        x = self.x[: steps * n_active].reshape(steps, n_active)
+        np.copyto(x, u[:, :n_active] <= input_limits()[chunk.tile.images[index][active_pixels]])
+        weights, z, thresholds = self.weights[:n_active], self.z[:steps], self.thresholds[:steps]
+        # mode="clip" skips the check of each index, and the copy that NumPy makes with it
+        np.take(tables.first_layer, active_pixels, axis=0, out=weights, mode="clip")
+        torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z))
+        np.take(tables.thresholds, u[:, n_active:-1], out=thresholds, mode="clip")
+        np.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if tables.varied:
+            np.multiply(z[:, hidden : 2 * hidden], self.inverse if tables.shifted else 1.0, out=buffers.b[rows])
+        buffers.by_row[rows] = thresholds[:, hidden:]
+        return z[:, tables.reads]
+
+    def draw(
+        self, chunk: StepChunk, index: int, buffers: Buffers
+    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint16]]:
+        """Pixels of an image that are not dark, and its random numbers of each step.
+
+        The numbers are those of these pixels, of the hidden and of the output neurons, and one that decides ties,
+        which it leaves in the buffers as well.
+        """
+        active_pixels = np.flatnonzero(chunk.tile.images[index])
+        each = len(active_pixels) + self.tables.hidden + self.tables.classes + 1
+        number = int(chunk.tile.numbers[index])
+        u = self.draws.draw_chunk(number, chunk.first // CHUNK, chunk.steps, each)
+        buffers.u_tie[index::TILE] = u[:, -1]
+        return active_pixels, u
+
+    def hidden_spikes(self, chunk: StepChunk, buffers: Buffers) -> None:
+        """Spikes of all cells: those first whose neurons are not shifted, because the others divide ``a`` by x."""
+        xp, tables = self.xp, self.tables
+        for i, layer in enumerate(tables.output_layers):
+            if not layer.shifted:
+                buffers.d[...] = buffers.a
+                if layer.eta != 0 and tables.varied:
+                    buffers.d += buffers.b * layer.eta
+                xp.greater(buffers.d, 0.0, out=buffers.fired[0])
+                self.output_spikes(i, chunk, buffers)
+        if tables.shifted:
+            buffers.a *= self.inverse
+        for i, layer in enumerate(tables.output_layers):
+            if layer.shifted:
+                xp.multiply(buffers.a, 1 / layer.eta, out=buffers.d)
+                if tables.varied:
+                    xp.add(buffers.d, buffers.b, out=buffers.d)
+                xp.greater(buffers.d, self.ratios[i], out=buffers.fired[: len(layer.ratios)])
+                self.output_spikes(i, chunk, buffers)
+
+    def output_spikes(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
+        """Output spikes of variation ``i`` at all widths, from the hidden spikes in ``fired``."""
+        xp, tables, layer = self.xp, self.tables, self.tables.output_layers[i]
+        widths, classes = len(layer.ratios), tables.classes
+        rows = TILE * chunk.steps
+        fired, n = buffers.fired[:widths].reshape(-1, tables.hidden), widths * rows
+        # a contiguous part of the buffer, as long as these widths need
+        sums = buffers.sums.reshape(-1)[: len(buffers.sums) * n].reshape(-1, n)
+        self.multiply_bytes(self.digits[i], fired, sums)
+        whole, middle, low = (sums[k * (classes + 1) : (k + 1) * (classes + 1)] for k in range(3))
+        self.combine_digits(whole, middle, low)
+        whole += self.constant[i][:-1]
+        z, levels = (
+            buffer.reshape(-1)[: classes * n].reshape(classes, widths, rows) for buffer in (buffers.z, buffers.levels)
+        )
+        self.scale(whole[:classes], self.step[i], z.reshape(classes, n))
+        xp.add(buffers.limits, self.shift[i], out=levels)
+        cells = slice(tables.starts[i], tables.starts[i] + widths)
+        xp.greater(z, levels, out=buffers.output[:, cells])
+        count = sums[-1] + self.constant[i][-1]
+        for total, of_rows in ((self.totals.read_second, whole[-1]), (self.totals.hidden, count)):
+            total[cells, chunk.slice] += self.sum_images(of_rows.reshape(widths, chunk.steps, TILE))
+        if self.observe is not None:
+            self.show(i, chunk, buffers)
+
+    def classify(self, chunk: StepChunk, buffers: Buffers, before: Any) -> Any:
+        """Add what is classified right after each step; returns the counts of output spikes after the last."""
+        xp, tables = self.xp, self.tables
+        counts = self.running_counts(buffers.output.reshape(tables.classes, tables.cells, -1, TILE))
+        if chunk.first:
+            counts = counts + before
+        most = counts == xp.amax(counts, 0)
+        tied = most.sum(0, dtype=xp.uint8)
+        among = self.new(tuple(tied.shape), "bool")
+        for k, label in enumerate(chunk.tile.labels.tolist()):
+            among[..., k] = most[label, ..., k]
+        if tables.ties == "random":
+            won = self.to_device(buffers.u_tie).reshape(-1, TILE) * tied < LEVELS  # with probability 1/k
+            shares = (among & won) * SHARES
+        else:
+            shares = among * self.take(self.shares, tied)
+        self.totals.shares[:, chunk.slice] += self.sum_images(shares)
+        self.totals.output[:, chunk.slice] += self.sum_images(counts.sum(0, dtype=xp.int32))
+        return counts[:, :, -1:] + self.zero  # int32: bytes hold the counts of one chunk only
+
+    def show(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
+        """Tell the observer of one variation's spikes."""
+        assert self.observe is not None
+        tables, layer, used = self.tables, self.tables.output_layers[i], len(chunk.tile)
+        folded = (tables.x < 0) & layer.shifted
+        for j in range(len(layer.ratios)):
+            hidden = self.to_cpu(buffers.fired[j].reshape(-1, TILE, tables.hidden)[:, :used]) ^ folded
+            fired = buffers.output[:, tables.starts[i] + j].reshape(tables.classes, -1, TILE)[..., :used]
+            output = self.to_cpu(fired).transpose(2, 1, 0).copy()
+            ratios = np.flatnonzero(layer.column == j).tolist()
+            self.observe(Spikes(i, ratios, chunk.tile.numbers, chunk.first, hidden.swapaxes(0, 1), output))
+
+    # Done in another way on another device
+
+    def prepare(self) -> None:
+        """Memory for one image."""
+        tables, steps = self.tables, min(self.tables.steps, CHUNK)
+        inputs, columns = tables.first_layer.shape
+        self.weights = np.empty((inputs, columns), np.float32)
+        self.x = np.empty(steps * inputs, np.float32)
+        self.z = np.empty((steps, columns), np.float32)
+        self.thresholds = np.empty((steps, tables.hidden + tables.classes), np.float32)
+
+    def to_device(self, array: npt.NDArray[Any]) -> Any:
+        """The array where the kernel works."""
+        return array
+
+    def to_cpu(self, array: Any) -> npt.NDArray[Any]:
+        """The array on the CPU."""
+        return np.asarray(array)
+
+    def new(self, shape: tuple[int, ...], dtype: str) -> Any:
+        """An array of zeros where the kernel works."""
+        return np.zeros(shape, dtype)
+
+    def take(self, table: Any, index: Any) -> Any:
+        """``table[index]`` without a check of the index."""
+        return np.take(table, index, mode="clip")
+
+    def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
+        """out = digits @ fired.T in whole numbers: bytes in, int32 out.  A bool is a byte of 0 or 1 already."""
+        torch._int_mm(digits, torch.from_numpy(fired).view(torch.int8).t(), out=torch.from_numpy(out))
+
+    def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
+        """high = the whole numbers of these digits, in place; the layer's step keeps them within int32."""
+        high, middle, low = map(torch.from_numpy, (high, middle, low))
+        torch.add(middle, high, alpha=256, out=middle)
+        torch.add(low, middle, alpha=256, out=high)
+
+    def scale(self, whole: Any, step: Any, out: Any) -> None:
+        """out = whole * step in float32."""
+        np.multiply(whole, step, out=out, dtype=np.float32, casting="unsafe")
+
+    def sum_images(self, whole: Any) -> Floats:
+        """Sum of whole numbers over the last axis, the images of the tile; on the CPU.
+
+        A product with ones and zeros: exact in float64, faster than a sum over so short an axis, and it leaves out
+        the rows of a tile that has fewer images.
+        """
+        return np.asarray(whole.astype(np.float64) @ self.used)
+
+    def running_counts(self, output: Any) -> Any:
+        """Sums over the steps up to each, (classes, cells, steps, TILE) bytes: a chunk has at most 50 steps.
+
+        Eight images are one word of 64 bits: no byte can carry into the next, so one addition adds eight counts.
+        """
+        return np.add.accumulate(output.view(np.uint64), axis=2).view(np.uint8)
+
+
+class TorchKernel(CpuKernel):
+    """The same on another device of torch, such as "cuda"; random numbers come from the CPU, so they are equal."""
+
+    xp: Any = torch
+
+    def prepare(self) -> None:
+        self.one = self.to_device(np.ones(1, np.float32))
+        self.weights = self.to_device(self.tables.first_layer)
+        self.thresholds = self.to_device(self.tables.thresholds)
+
+    def first_layer(self, chunk: StepChunk, index: int, buffers: Buffers) -> npt.NDArray[np.float32]:
+        tables, hidden, rows = self.tables, self.tables.hidden, slice(index, None, TILE)
+        active_pixels, u = self.draw(chunk, index, buffers)
+        n_active = len(active_pixels)
+        x = self.to_device(u[:, :n_active] <= input_limits()[chunk.tile.images[index][active_pixels]]).float()
+        z = x @ self.weights[self.to_device(active_pixels)]
+        thresholds = self.thresholds[self.to_device(u[:, n_active:-1].astype(np.int64))]
+        torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if tables.varied:
+            torch.multiply(
+                z[:, hidden : 2 * hidden], self.inverse if tables.shifted else self.one, out=buffers.b[rows]
+            )
+        buffers.by_row[rows] = thresholds[:, hidden:]
+        return self.to_cpu(z[:, tables.reads])
+
+    def to_device(self, array: npt.NDArray[Any]) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def to_cpu(self, array: Any) -> npt.NDArray[Any]:
+        on_cpu: npt.NDArray[Any] = array.cpu().numpy()
+        return on_cpu
+
+    def new(self, shape: tuple[int, ...], dtype: str) -> Any:
+        return torch.zeros(shape, dtype=getattr(torch, dtype), device=self.device)
+
+    def take(self, table: Any, index: Any) -> Any:
+        return table[index.long()]
+
+    def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
+        torch._int_mm(digits, fired.view(torch.int8).t(), out=out)
+
+    def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
+        torch.add(middle, high, alpha=256, out=middle)
+        torch.add(low, middle, alpha=256, out=high)
+
+    def scale(self, whole: Any, step: Any, out: Any) -> None:
+        torch.multiply(whole, step, out=out)
+
+    def sum_images(self, whole: Any) -> Floats:
+        return self.to_cpu(whole.double() @ self.used)
+
+    def running_counts(self, output: Any) -> Any:
+        return torch.cumsum(output, 2, dtype=torch.uint8)

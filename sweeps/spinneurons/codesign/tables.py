@@ -1,0 +1,134 @@
+"""What all tiles of a plane share: which cells differ, both layers as tables, and exact sums."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from spinneurons.codesign.chip import Chip, on_grid
+from spinneurons.codesign.draws import neuron_thresholds
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+_LARGEST = 127 * (256**2 + 256 + 1)
+"""Largest whole number of three digits -128..127 to the base 256."""
+
+
+@dataclass(frozen=True)
+class CellGrid:
+    """The cells of a plane: every variation at every width."""
+
+    etas: Sequence[float]
+    """Variations."""
+    ratios: Sequence[float]
+    """I_bias/i0 of each width."""
+    steps: int
+    ties: str = "fraction"
+    """"fraction" (one of k classes with most spikes: 1/k right) or "random" (one of the k is drawn)."""
+    thresholds: npt.NDArray[np.float32] = field(default_factory=neuron_thresholds)
+    """(65536,) the neurons' law and noise, from :func:`neuron_thresholds`; by default the sigmoid without noise."""
+
+
+class OutputLayer:
+    """The second layer of one variation in whole numbers, and the widths that differ in it.
+
+    A sum of weights is exact as a whole number, so the order in which a library adds cannot change a spike.  Bytes
+    multiply fastest, but 8 bits are too coarse: a weight is three digits to the base 256, 24 bits as in float32.
+    """
+
+    def __init__(self, chip: Chip, eta: float, ratios: Sequence[float]) -> None:
+        self.eta = eta
+        self.shifted = eta != 0 and bool(np.any(chip.x1) or np.any(chip.x2))
+        """Whether the width makes a difference."""
+        distinct = ratios if self.shifted else [0.0] * len(ratios)
+        self.ratios, self.column = np.unique(np.array(distinct, np.float64), return_inverse=True)
+        w = chip.w2 + np.float64(eta) * chip.d2
+        self.shift = eta * self.ratios * chip.x2[:, None].astype(np.float64)
+        """(classes, widths) s of the output neurons."""
+        # For a neuron with x < 0 the comparison of the hidden layer turns round: it tells who does not spike.  Such
+        # a neuron enters as 1 - spike: its weights change sign, and their sum is added once as a constant.
+        folded = (chip.x1 < 0) & self.shifted
+        rows = np.column_stack([w, np.abs(w).sum(axis=1)])
+        # The step has to leave each weight within three digits, and the sum of all of them (and of what each of
+        # them may round up by) within int32.
+        self.step = np.maximum(np.abs(rows).max(axis=0) / _LARGEST, np.abs(rows).sum(axis=0) / (2**31 - len(w) - 1))
+        """(classes + 1,) value of 1 in the whole numbers below; the last is |w| summed over the classes."""
+        self.step = np.maximum(self.step, np.finfo(np.float32).tiny)
+        whole = np.column_stack([np.rint(rows / self.step), np.ones(len(w))]).astype(np.int64)
+        self.constant = whole[folded].sum(axis=0).astype(np.int32)
+        """(classes + 2,) what the neurons that enter as 1 - spike add; the last counts them."""
+        whole[folded] *= -1
+        high, middle, low = _digits(whole[:, :-1].T)
+        self.digits = np.concatenate([high, middle, low, whole[:, -1:].T]).astype(np.int8)
+        """(3 (classes + 1) + 1, hidden) three digits of each weight, then +-1, whose product counts the spikes."""
+
+
+def _digits(whole: Integers) -> list[Integers]:
+    """Three digits -128..127 to the base 256, the highest first."""
+    digits = []
+    for _ in range(3):
+        digits.append((whole + 128) % 256 - 128)
+        whole = (whole - digits[-1]) // 256
+    return digits[::-1]
+
+
+class PlaneTables:
+    """Both layers of a chip for all cells of a grid.
+
+    Cells that cannot differ are computed once: without variation, or with no neuron that is shifted, every width has
+    the same spikes.  ``columns`` says which of the computed cells each cell of the grid is.
+    """
+
+    def __init__(self, chip: Chip, grid: CellGrid) -> None:
+        self.steps, self.ties, etas = grid.steps, grid.ties, grid.etas
+        self.hidden, self.classes = chip.w2.shape
+        self.x = chip.x1
+        self.varied = bool(np.any(chip.d1))
+        self.shifted = bool(np.any(chip.x1) or np.any(chip.x2))
+        self.output_layers = [OutputLayer(chip, eta, grid.ratios) for eta in etas]
+        starts = np.cumsum([0, *(len(layer.ratios) for layer in self.output_layers)])
+        self.starts, self.cells = starts[:-1].tolist(), int(starts[-1])
+        self.columns = np.array(
+            [start + layer.column for start, layer in zip(self.starts, self.output_layers, strict=True)]
+        )
+        """(etas, ratios) column of each cell among those that differ."""
+        self.widest = max(len(layer.ratios) for layer in self.output_layers)
+        reads = [on_grid(np.abs(chip.w1 + np.float64(eta) * chip.d1).sum(axis=1, keepdims=True)) for eta in etas]
+        layers = [chip.w1, *([chip.d1] if self.varied else []), *reads]
+        columns = sum(layer.shape[1] for layer in layers)
+        self.reads = slice(columns - len(etas), columns)
+        # one product for all that is summed over the input spikes; a multiple of 16 columns is faster
+        self.first_layer = np.zeros((len(chip.w1), -(-columns // 16) * 16), np.float32)
+        """(inputs, columns) W1, then D1 if it is not 0, then in ``reads`` the sum of |w| that a spike reads at each
+        variation, then zeros."""
+        self.first_layer[:, :columns] = np.column_stack(layers)
+        self.thresholds = grid.thresholds
+        with np.errstate(divide="ignore"):
+            self.inverse = np.where(np.abs(chip.x1) > 1e-20, 1 / chip.x1, np.float32(1e20)).astype(np.float32)
+        """(hidden,) 1/x; a neuron with x = 0 is so much above or below each ratio that its sign decides."""
+
+
+@dataclass
+class Totals:
+    """Sums over images, of whole numbers below 2^53 or of numbers on a grid: exact, in whatever order threads add."""
+
+    shares: Floats
+    """(cells, steps)."""
+    hidden: Floats
+    """(cells, steps), of each step."""
+    output: Floats
+    """(cells, steps), of steps 1..t."""
+    read_second: Floats
+    """(cells, steps), of each step, in units of the second layer's."""
+    read_first: Floats
+    """(steps, etas), of each step."""
+
+    @classmethod
+    def zeros(cls, tables: PlaneTables) -> Totals:
+        """Before the first image."""
+        shares, hidden, output, read_second = np.zeros((4, tables.cells, tables.steps))
+        return cls(shares, hidden, output, read_second, np.zeros((tables.steps, len(tables.output_layers))))
