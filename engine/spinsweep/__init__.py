@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
     from spinsweep.evaluate import Cell, Cells
     from spinsweep.executors.running import run
+    from spinsweep.ledger import State
+    from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Cells",
     "Coordinate",
     "CubeError",
+    "CubeView",
     "Dim",
     "Output",
     "OutputError",
@@ -28,7 +31,9 @@ __all__ = [
     "RunnerError",
     "SpecError",
     "SpinsweepError",
+    "State",
     "Sweep",
+    "open_cube",
     "per_cell",
     "run",
 ]
@@ -37,6 +42,8 @@ _MODULES = {
     "axis": ["Axis"],
     "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
     "evaluate": ["Cell", "Cells"],
+    "ledger": ["State"],
+    "reading": ["CubeView", "open_cube"],
     "executors.running": ["run"],
     "spec": ["Coordinate", "Dim", "Output", "Parameter", "Sweep", "per_cell"],
 }

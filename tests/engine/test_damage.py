@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from examples import GRID
+from examples import GRID, LOGGED
 
 from spinsweep.cli.app import main
 from spinsweep.cube import Cube, Task, examine, execute, local, repair
@@ -181,6 +181,37 @@ def test_damaged_readings_are_failed_cells_that_say_how_to_get_them_back(store: 
     assert all(remedy in failure.error.message for failure in Cube(store).failures())
     with open_run(COUNTED, store) as run:
         assert run.progress.cells == 0  # never again by itself
+
+
+def test_status_shows_what_is_readable_beside_an_axis_that_is_damaged_with_its_copy(
+    store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for folder in ("seed", "cell_state/copies/seed"):
+        (store / folder / "c/0").write_bytes(b"")
+    assert main(["status", str(store)]) == 1
+    out, err = capfd.readouterr()
+    assert err == ""
+    assert "seed (6, damaged)" in out
+    assert "width (2)" in out
+    assert "the axis seed and its copy; spinsweep verify tells more" in out
+    assert "24 of 24 done" in out
+    assert main(["status", str(store), "--json"]) == 1
+    found = json.loads(capfd.readouterr().out)
+    assert (found["axes"]["seed"], found["axes"]["width"], found["cells"]["done"]) == (None, [5.0, 1.0], 24)
+
+
+def test_a_failed_cell_on_a_damaged_axis_is_listed_by_its_index(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "logged.zarr"
+    (tmp_path / "broken").write_text("no")
+    sweep = LOGGED.with_values(log=str(tmp_path), bad=0.1, x=(0.0, 0.1), seed=(0, 1))
+    with open_run(sweep, path, block=1) as run:
+        drive(run, serial)
+    for folder in ("x", "cell_state/copies/x"):
+        (path / folder / "c/0").write_bytes(b"")
+    assert main(["status", str(path)]) == 1
+    assert "failed  x=[1] seed=1  (attempt 1)  ValueError: no good" in capfd.readouterr().out
 
 
 def test_an_older_chunk_in_the_place_of_a_newer_one_is_damage(tmp_path: Path) -> None:

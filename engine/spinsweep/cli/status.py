@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import json
+from dataclasses import dataclass
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from spinsweep.axis import key
+from spinsweep.axis import Value, key
 from spinsweep.cli.console import console
 from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
@@ -33,62 +34,13 @@ def status(
 
     Example:  spinsweep status results/characterization.zarr --traceback
     """
-    cube = Cube(store)
-    damaged: set[tuple[int, ...]] = set()
-    counts = Counts.of(cube.ledger("cell_state", damaged))
-    runs = cube.runs()
-    seconds = cube.ledger("cell_duration")
-    code = 0 if counts.done == counts.total else 1
+    found = _Found.of(Cube(store), with_size=with_size)
     if as_json:
-        failures = [
-            {
-                "cell": f.coords,
-                "attempt": f.attempt,
-                "type": f.error.type,
-                "message": f.error.message,
-                "traceback": f.error.traceback,
-            }
-            for f in cube.failures()
-        ]
-        say(
-            json.dumps(
-                {
-                    "store": str(cube.storage),
-                    "sweep": cube.attributes.sweep,
-                    "digest": cube.attributes.digest,
-                    "axes": {n: list(v) for n, v in cube.axes.items()},
-                    "cells": counts.as_dict(),
-                    "cell_seconds": float(seconds.sum()),
-                    "bytes": cube.bytes_on_disk() if with_size else None,
-                    "failures": failures,
-                    "runs": [run.to_json() for run in runs],
-                },
-                indent=1,
-            )
-        )
-        return code
+        say(json.dumps(found.as_json(), indent=1))
+        return found.exit_status
     out = console()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("sweep", one_line(f"{cube.attributes.sweep}: {cube.attributes.title}"))
-    table.add_row("axes", ", ".join(f"{n} ({len(v)})" for n, v in cube.axes.items()))
-    table.add_row(
-        "cells",
-        f"{counts.done} of {counts.total} done"
-        + "".join(f", {n} {what}" for what, n in counts.as_dict().items() if n and what != "done"),
-    )
-    on_disk = f" in {size(cube.bytes_on_disk())}" if with_size else ""
-    if damaged:
-        table.add_row(
-            "damaged",
-            f"the states of {len(damaged)} blocks, whose cells count as absent; spinsweep verify tells more",
-        )
-    table.add_row("work", f"{duration(float(seconds.sum()))} of block time{on_disk}")
-    for run in runs[-1:]:
-        table.add_row("last run", _run_line(run))
-        if run.outcome == "running":
-            table.add_row("now", _now(cube, counts, run))
-    out.print(table)
-    for failure in islice(cube.failures(), limit):
+    out.print(found.table())
+    for failure in islice(found.cube.failures(), limit):
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
         out.print(
             f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {_one_line(failure.error.message)}",
@@ -96,9 +48,84 @@ def status(
         )
         if traceback:
             out.print(failure.error.traceback, soft_wrap=True)
-    if counts.failed > limit:
-        out.print(f"        and {counts.failed - limit} more; --failures {counts.failed} lists all")
-    return code
+    if found.counts.failed > limit:
+        out.print(f"        and {found.counts.failed - limit} more; --failures {found.counts.failed} lists all")
+    return found.exit_status
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What can be read of a cube."""
+
+    cube: Cube
+    axes: dict[str, tuple[Value, ...] | None]
+    """Values along each axis; None where they and their copy are damaged."""
+    counts: Counts
+    """Cells by state."""
+    damaged_states: int
+    """Blocks whose states are damaged."""
+    runs: list[RunRecord]
+    """Oldest first."""
+    cell_seconds: float
+    """Time of all cells."""
+    size_bytes: int | None
+    """Of the whole store, if that was added up."""
+
+    @classmethod
+    def of(cls, cube: Cube, *, with_size: bool) -> _Found:
+        damaged: set[tuple[int, ...]] = set()
+        counts = Counts.of(cube.ledger("cell_state", damaged))
+        seconds = float(cube.ledger("cell_duration").sum())
+        size_bytes = cube.bytes_on_disk() if with_size else None
+        return cls(cube, cube.readable_axes(), counts, len(damaged), cube.runs(), seconds, size_bytes)
+
+    @property
+    def exit_status(self) -> int:
+        whole = None not in self.axes.values()
+        return 0 if whole and self.counts.done == self.counts.total else 1
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "store": str(self.cube.storage),
+            "sweep": self.cube.attributes.sweep,
+            "digest": self.cube.attributes.digest,
+            "axes": {n: None if values is None else list(values) for n, values in self.axes.items()},
+            "cells": self.counts.as_dict(),
+            "cell_seconds": self.cell_seconds,
+            "bytes": self.size_bytes,
+            "failures": [
+                {
+                    "cell": f.coords,
+                    "attempt": f.attempt,
+                    "type": f.error.type,
+                    "message": f.error.message,
+                    "traceback": f.error.traceback,
+                }
+                for f in self.cube.failures()
+            ],
+            "runs": [run.to_json() for run in self.runs],
+        }
+
+    def table(self) -> Table:
+        counts, attributes = self.counts, self.cube.attributes
+        table = Table(box=None, show_header=False, pad_edge=False)
+        table.add_row("sweep", one_line(f"{attributes.sweep}: {attributes.title}"))
+        lengths = zip(self.axes.items(), self.cube.shape, strict=True)
+        table.add_row("axes", ", ".join(f"{n} ({length}{'' if v else ', damaged'})" for (n, v), length in lengths))
+        others = "".join(f", {n} {what}" for what, n in counts.as_dict().items() if n and what != "done")
+        table.add_row("cells", f"{counts.done} of {counts.total} done{others}")
+        if self.damaged_states:
+            blocks = f"the states of {self.damaged_states} blocks, whose cells count as absent"
+            table.add_row("damaged", f"{blocks}; spinsweep verify tells more")
+        for name in (name for name, values in self.axes.items() if values is None):
+            table.add_row("damaged", f"the axis {name} and its copy; spinsweep verify tells more")
+        on_disk = "" if self.size_bytes is None else f" in {size(self.size_bytes)}"
+        table.add_row("work", f"{duration(self.cell_seconds)} of block time{on_disk}")
+        for run in self.runs[-1:]:
+            table.add_row("last run", _run_line(run))
+            if run.outcome == "running":
+                table.add_row("now", _now(self.cube, counts, run))
+        return table
 
 
 def _one_line(message: str) -> str:
@@ -109,11 +136,11 @@ def _one_line(message: str) -> str:
 def _now(cube: Cube, counts: Counts, run: RunRecord) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
     if not cube.write_guard.has_driver():
-        return "its driver is gone; the same command goes on"
+        return "its driver is gone; run the same command again to continue"
     ended = counts.ended - (counts.ended if run.ended_before is None else run.ended_before)
     began = datetime.datetime.fromisoformat(run.start)
     rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
-    left = f", {duration((counts.absent + counts.stale) / rate)} left if all are asked for" if rate else ""
+    left = f", {duration((counts.absent + counts.stale) / rate)} left if all are computed" if rate else ""
     return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
 
 

@@ -105,6 +105,16 @@ class Cube:
         """Values of a coordinate."""
         return coordinates.read(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
 
+    def readable_axes(self) -> dict[str, tuple[Value, ...] | None]:
+        """The same, and None for an axis that is damaged, as is its copy."""
+        axes: dict[str, tuple[Value, ...] | None] = {}
+        for name in self.axis_names:
+            try:
+                axes[name] = tuple(self.coordinate(name).tolist())
+            except CubeError:
+                axes[name] = None
+        return axes
+
     def damaged_coordinates(self, name: str) -> list[str]:
         """Folders of a coordinate and of its copy that do not hold its values."""
         return coordinates.damaged(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
@@ -157,15 +167,17 @@ class Cube:
         return np.asarray(self.ledger("cell_state")[np.ix_(*self.requested(sweep))])
 
     def failures(self) -> Iterator[Failure]:
-        """Every failed cell with its coordinates, attempt and error."""
+        """Every failed cell with its coordinates, or its indices along axes that are damaged, attempt and error."""
         state = self.ledger("cell_state")
         failed = np.argwhere(state == State.FAILED)
         if not len(failed):
             return
+        axes = self.readable_axes()
         attempt, reference = self.ledger("cell_attempt"), self.ledger("cell_error")
         error = cache(self.error)
         for index in map(tuple, failed.tolist()):
-            coords = {n: self.axes[n][i] for n, i in zip(self.axis_names, index, strict=True)}
+            values = zip(axes.items(), index, strict=True)
+            coords = {n: f"[{i}]" if along is None else along[i] for (n, along), i in values}
             yield Failure(coords, int(attempt[index]), error(int(reference[index])))
 
     def error(self, reference: int) -> CellError:
@@ -250,7 +262,9 @@ class Cube:
         """The cube as it is now, under the same write guard."""
         cube = Cube(self.storage)
         if cube.attributes.cube_id != self.attributes.cube_id:
-            raise CubeError(f"{self.storage} was replaced by another cube just now; the same command goes on")
+            raise CubeError(
+                f"{self.storage} was replaced by another cube just now; run the same command again to continue"
+            )
         cube.write_guard = self.write_guard
         return cube
 

@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from spinneurons.analysis.cubes import parameters
+from spinsweep.reading import CubeView
 
 SETTINGS = ("i_write", "curve_i_write", "h_x", "h_z")
 """Variables that say what was set at each index of an inner dim: write currents and fields."""
@@ -110,7 +111,7 @@ def _common_coordinates(first: xr.Dataset, second: xr.Dataset) -> list[str]:
 
 def _both_done(a: xr.Dataset, b: xr.Dataset) -> xr.DataArray | None:
     """Where the cells are done in each cube that has a ledger; None if neither has."""
-    states = [(cube["cell_state"] == 1).compute() for cube in (a, b) if "cell_state" in cube]
+    states = [CubeView(cube).done.compute() for cube in (a, b) if "cell_state" in cube]
     return states[0] & states[-1] if states else None
 
 

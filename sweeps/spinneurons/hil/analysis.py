@@ -6,12 +6,13 @@ import numpy as np
 import xarray as xr
 
 from spinneurons.analysis.intervals import mean_interval, wilson
+from spinsweep.reading import CubeView
 
 
 def done(cube: xr.Dataset) -> xr.DataArray:
     """Cells that are done; all of them in a recording without ``cell_state``."""
     if "cell_state" in cube:
-        return cube["cell_state"] == 1
+        return CubeView(cube).done
     return xr.ones_like(cube["loss"].isel(epoch=0, drop=True), dtype=bool)
 
 

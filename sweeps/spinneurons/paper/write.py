@@ -17,6 +17,7 @@ from spinneurons.paper.plan import SWEEPS
 from spinneurons.paper.report import Report, Row
 from spinsweep import provenance
 from spinsweep.discovery import figures
+from spinsweep.reading import CubeView
 
 
 def write(folder: Path, cubes: Cubes, *, quick: bool) -> Sequence[Path]:
@@ -78,7 +79,7 @@ def collect(cubes: Cubes) -> dict[str, Any]:
             name: {
                 "digest": cube.attrs["digest"],
                 "root_seed": int(cube.attrs["root_seed"]),
-                "cells": int((cube["cell_state"] == 1).sum()),
+                "cells": int(CubeView(cube).done.sum()),
                 "seconds": round(float(cube["cell_duration"].sum()), 1),
             }
             for name, cube in cubes.items()

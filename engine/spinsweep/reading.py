@@ -1,0 +1,136 @@
+"""Cubes as their readers take them: an xarray Dataset in which cells that are not done are blank.
+
+    ds = spinsweep.open_cube("results/walk.zarr")
+    ds.distance.mean("seed")        # cells that are not done are NaN, which means leave out
+    ds.sweep.parameters["steps"]    # see CubeView
+    ds.sweep.failures()
+
+``ds.sweep`` is there in every Dataset of xarray once this module is imported, which :func:`open_cube` does.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from spinsweep.cube import Cube
+from spinsweep.errors import CubeError
+from spinsweep.ledger import Counts, Failure, State
+
+
+def open_cube(store: str | Path, *, zeros: bool = False) -> xr.Dataset:
+    """Open a cube, lazily, with the cells that are not done blank; also while a run fills it.
+
+    Parameters
+    ----------
+    store : a folder, or a URL such as ``s3://bucket/walk.zarr``
+    zeros : see :meth:`CubeView.finished`
+
+    Returns
+    -------
+    Dataset with the sweep's axes as coordinates, its outputs, and the ledger (``cell_...``); each has its ``units``
+
+    Raises
+    ------
+    CubeError
+        There is no cube, it is damaged, or has another format.
+    """
+    return CubeView(Cube(store).dataset()).finished(zeros=zeros)
+
+
+@xr.register_dataset_accessor("sweep")
+class CubeView:
+    """What a cube's Dataset says beside its numbers: ``dataset.sweep``, or ``CubeView(dataset)``.
+
+    It takes a selection of a cube as well, and a recording that has no ledger: all its cells are done.
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Of the sweep, by name; {} where there are none."""
+        values: dict[str, Any] = json.loads(self._dataset.attrs.get("parameters", "{}"))
+        return values
+
+    @property
+    def units(self) -> dict[str, str]:
+        """Unit of each variable and coordinate that has one, by name."""
+        attrs = {str(name): variable.attrs for name, variable in self._dataset.variables.items()}
+        return {name: str(values["units"]) for name, values in attrs.items() if "units" in values}
+
+    @property
+    def states(self) -> xr.DataArray:
+        """State of each cell, a :class:`~spinsweep.State`, (*axes) uint8."""
+        return self._dataset.get("cell_state", xr.DataArray(np.uint8(State.DONE)))
+
+    @property
+    def done(self) -> xr.DataArray:
+        """Whether each cell is done, (*axes) bool."""
+        return self.states == State.DONE
+
+    @property
+    def counts(self) -> Counts:
+        """Number of cells by state."""
+        return Counts.of(self.states.values)
+
+    def finished(self, *, zeros: bool = False) -> xr.Dataset:
+        """The Dataset with the cells that are not done blank.
+
+        Parameters
+        ----------
+        zeros : leave booleans and integers in their own types, False and 0 where cells are not done: for code that
+            counts or selects by them. Means over them then take such cells for zeros
+
+        Returns
+        -------
+        Dataset; variables over all axes of the cells are NaN, or "" for texts, where a cell is not done. Booleans and
+        integers become float64 if there is any such cell. Other variables and the ledger (``cell_...``) are as they
+        were
+        """
+        done = self.done.compute()
+        if bool(done.all()):
+            return self._dataset
+        variables = self._dataset.data_vars.items()
+        outputs = {n: a for n, a in variables if set(done.dims) <= set(a.dims) and not str(n).startswith("cell_")}
+        return self._dataset.assign({n: _blanked(array, done, zeros=zeros) for n, array in outputs.items()})
+
+    def failures(self) -> list[Failure]:
+        """Coordinates, attempt and error of each failed cell.
+
+        Raises
+        ------
+        CubeError
+            The Dataset was computed, and does not say which cube it came from.
+        """
+        failed = np.argwhere((self.states == State.FAILED).values)
+        if not len(failed):
+            return []
+        source = self._dataset.encoding.get("source")
+        if source is None:
+            raise CubeError("this Dataset does not say which cube it came from; take one that open_cube gave")
+        cube = Cube(source)
+        dims = self.states.dims
+        cells = (self._dataset.isel(dict(zip(dims, index, strict=True))) for index in failed)
+        return [
+            Failure(
+                {str(d): cell[d].item() for d in dims},
+                int(cell["cell_attempt"]),
+                cube.error(int(cell["cell_error"])),
+            )
+            for cell in cells
+        ]
+
+
+def _blanked(array: xr.DataArray, done: xr.DataArray, *, zeros: bool) -> xr.DataArray:
+    """The array with nothing where ``done`` is False: NaN, "" for texts, or zero for ``zeros``."""
+    if array.dtype.kind in "OUST":
+        return array.where(done, "")
+    if array.dtype.kind not in "biu":
+        return array.where(done)
+    return array.where(done, array.dtype.type(0)) if zeros else array.astype(np.float64).where(done)
