@@ -102,7 +102,7 @@ def _kill(cluster: LocalCluster) -> None:
 def quiet() -> None:
     """Keep distributed's log off the terminal: the progress line tells of lost workers."""
     known = [name for name in logging.root.manager.loggerDict if name.startswith("distributed.")]
-    for name in ["distributed", "asyncio", *known]:
+    for name in ["distributed", "asyncio", "tornado.application", *known]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
