@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from spinsweep.printable import brief, said
+
+if TYPE_CHECKING:  # its importers load it, where they use it
+    from pydantic import ValidationError
 
 MOST = 1_000_000
 """Bytes of such a file, and of what it stands for: YAML's aliases let a short file mean a very long one."""
@@ -70,6 +75,34 @@ def toml(text: str) -> dict[str, Any]:
         raise Unreadable(f"is not TOML: {' '.join(str(error).split())}") from None
     _require_plain(found, "TOML")
     return found
+
+
+def read(path: str | Path, what: str, error: type[Exception], parse: Callable[[str], Any] = toml) -> Any:
+    """What a file says.
+
+    Parameters
+    ----------
+    what : what the user should give, such as "a bench file in TOML"
+    error : raised with one line: the file, what is wrong, and ``what`` where it cannot be read at all
+    parse : of its text; :func:`toml` or :func:`yaml`
+    """
+    try:
+        text = text_of(path)
+    except Unreadable as problem:
+        raise error(f"{path}: {problem}; give {what}") from None
+    try:
+        return parse(text)
+    except Unreadable as problem:
+        raise error(f"{path}: {problem}") from None
+
+
+def first_mistake(error: ValidationError) -> tuple[str, str, str]:
+    """Where in a file pydantic found a value that it does not take, what it says, and the value (``(4 given)``)."""
+    first = error.errors(include_url=False)[0]
+    value = first.get("input")
+    shown = "" if isinstance(value, dict | list) else f" ({json.dumps(value, default=str)} given)"
+    message = f"{first['msg'][0].lower()}{first['msg'][1:]}".removeprefix("value error, ")
+    return ".".join(map(str, first["loc"])) or "file", message, shown
 
 
 def yaml(text: str) -> Any:

@@ -41,7 +41,7 @@ def taken() -> Iterator[int]:
         (SSH + "port = {taken}", "", "ssh: port {taken} is taken on 127.0.0.1"),
         (SSH + 'tls = "none"', "", "none/ca.pem cannot be read"),
         (KUBERNETES, "", "spell out --insecure"),
-        (KUBERNETES, "--insecure", "pod.yaml: is a Pod; the manifest is one DaskCluster"),
+        (KUBERNETES, "--insecure", "pod.yaml: is a Pod; give one DaskCluster"),
         (KUBERNETES.replace("pod", "none"), "--insecure", "none.yaml: cannot be read (No such file or directory)"),
         (KUBERNETES, "--insecure --tls none", "--tls none: a cluster of kind kubernetes uses no certificates"),
         ('kind = "gpu"', "", "pip install 'spinsweep[gpu]'"),

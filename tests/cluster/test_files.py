@@ -154,7 +154,7 @@ def test_a_kubernetes_that_is_not_there_is_said_in_one_line(tmp_path: Path, monk
 def test_a_manifest_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pod.yaml").write_text("kind: Pod\nspec: {worker: {}}\n")
     where = Kubernetes(kind="kubernetes", manifest=tmp_path / "pod.yaml", workers=1)
-    with pytest.raises(RunnerError, match="is a Pod; the manifest is one DaskCluster in YAML"):
+    with pytest.raises(RunnerError, match="is a Pod; give one DaskCluster in YAML"):
         dask_cluster(where)
 
 

@@ -20,7 +20,7 @@ from spinsweep.bench.drivers import driver, driver_for_model, driver_of
 from spinsweep.bench.errors import BenchError
 from spinsweep.bench.parts import Check, Device, Label, Limits, Part, Polarity, Timing
 from spinsweep.bench.section import EMULATED, InstrumentSection, SourceSection, Wired
-from spinsweep.files import Unreadable, text_of, toml
+from spinsweep.files import first_mistake, read
 from spinsweep.resources import EXCLUSIVE
 
 MAIN_ROLES = (SOURCE, METER, SWITCH)
@@ -160,14 +160,7 @@ def load(path: str | Path) -> Bench:
     BenchError
         One line: the file, the key, what is wrong and what would be right.
     """
-    try:
-        text = text_of(path)
-    except Unreadable as error:
-        raise BenchError(f"{path}: {error}; give a bench file in TOML") from None
-    try:
-        return parse(toml(text), str(path))
-    except Unreadable as error:
-        raise BenchError(f"{path}: {error}") from None
+    return parse(read(path, "a bench file in TOML", BenchError), str(path))
 
 
 def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
@@ -175,11 +168,8 @@ def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
     try:
         bench = Bench.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        location = ".".join(str(p) for p in first["loc"]) or "file"
-        value = first.get("input")
-        shown = "" if isinstance(value, dict | list) else f" ({json.dumps(value, default=str)} given)"
-        raise BenchError(f"{name}: {location}: {first['msg'][0].lower()}{first['msg'][1:]}{shown}") from None
+        location, message, given = first_mistake(error)
+        raise BenchError(f"{name}: {location}: {message}{given}") from None
     for problem in _problems(bench):
         raise BenchError(f"{name}: {problem}")
     return bench

@@ -7,6 +7,7 @@ import math
 from typing import Annotated, Any
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from spinsweep.blocks import BlockGrid
@@ -16,7 +17,7 @@ from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import pending
 from spinsweep.printable import one_line, say
-from spinsweep.progress import duration, size
+from spinsweep.progress import duration
 from spinsweep.resources import cpu_count
 from spinsweep.runs.block_size import block_shape, sample
 from spinsweep.runs.checks import check
@@ -81,9 +82,9 @@ def plan(
         + ", ".join(f"{n}={c}" for n, c in found["block"].items())
         + ")",
     )
-    on_disk = f"about {size(found['bytes_on_disk'])}, " if found["bytes_on_disk"] else ""
+    on_disk = f"about {decimal(found['bytes_on_disk'])}, " if found["bytes_on_disk"] else ""
     table.add_row(
-        "on disk", f"{on_disk}{size(found['bytes'])} before compression, {size(found['block_bytes'])} a block"
+        "on disk", f"{on_disk}{decimal(found['bytes'])} before compression, {decimal(found['block_bytes'])} a block"
     )
     if math.isnan(seconds):
         table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")

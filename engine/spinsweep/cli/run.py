@@ -100,6 +100,7 @@ def run(
     from spinsweep.cli.workers import DASK, SERIAL, Workers, name_of_executor, require_no_cluster
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
+    from spinsweep.executors.sending import require_sendable
     from spinsweep.warden import Warden
 
     bench = None if on is None else load(on)
@@ -119,6 +120,8 @@ def run(
     else:
         require_no_cluster(executor, {"--cluster": cluster, "--tls": tls, "--watchers": watchers}, bench)
         chosen = Workers(executor, 1 if executor == SERIAL else workers or cpu_count(), bench)
+    if not chosen.is_in_process:
+        require_sendable(sweep)
     if bench is not None and sweep.prepare is not None:
         sweep.prepare(sweep)  # refuses what the bench cannot do, before anything is written
     made_on = {"measured_on": bench.name} if bench else {}

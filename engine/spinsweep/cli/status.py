@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from spinsweep.axis import Value, key
@@ -17,7 +18,7 @@ from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
 from spinsweep.ledger import Counts
 from spinsweep.printable import cut, one_line, say
-from spinsweep.progress import duration, size
+from spinsweep.progress import duration
 from spinsweep.provenance import RunRecord
 
 
@@ -119,7 +120,7 @@ class _Found:
             table.add_row("damaged", f"{blocks}; spinsweep verify tells more")
         for name in (name for name, values in self.axes.items() if values is None):
             table.add_row("damaged", f"the axis {name} and its copy; spinsweep verify tells more")
-        on_disk = "" if self.size_bytes is None else f" in {size(self.size_bytes)}"
+        on_disk = "" if self.size_bytes is None else f" in {decimal(self.size_bytes)}"
         table.add_row("work", f"{duration(self.cell_seconds)} of block time{on_disk}")
         for run in self.runs[-1:]:
             table.add_row("last run", _run_line(run))

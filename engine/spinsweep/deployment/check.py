@@ -25,7 +25,7 @@ from spinsweep.deployment.security import (
     secured,
 )
 from spinsweep.errors import RunnerError
-from spinsweep.files import Unreadable, text_of, yaml
+from spinsweep.files import read, yaml
 
 CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "lsf": "LSFCluster"}
 PROBE = 2.0  # seconds for a connection that is refused at once where nothing listens
@@ -163,15 +163,13 @@ def dask_cluster(where: Kubernetes) -> dict[str, Any]:
     RunnerError
         The manifest cannot be read, or is something else.
     """
+    what = "one DaskCluster in YAML"
+    manifest = read(where.manifest, what, RunnerError, yaml)
+    if not isinstance(manifest, dict) or manifest.get("kind") != "DaskCluster":
+        kind = manifest.get("kind", "mapping") if isinstance(manifest, dict) else type(manifest).__name__
+        raise RunnerError(f"{where.manifest}: is a {kind}; give {what}")
     try:
-        found = yaml(text_of(where.manifest))
-    except Unreadable as error:
-        raise RunnerError(f"{where.manifest}: {error}; the manifest is one DaskCluster in YAML") from None
-    if not isinstance(found, dict) or found.get("kind") != "DaskCluster":
-        kind = found.get("kind", "mapping") if isinstance(found, dict) else type(found).__name__
-        raise RunnerError(f"{where.manifest}: is a {kind}; the manifest is one DaskCluster in YAML")
-    try:
-        found["spec"]["worker"]["replicas"] = where.least
+        manifest["spec"]["worker"]["replicas"] = where.least
     except (KeyError, TypeError):
         raise RunnerError(f"{where.manifest}: has no spec.worker to give {where.least} replicas") from None
-    return found
+    return manifest

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from spinsweep.axis import closest
 from spinsweep.deployment.security import is_address
 from spinsweep.errors import RunnerError
-from spinsweep.files import Unreadable, text_of, toml, yaml
+from spinsweep.files import first_mistake, read, toml, yaml
 from spinsweep.printable import brief
 from spinsweep.resources import cpu_count
 
@@ -227,15 +227,8 @@ def load(path: Path) -> Deployment:
     RunnerError
         One line: the file, the key, what is wrong and what would be right.
     """
-    try:
-        text = text_of(path)
-    except Unreadable as error:
-        raise RunnerError(f"{path}: {error}; give a cluster file in TOML or YAML") from None
-    try:
-        raw = toml(text) if path.suffix == ".toml" else yaml(text)
-    except Unreadable as error:
-        raise RunnerError(f"{path}: {error}") from None
-    return parse(raw, path)
+    parser = toml if path.suffix == ".toml" else yaml
+    return parse(read(path, "a cluster file in TOML or YAML", RunnerError, parser), path)
 
 
 def parse(raw: Any, path: Path) -> Deployment:
@@ -255,18 +248,16 @@ def parse(raw: Any, path: Path) -> Deployment:
     try:
         return model.model_validate_json(text, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(p) for p in first["loc"]) or "file"
-        given = first.get("input")
-        shown = "" if isinstance(given, dict | list) else f" ({json.dumps(given, default=str)} given)"
+        mistake = error.errors(include_url=False)[0]["type"]
+        location, message, given = first_mistake(error)
         known = [name for name in model.model_fields if name != "kind"]
-        said = f"{first['msg'][0].lower()}{first['msg'][1:]}".removeprefix("value error, ")
         hint = ""
-        if first["type"] == "too_short":
-            said = "is empty, where one is needed at least"
-        if first["type"] == "extra_forbidden":
-            said, hint = f"is no key of {kind}{closest(where, known)}", f"; {kind} takes {', '.join(known)}"
-        field = model.model_fields.get(where)
-        if field is not None and field.examples and first["type"] != "missing":
-            said = f"has to be such as {json.dumps(field.examples[0])}"
-        raise RunnerError(f"{path}: {where}: {said}{shown}{hint}") from None
+        if mistake == "too_short":
+            message = "is empty; give at least one"
+        if mistake == "extra_forbidden":
+            message = f"{kind} has no such key{closest(location, known)}"
+            hint = f"; {kind} takes {', '.join(known)}"
+        field = model.model_fields.get(location)
+        if field is not None and field.examples and mistake != "missing":
+            message = f"must look like {json.dumps(field.examples[0])}"
+        raise RunnerError(f"{path}: {location}: {message}{given}{hint}") from None

@@ -34,7 +34,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from spinneurons.neurons import registry
 from spinneurons.neurons.family import Card
-from spinsweep.files import Unreadable, text_of, toml
+from spinsweep.files import Unreadable, read, toml
 from spinsweep.printable import brief
 
 PROVENANCE = ("paper", "derived", "literature", "assumed", "measured")
@@ -170,11 +170,7 @@ def load(path: str | Path | None = None) -> Card:
     """
     if path is None:
         return default()
-    try:
-        text = text_of(path)
-    except Unreadable as error:
-        raise CardError(f"{path}: {error}; give the path of a card in TOML") from None
-    return loads(text, str(path))
+    return validate(read(path, "the path of a card in TOML", CardError), str(path))
 
 
 def loads(text: str, name: str = "card") -> Card:
