@@ -193,9 +193,9 @@ def width_text(width: float) -> str:
     return f"{width:g} µm"
 
 
-def device_text(one: xr.Dataset) -> str:
+def device_text(device: xr.Dataset) -> str:
     """Which device a Dataset without the dims ``width`` and ``device`` is of, such as ``0.3 µm, device 2``."""
-    return f"{width_text(float(one['width']))}, device {int(one['device'])}"
+    return f"{width_text(float(device['width']))}, device {int(device['device'])}"
 
 
 class WidthPanel(NamedTuple):

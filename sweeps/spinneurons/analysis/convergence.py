@@ -30,9 +30,9 @@ def steps_to_converge(curve: xr.DataArray, dim: str = "timestep", within: float 
         raise ValueError(f"the curve has no {dim!r}; its dims are {', '.join(map(str, curve.dims)) or 'none'}")
     steps = curve[dim]
     if not within > 0:
-        raise ValueError(f"within {within}; a distance above 0 in the unit of the curve")
+        raise ValueError(f"within is {within}; it must be above 0, in the unit of the curve")
     if not steps.size:
-        raise ValueError(f"the curve has no value along {dim!r}; one at least")
+        raise ValueError(f"the curve has no value along {dim!r}; it needs at least one")
     if steps.dtype.kind not in "iuf" or not np.isfinite(steps.values).all() or not (np.diff(steps.values) > 0).all():
         raise ValueError(f"{dim!r} does not rise from value to value; sort the curve by it, each value once")
     far = (abs(curve - curve.isel({dim: -1})) > within) | curve.isnull()

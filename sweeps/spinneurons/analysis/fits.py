@@ -82,11 +82,11 @@ def _check_dims(values: xr.DataArray, dim: str, pool: Sequence[str]) -> None:
         if name not in values.dims:
             raise ValueError(f"no dim {name!r} to fit along or pool; {have}")
     if len({dim, *pool}) <= len(pool):
-        raise ValueError(f"dim {dim!r} and pool {', '.join(pool)} name a dim twice; each once")
+        raise ValueError(f"dim {dim!r} and pool {', '.join(pool)} name a dim twice; name each once")
     if dim not in values.coords:
         raise ValueError(f"dim {dim!r} has no coordinate to fit on; assign_coords gives it one")
     if values[dim].dtype.kind not in "iuf" or not np.isfinite(values[dim].values).all():
-        raise ValueError(f"coordinate {dim!r} is not a finite number everywhere; dropna or sel what is one")
+        raise ValueError(f"coordinate {dim!r} is not a finite number everywhere; keep what is one with dropna or sel")
 
 
 def _line(y: Floats, x: Floats, level: float) -> tuple[float, ...]:

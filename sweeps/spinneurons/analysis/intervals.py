@@ -12,7 +12,7 @@ from scipy import stats
 Floats = npt.NDArray[np.float64]
 
 
-class Interval(NamedTuple):
+class MeanInterval(NamedTuple):
     """A mean and the half-width of its interval; unpacks as (mean, half)."""
 
     mean: xr.DataArray
@@ -32,10 +32,10 @@ class Interval(NamedTuple):
 def check_level(level: float) -> None:
     """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""
     if not 0 < level < 1:
-        raise ValueError(f"level {level:g}; a number between 0 and 1, such as 0.95")
+        raise ValueError(f"level is {level:g}; it must be between 0 and 1, such as 0.95")
 
 
-def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> MeanInterval:
     """Mean over ``dim`` of the values that are not NaN, with Student's t interval.
 
     Parameters
@@ -45,7 +45,7 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) 
 
     Returns
     -------
-    Interval, each (...) in the unit of ``values``; ``half`` is NaN where fewer than two values are
+    MeanInterval, each (...) in the unit of ``values``; ``half`` is NaN where fewer than two values are
 
     Raises
     ------
@@ -57,10 +57,12 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) 
     count = values.notnull().sum(dim)
     spread = values.std(dim, ddof=1) / np.sqrt(count)
     quantile = xr.apply_ufunc(lambda n: stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)), count)
-    return Interval(values.mean(dim), (quantile * spread).where(count > 1))
+    return MeanInterval(values.mean(dim), (quantile * spread).where(count > 1))
 
 
-def paired_difference(first: xr.DataArray, second: xr.DataArray, dim: str = "seed", level: float = 0.95) -> Interval:
+def paired_difference(
+    first: xr.DataArray, second: xr.DataArray, dim: str = "seed", level: float = 0.95
+) -> MeanInterval:
     """``first - second`` over the values of ``dim`` that both have, compared one by one.
 
     What the members of a pair have in common (the chip, the images, the luck of the pulses) cancels.
@@ -112,6 +114,6 @@ def share(successes: xr.DataArray, trials: xr.DataArray | int) -> xr.Dataset:
     wrong = np.flatnonzero((k.values < 0) | (k.values > n.values))
     if wrong.size:
         first, total = (counts.values.ravel()[wrong[0]] for counts in (k, n))
-        raise ValueError(f"{first:g} successes of {total:g} trials; 0 to as many as the trials")
+        raise ValueError(f"{first:g} successes of {total:g} trials; successes must be from 0 to the number of trials")
     interval = zip(("share", "low", "high"), wilson(k.values, n.values), strict=True)
     return xr.Dataset({name: (k.dims, values) for name, values in interval}, k.coords)

@@ -32,7 +32,7 @@ def in_unit(values: xr.DataArray, unit: str) -> xr.DataArray:
         raise ValueError(f'{name} has no attribute "units"; set it, or take it from a cube')
     have, want = _unit(values.attrs["units"], name), _unit(unit, name)
     if not have.is_compatible_with(want):
-        raise ValueError(f"{name} is in {values.attrs['units']!r}, which is not converted to {unit!r}")
+        raise ValueError(f"{name} is in {values.attrs['units']!r}, which cannot be converted to {unit!r}")
     converted: xr.DataArray = xr.apply_ufunc(
         _converted,
         values,
@@ -56,4 +56,4 @@ def _unit(text: Any, name: str) -> pint.Unit:
     except pint.UndefinedUnitError as error:
         raise ValueError(f"{name}: {error}; write a unit such as 'uA', 'mA' or 'A/um'") from None
     except Exception:  # pint's parser raises whatever its tokens lead to, among others AssertionError
-        raise ValueError(f"{name}: {text!r} is no unit; write one such as 'uA', 'mA' or 'A/um'") from None
+        raise ValueError(f"{name}: {text!r} is not a unit; write one such as 'uA', 'mA' or 'A/um'") from None

@@ -14,16 +14,16 @@ WIDTH = 0.7
 """Width of the bar that the paper shows, um."""
 
 
-def scan(one: xr.Dataset, ax: Axes) -> Axes:
-    """Readings of one device in both states, with the fit; ``one`` has no width and device."""
-    field, h_an = one["h_x"].values, float(one["h_an"])
+def scan(device: xr.Dataset, ax: Axes) -> Axes:
+    """Readings of one device in both states, with the fit; ``device`` has no such dims."""
+    field, h_an = device["h_x"].values, float(device["h_an"])
     for index, (state, colour) in enumerate(((1, style.VERMILION), (-1, style.BLUE))):
         text = "up" if state > 0 else "down"
-        ax.plot(field, one["r"].values[index], ls="none", marker="o", ms=1.8, mew=0, color=colour, label=text)
-        fitted = float(one["offset"]) + state * float(one["amplitude"]) * perpendicular(field, h_an)
+        ax.plot(field, device["r"].values[index], ls="none", marker="o", ms=1.8, mew=0, color=colour, label=text)
+        fitted = float(device["offset"]) + state * float(device["amplitude"]) * perpendicular(field, h_an)
         ax.plot(field, fitted, color="black", lw=0.7, label="fit" if index == 0 else None)
-    error = float(one["h_an_stderr"])
-    ax.set_title(f"{style.device_text(one)}: $H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m")
+    error = float(device["h_an_stderr"])
+    ax.set_title(f"{style.device_text(device)}: $H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m")
     style.label_axis(ax.xaxis, "In-plane field", "A/m", power=3)
     ax.set_ylabel("Hall resistance (Ω)")
     ax.legend(loc="center right")

@@ -42,7 +42,7 @@ def readings(card: Mapping[str, Any], field: Floats, h_an: float, rng: np.random
     return np.asarray(value(card, "hall.offset") + state * level + noise)
 
 
-class Fit(NamedTuple):
+class ScanFit(NamedTuple):
     """Least-squares fit of both states; NaN where the readings have none."""
 
     h_an: float
@@ -58,7 +58,7 @@ class Fit(NamedTuple):
     """Standard deviation of the readings about the fit, ohm."""
 
 
-def fit(field: Floats, resistance: Floats) -> Fit:
+def fit(field: Floats, resistance: Floats) -> ScanFit:
     """H_an, R_A and R_off from readings of both states; errors from the scatter of the readings.
 
     Parameters
@@ -68,7 +68,7 @@ def fit(field: Floats, resistance: Floats) -> Fit:
 
     Returns
     -------
-    Fit; NaN where the readings are too few, or do not bend by more than their own error
+    ScanFit; NaN where the readings are too few, or do not bend by more than their own error
     """
     from scipy.optimize import least_squares  # late: a look at the sweeps does not need it
 
@@ -82,19 +82,19 @@ def fit(field: Floats, resistance: Floats) -> Fit:
         mz = np.sqrt(np.maximum(1 - curvature * square, 0.0))
         return np.concatenate([offset + amplitude * mz, offset - amplitude * mz]) - resistance.ravel()
 
-    found = least_squares(residuals, [0.3, float(np.ptp(resistance)) / 2, float(resistance.mean())], method="lm")
-    jacobian = np.asarray(found.jac, dtype=np.float64)
+    solution = least_squares(residuals, [0.3, float(np.ptp(resistance)) / 2, float(resistance.mean())], method="lm")
+    jacobian = np.asarray(solution.jac, dtype=np.float64)
     information = jacobian.T @ jacobian
-    if not found.success or np.linalg.matrix_rank(information) < 3:
+    if not solution.success or np.linalg.matrix_rank(information) < 3:
         return _NO_FIT
-    residual = math.sqrt(2 * found.cost / (resistance.size - 3))
+    residual = math.sqrt(2 * solution.cost / (resistance.size - 3))
     error = residual * np.sqrt(np.diag(np.linalg.inv(information)))
-    curvature, amplitude, offset = found.x.tolist()
+    curvature, amplitude, offset = solution.x.tolist()
     if curvature <= max(error[0], 1e-9):
         return _NO_FIT
     h_an = unit / math.sqrt(curvature)
     h_an_error = float(h_an * error[0] / (2 * curvature))
-    return Fit(h_an, h_an_error, amplitude, float(error[1]), offset, float(error[2]), residual)
+    return ScanFit(h_an, h_an_error, amplitude, float(error[1]), offset, float(error[2]), residual)
 
 
-_NO_FIT = Fit(*(math.nan,) * 7)
+_NO_FIT = ScanFit(*(math.nan,) * 7)

@@ -22,8 +22,8 @@ def scan(cell: Any) -> dict[str, Any]:
     h_an = model.anisotropy_field(card, cell["width"], cell["device"], p["h_an_mean"], p["spread"])
     field = np.linspace(-p["field_limit"], p["field_limit"], p["fields"])
     resistance = model.readings(card, field, h_an, cell.rng("readings"))
-    found = model.fit(field, resistance)
-    return {"h_x": field, "r": resistance.astype(np.float32), "h_an_model": h_an, **found._asdict()}
+    fitted = model.fit(field, resistance)
+    return {"h_x": field, "r": resistance.astype(np.float32), "h_an_model": h_an, **fitted._asdict()}
 
 
 SWEEP = Sweep(

@@ -38,10 +38,10 @@ def import_log(
 
     Example:  spinsweep import lab.csv results/lab.zarr
     """
-    from spinneurons.characterization.imported import Recorded, is_recorded, recorded  # takes a second to load
+    from spinneurons.characterization.imported import ImportedLog, is_recorded, recorded  # takes a second to load
 
     sweep = recorded(csv, link, reset_state, resamples)
-    assert isinstance(sweep.function, Recorded)
+    assert isinstance(sweep.function, ImportedLog)
     log = sweep.function.log
     _check_same_import(store, sweep, csv)
     attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
@@ -58,8 +58,8 @@ def import_log(
             show.update(run)
         missing = run.progress.cells - run.progress.cells_ended
         show.finish()
-        for where, status in _without_fit(run.cube):
-            say(f"no fit    {where}: {status}")
+        for device, status in _without_fit(run.cube):
+            say(f"no fit    {device}: {status}")
         if missing:
             say(f"absent    {missing} devices have no row in {csv.name}")
         without = sum(1 for _ in _without_fit(run.cube))
@@ -91,9 +91,9 @@ def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
     status = cube.dataset()["fit_status"].where(cube.dataset()["cell_state"] == State.DONE, 0).load()
     for width in status["width"].values:
         for device in status["device"].values:
-            found = int(status.sel(width=width, device=device))
-            if found:
-                yield f"width {width:g} um, device {device}", FIT_STATUS[found].replace("_", " ")
+            reason = int(status.sel(width=width, device=device))
+            if reason:
+                yield f"width {width:g} um, device {device}", FIT_STATUS[reason].replace("_", " ")
 
 
 def card(

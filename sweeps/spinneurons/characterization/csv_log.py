@@ -105,12 +105,12 @@ def read(path: str | Path) -> xr.Dataset:
     cycles, c = np.unique(cycle, return_inverse=True)
     i, currents = _current_index(w * devices.size + d, i_write)
     shape = (widths.size, devices.size, int(i.max()) + 1, cycles.size)
-    place = np.ravel_multi_index((w, d, i, c), shape)
-    _no_repeats(path, place, columns, lines)
+    position = np.ravel_multi_index((w, d, i, c), shape)
+    _no_repeats(path, position, columns, lines)
 
     def spread(values: npt.NDArray[Any], fill: Any, dtype: Any) -> npt.NDArray[Any]:
         cube = np.full(shape, fill, dtype=dtype)
-        cube.ravel()[place] = values
+        cube.ravel()[position] = values
         return cube
 
     dims = ("width", "device", "current", "cycle")
@@ -198,20 +198,20 @@ def _numbers(
     columns: dict[str, tuple[str, ...]],
     lines: Sequence[int],
     allowed: Callable[[float], bool],
-    wanted: str,
+    requirement: str,
     lost: bool = False,
 ) -> npt.NDArray[np.float64]:
     """A column as float64; the first field that is not allowed is a LogError with its line."""
     text = columns[name]
     try:
-        found = [float(t) for t in text] if not lost else [float(t) if t.strip() else math.nan for t in text]
+        numbers = [float(t) for t in text] if not lost else [float(t) if t.strip() else math.nan for t in text]
     except ValueError:
-        found = [_float(t) for t in text]
-    for line, raw, number in zip(lines, text, found, strict=True):
+        numbers = [_float(t) for t in text]
+    for line, raw, number in zip(lines, text, numbers, strict=True):
         malformed = math.isnan(number) and not (lost and raw.strip().lower() in ("", "nan"))
         if malformed or not allowed(number):
-            raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {wanted}")
-    return np.array(found)
+            raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {requirement}")
+    return np.array(numbers)
 
 
 def _plausible(
@@ -283,13 +283,13 @@ def _current_index(
 
 
 def _no_repeats(
-    path: str | Path, place: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
+    path: str | Path, position: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
 ) -> None:
-    order = np.argsort(place, kind="stable")
-    again = order[1:][place[order][1:] == place[order][:-1]]
+    order = np.argsort(position, kind="stable")
+    again = order[1:][position[order][1:] == position[order][:-1]]
     if again.size:
         row = int(again.min())
-        first = int(np.flatnonzero(place == place[row])[0])
+        first = int(np.flatnonzero(position == position[row])[0])
         cell = ", ".join(f"{name} {columns[name][row]}" for name in COLUMNS[:4])
         raise LogError(
             f"{path}:{lines[row]}: column 'cycle': {cell} is on line {lines[first]} already; each cycle has one line"

@@ -122,12 +122,12 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     labels = first_device(cube["valid"].any(["current", "cycle"]).sortby("width"), width, device)
     if labels is None:
         return style.note(ax, "no device with valid cycles")
-    one = cube.sel(labels)
-    valid = one["valid"].sum("cycle").values
-    switched = (one["switched"] & one["valid"]).sum("cycle").values
+    chosen = cube.sel(labels)
+    valid = chosen["valid"].sum("cycle").values
+    switched = (chosen["switched"] & chosen["valid"]).sum("cycle").values
     p = np.where(valid > 0, switched / np.maximum(valid, 1), np.inf)
     middle = int(np.argmin(np.abs(p - 0.5)))
-    row = one.isel(current=middle)
+    row = chosen.isel(current=middle)
     neurons = family(cube)
     *before, last = neurons.readings
     cycle, written = row["cycle"].values, row[last.name].values
@@ -137,14 +137,14 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     for reading, colour in zip(before, style.COLOURS[1:], strict=False):
         look = {"marker": "s", "mfc": "none", "mew": 0.6, "color": colour, **points}
         ax.plot(cycle, row[reading.name].values, label=reading.moment, **look)
-    levels = neurons.decide(tuple(one[reading.name].values for reading in neurons.readings)).levels
+    levels = neurons.decide(tuple(chosen[reading.name].values for reading in neurons.readings)).levels
     ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.03 * (high - low), high + 0.2 * (high - low))  # room for the legend
     ax.set_xlabel("Cycle")
     ax.set_ylabel(f"{last.quantity} ({style.symbol(last.unit)})")
     counts = f"{switched[middle]} of {valid[middle]} switched"
-    ax.set_title(f"{style.device_text(one)}, {style.si_text(float(row['i_write']), 'A')}: {counts}")
+    ax.set_title(f"{style.device_text(chosen)}, {style.si_text(float(row['i_write']), 'A')}: {counts}")
     ax.legend(loc="upper center", ncols=3, columnspacing=1.2, handletextpad=0.4)
     return ax
 

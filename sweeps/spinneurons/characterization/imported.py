@@ -30,7 +30,7 @@ RAW = ("i_write", "r_reset", "r_write")
 
 
 @dataclasses.dataclass(frozen=True)
-class Recorded:
+class ImportedLog:
     """The block function of a log: the readings of one device, decided and fitted."""
 
     log: xr.Dataset
@@ -38,8 +38,8 @@ class Recorded:
 
     def __call__(self, cell: Cell) -> dict[str, Any]:
         """Outputs of the device at ``cell["width"]`` (um), ``cell["device"]``; stream ``bootstrap``."""
-        one = self.log.sel(width=cell["width"], device=cell["device"])
-        raw = {str(name): one[name].values for name in one.data_vars}
+        device = self.log.sel(width=cell["width"], device=cell["device"])
+        raw = {str(name): device[name].values for name in device.data_vars}
         p, family = cell.params, family_of(cards.default()).with_reset_state(cell.params["reset_state"])
         readings = tuple(raw[reading.name] for reading in family.readings)
         results = analyse(
@@ -98,7 +98,7 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
                 fingerprint=lambda r: r["sha256"],
             ),
         ),
-        function=Recorded(log),
+        function=ImportedLog(log),
         outputs_of=None,
         source="",
     )

@@ -83,7 +83,7 @@ def program(
         One level.
     """
     if levels == 1:
-        raise ValueError("a cell has 2 conductance levels at least; 0 stands for any conductance")
+        raise ValueError("a cell has at least 2 conductance levels; 0 stands for any conductance")
     u = faults.random((2, *w.shape), np.float32)
     if not (levels or stuck_off or stuck_on):
         return Programmed.ideal(w)

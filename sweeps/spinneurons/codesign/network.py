@@ -86,8 +86,8 @@ def name(recipe: Recipe, data: str, seed: int) -> str:
 
 def cache_folder() -> Path:
     """Where networks are kept: ``$SPINSWEEP_CACHE``, else ``~/.cache/spinsweep``."""
-    given = os.environ.get("SPINSWEEP_CACHE")
-    return Path(given) if given else Path.home() / ".cache" / "spinsweep"
+    folder = os.environ.get("SPINSWEEP_CACHE")
+    return Path(folder) if folder else Path.home() / ".cache" / "spinsweep"
 
 
 def obtain(recipe: Recipe, data: dict[str, str], seed: int, say: Callable[[str], None] | None = None) -> Network:
@@ -195,7 +195,7 @@ def _read(path: Path, recipe: Recipe, data: str, seed: int) -> Network:
             about: dict[str, Any] = json.loads(str(stored["about"]))
             network = Network(stored["w1"], stored["w2"], recipe, data, seed)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise NetworkError(f"{path}: is damaged ({error}); remove it and it is trained again") from None
+        raise NetworkError(f"{path}: is damaged ({error}); remove it, and the network is trained again") from None
     if network.digest != about.get("digest"):
         raise NetworkError(f"{path}: its weights do not have the digest that it states; remove it")
     return network

@@ -17,7 +17,7 @@ import typer
 from instrument_emulator.dut import DutModel
 from instrument_emulator.errors import EmulatorError
 from instrument_emulator.server import Emulator
-from spinneurons.device.dut import HallBars, Recorded
+from spinneurons.device.dut import HallBars, ReplayedDevices
 from spinneurons.device.emulation import description
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
@@ -78,8 +78,8 @@ def emulate(
             _write(bench, new)
             say(f"wrote {bench}")
         stack.enter_context(Interrupts(emulator.ended.set))
-        where = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
-        say(f"emulated bench {described.name} at {where}; control port {emulator.control.port}; Ctrl-C ends it")
+        addresses = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
+        say(f"emulated bench {described.name} at {addresses}; control port {emulator.control.port}; Ctrl-C ends it")
         status = 0 if words is None else _status(words, emulator)
         while words is None and not emulator.ended.wait(0.2):
             pass
@@ -156,7 +156,7 @@ def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int
     if cube.attributes.sweep != "characterization":
         raise CubeError(f"{recording} holds the sweep {cube.attributes.sweep}; played back is a characterization")
     current = family_of(cube.attributes.params.get("card") or cards.default()).read_current
-    return Recorded(cube.dataset(), devices, current, sign)
+    return ReplayedDevices(cube.dataset(), devices, current, sign)
 
 
 def _labels(name: str, labels: dict[str, Any]) -> tuple[float, int]:

@@ -101,7 +101,7 @@ class HallBars:
         return generator(self._seed, "emulator", stream, address)
 
 
-class Recorded:
+class ReplayedDevices:
     """Devices that give back what a characterization has recorded, cycle by cycle.
 
     Parameters
@@ -172,13 +172,13 @@ class Recorded:
                 f"device {name}: the recording has no width {width:g} um, device {label}; it has {', '.join(keys)}"
             )
         w, d = divmod(keys.index(device_key(width, label)), cube.sizes["device"])
-        one = cube[["i_write", "r_reset", "r_write"]].isel(width=w, device=d).load()
+        recording = cube[["i_write", "r_reset", "r_write"]].isel(width=w, device=d).load()
         currents, cycles = [], []
-        for i in range(one.sizes["current"]):
-            reset, write = one["r_reset"].values[i], one["r_write"].values[i]
+        for i in range(recording.sizes["current"]):
+            reset, write = recording["r_reset"].values[i], recording["r_write"].values[i]
             whole = np.isfinite(reset) & np.isfinite(write)
             if whole.any():
-                currents.append(abs(float(one["i_write"][i])))
+                currents.append(abs(float(recording["i_write"][i])))
                 cycles.append((reset[whole], write[whole]))
         if not cycles:
             raise BenchError(f"device {name}: no cycle of width {width:g} um, device {label} is in the recording")

@@ -30,9 +30,9 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
     labels = first_device(cube["valid"].any("cycle"), width, device)
     if labels is None:
         return style.note(ax, "no device with valid cycles")
-    one = cube.sel(labels)
-    valid = one["valid"].values
-    switched, cycle = one["switched"].values[valid], one["cycle"].values[valid]
+    chosen = cube.sel(labels)
+    valid = chosen["valid"].values
+    switched, cycle = chosen["switched"].values[valid], chosen["cycle"].values[valid]
     for span, colour, lw in zip(SPANS, (style.SKY, style.BLUE), (0.4, 1.0), strict=True):
         average = moving_average(switched, span)
         if average.size:
@@ -40,10 +40,10 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
             half = 1.96 * np.sqrt(0.25 / span)
             ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    p, error = 100 * float(one["p"]), 100 * float(one["p_stderr"])
-    current = style.si_text(float(one["i_write"]), "A")
+    p, error = 100 * float(chosen["p"]), 100 * float(chosen["p_stderr"])
+    current = style.si_text(float(chosen["i_write"]), "A")
     counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} ± {error:.1f} %"
-    ax.set_title(f"{style.device_text(one)}, {current}: {counts}")
+    ax.set_title(f"{style.device_text(chosen)}, {current}: {counts}")
     ax.set_xlim(cycle.min(), cycle.max() + 1)
     ax.set_ylim(0.25, 0.8)
     ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])

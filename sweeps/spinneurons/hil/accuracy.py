@@ -77,21 +77,21 @@ def counts(
 
     stack = torch.from_numpy(np.concatenate([c.weights for c in contenders], axis=1))
     pixels, neurons = contenders[0].weights.shape
-    found = np.empty((len(contenders), len(images), neurons), np.int64)
+    sums = np.empty((len(contenders), len(images), neurons), np.int64)
     limits = np.rint(np.arange(256) * (LEVELS / 255)).astype(np.uint32)
     with exact_torch():
         for first in range(0, len(images), BATCH):
-            here = slice(first, min(first + BATCH, len(images)))
+            batch = slice(first, min(first + BATCH, len(images)))
             u, uniforms = draws(streams, first, steps, (pixels, neurons))
-            size = here.stop - first
-            spikes = u[:size] < limits[images.pixels[here]][:, None, :]
+            size = batch.stop - first
+            spikes = u[:size] < limits[images.pixels[batch]][:, None, :]
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
             z = z.reshape(size, steps, len(contenders), neurons).astype(np.float64)
             for c, contender in enumerate(contenders):
                 drive = contender.drive
                 p = contender.neurons.probability(drive.neuron_device, drive.i_write(z[:, :, c]))
-                found[c, here] = np.sum(uniforms[:size] < p, axis=1)
-    return found
+                sums[c, batch] = np.sum(uniforms[:size] < p, axis=1)
+    return sums
 
 
 def accuracy(counts: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> Floats:

@@ -26,11 +26,11 @@ MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("softwar
 
 def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
     """Measured and fitted switching curve of each device.  Fig. 4(b)."""
-    one = _any_mode(cube, seed)
-    current, law = one["curve_i_write"].values, law_of(cube)
-    _, first = np.unique(one["device_number"].values, return_index=True)
+    run = _any_mode(cube, seed)
+    current, law = run["curve_i_write"].values, law_of(cube)
+    _, first = np.unique(run["device_number"].values, return_index=True)
     for j in first:
-        neuron = one.isel(neuron=int(j))
+        neuron = run.isel(neuron=int(j))
         look = style.device_look(int(neuron["device_number"]))
         trials = neuron["curve_trials"].values
         seen = trials > 0
@@ -66,21 +66,21 @@ def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
 
 def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) -> Axes:
     """Confidence in each class for each test image, side by side.  Fig. 4(d, e)."""
-    one = cube.sel(mode=mode, seed=seed)
-    classes = _classes(one)
-    outputs = one["confidence"].isel(neuron=slice(-len(classes), None)).transpose("test_image", "neuron").values
+    run = cube.sel(mode=mode, seed=seed)
+    classes = _classes(run)
+    outputs = run["confidence"].isel(neuron=slice(-len(classes), None)).transpose("test_image", "neuron").values
     wide, images = 0.8 / len(classes), np.arange(cube.sizes["test_image"])
     for j, digit in enumerate(classes):
         colour = style.COLOURS[j % len(style.COLOURS)]
         x = images + wide * (j - (len(classes) - 1) / 2)
         ax.bar(x, np.nan_to_num(outputs[:, j]), wide * 0.92, color=colour, label=f"{digit}")
-    for i, good in enumerate((one["test_label"] == one["predicted"]).values):
+    for i, good in enumerate((run["test_label"] == run["predicted"]).values):
         mark, colour = ("✓", style.GREEN) if good else ("✗", style.VERMILION)
         ax.text(i, 1.02, mark, ha="center", va="bottom", color=colour)
-    right = int((one["predicted"] == one["test_label"]).sum())
+    right = int((run["predicted"] == run["test_label"]).sum())
     ax.set_title(f"{MODES[mode][0]}: {right} of {len(images)} right")
     ax.set_ylim(0, 1.14)
-    ax.set_xticks(images, [f"{label}" for label in one["test_label"].values])
+    ax.set_xticks(images, [f"{label}" for label in run["test_label"].values])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("Class of the test image")
     return ax
@@ -88,9 +88,9 @@ def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) 
 
 def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) -> Axes:
     """Activation of an output neuron for each image shown: those of its own class and others.  Fig. S11."""
-    one = cube.sel(mode="hil", seed=seed).isel(neuron=neuron)
-    activation, label = one["activation"].transpose("epoch", "image").values, one["label"].values
-    digit = _classes(one)[neuron]
+    run = cube.sel(mode="hil", seed=seed).isel(neuron=neuron)
+    activation, label = run["activation"].transpose("epoch", "image").values, run["label"].values
+    digit = _classes(run)[neuron]
     number = np.arange(activation.size).reshape(activation.shape)
     for own, colour, marker, name in ((True, style.BLUE, "o", "own class"), (False, style.GREY, "x", "others")):
         chosen = (label == digit) == own
@@ -98,7 +98,7 @@ def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) 
             number[:, chosen].ravel(), activation[:, chosen].ravel(), ls="none", marker=marker, ms=2.2, mew=0.5,
             color=colour, label=name,
         )  # fmt: skip
-    ax.set_title(f"class {digit}, device {int(one['device_number'])}")
+    ax.set_title(f"class {digit}, device {int(run['device_number'])}")
     ax.set_ylim(-0.05, 1.05)
     return ax
 
@@ -238,18 +238,18 @@ def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
 
 def _any_mode(cube: xr.Dataset, seed: int) -> xr.Dataset:
     """The seed in the first mode in which it is done."""
-    one = cube.sel(seed=seed)
-    return one.isel(mode=int(analysis.done(one).values.argmax()))
+    run = cube.sel(seed=seed)
+    return run.isel(mode=int(analysis.done(run).values.argmax()))
 
 
-def _classes(one: xr.Dataset) -> list[int]:
+def _classes(run: xr.Dataset) -> list[int]:
     """Classes of a training in the order of the output neurons: images follow each other class by class."""
-    return list(dict.fromkeys(one["label"].values.tolist()))
+    return list(dict.fromkeys(run["label"].values.tolist()))
 
 
-def _outputs(one: xr.Dataset) -> xr.Dataset:
+def _outputs(run: xr.Dataset) -> xr.Dataset:
     """The output neurons alone."""
-    return one.isel(neuron=slice(-len(_classes(one)), None))
+    return run.isel(neuron=slice(-len(_classes(run)), None))
 
 
 def _no_training(cube: xr.Dataset) -> str:

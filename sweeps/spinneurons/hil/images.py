@@ -18,7 +18,7 @@ class Images:
     pixels: npt.NDArray[np.uint8]
     """(n, 784), 0 is dark."""
     targets: npt.NDArray[np.int64]
-    """(n,) the class's place among the classes, which is the number of its output neuron."""
+    """(n,) the class's index among the classes, which is the number of its output neuron."""
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -47,15 +47,15 @@ def class_list(text: str) -> list[int]:
     ValueError
         They are not two or more different digits.
     """
-    found = whole_numbers(text, "classes")
-    for digit in found:
+    chosen = whole_numbers(text, "classes")
+    for digit in chosen:
         if not 0 <= digit < CLASSES:
-            raise ValueError(f"classes: {digit} is no class; they are the digits 0 to {CLASSES - 1}")
-        if found.count(digit) > 1:
-            raise ValueError(f"classes: {digit} stands twice; each class once")
-    if len(found) < 2:
-        raise ValueError(f"classes: {len(found)} class cannot be told from others; give two at least, such as 0,2")
-    return found
+            raise ValueError(f"classes: {digit} is not a class; classes are the digits 0 to {CLASSES - 1}")
+        if chosen.count(digit) > 1:
+            raise ValueError(f"classes: {digit} is given twice; give each class once")
+    if len(chosen) < 2:
+        raise ValueError(f"classes: {len(chosen)} given; at least two classes are needed, such as 0,2")
+    return chosen
 
 
 def some(digits: Digits, classes: Sequence[int], count: int, what: str, rng: np.random.Generator) -> Images:
@@ -63,7 +63,7 @@ def some(digits: Digits, classes: Sequence[int], count: int, what: str, rng: np.
 
     Parameters
     ----------
-    classes : digits; the place of a digit here is its output neuron
+    classes : digits; the index of a digit here is its output neuron
     count : of all classes together
     what : the name of ``count`` in messages
 
@@ -79,7 +79,7 @@ def some(digits: Digits, classes: Sequence[int], count: int, what: str, rng: np.
             f"give a multiple of {len(classes)}"
         )
     members = [np.flatnonzero(digits.labels == digit) for digit in classes]
-    least = min(range(len(classes)), key=lambda place: len(members[place]))
+    least = min(range(len(classes)), key=lambda index: len(members[index]))
     if (held := len(members[least])) < each:
         raise ValueError(
             f"{what}: the data hold {held} images of class {classes[least]}; give {held * len(classes)} at most"
@@ -90,7 +90,7 @@ def some(digits: Digits, classes: Sequence[int], count: int, what: str, rng: np.
 
 def every(digits: Digits, classes: Sequence[int]) -> Images:
     """All images of the classes, in the order of the data."""
-    place = np.full(CLASSES, -1)
-    place[list(classes)] = np.arange(len(classes))
-    targets = place[digits.labels]
+    output = np.full(CLASSES, -1)
+    output[list(classes)] = np.arange(len(classes))
+    targets = output[digits.labels]
     return Images(digits.images[targets >= 0], targets[targets >= 0])

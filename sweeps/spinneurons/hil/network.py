@@ -118,12 +118,12 @@ def matching_shift(z: Floats, done: Switches) -> Floats:
     from scipy.special import expit, logit
 
     n = done.valid.sum(axis=0)
-    wanted = (done.switched.sum(axis=0) + 0.5) / (n + 1)
+    observed = (done.switched.sum(axis=0) + 0.5) / (n + 1)
     share = done.valid / np.maximum(n, 1)
-    low, high = z.min(axis=0) - logit(wanted), z.max(axis=0) - logit(wanted)
+    low, high = z.min(axis=0) - logit(observed), z.max(axis=0) - logit(observed)
     for _ in range(50):  # halves the bracket: to 1e-13 of a reach of 100
         middle = (low + high) / 2
-        above = np.sum(share * expit(z - middle), axis=0) > wanted
+        above = np.sum(share * expit(z - middle), axis=0) > observed
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     return np.where(n > 0, (low + high) / 2, 0.0)
 
@@ -133,9 +133,9 @@ def loss_of(activation: torch.Tensor, target: int) -> torch.Tensor:
     import torch
 
     seen = ~torch.isnan(activation.detach())
-    wanted = torch.zeros_like(activation)
-    wanted[target] = 1.0
-    return (activation[seen] - wanted[seen]).square().sum() / 2
+    target_activation = torch.zeros_like(activation)
+    target_activation[target] = 1.0
+    return (activation[seen] - target_activation[seen]).square().sum() / 2
 
 
 def descend(weights: Weights, loss: torch.Tensor, rate: float) -> None:

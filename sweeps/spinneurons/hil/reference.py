@@ -15,7 +15,7 @@ from spinneurons.hil.streams import Streams
 
 def counts(contender: NetworkOnDevices, images: Images, streams: Streams, steps: int) -> npt.NDArray[np.int64]:
     """(images, neurons) steps in which each neuron switched."""
-    found = np.zeros((len(images), contender.weights.shape[1]), np.int64)
+    counts = np.zeros((len(images), contender.weights.shape[1]), np.int64)
     neurons, drive = contender.neurons, contender.drive
     for i, pixels in enumerate(images.pixels):
         spike_draws, uniforms = draws(streams, i // BATCH * BATCH, steps, contender.weights.shape)
@@ -27,5 +27,5 @@ def counts(contender: NetworkOnDevices, images: Images, streams: Streams, steps:
                 i_write = max(drive.i_bias[j] + drive.i0 * min(z, drive.z_limit), drive.i_low)
                 i_bias, i0 = neurons.devices[device]
                 p = neurons.family.probability(i_write, i_bias, i0, neurons.law)
-                found[i, j] += uniforms[i % BATCH, step, j] < p
-    return found
+                counts[i, j] += uniforms[i % BATCH, step, j] < p
+    return counts

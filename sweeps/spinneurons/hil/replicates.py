@@ -51,7 +51,7 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     tested = Images(every.pixels[: p["test_images"]], every.targets[: p["test_images"]])
     result = {"accuracy": np.empty(cells.shape), "loss": np.empty((*cells.shape, p["epochs"]))}
     points = list(product(*(cells.coords[name].tolist() for name in ("mode", "variation", "ratio"))))
-    for at, seed in enumerate(cells.coords["seed"].tolist()):
+    for index, seed in enumerate(cells.coords["seed"].tolist()):
         software = _train(cells, seed, None)  # one network for all variations and ratios
         bars = [_Bars(cells, seed, variation, ratio) for _, variation, ratio in points]
         trained = [
@@ -60,9 +60,9 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
         contenders = [
             NetworkOnDevices(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
         ]
-        found = counts(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
-        result["accuracy"][..., at] = accuracy(found, tested.targets).reshape(cells.shape[:-1])
-        result["loss"][..., at, :] = np.reshape([t.loss for t in trained], (*cells.shape[:-1], p["epochs"]))
+        spikes = counts(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
+        result["accuracy"][..., index] = accuracy(spikes, tested.targets).reshape(cells.shape[:-1])
+        result["loss"][..., index, :] = np.reshape([t.loss for t in trained], (*cells.shape[:-1], p["epochs"]))
     return result
 
 

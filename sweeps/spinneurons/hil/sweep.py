@@ -54,13 +54,13 @@ def layout(params: dict[str, Any]) -> Layout:
     for size in hidden:
         if not 1 <= size <= data.PIXELS:
             raise ValueError(f"hidden: {size} neurons in a layer; 1 to {data.PIXELS} can be kept")
-    wanted = sum(hidden) + len(classes)
-    if params["neurons"] != wanted:
+    needed = sum(hidden) + len(classes)
+    if params["neurons"] != needed:
         of = f"{len(classes)} classes" + (f" and hidden layers of {', '.join(map(str, hidden))}" if hidden else "")
-        raise ValueError(f"neurons: {params['neurons']}, but {of} need {wanted}; set neurons={wanted}")
+        raise ValueError(f"neurons: {params['neurons']}, but {of} need {needed}; set neurons={needed}")
     if not devices:
-        raise ValueError("devices: none; give the number of one device at least, such as 0")
-    turns = tuple(devices[n % len(devices)] for n in range(wanted))
+        raise ValueError("devices: none given; at least one device number is needed, such as 0")
+    turns = tuple(devices[n % len(devices)] for n in range(needed))
     return Layout(tuple(classes), (data.PIXELS, *hidden, len(classes)), turns)
 
 

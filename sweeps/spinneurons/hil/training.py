@@ -149,7 +149,7 @@ def _show(
     trains: Streams,
     steps: int,
     shown: Shown,
-    at: tuple[int, ...],
+    index: tuple[int, ...],
 ) -> Response:
     """The response to the train of that key, which is also written down in ``shown``."""
     spikes = network.poisson_train(trains.at(key), pixels, steps)
@@ -158,9 +158,9 @@ def _show(
     else:
         response, readings = hardware.present(key, weights, spikes)
         for kept, new in zip(shown.readings, readings, strict=True):
-            kept[at] = new
-    shown.activation[at] = np.concatenate([a.detach().numpy() for a in response.activation])
-    shown.trials[at] = np.concatenate(response.trials)
+            kept[index] = new
+    shown.activation[index] = np.concatenate([a.detach().numpy() for a in response.activation])
+    shown.trials[index] = np.concatenate(response.trials)
     return response
 
 

@@ -12,9 +12,9 @@ from spinneurons.analysis.lines import straight_line
 from spinneurons.hysteresis.analysis import half_width
 
 
-def loop(one: xr.Dataset, drive: str, resistance: str, ax: Axes) -> Axes:
+def loop(device: xr.Dataset, drive: str, resistance: str, ax: Axes) -> Axes:
     """Loops of one device: the first by its points, the mean of all as a line."""
-    x, r = one[drive].values, one[resistance].transpose("branch", "step", "cycle").values
+    x, r = device[drive].values, device[resistance].transpose("branch", "step", "cycle").values
     for branch, (colour, text) in enumerate(((style.VERMILION, "rising"), (style.BLUE, "falling"))):
         ax.plot(x[branch], r[branch, :, 0], ls="none", marker="o", ms=1.6, mew=0, color=colour, label=text)
         ax.plot(x[branch], r[branch].mean(axis=-1), color=colour, lw=0.8, label=f"{text}, mean")
@@ -37,12 +37,12 @@ def half_width_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def field_loop(cube: xr.Dataset, ax: Axes) -> Axes:
     """Hall resistance against the perpendicular field: the first device of the narrowest width."""
-    one = _first_with_loop(cube.sortby("width").isel(width=0))
-    loop(one, "h_z", "r_field", ax)
+    device = _first_with_loop(cube.sortby("width").isel(width=0))
+    loop(device, "h_z", "r_field", ax)
     style.label_axis(ax.xaxis, "Perpendicular field", "A/m", power=3)
-    field = np.abs(one["h_switch"].values) / 1e3
+    field = np.abs(device["h_switch"].values) / 1e3
     reversal = f"{np.nanmean(field):.3g} ± {np.nanstd(field):.2g} kA/m (s.d.)"
-    ax.set_title(f"{style.device_text(one)}: reversal at {reversal}")
+    ax.set_title(f"{style.device_text(device)}: reversal at {reversal}")
     ax.legend(loc="center")
     return ax
 
@@ -52,9 +52,9 @@ def current_loops(cube: xr.Dataset, figure: Figure) -> None:
     panels = style.panels_of_widths(cube, figure, 38 * style.MM, sharex=True, sharey=True)
     limit = float(np.nanmax(np.abs(cube["i_write"])))
     for index, (ax, leftmost, lowest) in enumerate(panels):
-        one = _first_with_loop(cube.isel(width=index))
-        loop(one, "i_write", "r_current", ax)
-        ax.set_title(style.device_text(one), loc="left", pad=3)
+        device = _first_with_loop(cube.isel(width=index))
+        loop(device, "i_write", "r_current", ax)
+        ax.set_title(style.device_text(device), loc="left", pad=3)
         ax.set_xlim(-1.02 * limit, 1.02 * limit)
         style.label_axis(ax.xaxis, "Write current", "A", power=-3)
         if not leftmost:
@@ -66,10 +66,10 @@ def current_loops(cube: xr.Dataset, figure: Figure) -> None:
     figure.legend(*panels[0].ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
 
 
-def _first_with_loop(one: xr.Dataset) -> xr.Dataset:
+def _first_with_loop(device: xr.Dataset) -> xr.Dataset:
     """The first device of a width with a loop."""
-    seen = one["i_write"].notnull().all(["branch", "step"]).values
-    return one.isel(device=int(np.argmax(seen)))
+    seen = device["i_write"].notnull().all(["branch", "step"]).values
+    return device.isel(device=int(np.argmax(seen)))
 
 
 FIGURES: dict[str, style.Builder] = {

@@ -58,13 +58,13 @@ def states(p_up: Floats, p_down: Floats, cycles: int, rng: np.random.Generator, 
     -------
     (2, steps, cycles) int8, -1 or 1
     """
-    found = np.empty((*p_up.shape, cycles), np.int8)
+    states = np.empty((*p_up.shape, cycles), np.int8)
     state = np.full(cycles, start, np.int8)
-    for at in np.ndindex(p_up.shape):
-        turned = rng.random(cycles) < np.where(state < 0, p_up[at], p_down[at])
+    for step in np.ndindex(p_up.shape):
+        turned = rng.random(cycles) < np.where(state < 0, p_up[step], p_down[step])
         state = np.where(turned, -state, state)
-        found[at] = state
-    return found
+        states[step] = state
+    return states
 
 
 def reversal(drive: Floats, states: States, start: int = -1) -> Floats:

@@ -50,14 +50,14 @@ class WidthCurves(NamedTuple):
 def curves_by_width(cube: xr.Dataset, pulse: int, link: str = "logistic") -> WidthCurves:
     """The curves of the pulse length at that position; ``cube`` holds NaN where a cell is not done."""
     end = "" if link == "logistic" else f"_{link}"
-    one = cube.isel(pulse=pulse).sortby("width")
-    one = one.isel(width=np.flatnonzero(np.isfinite(one[f"i0{end}"].values)))
-    width, i_bias, i0 = one["width"].values, one[f"i_bias{end}"].values, one[f"i0{end}"].values
-    bias_error, i0_error = one[f"i_bias{end}_stderr"].values, one[f"i0{end}_stderr"].values
-    window = one[f"window{end}"].values
+    cells = cube.isel(pulse=pulse).sortby("width")
+    cells = cells.isel(width=np.flatnonzero(np.isfinite(cells[f"i0{end}"].values)))
+    width, i_bias, i0 = cells["width"].values, cells[f"i_bias{end}"].values, cells[f"i0{end}"].values
+    bias_error, i0_error = cells[f"i_bias{end}_stderr"].values, cells[f"i0{end}_stderr"].values
+    window = cells[f"window{end}"].values
     ratio = i_bias / i0
     return WidthCurves(
-        float(one["pulse"]),
+        float(cells["pulse"]),
         width,
         i_bias,
         bias_error,

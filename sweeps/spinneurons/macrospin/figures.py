@@ -24,10 +24,10 @@ LONG = 1e-4
 
 def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
     """Share of switched trajectories against the current for the pulse length at that position, with the fits."""
-    one = cube.isel(pulse=pulse)
+    cells = cube.isel(pulse=pulse)
     shade = _shade(cube)
-    for index, width in enumerate(one["width"].values):
-        row, colour = one.isel(width=index), shade.to_rgba(width)
+    for index, width in enumerate(cells["width"].values):
+        row, colour = cells.isel(width=index), shade.to_rgba(width)
         i_bias, i0, current = float(row["i_bias"]), float(row["i0"]), row["i_write"].values
         if not np.isfinite(current).all():
             continue
@@ -39,7 +39,7 @@ def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
     ax.set_xlim(0)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
-    ax.set_title(f"pulse of {style.si_text(float(one['pulse']), 's')}")
+    ax.set_title(f"pulse of {style.si_text(float(cells['pulse']), 's')}")
     return ax
 
 
@@ -115,11 +115,11 @@ def pulse_length(cube: xr.Dataset, ax: Axes) -> Axes:
     widths = fitted[0].width
     times = np.geomspace(min(curves.pulse for curves in fitted), LONG, 16)
     for index, width in enumerate(dict.fromkeys((widths[0], widths[len(widths) // 2], widths[-1]))):
-        look, one = style.device_look(index), magnet(float(width), params)
+        look, particle = style.device_look(index), magnet(float(width), params)
         counted = [(c.pulse, c.i_bias[c.width == width][0]) for c in fitted if width in c.width]
         ax.plot(*zip(*counted, strict=True), ls="none", mfc="none", **look, label=f"{width:g} nm")
         ax.plot(times, [exact_bias(params, float(width), t) for t in times], color=look["color"], lw=0.8)
-        activated = [bias_current(one, t, params["torque"]) for t in times]
+        activated = [bias_current(particle, t, params["torque"]) for t in times]
         ax.plot(times, activated, color=look["color"], lw=1.2, ls=":")
     ax.plot([], [], color="black", lw=0.8, label="Fokker-Planck")
     ax.plot([], [], color="black", lw=1.0, ls=":", label="barrier")

@@ -52,13 +52,13 @@ def generator(magnet: Magnet, h: float, count: int) -> Floats:
     factor = diffusion(magnet) * order * (order + 1)
     pull = 2 * magnet.stability * factor / (2 * order + 1)
     before, after = 2 * order - 1, 2 * order + 3
-    found = np.zeros((5, count))
-    found[0, 2:] = (-pull * (order + 2) / after)[:-2]
-    found[1, 1:] = (-pull * h)[:-1]
-    found[2] = pull * (order / before - (order + 1) / after) - factor
-    found[3, :-1] = (pull * h)[1:]
-    found[4, :-2] = (pull * (order - 1) / before)[2:]
-    return found
+    diagonals = np.zeros((5, count))
+    diagonals[0, 2:] = (-pull * (order + 2) / after)[:-2]
+    diagonals[1, 1:] = (-pull * h)[:-1]
+    diagonals[2] = pull * (order / before - (order + 1) / after) - factor
+    diagonals[3, :-1] = (pull * h)[1:]
+    diagonals[4, :-2] = (pull * (order - 1) / before)[2:]
+    return diagonals
 
 
 def slowest_rate(magnet: Magnet, h: float = 0.0) -> float:
@@ -76,13 +76,13 @@ def slowest_rate(magnet: Magnet, h: float = 0.0) -> float:
 
 def well(magnet: Magnet, count: int) -> Floats:
     """(count,) moments of the equilibrium within z < 0, without current and field; 0 where they are negligible."""
-    found, resolved = np.zeros(count), min(count, modes(magnet))
+    moments, resolved = np.zeros(count), min(count, modes(magnet))
     panels = np.linspace(-1, 0, 17 + math.ceil(magnet.stability / 4))
     nodes, weights = _GAUSS
     z = (panels[:-1, None] + np.diff(panels)[:, None] * (nodes + 1) / 2).ravel()
     density = np.tile(weights, panels.size - 1) * np.exp(magnet.stability * (z**2 - 1))
-    found[:resolved] = (legvander(z, resolved - 1) * (density / density.sum())[:, None]).sum(axis=0)
-    return found
+    moments[:resolved] = (legvander(z, resolved - 1) * (density / density.sum())[:, None]).sum(axis=0)
+    return moments
 
 
 def upper(moments: Floats) -> float:

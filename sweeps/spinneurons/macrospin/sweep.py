@@ -44,23 +44,25 @@ def switch(cell: Any) -> dict[str, Any]:
     from spinneurons.macrospin.noise import draw_seeds
 
     p = cell.params
-    one, torque = magnet(cell["width"], p), p["torque"]
+    particle, torque = magnet(cell["width"], p), p["torque"]
     pulse, field = envelope(cell["pulse"], p["rise"], p["rest"], p["dt"]), (p["field_x"], 0.0, 0.0)
     exact = torque == "collinear" and p["field_x"] == 0
     if exact:
-        first, last = (fokker_planck.current_at(one, end, cell["pulse"]) for end in _ENDS)
+        first, last = (fokker_planck.current_at(particle, end, cell["pulse"]) for end in _ENDS)
     else:
-        first, last = (end * one.critical_current(torque) for end in _REACH)
+        first, last = (end * particle.critical_current(torque) for end in _REACH)
     current = np.linspace(first, last, p["currents"])
     n = p["trajectories"]
-    start = equilibrium.draw(one, field, n * current.size, cell.rng("start"))
+    start = equilibrium.draw(particle, field, n * current.size, cell.rng("start"))
     seeds = draw_seeds(cell.rng("trajectories"), n * current.size)
-    ensemble = Ensemble(one, p["dt"], start, seeds, field, spin_direction(torque))
-    ensemble.advance(np.repeat(one.torque_field(current), n), pulse)
+    ensemble = Ensemble(particle, p["dt"], start, seeds, field, spin_direction(torque))
+    ensemble.advance(np.repeat(particle.torque_field(current), n), pulse)
     switches = (ensemble.m[2] > 0).reshape(current.size, n).sum(axis=1)
     law = np.full(current.size, np.nan)
     if exact:
-        law[:] = [fokker_planck.switching_probability(one, h, pulse, p["dt"]) for h in one.torque_field(current)]
+        law[:] = [
+            fokker_planck.switching_probability(particle, h, pulse, p["dt"]) for h in particle.torque_field(current)
+        ]
     return {"i_write": current, "switches": switches, "p_exact": law, **_fits(switches, n, current)}
 
 

@@ -61,8 +61,8 @@ def describe(folder: str = "") -> dict[str, str]:
         return {"folder": "", "sha256": _digest(MNIST_SHA256)}
     for part in _PREFIX:
         load(part, folder)
-    found = {name: hashlib.sha256(_unpacked(name, Path(folder))[1]).hexdigest() for name in MNIST_SHA256}
-    return {"folder": folder, "sha256": _digest(found)}
+    digests = {name: hashlib.sha256(_unpacked(name, Path(folder))[1]).hexdigest() for name in MNIST_SHA256}
+    return {"folder": folder, "sha256": _digest(digests)}
 
 
 def load(part: str, folder: str = "") -> Digits:
@@ -95,8 +95,8 @@ def checked(part: str, folder: str, sha256: str) -> Digits:
     DataError
         The contents have changed since.
     """
-    if (found := describe(folder)["sha256"]) != sha256:
-        raise DataError(f"{folder}: contents have the digest {found[:12]}, not {sha256[:12]} as in the sweep")
+    if (digest := describe(folder)["sha256"]) != sha256:
+        raise DataError(f"{folder}: contents have the digest {digest[:12]}, not {sha256[:12]} as in the sweep")
     return load(part, folder)
 
 

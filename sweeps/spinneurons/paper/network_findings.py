@@ -10,7 +10,7 @@ import xarray as xr
 from spinneurons import style
 from spinneurons.analysis.convergence import steps_to_converge
 from spinneurons.analysis.cubes import mask_unfinished, parameters
-from spinneurons.analysis.intervals import Interval, mean_interval, paired_difference
+from spinneurons.analysis.intervals import MeanInterval, mean_interval, paired_difference
 from spinneurons.paper.claim import Cubes, Finding
 
 IMAGES = 10_000
@@ -24,7 +24,7 @@ def _accuracy(cubes: Cubes) -> xr.DataArray:
     return mask_unfinished(cubes["codesign"])["accuracy"].astype(np.float64).sortby("width").load()
 
 
-def _finding(interval: Interval, factor: float, note: str) -> Finding:
+def _finding(interval: MeanInterval, factor: float, note: str) -> Finding:
     mean, half = (factor * float(v) for v in interval)
     return Finding(mean, mean - half, mean + half, note)
 

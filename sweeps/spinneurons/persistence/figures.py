@@ -26,9 +26,9 @@ def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int |
     labels = first_device(cube["i_bias"].notnull().all("day").sortby("width"), width, device)
     if labels is None:
         return style.note(ax, "no device fitted on both days")
-    one = cube.sel(labels)
+    chosen = cube.sel(labels)
     for index, (colour, marker) in enumerate(zip(style.COLOURS[:2], style.MARKERS[:2], strict=True)):
-        row = one.isel(day=index)
+        row = chosen.isel(day=index)
         current, n = row["i_write"].values, row["trials"].values
         seen = np.isfinite(current) & (n > 0)
         p, low, high = wilson(row["switches"].values[seen], n[seen])
@@ -36,10 +36,10 @@ def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int |
         look["label"] = f"day {int(row['day'])}"
         ax.errorbar(current[seen], p, (p - low, high - p), ls="none", ms=2.6, mew=0.6, elinewidth=0.5, **look)
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
-        p_fit = law(one).probability((fine - float(row["i_bias"])) / float(row["i0"]))
+        p_fit = law(chosen).probability((fine - float(row["i_bias"])) / float(row["i0"]))
         ax.plot(fine, p_fit, color=colour, ls="--" if index else "-")
-    change, error = (float(v) for v in drift_percent(one))
-    ax.set_title(f"{style.device_text(one)}: {change:+.2f} ± {error:.2f} %".replace("-", "−"))
+    change, error = (float(v) for v in drift_percent(chosen))
+    ax.set_title(f"{style.device_text(chosen)}: {change:+.2f} ± {error:.2f} %".replace("-", "−"))
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A")
     ax.set_ylabel("Switching probability")

@@ -190,11 +190,23 @@ def test_currents_are_converted_and_say_so(cube: xr.Dataset) -> None:
     ("array", "unit", "says"),
     [
         (xr.DataArray(1.0), "A", 'the array has no attribute "units"'),
-        (xr.DataArray(1.0, attrs={"units": "A"}, name="i"), "V", "i is in 'A', which is not converted to 'V'"),
+        (xr.DataArray(1.0, attrs={"units": "A"}, name="i"), "V", "i is in 'A', which cannot be converted to 'V'"),
         (xr.DataArray(1.0, attrs={"units": "A"}, name="i"), "amps_", "'amps_' is not defined"),
-        (xr.DataArray(1.0, attrs={"units": "A"}, name="i"), "u A/", "^i: 'u A/' is no unit; write one such as 'uA'"),
-        (xr.DataArray(1.0, attrs={"units": "A"}, name="i"), "2 uA", "^i: '2 uA' is no unit; write one such as 'uA'"),
-        (xr.DataArray(1.0, attrs={"units": "(A"}, name="i"), "uA", r"^i: '\(A' is no unit; write one such as 'uA'"),
+        (
+            xr.DataArray(1.0, attrs={"units": "A"}, name="i"),
+            "u A/",
+            "^i: 'u A/' is not a unit; write one such as 'uA'",
+        ),
+        (
+            xr.DataArray(1.0, attrs={"units": "A"}, name="i"),
+            "2 uA",
+            "^i: '2 uA' is not a unit; write one such as 'uA'",
+        ),
+        (
+            xr.DataArray(1.0, attrs={"units": "(A"}, name="i"),
+            "uA",
+            r"^i: '\(A' is not a unit; write one such as 'uA'",
+        ),
     ],
 )
 def test_a_conversion_that_makes_no_sense_is_one_line(array: xr.DataArray, unit: str, says: str) -> None:

@@ -61,8 +61,8 @@ def test_steps_of_any_size_give_one_of_themselves(curve: list[float], expected: 
         ([1, 2, 2], "timestep", 0.1, "'timestep' does not rise"),
         ([1, 2, np.nan], "timestep", 0.1, "'timestep' does not rise"),
         (["a", "b", "c"], "timestep", 0.1, "'timestep' does not rise"),
-        ([1, 2, 3], "timestep", 0.0, "within 0.0; a distance above 0"),
-        ([1, 2, 3], "timestep", np.nan, "within nan; a distance above 0"),
+        ([1, 2, 3], "timestep", 0.0, "within is 0.0; it must be above 0"),
+        ([1, 2, 3], "timestep", np.nan, "within is nan; it must be above 0"),
         ([], "timestep", 0.1, "the curve has no value along 'timestep'"),
     ],
 )

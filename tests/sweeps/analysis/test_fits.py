@@ -141,7 +141,7 @@ def test_one_dim_is_pooled_by_its_name_alone() -> None:
         ({"pool": "devices"}, "no dim 'devices' to fit along or pool; the values have width, device"),
         ({"pool": "width"}, "dim 'width' and pool width name a dim twice"),
         ({"dim": "device", "pool": "width"}, "dim 'device' has no coordinate to fit on"),
-        ({"level": 95}, "level 95; a number between 0 and 1"),
+        ({"level": 95}, "level is 95; it must be between 0 and 1"),
     ],
 )
 def test_a_line_that_cannot_be_meant_is_refused_in_one_line(asked: dict, says: str) -> None:

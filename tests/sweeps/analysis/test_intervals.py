@@ -49,15 +49,15 @@ def test_a_share_has_wilsons_interval_and_keeps_its_coordinates() -> None:
 @pytest.mark.parametrize("level", [95, 1.0, 0.0, -0.5, np.nan])
 def test_a_level_that_is_no_share_is_refused(level: float) -> None:
     values = xr.DataArray([1.0, 2.0, 4.0], dims=("seed",))
-    with pytest.raises(ValueError, match=f"^level {level:g}; a number between 0 and 1"):
+    with pytest.raises(ValueError, match=f"^level is {level:g}; it must be between 0 and 1"):
         mean_interval(values, level=level)
-    with pytest.raises(ValueError, match=f"^level {level:g}; a number between 0 and 1"):
+    with pytest.raises(ValueError, match=f"^level is {level:g}; it must be between 0 and 1"):
         paired_difference(values, values, level=level)
 
 
 @pytest.mark.parametrize(("successes", "says"), [(5, "5 successes of 3 trials"), (-1, "-1 successes of 3 trials")])
 def test_more_successes_than_trials_are_refused(successes: int, says: str) -> None:
-    with pytest.raises(ValueError, match=f"^{says}; 0 to as many as the trials$"):
+    with pytest.raises(ValueError, match=f"^{says}; successes must be from 0 to the number of trials$"):
         share(xr.DataArray([1, successes]), 3)
 
 

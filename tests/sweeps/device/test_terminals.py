@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from instrument_emulator.control import Control
 from instrument_emulator.dut import DutModel
 from spinneurons.device.commands import bench_text, dut
-from spinneurons.device.dut import NOISE, NPLC, HallBars, Recorded
+from spinneurons.device.dut import NOISE, NPLC, HallBars, ReplayedDevices
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.laws import LOGISTIC
@@ -155,7 +155,7 @@ def recording() -> xr.Dataset:
 
 
 def test_a_recording_is_played_back_cycle_by_cycle() -> None:
-    bars = Recorded(recording(), DEVICES)
+    bars = ReplayedDevices(recording(), DEVICES)
     found = [cycle(bars, "bar0", current) for current in (1e-3, 1.9e-3, 1e-3, 1e-3, 1e-3)]
     assert [write for _, write in found] == pytest.approx([12, 15, 13, 14, 12])
     assert [reset for reset, _ in found] == pytest.approx([0, 1, 2, 3, 4])
@@ -163,7 +163,7 @@ def test_a_recording_is_played_back_cycle_by_cycle() -> None:
 
 
 def test_a_lost_sample_is_left_out() -> None:
-    bars = Recorded(recording(), DEVICES)
+    bars = ReplayedDevices(recording(), DEVICES)
     assert [cycle(bars, "bar1", 3e-3)[1] for _ in range(3)] == pytest.approx([21, 22, 21])
 
 
@@ -171,9 +171,9 @@ def test_a_device_that_was_not_recorded_is_named() -> None:
     with pytest.raises(
         BenchError, match=r"device x: the recording has no width 0.7 um, device 0; it has 0.5/0, 0.5/1"
     ):
-        Recorded(recording(), {"x": (0.7, 0)})
+        ReplayedDevices(recording(), {"x": (0.7, 0)})
     with pytest.raises(BenchError, match=r"no cycle of width 0.5 um, device 1"):
-        Recorded(recording().where(recording().device == 0), DEVICES)
+        ReplayedDevices(recording().where(recording().device == 0), DEVICES)
 
 
 def test_a_new_bench_file_is_whole_and_emulated(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_all_images_of_the_classes_keep_the_order_of_the_data() -> None:
     [
         ("0,2,x", "classes: 'x' is not a whole number; write them as 0,2,4,6"),
         ("0,-2", "classes: '-2' is not a whole number"),
-        ("0,12", "classes: 12 is no class; they are the digits 0 to 9"),
-        ("0,2,2", "classes: 2 stands twice"),
-        ("4", "classes: 1 class cannot be told from others"),
-        ("", "classes: 0 class"),
+        ("0,12", "classes: 12 is not a class; classes are the digits 0 to 9"),
+        ("0,2,2", "classes: 2 is given twice"),
+        ("4", "classes: 1 given; at least two classes are needed"),
+        ("", "classes: 0 given"),
         ("0,,2", "classes: '' is not a whole number"),
     ],
 )

@@ -86,7 +86,7 @@ def test_a_run_from_the_command_line_is_resumed_and_drawn(
         ("hidden=5", "neurons: 4, but 4 classes and hidden layers of 5 need 9; set neurons=9"),
         ("hidden=0", "hidden: 0 neurons in a layer"),
         ("classes=0,2,4,x", "classes: 'x' is not a whole number"),
-        ("devices=", "devices: none; give the number of one device at least"),
+        ("devices=", "devices: none given; at least one device number is needed"),
         ("images=18", "images: 18 images are not the same number of each of 4 classes; give a multiple of 4"),
         ("test_images=6", "test_images: 6 images are not the same number"),
     ],
