@@ -56,7 +56,7 @@ class StepChunk:
 
     @property
     def slice(self) -> slice:
-        """Of the steps."""
+        """The steps, as a slice of all steps."""
         return slice(self.first, self.first + self.steps)
 
 

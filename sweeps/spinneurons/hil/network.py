@@ -38,9 +38,9 @@ class Response(NamedTuple):
     """What a network did with one train."""
 
     activation: tuple[torch.Tensor, ...]
-    """Of each layer (neurons,): share of the valid steps that switched; NaN where none is valid."""
+    """For each layer (neurons,): share of the valid steps that switched; NaN where none is valid."""
     trials: tuple[npt.NDArray[np.int64], ...]
-    """Of each layer (neurons,): valid steps."""
+    """For each layer (neurons,): valid steps."""
 
 
 def start(rng: np.random.Generator, layers: Sequence[int], limit: float) -> list[Floats]:

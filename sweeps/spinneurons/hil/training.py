@@ -58,7 +58,7 @@ class Shown(NamedTuple):
     trials: npt.NDArray[np.int64]
     """(..., images, neurons) valid samples."""
     readings: Readings
-    """Of the family, (..., images, steps, neurons) each; none in software."""
+    """The family's readings, (..., images, steps, neurons) each; none in software."""
 
 
 class Training(NamedTuple):

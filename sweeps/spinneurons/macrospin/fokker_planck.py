@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Polynomial
 from numpy.polynomial.legendre import leggauss, legvander
-from scipy.linalg import eigvals, solve_banded
+from scipy.linalg import solve_banded
 from scipy.optimize import brentq
 from scipy.special import comb, eval_legendre, factorial, logit
 
@@ -59,19 +59,6 @@ def generator(magnet: Magnet, h: float, count: int) -> Floats:
     diagonals[3, :-1] = (pull * h)[1:]
     diagonals[4, :-2] = (pull * (order - 1) / before)[2:]
     return diagonals
-
-
-def slowest_rate(magnet: Magnet, h: float = 0.0) -> float:
-    """Smallest rate above zero at which a distribution relaxes, 1/s.
-
-    Without field, and if the wells are deep, it is twice the rate of escape from one of them.
-    """
-    diagonals = generator(magnet, h, modes(magnet, h))
-    dense = sum(
-        np.diag(row[max(k, 0) : row.size + min(k, 0)], k) for k, row in zip(range(2, -3, -1), diagonals, strict=True)
-    )
-    values = np.asarray(eigvals(np.asarray(dense)[1:, 1:]), dtype=np.complex128)
-    return float(-values.real.max())
 
 
 def well(magnet: Magnet, count: int) -> Floats:

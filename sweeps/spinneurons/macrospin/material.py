@@ -54,7 +54,7 @@ class Magnet:
     width: float = 40e-9
     """Across the current, m."""
     thickness: float = 1.2e-9
-    """Of the magnet, m."""
+    """Size of the magnet, m."""
     metal: float = 2e-9
     """Thickness of the heavy metal, m."""
 

@@ -20,7 +20,7 @@ from spinneurons.paper.claim import Cubes, Finding
 from spinneurons.persistence.analysis import drift_percent
 
 PULSE, READ, REST = 1e-4, 0.5, 2.0
-"""Of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""
+"""Times of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""
 
 
 def _characterization(cubes: Cubes) -> xr.Dataset:
