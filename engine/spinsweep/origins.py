@@ -10,48 +10,49 @@ import numpy.typing as npt
 
 from spinsweep.cube import Cube
 from spinsweep.ledger import State
-from spinsweep.provenance import Origin, OriginRecord, other_code, other_processor, other_versions
+from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 
-MOST = 4
-"""Differences that are said of one origin; the number of the others is."""
+MAX_DIFFERENCES = 4
+"""Of one origin that a note names; of the others it gives the number."""
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Cells that are there and were not computed by what is here."""
+    """Computed cells of a cube that this code, or this machine, did not compute."""
 
     cells: npt.NDArray[np.bool_]
     """Those of other code, in the cube's shape."""
     code: tuple[tuple[int, str], ...]
     """Number of cells of each other code, and what differs in words."""
-    world: tuple[tuple[int, str], ...]
+    environment: tuple[tuple[int, str], ...]
     """The same of cells of the same code that other packages, another Python or processor computed."""
 
 
-def found_origins(cube: Cube, here: Origin) -> Origins:
-    """Compare what the computed cells of a cube name with what is here."""
+def compare_origins(cube: Cube, current: Origin) -> Origins:
+    """Compare what the computed cells of a cube name with what would compute them now."""
     state, numbers = cube.ledger("cell_state"), cube.ledger("cell_code")
-    there = (state == State.DONE) | (state == State.FAILED)
+    computed = (state == State.DONE) | (state == State.FAILED)
     cells = np.zeros(state.shape, bool)
-    code, world = Counter[str](), Counter[str]()
-    for number, count in zip(*np.unique(numbers[there], return_counts=True), strict=True):
-        if number == here.number:
+    code, environment = Counter[str](), Counter[str]()
+    for number, count in zip(*np.unique(numbers[computed], return_counts=True), strict=True):
+        if number == current.number:
             continue
         origin = cube.code(int(number))
-        if origin is not None and origin.identity == here.code.digest:
-            if different := other_versions(origin, here.record) + other_processor(origin, here.record):
-                world[said(different)] += int(count)
+        if origin is not None and origin.identity == current.code.digest:
+            if different := other_versions(origin, current.record) + other_processor(origin, current.record):
+                environment[in_words(different)] += int(count)
             continue
-        cells |= there & (numbers == number)
-        code[_code_in_words(origin, here)] += int(count)
-    return Origins(cells, *(tuple((n, text) for text, n in found.most_common()) for found in (code, world)))
+        cells |= computed & (numbers == number)
+        different = [] if origin is None else other_code(origin, current.record)
+        code["which is not recorded" if origin is None else in_words(different)] += int(count)
+    return Origins(cells, _most_first(code), _most_first(environment))
 
 
-def _code_in_words(origin: OriginRecord | None, here: Origin) -> str:
-    return "which is not recorded" if origin is None else said(other_code(origin, here.record))
+def _most_first(counts: Counter[str]) -> tuple[tuple[int, str], ...]:
+    return tuple((count, text) for text, count in counts.most_common())
 
 
-def said(different: list[str]) -> str:
+def in_words(different: list[str]) -> str:
     """Differences in one line."""
-    more = f"; and {len(different) - MOST} more" if len(different) > MOST else ""
-    return "; ".join(different[:MOST]) + more
+    more = f"; and {len(different) - MAX_DIFFERENCES} more" if len(different) > MAX_DIFFERENCES else ""
+    return "; ".join(different[:MAX_DIFFERENCES]) + more

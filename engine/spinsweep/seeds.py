@@ -16,12 +16,12 @@ import numpy as np
 from spinsweep.axis import Value, key
 
 
-def address(root_seed: int, sweep: str, stream: str, at: Mapping[str, Value]) -> str:
+def address(root_seed: int, sweep: str, stream: str, coords: Mapping[str, Value]) -> str:
     """The text that names a stream; axes in alphabetical order."""
-    return json.dumps([root_seed, sweep, stream, sorted((name, key(value)) for name, value in at.items())])
+    return json.dumps([root_seed, sweep, stream, sorted((name, key(value)) for name, value in coords.items())])
 
 
-def generator(root_seed: int, sweep: str, stream: str, at: Mapping[str, Value]) -> np.random.Generator:
-    """A generator at the start of the stream of that address; ``at`` holds canonical values."""
-    digest = hashlib.blake2b(address(root_seed, sweep, stream, at).encode(), digest_size=16).digest()
+def generator(root_seed: int, sweep: str, stream: str, coords: Mapping[str, Value]) -> np.random.Generator:
+    """A generator at the start of the stream of that address; ``coords`` holds canonical values."""
+    digest = hashlib.blake2b(address(root_seed, sweep, stream, coords).encode(), digest_size=16).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))

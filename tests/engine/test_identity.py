@@ -17,8 +17,7 @@ import pytest
 from written import HEAD, TAIL, written
 
 from spinsweep.discovery import find
-from spinsweep.identity import differences, found_here, identify, owner, tree
-from spinsweep.identity.walk import Identity
+from spinsweep.identity import Identity, differences, identify, imported_here, owner, source, syntax
 
 PLAIN = """
 STEP = 1.0
@@ -399,10 +398,10 @@ def test_what_is_imported_here_is_compared_with_what_others_import(
     call = "helper.gain" if "gain = None" in how else "gain"
     source = f"{how}\nMINE = 5\ndef walk(cells):\n    return {call}(MINE)"
     there = identity(tmp_path / "a", source, helper=helper)
-    same = found_here(there)
+    same = imported_here(there)
     assert differences({n: there.parts[n] for n in same.parts}, same.parts) == []
     identity(tmp_path / "b", source, helper=helper.replace("2", "3"))
-    here = found_here(there)
+    here = imported_here(there)
     assert "mine:MINE" not in here.parts  # it travels with the function
     travels = "from" in how and said.startswith(("attribute", "argument"))  # an object of mine, not one of helper
     found = differences({n: there.parts.get(n, "") for n in here.parts}, here.parts)
@@ -565,7 +564,7 @@ def others() -> list[str]:
 
 
 def test_syntax_is_the_same_in_other_versions_of_python(tmp_path: Path) -> None:
-    folders = (Path(tree.__file__).parents[1], Path(__file__).parents[2] / "sweeps" / "spinneurons")
+    folders = (Path(syntax.__file__).parents[1], Path(__file__).parents[2] / "sweeps" / "spinneurons")
     files = [str(f) for folder in folders for f in sorted(folder.rglob("*.py"))]
     (tmp_path / "forms.py").write_text(FORMS, encoding="utf-8")
     script = textwrap.dedent(
@@ -584,7 +583,7 @@ def test_syntax_is_the_same_in_other_versions_of_python(tmp_path: Path) -> None:
     )
     said = {
         python: subprocess.run(
-            [python, "-c", script, tree.__file__],
+            [python, "-c", script, syntax.__file__],
             input=json.dumps([str(tmp_path / "forms.py"), *files]),
             capture_output=True,
             text=True,
@@ -599,7 +598,7 @@ def test_syntax_is_the_same_in_other_versions_of_python(tmp_path: Path) -> None:
 
 def test_what_versions_of_python_are_known_to_parse_otherwise_is_the_same() -> None:
     function = ast.parse(FORMS).body[0]
-    text = tree.syntax(function).text
+    text = syntax.syntax(function).text
     for node in ast.walk(function):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             node.type_params = []  # type: ignore[attr-defined]  # from 3.12 on
@@ -609,7 +608,7 @@ def test_what_versions_of_python_are_known_to_parse_otherwise_is_the_same() -> N
             node.format_spec = ast.JoinedStr([])
         elif isinstance(node, ast.Constant):
             node.kind = None if node.kind else "u"
-    assert tree.syntax(function).text == text
+    assert syntax.syntax(function).text == text
 
 
 def cut(value: ast.expr) -> list[ast.expr]:
@@ -625,10 +624,10 @@ def test_a_definition_is_found_whatever_stands_around_it(tmp_path: Path) -> None
     whole = {n.name: n for n in ast.parse(text).body if hasattr(n, "name")}
     (tmp_path / "odd.py").write_text(text)
     lines = text.splitlines(keepends=True)
-    method = tree._cut(lines, 2, "f")
+    method = source._cut(lines, 2, "f")
     assert ast.dump(method) == ast.dump(ast.parse(text).body[0].body[0])  # type: ignore[attr-defined]
-    assert ast.dump(tree._cut(lines, 13, "g")) == ast.dump(whole["g"])
-    assert [ast.dump(n) for n in tree.class_nodes(str(tmp_path / "odd.py"), "A")] == [
+    assert ast.dump(source._cut(lines, 13, "g")) == ast.dump(whole["g"])
+    assert [ast.dump(n) for n in source.class_nodes(str(tmp_path / "odd.py"), "A")] == [
         ast.dump(n) for n in ast.parse(text).body if isinstance(n, ast.ClassDef)
     ]
 

@@ -19,7 +19,7 @@ from spinsweep.cube import Cube
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
 from spinsweep.ledger import State
-from spinsweep.origins import said
+from spinsweep.origins import in_words
 from spinsweep.progress import duration
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 from spinsweep.spec import Output, Sweep
@@ -55,9 +55,9 @@ def cell(
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
     if made is not None and (different := other_code(made, here.record)):
-        out.print(f"computed by other code: {said(different)}", soft_wrap=True)
+        out.print(f"computed by other code: {in_words(different)}", soft_wrap=True)
     if made is not None and (different := other_versions(made, here.record) + other_processor(made, here.record)):
-        out.print(f"computed elsewhere: {said(different)}", soft_wrap=True)
+        out.print(f"computed elsewhere: {in_words(different)}", soft_wrap=True)
     for error in result.errors.values():
         out.print(error.traceback, soft_wrap=True)
         return 1

@@ -1,4 +1,4 @@
-"""What the root of a cube has to say, checked before any of it is used: a cube may be damaged, or anybody's."""
+"""What the root of a cube must hold, checked before any of it is used: a cube may be damaged, or anybody's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CELL = {"cell_state": "uint8", "cell_attempt": "uint16", "cell_duration": "float
 CODECS = ("bytes", "vlen-utf8", "zstd", "crc32c")
 SEALED = ("cube_id", "sweep_definition", "digest", "parameters", "root_seed", "coordinates_sha256")
 STORED = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "dimension_names")
-FURTHER_TEXTS = ("coordinates", "sweep_reference", "measured_on", "imported_from", "created", "provenance")
+OPTIONAL_TEXTS = ("coordinates", "sweep_reference", "measured_on", "imported_from", "created", "provenance")
 
 
 def require_valid_root(root: Mapping[str, Any], where: str) -> None:
@@ -36,39 +36,31 @@ def require_valid_root(root: Mapping[str, Any], where: str) -> None:
     """
     try:
         _check(root)
-    except _Wrong as wrong:
+    except _Invalid as problem:
         raise CubeError(
-            f"{where}/zarr.json is damaged: {wrong}; `spinsweep verify {where} --repair` restores what it can"
+            f"{where}/zarr.json is damaged: {problem}; `spinsweep verify {where} --repair` restores what it can"
         ) from None
 
 
-class _Wrong(ValueError):
-    pass
+class _Invalid(ValueError):
+    """What is wrong with the root."""
 
 
 def _check(root: Mapping[str, Any]) -> None:
     attrs = _mapping(root, "attributes", "")
-    for name in TEXTS:
-        _text(attrs, name)
-    for name in FURTHER_TEXTS:
-        if name in attrs:
-            _text(attrs, name)
-    _whole(attrs.get("root_seed"), "root_seed")
-    if not re.fullmatch("[0-9a-f]{32}", attrs["cube_id"]):  # names the files of its locks
-        raise _Wrong(f"cube_id is {brief(attrs['cube_id'])}, not 32 hexadecimal digits")
-    _json(attrs, "parameters")
+    _check_attributes(attrs)
     definition = _json(attrs, "sweep_definition")
     _mapping(definition, "parameters", "sweep_definition.")
     axes, dims, outputs = (_named(definition, part) for part in ("axes", "dims", "outputs"))
     digests = _json(attrs, "coordinates_sha256")
     further = [name for name in digests if name not in (*axes, *dims)]
     if unnamed := next((name for name in further if not name.isidentifier()), None):
-        raise _Wrong(f"the attribute coordinates_sha256 has the name {brief(unnamed)}")
+        raise _Invalid(f"the attribute coordinates_sha256 has the name {brief(unnamed)}")
     names = [*axes, *dims, *outputs, *further, *LEDGER]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise _Wrong(f"the name {twice!r} stands twice")
+        raise _Invalid(f"the name {twice!r} stands twice")
     if not axes or not outputs:
-        raise _Wrong("it has no axis or no output")
+        raise _Invalid("it has no axis or no output")
     arrays = _mapping(_mapping(root, "consolidated_metadata", ""), "metadata", "consolidated_metadata.")
     shapes = {name: _shape(arrays, name) for name in names}
     kinds = {name: TYPES.get(str(part.get("kind"))) for name, part in axes.items()}
@@ -77,30 +69,44 @@ def _check(root: Mapping[str, Any]) -> None:
         _require_type(arrays[name], name, kinds.get(name))
     for name in (*outputs, *LEDGER):
         if not is_raw_layout(arrays[name]):
-            raise _Wrong(f"the chunks of the array {name} are stored in another way than the cube's")
+            raise _Invalid(f"the chunks of the array {name} are stored in another way than the cube's")
     if missing := next((n for n in (*axes, *dims, *further) if not isinstance(digests.get(n), str)), None):
-        raise _Wrong(f"the attribute coordinates_sha256 has no digest of {missing}")
+        raise _Invalid(f"the attribute coordinates_sha256 has no digest of {missing}")
     for name in (*axes, *dims, *further):
         along = arrays[name].get("dimension_names")
         if len(shapes[name][0]) != 1 or along not in ([[axis] for axis in axes] if name in further else [[name]]):
-            raise _Wrong(f"the coordinate {name} has the dims {brief(along)} and the shape {shapes[name][0]}")
+            raise _Invalid(f"the coordinate {name} has the dims {brief(along)} and the shape {shapes[name][0]}")
     lengths = {name: shapes[name][0][0] for name in (*axes, *dims)}
     cells, chunk = tuple(lengths[name] for name in axes), shapes["cell_state"][1]
     if not 0 < math.prod(cells) <= MOST_CELLS:
-        raise _Wrong(f"its axes have {cells} values, which is no or too many cells")
+        raise _Invalid(f"its axes have {cells} values, which is no or too many cells")
     for name, inner in {**{o: part["dims"] for o, part in outputs.items()}, **{n: [] for n in LEDGER}}.items():
         if unknown := [dim for dim in inner if dim not in dims]:
-            raise _Wrong(f"the output {name} has the unknown dim {brief(unknown[0])}")
+            raise _Invalid(f"the output {name} has the unknown dim {brief(unknown[0])}")
         if arrays[name].get("dimension_names") != [*axes, *inner]:
-            raise _Wrong(f"the array {name} has the dims {brief(arrays[name].get('dimension_names'))}")
+            raise _Invalid(f"the array {name} has the dims {brief(arrays[name].get('dimension_names'))}")
         whole = tuple(lengths[dim] for dim in inner)
         shape, blocks = shapes[name]
         if shape != cells + whole or blocks != chunk + tuple(max(1, n) for n in whole):
-            raise _Wrong(f"the array {name} has shape {shape} in chunks of {blocks}, which is not that of the cells")
+            raise _Invalid(
+                f"the array {name} has shape {shape} in chunks of {blocks}, which is not that of the cells"
+            )
     if any(c > n for c, n in zip(chunk, cells, strict=True)):
-        raise _Wrong(f"a chunk {chunk} is longer than the axes, {cells}")
+        raise _Invalid(f"a chunk {chunk} is longer than the axes, {cells}")
     if attrs.get("root_sha256") != seal(attrs, arrays):
-        raise _Wrong("what it says of numbers is not what was written")
+        raise _Invalid("what it says of numbers is not what was written")
+
+
+def _check_attributes(attrs: Mapping[str, Any]) -> None:
+    for name in TEXTS:
+        _text(attrs, name)
+    for name in OPTIONAL_TEXTS:
+        if name in attrs:
+            _text(attrs, name)
+    _whole(attrs.get("root_seed"), "root_seed")
+    if not re.fullmatch("[0-9a-f]{32}", attrs["cube_id"]):  # names the files of its locks
+        raise _Invalid(f"cube_id is {brief(attrs['cube_id'])}, not 32 hexadecimal digits")
+    _json(attrs, "parameters")
 
 
 def seal(attrs: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
@@ -116,22 +122,22 @@ def seal(attrs: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
     definition = json.loads(attrs["sweep_definition"])
     names = [*json.loads(attrs["coordinates_sha256"]), *(o["name"] for o in definition["outputs"]), *LEDGER]
     stored = {name: {part: arrays[name].get(part) for part in STORED} for name in names}
-    said = {name: attrs[name] for name in SEALED}
-    return hashlib.sha256(json.dumps([said, stored], sort_keys=True).encode()).hexdigest()
+    sealed = {name: attrs[name] for name in SEALED}
+    return hashlib.sha256(json.dumps([sealed, stored], sort_keys=True).encode()).hexdigest()
 
 
 def _named(definition: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any]]:
     """The axes, dims or outputs of a definition by name."""
     items = definition.get(part)
     if not isinstance(items, list):
-        raise _Wrong(f"sweep_definition.{part} is {brief(items)}, not a list")
+        raise _Invalid(f"sweep_definition.{part} is {brief(items)}, not a list")
     for item in items:
         name = item.get("name") if isinstance(item, Mapping) else None
         if not isinstance(name, str) or not name.isidentifier():
-            raise _Wrong(f"sweep_definition.{part} has no name in {brief(item)}")
+            raise _Invalid(f"sweep_definition.{part} has no name in {brief(item)}")
         inner = item.get("dims") if part == "outputs" else []
         if not isinstance(inner, list) or not all(isinstance(dim, str) for dim in inner):
-            raise _Wrong(f"the output {name} has the dims {brief(inner)}")
+            raise _Invalid(f"the output {name} has the dims {brief(inner)}")
     return {str(item["name"]): item for item in items}
 
 
@@ -139,65 +145,65 @@ def _shape(arrays: Mapping[str, Any], name: str) -> tuple[tuple[int, ...], tuple
     """Shape and chunk of an array."""
     metadata = _mapping(arrays, name, "the metadata of the array ")
     if metadata.get("zarr_format") != 3 or metadata.get("node_type") != "array":
-        raise _Wrong(f"{name} is no array of zarr 3")
+        raise _Invalid(f"{name} is no array of zarr 3")
     grid = _mapping(metadata, "chunk_grid", f"{name}.")
     sizes = metadata.get("shape"), _mapping(grid, "configuration", f"{name}.chunk_grid.").get("chunk_shape")
     for size, least in zip(sizes, (0, 1), strict=True):
         if not isinstance(size, list) or not all(type(n) is int and least <= n < 2**63 for n in size):
-            raise _Wrong(f"the array {name} has shape {brief(sizes[0])} in chunks of {brief(sizes[1])}")
+            raise _Invalid(f"the array {name} has shape {brief(sizes[0])} in chunks of {brief(sizes[1])}")
     shape, chunk = map(tuple, sizes)  # type: ignore[arg-type]
     if len(shape) != len(chunk):
-        raise _Wrong(f"the array {name} has shape {shape} in chunks of {chunk}")
+        raise _Invalid(f"the array {name} has shape {shape} in chunks of {chunk}")
     return shape, chunk
 
 
 def _type(output: Mapping[str, Any]) -> str:
     try:
-        found: str = np.dtype(output["dtype"]).name if output["dtype"] is not None else ""
+        dtype: str = np.dtype(output["dtype"]).name if output["dtype"] is not None else ""
     except (KeyError, TypeError, ValueError):
-        found = ""
-    if found not in DTYPES:
-        raise _Wrong(f"the output {output['name']} has the dtype {brief(output.get('dtype'))}")
-    return found
+        dtype = ""
+    if dtype not in DTYPES:
+        raise _Invalid(f"the output {output['name']} has the dtype {brief(output.get('dtype'))}")
+    return dtype
 
 
-def _require_type(metadata: Mapping[str, Any], name: str, wanted: str | None) -> None:
+def _require_type(metadata: Mapping[str, Any], name: str, required: str | None) -> None:
     """Refuse numbers, codecs and names of chunks that the engine does not write."""
-    found, codecs, keys = (metadata.get(part) for part in ("data_type", "codecs", "chunk_key_encoding"))
-    if found not in ((wanted,) if wanted else TYPES.values()):
-        raise _Wrong(f"the array {name} is of type {brief(found)}" + (f", not {wanted}" if wanted else ""))
+    data_type, codecs, keys = (metadata.get(part) for part in ("data_type", "codecs", "chunk_key_encoding"))
+    if data_type not in ((required,) if required else TYPES.values()):
+        raise _Invalid(f"the array {name} is of type {brief(data_type)}" + (f", not {required}" if required else ""))
     steps = codecs if isinstance(codecs, list) else [None]
     if not steps or not all(isinstance(step, Mapping) and step.get("name") in CODECS for step in steps):
-        raise _Wrong(f"the array {name} has the codecs {brief(codecs)}")
+        raise _Invalid(f"the array {name} has the codecs {brief(codecs)}")
     if keys != {"name": "default", "configuration": {"separator": "/"}}:
-        raise _Wrong(f"the array {name} has the chunk_key_encoding {brief(keys)}")
+        raise _Invalid(f"the array {name} has the chunk_key_encoding {brief(keys)}")
     fill = metadata.get("fill_value")
     if fill not in (0, "NaN", ["NaN", "NaN"], "") and not (name == "cell_code" and type(fill) is int):
-        raise _Wrong(f"the array {name} has the fill_value {brief(metadata.get('fill_value'))}")
+        raise _Invalid(f"the array {name} has the fill_value {brief(metadata.get('fill_value'))}")
 
 
-def _mapping(parent: Mapping[str, Any], name: str, at: str) -> Mapping[str, Any]:
-    found = parent.get(name)
-    if not isinstance(found, Mapping):
-        raise _Wrong(f"{at}{name} {'is missing' if found is None else f'is {brief(found)}'}")
-    return found
+def _mapping(parent: Mapping[str, Any], name: str, prefix: str) -> Mapping[str, Any]:
+    value = parent.get(name)
+    if not isinstance(value, Mapping):
+        raise _Invalid(f"{prefix}{name} {'is missing' if value is None else f'is {brief(value)}'}")
+    return value
 
 
 def _text(attrs: Mapping[str, Any], name: str) -> None:
     if not isinstance(attrs.get(name), str):
-        raise _Wrong(f"the attribute {name} " + (f"is {brief(attrs[name])}" if name in attrs else "is missing"))
+        raise _Invalid(f"the attribute {name} " + (f"is {brief(attrs[name])}" if name in attrs else "is missing"))
 
 
 def _whole(value: Any, name: str) -> None:
     if type(value) is not int:
-        raise _Wrong(f"the attribute {name} is {brief(value)}, not a whole number")
+        raise _Invalid(f"the attribute {name} is {brief(value)}, not a whole number")
 
 
 def _json(attrs: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(attrs[name])
+        values = json.loads(attrs[name])
     except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, Mapping):
-        raise _Wrong(f"the attribute {name} is no JSON text of named values")
-    return found
+        values = None
+    if not isinstance(values, Mapping):
+        raise _Invalid(f"the attribute {name} is no JSON text of named values")
+    return values

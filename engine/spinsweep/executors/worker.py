@@ -16,7 +16,7 @@ from spinsweep.cube import Job, Task, execute, keep_origin, open_storage
 from spinsweep.errors import OtherCode
 from spinsweep.ledger import Receipt
 from spinsweep.leftovers import marked_file, marking, sweep
-from spinsweep.origins import said
+from spinsweep.origins import in_words
 from spinsweep.provenance import WorkerRecord, of_worker, other_code, other_versions
 from spinsweep.user_modules import Folder, UserModules
 
@@ -79,7 +79,7 @@ class WorkerJob:
         origin = of_worker(job.origin)
         own, driver = origin.record, job.origin.record
         if (different := other_code(own, driver) + other_versions(own, driver)) and not job.allow_mixed:
-            return job, f"worker {self._address} on {socket.gethostname()} has other code: {said(different)}"
+            return job, f"worker {self._address} on {socket.gethostname()} has other code: {in_words(different)}"
         if origin.number != job.origin.number:
             keep_origin(open_storage(job.store), origin)
         return replace(job, origin=origin), ""

@@ -25,19 +25,24 @@ RELEASED = frozenset(
         "cryptography",
         "dask",
         "distributed",
+        "fsspec",
+        "google-crc32c",
         "llvmlite",
         "matplotlib",
         "numba",
+        "numcodecs",
         "numpy",
         "pandas",
         "prometheus-client",
         "pydantic",
         "pyvisa",
         "pyvisa-py",
+        "pyyaml",
         "rich",
         "scipy",
         "statsmodels",
         "torch",
+        "tornado",
         "typer",
         "xarray",
         "zarr",
@@ -45,7 +50,7 @@ RELEASED = frozenset(
 )
 """The engine's own dependencies.
 
-Their releases keep results but for rounding: so their versions are recorded, compared with a worker's and said, but a
+Their releases keep results but for rounding: so their versions are recorded, compared with a worker's and told, but a
 new one does not make old cells another code's.
 """
 
@@ -100,10 +105,10 @@ class Owners:
             return ("", "") if any(file.is_relative_to(p) for p in _LIBRARY) else None
         if top in self.own:
             return None
-        found = _distribution(top, site)
-        if found is None:
+        distribution = _distribution(top, site)
+        if distribution is None:
             return (top, "unknown") if top in self.foreign else None
-        name, version, users = found
+        name, version, users = distribution
         if users and top not in self.foreign and not is_released(name):
             return None
         return name, version
@@ -136,26 +141,26 @@ def _distribution(top: str, site: Path) -> tuple[str, str, bool] | None:
     It is when it was not published: installed from a folder, a wheel's file or a repository (PEP 610), or made for
     this engine: it requires it, or brings sweeps.
     """
-    found = _named(top, site)
-    if found is None:
+    distribution = _distribution_at(top, site)
+    if distribution is None:
         return None
-    name = found.metadata["Name"]
-    wants = any(_normal(_word(text)) == ENGINE for text in found.requires or ())
-    sweeps = any(point.group.startswith(f"{ENGINE}.") for point in found.entry_points)
-    return name, found.version, wants or sweeps or _unpublished(found)
+    name = distribution.metadata["Name"]
+    requires = any(_normal(_word(text)) == ENGINE for text in distribution.requires or ())
+    plugs_in = any(point.group.startswith(f"{ENGINE}.") for point in distribution.entry_points)
+    return name, distribution.version, requires or plugs_in or _unpublished(distribution)
 
 
-def _named(top: str, site: Path) -> metadata.Distribution | None:
+def _distribution_at(top: str, site: Path) -> metadata.Distribution | None:
     try:
-        found = metadata.distribution(top)
-        if Path(str(found.locate_file(""))).resolve() == site:
-            return found
+        distribution = metadata.distribution(top)
+        if Path(str(distribution.locate_file(""))).resolve() == site:
+            return distribution
     except metadata.PackageNotFoundError:
         pass
     for name in _all_packages().get(top, ()):
-        found = metadata.distribution(name)
-        if Path(str(found.locate_file(""))).resolve() == site:
-            return found
+        distribution = metadata.distribution(name)
+        if Path(str(distribution.locate_file(""))).resolve() == site:
+            return distribution
     return None
 
 
@@ -164,11 +169,13 @@ def _all_packages() -> dict[str, list[str]]:
     return dict(metadata.packages_distributions())
 
 
-def _unpublished(found: metadata.Distribution) -> bool:
-    if (found.read_text("INSTALLER") or "").strip() == "conda":  # its packages say where their builder's folder was
+def _unpublished(distribution: metadata.Distribution) -> bool:
+    if (
+        distribution.read_text("INSTALLER") or ""
+    ).strip() == "conda":  # its packages say where their builder's folder was
         return False
     try:
-        about = json.loads(found.read_text("direct_url.json") or "{}")
+        about = json.loads(distribution.read_text("direct_url.json") or "{}")
     except ValueError:
         return False
     folder = about.get("url", "").removeprefix("file://")
@@ -185,8 +192,8 @@ def _version(name: str) -> str:
 
 
 def _word(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    return found[0] if found else ""
+    word = re.match(r"[\w.-]+", requirement)
+    return word[0] if word else ""
 
 
 def _normal(name: str) -> str:

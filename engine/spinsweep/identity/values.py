@@ -53,16 +53,16 @@ class Values:
 
     def _hash(self, value: Any, within: list[int]) -> bytes:
         """Of any value; ``within`` are the objects that it is part of, by which cycles are cut."""
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         if id(value) in within:
-            found.update(b"again %d" % within.index(id(value)))
-            return found.digest()
+            digest.update(b"again %d" % within.index(id(value)))
+            return digest.digest()
         kind, parts = self._parts(value, [*within, id(value)])
-        found.update(kind.encode("utf-8", "surrogatepass"))
+        digest.update(kind.encode("utf-8", "surrogatepass"))
         for part in parts:
-            found.update(struct.pack("<q", len(part)))
-            found.update(part)
-        return found.digest()
+            digest.update(struct.pack("<q", len(part)))
+            digest.update(part)
+        return digest.digest()
 
     def _parts(self, value: Any, within: list[int]) -> tuple[str, list[bytes] | list[memoryview]]:
         """A word for what it is, and its content."""

@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-import copyreg
-import enum
 import functools
 import hashlib
 import importlib
 import importlib.util
-import json
 import platform
 import sys
 import types
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cloudpickle
 import numpy as np
 
-from spinsweep.identity import tree
-from spinsweep.identity.owner import Owners, is_released, label
-from spinsweep.identity.tree import Chain, Syntax
-from spinsweep.identity.values import Values, without_derived
+from spinsweep.identity import bytecode, source
+from spinsweep.identity.objects import (
+    attribute_of,
+    attributes,
+    closure_values,
+    functions_of,
+    innermost,
+    is_state,
+    object_named,
+    python_function,
+)
+from spinsweep.identity.owner import Owners, label
+from spinsweep.identity.parts import ROOT, Identity, in_words
+from spinsweep.identity.syntax import Chain, Syntax, methods, without_methods
+from spinsweep.identity.values import Values
 
-LARGE = 3000
+LARGE_PACKAGE = 3000
 """Parts of one installed package beyond which it counts by its version."""
-_ROOT = "function"
 _LIBRARY = "library"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a function is, as code."""
-
-    parts: Mapping[str, str]
-    """Digest of each function, class and value, by ``module:name``; a package's version, by its name."""
-    packages: frozenset[str] = frozenset()
-    """Which of the parts are packages."""
-    by_value: frozenset[str] = frozenset()
-    """Modules whose functions travel to workers with the sweep, where others are imported."""
-    own: frozenset[str] = frozenset()
-    """Top-level packages that count by content."""
-    named: frozenset[str] = frozenset()
-    """Global names that the code uses, as ``module:name``."""
-    notes: tuple[str, ...] = ()
-    """What could not be looked into, in words."""
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256 of the parts, in hexadecimal; of the engine's own dependencies the versions do not count."""
-        counting = {n: d for n, d in self.parts.items() if n not in self.packages or not is_released(n)}
-        return hashlib.sha256(json.dumps(counting, sort_keys=True).encode()).hexdigest()
 
 
 def identify(function: Any, own: Collection[str] = (), reached: Sequence[Any] = ()) -> Identity:
@@ -64,43 +46,19 @@ def identify(function: Any, own: Collection[str] = (), reached: Sequence[Any] = 
     own : top-level packages that count by content even where they were installed as published ones are
     reached : classes and functions that it finds while it runs, such as those of a plug-in
     """
-    top = (getattr(_innermost(function), "__module__", None) or "").partition(".")[0]
+    top = (getattr(innermost(function), "__module__", None) or "").partition(".")[0]
     return _walked([function, *reached], (), {*own, top} - {""})
 
 
-def found_here(identity: Identity) -> Identity:
+def imported_here(identity: Identity) -> Identity:
     """The parts of an identity as this process imports them; those that travel by value are left out."""
     whole = [n for n in identity.parts if ":" in n and not {",", "<", "#"} & set(n)]  # others are found from these
     imported = sorted(n for n in {*whole, *identity.named} if n.partition(":")[0] not in identity.by_value)
     names = [n for n in imported if n in identity.parts]
-    here = _walked([], imported, identity.own)
-    parts = {n: "" for n in names} | {n: d for n, d in here.parts.items() if "#" not in n}
-    parts = {_ROOT: identity.parts[_ROOT], **parts}
-    return Identity(parts, here.packages, own=here.own, notes=here.notes)
-
-
-def differences(there: Mapping[str, str], here: Mapping[str, str]) -> list[str]:
-    """In words, what differs between the parts of two identities."""
-    found = []
-    for name in sorted({*there, *here}, key=lambda n: (":" not in n, n)):
-        old, new = there.get(name, ""), here.get(name, "")
-        if old == new:
-            continue
-        if not old or not new:
-            found.append(f"{said(name)} is {'used' if old else 'not'} there, {'used' if new else 'not'} here")
-        elif name == _ROOT or ":" not in name:
-            found.append(f"{name} {old.replace(':', '.')} there, {new.replace(':', '.')} here")
-        elif old.startswith("= ") and new.startswith("= "):
-            found.append(f"{said(name)} is {old[2:]} there, {new[2:]} here")
-        else:
-            found.append(f"{said(name)} changed")
-    return found
-
-
-def said(name: str) -> str:
-    """A part's name in words: ``closure gain of mine.walk``."""
-    whole, comma, part = name.replace(":", ".").partition(", ")
-    return f"{part} of {whole}" if comma else whole
+    walked = _walked([], imported, identity.own)
+    parts = {n: "" for n in names} | {n: d for n, d in walked.parts.items() if "#" not in n}
+    parts = {ROOT: identity.parts[ROOT], **parts}
+    return Identity(parts, walked.packages, own=walked.own, notes=walked.notes)
 
 
 class _TooLarge(Exception):
@@ -114,7 +72,7 @@ def _walked(roots: Sequence[Any], names: Iterable[str], own: Collection[str]) ->
         walk = _Walk(Owners({*own} - foreign, foreign))
         try:
             if roots:
-                walk.parts[_ROOT] = " with ".join([walk.edge(_ROOT, value) for value in roots])
+                walk.parts[ROOT] = " with ".join([walk.edge(ROOT, value) for value in roots])
             for name in names:
                 walk.imported(name)
             return walk.identity()
@@ -157,8 +115,8 @@ class _Walk:
                 name, value = self._values.popleft()
                 self.parts[name] = "" if name in self._changed else self._values_of(name).digest(value)
         for name in sorted(self._changed & set(self.parts)):
-            self._notes.setdefault(f"{said(name)} is changed by the code itself: what it holds does not count")
-            text = tree.assignments(self._files[name], name.partition(":")[2])
+            self._notes.setdefault(f"{in_words(name)} is changed by the code itself: what it holds does not count")
+            text = source.assignments(self._files[name], name.partition(":")[2])
             self.parts[name] = hashlib.sha256(f"begins as {text}".encode()).hexdigest()
         own = frozenset(n.partition(":")[0].partition(".")[0] for n in self.parts if ":" in n)
         parts, notes = dict(sorted(self.parts.items())), tuple(self._notes)
@@ -175,9 +133,9 @@ class _Walk:
 
     def edge(self, name: str, value: Any) -> str:
         """What ``value`` is called; it and its parts are noted, a plain value under ``name``."""
-        found = self._reference(value)
-        if found is not None:
-            return found
+        reference = self._reference(value)
+        if reference is not None:
+            return reference
         if isinstance(value, types.MethodType):
             function = self.edge(name, value.__func__)
             return f"{function} of {self.edge(name, value.__self__)}"
@@ -185,10 +143,10 @@ class _Walk:
             return self._names[id(value)][0]
         if isinstance(value, functools.partial):
             function = self.edge(name, value.func)
-            given = {**{str(i): v for i, v in enumerate(value.args)}, **value.keywords}
-            return self._whole_of(value, f"partial {function}", function, "argument", given)
+            arguments = {**{str(i): v for i, v in enumerate(value.args)}, **value.keywords}
+            return self._whole_of(value, f"partial {function}", function, "argument", arguments)
         if self._is_own(type(value)):
-            state = _attributes(value)
+            state = attributes(value)
             if state is not None:
                 kind = self.edge(name, type(value))
                 return self._whole_of(value, f"object {kind}", kind, "attribute", state)
@@ -222,22 +180,22 @@ class _Walk:
         if isinstance(value, type):
             return self._named(value, value.__module__, value.__qualname__)
         if isinstance(value, types.BuiltinFunctionType):
-            at = value.__self__
-            if at is None or isinstance(at, types.ModuleType):
+            owner = value.__self__
+            if owner is None or isinstance(owner, types.ModuleType):
                 return self._outer(value.__module__ or "builtins", value.__qualname__)
             return None
         if isinstance(value, np.ufunc) and value.__name__.isidentifier():
             return self._outer("numpy", value.__name__)
-        inner = _python(value)
+        inner = python_function(value)
         if inner is not None:
-            options = _attribute(value, "targetoptions")
+            options = attribute_of(value, "targetoptions")
             name = self._reference(inner) or ""
             if options and f"{name}, compiled" not in self.parts:
                 self.edge(f"{name}, compiled", {n: v for n, v in options.items() if isinstance(v, bool | str | int)})
             return name
-        module, qualname = (_attribute(value, n) for n in ("__module__", "__qualname__"))
+        module, qualname = (attribute_of(value, n) for n in ("__module__", "__qualname__"))
         if isinstance(module, str) and isinstance(qualname, str) and self.owners.package(module) is not None:
-            return self._outer(module, qualname) if _found_at(module, qualname) is value else None
+            return self._outer(module, qualname) if object_named(module, qualname) is value else None
         return None
 
     def _outer(self, module: str, name: str) -> str:
@@ -260,11 +218,11 @@ class _Walk:
             self._code.append((name, value))
             self._sizes[module.partition(".")[0]] += 1
             top = module.partition(".")[0]
-            if self._sizes[top] > LARGE and self.owners.is_installed(top):
+            if self._sizes[top] > LARGE_PACKAGE and self.owners.is_installed(top):
                 raise _TooLarge(top)
         else:
             name = self._outer(module, qualname)
-            if isinstance(value, types.FunctionType) and _found_at(module, qualname) is not value:
+            if isinstance(value, types.FunctionType) and object_named(module, qualname) is not value:
                 self._names[id(value)] = name, value
                 name = f"{name}({self._made(name, value)})"
         self._names[id(value)] = name, value
@@ -272,7 +230,7 @@ class _Walk:
 
     def _made(self, name: str, function: types.FunctionType) -> str:
         """What a function that another's code made holds: of a decorator, the user's function."""
-        cells = _cells(function)
+        cells = closure_values(function)
         registry = getattr(function, "registry", None)
         if registry is not None and hasattr(function, "dispatch"):  # functools.singledispatch
             cells = {f"{kind.__module__}.{kind.__qualname__}": case for kind, case in registry.items()}
@@ -346,33 +304,33 @@ class _Walk:
     def _function(self, name: str, function: types.FunctionType) -> str:
         """A function's digest, of its syntax and of what its names lead to."""
         code = function.__code__
-        found = tree.of_function(code)
-        if found is None:
+        syntax = source.of_function(code)
+        if syntax is None:
             self._notes.setdefault(
-                f"{said(name)} has no source that is the loaded one: its bytecode of Python "
+                f"{in_words(name)} has no source that is the loaded one: its bytecode of Python "
                 f"{'.'.join(platform.python_version_tuple()[:2])} counts"
             )
-            found = tree.of_bytecode(code, function.__doc__)
-        edges = list(self._edges(function, found, name))
-        for variable, value in _cells(function).items():
+            syntax = bytecode.of_bytecode(code, function.__doc__)
+        edges = list(self._edges(function, syntax, name))
+        for variable, value in closure_values(function).items():
             edges.append(f"{variable}={self.edge(f'{name}, closure {variable}', value)}")
         defaults = function.__defaults__, function.__kwdefaults__
         if any(defaults):
             edges.append(self.edge(f"{name}, defaults", defaults))
         for attribute, value in sorted(vars(function).items()):
             edges.append(f".{attribute}={self.edge(f'{name}, attribute {attribute}', value)}")
-        return _digest(found.text, edges)
+        return _digest(syntax.text, edges)
 
-    def _edges(self, function: types.FunctionType, found: Syntax, name: str) -> Iterator[str]:
+    def _edges(self, function: types.FunctionType, syntax: Syntax, name: str) -> Iterator[str]:
         """What a function's names lead to, outside of it."""
         scope, module = function.__globals__, function.__globals__.get("__name__") or ""
-        names = tree.global_names(function.__code__)
-        imported = dict(self._imports(found, scope))
+        names = bytecode.global_names(function.__code__)
+        imported = dict(self._imports(syntax, scope))
         file = function.__code__.co_filename
-        for changed in found.changed & names:
+        for changed in syntax.changed & names:
             self._changed.add(f"{self._label(module)}:{changed}")
-        outer = [c for c in found.outer if "<locals>" not in name]
-        for chain in dict.fromkeys([*found.names, *outer]):
+        outer = [c for c in syntax.outer if "<locals>" not in name]
+        for chain in dict.fromkeys([*syntax.names, *outer]):
             root, rest = chain[0], chain[1:]
             if root in imported:
                 known = imported[root]
@@ -385,12 +343,12 @@ class _Walk:
                 continue
             yield f"{'.'.join(chain)}={to}"
 
-    def _imports(self, found: Syntax, scope: Mapping[str, Any]) -> Iterator[tuple[str, str | types.ModuleType]]:
+    def _imports(self, syntax: Syntax, scope: Mapping[str, Any]) -> Iterator[tuple[str, str | types.ModuleType]]:
         """Names that imports within a function bind, to modules or to what is noted already.
 
         Only the user's own modules are imported for it.
         """
-        for module, level, name, local in found.imports:
+        for module, level, name, local in syntax.imports:
             try:
                 whole = importlib.util.resolve_name("." * level + module, scope.get("__package__") or "")
                 if self.owners.package(whole) is not None:
@@ -411,16 +369,16 @@ class _Walk:
     def _class(self, name: str, kind: type) -> str:
         """A class's digest: of its body but for its methods, which are parts of their own."""
         module = sys.modules.get(kind.__module__)
-        functions = {n: list(_functions(member)) for n, member in sorted(vars(kind).items())}
+        functions = {n: list(functions_of(member)) for n, member in sorted(vars(kind).items())}
         files = [f.__code__.co_filename for fs in functions.values() for f in fs if f.__module__ == kind.__module__]
-        places = dict.fromkeys([getattr(module, "__file__", None), *files])
-        nodes = next((n for p in places if p and (n := tree.class_nodes(p, kind.__qualname__))), [])
-        found = [tree.without_methods(n) for n in nodes]
+        candidates = dict.fromkeys([getattr(module, "__file__", None), *files])
+        nodes = next((n for f in candidates if f and (n := source.class_nodes(f, kind.__qualname__))), [])
+        bodies = [without_methods(n) for n in nodes]
         scope = vars(module) if module else {}
         edges = [f"base {self.edge(name, b)}" for b in kind.__bases__ if b is not object]
         if type(kind) is not type:
             edges.append(f"metaclass {self.edge(name, type(kind))}")
-        for chain in dict.fromkeys(c for part in found for c in part.names):
+        for chain in dict.fromkeys(c for body in bodies for c in body.names):
             if chain[0] in scope and not chain[0].startswith("__"):
                 value = scope[chain[0]]
                 if isinstance(value, types.ModuleType):
@@ -428,113 +386,18 @@ class _Walk:
                 else:
                     file = getattr(module, "__file__", None) or ""
                     edges.append(f"{chain[0]}={self._global(kind.__module__, chain[0], value, file)}")
-        written = {name for n in nodes for name in tree.methods(n)}
+        written = {name for n in nodes for name in methods(n)}
         for attribute, member in sorted(vars(kind).items()):
             if attribute.startswith("__") and attribute not in written and (nodes or kind.__bases__ == (tuple,)):
                 continue  # what a decorator or base made follows from what is written
             edges += [f"{attribute}: {self.edge(name, function)}" for function in functions[attribute]]
-            if not functions[attribute] and _is_state(kind, attribute, member):
+            if not functions[attribute] and is_state(kind, attribute, member):
                 edges.append(f"{attribute}={self.edge(f'{name}.{attribute}', member)}")
-        return _digest("|".join(part.text for part in found), edges)
+        return _digest("|".join(body.text for body in bodies), edges)
 
     def _opaque(self, name: str, kind: str) -> None:
-        self._notes.setdefault(f"{said(name)} holds a {kind}, which counts by its type only")
+        self._notes.setdefault(f"{in_words(name)} holds a {kind}, which counts by its type only")
 
 
 def _digest(text: str, edges: Iterable[str]) -> str:
     return hashlib.sha256("\n".join((text, *edges)).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _cells(function: types.FunctionType) -> dict[str, Any]:
-    """Values of a function's closure, but for the class that ``super`` asks for."""
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        if name != "__class__":
-            try:
-                found[name] = cell.cell_contents
-            except ValueError:  # not assigned yet
-                found[name] = None
-    return found
-
-
-def _python(value: Any) -> Any:
-    """The function within what compiles or caches it: of numba, of ``lru_cache``."""
-    for path in (("py_func",), ("_dispatcher", "py_func"), ("gufunc_builder", "py_func")):
-        inner: Any = value if type(value).__module__.startswith("numba.") else None
-        for name in path:
-            inner = _attribute(inner, name)
-        if isinstance(inner, types.FunctionType):
-            return inner
-    if isinstance(value, functools._lru_cache_wrapper):
-        return value.__wrapped__
-    return None
-
-
-def _attribute(value: Any, name: str) -> Any:
-    """An attribute of any object, whose class may raise anything; None if there is none."""
-    try:
-        return getattr(value, name, None)
-    except Exception:
-        return None
-
-
-def _innermost(function: Any) -> Any:
-    """The function in partials, methods and wrappers."""
-    while True:
-        inner = getattr(function, "func", None) if isinstance(function, functools.partial) else None
-        inner = inner or getattr(function, "__wrapped__", None) or getattr(function, "__func__", None)
-        if inner is None:
-            return function if hasattr(function, "__qualname__") else type(function)
-        function = inner
-
-
-def _found_at(module: str, qualname: str) -> Any:
-    """The object of that name in a loaded module; None if there is none."""
-    found: Any = sys.modules.get(module)
-    for name in qualname.split("."):
-        found = getattr(found, name, None)
-    return found
-
-
-def _functions(member: Any) -> Iterator[types.FunctionType]:
-    """The Python functions of a class's member."""
-    parts = [member]
-    if isinstance(member, staticmethod | classmethod):
-        parts = [member.__func__]
-    elif isinstance(member, property):
-        parts = [member.fget, member.fset, member.fdel]
-    elif isinstance(member, functools.cached_property | functools.partialmethod | functools.singledispatchmethod):
-        parts = [member.func]
-    for part in parts:
-        inner = _python(part) or part
-        if isinstance(inner, types.FunctionType):
-            yield inner
-
-
-def _is_state(kind: type, name: str, member: Any) -> bool:
-    """Whether a class's attribute is a value of its own, and none that Python keeps there."""
-    if name.startswith("__") or name in ("_abc_impl", "_fields", "_field_defaults"):
-        return False
-    if isinstance(member, types.MemberDescriptorType | types.GetSetDescriptorType | property):
-        return False
-    if type(member).__module__ == "_collections":  # the fields of a named tuple
-        return False
-    return not issubclass(kind, enum.Enum)
-
-
-def _attributes(value: Any) -> dict[str, Any] | None:
-    """An object's attributes, where these are all that it is; None where only it knows."""
-    try:
-        reduced = value.__reduce_ex__(4)
-    except Exception:  # one of its attributes cannot be pickled: look at them one by one
-        found = getattr(value, "__dict__", None)
-        return without_derived(type(value), found) if found is not None else None
-    if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__ or len(reduced[1]) != 1:  # type: ignore[attr-defined]
-        return None
-    state: Any = reduced[2] if len(reduced) > 2 else {}
-    if any(part is not None for part in reduced[3:]):
-        return None
-    if isinstance(state, tuple) and len(state) == 2:
-        state = {**(state[0] or {}), **(state[1] or {})}
-    state = state or {}
-    return without_derived(type(value), state) if isinstance(state, dict) else None

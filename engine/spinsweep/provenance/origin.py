@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from spinsweep.identity import Identity, differences, found_here, identify, is_released
+from spinsweep.identity import Identity, differences, identify, imported_here, is_released
 from spinsweep.provenance.cpu import processor
 from spinsweep.provenance.packages import version, versions_reached
 from spinsweep.spec import Sweep
@@ -100,7 +100,7 @@ class Origin:
 
 def of_worker(driver: Origin) -> Origin:
     """The origin of what a worker computes for a driver: its own modules where they are imported."""
-    code = found_here(driver.code)
+    code = imported_here(driver.code)
     parts = {n: d for n, d in {**driver.code.parts, **code.parts}.items() if d}
     packages = {n: v for n in driver.code.packages if (v := version(n)) is not None}
     merged = Identity({**parts, **packages}, driver.code.packages, driver.code.by_value, driver.code.own)

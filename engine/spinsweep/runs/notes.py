@@ -35,7 +35,7 @@ def notes(
         if not keeps_cells(cube, run.sweep):
             stay = "they stay as they are, --mark-stale computes them again"
         yield f"{cells} cells that are there were computed by other code ({difference}): {stay}"
-    for cells, difference in others.world if blocks else ():
+    for cells, difference in others.environment if blocks else ():
         yield f"{cells} cells that are there were computed elsewhere ({difference}), where last digits may differ"
     yield from (note for note in run.job.origin.code.notes if blocks)
     lengths = ", ".join(f"{n}={c}" for n, c in zip(cube.axis_names, cube.grid.chunk, strict=True))

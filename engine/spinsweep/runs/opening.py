@@ -24,7 +24,7 @@ from spinsweep.cube import (
 )
 from spinsweep.discovery import reference_of
 from spinsweep.ledger import Counts
-from spinsweep.origins import Origins, found_origins
+from spinsweep.origins import Origins, compare_origins
 from spinsweep.progress import Progress
 from spinsweep.provenance import Origin
 from spinsweep.runs.block_size import block_shape
@@ -123,10 +123,10 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
     everything : whether the cells rest on other artifacts than new ones would
     other_code : whether cells of other code are marked
     """
-    others = found_origins(cube, origin)
+    others = compare_origins(cube, origin)
     if cube.differences(sweep) or everything:
         cube.mark_stale(sweep)
-        return dataclasses.replace(others, code=(), world=())
+        return dataclasses.replace(others, code=(), environment=())
     if other_code and others.code and not keeps_cells(cube, sweep):
         cube.mark_stale(sweep, others.cells)
         return dataclasses.replace(others, code=())
