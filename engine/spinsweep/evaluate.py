@@ -96,9 +96,9 @@ class Cells:
         for point in itertools.product(*self._values.values()):
             yield Cell(self._sweep, dict(zip(self._values, point, strict=True)), self._cube_id)
 
-    def rng(self, stream: str = "", **at: Value) -> np.random.Generator:
-        """The stream at the coordinates ``at``; the same one that ``Cell.rng(stream, axes=at)`` gives."""
-        point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in at.items()}
+    def rng(self, stream: str = "", **coords: Value) -> np.random.Generator:
+        """The stream at these coordinates; the one that ``Cell.rng(stream, axes=...)`` of their axes gives."""
+        point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in coords.items()}
         return _generator(self._sweep, stream, point)
 
 
@@ -192,14 +192,14 @@ def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, A
     """The returned arrays with the declared dims, shapes and dtypes, or an ``OutputError``."""
     if not isinstance(returned, Mapping):
         raise OutputError(f"{sweep.name!r} returned {type(returned).__name__}, not a mapping of output to array")
-    given = {str(name): value for name, value in returned.items()}
+    outputs = {str(name): value for name, value in returned.items()}
     names = {o.name for o in sweep.outputs}
-    if missing := sorted(names - set(given)):
+    if missing := sorted(names - set(outputs)):
         raise OutputError(f"{sweep.name!r} did not return output {missing[0]!r}")
-    if extra := sorted(set(given) - names - set(sweep.axis_names)):
+    if extra := sorted(set(outputs) - names - set(sweep.axis_names)):
         raise OutputError(f"{sweep.name!r} returned {extra[0]!r}, which it does not declare")
     leading = sweep.axis_names if shape else ()
-    return {o.name: _fitted(sweep, o, given[o.name], leading, shape) for o in sweep.outputs}
+    return {o.name: _fitted(sweep, o, outputs[o.name], leading, shape) for o in sweep.outputs}
 
 
 def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], shape: tuple[int, ...]) -> Array:

@@ -151,7 +151,10 @@ def test_stale_cells_are_computed_again_and_other_definitions_refused(store: str
     old = xr.open_zarr(store)["sum"].load()
     double = GRID.with_values(gain=2.0)
     before = objects(store)
-    with pytest.raises(CubeError, match=r"was made with parameters.gain = 1.0, now 2.0"), open_run(double, store):
+    with (
+        pytest.raises(CubeError, match=r"was made with parameters.gain = 1.0, and now it is 2.0"),
+        open_run(double, store),
+    ):
         pass
     assert objects(store) == before
 

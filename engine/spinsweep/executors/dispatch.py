@@ -233,11 +233,11 @@ class Dispatcher:
     def _say_refusal(self) -> list[Action]:
         """A note, or the end of the run when its last worker was refused."""
         assert self._refusal is not None
-        said, self._refusal = self._refusal.message, None
+        message, self._refusal = self._refusal.message, None
         if self._able:
-            return [Note(f"{said}; it gets no block of this run (--allow-mixed would let it compute as well)")]
+            return [Note(f"{message}; it gets no block of this run (--allow-mixed would let it compute as well)")]
         return self._give_up(
-            f"{said}; bring the driver's code there, or --allow-mixed lets it compute as well", "refused"
+            f"{message}; bring the driver's code there, or --allow-mixed lets it compute as well", "refused"
         )
 
     def _give_up(self, reason: str, outcome: str = "") -> list[Action]:

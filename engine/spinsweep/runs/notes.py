@@ -45,8 +45,8 @@ def notes(
         yield f"{blocks} blocks of {lengths}, as the cube was made when it was small; a new --store cuts larger ones"
     if lost.blocks:
         remedy = lost.remedy or "they are computed again"
-        gone = f"{lost.cells} cells in {lost.blocks} blocks were done, and are damaged or missing in {cube.storage}"
-        yield f"{gone}: {remedy}"
+        damage = f"{lost.cells} cells in {lost.blocks} blocks were done, and are damaged or missing in {cube.storage}"
+        yield f"{damage}: {remedy}"
 
 
 def _has_blocks(cube: Cube, sweep: Sweep, block: int | Mapping[str, int]) -> bool:
