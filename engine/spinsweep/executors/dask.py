@@ -142,8 +142,9 @@ class Dask:
         return (*key, f"again {attempt.number}") if attempt.again else key
 
     def _future_ended(self, future: Future[Any]) -> None:
-        self._ended.put(future)
-        self._wake()
+        if future in self._numbers:  # others were dropped
+            self._ended.put(future)
+            self._wake()
 
     def events(self) -> Iterator[WorkersChanged | Ended]:
         """The workers, every ``RECOUNT_S`` seconds, and the receipts of futures that ended, fetched together."""

@@ -28,7 +28,7 @@ from spinsweep.executors.events import (
     WorkersChanged,
 )
 from spinsweep.executors.protocol import Context, Executor, Start
-from spinsweep.interrupts import Interrupts
+from spinsweep.interrupts import Interrupts, end_now
 from spinsweep.ledger import Receipt
 from spinsweep.runs import Run
 
@@ -101,6 +101,8 @@ class _Driver:
 
     def _step(self) -> None:
         """Hand over all that has happened, then decide."""
+        if self._interrupts.requested and Interrupts.twice():
+            end_now()  # what its handler raised can be lost, where Python ran a __del__
         for event in self._executor.events():
             if isinstance(event, Finished):
                 self._note(event.receipt)
