@@ -88,9 +88,7 @@ def _check(root: Mapping[str, Any]) -> None:
         whole = tuple(lengths[dim] for dim in inner)
         shape, blocks = shapes[name]
         if shape != cells + whole or blocks != chunk + tuple(max(1, n) for n in whole):
-            raise _Invalid(
-                f"the array {name} has shape {shape} in chunks of {blocks}, which is not that of the cells"
-            )
+            raise _Invalid(f"the array {name} has shape {shape} in chunks of {blocks}, which does not fit the cells")
     if any(c > n for c, n in zip(chunk, cells, strict=True)):
         raise _Invalid(f"a chunk {chunk} is longer than the axes, {cells}")
     if attrs.get("root_sha256") != seal(attrs, arrays):
