@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 from instrument_emulator.errors import EmulatorError
@@ -27,6 +27,7 @@ class FaultKind:
     effect: str
     roles: tuple[str, ...] = ()
     """Instruments that can have it; empty: every one."""
+    _: KW_ONLY
     lasting: bool = False
     of_device: bool = False
     """Whether it can be limited to a device."""
@@ -52,24 +53,33 @@ KINDS: Mapping[str, FaultKind] = {
     "power_cycle": FaultKind("off and on before a message: settings of *RST, PON"),
     "errors": FaultKind("the error queue overflows before a message"),
     "compliance": FaultKind(
-        "only a `fraction` of a current flows, at the voltage limit", (SOURCE,), False, True, {"fraction": 0.5}
+        "only a `fraction` of a current flows, at the voltage limit",
+        (SOURCE,),
+        of_device=True,
+        values={"fraction": 0.5},
     ),
     "range_low": FaultKind("arming fails with -222", (SOURCE,)),
     "slow_arm": FaultKind("arming takes `seconds` (bench time)", (SOURCE,), values={"seconds": 3.0}),
-    "interlock": FaultKind("the interlock is open", (SOURCE,), True),
-    "open": FaultKind("a contact of the device is open", (SOURCE,), True, True),
-    "short": FaultKind("the device is shorted", (SOURCE,), True, True),
-    "stuck": FaultKind("pulses have no effect", (SOURCE,), True, True),
-    "offset": FaultKind("`ohm` are added to the resistance", (SOURCE,), True, True, {"ohm": 1.0}),
-    "bias": FaultKind(
-        "the device acts as if the current were smaller by 1 + `relative`", (SOURCE,), True, True, {"relative": 0.05}
+    "interlock": FaultKind("the interlock is open", (SOURCE,), lasting=True),
+    "open": FaultKind("a contact of the device is open", (SOURCE,), lasting=True, of_device=True),
+    "short": FaultKind("the device is shorted", (SOURCE,), lasting=True, of_device=True),
+    "stuck": FaultKind("pulses have no effect", (SOURCE,), lasting=True, of_device=True),
+    "offset": FaultKind(
+        "`ohm` are added to the resistance", (SOURCE,), lasting=True, of_device=True, values={"ohm": 1.0}
     ),
-    "overflow": FaultKind("a reading is the overflow mark", (METER,), False, True),
-    "nan": FaultKind("a reading is NAN", (METER,), False, True),
-    "units": FaultKind("a reading carries its unit", (METER,), False, True),
-    "stale": FaultKind("a reading is the one before", (METER,), False, True),
-    "relay_open": FaultKind("a relay does not close", (SWITCH,), True, values={"channel": ""}),
-    "relay_closed": FaultKind("a relay does not open", (SWITCH,), True, values={"channel": "1!1"}),
+    "bias": FaultKind(
+        "the device acts as if the current were smaller by 1 + `relative`",
+        (SOURCE,),
+        lasting=True,
+        of_device=True,
+        values={"relative": 0.05},
+    ),
+    "overflow": FaultKind("a reading is the overflow mark", (METER,), of_device=True),
+    "nan": FaultKind("a reading is NAN", (METER,), of_device=True),
+    "units": FaultKind("a reading carries its unit", (METER,), of_device=True),
+    "stale": FaultKind("a reading is the one before", (METER,), of_device=True),
+    "relay_open": FaultKind("a relay does not close", (SWITCH,), lasting=True, values={"channel": ""}),
+    "relay_closed": FaultKind("a relay does not open", (SWITCH,), lasting=True, values={"channel": "1!1"}),
 }
 
 

@@ -126,7 +126,7 @@ class Keithley2000(Instrument):
         if not self._latest:
             raise ScpiError(-230)
         self._fresh = False
-        self.status.measurement.put(READING_AVAILABLE, False)
+        self.status.measurement.put(READING_AVAILABLE, on=False)
         return ",".join(self._shown(reading) for reading in self._latest)
 
     def _fresh_reading(self) -> str:
@@ -146,7 +146,7 @@ class Keithley2000(Instrument):
             if values["trigger"] == "TIM":
                 self.circuit.wait(max(0.0, values["trigger_timer"] - values["samples"] * self._aperture()))
         self._latest, self._fresh = readings, True
-        self.status.measurement.put(READING_AVAILABLE, True)
+        self.status.measurement.put(READING_AVAILABLE, on=True)
         self._store(readings)
 
     def _aperture(self) -> float:
@@ -162,7 +162,7 @@ class Keithley2000(Instrument):
         if self.values["autorange"]:
             self.values["range"] = _range(min(abs(voltage), RANGES[-1]))
         overflow = abs(voltage) > OVERRANGE * self.values["range"]
-        self.status.measurement.put(0, overflow)
+        self.status.measurement.put(0, on=overflow)
         return math.inf if overflow else voltage
 
     def _shown(self, reading: float) -> str:
@@ -188,7 +188,7 @@ class Keithley2000(Instrument):
         self._buffer += readings[: self.values["buffer_size"] - len(self._buffer)]
         if len(self._buffer) >= self.values["buffer_size"]:
             self.values["buffer_control"] = "NEV"
-            self.status.measurement.put(BUFFER_FULL, True)
+            self.status.measurement.put(BUFFER_FULL, on=True)
 
     def _buffer_data(self) -> str:
         if not self._buffer:
@@ -197,7 +197,7 @@ class Keithley2000(Instrument):
 
     def _clear_buffer(self) -> None:
         self._buffer = []
-        self.status.measurement.put(BUFFER_FULL, False)
+        self.status.measurement.put(BUFFER_FULL, on=False)
 
 
 def _range(voltage: Any) -> float:

@@ -86,9 +86,9 @@ class Keithley6221(Instrument):
         self._edge = 0.0
         """Bench time at which the present segment of the wave ends."""
         super().__init__(role, serial, circuit)
-        circuit.compliance_changed = lambda on: self.status.measurement.put(COMPLIANCE, on)
+        circuit.compliance_changed = lambda on: self.status.measurement.put(COMPLIANCE, on=on)
         circuit.let_time_pass = self._let_time_pass
-        self.status.operation.put(IS_IDLE, True)
+        self.status.operation.put(IS_IDLE, on=True)
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
@@ -115,7 +115,7 @@ class Keithley6221(Instrument):
 
     def power_cycle(self) -> None:
         super().power_cycle()
-        self.status.operation.put(IS_IDLE, True)
+        self.status.operation.put(IS_IDLE, on=True)
 
     def zero(self) -> None:
         """``SOURce:CLEar``: no wave, 0 A, output off."""
@@ -136,7 +136,7 @@ class Keithley6221(Instrument):
     def faults_changed(self) -> None:
         """The interlock may have opened or closed; open, it takes the output off."""
         opened = self._interlock_open()
-        self.status.measurement.put(INTERLOCK, opened)
+        self.status.measurement.put(INTERLOCK, on=opened)
         if opened and self.values["output"]:
             self._abort()
             self._switch_off(self.circuit.clock.now())
@@ -214,9 +214,9 @@ class Keithley6221(Instrument):
         self._segments = whole
         values["output"] = True
         operation = self.status.operation
-        operation.put(WAVE_STOPPED, False)
-        operation.put(IS_IDLE, False)
-        operation.put(WAITING, True)
+        operation.put(WAVE_STOPPED, on=False)
+        operation.put(IS_IDLE, on=False)
+        operation.put(WAITING, on=True)
         self.circuit.drive(wave.idle(values), values["compliance"], self.circuit.clock.now())
 
     def _initiate(self) -> None:
@@ -228,8 +228,8 @@ class Keithley6221(Instrument):
         if self.values["external"]:
             return
         self.phase = RUNNING
-        self.status.operation.put(WAITING, False)
-        self.status.operation.put(WAVE_STARTED, True)
+        self.status.operation.put(WAITING, on=False)
+        self.status.operation.put(WAVE_STARTED, on=True)
         self._position = -1
         self._edge = self.circuit.clock.now()
         self._let_time_pass(self._edge)
@@ -258,18 +258,18 @@ class Keithley6221(Instrument):
         self._let_time_pass(self.circuit.clock.now())
         if self.phase != IDLE:
             self.circuit.drive(0.0, self.values["compliance"], self.circuit.clock.now())
-            self.status.operation.put(ABORTED, True)
-            self.status.operation.put(ABORTED, False)
+            self.status.operation.put(ABORTED, on=True)
+            self.status.operation.put(ABORTED, on=False)
             self._finish()
 
     def _finish(self) -> None:
         self.phase = IDLE
         self.values["output"] = False
         operation = self.status.operation
-        operation.put(WAVE_STARTED, False)
-        operation.put(WAITING, False)
-        operation.put(WAVE_STOPPED, True)
-        operation.put(IS_IDLE, True)
+        operation.put(WAVE_STARTED, on=False)
+        operation.put(WAITING, on=False)
+        operation.put(WAVE_STOPPED, on=True)
+        operation.put(IS_IDLE, on=True)
 
 
 def _range(current: float) -> float:

@@ -22,7 +22,7 @@ class Register:
     def __init__(self) -> None:
         self.condition = self.event = self.enable = 0
 
-    def put(self, bit: int, on: bool) -> None:
+    def put(self, bit: int, *, on: bool) -> None:
         """Set or clear a bit of the condition, counted from 0."""
         mask = 1 << bit
         if on and not self.condition & mask:

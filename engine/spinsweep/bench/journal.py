@@ -202,7 +202,7 @@ class Journal:
             case TrainEnded():
                 self.trains[row.train].ended = True
 
-    def _settle(self, same_boot: bool) -> None:
+    def _settle(self, *, same_boot: bool) -> None:
         for name, record in self.trains.items():
             if record.ended:
                 continue
