@@ -27,17 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spinsweep.bench import journal_rows as rows
 from spinsweep.bench.errors import BenchError
-from spinsweep.bench.journal_rows import (
-    CycleFired,
-    CycleLost,
-    CycleRead,
-    LaneOpened,
-    Row,
-    TrainEnded,
-    TrainIntended,
-    parse,
-)
 
 FORMAT = 1
 
@@ -92,7 +83,7 @@ class Journal:
             boots = self._replay()
             self._settle(same_boot=boots[-1:] == [boot()])  # before this boot is in the journal
             self.sync()
-            self._append(LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), os.uname().nodename, _now()))
+            self._append(rows.LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), os.uname().nodename, _now()))
             self.sync()
             if new:
                 _sync_folder(self.path.parent)
@@ -115,7 +106,7 @@ class Journal:
                         "a measurement can only be resumed with its original settings"
                     )
             return known
-        self._append(TrainIntended(self.epoch, train, planned, _now()))
+        self._append(rows.TrainIntended(self.epoch, train, planned, _now()))
         self.sync()
         self.trains[train] = record = Record(planned)
         return record
@@ -127,22 +118,22 @@ class Journal:
             raise BenchError(
                 f"{self.path}: cycle {cycle} of train {train!r} was fired before and cannot be fired twice"
             )
-        self._append(CycleFired(self.epoch, train, cycle))
+        self._append(rows.CycleFired(self.epoch, train, cycle))
         record.fired.add(cycle)
 
     def result(self, train: str, cycle: int, volts: list[float]) -> None:
         """Note what a cycle read."""
-        self._append(CycleRead(self.epoch, train, cycle, volts))
+        self._append(rows.CycleRead(self.epoch, train, cycle, volts))
         self.trains[train].results[cycle] = volts
 
     def lose(self, train: str, cycle: int, reason: str) -> None:
         """Note that the outcome of a cycle will not be known."""
-        self._append(CycleLost(self.epoch, train, cycle, reason))
+        self._append(rows.CycleLost(self.epoch, train, cycle, reason))
         self.trains[train].lost[cycle] = reason
 
     def end(self, train: str) -> None:
         """Put a whole train on disk, before it is used."""
-        self._append(TrainEnded(self.epoch, train, _now()))
+        self._append(rows.TrainEnded(self.epoch, train, _now()))
         self.sync()
         self.trains[train].ended = True
 
@@ -156,7 +147,7 @@ class Journal:
             os.close(self._file)
             self._file = -1
 
-    def _append(self, row: Row) -> None:
+    def _append(self, row: rows.Row) -> None:
         line = f"{row.to_json()}\n".encode()
         if os.write(self._file, line) != len(line):
             raise BenchError(f"{self.path}: the disk is full, so nothing can be noted and no pulse is sent")
@@ -169,7 +160,7 @@ class Journal:
         *lines, rest = content.split(b"\n")
         for number, line in enumerate(lines, 1):
             try:
-                self._read(parse(line), boots)
+                self._read(rows.parse(line), boots)
             except (ValueError, KeyError):  # KeyError: of a train that no row before has intended
                 raise BenchError(
                     f"{self.path}: line {number} is not a valid journal entry; repair or remove it. "
@@ -180,26 +171,26 @@ class Journal:
             os.ftruncate(self._file, len(content) - len(rest))
         return boots
 
-    def _read(self, row: Row, boots: list[str]) -> None:
+    def _read(self, row: rows.Row, boots: list[str]) -> None:
         if row.epoch > self.epoch:
             raise BenchError(
                 f"{self.path} was written by lane {row.epoch}, newer than this one ({self.epoch}); "
                 "the bench is another's"
             )
         match row:
-            case LaneOpened():
+            case rows.LaneOpened():
                 if row.key != self.key or row.format != FORMAT:
                     raise BenchError(f"{self.path} is the journal of {row.key!r} in format {row.format}")
                 boots.append(row.boot)
-            case TrainIntended():
+            case rows.TrainIntended():
                 self.trains[row.train] = Record(row.plan)
-            case CycleFired():
+            case rows.CycleFired():
                 self.trains[row.train].fired.add(row.cycle)
-            case CycleRead():
+            case rows.CycleRead():
                 self.trains[row.train].results[row.cycle] = row.volts
-            case CycleLost():
+            case rows.CycleLost():
                 self.trains[row.train].lost[row.cycle] = row.reason
-            case TrainEnded():
+            case rows.TrainEnded():
                 self.trains[row.train].ended = True
 
     def _settle(self, *, same_boot: bool) -> None:
