@@ -87,7 +87,7 @@ def watched(run: subprocess.Popen[bytes], seconds: float) -> dict[str, list[dict
 def kind(words: list[str]) -> str:
     """What a process is, by its command line."""
     line = " ".join(words)
-    known = {"spawn_main": "worker", "resource_tracker": "tracker", "warden": "warden", "reader": "reader"}
+    known = {"spawn_main": "worker", "resource_tracker": "tracker", "reaper": "reaper", "reader": "reader"}
     return next((name for part, name in known.items() if part in line), "other")
 
 

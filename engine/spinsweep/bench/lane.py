@@ -36,9 +36,9 @@ from spinsweep.deployment.local_cluster import own_files, quiet
 from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 from spinsweep.errors import RunnerError, SpinsweepError
 from spinsweep.interrupts import Interrupts
-from spinsweep.leftovers import unmarked
 from spinsweep.printable import one_line, say
-from spinsweep.warden import Warden
+from spinsweep.reaper import Reaper
+from spinsweep.reaper_process import unmarked
 
 LEASE_FRACTION = 0.8  # of the lease's time to live, after which the lane ends itself
 RENEW_INTERVAL_S = 3.0
@@ -192,7 +192,7 @@ def run_lane(
     quiet()
     admit = partial(admitted, address=address, security=security)
     with (
-        Warden(),
+        Reaper(),
         acquire_bench(bench, timeout_s, admit) as session,
         _reaching(address),
         dask.config.set(own_files()),

@@ -30,8 +30,8 @@ from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import BenchLease
 from spinsweep.errors import SpinsweepError
-from spinsweep.leftovers import unmarked
 from spinsweep.printable import say
+from spinsweep.reaper_process import unmarked
 
 HEARTBEAT_S = 0.25  # between signs of life
 SILENCE_TIMEOUT_S = 10.0  # without one, after which a lane counts as hung

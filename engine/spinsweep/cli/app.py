@@ -21,7 +21,7 @@ from spinsweep.errors import SpinsweepError
 from spinsweep.interrupts import Interrupts
 from spinsweep.plugins import COMMANDS, installed, summary_of
 from spinsweep.printable import one_line, said, say
-from spinsweep.warden import INTERRUPTED
+from spinsweep.reaper import INTERRUPTED
 
 # typer carries its own copy of click, or uses the installed one, by version; this finds the right class in both
 UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")

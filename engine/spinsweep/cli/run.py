@@ -101,7 +101,7 @@ def run(
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
     from spinsweep.executors.sending import require_sendable
-    from spinsweep.warden import Warden
+    from spinsweep.reaper import Reaper
 
     bench = None if on is None else load(on)
     sweep = requested(name, settings, seed, bench)
@@ -125,7 +125,7 @@ def run(
     if bench is not None and sweep.prepare is not None:
         sweep.prepare(sweep)  # refuses what the bench cannot do, before anything is written
     made_on = {"measured_on": bench.name} if bench else {}
-    with Warden(deaf=chosen.is_in_process and bench is None), chosen, show:
+    with Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
         if not _exists(path, sweep, block):
             chosen.reach_bench()
         run_sweep(

@@ -19,8 +19,8 @@ from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, bare, host_of,
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import Interrupts
 from spinsweep.printable import say
+from spinsweep.reaper import Reaper
 from spinsweep.resources import CPU
-from spinsweep.warden import Warden
 
 
 def run_scheduler(
@@ -123,7 +123,7 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
 
     quiet()
     logging.getLogger("distributed.nanny.memory").setLevel(logging.WARNING)  # it tells why a worker was killed
-    with Warden(), nannies():
+    with Reaper(), nannies():
         try:
             asyncio.run(serve())
         except (OSError, RuntimeError, TimeoutError) as error:

@@ -25,8 +25,8 @@ from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Work
 from spinsweep.executors.protocol import Context, ended_by
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.interrupts import sigint_blocked
-from spinsweep.leftovers import sweep
 from spinsweep.process import SAFE_PATH, environment
+from spinsweep.reaper_process import kill_marked
 from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
@@ -147,7 +147,7 @@ class Processes:
             worker.pipe.close()
         self._bell.close()
         self._ring.close()
-        sweep(self._run, {os.getpid()})
+        kill_marked(self._run, {os.getpid()})
 
     # below: with the lock, or in the thread
 

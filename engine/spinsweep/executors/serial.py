@@ -11,7 +11,7 @@ from spinsweep.cube import execute
 from spinsweep.errors import Stopped
 from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Unfinished, WorkersChanged
 from spinsweep.executors.protocol import Context, in_process
-from spinsweep.warden import Warden
+from spinsweep.reaper import Reaper
 from spinsweep.work import working
 
 NAME = "this process"
@@ -22,9 +22,9 @@ NAME = "this process"
 def serial(context: Context) -> Iterator[Serial]:
     """Compute in this process; told to end, finish the block in hand, or the cycle at a bench.
 
-    Native code may keep Python from hearing of a signal: then the warden, if there is one, says what is waited for.
+    Native code may keep Python from hearing of a signal: then the reaper, if there is one, says what is waited for.
     """
-    warden = Warden.here if Warden.here is not None and Warden.here.deaf else None
+    reaper = Reaper.current if Reaper.current is not None and Reaper.current.relays_signals else None
 
     def say() -> None:
         context.run.notes.append(
@@ -32,9 +32,9 @@ def serial(context: Context) -> Iterator[Serial]:
         )
         context.show()
 
-    if warden is not None:
-        warden.on_first = say
-    with warden.alone() if warden else nullcontext():
+    if reaper is not None:
+        reaper.on_first = say
+    with reaper.terminal_blocked() if reaper else nullcontext():
         yield Serial(context)
 
 

@@ -15,9 +15,9 @@ import cloudpickle
 from spinsweep.cube import Job, Task, execute, keep_origin, open_storage
 from spinsweep.errors import OtherCode
 from spinsweep.ledger import Receipt
-from spinsweep.leftovers import marked_file, marking, sweep
 from spinsweep.origins import in_words
 from spinsweep.provenance import WorkerRecord, of_worker, other_code, other_versions
+from spinsweep.reaper_process import kill_marked, marked_file, marking
 from spinsweep.user_modules import Folder, UserModules
 
 
@@ -104,4 +104,4 @@ class CellProcesses:
     def end(self) -> None:
         """Kill what is left of them."""
         os.close(self._file)
-        sweep(self._mark, {os.getpid()})
+        kill_marked(self._mark, {os.getpid()})

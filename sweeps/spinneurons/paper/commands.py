@@ -12,8 +12,8 @@ import typer
 import spinsweep
 from spinsweep.cli.display import Display
 from spinsweep.printable import say
+from spinsweep.reaper import Reaper
 from spinsweep.resources import cpu_count
-from spinsweep.warden import Warden
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
     from spinneurons.paper.plan import PlannedSweep
@@ -48,7 +48,7 @@ def paper(
 
     folder = out or (QUICK if quick else FULL)
     with ExitStack() as stack:
-        stack.enter_context(Warden(deaf=not workers))
+        stack.enter_context(Reaper(relays_signals=not workers))
         client = cache(lambda: stack.enter_context(local_client(workers)))  # for all sweeps, when the first needs it
         executor: Start | str = (lambda context: on_client(client())(context)) if workers else "serial"
         for number, planned in enumerate(SWEEPS, 1):

@@ -72,13 +72,13 @@ def fire(c: Campaign, command: list[object], store: str, nth: int, counter: mmap
         until(lambda: run.ended or struct.unpack("q", counter[:8])[0] >= nth, "so many operations", 20)
     if run.ended:
         return 0
-    what = c.rng.choice([*ENDS, signal.SIGSTOP, "twice", "warden"])
-    if what == "warden":
-        wardens = [p.pid for p in marked(set()) if p.ppid() == run.pid]
-        for pid in wardens:
+    what = c.rng.choice([*ENDS, signal.SIGSTOP, "twice", "reaper"])
+    if what == "reaper":
+        reapers = [p.pid for p in marked(set()) if p.ppid() == run.pid]
+        for pid in reapers:
             kill(pid, signal.SIGKILL)
         run.wait()
-        c.fault("warden killed")
+        c.fault("reaper killed")
     elif what == "twice":
         run.signal(signal.SIGINT)
         run.signal(signal.SIGTERM)

@@ -1,12 +1,12 @@
-"""What a command leaves running when it ends or is killed, and the small process, its warden, that ends it.
+"""What a command leaves running when it ends or is killed, and the small process, its reaper, that ends it.
 
 The functions of cells may start processes of their own.  They outlive a worker, and a driver that is killed cannot
 end them.  So all that a command starts carries its mark: a variable of the environment, which programs inherit, and
-an open file, which forks inherit.  The warden watches the command's process; when that has ended, however it did, the
-warden kills whatever carries the mark.  Both need Linux's ``/proc``; elsewhere nothing is ended.
+an open file, which forks inherit.  The reaper watches the command's process; when that has ended, however it did, the
+reaper kills whatever carries the mark.  Both need Linux's ``/proc``; elsewhere nothing is ended.
 
-It also is the ear of a driver that computes in its own process: while native code keeps Python from running there, no
-handler of Python's runs, but Python's own C handler writes each signal into the warden's pipe.
+It also relays signals to a driver that computes in its own process: while native code keeps Python from running
+there, no handler of Python's runs, but Python's own C handler writes each signal into the reaper's pipe.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ from pathlib import Path
 MARK = "SPINSWEEP_MARK"
 """Variable of the environment; its value tells commands apart."""
 END = 0
-"""The byte that sends a warden away; others are numbers of signals."""
+"""The byte that sends a reaper away; others are numbers of signals."""
 FIRST, SECOND = b"first\n", b"second\n"
-"""What a warden tells a driver that was told to end."""
-POLL = 0.25  # seconds between looks whether the command lives
-GRACE = 1.2  # seconds that a driver has to end after it was told so twice
-LAST = 5.0  # seconds that killed processes may take to go
+"""What a reaper tells a driver that was told to end."""
+RELAY = "relay"
+"""Argument of a reaper that relays signals."""
+POLL_S = 0.25
+"""Between looks whether the command lives."""
+GRACE_S = 1.2
+"""That a driver has to end after it was told so twice."""
+KILL_TIMEOUT_S = 5.0
+"""That killed processes may take to go."""
 
 _lock = threading.Lock()
 
@@ -60,11 +65,11 @@ def marked_file(token: str) -> int:
     return os.memfd_create(f"{MARK}-{token}", os.MFD_CLOEXEC)
 
 
-def sweep(token: str, spare: set[int]) -> None:
+def kill_marked(token: str, spare: set[int]) -> None:
     """Kill whatever carries a mark, but ``spare``; parents first, so that none can tell of its children's end."""
-    until = time.monotonic() + LAST
-    while (found := sorted(marked(token, spare))) and time.monotonic() < until:
-        for _, process in found:
+    deadline = time.monotonic() + KILL_TIMEOUT_S
+    while (processes := sorted(marked(token, spare))) and time.monotonic() < deadline:
+        for _, process in processes:
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
@@ -74,18 +79,18 @@ def sweep(token: str, spare: set[int]) -> None:
 
 def marked(token: str, spare: set[int]) -> Iterator[tuple[int, int]]:
     """(time of start, process) of all that carry a mark, but ``spare``."""
-    file, here = f"/memfd:{MARK}-{token}", Path("/proc/self/exe")
-    python = here.readlink() if here.exists() else None
+    file, own_program = f"/memfd:{MARK}-{token}", Path("/proc/self/exe")
+    python = own_program.readlink() if own_program.exists() else None
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) in spare:
             continue
         try:
-            found = _carries(process, token) or (
+            carries = _carries(process, token) or (
                 (process / "exe").readlink() == python
                 and any(str(link.readlink()).startswith(file) for link in (process / "fd").iterdir())
             )
             # Python's tracker of shared memory ends, and tidies up, when the last process that uses it has ended
-            if found and b"resource_tracker" not in (process / "cmdline").read_bytes():
+            if carries and b"resource_tracker" not in (process / "cmdline").read_bytes():
                 started = (process / "stat").read_bytes().rpartition(b")")[2].split()[19]
                 yield int(started), int(process.name)
         except (OSError, IndexError):  # gone, or another user's
@@ -99,37 +104,37 @@ def _carries(process: Path, token: str) -> bool:
     return False
 
 
-def main(token: str, command: int, deaf: bool) -> None:
-    """The warden's process.
+def main(token: str, command: int, *, relays_signals: bool) -> None:
+    """The reaper's process.
 
     Parameters
     ----------
     token : the mark
     command : the process to watch, which is this one's parent
-    deaf : whether it is told of signals by bytes on the standard input
+    relays_signals : whether it is told of signals by bytes on the standard input
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    heard, deadline = 0, float("inf")
+    signals, deadline = 0, float("inf")
     while os.getppid() == command:
-        wait = max(0.0, min(POLL, deadline - time.monotonic()))
-        said = os.read(0, 4096) if select.select([0], [], [], wait)[0] else b""
-        if END in said:
+        wait = max(0.0, min(POLL_S, deadline - time.monotonic()))
+        received = os.read(0, 4096) if select.select([0], [], [], wait)[0] else b""
+        if END in received:
             break
-        if said and deaf:
-            if not heard:
+        if received and relays_signals:
+            if not signals:
                 os.write(1, FIRST)
-            heard += len(said)
-            if heard >= 2 and deadline == float("inf"):
-                deadline = time.monotonic() + GRACE
+            signals += len(received)
+            if signals >= 2 and deadline == float("inf"):
+                deadline = time.monotonic() + GRACE_S
         if time.monotonic() >= deadline:
             os.write(1, SECOND)
-            time.sleep(POLL)
+            time.sleep(POLL_S)
             if os.getppid() == command:  # not even a thread runs there
                 os.kill(command, signal.SIGKILL)
             deadline = float("inf")
-    sweep(token, {os.getpid(), command} if os.getppid() == command else {os.getpid()})
+    kill_marked(token, {os.getpid(), command} if os.getppid() == command else {os.getpid()})
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "deaf")
+    main(sys.argv[1], int(sys.argv[2]), relays_signals=sys.argv[3] == RELAY)
