@@ -58,6 +58,7 @@ class BlockArray:
         self.inner: Index = tuple(metadata["shape"][axes:])
         """Lengths of the dimensions behind the axes."""
         self._inner_index: Index = (0,) * len(self.inner)
+        self._inner_name = "/0" * len(self.inner)
         self.dtype = np.dtype(metadata["data_type"]).newbyteorder("<")
         self.fill = np.asarray(_number(metadata["fill_value"]), self.dtype)
         self._zstd = numcodecs.Zstd(level=metadata["codecs"][1]["configuration"]["level"], checksum=False)
@@ -73,8 +74,9 @@ class BlockArray:
         for index, data in zip(indices, self._storage.read_all(names), strict=True):
             if data is None:
                 continue
+            block = whole[self.grid.block(index).region]
             try:
-                whole[self.grid.block(index).region] = self._decode(index, data)
+                block[...] = self._decode(index, data)[_corner(block.shape)]
             except DamagedChunk:
                 if damaged is None:
                     raise
@@ -89,14 +91,12 @@ class BlockArray:
         DamagedChunk
         """
         values = self.find_block(index)
-        if values is None:
-            return np.full((*self.grid.block(index).shape, *self.inner), self.fill, self.dtype)
-        return values
+        return np.full(self._shape(index), self.fill, self.dtype) if values is None else values
 
     def find_block(self, index: Index) -> npt.NDArray[Any] | None:
         """The same, and None where it has no chunk."""
         data = self._storage.read(self.object_name(index))
-        return None if data is None else self._decode(index, data).copy()
+        return None if data is None else self._decode(index, data)[_corner(self._shape(index))].copy()
 
     def write_block(self, index: Index, values: npt.NDArray[Any], *, sync: bool = False) -> None:
         """Replace one block in one step; see :meth:`encode`."""
@@ -112,13 +112,13 @@ class BlockArray:
 
     def object_name(self, index: Index) -> str:
         """Name of a block's object, seen from the array's storage."""
-        return "/".join(("c", *map(str, (*index, *self._inner_index))))
+        return f"c/{'/'.join(map(str, index))}{self._inner_name}"
 
     def encode(self, values: npt.NDArray[Any]) -> bytes:
         """What stands in a block's object; a chunk is whole, also at the array's edge, where its block is shorter."""
         if values.shape != self._chunk:
             padded = np.full(self._chunk, self.fill, self.dtype)
-            padded[tuple(slice(0, n) for n in values.shape)] = values
+            padded[_corner(values.shape)] = values
             values = padded
         frame = bytes(self._zstd.encode(np.ascontiguousarray(values, self.dtype)))
         return frame + int(google_crc32c.value(frame)).to_bytes(CRC_BYTES, "little")
@@ -141,19 +141,30 @@ class BlockArray:
                 if index[:axes] in self.grid and index[axes:] == self._inner_index:
                     yield index[:axes]
 
+    def _path(self, index: Index) -> str:
+        return f"{self._storage}/{self.object_name(index)}"
+
+    def _shape(self, index: Index) -> Index:
+        """Of a block, with the dimensions behind the axes."""
+        return (*self.grid.block(index).shape, *self.inner)
+
     def _decode(self, index: Index, data: bytes) -> npt.NDArray[Any]:
-        """The block in an object's bytes."""
-        name = f"{self._storage}/{self.object_name(index)}"
+        """The whole chunk in the bytes of a block's object."""
         frame = memoryview(data)[:-CRC_BYTES]
         checksum = int.from_bytes(data[-CRC_BYTES:], "little")
         if len(data) <= CRC_BYTES or google_crc32c.value(bytes(frame)) != checksum:
-            raise DamagedChunk(f"{name} is damaged: its {len(data)} bytes do not fit their checksum")
+            raise DamagedChunk(f"{self._path(index)} is damaged: its {len(data)} bytes do not fit their checksum")
         values = np.zeros(self._chunk, self.dtype)  # a frame that says it holds more is refused, not unpacked
         try:
             self._zstd.decode(frame, values)
         except (RuntimeError, ValueError) as error:
-            raise DamagedChunk(f"{name} is damaged: {error}") from None
-        return values[tuple(slice(0, n) for n in (*self.grid.block(index).shape, *self.inner))]
+            raise DamagedChunk(f"{self._path(index)} is damaged: {error}") from None
+        return values
+
+
+def _corner(shape: Index) -> tuple[slice, ...]:
+    """The box of that shape at the corner of a chunk."""
+    return tuple(slice(0, n) for n in shape)
 
 
 def is_raw_layout(metadata: Mapping[str, Any]) -> bool:
