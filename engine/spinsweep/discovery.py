@@ -30,10 +30,10 @@ def find(name: str) -> Sweep:
         There is no such sweep, module, file or object.
     """
     points = installed()
-    found = _loaded(points[name]) if name in points else _named(name, list(points))
-    if not isinstance(found, Sweep):
-        raise SpecError(f"{name} is a {type(found).__name__}, not a Sweep")
-    return found
+    sweep = _loaded(points[name]) if name in points else _named(name, list(points))
+    if not isinstance(sweep, Sweep):
+        raise SpecError(f"{name} is a {type(sweep).__name__}, not a Sweep")
+    return sweep
 
 
 def executor_named(name: str) -> Any:
@@ -52,8 +52,8 @@ def executor_named(name: str) -> Any:
 
 def reference(name: str) -> str:
     """``name`` in the form that finds the sweep again from any folder."""
-    place, colon, attribute = name.rpartition(":")
-    return f"{Path(place).resolve()}:{attribute}" if colon and place.endswith(".py") else name
+    module, colon, attribute = name.rpartition(":")
+    return f"{Path(module).resolve()}:{attribute}" if colon and module.endswith(".py") else name
 
 
 def reference_of(sweep: Sweep) -> str:
@@ -77,14 +77,15 @@ def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
     """
     if not sweep.figures:
         return {}
-    found = _attribute(sweep, "figures")
-    if not isinstance(found, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in found.items()):
-        what = "a mapping of something else" if isinstance(found, Mapping) else f"of type {type(found).__name__}"
+    builders = _attribute(sweep, "figures")
+    if not isinstance(builders, Mapping) or not all(isinstance(n, str) and callable(f) for n, f in builders.items()):
+        is_mapping = isinstance(builders, Mapping)
+        what = "a mapping of something else" if is_mapping else f"of type {type(builders).__name__}"
         raise SpecError(
             f"sweep {sweep.name!r}: figures {sweep.figures!r} is {what}; "
             "it is a mapping from file stem to a function Dataset -> Figure"
         )
-    return dict(found)
+    return dict(builders)
 
 
 def on_bench(sweep: Sweep, bench: Any) -> Sweep:
@@ -104,13 +105,13 @@ def on_bench(sweep: Sweep, bench: Any) -> Sweep:
 def _attribute(sweep: Sweep, field: str) -> Any:
     """The object that the sweep refers to in ``field`` as ``module:NAME``."""
     reference: str = getattr(sweep, field)
-    place, colon, name = reference.partition(":")
-    at = f"sweep {sweep.name!r}: {field} {reference!r}"
-    if not (_is_module(place) and colon and name):
-        raise SpecError(f"{at} is not MODULE:NAME, such as {place or 'mine'}:{name or field.upper()}")
-    module = _imported(f"{at}: module {place!r}", lambda: importlib.import_module(place))
+    module_name, colon, name = reference.partition(":")
+    what = f"sweep {sweep.name!r}: {field} {reference!r}"
+    if not (_is_module(module_name) and colon and name):
+        raise SpecError(f"{what} is not MODULE:NAME, such as {module_name or 'mine'}:{name or field.upper()}")
+    module = _imported(f"{what}: module {module_name!r}", lambda: importlib.import_module(module_name))
     if not hasattr(module, name):
-        raise SpecError(f"{at}: module {place!r} has no {name!r}{closest(name, vars(module))}")
+        raise SpecError(f"{what}: module {module_name!r} has no {name!r}{closest(name, vars(module))}")
     return getattr(module, name)
 
 
@@ -132,10 +133,10 @@ def _imported(what: str, load: Callable[[], Any]) -> Any:
     except BaseException as error:
         old = ((isinstance(error, ImportError) and error.name) or "").partition(".")[0]
         hint = f"; spinsweep's {old} is called {renamed(old)} now: write that name instead" if renamed(old) else ""
-        raise SpecError(f"{what} cannot be imported: {said(error)}{_place(error)}{hint}") from error
+        raise SpecError(f"{what} cannot be imported: {said(error)}{_location(error)}{hint}") from error
 
 
-def _place(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     """Where in the imported code an exception came up, in words; a SyntaxError says it by itself."""
     if isinstance(error, SyntaxError):
         return ""
@@ -149,33 +150,33 @@ def _is_module(name: str) -> bool:
 
 
 def _named(name: str, known: list[str]) -> Any:
-    place, colon, attribute = name.rpartition(":")
-    if not colon or not (place.endswith(".py") or _is_module(place)):
+    module_name, colon, attribute = name.rpartition(":")
+    if not colon or not (module_name.endswith(".py") or _is_module(module_name)):
         raise SpecError(
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
             "your own is FILE.py:NAME or MODULE:NAME"
         )
-    module = _file(Path(place)) if place.endswith(".py") else _module(place)
+    loaded = _file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     try:
-        return getattr(module, attribute)
+        return getattr(loaded, attribute)
     except AttributeError:
-        sweeps = [n for n, v in vars(module).items() if isinstance(v, Sweep)]
-        raise SpecError(f"{place} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
+        sweeps = [n for n, v in vars(loaded).items() if isinstance(v, Sweep)]
+        raise SpecError(f"{module_name} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
 
 
 def _module(name: str) -> ModuleType:
     UserModules.finder().add(Path.cwd())
-    found: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
-    return found
+    module: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
+    return module
 
 
 def _file(path: Path) -> ModuleType:
     """The module in a file, sent to workers by value since they may not have the file."""
     try:
-        there = path.is_file()
+        exists = path.is_file()
     except OSError:  # a name that is too long
-        there = False
-    if not there:
+        exists = False
+    if not exists:
         raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
     UserModules.finder().add(path.resolve().parent)  # for modules beside it
     name = path.stem

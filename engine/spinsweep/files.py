@@ -68,13 +68,13 @@ def toml(text: str) -> dict[str, Any]:
         It is something else, or has a number that TOML has not.
     """
     try:
-        found = tomllib.loads(text)
+        content = tomllib.loads(text)
     except RecursionError:
         raise Unreadable("is not TOML: it is nested too deeply") from None
     except ValueError as error:  # also of a number of more than 4,300 digits
         raise Unreadable(f"is not TOML: {' '.join(str(error).split())}") from None
-    _require_plain(found, "TOML")
-    return found
+    _require_plain(content, "TOML")
+    return content
 
 
 def read(path: str | Path, what: str, error: type[Exception], parse: Callable[[str], Any] = toml) -> Any:
@@ -125,15 +125,15 @@ def yaml(text: str) -> Any:
         loader = Loader(text)
         node = loader.get_single_node()
         _require_short(node)
-        found = None if node is None else loader.construct_document(node)
+        content = None if node is None else loader.construct_document(node)
     except RecursionError:
         raise Unreadable("is not YAML: it is nested too deeply") from None
     except (YAMLError, Unreadable) as error:
         raise Unreadable(f"is not YAML: {' '.join(str(error).split())}") from None
     except Exception as error:  # of a tag on a text that is no number, no date
         raise Unreadable(f"is not YAML: {said(error)}") from None
-    _require_plain(found, "YAML")
-    return found
+    _require_plain(content, "YAML")
+    return content
 
 
 def _require_short(node: Any) -> None:
@@ -149,9 +149,9 @@ def _require_short(node: Any) -> None:
             raise Unreadable("its aliases stand for too much, or for themselves")
 
 
-def _require_plain(found: Any, what: str) -> None:
+def _require_plain(content: Any, what: str) -> None:
     """Refuse what JSON and 64 bits do not take."""
-    left = [(0, found)]
+    left = [(0, content)]
     while left:
         depth, part = left.pop()
         if depth > DEEP:

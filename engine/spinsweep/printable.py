@@ -55,7 +55,7 @@ def said(error: BaseException) -> str:
     return f"{name}: {message}" if message else name
 
 
-def say(text: object = "", error: bool = False) -> None:
+def say(text: object = "", *, error: bool = False) -> None:
     """Print ``text`` at once, on standard output or standard error."""
     print(printable(str(text)), file=sys.stderr if error else sys.stdout, flush=True)
 

@@ -27,24 +27,24 @@ def objection(path: Path) -> str:
     OSError
         There is nothing at ``path``, or it cannot be looked at.
     """
-    place, links = Path("/"), 0
+    entry, links = Path("/"), 0
     left = list(reversed(path.absolute().parts))
     while left:
-        place = place / left.pop()  # "/" begins anew
-        if place.name == "..":
-            place = place.parent.parent
+        entry = entry / left.pop()  # "/" begins anew
+        if entry.name == "..":
+            entry = entry.parent.parent
             continue
-        found = place.lstat()
-        if found.st_uid not in (os.geteuid(), 0):
-            return f"{place} belongs to {user(found.st_uid)}, who could replace it; take one of your own"
-        if stat.S_ISLNK(found.st_mode):
+        status = entry.lstat()
+        if status.st_uid not in (os.geteuid(), 0):
+            return f"{entry} belongs to {user(status.st_uid)}, who could replace it; take one of your own"
+        if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > LINKS:
-                return f"{place} is a link that leads to itself"
-            left.extend(reversed(place.readlink().parts))
-            place = place.parent
-        elif found.st_mode & WRITABLE and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
-            return f"{place} can be written by others; `chmod go-w {place}`"
+                return f"{entry} is a link that leads to itself"
+            left.extend(reversed(entry.readlink().parts))
+            entry = entry.parent
+        elif status.st_mode & WRITABLE and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
+            return f"{entry} can be written by others; `chmod go-w {entry}`"
     return ""
 
 

@@ -148,7 +148,7 @@ def _complain(message: str) -> int:
 
 def _nobody_reads() -> bool:
     """Whether output goes into a pipe that is closed; what is left in its buffer is dropped then."""
-    found = False
+    unread = False
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a stream of a test has no number
             number = stream.fileno()
@@ -157,8 +157,8 @@ def _nobody_reads() -> bool:
             closed = any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
             if closed or not _flushed(stream):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), number)
-            found |= closed
-    return found
+            unread |= closed
+    return unread
 
 
 def _flushed(stream: TextIO) -> bool:

@@ -27,7 +27,7 @@ from spinsweep.spec import Output, Sweep
 
 def cell(
     store: Store,
-    at: Annotated[
+    values: Annotated[
         list[str],
         typer.Argument(metavar="AXIS=VALUE...", help="One value of every axis.", show_default=False),
     ],
@@ -43,20 +43,20 @@ def cell(
               spinsweep cell results/walk.zarr noise=0.5 seed=7 --sweep mine.py:WALK
     """
     cube = Cube(store)
-    sweep = sweep_of(cube, code_of(cube, own, trust))
-    coords = cell_coords(sweep, cube, pairs(at, "cell"))
+    sweep = sweep_of(cube, code_of(cube, own, trust=trust))
+    coords = cell_coords(sweep, cube, pairs(values, "cell"))
     index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
     state = State(int(cube.ledger("cell_state")[index]))
-    here = Origin.of(sweep)
+    origin = Origin.of(sweep)
     result = evaluate(sweep, {n: (coords[n],) for n in cube.axis_names})
     out = console()
     where = " ".join(f"{n}={coords[n]}" for n in cube.axis_names)
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
-    if made is not None and (different := other_code(made, here.record)):
+    if made is not None and (different := other_code(made, origin.record)):
         out.print(f"computed by other code: {in_words(different)}", soft_wrap=True)
-    if made is not None and (different := other_versions(made, here.record) + other_processor(made, here.record)):
+    if made is not None and (different := other_versions(made, origin.record) + other_processor(made, origin.record)):
         out.print(f"computed elsewhere: {in_words(different)}", soft_wrap=True)
     for error in result.errors.values():
         out.print(error.traceback, soft_wrap=True)
@@ -64,20 +64,20 @@ def cell(
     table = Table("output", "shape", "here", "in the cube", "", box=None, header_style="bold", pad_edge=False)
     fits, off = True, []
     for output in sweep.outputs:
-        here = result.values[output.name][(0,) * len(index)]
-        there = cube.cell(output.name, index)
-        found = Deviation.of(here, there)
-        within = found.relative <= output.tolerance
+        computed = result.values[output.name][(0,) * len(index)]
+        stored = cube.cell(output.name, index)
+        deviation = Deviation.of(computed, stored)
+        within = deviation.relative <= output.tolerance
         fits &= within
         word: str | Text = "not done"
         if state == State.DONE:
-            word = "same" if not found.values else "within its bound" if within else styled("differs", "bold red")
-            off += [found.line(output)] if found.values else []
+            word = "same" if not deviation.values else "within its bound" if within else styled("differs", "bold red")
+            off += [deviation.line(output)] if deviation.values else []
         table.add_row(
             output.name,
-            "×".join(map(str, here.shape)) or "scalar",
-            _shown(here, output.unit),
-            _shown(there, output.unit),
+            "×".join(map(str, computed.shape)) or "scalar",
+            _shown(computed, output.unit),
+            _shown(stored, output.unit),
             word,
         )
     out.print(table)
@@ -119,38 +119,39 @@ class Deviation:
     size: int
     relative: float
     """Largest difference over the largest magnitude of both; infinite where one is not finite and the other is."""
-    place: tuple[int, ...]
+    index: tuple[int, ...]
     """Where the largest difference is."""
-    here: Any
-    there: Any
+    computed: Any
+    stored: Any
     """The values at that place."""
 
     @classmethod
-    def of(cls, here: npt.NDArray[Any], there: npt.NDArray[Any]) -> Deviation:
+    def of(cls, computed: npt.NDArray[Any], stored: npt.NDArray[Any]) -> Deviation:
         """Of two arrays of one shape and type."""
-        numbers = here.dtype.kind in "fc"
-        differ = (here != there) & ~(np.isnan(here) & np.isnan(there)) if numbers else here != there
+        numbers = computed.dtype.kind in "fc"
+        differ = (computed != stored) & ~(np.isnan(computed) & np.isnan(stored)) if numbers else computed != stored
         if not differ.any():
-            return cls(0, here.size, 0.0, (), None, None)
+            return cls(0, computed.size, 0.0, (), None, None)
         amount = np.where(differ, np.inf, 0.0)
         if numbers:
-            finite = np.isfinite(here) & np.isfinite(there)
-            wide = np.result_type(here.dtype, np.float64)
-            amount[finite] = abs(here[finite].astype(wide) - there[finite].astype(wide))
-            largest = max(np.max(abs(v[finite]), initial=0.0) for v in (here, there))
+            finite = np.isfinite(computed) & np.isfinite(stored)
+            wide = np.result_type(computed.dtype, np.float64)
+            amount[finite] = abs(computed[finite].astype(wide) - stored[finite].astype(wide))
+            largest = max(np.max(abs(v[finite]), initial=0.0) for v in (computed, stored))
             amount[finite] /= float(largest) or 1.0
-        place = tuple(int(i) for i in np.unravel_index(np.argmax(amount), amount.shape))
-        return cls(int(differ.sum()), here.size, float(amount[place]), place, here[place].item(), there[place].item())
+        index = tuple(int(i) for i in np.unravel_index(np.argmax(amount), amount.shape))
+        values = computed[index].item(), stored[index].item()
+        return cls(int(differ.sum()), computed.size, float(amount[index]), index, *values)
 
     def line(self, output: Output) -> str:
         """All that differs, in words, with every digit."""
-        at = ""
-        if self.place:
-            place = ", ".join(map(str, self.place))
-            at = f"{self.values} of {self.size} values differ, most of all {output.name}[{place}] "
+        extent = ""
+        if self.index:
+            index = ", ".join(map(str, self.index))
+            extent = f"{self.values} of {self.size} values differ, most of all {output.name}[{index}] "
         bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it is to be the same bit for bit"
         off = f", relative {self.relative:.2g}" if np.isfinite(self.relative) else ""
-        return f"{output.name}: {at}{self.here!r} here, {self.there!r} in the cube{off}; {bound}"
+        return f"{output.name}: {extent}{self.computed!r} here, {self.stored!r} in the cube{off}; {bound}"
 
 
 def _shown(value: npt.NDArray[Any], unit: str) -> str:

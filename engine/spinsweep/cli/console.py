@@ -23,7 +23,7 @@ class _Plain(Console):
         raise BrokenPipeError
 
 
-def console(stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> Console:
     """A console of the terminal's width, or a wide one."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else PIPE_WIDTH

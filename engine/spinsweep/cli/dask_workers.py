@@ -50,12 +50,14 @@ class DaskWorkers(Workers):
         self.access = access
         self.show = show
         self._client: Any = None
-        check(deployment, access.tls, access.insecure, access.watchers, access.pages)
+        check(deployment, access.tls, insecure=access.insecure, watchers=access.watchers, pages=access.pages)
 
     def __enter__(self) -> DaskWorkers:
         if isinstance(self.deployment, Running):  # a mistake in its address is found before a cube is made
             access = self.access
-            self._client = self._stack.enter_context(cluster_client(self.deployment, access.tls, access.insecure))
+            self._client = self._stack.enter_context(
+                cluster_client(self.deployment, access.tls, insecure=access.insecure)
+            )
             if access.watchers is not None:
                 serve_watchers(self._client, access.watchers, access.pages)
             self.at_a_time = max(1, sum(self._client.nthreads().values()))
@@ -79,8 +81,15 @@ class DaskWorkers(Workers):
         if self.access.watchers is not None:
             page = serve_watchers(self._client, self.access.watchers, self.access.pages)
             run.notes.append(f"for watchers {page}")
-        return on_client(self._client, where(self._client, self.access.dashboard))
+        return on_client(self._client, where(self._client, dashboard=self.access.dashboard))
 
     def _cluster(self, deployment: Deployment, resources: Any) -> Any:
         access = self.access
-        return cluster_client(deployment, access.tls, access.insecure, access.dashboard, resources, access.pages)
+        return cluster_client(
+            deployment,
+            access.tls,
+            insecure=access.insecure,
+            dashboard=access.dashboard,
+            resources=resources,
+            pages=access.pages,
+        )

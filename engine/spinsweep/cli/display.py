@@ -123,7 +123,7 @@ class Display:
         return 0 if counts.done == counts.total else 1
 
 
-def where(client: Any, dashboard: bool) -> str:
+def where(client: Any, *, dashboard: bool) -> str:
     """Where a client's workers are: the scheduler's address, and its dashboard's if that is served."""
     info = client.scheduler_info()
     address, port = urlsplit(info["address"]), info["services"].get("dashboard")

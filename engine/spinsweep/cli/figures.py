@@ -37,7 +37,7 @@ def figures(
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """
     cube = Cube(store)
-    sweep = find(code_of(cube, own, trust))
+    sweep = find(code_of(cube, own, trust=trust))
     if sweep.name != cube.attributes.sweep:
         raise SpecError(f"{cube.storage} was made by the sweep {cube.attributes.sweep}, not by {sweep.name}")
     known = builders(sweep)

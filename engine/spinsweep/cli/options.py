@@ -66,15 +66,15 @@ Block = Annotated[
 
 def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     """``NAME=TEXT`` items as a mapping; each name once."""
-    found: dict[str, str] = {}
+    texts_by_name: dict[str, str] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise SpecError(f"{option} {text}: not NAME=VALUES, such as seed=0:20")
-        if name in found:
+        if name in texts_by_name:
             raise SpecError(f"{option} {name} is given twice; values go into one list, such as {name}=1,2,3")
-        found[name] = value
-    return found
+        texts_by_name[name] = value
+    return texts_by_name
 
 
 Own = Annotated[
@@ -168,7 +168,7 @@ def default_store(sweep: Sweep, bench: str = "") -> str:
     return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
-def code_of(cube: Cube, named: str | None, trust: bool) -> str:
+def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:
     """The name by which the sweep of a cube is found: an installed one, or what the user says.
 
     A cube is data, of whoever made it: the file or module that it names is imported only if the user trusts it.
@@ -181,13 +181,13 @@ def code_of(cube: Cube, named: str | None, trust: bool) -> str:
     if named is not None and trust:
         raise SpecError(f"--sweep {named} and --trust: the sweep is yours, or the one that the cube names; give one")
     its_own = cube.attributes.sweep_reference or cube.attributes.sweep
-    found = named or installed_as(its_own) or (its_own if trust else None)
-    if found is None:
+    name = named or installed_as(its_own) or (its_own if trust else None)
+    if name is None:
         raise CubeError(
             f"{cube.storage} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
             "yours, --trust runs what the cube names: code of whoever made the cube"
         )
-    return found
+    return name
 
 
 def sweep_of(cube: Cube, name: str) -> Sweep:

@@ -41,17 +41,17 @@ def plan(
     open_storage(path).ensure_creatable()
     cells = math.prod(sweep.shape)
     missing, shape = cells, None
-    there = open_storage(path).exists("zarr.json")
-    if there:
+    exists = open_storage(path).exists("zarr.json")
+    if exists:
         cube = Cube(path)
         sweep = sweep.keeping(cube.axis_names)
         check(cube, sweep)
         missing, shape = cells - int((~pending(cube.states(sweep))).sum()), cube.grid.chunk
-    found_out = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
-    seconds = found_out.cell_seconds if found_out else math.nan
+    timed = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
+    seconds = timed.cell_seconds if timed else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, seconds)
     block_cells = math.prod(shape)
-    found: dict[str, Any] = {
+    report: dict[str, Any] = {
         "sweep": sweep.name,
         "store": path,
         "axes": {a.name: len(a.values) for a in sweep.axes},
@@ -60,36 +60,36 @@ def plan(
         "block": dict(zip(sweep.axis_names, shape, strict=True)),
         "blocks": BlockGrid(sweep.shape, shape).size,
         "bytes": cells * sweep.cell_bytes,
-        "bytes_on_disk": round(cells * sweep.cell_bytes * found_out.compressed) if found_out else None,
+        "bytes_on_disk": round(cells * sweep.cell_bytes * timed.compressed) if timed else None,
         "block_bytes": block_cells * sweep.cell_bytes,
         "cell_seconds": None if math.isnan(seconds) else seconds,
         "seconds": None if math.isnan(seconds) else missing * seconds / workers,
         "workers": workers,
     }
-    if found_out and found_out.error:
-        raise SpecError(f"every cell of the sample failed, the first with {one_line(found_out.error)}")
+    if timed and timed.error:
+        raise SpecError(f"every cell of the sample failed, the first with {one_line(timed.error)}")
     if as_json:
-        say(json.dumps(found, indent=1))
+        say(json.dumps(report, indent=1))
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
-    table.add_row("store", f"{path}" + (" (there already)" if there else ""))
+    table.add_row("store", f"{path}" + (" (there already)" if exists else ""))
     table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
     table.add_row("to compute", f"{missing}")
     table.add_row(
         "blocks",
-        f"{found['blocks']} of up to {block_cells} cells ("
-        + ", ".join(f"{n}={c}" for n, c in found["block"].items())
+        f"{report['blocks']} of up to {block_cells} cells ("
+        + ", ".join(f"{n}={c}" for n, c in report["block"].items())
         + ")",
     )
-    on_disk = f"about {decimal(found['bytes_on_disk'])}, " if found["bytes_on_disk"] else ""
+    on_disk = f"about {decimal(report['bytes_on_disk'])}, " if report["bytes_on_disk"] else ""
     table.add_row(
-        "on disk", f"{on_disk}{decimal(found['bytes'])} before compression, {decimal(found['block_bytes'])} a block"
+        "on disk", f"{on_disk}{decimal(report['bytes'])} before compression, {decimal(report['block_bytes'])} a block"
     )
     if math.isnan(seconds):
         table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")
     else:
-        about = f"about {duration(found['seconds'])} on {workers} workers"
+        about = f"about {duration(report['seconds'])} on {workers} workers"
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
     console().print(table)
     return 0

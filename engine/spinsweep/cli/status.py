@@ -35,13 +35,13 @@ def status(
 
     Example:  spinsweep status results/characterization.zarr --traceback
     """
-    found = _Found.of(Cube(store), with_size=with_size)
+    contents = _Contents.of(Cube(store), with_size=with_size)
     if as_json:
-        say(json.dumps(found.as_json(), indent=1))
-        return found.exit_status
+        say(json.dumps(contents.as_json(), indent=1))
+        return contents.exit_status
     out = console()
-    out.print(found.table())
-    for failure in islice(found.cube.failures(), limit):
+    out.print(contents.table())
+    for failure in islice(contents.cube.failures(), limit):
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
         out.print(
             f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {_one_line(failure.error.message)}",
@@ -49,13 +49,13 @@ def status(
         )
         if traceback:
             out.print(failure.error.traceback, soft_wrap=True)
-    if found.counts.failed > limit:
-        out.print(f"        and {found.counts.failed - limit} more; --failures {found.counts.failed} lists all")
-    return found.exit_status
+    if contents.counts.failed > limit:
+        out.print(f"        and {contents.counts.failed - limit} more; --failures {contents.counts.failed} lists all")
+    return contents.exit_status
 
 
 @dataclass(frozen=True)
-class _Found:
+class _Contents:
     """What can be read of a cube."""
 
     cube: Cube
@@ -73,7 +73,7 @@ class _Found:
     """Of the whole store, if that was added up."""
 
     @classmethod
-    def of(cls, cube: Cube, *, with_size: bool) -> _Found:
+    def of(cls, cube: Cube, *, with_size: bool) -> _Contents:
         damaged: set[tuple[int, ...]] = set()
         counts = Counts.of(cube.ledger("cell_state", damaged))
         seconds = float(cube.ledger("cell_duration").sum())

@@ -144,7 +144,7 @@ def _builder(
     )
 
 
-def _usage(authority: bool) -> x509.KeyUsage:
+def _usage(*, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not authority,
         key_cert_sign=authority,

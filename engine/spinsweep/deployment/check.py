@@ -34,6 +34,7 @@ PROBE = 2.0  # seconds for a connection that is refused at once where nothing li
 def check(
     where: Deployment,
     tls: Path | None = None,
+    *,
     insecure: bool = False,
     watchers: int | None = None,
     pages: Pages = OPEN,
@@ -66,11 +67,11 @@ def check(
             raise RunnerError(f"--watchers {watchers}: the page cannot be served there: {error.strerror}") from None
     match where:
         case Jobs():
-            _check_jobs(where, tls or where.tls, insecure)
+            _check_jobs(where, tls or where.tls, insecure=insecure)
         case Ssh():
-            _check_ssh(where, tls or where.tls, insecure)
+            _check_ssh(where, tls or where.tls, insecure=insecure)
         case Kubernetes():
-            _check_kubernetes(where, insecure)
+            _check_kubernetes(where, insecure=insecure)
         case Gpu():
             library("dask_cuda", "gpu")
         case Running():
@@ -90,20 +91,22 @@ def cluster_class(where: Jobs) -> Any:
     return getattr(library("dask_jobqueue", "slurm"), CLASSES[where.kind])
 
 
-def _check_jobs(where: Jobs, tls: Path | None, insecure: bool) -> None:
-    here = where.driver_interface
+def _check_jobs(where: Jobs, tls: Path | None, *, insecure: bool) -> None:
+    driver_interface = where.driver_interface
     if tls is None:
-        for interface in (where.interface, here):
-            require_loopback(_ip(interface), insecure, f"{where.kind}: interface {interface}")
+        for interface in (where.interface, driver_interface):
+            require_loopback(_ip(interface), insecure=insecure, name=f"{where.kind}: interface {interface}")
     folder = tls or (None if insecure else own_folder())
     if folder is not None:
         if not re.fullmatch(WORD, str(folder.absolute())):
             raise RunnerError(f"{folder} goes into a job script: letters, digits and ./:@%+=,~- only")
         if folder == tls or folder.exists():
             credentials(folder, *ROLES)
-    if not _ip(here):
+    if not _ip(driver_interface):
         names = ", ".join(name for _, name in socket.if_nameindex())
-        raise RunnerError(f"{where.kind}: this machine has no interface {here} with an IPv4 address; it has {names}")
+        raise RunnerError(
+            f"{where.kind}: this machine has no interface {driver_interface} with an IPv4 address; it has {names}"
+        )
     submit = cluster_class(where).job_cls.submit_command
     if shutil.which(submit.split()[0]) is None:
         raise RunnerError(f"{where.kind}: there is no command {submit} here; run this where jobs are submitted")
@@ -117,7 +120,7 @@ def _ip(interface: str) -> str:
         return ""
 
 
-def _check_ssh(where: Ssh, tls: Path | None, insecure: bool) -> None:
+def _check_ssh(where: Ssh, tls: Path | None, *, insecure: bool) -> None:
     library("asyncssh", "ssh")
     beyond = [host for host in (where.scheduler or where.hosts[0], *where.hosts) if not on_loopback(host)]
     if beyond and on_loopback(where.listen):
@@ -126,7 +129,7 @@ def _check_ssh(where: Ssh, tls: Path | None, insecure: bool) -> None:
             "address of the scheduler's host that all reach"
         )
     if tls is None:
-        require_loopback(where.listen, insecure)
+        require_loopback(where.listen, insecure=insecure)
     folder = tls or (None if insecure else own_folder())
     if folder is not None and (folder == tls or folder.exists()):
         credentials(folder, *ROLES)
@@ -145,7 +148,7 @@ def _answers(host: str, port: int) -> bool:
         return False
 
 
-def _check_kubernetes(where: Kubernetes, insecure: bool) -> None:
+def _check_kubernetes(where: Kubernetes, *, insecure: bool) -> None:
     if not insecure:
         raise RunnerError(
             "kubernetes: dask-kubernetes speaks to its scheduler without certificates; fence its pods with a network "

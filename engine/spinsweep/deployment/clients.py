@@ -81,6 +81,7 @@ def deployment(given: str | None, workers: int | None = None) -> Deployment:
 def cluster_client(
     where: Deployment,
     tls: Path | None = None,
+    *,
     insecure: bool = False,
     dashboard: bool = True,
     resources: Mapping[str, float] | None = None,
@@ -102,38 +103,38 @@ def cluster_client(
         One line: it cannot be started, cannot be reached, or would not be encrypted.
     """
     quiet()
-    check(where, tls, insecure, pages=pages)
+    check(where, tls, insecure=insecure, pages=pages)
     if not dashboard and not isinstance(where, Ssh):
         pages = Pages(token=new_token())  # Dask serves one in any case: here, nobody can name it
     if isinstance(where, Jobs | Ssh) and not insecure:
         tls = tls or where.tls or own_certificates()
     match where:
         case Local():
-            started = _local(where, dashboard, resources, pages)
+            started = _local(where, resources, pages, dashboard=dashboard)
         case Jobs():
-            started = _jobs(where, tls, dashboard, pages)
+            started = _jobs(where, tls, pages, dashboard=dashboard)
         case Ssh():
-            started = _ssh(where, tls, dashboard, pages)
+            started = _ssh(where, tls, pages, dashboard=dashboard)
         case Kubernetes():
             started = _kubernetes(where)
         case Gpu():
-            started = _gpu(where, dashboard, pages)
+            started = _gpu(where, pages, dashboard=dashboard)
         case Running():
-            started = _running(where, tls or where.tls, insecure)
+            started = _running(where, tls or where.tls, insecure=insecure)
     with started as client:
         yield client
 
 
 @contextmanager
-def _local(where: Local, dashboard: bool, resources: Mapping[str, float] | None, pages: Pages) -> Iterator[Client]:
-    with local_client(where.least, dashboard, resources, pages) as client:
+def _local(where: Local, resources: Mapping[str, float] | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
+    with local_client(where.least, dashboard=dashboard, resources=resources, pages=pages) as client:
         if where.minimum is not None:
             adapt(client, where.least, where.workers)
         yield client
 
 
 @contextmanager
-def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Client]:
+def _running(where: Running, tls: Path | None, *, insecure: bool) -> Iterator[Client]:
     address, security = secured(scheduler_address(where.address), tls, CLIENT, insecure=insecure)
     with connect(address, security) as client:
         try:
@@ -146,12 +147,12 @@ def _running(where: Running, tls: Path | None, insecure: bool) -> Iterator[Clien
 
 
 @contextmanager
-def _jobs(where: Jobs, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
+def _jobs(where: Jobs, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
     scheduler = {
         "interface": where.driver_interface,
         "port": where.port,
-        "dashboard_address": _dashboard(dashboard),
+        "dashboard_address": _dashboard(serve=dashboard),
         "pages": pages,
     }
     with ExitStack() as stack:
@@ -214,14 +215,14 @@ async def _submitted(cluster: Any, jobs: int) -> None:
 
 
 @contextmanager
-def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterator[Client]:
+def _ssh(where: Ssh, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
     security = None if tls is None else credentials(tls, *ROLES)
-    here = on_loopback(where.listen) and where.user is None
+    only_this_machine = on_loopback(where.listen) and where.user is None
     settings: dict[str, Any] = {
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_SETTINGS, "1"),
         "logging": {"distributed": "info"},  # Dask waits for the lines in which they tell their addresses
         # on hosts elsewhere it is made, under a name that nobody can have made before
-        **(own_files() if here else {"temporary-directory": f"/tmp/spinsweep-{secrets.token_hex(8)}"}),
+        **(own_files() if only_this_machine else {"temporary-directory": f"/tmp/spinsweep-{secrets.token_hex(8)}"}),
     }
     if security is not None:
         settings |= as_config(security)
@@ -243,7 +244,7 @@ def _ssh(where: Ssh, tls: Path | None, dashboard: bool, pages: Pages) -> Iterato
                         "host": where.listen,
                         "port": where.port,
                         "protocol": protocol,
-                        "dashboard_address": _dashboard(dashboard),
+                        "dashboard_address": _dashboard(serve=dashboard),
                         "idle_timeout": STARTING,
                     },
                     worker_options={
@@ -294,7 +295,7 @@ def _kubernetes(where: Kubernetes) -> Iterator[Client]:
 
 
 @contextmanager
-def _gpu(where: Gpu, dashboard: bool, pages: Pages) -> Iterator[Client]:
+def _gpu(where: Gpu, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
     with ExitStack() as stack:
         with (
             _one_line("gpu"),
@@ -311,14 +312,14 @@ def _gpu(where: Gpu, dashboard: bool, pages: Pages) -> Iterator[Client]:
                     protocol="tls",
                     security=temporary(),
                     resources={CPU: 1},
-                    dashboard_address=_dashboard(dashboard),
+                    dashboard_address=_dashboard(serve=dashboard),
                 )
             )
             client = stack.enter_context(Client(cluster))
         yield client
 
 
-def _dashboard(serve: bool) -> str:
+def _dashboard(*, serve: bool) -> str:
     return f"{LOOPBACK}:{free_port(8787) if serve else 0}"  # None would take 8787 all the same
 
 

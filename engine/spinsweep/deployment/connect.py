@@ -39,12 +39,12 @@ def require_scheduler(address: str, security: Security | None, role: str) -> Non
     """
     foreign = RunnerError(f"what answers at {address} is no Dask scheduler; give the address that a scheduler tells")
     try:
-        found = asyncio.run(_identity(address, {} if security is None else security.get_connection_args(role)))
+        kind = asyncio.run(_identity(address, {} if security is None else security.get_connection_args(role)))
     except TimeoutError:
         raise foreign from None
     except OSError as error:
         raise _silent(address, security, error) from None
-    if found != "Scheduler":
+    if kind != "Scheduler":
         raise foreign
 
 

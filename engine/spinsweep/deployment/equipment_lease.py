@@ -44,6 +44,7 @@ class ClusterLease(SchedulerPlugin):
         holder: str,
         host: str,
         bench: str,
+        *,
         release: bool = False,
         grace: float = 0.0,
     ) -> str:
@@ -54,18 +55,18 @@ class ClusterLease(SchedulerPlugin):
         if release:
             self.held.pop(holder, None)
             return ""
-        now, wanted = time.monotonic(), frozenset(addresses)
+        now, requested = time.monotonic(), frozenset(addresses)
         for other, its in self.held.items():
             if other == holder or its.until <= now:
                 continue
-            if common := wanted & its.addresses:
+            if common := requested & its.addresses:
                 if its.host != host:
                     return f"{min(common)} is owned by {other}; only one lane can own it"
             elif its.bench == bench:
                 return f"another bench has this name here, owned by {other}; give one of them another name"
-        if now < self.since + grace and not any(wanted <= its.addresses for its in self.held.values()):
+        if now < self.since + grace and not any(requested <= its.addresses for its in self.held.values()):
             left = self.since + grace - now
             return f"the scheduler has {STARTED}: an earlier lane may live for {left:.0f} s more"
-        self.held = {h: its for h, its in self.held.items() if not wanted & its.addresses}
-        self.held[holder] = _Held(host, bench, wanted, now + TTL)
+        self.held = {h: its for h, its in self.held.items() if not requested & its.addresses}
+        self.held[holder] = _Held(host, bench, requested, now + TTL)
         return ""

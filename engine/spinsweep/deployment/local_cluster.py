@@ -46,7 +46,7 @@ class ClosedCluster(LocalCluster):
 
 @contextmanager
 def local_client(
-    workers: int, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
+    workers: int, *, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
 ) -> Iterator[Client]:
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
     quiet()

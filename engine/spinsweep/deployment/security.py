@@ -59,11 +59,11 @@ def own_folder() -> Path:
 
 def in_memory(made: Mapping[str, str]) -> Security:
     """Certificates and keys in PEM by the names of their files, as Dask takes them; encryption is required."""
-    found = {"tls_ca_file": made[AUTHORITY]}
+    parts = {"tls_ca_file": made[AUTHORITY]}
     for role in ROLES:
         pair = (made[path.name] for path in files_of(Path(), role))
-        found |= dict(zip((f"tls_{role}_cert", f"tls_{role}_key"), pair, strict=True))
-    return Security(require_encryption=True, **found)
+        parts |= dict(zip((f"tls_{role}_cert", f"tls_{role}_key"), pair, strict=True))
+    return Security(require_encryption=True, **parts)
 
 
 def to_text(security: Security | None) -> str:
@@ -73,8 +73,8 @@ def to_text(security: Security | None) -> str:
 
 def from_text(text: str) -> Security | None:
     """What :func:`to_text` wrote."""
-    found = json.loads(text)
-    return None if found is None else Security(require_encryption=True, **found)
+    parts = json.loads(text)
+    return None if parts is None else Security(require_encryption=True, **parts)
 
 
 def credentials(folder: Path, *roles: str) -> Security:
@@ -89,7 +89,7 @@ def credentials(folder: Path, *roles: str) -> Security:
     """
     now = datetime.now(UTC)
     authority = _certificate(folder / AUTHORITY, now)
-    found: dict[str, Any] = {"tls_ca_file": str((folder / AUTHORITY).absolute())}
+    parts: dict[str, Any] = {"tls_ca_file": str((folder / AUTHORITY).absolute())}
     for role in roles:
         path, key_path = files_of(folder, role)
         certificate = _certificate(path, now)
@@ -108,8 +108,8 @@ def credentials(folder: Path, *roles: str) -> Security:
             raise RunnerError(f"{key_path} holds no private key in PEM without a password; {HELP}") from None
         if not matches:
             raise RunnerError(f"{key_path} is not the key of {path}; take both of one folder")
-        found |= {f"tls_{role}_cert": str(path.absolute()), f"tls_{role}_key": str(key_path.absolute())}
-    return Security(require_encryption=True, **found)
+        parts |= {f"tls_{role}_cert": str(path.absolute()), f"tls_{role}_key": str(key_path.absolute())}
+    return Security(require_encryption=True, **parts)
 
 
 def as_config(security: Security) -> dict[str, Any]:
@@ -165,13 +165,13 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
     if not is_address(address):
         raise RunnerError(f"{address or 'nothing'} is not an address of a scheduler, such as tls://192.0.2.7:8786")
     if "://" not in address:
-        here = on_loopback(host_of(f"tcp://{address}")) and not insecure
-        address = f"{'tls' if folder or here else 'tcp'}://{address}"
+        own = on_loopback(host_of(f"tcp://{address}")) and not insecure
+        address = f"{'tls' if folder or own else 'tcp'}://{address}"
     if address.startswith("tls://"):
         return address, credentials(folder or _own(address), *roles)
     if folder is not None:
         raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave --tls out")
-    require_loopback(host_of(address), insecure)
+    require_loopback(host_of(address), insecure=insecure)
     if not insecure:
         raise RunnerError(
             f"{address} is not encrypted: every user of this machine could run code there as you; `spinsweep "
@@ -210,7 +210,7 @@ def host_of(address: str) -> str:
         return ""
 
 
-def require_loopback(host: str, insecure: bool = False, name: str = "") -> None:
+def require_loopback(host: str, *, insecure: bool = False, name: str = "") -> None:
     """``RunnerError`` if ``host`` is used without certificates and is not loopback; ``name`` is what it calls it."""
     if not insecure and not on_loopback(host):
         raise RunnerError(
@@ -224,10 +224,10 @@ def on_loopback(host: str) -> bool:
     if not host:
         return False
     try:
-        found = socket.getaddrinfo(bare(host), None)
+        addresses = socket.getaddrinfo(bare(host), None)
     except OSError:
         return False
-    return all(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]).is_loopback for entry in found)
+    return all(ipaddress.ip_address(str(address[4][0]).partition("%")[0]).is_loopback for address in addresses)
 
 
 def bare(host: str) -> str:
@@ -254,12 +254,12 @@ def _read(path: Path) -> bytes:
 
 def _certificate(path: Path, now: datetime) -> x509.Certificate:
     try:
-        found = x509.load_pem_x509_certificate(_read(path))
+        certificate = x509.load_pem_x509_certificate(_read(path))
     except ValueError:
         raise RunnerError(f"{path} holds no certificate in PEM; {HELP}") from None
-    if not found.not_valid_before_utc <= now <= found.not_valid_after_utc:
+    start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if not start <= now <= end:
         raise RunnerError(
-            f"{path} is valid from {found.not_valid_before_utc:%Y-%m-%d} to {found.not_valid_after_utc:%Y-%m-%d}; "
-            "make new ones with `spinsweep certs`"
+            f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; make new ones with `spinsweep certs`"
         )
-    return found
+    return certificate

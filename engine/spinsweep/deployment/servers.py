@@ -77,7 +77,7 @@ def run_scheduler(
             say(f"scheduler {scheduler.address}, dashboard {page}")
             if not pages.token:
                 say(VISIBLE_TO_ALL, error=True)
-            await _until_told()
+            await _until_stopped()
 
     quiet()
     try:
@@ -114,11 +114,11 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
         ]
         await asyncio.gather(*nannies)
         say("ready")
-        told = asyncio.ensure_future(_until_told())
-        gone = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(n.finished()) for n in nannies]))
-        await asyncio.wait([told, gone], return_when=asyncio.FIRST_COMPLETED)
+        stopped = asyncio.ensure_future(_until_stopped())
+        ended = asyncio.ensure_future(asyncio.wait([asyncio.ensure_future(n.finished()) for n in nannies]))
+        await asyncio.wait([stopped, ended], return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*(n.close() for n in nannies))
-        if not told.done():
+        if not stopped.done():
             raise RunnerError(f"the scheduler at {address} is gone")
 
     quiet()
@@ -140,9 +140,9 @@ async def _show_sweeps(scheduler: Scheduler) -> None:
         say(f"no Sweep page in the dashboard: {error}", error=True)
 
 
-async def _until_told() -> None:
+async def _until_stopped() -> None:
     """Until SIGTERM, Ctrl-C, or the end of the terminal."""
-    told, loop = asyncio.Event(), asyncio.get_running_loop()
-    with Interrupts(lambda: loop.call_soon_threadsafe(told.set)):
-        await told.wait()
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+    with Interrupts(lambda: loop.call_soon_threadsafe(stopped.set)):
+        await stopped.wait()
     say("ending", error=True)
