@@ -97,7 +97,7 @@ def on_bench(sweep: Sweep, bench: Any) -> Sweep:
         It is computed only, or its reference leads to nothing.
     """
     if not sweep.on_bench:
-        raise SpecError(f"sweep {sweep.name!r} is computed; nothing of it is measured on a bench")
+        raise SpecError(f"sweep {sweep.name!r} is only computed; it cannot be measured on a bench")
     measured: Sweep = _attribute(sweep, "on_bench")(sweep, bench)
     return measured
 
@@ -127,7 +127,7 @@ def _imported(what: str, load: Callable[[], Any]) -> Any:
         raise
     except SystemExit as end:
         raise SpecError(
-            f"{what} cannot be imported: it ends the process (exit status {end.code}); put what is not to run then "
+            f"{what} cannot be imported: it ends the process (exit status {end.code}); put what must not run then "
             'under `if __name__ == "__main__":`'
         ) from end
     except BaseException as error:
@@ -154,7 +154,7 @@ def _named(name: str, known: list[str]) -> Any:
     if not colon or not (module_name.endswith(".py") or _is_module(module_name)):
         raise SpecError(
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
-            "your own is FILE.py:NAME or MODULE:NAME"
+            "name your own as FILE.py:NAME or MODULE:NAME"
         )
     loaded = _file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
     try:
@@ -177,7 +177,7 @@ def _file(path: Path) -> ModuleType:
     except OSError:  # a name that is too long
         exists = False
     if not exists:
-        raise SpecError(f"{path} is not there; a sweep of your own is FILE.py:NAME")
+        raise SpecError(f"{path} does not exist; name your own sweep as FILE.py:NAME")
     UserModules.finder().add(path.resolve().parent)  # for modules beside it
     name = path.stem
     if name in sys.modules:  # a module of that name is in use: this one gets another

@@ -52,7 +52,7 @@ def text_of(path: str | Path) -> str:
     except ValueError:
         raise Unreadable("cannot be read (no file has such a name)") from None
     if len(data) > MOST:
-        raise Unreadable(f"is longer than the {MOST // 1_000_000} MB that are read of such a file")
+        raise Unreadable(f"is longer than {MOST // 1_000_000} MB, the most that such a file may have")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -36,7 +36,7 @@ def objection(path: Path) -> str:
             continue
         status = entry.lstat()
         if status.st_uid not in (os.geteuid(), 0):
-            return f"{entry} belongs to {user(status.st_uid)}, who could replace it; take one of your own"
+            return f"{entry} belongs to {user(status.st_uid)}, who could replace it; use one of your own"
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > LINKS:

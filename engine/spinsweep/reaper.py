@@ -80,7 +80,7 @@ class Reaper:
                     self.on_first()
                 elif word == reaper_process.SECOND:
                     with suppress(OSError):
-                        say("\nspinsweep: interrupted; the same command goes on", error=True)
+                        say("\nspinsweep: interrupted; run the same command again to continue", error=True)
                     os._exit(INTERRUPTED)
 
     @contextmanager

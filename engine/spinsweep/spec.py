@@ -399,7 +399,7 @@ class Sweep:
         for dim in self.dims:
             if isinstance(dim.size, str) and not dim.values and dim.size not in whole:
                 raise SpecError(
-                    f"dim {dim.name!r}: size {brief(dim.size)} is no parameter of whole numbers"
+                    f"dim {dim.name!r}: size {brief(dim.size)} is not a parameter with whole numbers"
                     f"{closest(dim.size, whole)}"
                 )
         for coordinate in self.coordinates:
@@ -409,9 +409,9 @@ class Sweep:
                     "which has a neutral value"
                 )
         if unknown := [a for a in self.shared_axes if a not in axis_names]:
-            raise SpecError(f"shared_axes names {unknown[0]!r}, which is no axis of {self.name!r}")
+            raise SpecError(f"shared_axes names {unknown[0]!r}, which is not an axis of {self.name!r}")
         if not self.axes or not self.outputs:
-            raise SpecError(f"sweep {self.name!r} needs an axis and an output at least")
+            raise SpecError(f"sweep {self.name!r} needs at least one axis and one output")
         if (cells := math.prod(self.shape)) > MOST_CELLS:
             raise SpecError(f"sweep {self.name!r}: {brief(cells)} cells are more than the {MOST_CELLS} of one cube")
 

@@ -35,7 +35,7 @@ def taken() -> Iterator[int]:
         (SLURM + 'interface = "eth7"\nscheduler_interface = "lo"', "", "slurm: interface eth7 is beyond loopback"),
         (SLURM + 'interface = "eth7"', "--insecure", "slurm: this machine has no interface eth7"),
         (SLURM + 'tls = "none"', "", "none/ca.pem cannot be read"),
-        (SLURM.replace("slurm", "pbs"), "", "pbs: there is no command qsub here"),
+        (SLURM.replace("slurm", "pbs"), "", "pbs: this machine has no command qsub"),
         (SSH + 'listen = "0.0.0.0"', "", "0.0.0.0 is beyond loopback"),
         (SSH.replace("127.0.0.1", "192.0.2.7"), "", "ssh: listen is 127.0.0.1, by which 192.0.2.7 and this machine"),
         (SSH + "port = {taken}", "", "ssh: port {taken} is taken on 127.0.0.1"),
@@ -45,8 +45,12 @@ def taken() -> Iterator[int]:
         (KUBERNETES.replace("pod", "none"), "--insecure", "none.yaml: cannot be read (No such file or directory)"),
         (KUBERNETES, "--insecure --tls none", "--tls none: a cluster of kind kubernetes uses no certificates"),
         ('kind = "gpu"', "", "pip install 'spinsweep[gpu]'"),
-        (LOCAL, "--watchers {taken}", "--watchers {taken}: the page cannot be served there: Address already in use"),
-        (LOCAL, "--tls none", "--tls none: a cluster of kind local uses no certificates of yours; leave it out"),
+        (
+            LOCAL,
+            "--watchers {taken}",
+            "--watchers {taken}: the page cannot be served on this port: Address already in use",
+        ),
+        (LOCAL, "--tls none", "--tls none: a cluster of kind local does not use your certificates; leave it out"),
         (LOCAL, "--workers 7", "--workers 7: --cluster cluster.toml says how many there are"),
         ('kind = "scheduler"\naddress = "none.json"', "", "none.json is not a scheduler file"),
     ],
@@ -79,8 +83,8 @@ def test_what_is_no_cluster_is_told_what_would_be_one(
     monkeypatch.chdir(tmp_path)
     assert main(["run", "endurance", "--cluster", given]) == 2
     assert capsys.readouterr().err == (
-        f"spinsweep: --cluster {given or repr(given)} is no cluster file (.toml, .yaml, .yml), no scheduler file, "
-        "and no address such as tls://127.0.0.1:8786\n"
+        f"spinsweep: --cluster {given or repr(given)} is not a cluster file (.toml, .yaml, .yml), a scheduler file "
+        "or an address such as tls://127.0.0.1:8786\n"
     )
     assert not list(tmp_path.iterdir())
 

@@ -74,7 +74,7 @@ def test_yaml_says_the_same_as_toml_and_builds_no_objects(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("kind: local\n2026-11-24: 2\n", "has a key that is no text"),
+        ("kind: local\n2026-11-24: 2\n", "has a key that is not text"),
         ("kind: local\nworkers: &a [*a]\n", "is not YAML: its aliases stand for too much, or for themselves"),
     ],
 )
@@ -137,7 +137,7 @@ def test_job_scripts_of_every_batch_system_start_one_worker_that_computes_with_o
 
 def test_a_batch_system_that_is_not_here_is_said_in_one_line(tmp_path: Path) -> None:
     where = load(written(tmp_path, SLURM.replace("slurm", "pbs")))
-    with pytest.raises(RunnerError, match="pbs: there is no command qsub here"), cluster_client(where):
+    with pytest.raises(RunnerError, match="pbs: this machine has no command qsub"), cluster_client(where):
         pass
 
 

@@ -135,7 +135,7 @@ def test_nothing_is_overwritten(
     assert main(["certs", "certificates"]) == 2
     assert (
         capsys.readouterr().err
-        == "spinsweep: certificates is there already and stays as it is; give a folder that is not\n"
+        == "spinsweep: certificates exists and is left as it is; give the name of a new folder\n"
     )
     assert {p: p.read_bytes() for p in (tmp_path / "certificates").iterdir()} == before
 
@@ -187,7 +187,7 @@ def test_the_certificate_of_a_client_does_not_pass_for_that_of_another_role(
     shutil.copy(folder / "ca.pem", tmp_path)
     shutil.copy(folder / "client.pem", tmp_path / f"{role}.pem")
     shutil.copy(folder / "client-key.pem", tmp_path / f"{role}-key.pem")
-    with pytest.raises(RunnerError, match=rf"{role}[.]pem is no certificate of a {role}: it is for clients only"):
+    with pytest.raises(RunnerError, match=rf"{role}[.]pem is not a certificate of a {role}: it is for clients only"):
         credentials(tmp_path, role)
 
 

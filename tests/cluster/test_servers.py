@@ -126,7 +126,7 @@ def test_a_file_that_no_scheduler_wrote_is_not_overwritten(
     file = tmp_path / "notes.txt"
     file.write_text(content)
     assert main(["scheduler", "--port", "0", "--dashboard-port", "0", "--scheduler-file", str(file)]) == 2
-    assert f"--scheduler-file {file} is there and is no scheduler file" in capsys.readouterr().err
+    assert f"--scheduler-file {file} exists and is not a scheduler file" in capsys.readouterr().err
     assert file.read_text() == content
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_scheduler_is_told_so_in_time(monkeypatch: pytest.MonkeyPatch
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever).start()
         address = f"tcp://127.0.0.1:{server.server_port}"
-        with pytest.raises(RunnerError, match=f"what answers at {address} is no Dask scheduler"):
+        with pytest.raises(RunnerError, match=f"what answers at {address} is not a Dask scheduler"):
             connect(address, None)
         server.shutdown()
 

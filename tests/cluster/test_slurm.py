@@ -120,4 +120,4 @@ def test_a_batch_job_that_is_told_to_end_stops_cleanly_and_says_so(slurm: dict[s
     until(status.exists, 60)
     log = (tmp_path / f"spinsweep-{number}.log").read_text()
     assert status.read_text() == "1\n", log
-    assert "the same command goes on" in log
+    assert "run the same command again to continue" in log

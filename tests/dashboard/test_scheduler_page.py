@@ -83,4 +83,4 @@ def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() 
             assert "Sweep</a>" in get(f"{dashboard}/status")
             process.terminate()
             _, said = process.communicate(timeout=30)
-    assert said.splitlines() == [f"port {taken} is taken: the dashboard gets another", VISIBLE_TO_ALL, "ending"]
+    assert said.splitlines() == [f"port {taken} is taken; the dashboard uses another", VISIBLE_TO_ALL, "ending"]

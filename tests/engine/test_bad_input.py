@@ -212,10 +212,10 @@ def test_no_command_waits_for_a_pipe(place: Path, capfd: pytest.CaptureFixture[s
 def test_a_home_of_nobody_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cluster.toml"
     path.write_text('kind = "scheduler"\naddress = "~no_such_user/x.json"\n')
-    with pytest.raises(RunnerError, match=r"cluster.toml: address: there is no user ~no_such_user here"):
+    with pytest.raises(RunnerError, match=r"cluster.toml: address: this machine has no user ~no_such_user"):
         cluster_file.load(path)
     path.with_suffix(".yaml").write_text("kind: ssh\nhosts: [a]\nkeys: [~no_such_user/x]\n")
-    with pytest.raises(RunnerError, match=r"cluster.yaml: keys.0: there is no user ~no_such_user here"):
+    with pytest.raises(RunnerError, match=r"cluster.yaml: keys.0: this machine has no user ~no_such_user"):
         cluster_file.load(path.with_suffix(".yaml"))
     from spinneurons.device.commands import bench_text
 
@@ -429,7 +429,7 @@ def test_values_that_cannot_be_are_refused_when_the_description_is_made(value: A
         (lambda: Axis("x", range(10**12)), "values are more than the 10000000 that one axis may have"),
         (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low is a number or None, not 'a'"),  # type: ignore[arg-type]
         (lambda: Axis("x", (1.0,), low=2, high=1), "axis 'x': low 2 is above high 1"),
-        (lambda: sweep(lambda cell: {}, dims=Dim("t", "nowhere")), "dim 't': size 'nowhere' is no parameter of"),
+        (lambda: sweep(lambda cell: {}, dims=Dim("t", "nowhere")), "dim 't': size 'nowhere' is not a parameter with"),
         (lambda: sweep(lambda cell: {}, axes=Output("y")), r"sweep 'own': axes are a tuple of Axis, not Output"),
         (lambda: sweep(lambda cell: {}, axes=(Axis("x", (1,)), 3)), r"axes\[1\] is 3, where Axis is needed"),
     ],

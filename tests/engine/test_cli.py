@@ -152,7 +152,7 @@ MISTAKES = [
     ),
     (
         ["run", "mine.py:MINE", "--executor", "processes", "--workers", "0"],
-        "--executor processes needs workers; leave --workers 0 out",
+        "--executor processes needs workers; leave out --workers 0",
     ),
     (
         ["run", "mine.py:MINE", "--executor", "processes", "--cluster", "c.toml"],
@@ -248,7 +248,7 @@ def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(
     requested = spinsweep("broken", cwd=own)
 
     assert helped.returncode == 0
-    assert "spinsweep: the verb 'broken' of no_such_module:verb cannot be loaded: ModuleNotFound" in helped.stderr
+    assert "spinsweep: the command 'broken' of no_such_module:verb cannot be loaded: ModuleNotFound" in helped.stderr
     assert (requested.returncode, requested.stderr.count("\n")) == (2, 2)
     assert "No such command 'broken'" in requested.stderr
     assert spinsweep("plan", "mine.py:MINE", "--json", cwd=own).stderr == ""

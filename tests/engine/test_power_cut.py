@@ -1,4 +1,4 @@
-"""Power cuts: whatever of the unsynced writes is lost, no lost cell counts as done and the same command goes on."""
+"""Power cuts: whatever unsynced writes are lost, no lost cell counts as done, and the same command continues."""
 
 from __future__ import annotations
 

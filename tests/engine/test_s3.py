@@ -169,7 +169,7 @@ def test_two_drivers_cannot_write_one_cube(store: str, spinsweep: Command) -> No
         assert Cube(store).write_guard.has_driver()
         code, out, err = spinsweep("run", f"{EXAMPLES}:GRID", "--workers", 0, "--store", store)
     looked, refused = err.splitlines()
-    assert (code, out, looked) == (2, "", "another run was here a moment ago; looking whether it lives")
+    assert (code, out, looked) == (2, "", "another run was writing here a moment ago; checking whether it is alive")
     assert f"{store} is being written by process {os.getpid()} on" in refused
     assert not Cube(store).write_guard.has_driver()
 

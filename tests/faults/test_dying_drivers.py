@@ -38,7 +38,7 @@ def test_sigterm_ends_a_driver_after_the_cycle_in_hand_as_ctrl_c_does(tmp_path: 
         run.terminate()
         status, said = ended(run, 60)
         assert status == 1
-        assert "the same command goes on from here" in said
+        assert "run the same command again to continue" in said
         assert "Traceback" not in said
         assert is_safe(control)
         assert lane_of(bench) == 0

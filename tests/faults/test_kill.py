@@ -1,4 +1,4 @@
-"""Real processes killed with real signals: what is done stays, and the same command goes on."""
+"""Real processes killed with real signals: what is done stays, and the same command continues."""
 
 from __future__ import annotations
 
@@ -279,7 +279,7 @@ def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     out, err = driver.communicate(timeout=60)
 
     assert driver.returncode == 1, out + err
-    assert "the same command goes on from here" in out
+    assert "run the same command again to continue" in out
     assert "Traceback" not in err
     kept = done(store)
     assert 20 <= kept < 100

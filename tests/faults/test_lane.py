@@ -117,7 +117,7 @@ def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(t
         assert int(xr.open_zarr(tmp_path / "measured.zarr").valid.sum()) >= 2 * CYCLES - 1
 
 
-def test_ctrl_c_stops_after_a_cycle_and_the_same_command_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_stops_after_a_cycle_and_the_same_command_continues(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=3000) as (bench, control):
         for workers in (2, 0):
             store = tmp_path / f"measured-{workers}.zarr"
@@ -127,7 +127,7 @@ def test_ctrl_c_stops_after_a_cycle_and_the_same_command_goes_on(tmp_path: Path)
             os.killpg(run.pid, signal.SIGINT)
             status, said = ended(run, 60)
             assert status != 0
-            assert "the same command goes on" in said, said
+            assert "run the same command again to continue" in said, said
             assert is_safe(control)
             status, said = ended(measuring(bench, store, "--workers", workers))
             assert status == 0, said
@@ -145,7 +145,7 @@ def test_a_second_ctrl_c_gives_up_the_cycle_in_hand_and_makes_the_bench_safe(tmp
         os.killpg(run.pid, signal.SIGINT)
         status, said = ended(run)
         assert status == 130, said
-        assert said.splitlines()[-1] == "spinsweep: interrupted; the same command goes on"
+        assert said.splitlines()[-1] == "spinsweep: interrupted; run the same command again to continue"
         assert "Traceback" not in said
         assert is_safe(control)
         assert lane_of(bench) == 0

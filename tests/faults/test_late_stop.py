@@ -37,7 +37,7 @@ SWEEP = Sweep(
 )
 
 
-GOES_ON = "stopped   what is done is kept; the same command goes on from here"
+GOES_ON = "stopped   what is done is kept; run the same command again to continue"
 NOTHING_LEFT = "stopped   nothing was left to do by then"
 
 

@@ -169,7 +169,7 @@ def test_told_once_a_run_says_what_is_computed_waits_for_it_and_begins_nothing_e
     held.let_go(all_cells=False)
     status, out, err = held.ended()
     assert status == 1, said + err
-    assert out.splitlines()[-1] == "stopped   what is done is kept; the same command goes on from here"
+    assert out.splitlines()[-1] == "stopped   what is done is kept; run the same command again to continue"
     assert "Traceback" not in said + err
     assert len(held.begun()) == held.threads
     assert Cube(held.store).counts().done == held.threads
@@ -217,7 +217,7 @@ def test_told_twice_a_run_ends_at_once_whatever_code_its_cells_are_in(
     ended, out, err = held.ended()  # no cell was let go
     assert ended == status, out + err
     if status == 130:
-        assert err.splitlines()[-1] == "spinsweep: interrupted; the same command goes on"
+        assert err.splitlines()[-1] == "spinsweep: interrupted; run the same command again to continue"
     assert "Traceback" not in err
     assert held.outcome() == outcome
     if executor in (LOCAL, PROCESSES):

@@ -68,7 +68,7 @@ def app(requested: str = "") -> typer.Typer:
         try:
             verb = point.load()
         except (Exception, SystemExit) as error:  # a broken package must not take the other verbs with it
-            _complain(f"the verb {name!r} of {point.value} cannot be loaded: {said(error)}")
+            _complain(f"the command {name!r} of {point.value} cannot be loaded: {said(error)}")
             continue
         if isinstance(verb, typer.Typer):
             root.add_typer(verb, name=name)
@@ -137,7 +137,7 @@ def _ended(words: list[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         status_code = INTERRUPTED
     if status_code == INTERRUPTED:  # typer turns Ctrl-C into this
-        _complain("interrupted; the same command goes on")
+        _complain("interrupted; run the same command again to continue")
     return int(status_code or 0) if words else 2
 
 

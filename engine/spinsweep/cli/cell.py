@@ -102,7 +102,7 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
     for name, text in settings.items():
         values = sweep.axis(name).parse(text)
         if len(values) != 1:
-            raise SpecError(f"axis {name!r}: {text!r} is {len(values)} values; one cell has one")
+            raise SpecError(f"axis {name!r}: {text!r} is {len(values)} values; give one")
         if values[0] not in cube.axes[name]:
             have = ", ".join(str(v) for v in cube.axes[name][:20]) + (", ..." if len(cube.axes[name]) > 20 else "")
             raise SpecError(f"axis {name!r}: the cube has no {values[0]}; it has {have}")
@@ -149,7 +149,7 @@ class Deviation:
         if self.index:
             index = ", ".join(map(str, self.index))
             extent = f"{self.values} of {self.size} values differ, most of all {output.name}[{index}] "
-        bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it is to be the same bit for bit"
+        bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it should be the same bit for bit"
         off = f", relative {self.relative:.2g}" if np.isfinite(self.relative) else ""
         return f"{output.name}: {extent}{self.computed!r} here, {self.stored!r} in the cube{off}; {bound}"
 

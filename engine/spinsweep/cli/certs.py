@@ -15,17 +15,15 @@ from spinsweep.printable import say
 def certs(
     folder: Annotated[
         Path | None,
-        typer.Argument(
-            metavar="DIR", help="A folder that is not there yet; with --export, one that is.", show_default=False
-        ),
+        typer.Argument(metavar="DIR", help="The folder to make; with --export, an existing one.", show_default=False),
     ] = None,
     days: Annotated[int, typer.Option(help="How long they are valid.", min=1, max=3650)] = 365,
     export: Annotated[
         bool,
         typer.Option(
             "--export",
-            help="Make none: print the settings by which Dask's own `dask worker` and `Client` use those in DIR, or, "
-            "without DIR, yours for schedulers on this machine.",
+            help="Make no certificates. Print the settings with which Dask's own `dask worker` and `Client` use "
+            "those in DIR; without DIR, your own for schedulers on this machine.",
         ),
     ] = False,
 ) -> int:

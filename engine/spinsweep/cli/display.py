@@ -118,7 +118,7 @@ class Display:
             say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")
             say(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
         if run.outcome == "stopped":
-            left = "what is done is kept; the same command goes on from here"
+            left = "what is done is kept; run the same command again to continue"
             say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
         return 0 if counts.done == counts.total else 1
 

@@ -83,7 +83,7 @@ Own = Annotated[
         "--sweep",
         metavar="FILE.py:NAME",
         show_default=False,
-        help="The sweep that made the cube, where it is not an installed one.",
+        help="The sweep that made the cube, if it is not an installed one.",
     ),
 ]
 Trust = Annotated[
@@ -106,14 +106,14 @@ Tls = Annotated[
         "--tls",
         metavar="DIR",
         show_default=False,
-        help="Certificates that `spinsweep certs` made; on loopback, your own are found without.",
+        help="Folder that `spinsweep certs` made. On loopback your own certificates are used without it.",
     ),
 ]
 Insecure = Annotated[
     bool,
     typer.Option(
         "--insecure",
-        help="Go without certificates: anyone who reaches the address can run code, also every user of this machine.",
+        help="Use no certificates: anyone who reaches the address can run code, also every user of this machine.",
     ),
 ]
 
@@ -122,7 +122,7 @@ DashboardToken = Annotated[
     bool,
     typer.Option(
         "--dashboard-token",
-        help="Make the address of the dashboard a secret; else every user of this machine sees what it shows.",
+        help="Make the address of the dashboard secret. Without this, every user of this machine can open it.",
     ),
 ]
 DashboardHost = Annotated[
@@ -131,8 +131,8 @@ DashboardHost = Annotated[
         "--dashboard-host",
         metavar="NAME",
         show_default=False,
-        help="A name by which browsers may ask for the dashboard, beside localhost and 127.0.0.1, such as that of a "
-        "reverse proxy. May be repeated.",
+        help="Another host name under which browsers may open the dashboard, such as that of a reverse proxy. "
+        "May be repeated.",
     ),
 ]
 
@@ -179,7 +179,7 @@ def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:
         The cube names a sweep that is not installed, and the user neither names one nor trusts the cube.
     """
     if named is not None and trust:
-        raise SpecError(f"--sweep {named} and --trust: the sweep is yours, or the one that the cube names; give one")
+        raise SpecError(f"--sweep {named} and --trust: name your own sweep, or trust the one that the cube names")
     its_own = cube.attributes.sweep_reference or cube.attributes.sweep
     name = named or installed_as(its_own) or (its_own if trust else None)
     if name is None:

@@ -73,7 +73,7 @@ def plan(
         return 0
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
-    table.add_row("store", f"{path}" + (" (there already)" if exists else ""))
+    table.add_row("store", f"{path}" + (" (exists)" if exists else ""))
     table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
     table.add_row("to compute", f"{missing}")
     table.add_row(

@@ -83,12 +83,12 @@ def run(
             min=1,
             max=65535,
             show_default=False,
-            help="Serve the dashboard's Sweep page and metrics, and nothing else, on this loopback port of the "
-            "scheduler's machine, for those who only watch.",
+            help="Also serve the Sweep page and the metrics alone, read-only, on this loopback port of the "
+            "scheduler's machine.",
         ),
     ] = None,
 ) -> int:
-    """Compute the cells that the cube does not have yet; the same command goes on after any interruption.
+    """Compute the cells that the cube does not have yet. After an interruption, run the same command again.
 
     More values on any axis extend the cube in place. Status 0 only when every cell asked for is done.
 
@@ -149,5 +149,5 @@ def _exists(path: str, sweep: Sweep, block: str | None) -> bool:
     if block is None and not sweep.resources and not exists:
         say("timing a few cells to choose the blocks", error=True)
     if "://" in path and exists and Cube(path).write_guard.has_driver():
-        say("another run was here a moment ago; looking whether it lives", error=True)
+        say("another run was writing here a moment ago; checking whether it is alive", error=True)
     return exists

@@ -12,18 +12,18 @@ from spinsweep.cli.options import DashboardHost, DashboardToken, Insecure, Tls
 
 def scheduler(
     host: Annotated[str, typer.Option(help="Address or name on which it listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes any.", min=0, max=65535)] = 8786,
+    port: Annotated[int, typer.Option(help="Port on which it listens; 0: any free one.", min=0, max=65535)] = 8786,
     scheduler_file: Annotated[
         Path | None,
-        typer.Option(help="Written with the address, for `run --cluster` and `worker`.", show_default=False),
+        typer.Option(help="File to write its address to, for `run --cluster` and `worker`.", show_default=False),
     ] = None,
-    dashboard_port: Annotated[int, typer.Option(help="Of the dashboard, on loopback.", min=0, max=65535)] = 8787,
+    dashboard_port: Annotated[int, typer.Option(help="Port of the dashboard, on loopback.", min=0, max=65535)] = 8787,
     dashboard_token: DashboardToken = False,
     dashboard_host: DashboardHost = None,
     tls: Tls = None,
     insecure: Insecure = False,
 ) -> int:
-    """Serve a Dask scheduler until Ctrl-C: runs attach to it, leave, and others go on.
+    """Serve a Dask scheduler until Ctrl-C; runs attach to it and leave.
 
     It demands certificates of everyone who connects. On loopback they are your own, which `run` and `worker` find by
     themselves; on any other address they come from --tls.

@@ -1,4 +1,4 @@
-"""``spinsweep verify``: read all of a cube, name what is damaged, and make it good."""
+"""``spinsweep verify``: read all of a cube, name what is damaged, and repair it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ def verify(
         bool,
         typer.Option(
             "--repair",
-            help="Take damaged cells away, so that the next run computes them again, and restore coordinates and "
-            "metadata. Measured and imported cells become failed ones.",
+            help="Remove damaged cells, so the next run computes them again, and restore coordinates and metadata. "
+            "Measured and imported cells become failed.",
         ),
     ] = False,
 ) -> int:
     """Read every number of a cube and compare it with the checksums and digests that were written with it.
 
-    Status 0 when all is as it was written, or was made good; 1 when something is damaged.
+    Status 0 when nothing is damaged or everything was repaired, else 1.
 
     Example:  spinsweep verify results/characterization.zarr --repair
     """
@@ -51,13 +51,13 @@ def verify(
     cells = sum(d.lost_cells for d in damages)
     if not mend:
         out.print(
-            f"{store}: damaged; {cells} done cells in {blocks} blocks are lost; --repair makes good what can be",
+            f"{store}: damaged; {cells} done cells in {blocks} blocks are lost; --repair restores what it can",
             soft_wrap=True,
         )
         return 1
     then = lost.remedy or "the next run computes them again"
     if lost.cells:
-        out.print(f"{lost.cells} cells in {lost.blocks} blocks are not done any more: {then}")
+        out.print(f"{lost.cells} cells in {lost.blocks} blocks are no longer done: {then}")
     for damage in hopeless:
         out.print(f"beyond repair: {_line(damage)}", soft_wrap=True)
     if not hopeless:

@@ -80,9 +80,9 @@ def name_of_executor(executor: str, workers: int | None) -> str:
     """
     executor_named(executor)
     if executor == SERIAL and workers:
-        raise SpecError(f"--executor serial computes in this process; leave --workers {workers} out")
+        raise SpecError(f"--executor serial computes in this process; leave out --workers {workers}")
     if workers == 0 and executor not in (DASK, SERIAL):
-        raise SpecError(f"--executor {executor} needs workers; leave --workers 0 out")
+        raise SpecError(f"--executor {executor} needs workers; leave out --workers 0")
     return SERIAL if workers == 0 else executor
 
 

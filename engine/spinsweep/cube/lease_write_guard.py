@@ -4,7 +4,7 @@ A task takes the lease of its block, then looks for newer epochs, then writes; a
 then waits for the blocks whose leases are held. So a task is waited for, or sees the new epoch and is refused, as on
 a file system.
 
-What is weaker: a lease of a dead process ends only ``LEASE_TTL_S`` later, so that the same command waits so long
+What is weaker: a lease of a dead process ends only ``LEASE_TTL_S`` later, so the same command waits that long
 after a kill; and a request that the storage carries out long after it was sent (:mod:`spinsweep.cube.lease`) cannot
 be called back. If it was a block's, the cells in it are the same numbers that the new run computes, for cells are
 functions of their coordinates; it does harm only if the block meanwhile got other cells by growth or a retry,

@@ -155,7 +155,7 @@ def serve_watchers(client: Client, port: int, pages: Pages = OPEN) -> str:
         client.register_plugin(SweepPlugin())
         return str(_call(client, "watchers", port=port, hosts=list(pages.hosts), token=pages.token))
     except Exception as error:
-        raise RunnerError(f"--watchers {port}: the page cannot be served there: {error}") from None
+        raise RunnerError(f"--watchers {port}: the page cannot be served on this port: {error}") from None
 
 
 def page_prefix(client: Client) -> str:

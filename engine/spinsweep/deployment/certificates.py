@@ -47,13 +47,13 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
         There is something at ``folder``, which is not overwritten, or no folder can be made there.
     """
     if folder.exists() or folder.is_symlink():
-        raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not")
+        raise RunnerError(f"{folder} exists and is left as it is; give the name of a new folder")
     building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
     try:
         make_folders(building)
     except OSError as error:
         raise RunnerError(
-            f"{folder} cannot be made ({error.strerror}: {error.filename}); give a folder in one that you may write"
+            f"{folder} cannot be made ({error.strerror}: {error.filename}); give one where you may write"
         ) from None
     made, end = _issue(days, now)
     for name, text in made.items():
@@ -62,7 +62,7 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
         building.rename(folder)
     except OSError:
         shutil.rmtree(building)
-        raise RunnerError(f"{folder} is there already and stays as it is; give a folder that is not") from None
+        raise RunnerError(f"{folder} exists and is left as it is; give the name of a new folder") from None
     return end
 
 

@@ -54,7 +54,7 @@ def check(
         One line: what is missing, taken, or would not be encrypted.
     """
     if tls is not None and isinstance(where, Local | Gpu | Kubernetes):
-        raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} uses no certificates of yours; leave it out")
+        raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} does not use your certificates; leave it out")
     if pages.token and not isinstance(where, Local | Gpu | Jobs) and watchers is None:
         raise RunnerError(
             f"--dashboard-token: the dashboard of a cluster of kind {where.kind} is not this run's; "
@@ -64,7 +64,9 @@ def check(
         try:
             require_free_port(watchers)
         except OSError as error:
-            raise RunnerError(f"--watchers {watchers}: the page cannot be served there: {error.strerror}") from None
+            raise RunnerError(
+                f"--watchers {watchers}: the page cannot be served on this port: {error.strerror}"
+            ) from None
     match where:
         case Jobs():
             _check_jobs(where, tls or where.tls, insecure=insecure)
@@ -83,7 +85,9 @@ def library(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise RunnerError(f"{module} is not usable ({error}); `pip install 'spinsweep[{extra}]'` brings it") from None
+        raise RunnerError(
+            f"{module} is not usable ({error}); `pip install 'spinsweep[{extra}]'` installs it"
+        ) from None
 
 
 def cluster_class(where: Jobs) -> Any:
@@ -109,7 +113,7 @@ def _check_jobs(where: Jobs, tls: Path | None, *, insecure: bool) -> None:
         )
     submit = cluster_class(where).job_cls.submit_command
     if shutil.which(submit.split()[0]) is None:
-        raise RunnerError(f"{where.kind}: there is no command {submit} here; run this where jobs are submitted")
+        raise RunnerError(f"{where.kind}: this machine has no command {submit}; run this where jobs are submitted")
 
 
 def _ip(interface: str) -> str:
@@ -125,8 +129,8 @@ def _check_ssh(where: Ssh, tls: Path | None, *, insecure: bool) -> None:
     beyond = [host for host in (where.scheduler or where.hosts[0], *where.hosts) if not on_loopback(host)]
     if beyond and on_loopback(where.listen):
         raise RunnerError(
-            f"ssh: listen is {where.listen}, by which {beyond[0]} and this machine do not meet; name an "
-            "address of the scheduler's host that all reach"
+            f"ssh: listen is {where.listen}, through which {beyond[0]} and this machine cannot meet; name an "
+            "address of the scheduler's host that all of them reach"
         )
     if tls is None:
         require_loopback(where.listen, insecure=insecure)

@@ -71,8 +71,8 @@ def deployment(given: str | None, workers: int | None = None) -> Deployment:
         raise RunnerError(f"--cluster {error}") from None
     if not is_address(address):
         raise RunnerError(
-            f"--cluster {given or repr(given)} is no cluster file ({', '.join(SUFFIXES)}), no scheduler file, "
-            "and no address such as tls://127.0.0.1:8786"
+            f"--cluster {given or repr(given)} is not a cluster file ({', '.join(SUFFIXES)}), a scheduler file "
+            "or an address such as tls://127.0.0.1:8786"
         )
     return Running(kind="scheduler", address=address)
 

@@ -32,7 +32,7 @@ def _beside(path: Path, info: ValidationInfo) -> Path:
     try:
         return folder / path.expanduser()
     except RuntimeError:
-        raise ValueError(f"there is no user {path.parts[0]} here") from None
+        raise ValueError(f"this machine has no user {path.parts[0]}") from None
 
 
 def _address_or_beside(text: str, info: ValidationInfo) -> str:
@@ -244,7 +244,7 @@ def parse(raw: Any, path: Path) -> Deployment:
     try:
         text = json.dumps(raw, default=str)
     except (TypeError, ValueError):  # in YAML
-        raise RunnerError(f"{path}: has a key that is no text, such as a date or a list") from None
+        raise RunnerError(f"{path}: has a key that is not text, such as a date or a list") from None
     try:
         return model.model_validate_json(text, context={"folder": path.absolute().parent})
     except ValidationError as error:

@@ -37,7 +37,9 @@ def require_scheduler(address: str, security: Security | None, role: str) -> Non
     RunnerError
         Nothing answers there, or something that is not a Dask scheduler.
     """
-    foreign = RunnerError(f"what answers at {address} is no Dask scheduler; give the address that a scheduler tells")
+    foreign = RunnerError(
+        f"what answers at {address} is not a Dask scheduler; give the address that `spinsweep scheduler` prints"
+    )
     try:
         kind = asyncio.run(_identity(address, {} if security is None else security.get_connection_args(role)))
     except TimeoutError:

@@ -87,7 +87,7 @@ def _started() -> Iterator[None]:
     except BaseException as error:
         atexit.unregister(close_clusters)  # it stumbles over workers that were never there
         if isinstance(error, RuntimeError):  # Dask's, when one of them died
-            raise RunnerError(f"the workers did not start: {error}; the same command goes on") from None
+            raise RunnerError(f"the workers did not start: {error}; run the same command again to continue") from None
         raise
 
 

@@ -54,7 +54,7 @@ def own_folder() -> Path:
     try:
         return state_home() / OWN
     except OSError as error:
-        raise RunnerError(f"no place for certificates: {error.strerror}, or give --tls DIR") from None
+        raise RunnerError(f"there is nowhere to keep certificates: {error.strerror}, or give --tls DIR") from None
 
 
 def in_memory(made: Mapping[str, str]) -> Security:
@@ -96,18 +96,20 @@ def credentials(folder: Path, *roles: str) -> Security:
         try:
             certificate.verify_directly_issued_by(authority)
         except (InvalidSignature, ValueError, TypeError):
-            raise RunnerError(f"{path} was not issued by {folder / AUTHORITY}; take both of one folder") from None
+            raise RunnerError(
+                f"{path} was not issued by {folder / AUTHORITY}; use both files from one folder"
+            ) from None
         if role != CLIENT and not _for_servers(certificate):
-            raise RunnerError(f"{path} is no certificate of a {role}: it is for clients only; {HELP}")
+            raise RunnerError(f"{path} is not a certificate of a {role}: it is for clients only; {HELP}")
         key = _read(key_path)
         if key_path.stat().st_mode & 0o077:
             raise RunnerError(f"{key_path} can be read by others; `chmod 600 {key_path}`")
         try:
             matches = load_pem_private_key(key, None).public_key() == certificate.public_key()
         except (ValueError, TypeError):
-            raise RunnerError(f"{key_path} holds no private key in PEM without a password; {HELP}") from None
+            raise RunnerError(f"{key_path} does not hold a private key in PEM without a password; {HELP}") from None
         if not matches:
-            raise RunnerError(f"{key_path} is not the key of {path}; take both of one folder")
+            raise RunnerError(f"{key_path} is not the key of {path}; use both files from one folder")
         parts |= {f"tls_{role}_cert": str(path.absolute()), f"tls_{role}_key": str(key_path.absolute())}
     return Security(require_encryption=True, **parts)
 
@@ -170,7 +172,7 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
     if address.startswith("tls://"):
         return address, credentials(folder or _own(address), *roles)
     if folder is not None:
-        raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave --tls out")
+        raise RunnerError(f"{address} is not encrypted, but certificates were given; write tls:// or leave out --tls")
     require_loopback(host_of(address), insecure=insecure)
     if not insecure:
         raise RunnerError(
@@ -256,7 +258,7 @@ def _certificate(path: Path, now: datetime) -> x509.Certificate:
     try:
         certificate = x509.load_pem_x509_certificate(_read(path))
     except ValueError:
-        raise RunnerError(f"{path} holds no certificate in PEM; {HELP}") from None
+        raise RunnerError(f"{path} does not hold a certificate in PEM; {HELP}") from None
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
         raise RunnerError(

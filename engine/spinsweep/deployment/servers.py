@@ -51,13 +51,13 @@ def run_scheduler(
             scheduler_address(str(scheduler_file.absolute()))
         except RunnerError:
             raise RunnerError(
-                f"--scheduler-file {scheduler_file} is there and is no scheduler file; it stays as it is, "
+                f"--scheduler-file {scheduler_file} exists and is not a scheduler file; it is left as it is: "
                 "give another name"
             ) from None
     literal = f"[{bare(host)}]" if ":" in bare(host) else host
     web = free_port(dashboard)
     if web != dashboard:
-        say(f"port {dashboard} is taken: the dashboard gets another", error=True)
+        say(f"port {dashboard} is taken; the dashboard uses another", error=True)
 
     async def serve() -> None:
         scheduler = RestrictedScheduler(
