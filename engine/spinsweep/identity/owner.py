@@ -20,6 +20,7 @@ _SITE = ("site-packages", "dist-packages")
 
 RELEASED = frozenset(
     [
+        "annotated-types",
         "bokeh",
         "cloudpickle",
         "cryptography",
@@ -35,6 +36,7 @@ RELEASED = frozenset(
         "pandas",
         "prometheus-client",
         "pydantic",
+        "pydantic-core",
         "pyvisa",
         "pyvisa-py",
         "pyyaml",
