@@ -37,13 +37,21 @@ def taken() -> Iterator[int]:
         (SLURM + 'tls = "none"', "", "none/ca.pem cannot be read"),
         (SLURM.replace("slurm", "pbs"), "", "pbs: this machine has no command qsub"),
         (SSH + 'listen = "0.0.0.0"', "", "0.0.0.0 is beyond loopback"),
-        (SSH.replace("127.0.0.1", "192.0.2.7"), "", "ssh: listen is 127.0.0.1, by which 192.0.2.7 and this machine"),
+        (
+            SSH.replace("127.0.0.1", "192.0.2.7"),
+            "",
+            "ssh: listen is 127.0.0.1, through which 192.0.2.7 and this machine",
+        ),
         (SSH + "port = {taken}", "", "ssh: port {taken} is taken on 127.0.0.1"),
         (SSH + 'tls = "none"', "", "none/ca.pem cannot be read"),
         (KUBERNETES, "", "spell out --insecure"),
         (KUBERNETES, "--insecure", "pod.yaml: is a Pod; give one DaskCluster"),
         (KUBERNETES.replace("pod", "none"), "--insecure", "none.yaml: cannot be read (No such file or directory)"),
-        (KUBERNETES, "--insecure --tls none", "--tls none: a cluster of kind kubernetes uses no certificates"),
+        (
+            KUBERNETES,
+            "--insecure --tls none",
+            "--tls none: a cluster of kind kubernetes does not use your",
+        ),
         ('kind = "gpu"', "", "pip install 'spinsweep[gpu]'"),
         (
             LOCAL,

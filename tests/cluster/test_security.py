@@ -193,9 +193,7 @@ def test_the_certificate_of_a_client_does_not_pass_for_that_of_another_role(
 
 def test_certificates_below_a_file_are_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(
-        RunnerError, match=r"file/certificates cannot be made \(File exists: .*/file\); give a folder"
-    ):
+    with pytest.raises(RunnerError, match=r"file/certificates cannot be made \(File exists: .*/file\); give one"):
         make_certificates(tmp_path / "file" / "certificates")
 
 
@@ -210,7 +208,7 @@ def test_certificates_that_do_not_fit_together_are_refused(folder: Path, tmp_pat
     with pytest.raises(RunnerError, match=r"client[.]pem was not issued by"):
         credentials(mixed, CLIENT)
     (mixed / "client.pem").write_text("nothing")
-    with pytest.raises(RunnerError, match=r"client[.]pem holds no certificate"):
+    with pytest.raises(RunnerError, match=r"client[.]pem does not hold a certificate"):
         credentials(mixed, CLIENT)
     (mixed / "client.pem").unlink()
     with pytest.raises(RunnerError, match=r"client.pem cannot be read \(No such file or directory\)"):
