@@ -148,7 +148,7 @@ MISTAKES = [
     (["run", "mine.py:MINE", "--executor", "dsak"], "no executor 'dsak' (did you mean 'dask'?)"),
     (
         ["run", "mine.py:MINE", "--executor", "serial", "--workers", "2"],
-        "--executor serial computes in this process; leave --workers 2 out",
+        "--executor serial computes in this process; leave out --workers 2",
     ),
     (
         ["run", "mine.py:MINE", "--executor", "processes", "--workers", "0"],
@@ -164,7 +164,7 @@ MISTAKES = [
     ),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),
-    (["run", "absent.py:X"], "absent.py is not there"),
+    (["run", "absent.py:X"], "absent.py does not exist"),
     (["run", "mine.py:np"], "is a module, not a Sweep"),
     (["run", "mine.py:MINE", "--store", "mine.py"], "mine.py exists and is not a cube; take another --store"),
     (["run", "mine.py:MINE", "--store", "."], ". exists and is not a cube; take another --store"),
@@ -225,7 +225,7 @@ def loaded(folder: Path, words: str) -> tuple[set[str], str]:
         ("nosuch", "No such command 'nosuch'"),
         ("plan --nosuch", "No such option: --nosuch"),
         ("plan nosuch", "there is no sweep 'nosuch'"),
-        ("plan nosuch.py:S", "nosuch.py is not there"),
+        ("plan nosuch.py:S", "nosuch.py does not exist"),
         ("status nosuch.zarr", "nosuch.zarr is not a cube"),
         ("figures nosuch.zarr", "nosuch.zarr is not a cube"),
         ("verify nosuch.zarr", "nosuch.zarr is not a cube"),
