@@ -117,7 +117,7 @@ def test_a_sweep_as_it_is_in_an_old_cube_has_neutral_values_whatever_its_default
 
 
 def test_what_a_cube_cannot_lack_is_refused() -> None:
-    with pytest.raises(SpecError, match="needs an axis"):
+    with pytest.raises(SpecError, match="needs at least one axis"):
         Sweep("s", "t", (DELAY,), (OUTPUT,), after)
     with pytest.raises(SpecError, match="axis 'delay', which has a neutral value"):
         dataclasses.replace(NEW, coordinates=(Coordinate("c", "delay", lambda values, params: values),))

@@ -282,9 +282,9 @@ def test_equal_values_count_as_equal(one: str, other: str, tmp_path: Path) -> No
 
 def test_what_the_code_keeps_for_itself_does_not_count_but_how_it_begins_does(tmp_path: Path) -> None:
     source = "KEPT = {}\ndef walk(cells):\n    KEPT[cells] = 1\n    return KEPT.get(cells)"
-    found = identity(tmp_path / "a", source)
-    function = sys.modules["mine"].walk  # type: ignore[attr-defined]
-    function("a cell")
+    function = written(tmp_path / "a", source).function
+    found = identify(function)
+    function("a cell")  # type: ignore[arg-type]
     assert identify(function).digest == found.digest
     assert found.notes == ("mine.KEPT is changed by the code itself: what it holds does not count",)
     assert identity(tmp_path / "a", source.replace("{}", "{0: 0}")).digest != found.digest
@@ -331,8 +331,8 @@ def test_the_cells_of_a_notebook_have_source() -> None:
 
 
 def test_a_source_that_was_edited_after_it_was_loaded_is_not_taken_for_the_code(tmp_path: Path) -> None:
-    loaded = identity(tmp_path / "a", PLAIN)
-    function = sys.modules["mine"].walk  # type: ignore[attr-defined]
+    function = written(tmp_path / "a", PLAIN).function
+    loaded = identify(function)
     (tmp_path / "a" / "mine.py").write_text(HEAD + PLAIN.replace("* STEP", "+ STEP") + TAIL)
     edited = identify(function)
     assert "no source that is the loaded one" in edited.notes[0]

@@ -414,7 +414,7 @@ def test_deviations_are_measured_relative_to_the_largest_value() -> None:
     here = np.array([1e-30, 2.0, np.nan, np.inf])
     assert Deviation.of(here, here.copy()).values == 0
     small = Deviation.of(here, np.array([0.0, 2.0, np.nan, np.inf]))
-    assert (small.values, small.relative, small.place) == (1, 5e-31, (0,))
+    assert (small.values, small.relative, small.index) == (1, 5e-31, (0,))
     assert Deviation.of(here, np.array([1e-30, 2.0, np.nan, 1.0])).relative == np.inf
     assert Deviation.of(here, np.array([1e-30, 2.0, 0.0, np.inf])).relative == np.inf
     assert Deviation.of(np.array(3), np.array(4)).relative == np.inf

@@ -37,7 +37,7 @@ def test_serial_processes_and_dask_give_the_same_bits(tmp_path: Path, client: Cl
         assert result.complete
         assert result.outcome == "complete"
         cubes.append(result.dataset.load())
-        assert sum(len(run["workers"]) > 0 for run in result.cube.runs()) == 1
+        assert sum(len(run.workers or ()) > 0 for run in result.cube.runs()) == 1
     keep = ["sum", "noise", "cell_state", "cell_attempt", "cell_error", "cell_code"]
     for other in cubes[1:]:
         xr.testing.assert_identical(other[keep].drop_attrs(), cubes[0][keep].drop_attrs())
@@ -48,7 +48,7 @@ def test_workers_alone_mean_processes_of_this_machine_which_use_one_thread_each(
 
     assert (result.dataset.threads == len(THREAD_SETTINGS)).all()
     assert result.notes[-1] == "on 1 process of this machine", "there is one block"
-    assert [w["address"].split()[0] for w in result.cube.runs()[-1]["workers"]] == ["process"]
+    assert [worker.address.split()[0] for worker in result.cube.runs()[-1].workers or ()] == ["process"]
 
 
 def test_what_failed_is_in_the_result_and_a_second_run_has_nothing_to_do(tmp_path: Path, log: Path) -> None:
