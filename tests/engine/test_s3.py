@@ -297,7 +297,7 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     assert "8 of 8 done" in verb("status", store, "--size")
     assert json.loads(verb("status", store, "--json"))["store"] == store
     assert "same" in verb("cell", store, "width=0.5", "device=2")
-    assert "there already" in verb("plan", "characterization", "--store", store, *sets)
+    assert "(exists)" in verb("plan", "characterization", "--store", store, *sets)
     verb("figures", store, "--only", "fig2_switching")
     assert Path(f"results/{Path(store).stem}-figures/fig2_switching.png").exists()
     assert f"fit of {Path(store).name}" in verb("card", store)
