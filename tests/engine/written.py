@@ -39,6 +39,7 @@ def written(folder: Path, source: str, **helpers: str) -> Sweep:
         places = [own.get("__file__") or "", *own.get("__path__", ())]
         if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
             del sys.modules[name]
+    sys.modules.pop("mine", None)  # of a command that another test gave to this process
     UserModules.finder().folders.clear()
     importlib.invalidate_caches()
     return find(f"{folder / 'mine.py'}:SWEEP")
