@@ -225,6 +225,7 @@ def loaded(folder: Path, words: str) -> tuple[set[str], str]:
         ("nosuch", "No such command 'nosuch'"),
         ("plan --nosuch", "No such option: --nosuch"),
         ("plan nosuch", "there is no sweep 'nosuch'"),
+        ("run nosuch", "there is no sweep 'nosuch'"),
         ("plan nosuch.py:S", "nosuch.py does not exist"),
         ("status nosuch.zarr", "nosuch.zarr is not a cube"),
         ("figures nosuch.zarr", "nosuch.zarr is not a cube"),
@@ -236,7 +237,7 @@ def test_help_and_mistakes_come_before_any_large_library_is_loaded(tmp_path: Pat
 
     assert shows in said
     assert packages & HEAVY == set()
-    assert "numpy" not in packages or words.startswith(("list", "plan", "status", "figures", "verify"))
+    assert "numpy" not in packages or words.startswith(("list", "plan", "run", "status", "figures", "verify"))
 
 
 def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(
