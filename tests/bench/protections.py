@@ -32,12 +32,12 @@ Undo = Callable[[], None]
 
 def replaced(module: Any, **others: Any) -> Undo:
     """Put other functions into a module or class; returns what puts the right ones back."""
-    acquire_bench = {name: getattr(module, name) for name in others}
+    right_ones = {name: getattr(module, name) for name in others}
     for name, other in others.items():
         setattr(module, name, other)
 
     def back() -> None:
-        for name, right in acquire_bench.items():
+        for name, right in right_ones.items():
             setattr(module, name, right)
 
     return back

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import signal
@@ -18,18 +19,23 @@ import pytest
 from held import CELLS
 
 from spinsweep.cube import Cube
+from spinsweep.deployment.connect import connect
+from spinsweep.deployment.security import CLIENT, secured
 
 pytestmark = pytest.mark.faults
 
 HERE = Path(__file__).parent
 SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE)}
 SERIAL, LOCAL, PROCESSES, ATTACHED = "serial", "local", "processes", "attached"
 OPTIONS = {
     SERIAL: ["--workers", "0"],
     LOCAL: ["--workers", "2", "--no-dashboard"],
     PROCESSES: ["--workers", "2", "--executor", "processes"],
 }
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(HERE)}
 
 
 def until(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -102,10 +108,10 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     file = folder / "scheduler.json"
     server = [*SPINSWEEP, "scheduler", "--port", "0", "--dashboard-port", "0", "--scheduler-file", str(file)]
     workers = [*SPINSWEEP, "worker", str(file), "--workers", "2"]
-    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as first:
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True, env=environment()) as first:
         assert first.stdout is not None
         assert first.stdout.readline().startswith("scheduler")
-        with subprocess.Popen(workers, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT) as second:
+        with subprocess.Popen(workers, stdout=subprocess.PIPE, text=True, env=environment()) as second:
             assert second.stdout is not None
             assert second.stdout.readline() == "ready\n"
             yield file
@@ -131,7 +137,7 @@ def run(tmp_path: Path, log: Path, request: pytest.FixtureRequest) -> Iterator[C
                 "stderr": subprocess.PIPE,
                 "text": True,
                 "start_new_session": True,
-                "env": ENVIRONMENT,
+                "env": environment(),
                 **options,
             },
         )
@@ -190,6 +196,26 @@ def test_told_once_a_run_does_not_begin_again_what_a_worker_that_died_meanwhile_
     held.let_go(all_cells=False)
     status, _, _ = held.ended()
     assert status == 1
+    assert Cube(held.store).counts().done == 1
+
+
+def test_a_worker_that_a_nanny_brings_back_begins_nothing_of_a_run_that_stops(
+    run: Callable[..., Held], scheduler: Path
+) -> None:
+    held = run(ATTACHED)
+    held.signal(signal.SIGINT)
+    held.says("stopping: waiting for 2 blocks")
+    held.process.send_signal(signal.SIGSTOP)  # it cannot tell the scheduler that nobody wants the block
+    with connect(*secured(json.loads(scheduler.read_text())["address"], None, CLIENT)) as client:
+        before = set(client.scheduler_info(n_workers=-1)["workers"])
+        os.kill(held.workers().pop(), signal.SIGKILL)
+        until(lambda: len(set(client.scheduler_info(n_workers=-1)["workers"]) - before) == 1)
+        until(lambda: len(client.processing()) == 2)
+        time.sleep(1)  # in which it would begin it
+    held.process.send_signal(signal.SIGCONT)
+    held.let_go(all_cells=False)
+    assert held.ended()[0] == 1
+    assert len(held.begun()) == 2
     assert Cube(held.store).counts().done == 1
 
 

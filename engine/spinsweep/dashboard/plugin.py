@@ -44,10 +44,11 @@ class SweepPlugin(SchedulerPlugin):
     def remove_client(self, scheduler: Any, client: str) -> None:
         """A driver left; one that was killed has left what its run brought to the workers."""
         for name, run in self.monitor.runs.items():
-            carrier = f"{run.description.sweep}-{name}"
-            its = run.description.client == client and carrier in scheduler.worker_plugins
-            if its and not scheduler._ongoing_background_tasks.closed:
-                scheduler._ongoing_background_tasks.call_soon(scheduler.unregister_worker_plugin, None, carrier)
+            if run.description.client != client or scheduler._ongoing_background_tasks.closed:
+                continue
+            job_plugin = f"{run.description.sweep}-{name}"  # and the one that stops it
+            for plugin in [p for p in scheduler.worker_plugins if p.startswith(job_plugin)]:
+                scheduler._ongoing_background_tasks.call_soon(scheduler.unregister_worker_plugin, None, plugin)
 
     def watchers(self, port: int, hosts: Sequence[str] = (), token: str = "") -> str:
         """Serve the page and the metrics alone on a loopback port, as :class:`Pages` says; its address.

@@ -24,7 +24,7 @@ from distributed.client import FutureCancelledError
 from spinsweep.dashboard.reports import Reports
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import RunnerError
-from spinsweep.executors.dask_worker import JobPlugin, compute, stop
+from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
 from spinsweep.executors.events import (
     Attempt,
     Computing,
@@ -79,6 +79,7 @@ class Dask:
         self._where = where
         self._name = uuid.uuid4().hex  # of this run among all that the scheduler has
         self._plugin = JobPlugin(SentJob.of(self._run.job), f"{self._run.sweep.name}-{self._name}")
+        self._stop_plugin = StopPlugin(self._plugin.name)
         self._reports = Reports(self._run, client, self._name)
         self._numbers: dict[Future[Any], int] = {}  # of the attempts in flight
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
@@ -105,13 +106,15 @@ class Dask:
         if self._run.sweep.measured:
             with suppress(Exception):
                 self._client.unsubscribe_topic(LANE_TOPIC)
-        with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
-            self._client.sync(
-                self._client._unregister_worker_plugin,
-                name=self._plugin.name,
-                nanny=False,
-                callback_timeout=ANSWER_S / 2 if at_once else FAREWELL_S,
-            )
+        plugins = [self._plugin.name] + [self._stop_plugin.name] * (self._computed is not None)
+        for plugin in plugins:
+            with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
+                self._client.sync(
+                    self._client._unregister_worker_plugin,
+                    name=plugin,
+                    nanny=False,
+                    callback_timeout=(ANSWER_S / 2 if at_once else FAREWELL_S) / len(plugins),
+                )
 
     def describe(self) -> str:
         """As whoever started the cluster describes it."""
@@ -251,7 +254,7 @@ class Dask:
         for future in self._numbers:  # in the order in which they were sent
             if future.key in worker_of:
                 sent.setdefault(worker_of[future.key], []).append(future.key)
-        answers = self._client.sync(_executing, self._client, self._plugin.name, list(sent))
+        answers = self._client.sync(_executing, self._client, self._plugin.name, self._stop_plugin, list(sent))
         return {
             key: worker
             for worker, executed in answers.items()
@@ -265,15 +268,23 @@ class Dask:
         )
 
 
-async def _executing(client: Client, plugin: str, workers: list[str]) -> dict[str, list[Any] | None]:
+async def _register(client: Client, plugin: StopPlugin) -> None:
+    with suppress(Exception):  # without it a block is begun anew at worst
+        await client._register_worker_plugin(plugin, plugin.name, idempotent=True)
+
+
+async def _executing(
+    client: Client, plugin: str, stop_plugin: StopPlugin, workers: list[str]
+) -> dict[str, list[Any] | None]:
     """Have workers begin no other block of a run; the keys that each executes; None: it does not answer in time."""
+    # for workers that come: the scheduler would give them at once what a worker that dies was computing
+    registered = asyncio.ensure_future(_register(client, stop_plugin))
     answers = {
         worker: asyncio.ensure_future(client._run(stop, plugin, workers=[worker], on_error="ignore"))
         for worker in workers
     }
-    if answers:
-        await asyncio.wait(answers.values(), timeout=ANSWER_S)
-    for answer in answers.values():
+    await asyncio.wait([registered, *answers.values()], timeout=ANSWER_S)
+    for answer in [registered, *answers.values()]:
         answer.cancel()  # nothing for those that are done
     return {
         w: answer.result().get(w) if answer.done() and not answer.cancelled() and answer.exception() is None else None

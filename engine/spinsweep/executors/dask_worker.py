@@ -63,6 +63,18 @@ class JobPlugin(WorkerPlugin):
         return JobPlugin, (self._sent, self.name)
 
 
+class StopPlugin(WorkerPlugin):
+    """Has every worker begin no further block of a run, also a worker that a nanny brings back after this."""
+
+    def __init__(self, job_plugin: str) -> None:
+        self.name = f"{job_plugin}-stopped"
+        self._job_plugin = job_plugin
+
+    def setup(self, worker: Any) -> None:
+        """Called by Dask on the worker; the job's own plugin is older, and there."""
+        worker.plugins[self._job_plugin].stopped = True
+
+
 def compute(plugin: str, task: Task) -> Receipt | None:
     """A task at a worker; None: it was not begun, because its run was stopped."""
     worker = get_worker()
