@@ -11,7 +11,7 @@ import math
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-from instrument_emulator.clock import Clock
+from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.dut import DutModel
 from instrument_emulator.exposure import ExposureLog
 from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
@@ -37,20 +37,20 @@ class Circuit:
         self,
         dut: DutModel,
         routes: Mapping[str, frozenset[str]],
-        clock: Clock,
+        clock: EmulatedClock,
         mains: float = 50.0,
         roles: Collection[str] = (SOURCE, METER),
     ) -> None:
         self.dut, self.routes, self.clock, self.mains = dut, routes, clock, mains
         self.lock = threading.Condition()
         self.faults = Faults(tuple(roles), tuple(routes))
-        self.audit = ExposureLog(tuple(routes))
+        self.exposure = ExposureLog(tuple(routes))
         self.closed = OPEN
         self.in_compliance = False
         self.compliance_changed: Callable[[bool], None] = lambda on: None
         self.let_time_pass: Callable[[float], None] = lambda now: None
         """The source's part of ``catch_up``: what its wave has done up to that time."""
-        self._driven = 0.0
+        self._requested = 0.0
         self._limit = 0.0
         self._is_pulse = False
         self._currents: dict[str, float] = dict.fromkeys(self._connected(), 0.0)
@@ -87,7 +87,7 @@ class Circuit:
         known better than from ``time_s``.
         """
         self._end_segment(time_s, ended)
-        self._driven, self._limit, self._is_pulse = current, limit, pulse
+        self._requested, self._limit, self._is_pulse = current, limit, pulse
         self._begin_segment(time_s)
 
     def move_relays(self, closed: frozenset[str]) -> None:
@@ -98,16 +98,16 @@ class Circuit:
         if moved == self.closed:
             return
         now = self.catch_up()
-        if self._driven:
-            self.audit.overall.hot_switchings += 1
+        if self._requested:
+            self.exposure.overall.hot_switchings += 1
             for device, relays in self.routes.items():
                 if relays & (moved ^ self.closed):
-                    self.audit.devices[device].hot_switchings += 1
+                    self.exposure.devices[device].hot_switchings += 1
         self._end_segment(now, None)
         self.closed = moved
         self._begin_segment(now)
         if len(self._currents) > 1:
-            self.audit.two_connected += 1
+            self.exposure.two_connected += 1
 
     def refresh(self) -> None:
         """Work out again what flows, after a fault of a device or relay has come or gone."""
@@ -156,17 +156,17 @@ class Circuit:
         conductance = {device: 1 / self._resistance(device) for device in self._connected()}
         total = sum(conductance.values())
         most = self._limit * total
-        actual = max(-most, min(most, self._driven))
-        if self._driven:
-            self.audit.overall.max_asked = max(self.audit.overall.max_asked, abs(self._driven))
+        actual = max(-most, min(most, self._requested))
+        if self._requested:
+            self.exposure.overall.max_requested = max(self.exposure.overall.max_requested, abs(self._requested))
             if fault := self.faults.take("compliance", SOURCE, devices=list(conductance)):
                 actual *= fault["fraction"]
         self._currents = {d: actual * g / total if total else 0.0 for d, g in conductance.items()}
         for device, current in self._currents.items():
-            if self._driven:
-                for counter in self.audit.of(device):
-                    counter.flow(current, self._driven, now, pulse=self._is_pulse)
-        if (clipped := actual != self._driven) != self.in_compliance:
+            if self._requested:
+                for counter in self.exposure.of(device):
+                    counter.flow(current, self._requested, now, pulse=self._is_pulse)
+        if (clipped := actual != self._requested) != self.in_compliance:
             self.in_compliance = clipped
             self.compliance_changed(clipped)
 
@@ -176,7 +176,7 @@ class Circuit:
         for device, current in self._currents.items():
             if current:
                 if self._is_pulse:
-                    for counter in self.audit.of(device):
+                    for counter in self.exposure.of(device):
                         counter.pulse_end(current, now)
                 if self.faults.lasting("stuck", SOURCE, device) is None:
                     bias = self.faults.lasting("bias", SOURCE, device)

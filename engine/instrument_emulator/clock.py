@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Clock:
+class EmulatedClock:
     """Seconds since the start; ``speed`` bench seconds pass in each real one."""
 
     def __init__(self, speed: float = 1.0) -> None:

@@ -1,4 +1,4 @@
-"""The control port of an emulated bench: faults, audit, state and clock for tests, as lines of JSON.
+"""The control port of an emulated bench: faults, exposure, state and clock for tests, as lines of JSON.
 
 A request is an object with ``do`` and the arguments of what to do; the reply has ``ok`` with the result, or ``error``
 with one line.  Drivers never use it.
@@ -78,9 +78,9 @@ class Control:
         """The faults that are set."""
         return list(self._ask("faults"))
 
-    def audit(self) -> dict[str, Any]:
+    def exposure(self) -> dict[str, Any]:
         """What was done to the devices: ``overall`` and ``devices`` by name, see ``ExposureLog.report``."""
-        return dict(self._ask("audit"))
+        return dict(self._ask("exposure"))
 
     def state(self) -> dict[str, Any]:
         """Instruments and devices as they are now."""
@@ -134,7 +134,7 @@ class _Handler(socketserver.StreamRequestHandler):
             request = json.loads(line)
             do = request.pop("do")
         except (ValueError, AttributeError, KeyError, TypeError):
-            raise EmulatorError(f'{line!r} is not a request; send one line such as {{"do": "audit"}}') from None
+            raise EmulatorError(f'{line!r} is not a request; send one line such as {{"do": "exposure"}}') from None
         action = self.server.actions.get(do)
         if action is None:
             raise EmulatorError(f"do {do!r}; it is one of {', '.join(self.server.actions)}")

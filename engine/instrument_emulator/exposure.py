@@ -11,14 +11,14 @@ class ExposureCounter:
 
     def __init__(self) -> None:
         self.positive = self.negative = 0
-        self.max_pulse = self.max_steady = self.max_asked = 0.0
+        self.max_pulse = self.max_steady = self.max_requested = 0.0
         self.min_gap = math.inf
         self.hot_switchings = 0
         self._last_end = -math.inf
 
-    def flow(self, current: float, driven: float, now: float, *, pulse: bool) -> None:
-        """A current other than 0 (A) begins to flow at bench time ``now``; ``driven`` is the one before clipping."""
-        self.max_asked = max(self.max_asked, abs(driven))
+    def flow(self, current: float, requested: float, now: float, *, pulse: bool) -> None:
+        """A current other than 0 (A) begins to flow at bench time ``now``; ``requested``: before clipping."""
+        self.max_requested = max(self.max_requested, abs(requested))
         if pulse:
             self.max_pulse = max(self.max_pulse, abs(current))
             self.min_gap = min(self.min_gap, now - self._last_end)
@@ -42,7 +42,7 @@ class ExposureCounter:
             "max_pulse": self.max_pulse,
             "max_steady": self.max_steady,
             "max_current": max(self.max_pulse, self.max_steady),
-            "max_asked": self.max_asked,
+            "max_requested": self.max_requested,
             "min_gap": self.min_gap if math.isfinite(self.min_gap) else None,
             "hot_switchings": self.hot_switchings,
         }

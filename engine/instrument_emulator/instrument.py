@@ -13,7 +13,7 @@ from instrument_emulator.values import Integer, ParameterType, exactly_one
 
 
 @dataclass(frozen=True)
-class Setting:
+class ScpiSetting:
     """A value that a command sets and its query gives."""
 
     pattern: str
@@ -34,7 +34,7 @@ class Instrument:
 
     identity: str
     """Reply to ``*IDN?``, with ``{serial}``."""
-    settings: Sequence[Setting] = ()
+    settings: Sequence[ScpiSetting] = ()
     single_client = False
     """Whether a second connection is closed at once while there is one."""
 
@@ -112,13 +112,13 @@ class Instrument:
         """What the control port shows of the instrument; JSON values."""
         return {}
 
-    def check(self, setting: Setting, value: Any) -> None:
+    def check(self, setting: ScpiSetting, value: Any) -> None:
         """Raise ``ScpiError`` if a setting must not take that value now."""
 
-    def changed(self, setting: Setting) -> None:
+    def changed(self, setting: ScpiSetting) -> None:
         """Called after a setting has been set."""
 
-    def _setter(self, setting: Setting) -> Any:
+    def _setter(self, setting: ScpiSetting) -> Any:
         def put(value: Any) -> None:
             self.check(setting, value)
             self.values[setting.name] = value
@@ -126,7 +126,7 @@ class Instrument:
 
         return put
 
-    def _asker(self, setting: Setting) -> Any:
+    def _asker(self, setting: ScpiSetting) -> Any:
         values, name, show = self.values, setting.name, setting.kind.show
         return lambda: show(values[name])
 

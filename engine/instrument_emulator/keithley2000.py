@@ -13,7 +13,7 @@ from typing import Any
 
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import METER
-from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
 from instrument_emulator.values import Boolean, Choice, Integer, Real, up_to
 
@@ -26,7 +26,7 @@ BUFFER_FULL, READING_AVAILABLE = 9, 5
 _VOLT = "[SENSe[1]:]VOLTage[:DC]"
 
 
-class Keithley2000(Instrument):
+class EmulatedKeithley2000(Instrument):
     """The voltmeter.
 
     Not modelled: other functions than direct voltage; triggers by line or key (with ``TRIG:SOUR`` other than IMM or
@@ -35,23 +35,23 @@ class Keithley2000(Instrument):
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2000,{serial},A08  /A02"
     settings = (
-        Setting("[SENSe[1]:]FUNCtion", "function", Choice("VOLTage:DC", quoted=True), "VOLT:DC"),
-        Setting(f"{_VOLT}:RANGe[:UPPer]", "range", Real(0.0, 1010.0), 1000.0),
-        Setting(f"{_VOLT}:RANGe:AUTO", "autorange", Boolean(), True),
-        Setting(f"{_VOLT}:NPLCycles", "nplc", Real(0.01, 10.0), 1.0),
-        Setting(f"{_VOLT}:DIGits", "digits", Integer(4, 7), 7),
-        Setting(f"{_VOLT}:AVERage:STATe", "average", Boolean(), False),
-        Setting(f"{_VOLT}:AVERage:COUNt", "average_count", Integer(1, 100), 10),
-        Setting("SYSTem:AZERo:STATe", "autozero", Boolean(), True),
-        Setting("TRIGger:SOURce", "trigger", Choice("IMMediate", "TIMer", "MANual", "BUS", "EXTernal"), "IMM"),
-        Setting("TRIGger:COUNt", "trigger_count", Real(1, 9999, infinite=True), 1.0),
-        Setting("TRIGger:DELay", "trigger_delay", Real(0.0, 999999.999), 0.0),
-        Setting("TRIGger:TIMer", "trigger_timer", Real(0.001, 999999.999), 0.1),
-        Setting("SAMPle:COUNt", "samples", Integer(1, 1024), 1),
-        Setting("INITiate:CONTinuous", "continuous", Boolean(), False),
-        Setting("TRACe:POINts", "buffer_size", Integer(2, 1024), 100),
-        Setting("TRACe:FEED", "buffer_feed", Choice("SENSe[1]", "CALCulate[1]", "NONE"), "CALC"),
-        Setting("TRACe:FEED:CONTrol", "buffer_control", Choice("NEXT", "NEVer"), "NEV"),
+        ScpiSetting("[SENSe[1]:]FUNCtion", "function", Choice("VOLTage:DC", quoted=True), "VOLT:DC"),
+        ScpiSetting(f"{_VOLT}:RANGe[:UPPer]", "range", Real(0.0, 1010.0), 1000.0),
+        ScpiSetting(f"{_VOLT}:RANGe:AUTO", "autorange", Boolean(), True),
+        ScpiSetting(f"{_VOLT}:NPLCycles", "nplc", Real(0.01, 10.0), 1.0),
+        ScpiSetting(f"{_VOLT}:DIGits", "digits", Integer(4, 7), 7),
+        ScpiSetting(f"{_VOLT}:AVERage:STATe", "average", Boolean(), False),
+        ScpiSetting(f"{_VOLT}:AVERage:COUNt", "average_count", Integer(1, 100), 10),
+        ScpiSetting("SYSTem:AZERo:STATe", "autozero", Boolean(), True),
+        ScpiSetting("TRIGger:SOURce", "trigger", Choice("IMMediate", "TIMer", "MANual", "BUS", "EXTernal"), "IMM"),
+        ScpiSetting("TRIGger:COUNt", "trigger_count", Real(1, 9999, infinite=True), 1.0),
+        ScpiSetting("TRIGger:DELay", "trigger_delay", Real(0.0, 999999.999), 0.0),
+        ScpiSetting("TRIGger:TIMer", "trigger_timer", Real(0.001, 999999.999), 0.1),
+        ScpiSetting("SAMPle:COUNt", "samples", Integer(1, 1024), 1),
+        ScpiSetting("INITiate:CONTinuous", "continuous", Boolean(), False),
+        ScpiSetting("TRACe:POINts", "buffer_size", Integer(2, 1024), 100),
+        ScpiSetting("TRACe:FEED", "buffer_feed", Choice("SENSe[1]", "CALCulate[1]", "NONE"), "CALC"),
+        ScpiSetting("TRACe:FEED:CONTrol", "buffer_control", Choice("NEXT", "NEVer"), "NEV"),
     )
 
     def __init__(self, role: str, serial: str, circuit: Circuit) -> None:
@@ -88,7 +88,7 @@ class Keithley2000(Instrument):
         super().power_cycle()
         self._elements = ("READ", "CHAN", "UNIT")
 
-    def changed(self, setting: Setting) -> None:
+    def changed(self, setting: ScpiSetting) -> None:
         if setting.name == "range":
             self.values.update(range=_range(self.values["range"]), autorange=False)
 

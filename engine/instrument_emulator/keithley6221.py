@@ -13,7 +13,7 @@ from typing import Any
 from instrument_emulator import wave6221 as wave
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
-from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
 from instrument_emulator.values import INFINITE, Boolean, Choice, Integer, Real, exactly_one, up_to
 
@@ -36,7 +36,7 @@ _FIXED = ("level", "range", "autorange")
 """Settings that are another matter while a wave is armed."""
 
 
-class Keithley6221(Instrument):
+class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
     Not modelled: the finite rise of a slow response or of the filter, the trigger link, delta modes.
@@ -45,36 +45,36 @@ class Keithley6221(Instrument):
     single_client = True
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 6221,{serial},D04  /700x "
     settings = (
-        Setting(f"{_CURR}[:LEVel][:IMMediate][:AMPLitude]", "level", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
-        Setting(f"{_CURR}:RANGe", "range", Real(-MAX_CURRENT, MAX_CURRENT), RANGES[-1]),
-        Setting(f"{_CURR}:RANGe:AUTO", "autorange", Boolean(), False),
-        Setting(f"{_CURR}:COMPliance", "compliance", Real(0.1, 105.0, step=0.01), 10.0),
-        Setting(f"{_CURR}:FILTer[:STATe]", "filter", Boolean(), False),
-        Setting("SOURce[1]:DELay", "delay", Real(1e-3, 999999.999), 1.0),
-        Setting("OUTPut[:STATe]", "output", Boolean(), False),
-        Setting("OUTPut:RESPonse", "response", Choice("FAST", "SLOW"), "FAST"),
-        Setting("OUTPut:LTEarth", "low_to_earth", Boolean(), False),
-        Setting("OUTPut:ISHield", "inner_shield", Choice("OLOW", "GUARd"), "OLOW"),
-        Setting(f"{_WAVE}:FUNCtion", "function", Choice("SINusoid", "SQUare", "RAMP", "ARBitrary0", "ARBitrary1",
+        ScpiSetting(f"{_CURR}[:LEVel][:IMMediate][:AMPLitude]", "level", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
+        ScpiSetting(f"{_CURR}:RANGe", "range", Real(-MAX_CURRENT, MAX_CURRENT), RANGES[-1]),
+        ScpiSetting(f"{_CURR}:RANGe:AUTO", "autorange", Boolean(), False),
+        ScpiSetting(f"{_CURR}:COMPliance", "compliance", Real(0.1, 105.0, step=0.01), 10.0),
+        ScpiSetting(f"{_CURR}:FILTer[:STATe]", "filter", Boolean(), False),
+        ScpiSetting("SOURce[1]:DELay", "delay", Real(1e-3, 999999.999), 1.0),
+        ScpiSetting("OUTPut[:STATe]", "output", Boolean(), False),
+        ScpiSetting("OUTPut:RESPonse", "response", Choice("FAST", "SLOW"), "FAST"),
+        ScpiSetting("OUTPut:LTEarth", "low_to_earth", Boolean(), False),
+        ScpiSetting("OUTPut:ISHield", "inner_shield", Choice("OLOW", "GUARd"), "OLOW"),
+        ScpiSetting(f"{_WAVE}:FUNCtion", "function", Choice("SINusoid", "SQUare", "RAMP", "ARBitrary0", "ARBitrary1",
                 "ARBitrary2", "ARBitrary3", "ARBitrary4"), "SIN"),
-        Setting(f"{_WAVE}:FREQuency", "frequency", Real(1e-3, 1e5), 1e3),
-        Setting(f"{_WAVE}:AMPLitude", "amplitude", Real(2e-12, MAX_CURRENT), 1e-3),
-        Setting(f"{_WAVE}:OFFSet", "offset", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
-        Setting(f"{_WAVE}:DCYCle", "duty", Real(0.0, 100.0), 50.0),
-        Setting(f"{_WAVE}:DURation:TIME", "duration_time", Real(100e-9, 999999.999, infinite=True), INFINITE),
-        Setting(f"{_WAVE}:DURation:CYCLes", "duration_cycles", Real(1e-3, 99999999900.0, infinite=True), INFINITE),
-        Setting(f"{_WAVE}:RANGing", "wave_ranging", Choice("BEST", "FIXed"), "BEST"),
-        Setting(f"{_WAVE}:EXTRig[:ENABle]", "external", Boolean(), False),
-        Setting(f"{_WAVE}:EXTRig:ILINe", "external_line", Integer(0, 6), 1),
-        Setting(f"{_WAVE}:EXTRig:IGNore", "external_ignore", Boolean(), False),
-        Setting(f"{_WAVE}:EXTRig:IVALue", "idle", Real(-1.0, 1.0), 0.0),
-        Setting(f"{_WAVE}:PMARk:STATe", "marker", Boolean(), False),
-        Setting(f"{_WAVE}:PMARk[:LEVel]", "marker_phase", Real(0.0, 360.0), 180.0),
-        Setting(f"{_WAVE}:PMARk:OLINe", "marker_line", Integer(1, 6), 3),
-        Setting("ARM:SOURce", "arm_source", Choice("IMMediate", "TIMer", "BUS", "TLINk"), "IMM"),
-        Setting("TRIGger:SOURce", "trigger_source", Choice("IMMediate", "TLINk"), "IMM"),
-        Setting("TRIGger:OLINe", "trigger_line", Integer(1, 6), 2),
-        Setting("TRIGger:OUTPut", "trigger_output", Choice("SOURce", "DELay", "NONE"), "NONE"),
+        ScpiSetting(f"{_WAVE}:FREQuency", "frequency", Real(1e-3, 1e5), 1e3),
+        ScpiSetting(f"{_WAVE}:AMPLitude", "amplitude", Real(2e-12, MAX_CURRENT), 1e-3),
+        ScpiSetting(f"{_WAVE}:OFFSet", "offset", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
+        ScpiSetting(f"{_WAVE}:DCYCle", "duty", Real(0.0, 100.0), 50.0),
+        ScpiSetting(f"{_WAVE}:DURation:TIME", "duration_time", Real(100e-9, 999999.999, infinite=True), INFINITE),
+        ScpiSetting(f"{_WAVE}:DURation:CYCLes", "duration_cycles", Real(1e-3, 999999999e2, infinite=True), INFINITE),
+        ScpiSetting(f"{_WAVE}:RANGing", "wave_ranging", Choice("BEST", "FIXed"), "BEST"),
+        ScpiSetting(f"{_WAVE}:EXTRig[:ENABle]", "external", Boolean(), False),
+        ScpiSetting(f"{_WAVE}:EXTRig:ILINe", "external_line", Integer(0, 6), 1),
+        ScpiSetting(f"{_WAVE}:EXTRig:IGNore", "external_ignore", Boolean(), False),
+        ScpiSetting(f"{_WAVE}:EXTRig:IVALue", "idle", Real(-1.0, 1.0), 0.0),
+        ScpiSetting(f"{_WAVE}:PMARk:STATe", "marker", Boolean(), False),
+        ScpiSetting(f"{_WAVE}:PMARk[:LEVel]", "marker_phase", Real(0.0, 360.0), 180.0),
+        ScpiSetting(f"{_WAVE}:PMARk:OLINe", "marker_line", Integer(1, 6), 3),
+        ScpiSetting("ARM:SOURce", "arm_source", Choice("IMMediate", "TIMer", "BUS", "TLINk"), "IMM"),
+        ScpiSetting("TRIGger:SOURce", "trigger_source", Choice("IMMediate", "TLINk"), "IMM"),
+        ScpiSetting("TRIGger:OLINe", "trigger_line", Integer(1, 6), 2),
+        ScpiSetting("TRIGger:OUTPut", "trigger_output", Choice("SOURce", "DELay", "NONE"), "NONE"),
     )  # fmt: skip
 
     def __init__(self, role: str, serial: str, circuit: Circuit, arm_delay: float = 0.1) -> None:
@@ -141,7 +141,7 @@ class Keithley6221(Instrument):
             self._abort()
             self._switch_off(self.circuit.clock.now())
 
-    def check(self, setting: Setting, value: Any) -> None:
+    def check(self, setting: ScpiSetting, value: Any) -> None:
         if self.phase != IDLE:
             if setting.pattern.startswith(_WAVE):
                 raise ScpiError(404)
@@ -154,7 +154,7 @@ class Keithley6221(Instrument):
         if setting.name == "output" and value and self._interlock_open():
             raise ScpiError(802)
 
-    def changed(self, setting: Setting) -> None:
+    def changed(self, setting: ScpiSetting) -> None:
         values, now = self.values, self.circuit.clock.now()
         if setting.name == "range":
             values.update(range=_range(values["range"]), autorange=False)

@@ -15,7 +15,7 @@ CARDS, CHANNELS = 2, 40
 _ITEM = re.compile(r"(\d+)!(\d+)(?::(\d+)!(\d+))?")
 
 
-class Keithley7001(Instrument):
+class EmulatedKeithley7001(Instrument):
     """The switch.  Relays move at once and stay as they are when a connection ends."""
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 7001,{serial},A09  /A02"

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from instrument_emulator.circuit import Circuit
-from instrument_emulator.clock import Clock
+from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.control import ControlPort
 from instrument_emulator.description import EMULATED, BenchDescription
 from instrument_emulator.dut import DutModel
@@ -59,7 +59,7 @@ class Emulator:
                 )
         self.ended = threading.Event()
         """Set when the control port was asked to quit."""
-        self.circuit = Circuit(dut, bench.routes, Clock(bench.speed), bench.mains, tuple(bench.instruments))
+        self.circuit = Circuit(dut, bench.routes, EmulatedClock(bench.speed), bench.mains, tuple(bench.instruments))
         self._instruments = {
             role: instrument_class(described.model)(role, described.serial, self.circuit)
             for role, described in bench.instruments.items()
@@ -85,11 +85,11 @@ class Emulator:
         self.control.close()
         self._close_ports()
 
-    def audit(self) -> dict[str, Any]:
+    def exposure(self) -> dict[str, Any]:
         """What was done to the devices so far."""
         with self.circuit.lock:
             self.circuit.catch_up()
-            return self.circuit.audit.report()
+            return self.circuit.exposure.report()
 
     def state(self) -> dict[str, Any]:
         """Instruments and devices as they are now."""
@@ -118,7 +118,7 @@ class Emulator:
             "set": self._set_fault,
             "clear": self._clear_faults,
             "faults": lambda: self.circuit.faults.report(),
-            "audit": self.audit,
+            "exposure": self.exposure,
             "state": self.state,
             "clock": self._clock,
             "quit": self.ended.set,

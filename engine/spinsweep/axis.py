@@ -85,14 +85,14 @@ class Axis:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
-        at = f"axis {self.name!r}"
-        require_texts(at, unit=self.unit, long_name=self.long_name)
-        require_limits(at, self.low, self.high)
+        where = f"axis {self.name!r}"
+        require_texts(where, unit=self.unit, long_name=self.long_name)
+        require_limits(where, self.low, self.high)
         values: Any = self.values
         if isinstance(values, range):  # whose length needs no look at the values
             _limit(abs(values.stop - values.start) // abs(values.step), self)
         object.__setattr__(self, "values", listed(values))
-        object.__setattr__(self, "choices", choices_of(at, self.choices))
+        object.__setattr__(self, "choices", choices_of(where, self.choices))
         _one_kind(self.values, self.name)
         object.__setattr__(self, "values", self.check(self.values))
         if self.neutral is not ...:
@@ -124,14 +124,14 @@ class Axis:
 
     def check(self, values: Iterable[Any] | Value) -> tuple[Value, ...]:
         """``values``, or one of them, made canonical and checked against the axis's kind, range and choices."""
-        given = listed(values)
-        _limit(len(given), self)
+        items = listed(values)
+        _limit(len(items), self)
         kind = self.kind
-        if not given:
+        if not items:
             raise SpecError(f"axis {self.name!r} has no values; it takes {self.allowed}")
         seen: dict[Value, None] = {}
         choices = {canonical(c, kind) for c in self.choices}
-        for value in given:
+        for value in items:
             try:
                 good = canonical(value, kind)
             except SpecError as error:
@@ -167,10 +167,10 @@ class Axis:
             if len(parts) not in (2, 3) or not all(isinstance(p, int) for p in parts):
                 raise SpecError(f"{what} is not START:STOP or START:STOP:STEP in whole numbers")
             first, end, step = map(int, (*parts, 1)[:3])
-            if step == 0 or not (found := range(first, end, step)):
+            if step == 0 or not (values := range(first, end, step)):
                 raise SpecError(f"{what} holds no value; 0:20 is 0 to 19")
             _limit(1 + (abs(end - first) - 1) // abs(step), self)  # len() takes no more than 63 bits
-            return found
+            return values
         if len(parts) != 3 or not isinstance(parts[2], int) or parts[2] < 2:
             raise SpecError(f"{what} is not START:STOP:COUNT, such as 0:0.25:6 for six values")
         try:
@@ -217,10 +217,10 @@ def range_words(kind: Kind, unit: str, low: float | None, high: float | None) ->
 
 def choices_of(what: str, choices: Any) -> tuple[Any, ...]:
     """Plain choices; ``SpecError`` for more than anybody chooses from."""
-    found = listed(choices, MAX_CHOICES)
-    if len(found) > MAX_CHOICES:
+    items = listed(choices, MAX_CHOICES)
+    if len(items) > MAX_CHOICES:
         raise SpecError(f"{what}: more than {MAX_CHOICES} choices; give low and high instead")
-    return found
+    return items
 
 
 def one_of(choices: Sequence[Any]) -> str:

@@ -141,8 +141,8 @@ def _location(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
-    own = [f for f in frames if f.filename != __file__ and "importlib" not in Path(f.filename).parts]
-    return f" ({own[-1].filename}:{own[-1].lineno})" if own else ""
+    user_frames = [f for f in frames if f.filename != __file__ and "importlib" not in Path(f.filename).parts]
+    return f" ({user_frames[-1].filename}:{user_frames[-1].lineno})" if user_frames else ""
 
 
 def _is_module(name: str) -> bool:

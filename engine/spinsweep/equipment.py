@@ -37,7 +37,7 @@ class Equipment(Protocol):
     def measured(self, sweep: Sweep) -> Sweep:
         """The sweep as it is measured with this; ``SpecError`` if it is only computed."""
 
-    def own(self) -> AbstractContextManager[object]:
+    def acquire(self) -> AbstractContextManager[object]:
         """Own it in this process."""
 
     def worker(self, address: str, security: Any) -> AbstractContextManager[OwningWorker]:

@@ -57,8 +57,8 @@ def summary_of(command: EntryPoint) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == command.attr:
             text = ast.get_docstring(node)
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == command.attr:
-            given = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
-            text = str(given[0].value) if given and isinstance(given[0], ast.Constant) else None
+            helps = [k.value for k in getattr(node.value, "keywords", ()) if k.arg == "help"]
+            text = str(helps[0].value) if helps and isinstance(helps[0], ast.Constant) else None
         if text:
             return inspect.cleandoc(text).partition("\n\n")[0]
     return ""

@@ -81,9 +81,9 @@ def state_home() -> Path:
     OSError
         This user has no home.
     """
-    given = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if given.is_absolute():
-        return given
+    configured = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if configured.is_absolute():
+        return configured
     try:
         return Path("~/.local/state").expanduser()
     except RuntimeError:

@@ -71,14 +71,14 @@ class Dim:
     long_name: str = ""
 
     def __post_init__(self) -> None:
-        at = f"dim {brief(self.name)}"
-        require_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
+        where = f"dim {brief(self.name)}"
+        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
         object.__setattr__(self, "values", listed(self.values))
         if self.values:
             Axis(self.name, self.values)  # refuses what no coordinate can be
         if not isinstance(self.size, str) and not self.values:
-            object.__setattr__(self, "size", _whole(f"{at}: size", self.size, 1, MAX_VALUES))
-        object.__setattr__(self, "start", _whole(f"{at}: start", self.start, -(2**62), 2**62))
+            object.__setattr__(self, "size", _whole(f"{where}: size", self.size, 1, MAX_VALUES))
+        object.__setattr__(self, "start", _whole(f"{where}: start", self.start, -(2**62), 2**62))
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,9 @@ class Coordinate:
     long_name: str = ""
 
     def __post_init__(self) -> None:
-        at = f"coordinate {brief(self.name)}"
-        require_texts(at, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
-        _require_callable(f"{at}: function", self.function)
+        where = f"coordinate {brief(self.name)}"
+        require_texts(where, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        _require_callable(f"{where}: function", self.function)
 
     def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
         """The coordinate at the values of its axis, (n,).
@@ -106,14 +106,14 @@ class Coordinate:
             Its function raises, or returns something else than one number a value.
         """
         try:
-            found = np.asarray(self.function(np.asarray(values), params), np.float64)
+            values_there = np.asarray(self.function(np.asarray(values), params), np.float64)
         except Exception as error:  # the function is the user's
             raise SpecError(f"coordinate {self.name!r}: its function fails: {said(error)}") from error
-        if found.shape != (len(values),):
+        if values_there.shape != (len(values),):
             raise SpecError(
-                f"coordinate {self.name!r}: its function returns shape {found.shape} for {len(values)} values"
+                f"coordinate {self.name!r}: its function returns shape {values_there.shape} for {len(values)} values"
             )
-        return found
+        return values_there
 
 
 @dataclass(frozen=True)
@@ -134,30 +134,31 @@ class Output:
     """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
 
     def __post_init__(self) -> None:
-        at = f"output {brief(self.name)}"
-        require_texts(at, name=self.name, unit=self.unit, long_name=self.long_name)
-        object.__setattr__(self, "dims", _items(f"{at}: dims", self.dims, str))
+        where = f"output {brief(self.name)}"
+        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "dims", _items(f"{where}: dims", self.dims, str))
         try:
             dtype = np.dtype(self.dtype)
         except Exception:  # also what a class of the user raises
             dtype = np.dtype(object)
         value: Any = self.dtype
         if value is None or dtype.name not in DTYPES:
-            raise SpecError(f"{at}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
+            raise SpecError(f"{where}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
         if not isinstance(value, str):
             object.__setattr__(self, "dtype", dtype.name)
         if len(set(self.dims)) < len(self.dims):
-            raise SpecError(f"{at}: dims {brief(self.dims)} differ; one stands twice")
+            raise SpecError(f"{where}: dims {brief(self.dims)} differ; one stands twice")
         if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
-            raise SpecError(f"{at}: attrs are a mapping of names to values, not {brief(self.attrs)}")
+            raise SpecError(f"{where}: attrs are a mapping of names to values, not {brief(self.attrs)}")
         if taken := next((name for name in self.attrs if name in CODING), None):
-            raise SpecError(f"{at}: attribute {taken!r} tells xarray to change the numbers; leave it out")
-        object.__setattr__(self, "attrs", {n: _json(f"{at}: attribute {brief(n)}", v) for n, v in self.attrs.items()})
+            raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
+        attrs = {n: _json(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
+        object.__setattr__(self, "attrs", attrs)
         tolerance: Any = self.tolerance
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
-            raise SpecError(f"{at}: tolerance {brief(tolerance)} is not a number from 0 to below 1, such as 1e-12")
+            raise SpecError(f"{where}: tolerance {brief(tolerance)} is not a number from 0 to below 1, such as 1e-12")
         if tolerance and dtype.kind not in "fc":
-            raise SpecError(f"{at}: tolerance {tolerance}, but a {self.dtype} is the same or not; leave it out")
+            raise SpecError(f"{where}: tolerance {tolerance}, but a {self.dtype} is the same or not; leave it out")
 
     @property
     def fill(self) -> Any:
@@ -198,13 +199,13 @@ class Parameter:
     value it is not part of the identity, so that older cubes still grow; ``...``: there is no such value."""
 
     def __post_init__(self) -> None:
-        at = f"parameter {brief(self.name)}"
-        require_texts(at, name=self.name, unit=self.unit, help=self.help)
-        require_limits(at, self.low, self.high)
+        where = f"parameter {brief(self.name)}"
+        require_texts(where, name=self.name, unit=self.unit, help=self.help)
+        require_limits(where, self.low, self.high)
         for what in ("load", "fingerprint", "axes", "code"):
             if getattr(self, what) is not None:
-                _require_callable(f"{at}: {what}", getattr(self, what))
-        object.__setattr__(self, "choices", choices_of(at, self.choices))
+                _require_callable(f"{where}: {what}", getattr(self, what))
+        object.__setattr__(self, "choices", choices_of(where, self.choices))
         object.__setattr__(self, "default", plain(self.default))
         object.__setattr__(self, "default", self.check(self.default))
         if self.neutral is not ...:
@@ -348,37 +349,37 @@ class Sweep:
                 f"sweep name {brief(self.name)} is not one that a file can have, such as 'bar-widths': "
                 "letters, digits, _, - and ."
             )
-        at = f"sweep {self.name!r}"
+        where = f"sweep {self.name!r}"
         texts = ("title", "version", "figures", "on_bench", "source")
-        require_texts(at, **{name: getattr(self, name) for name in texts})
+        require_texts(where, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
         for name, kind in {**kinds, "shared_axes": str, "kept_axes": str}.items():
-            object.__setattr__(self, name, _items(f"{at}: {name}", getattr(self, name), kind))
+            object.__setattr__(self, name, _items(f"{where}: {name}", getattr(self, name), kind))
         if self.outputs_of is not None:
-            _require_callable(f"{at}: outputs_of", self.outputs_of)
+            _require_callable(f"{where}: outputs_of", self.outputs_of)
             try:
                 outputs = self.outputs_of(self.params)
             except SpecError:
                 raise
             except ValueError as error:
-                raise SpecError(f"{at}: {error}") from None
-            object.__setattr__(self, "outputs", _items(f"{at}: outputs", outputs, Output))
+                raise SpecError(f"{where}: {error}") from None
+            object.__setattr__(self, "outputs", _items(f"{where}: outputs", outputs, Output))
         every = self.every_axis
         absent = {i: a for i, a in enumerate(every) if a.is_neutral and a.name not in self.kept_axes}
         object.__setattr__(self, "neutral_axes", absent)
         object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
-        object.__setattr__(self, "root_seed", _whole(f"{at}: root_seed", self.root_seed, -(2**128), 2**128))
+        object.__setattr__(self, "root_seed", _whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(
-                f"{at}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
+                f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
         for name in ("artifact_ids", "prepare", "bench_cycles"):
             if getattr(self, name) is not None:
-                _require_callable(f"{at}: {name}", getattr(self, name))
+                _require_callable(f"{where}: {name}", getattr(self, name))
         for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
-                raise SpecError(f"{at}: {name} are a mapping, not {brief(getattr(self, name))}")
+                raise SpecError(f"{where}: {name} are a mapping, not {brief(getattr(self, name))}")
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -620,12 +621,12 @@ def _items(what: str, value: Any, kind: type) -> tuple[Any, ...]:
     items = (value,) if isinstance(value, kind) else value
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
         raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(value)}")
-    found = []
+    checked = []
     for position, item in enumerate(items):
         if not isinstance(item, kind):
             raise SpecError(f"{what}[{position}] is {brief(item)}, where {_kind(kind)} is needed")
-        found.append(item)
-    return tuple(found)
+        checked.append(item)
+    return tuple(checked)
 
 
 def _kind(kind: type) -> str:

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from spinneurons.analysis.cubes import mask_unfinished
-from spinneurons.analysis.lines import Line
+from spinneurons.analysis.lines import FittedLine
 
 MM = 1 / 25.4
 COLUMN, PAGE = 85 * MM, 178 * MM
@@ -239,7 +239,7 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
     ax.set_xlabel("Bar width (µm)")
 
 
-def line_against_width(ax: Axes, line: Line) -> None:
+def line_against_width(ax: Axes, line: FittedLine) -> None:
     """The straight line over the whole axis, with its R²."""
     x = np.array(ax.get_xlim())
     ax.plot(x, line.predict(x), color="black", lw=0.8, zorder=1, label=f"linear fit, R² = {line.r_squared:.3f}")

@@ -90,11 +90,11 @@ def test_a_characterization_is_measured_with_them(lab: Path) -> None:
     chosen = ["--set", "device=0,1", "--set", "currents=5", "--set", "cycles=4", "--set", "resamples=20"]
     with emulated() as control:
         said("run", "characterization", "--on", "bench.toml", "--store", "cube.zarr", *chosen)
-        audit = control.audit()["overall"]
+        exposure = control.exposure()["overall"]
     cube = xr.open_zarr("cube.zarr").load()
     assert (cube["cell_state"] == 1).all()
     assert cube["r_write"].notnull().all()
-    assert audit["pulses"] == 2 * 2 * (5 + 5 * 4)
+    assert exposure["pulses"] == 2 * 2 * (5 + 5 * 4)
     definition = json.loads(cube.attrs["sweep_definition"])["parameters"]["bench"]
     assert definition["meter"] == ["keithley-2182a", 0.01, 1.0]
     assert definition["auxiliary"] == {"magnet": ["EMUBOP", "magnet-supply", 1.5]}

@@ -41,7 +41,7 @@ def test_a_fault_that_cannot_be_is_refused_in_one_line(
 def test_a_request_that_is_none_is_answered_with_an_error(emulator: Emulator, line: str) -> None:
     wire = Wire(("127.0.0.1", emulator.control.port))
     assert list(json.loads(wire.ask(line))) == ["error"]
-    assert "ok" in json.loads(wire.ask('{"do": "audit"}'))
+    assert "ok" in json.loads(wire.ask('{"do": "exposure"}'))
     wire.close()
 
 

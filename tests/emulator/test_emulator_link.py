@@ -67,7 +67,7 @@ def test_output_and_wave_go_on_when_the_connection_ends(
     assert control.state()["source"]["wave"] == "running"
     control.clock(advance=1000.0)
     assert control.state()["source"]["wave"] == "idle"
-    assert control.audit()["devices"]["a"]["positive_pulses"] == 1
+    assert control.exposure()["devices"]["a"]["positive_pulses"] == 1
 
 
 def test_many_messages_at_once_are_answered_one_by_one(meter: Wire) -> None:
@@ -230,8 +230,8 @@ def test_compliance_flows_less_and_is_told(source: Wire, control: Control) -> No
     source.ask(f"{PULSE.format(sign=1)};:SOUR:WAVE:ARM;INIT;*OPC?")
     control.clock(advance=1)
     assert source.ask("STAT:QUE?;:STAT:MEAS:EVEN?") == '0,"No error";8'
-    assert control.audit()["devices"]["a"]["max_pulse"] == 5e-4
-    assert control.audit()["devices"]["a"]["max_asked"] == 1e-3
+    assert control.exposure()["devices"]["a"]["max_pulse"] == 5e-4
+    assert control.exposure()["devices"]["a"]["max_requested"] == 1e-3
 
 
 def test_an_open_contact_is_in_compliance_at_any_current(source: Wire, meter: Wire, control: Control) -> None:
@@ -257,7 +257,7 @@ def test_a_stuck_device_feels_no_pulse(source: Wire, control: Control) -> None:
     control.set("stuck", device="a")
     source.ask(f"{PULSE.format(sign=1)};:SOUR:WAVE:ARM;INIT;*OPC?")
     control.clock(advance=1)
-    assert control.audit()["devices"]["a"]["pulses"] == 1
+    assert control.exposure()["devices"]["a"]["pulses"] == 1
     assert control.state()["devices"]["a"]["state"] == 0
 
 
@@ -265,7 +265,7 @@ def test_drift_of_the_bias_current_weakens_the_pulse(source: Wire, control: Cont
     control.set("bias", device="a", relative=0.25)
     source.ask(f"{PULSE.format(sign=1)};:SOUR:WAVE:ARM;INIT;*OPC?")
     control.clock(advance=1)
-    assert control.audit()["devices"]["a"]["max_pulse"] == 1e-3
+    assert control.exposure()["devices"]["a"]["max_pulse"] == 1e-3
     assert isinstance(emulator.circuit.dut, Resistors)
     assert emulator.circuit.dut.pulses == [("a", 8e-4, 1e-4)]
 

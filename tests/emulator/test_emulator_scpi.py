@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 
 from emulator.two_resistors import one_resistor
 from instrument_emulator.instrument import Instrument
-from instrument_emulator.keithley2000 import Keithley2000
-from instrument_emulator.keithley6221 import Keithley6221
-from instrument_emulator.keithley7001 import Keithley7001, channels
+from instrument_emulator.keithley2000 import EmulatedKeithley2000
+from instrument_emulator.keithley6221 import EmulatedKeithley6221
+from instrument_emulator.keithley7001 import EmulatedKeithley7001, channels
 from instrument_emulator.scpi import ERRORS, Command, Language, ScpiError, split
 from instrument_emulator.values import INFINITE, Choice, Real, exactly_one
 
 
 def instruments() -> list[Instrument]:
-    return [kind("source", "EMU1", one_resistor(1e6)) for kind in (Keithley6221, Keithley2000, Keithley7001)]
+    return [
+        kind("source", "EMU1", one_resistor(1e6))
+        for kind in (EmulatedKeithley6221, EmulatedKeithley2000, EmulatedKeithley7001)
+    ]
 
 
 COMMANDS = [(kind, command) for kind in instruments() for command in kind.commands()]
@@ -69,7 +72,7 @@ def test_headers_continue_at_the_level_of_the_one_before(names: list[str], data:
         level = full.rpartition(":")[0] + ":"
         if data.draw(st.booleans()):
             units.append("*WAI")  # leaves the level alone
-    short, long = (Keithley6221("source", "EMU1", one_resistor()) for _ in range(2))
+    short, long = (EmulatedKeithley6221("source", "EMU1", one_resistor()) for _ in range(2))
     assert short.execute(";".join(units)) == long.execute(";".join(f":SOUR:WAVE:{n} {WAVE[n]}" for n in names)) == ""
     assert short.execute("STAT:QUE?") == '0,"No error"'
     assert short.values == long.values
@@ -90,7 +93,7 @@ def test_a_message_is_cut_at_separators_outside_of_quotes_and_parentheses(parts:
 
 
 def test_replies_of_one_message_come_in_one_line() -> None:
-    source = Keithley6221("source", "EMU1", one_resistor())
+    source = EmulatedKeithley6221("source", "EMU1", one_resistor())
     assert source.execute("*OPC?;:SOUR:CURR:COMP?;RANG?;*OPC?") == "1;1.000000E+01;1.000000E-01;1"
     assert source.execute("SOUR:CURR 0") == ""
 
@@ -112,7 +115,7 @@ def test_replies_of_one_message_come_in_one_line() -> None:
     ],
 )
 def test_a_command_error_drops_the_rest_of_the_message(message: str, error: int) -> None:
-    source = Keithley6221("source", "EMU1", one_resistor())
+    source = EmulatedKeithley6221("source", "EMU1", one_resistor())
     source.execute("*CLS")
     assert source.execute(f":SOUR:CURR:FILT 1;*OPC?;{message};*OPC?;:SOUR:CURR:FILT 0") == "1"
     assert source.execute("STAT:QUE?;*ESR?").startswith(f"{error},")
@@ -130,7 +133,7 @@ def test_a_command_error_drops_the_rest_of_the_message(message: str, error: int)
     ],
 )
 def test_after_an_execution_error_the_message_goes_on(message: str, error: int) -> None:
-    source = Keithley6221("source", "EMU1", one_resistor())
+    source = EmulatedKeithley6221("source", "EMU1", one_resistor())
     source.execute("*CLS")
     assert source.execute(f"{message};*OPC?;:STAT:QUE?;*ESR?") == f'1;{error},"{ERRORS[error]}";16'
 

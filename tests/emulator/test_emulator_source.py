@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from emulator.two_resistors import PATH, PULSE, Resistors, one_resistor
 from instrument_emulator.circuit import Circuit
-from instrument_emulator.keithley6221 import Keithley6221
+from instrument_emulator.keithley6221 import EmulatedKeithley6221
 
 
 class Bench:
@@ -16,7 +16,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.circuit: Circuit = one_resistor()
-        self.source = Keithley6221("source", "EMU1", self.circuit, arm_delay=0.0)
+        self.source = EmulatedKeithley6221("source", "EMU1", self.circuit, arm_delay=0.0)
         self.source.execute("*CLS")
 
     @property
@@ -192,8 +192,8 @@ def test_a_current_beyond_the_voltage_limit_is_clipped_and_told(bench: Bench) ->
     assert bench.circuit.currents["a"] == pytest.approx(2 / PATH)
     bench.ask("SOUR:CURR:COMP 4")
     assert bench.ask("STAT:MEAS:COND?;EVEN?") == "0;8"
-    assert bench.circuit.audit.report()["devices"]["a"]["max_asked"] == 3e-3
-    assert bench.circuit.audit.report()["devices"]["a"]["max_current"] == 3e-3
+    assert bench.circuit.exposure.report()["devices"]["a"]["max_requested"] == 3e-3
+    assert bench.circuit.exposure.report()["devices"]["a"]["max_current"] == 3e-3
 
 
 def test_compliance_within_a_pulse_is_seen_after_it(bench: Bench) -> None:

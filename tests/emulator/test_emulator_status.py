@@ -5,28 +5,28 @@ from __future__ import annotations
 import pytest
 
 from emulator.two_resistors import one_resistor
-from instrument_emulator.keithley2000 import Keithley2000
+from instrument_emulator.keithley2000 import EmulatedKeithley2000
 
 
 @pytest.fixture
-def meter() -> Keithley2000:
-    return Keithley2000("meter", "EMU2", one_resistor(1e6))
+def meter() -> EmulatedKeithley2000:
+    return EmulatedKeithley2000("meter", "EMU2", one_resistor(1e6))
 
 
-def test_the_queue_holds_ten_errors_and_the_last_becomes_an_overflow(meter: Keithley2000) -> None:
+def test_the_queue_holds_ten_errors_and_the_last_becomes_an_overflow(meter: EmulatedKeithley2000) -> None:
     for _ in range(12):
         meter.execute("NONSENSE")
     codes = [int(meter.execute("SYST:ERR?").split(",")[0]) for _ in range(11)]
     assert codes == [-113] * 9 + [350, 0]
 
 
-def test_errors_come_oldest_first_by_either_query(meter: Keithley2000) -> None:
+def test_errors_come_oldest_first_by_either_query(meter: EmulatedKeithley2000) -> None:
     meter.execute("NONSENSE")
     meter.execute("FETC?")
     assert meter.execute("STAT:QUE?;:SYST:ERR?") == '-113,"Undefined header";-230,"Data corrupt or stale"'
 
 
-def test_power_on_is_told_once(meter: Keithley2000) -> None:
+def test_power_on_is_told_once(meter: EmulatedKeithley2000) -> None:
     assert [meter.execute("*ESR?"), meter.execute("*ESR?")] == ["128", "0"]
     meter.execute("VOLT:NPLC 5")
     meter.power_cycle()
@@ -34,13 +34,13 @@ def test_power_on_is_told_once(meter: Keithley2000) -> None:
 
 
 @pytest.mark.parametrize(("message", "bit"), [("NONSENSE", 32), ("VOLT:NPLC 11", 16), ("*OPC", 1)])
-def test_each_kind_of_event_has_its_bit(meter: Keithley2000, message: str, bit: int) -> None:
+def test_each_kind_of_event_has_its_bit(meter: EmulatedKeithley2000, message: str, bit: int) -> None:
     meter.execute("*CLS")
     meter.execute(message)
     assert meter.execute("*ESR?;*ESR?") == f"{bit};0"
 
 
-def test_the_status_byte_sums_up_what_is_enabled(meter: Keithley2000) -> None:
+def test_the_status_byte_sums_up_what_is_enabled(meter: EmulatedKeithley2000) -> None:
     meter.execute("*CLS")
     assert meter.execute("*STB?") == "0"
     meter.execute("NONSENSE")
@@ -53,7 +53,7 @@ def test_the_status_byte_sums_up_what_is_enabled(meter: Keithley2000) -> None:
     assert meter.execute("*STB?;:STAT:MEAS:ENAB?") == "0;0"
 
 
-def test_an_event_stays_until_it_is_read_and_a_condition_does_not(meter: Keithley2000) -> None:
+def test_an_event_stays_until_it_is_read_and_a_condition_does_not(meter: EmulatedKeithley2000) -> None:
     meter.execute("INIT")
     assert int(meter.execute("STAT:MEAS:COND?")) & 32
     meter.execute("FETC?")
@@ -62,7 +62,7 @@ def test_an_event_stays_until_it_is_read_and_a_condition_does_not(meter: Keithle
     assert meter.execute("STAT:MEAS?") == "0"
 
 
-def test_reset_leaves_errors_and_events_alone(meter: Keithley2000) -> None:
+def test_reset_leaves_errors_and_events_alone(meter: EmulatedKeithley2000) -> None:
     meter.execute("*CLS;:NONSENSE")
     meter.execute("*RST")
     assert meter.execute("*ESR?;:STAT:QUE?").startswith("32;-113")

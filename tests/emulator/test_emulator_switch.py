@@ -41,7 +41,7 @@ def test_relays_stay_as_they_are_when_the_connection_ends(switch: Wire, control:
 
 def test_two_devices_at_once_share_the_current_and_are_noted(switch: Wire, source: Wire, control: Control) -> None:
     switch.ask(f"ROUT:CLOS {B};*OPC?")
-    assert control.audit()["overall"]["two_connected"] == 1
+    assert control.exposure()["overall"]["two_connected"] == 1
     source.ask("SOUR:CURR 1E-4;:OUTP 1;*OPC?")
     assert [d["current"] for d in control.state()["devices"].values()] == pytest.approx([5e-5, 5e-5])
 
@@ -49,13 +49,13 @@ def test_two_devices_at_once_share_the_current_and_are_noted(switch: Wire, sourc
 def test_moving_a_relay_while_current_flows_is_noted(switch: Wire, source: Wire, control: Control) -> None:
     source.ask("SOUR:CURR 1E-4;:OUTP 1;*OPC?")
     switch.ask("ROUT:OPEN ALL;*OPC?")
-    audit = control.audit()
-    assert audit["overall"]["hot_switchings"] == audit["devices"]["a"]["hot_switchings"] == 1
-    assert audit["devices"]["b"]["hot_switchings"] == 0
+    exposure = control.exposure()
+    assert exposure["overall"]["hot_switchings"] == exposure["devices"]["a"]["hot_switchings"] == 1
+    assert exposure["devices"]["b"]["hot_switchings"] == 0
     assert source.ask("STAT:MEAS:COND?") == "8"  # nothing is connected
     source.ask("SOUR:CLE;*OPC?")
     switch.ask(f"ROUT:CLOS {B};*OPC?;:ROUT:OPEN ALL")
-    assert control.audit()["overall"]["hot_switchings"] == 1
+    assert control.exposure()["overall"]["hot_switchings"] == 1
 
 
 def test_a_meter_without_a_device_overflows(switch: Wire, meter: Wire) -> None:
@@ -74,11 +74,11 @@ def test_a_second_relay_can_stay_closed(switch: Wire, control: Control) -> None:
     for channel in CHANNELS["b"]:
         control.set("relay_closed", channel=channel)
     assert switch.ask(f"ROUT:OPEN ALL;CLOS {A};CLOS:STAT?") == "(@1!1,1!2,1!11,1!12)"
-    assert control.audit()["overall"]["two_connected"] == 1
+    assert control.exposure()["overall"]["two_connected"] == 1
 
 
 def test_the_audit_counts_pulses_currents_and_the_least_gap(switch: Wire, source: Wire, control: Control) -> None:
-    assert control.audit()["overall"]["min_gap"] is None
+    assert control.exposure()["overall"]["min_gap"] is None
     for sign, gap in ((1, 0), (-1, 1e4), (-1, 3e4)):
         control.clock(advance=gap)
         source.ask(f"{PULSE.format(sign=sign)};:SOUR:WAVE:ARM;INIT;*OPC?")
@@ -86,9 +86,9 @@ def test_the_audit_counts_pulses_currents_and_the_least_gap(switch: Wire, source
             pass
     source.ask("SOUR:CURR 1E-3;:OUTP 1;*OPC?")
     source.ask("SOUR:CLE;*OPC?")
-    audit = control.audit()
-    assert audit["devices"]["b"]["pulses"] == 0
-    for tally in (audit["overall"], audit["devices"]["a"]):
+    exposure = control.exposure()
+    assert exposure["devices"]["b"]["pulses"] == 0
+    for tally in (exposure["overall"], exposure["devices"]["a"]):
         assert (tally["pulses"], tally["positive_pulses"], tally["negative_pulses"]) == (3, 1, 2)
         assert (tally["max_pulse"], tally["max_steady"], tally["max_current"]) == (1e-3, 1e-3, 1e-3)
         assert 1e4 <= tally["min_gap"] < 2.9e4

@@ -6,7 +6,7 @@ import socket
 from dataclasses import replace
 
 from instrument_emulator.circuit import Circuit
-from instrument_emulator.clock import Clock
+from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.description import BenchDescription, InstrumentDescription
 
 PATH = 1000.0  # ohm
@@ -36,7 +36,7 @@ class Resistors:
 
 def one_resistor(speed: float = 1.0) -> Circuit:
     """A bench without a switch and with one device, without sockets."""
-    return Circuit(Resistors(), {"a": frozenset()}, Clock(speed))
+    return Circuit(Resistors(), {"a": frozenset()}, EmulatedClock(speed))
 
 
 INSTRUMENTS = {

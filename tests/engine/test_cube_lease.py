@@ -28,7 +28,7 @@ def storage(server: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(leases, "LEASE_TTL_S", 3.0)
     monkeypatch.setattr(leases, "MARGIN_S", 1.0)
     monkeypatch.setattr(leases, "HEARTBEAT_S", 0.5)
-    return RemoteStorage.at(f"s3://{BUCKET}/{tmp_path.name}")
+    return RemoteStorage.from_url(f"s3://{BUCKET}/{tmp_path.name}")
 
 
 def die(lease: Lease) -> None:

@@ -16,7 +16,7 @@ from examples import GRID, LOGGED
 
 from spinsweep.cli.app import main
 from spinsweep.cube import Cube, Task, examine, execute, local, repair
-from spinsweep.cube.digests import Entry, Record
+from spinsweep.cube.digests import BlockRecord, DigestEntry
 from spinsweep.errors import CubeError
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
@@ -270,8 +270,8 @@ def test_a_record_of_any_set_of_cells_comes_back_as_it_was_written() -> None:
     for shape in [(4,), (3, 5), (2, 3, 4)]:
         for density in (0.0, 0.3, 1.0):
             cells = chance.random(shape) < density
-            record = Record(3, 7, (Entry(cells, "ab"), Entry(np.ones(shape, bool), "cd")))
-            back = Record.decode(record.encode(), shape)
+            record = BlockRecord(3, 7, (DigestEntry(cells, "ab"), DigestEntry(np.ones(shape, bool), "cd")))
+            back = BlockRecord.decode(record.encode(), shape)
             assert back is not None
             assert (back.run, back.batch) == (3, 7)
             assert [e.sha256 for e in back.entries] == ["ab", "cd"]

@@ -122,7 +122,7 @@ def test_a_block_whose_receipt_was_lost_is_sent_again_under_a_new_number() -> No
     dispatcher, (attempt,) = started(blocks(1))
     (again,) = sent(dispatcher, ReceiptLost(attempt.number), Tick())
 
-    assert (again.task, again.again) == (attempt.task, True)
+    assert (again.task, again.retry) == (attempt.task, True)
     assert again.number != attempt.number
 
 

@@ -33,7 +33,7 @@ def lost(bench: Path) -> list[str]:
 def test_sigterm_ends_a_driver_after_the_cycle_in_hand_as_ctrl_c_does(tmp_path: Path, workers: int) -> None:
     with emulated(tmp_path, speed=SPEED) as (bench, control):
         run = measuring(bench, tmp_path / "measured.zarr", "--workers", workers)
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         until(lambda: control.state()["source"]["output"] == 1)
         run.terminate()
         status, said = ended(run, 60)
@@ -50,13 +50,13 @@ def test_the_lane_of_a_killed_driver_fires_no_further_cycle(tmp_path: Path, sche
     with emulated(tmp_path, speed=SPEED) as (bench, control):
         lane = start("worker", scheduler, "--bench", bench) if elsewhere else None
         run = measuring(bench, tmp_path / "measured.zarr", *(["--cluster", scheduler] if elsewhere else []))
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         run.send_signal(signal.SIGKILL)
         run.communicate()
         time.sleep(1 + 2 * CYCLE)
-        fired = control.audit()["overall"]["pulses"]
+        fired = control.exposure()["overall"]["pulses"]
         time.sleep(3)
-        assert control.audit()["overall"]["pulses"] == fired
+        assert control.exposure()["overall"]["pulses"] == fired
         assert control.state()["source"]["output"] == 0
         assert lost(bench) == []
         if lane is None:

@@ -93,7 +93,7 @@ def ended(process: subprocess.Popen[str], seconds: float = 120) -> tuple[int, st
 def test_a_run_whose_lane_is_killed_goes_on_with_a_new_lane(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=3000) as (bench, control):
         run = measuring(bench, tmp_path / "measured.zarr")
-        until(lambda: control.audit()["overall"]["pulses"] > 150, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 150, 60)
         until(lambda: control.state()["source"]["output"] == 1)
         os.kill(lane_of(bench), signal.SIGKILL)
         status, said = ended(run)
@@ -102,18 +102,18 @@ def test_a_run_whose_lane_is_killed_goes_on_with_a_new_lane(tmp_path: Path) -> N
         cube = xr.open_zarr(tmp_path / "measured.zarr")
         assert (cube.cell_state == 1).all()
         assert int(cube.valid.sum()) >= cube.valid.size - 1  # the pulse in doubt, if there was one
-        assert control.audit()["overall"]["hot_switchings"] == 0
+        assert control.exposure()["overall"]["hot_switchings"] == 0
 
 
 def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=3000) as (bench, control):
         run = measuring(bench, tmp_path / "measured.zarr", "--workers", 0)
-        until(lambda: control.audit()["overall"]["pulses"] > 150, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 150, 60)
         os.kill(run.pid, signal.SIGKILL)
         run.communicate()
         status, said = ended(measuring(bench, tmp_path / "measured.zarr", "--workers", 0))
         assert status == 0, said
-        assert control.audit()["overall"]["pulses"] <= 2 * 2 * (CALIBRATION + CYCLES) + 2
+        assert control.exposure()["overall"]["pulses"] <= 2 * 2 * (CALIBRATION + CYCLES) + 2
         assert int(xr.open_zarr(tmp_path / "measured.zarr").valid.sum()) >= 2 * CYCLES - 1
 
 
@@ -122,8 +122,8 @@ def test_ctrl_c_stops_after_a_cycle_and_the_same_command_continues(tmp_path: Pat
         for workers in (2, 0):
             store = tmp_path / f"measured-{workers}.zarr"
             run = measuring(bench, store, "--workers", workers)
-            before = control.audit()["overall"]["pulses"]
-            until(lambda: control.audit()["overall"]["pulses"] > before + 150, 60)  # noqa: B023
+            before = control.exposure()["overall"]["pulses"]
+            until(lambda: control.exposure()["overall"]["pulses"] > before + 150, 60)  # noqa: B023
             os.killpg(run.pid, signal.SIGINT)
             status, said = ended(run, 60)
             assert status != 0
@@ -139,7 +139,7 @@ def test_a_second_ctrl_c_gives_up_the_cycle_in_hand_and_makes_the_bench_safe(tmp
     with emulated(tmp_path, speed=1) as (bench, control):
         bench.write_text(bench.read_text().replace("gap = 2.0 ", "gap = 9.0 "))  # 18 s between pulses
         run = measuring(bench, tmp_path / "measured.zarr", "--workers", workers)
-        until(lambda: control.audit()["overall"]["pulses"] > 0, 120)
+        until(lambda: control.exposure()["overall"]["pulses"] > 0, 120)
         os.killpg(run.pid, signal.SIGINT)
         time.sleep(0.2)  # pending at once, they would count as one
         os.killpg(run.pid, signal.SIGINT)
@@ -149,7 +149,7 @@ def test_a_second_ctrl_c_gives_up_the_cycle_in_hand_and_makes_the_bench_safe(tmp
         assert "Traceback" not in said
         assert is_safe(control)
         assert lane_of(bench) == 0
-        assert control.audit()["overall"]["pulses"] == 1, "the cycle went on"
+        assert control.exposure()["overall"]["pulses"] == 1, "the cycle went on"
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
@@ -159,7 +159,7 @@ def test_a_lane_at_a_terminal_that_is_closed_makes_the_bench_safe(
     with emulated(tmp_path, speed=300) as (bench, control):
         lane = start("worker", scheduler, "--bench", bench)
         run = measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         lane.send_signal(number)
         status, said = ended(lane)
         assert status == 0, said
@@ -171,7 +171,7 @@ def test_a_lane_at_a_terminal_that_is_closed_makes_the_bench_safe(
 def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=20) as (bench, control):
         first = measuring(bench, tmp_path / "one.zarr")
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         status, said = ended(measuring(bench, tmp_path / "two.zarr"))
         assert first.poll() is None, "the first run ended too early to tell"
         assert status == 2
@@ -196,9 +196,9 @@ def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: 
         lane.terminate()
         assert ended(lane)[0] == 0
         assert is_safe(control)
-        audit = control.audit()
-        assert audit["overall"]["pulses"] == 2 * 2 * 2 * (CALIBRATION + CYCLES)
-        assert audit["overall"]["hot_switchings"] == 0
+        exposure = control.exposure()
+        assert exposure["overall"]["pulses"] == 2 * 2 * 2 * (CALIBRATION + CYCLES)
+        assert exposure["overall"]["hot_switchings"] == 0
         for name in ("one", "two"):
             assert bool(xr.open_zarr(tmp_path / f"{name}.zarr").valid.all())
 
@@ -212,7 +212,7 @@ def test_work_that_computes_goes_on_beside_the_lane_and_never_on_it(tmp_path: Pa
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         run = measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         computed = start(
             "run", "endurance", "--cluster", scheduler, "--store", tmp_path / "computed.zarr", "--no-dashboard"
         )

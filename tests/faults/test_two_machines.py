@@ -50,7 +50,7 @@ def test_a_lane_on_another_machine_never_touches_a_bench_that_is_at_work(tmp_pat
     with emulated(tmp_path, speed=3000) as (bench, control):
         lane = start("worker", scheduler, "--bench", bench)
         run = measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         before = control.state()["connections"]
         status, said = lane_elsewhere(tmp_path, scheduler, bench)
         assert status == 2
@@ -119,14 +119,14 @@ def test_a_lane_whose_scheduler_falls_silent_begins_nothing_new_and_ends_before_
             until(lambda: client.scheduler_info()["workers"], 60)
             process = client.run_on_scheduler(os.getpid)
         measuring(bench, tmp_path / "measured.zarr", "--cluster", scheduler)
-        until(lambda: control.audit()["overall"]["pulses"] > 10, 60)
+        until(lambda: control.exposure()["overall"]["pulses"] > 10, 60)
         os.kill(process, signal.SIGSTOP)
         try:
             time.sleep(2 * RENEW_INTERVAL_S + 1)
-            fired = control.audit()["overall"]["pulses"]
+            fired = control.exposure()["overall"]["pulses"]
             assert lane.poll() is None
             status, said = ended(lane, TTL - 2 * RENEW_INTERVAL_S - 1)
-            assert control.audit()["overall"]["pulses"] == fired
+            assert control.exposure()["overall"]["pulses"] == fired
         finally:
             os.kill(process, signal.SIGCONT)
         assert status == EXIT_LEASE_LOST

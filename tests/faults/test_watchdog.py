@@ -110,7 +110,7 @@ def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the
 ) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
-        until(lambda: control.audit()["overall"]["pulses"] > moment)
+        until(lambda: control.exposure()["overall"]["pulses"] > moment)
         until(lambda: control.state()["source"]["output"] == 1)
         os.kill(process.pid, signal.SIGKILL)
         took = until(lambda: is_safe(control), 10)
@@ -171,9 +171,9 @@ def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: 
         assert lives >= 6
         assert results + lost == 6 * 50
         assert lost <= lives - 1  # one in doubt at each death, at most
-        audit = control.audit()
-        assert audit["overall"]["max_current"] <= bench.limits.max_pulse
-        assert audit["overall"]["hot_switchings"] == 0
+        exposure = control.exposure()
+        assert exposure["overall"]["max_current"] <= bench.limits.max_pulse
+        assert exposure["overall"]["hot_switchings"] == 0
         rows = [json.loads(line) for line in journal.path.read_text().splitlines()]
         fired = [(row["train"], row["cycle"]) for row in rows if row["op"] == "fire"]
         assert len(fired) == len(set(fired)) == 300
@@ -195,7 +195,7 @@ def test_a_frozen_lane_is_killed_by_its_watchdog_and_cannot_come_back(tmp_path: 
 def test_a_lane_whose_watchdog_dies_stops(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
-        until(lambda: control.audit()["overall"]["pulses"] > 2)
+        until(lambda: control.exposure()["overall"]["pulses"] > 2)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
         assert process.wait(20) != 0
@@ -212,7 +212,7 @@ def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> No
         ended = [process.communicate(timeout=60) for process in crowd]
         assert sum("done" in out for out, _ in ended) == 1
         assert sum("LeaseError" in error and "is owned by a lane, process" in error for _, error in ended) == 3
-        assert control.audit()["overall"]["pulses"] == 2 * 20 * 50
+        assert control.exposure()["overall"]["pulses"] == 2 * 20 * 50
 
 
 def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_watchdog_behind(tmp_path: Path) -> None:

@@ -104,13 +104,13 @@ def test_a_check_within_the_limits_holds_for_all_devices_without_their_own(raw: 
 
 def test_a_device_is_found_by_name_and_by_labels(raw: dict[str, Any]) -> None:
     bench = parse(raw)
-    assert bench.named("w0.5-b") is bench.at(width=0.1 * 5, device=1)
+    assert bench.named("w0.5-b") is bench.device_with(width=0.1 * 5, device=1)
     with pytest.raises(BenchError, match=r"no device 'c'; it has w0\.5-a, w0\.5-b"):
         bench.named("c")
     with pytest.raises(BenchError, match=r"no device with labels width=3.*it has width=0\.5, device=0; "):
-        bench.at(width=3.0)
+        bench.device_with(width=3.0)
     with pytest.raises(BenchError, match="several devices with labels width"):
-        bench.at(width=0.5)
+        bench.device_with(width=0.5)
 
 
 def test_a_bench_of_emulated_instruments_may_run_fast(raw: dict[str, Any]) -> None:

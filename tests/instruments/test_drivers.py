@@ -43,7 +43,7 @@ def drivers(emulated: Emulated) -> Iterator[Drivers]:
 
 def pulses(emulated: Emulated) -> int:
     """How many pulses have passed any device so far."""
-    return int(emulated.control.audit()["overall"]["pulses"])
+    return int(emulated.control.exposure()["overall"]["pulses"])
 
 
 def is_safe(emulated: Emulated) -> bool:
@@ -88,7 +88,7 @@ def test_a_read_current_flows_until_it_is_switched_off(drivers: Drivers, emulate
 def test_an_amplitude_reaches_the_device_with_all_its_digits(drivers: Drivers, emulated: Emulated) -> None:
     current = math.nextafter(ENVELOPE.max_pulse, 0)
     drivers.source.pulse(current, WIDTH)
-    assert emulated.control.audit()["overall"]["max_asked"] == current
+    assert emulated.control.exposure()["overall"]["max_requested"] == current
 
 
 def test_the_call_before_firing_comes_before_the_pulse_and_only_if_it_comes(
@@ -128,8 +128,8 @@ def test_one_device_is_connected_at_a_time_and_never_under_current(drivers: Driv
     assert states == {"a": True, "b": False}
     drivers.switch.open_all()
     assert emulated.control.state()["switch"]["closed"] == []
-    audit = emulated.control.audit()["overall"]
-    assert (audit["hot_switchings"], audit["two_connected"]) == (0, 0)
+    exposure = emulated.control.exposure()["overall"]
+    assert (exposure["hot_switchings"], exposure["two_connected"]) == (0, 0)
 
 
 def test_a_cycle_of_reset_read_write_read_takes_few_messages(
@@ -179,9 +179,9 @@ def test_nothing_beyond_the_envelope_ever_reaches_the_wire(
         with pytest.raises(LimitError, match=r"is refused, .* are allowed; nothing was sent") as refused:
             drivers.source.pulse(current, width)
         assert "\n" not in str(refused.value)
-    audit = emulated.control.audit()["overall"]
-    assert audit["pulses"] == before + allowed
-    assert audit["max_asked"] <= ENVELOPE.max_pulse
+    exposure = emulated.control.exposure()["overall"]
+    assert exposure["pulses"] == before + allowed
+    assert exposure["max_requested"] <= ENVELOPE.max_pulse
 
 
 @given(current=st.one_of(st.floats(-1e-4, 1e-4), st.floats()))
@@ -193,7 +193,7 @@ def test_no_read_current_beyond_the_envelope_ever_flows(drivers: Drivers, emulat
     else:
         with pytest.raises(LimitError, match=r"a read current .* is refused"):
             drivers.source.read_on(current)
-    assert emulated.control.audit()["overall"]["max_steady"] <= ENVELOPE.max_read
+    assert emulated.control.exposure()["overall"]["max_steady"] <= ENVELOPE.max_read
     assert is_safe(emulated)
 
 
@@ -378,7 +378,7 @@ def test_an_output_that_was_left_on_survives_the_link_and_ends_with_the_next_han
     assert emulated.control.state()["source"]["current"] == READ
     drivers.start()
     assert is_safe(emulated)
-    assert emulated.control.audit()["overall"]["hot_switchings"] == 0
+    assert emulated.control.exposure()["overall"]["hot_switchings"] == 0
 
 
 def test_a_voltage_limit_that_a_pulse_runs_into_is_told(drivers: Drivers, emulated: Emulated) -> None:

@@ -40,11 +40,11 @@ def test_a_train_that_is_asked_for_again_fires_nothing(bench: Bench, emulated: E
     writes = np.full((5, 1), WRITE)
     with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         first = trains.run("one", ["a"], writes, [RESET], READ)
-    fired = emulated.control.audit()["overall"]["pulses"]
+    fired = emulated.control.exposure()["overall"]["pulses"]
     with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         again = trains.run("one", ["a"], writes, [RESET], READ)
         assert pulses(bench) == {"a": 10}
-    assert emulated.control.audit()["overall"]["pulses"] == fired == 10
+    assert emulated.control.exposure()["overall"]["pulses"] == fired == 10
     assert np.array_equal(first.v_write, again.v_write)
 
 
@@ -76,7 +76,7 @@ def test_rests_between_pulses_of_a_device_are_kept(bench: Bench, emulated: Emula
         for key in ("one", "two"):
             with PulseTrains(session, key) as trains:
                 trains.run("train", ["a"], np.full((5, 1), WRITE), [RESET], READ)
-    assert emulated.control.audit()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
+    assert emulated.control.exposure()["devices"]["a"]["min_gap"] >= bench.timing.gap + bench.timing.read_time
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_plan_beyond_a_limit_is_refused_before_anything_is_sent(
         with pytest.raises(LimitError, match=what):
             trains.run("one", ["a", "b"], [[WRITE, WRITE], [WRITE, write]], [RESET, reset], read)
         assert not trains.journal.trains
-    overall = emulated.control.audit()["overall"]
+    overall = emulated.control.exposure()["overall"]
     assert overall["pulses"] == 0
     assert overall["max_current"] == 0
 
@@ -110,7 +110,7 @@ def test_a_device_that_has_had_its_pulses_gets_no_more(tmp_path: Path, emulated:
         trains.run("one", ["a"], np.full((5, 1), WRITE), [RESET], READ)
         with pytest.raises(LimitError, match=r"12 pulses in its life .* limits.max_pulses is 11"):
             trains.run("two", ["a"], [[WRITE]], [RESET], READ)
-    assert emulated.control.audit()["devices"]["a"]["pulses"] == 10
+    assert emulated.control.exposure()["devices"]["a"]["pulses"] == 10
 
 
 def test_calibration_finds_the_two_levels(bench: Bench) -> None:
@@ -133,7 +133,7 @@ def test_calibration_is_measured_again_only_where_it_failed(bench: Bench, emulat
     for _ in range(2):
         with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
             trains.calibrate("a", WRITE, RESET, READ)
-    assert emulated.control.audit()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION_CYCLES
+    assert emulated.control.exposure()["devices"]["a"]["pulses"] == 2 * 2 * CALIBRATION_CYCLES
 
 
 def test_a_wrong_polarity_in_the_bench_file_is_found(tmp_path: Path, emulated: Emulated) -> None:
@@ -160,9 +160,9 @@ def test_a_link_that_fails_costs_one_sample_at_most_and_no_reading_is_taken_for_
     assert np.allclose(run.v_write[kept], wanted[kept])
     assert kept.sum() + len(run.lost) == writes.size
     assert len(run.lost) <= 1
-    audit = emulated.control.audit()["overall"]
-    assert audit["hot_switchings"] == 0
-    assert audit["pulses"] <= 2 * writes.size + 2
+    exposure = emulated.control.exposure()["overall"]
+    assert exposure["hot_switchings"] == 0
+    assert exposure["pulses"] <= 2 * writes.size + 2
 
 
 def test_a_pulse_in_compliance_is_no_sample_and_its_device_is_left_out(bench: Bench, emulated: Emulated) -> None:

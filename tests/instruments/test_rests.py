@@ -19,7 +19,7 @@ HANDOVER = 1.5  # real s; another owner is ready in less
 
 
 def least_gap(emulated: Emulated, device: str) -> float:
-    return float(emulated.control.audit()["devices"][device]["min_gap"])
+    return float(emulated.control.exposure()["devices"][device]["min_gap"])
 
 
 @pytest.mark.parametrize(("lost", "cycles", "fired"), [("reset", 1, 3), ("write", 2, 4)])
@@ -31,7 +31,7 @@ def test_a_pulse_whose_answer_is_lost_has_a_whole_rest(
         emulated.control.set("drop", "source", match="INIT", after=0 if lost == "reset" else 1)
         train = trains.run("one", ["a"], np.full((cycles, 1), WRITE), [RESET], READ)
     assert len(train.lost) == (lost == "write")  # a reset is given again, a write pulse never
-    assert emulated.control.audit()["devices"]["a"]["pulses"] == fired
+    assert emulated.control.exposure()["devices"]["a"]["pulses"] == fired
     assert least_gap(emulated, "a") >= RECONNECTION
 
 
@@ -48,5 +48,5 @@ def test_devices_that_were_pulsed_a_moment_ago_rest_as_long_under_a_new_owner(
                 with pytest.raises(DeviceFault):
                     trains.run(device, [device], [[WRITE], [WRITE]], [RESET], READ)
     for device in ("a", "b"):
-        assert emulated.control.audit()["devices"][device]["pulses"] == 2
+        assert emulated.control.exposure()["devices"][device]["pulses"] == 2
         assert least_gap(emulated, device) >= HANDOVER * SPEED

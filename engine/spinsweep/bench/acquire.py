@@ -30,7 +30,7 @@ def acquire_bench(
     timeout_s: float = 3.0,
     admit: Callable[[BenchLease], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[BenchSession]:
-    """The connected bench, owned by this process until the block ends.
+    """The connected bench, here by this process until the block ends.
 
     Parameters
     ----------
@@ -101,13 +101,13 @@ def current_session(bench: Bench) -> BenchSession:
     """
     session = _process.session
     if session is None or session.bench.name != bench.name:
-        owned = "none" if session is None else session.bench.name
+        here = "none" if session is None else session.bench.name
         raise BenchError(
-            f"this work needs bench {bench.name}, but this process owns {owned}; run it with --on BENCH.toml"
+            f"this work needs bench {bench.name}, but this process owns {here}; run it with --on BENCH.toml"
         )
-    own = session.bench.model_dump()
+    lane_file = session.bench.model_dump()
     for key, value in bench.model_dump().items():
-        if own[key] != value and key != "state":
+        if lane_file[key] != value and key != "state":
             raise InstrumentFault(
                 f"bench {bench.name}: the lane's bench file has another {key} than that of the run; "
                 "start the lane again with the same file"

@@ -113,7 +113,7 @@ class Bench(Part):
                 return device
         raise BenchError(f"bench {self.name} has no device {name!r}; it has {', '.join(d.name for d in self.device)}")
 
-    def at(self, **labels: Label) -> Device:
+    def device_with(self, **labels: Label) -> Device:
         """The device with these labels, of those it has; ``BenchError`` if there is none or more than one."""
         matching = [d for d in self.device if _agree(d.labels, labels)]
         if len(matching) == 1:
@@ -168,8 +168,8 @@ def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
     try:
         bench = Bench.model_validate_json(json.dumps(raw, default=str))
     except ValidationError as error:
-        location, message, given = first_mistake(error)
-        raise BenchError(f"{name}: {location}: {message}{given}") from None
+        location, message, value_text = first_mistake(error)
+        raise BenchError(f"{name}: {location}: {message}{value_text}") from None
     for problem in _problems(bench):
         raise BenchError(f"{name}: {problem}")
     return bench

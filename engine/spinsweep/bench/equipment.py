@@ -33,7 +33,7 @@ class BenchEquipment:
         """The sweep as it is measured on this bench."""
         return discovery.on_bench(sweep, self.bench)
 
-    def own(self) -> AbstractContextManager[object]:
+    def acquire(self) -> AbstractContextManager[object]:
         """Own the bench in this process."""
         from spinsweep.bench.acquire import acquire_bench
 

@@ -34,7 +34,7 @@ FORMAT = 1
 
 
 @dataclass
-class Record:
+class TrainRecord:
     """What the journal knows of one train."""
 
     plan: dict[str, Any]
@@ -75,7 +75,7 @@ class Journal:
         self.key = key
         self.epoch = epoch
         self.path = path_of(folder, key)
-        self.trains: dict[str, Record] = {}
+        self.trains: dict[str, TrainRecord] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
         new = not self.path.exists()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -91,7 +91,7 @@ class Journal:
             self.close()
             raise
 
-    def intend(self, train: str, plan: Mapping[str, Any]) -> Record:
+    def intend(self, train: str, plan: Mapping[str, Any]) -> TrainRecord:
         """Put a train's plan on disk, before its first pulse; ``plan["cycles"]`` is their number.
 
         A train that is known already has to have the same plan.
@@ -108,7 +108,7 @@ class Journal:
             return known
         self._append(rows.TrainIntended(self.epoch, train, planned, _now()))
         self.sync()
-        self.trains[train] = record = Record(planned)
+        self.trains[train] = record = TrainRecord(planned)
         return record
 
     def fire(self, train: str, cycle: int) -> None:
@@ -183,7 +183,7 @@ class Journal:
                     raise BenchError(f"{self.path} is the journal of {row.key!r} in format {row.format}")
                 boots.append(row.boot)
             case rows.TrainIntended():
-                self.trains[row.train] = Record(row.plan)
+                self.trains[row.train] = TrainRecord(row.plan)
             case rows.CycleFired():
                 self.trains[row.train].fired.add(row.cycle)
             case rows.CycleRead():

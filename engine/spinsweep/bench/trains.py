@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Self
 
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
-from spinsweep.bench.journal import Journal, Record
+from spinsweep.bench.journal import Journal, TrainRecord
 from spinsweep.bench.parts import Device
 from spinsweep.bench.session import BenchSession
 from spinsweep.errors import Stopped
@@ -51,7 +51,7 @@ class Currents(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Train:
+class TrainRequest:
     """Cycles that are fired one after the other, by their number in the journal."""
 
     name: str
@@ -92,7 +92,7 @@ class Trains:
         """What the reports of the bench's progress tell beside it, from now on."""
         self.session.figures = figures
 
-    def fire(self, train: Train, cycle: Callable[[Device, int], Steps]) -> Record:
+    def fire(self, train: TrainRequest, cycle: Callable[[Device, int], Steps]) -> TrainRecord:
         """Fire the cycles of a train that were not fired before; what the journal holds of all of them.
 
         Parameters
@@ -194,7 +194,7 @@ class Trains:
                     f"polarity.reset_pulse is {self.bench.polarity.reset_pulse}; nothing was sent"
                 )
 
-    def _intend(self, train: Train) -> list[int]:
+    def _intend(self, train: TrainRequest) -> list[int]:
         """Put the plan on disk if it is new; the cycles that may be fired."""
         self.session.lease.check()
         if train.name not in self.journal.trains:
@@ -202,7 +202,7 @@ class Trains:
             self.session.count_pulses({name: train.pulses_per_cycle * n for name, n in counted.items()})
         return list(self.journal.intend(train.name, train.plan).missing())
 
-    def _fire(self, train: Train, missing: Sequence[int], cycle: Callable[[Device, int], Steps]) -> None:
+    def _fire(self, train: TrainRequest, missing: Sequence[int], cycle: Callable[[Device, int], Steps]) -> None:
         """Fire cycles, one device after the other, or each in the rests of the others."""
         queues: dict[str, list[int]] = {}
         for number in missing:
@@ -243,7 +243,7 @@ class Trains:
             raise self._ending
 
     def _device(
-        self, train: Train, device: Device, numbers: Sequence[int], cycle: Callable[[Device, int], Steps]
+        self, train: TrainRequest, device: Device, numbers: Sequence[int], cycle: Callable[[Device, int], Steps]
     ) -> Steps:
         """All cycles of one device in a train."""
         for number in numbers:
@@ -279,7 +279,7 @@ class Trains:
                     self._strikes[device.name] = self._reconnects = 0
                 break
 
-    def _begin_again(self, train: Train, device: Device, number: int) -> bool:
+    def _begin_again(self, train: TrainRequest, device: Device, number: int) -> bool:
         """Whether a cycle that was cut short may begin anew: its last pulse has not left."""
         if number in self.journal.trains[train.name].fired:
             return False
@@ -289,20 +289,20 @@ class Trains:
     def _rest(self, device: Device) -> None:
         self.session.ready[device.name] = self.session.instruments.clock.now() + self.bench.timing.gap
 
-    def _strike(self, train: Train, device: Device, number: int, reason: str) -> None:
+    def _strike(self, train: TrainRequest, device: Device, number: int, reason: str) -> None:
         self.journal.lose(train.name, number, reason)
         self._strikes[device.name] += 1
         if self._strikes[device.name] >= MAX_STRIKES:
             self.quarantined[device.name] = f"{MAX_STRIKES} cycles in a row were spoiled, the last: {reason}"
 
-    def _stop(self, train: Train, number: int, error: InstrumentFault) -> NoReturn:
+    def _stop(self, train: TrainRequest, number: int, error: InstrumentFault) -> NoReturn:
         """An instrument is not to be trusted: nothing more is fired."""
         if number in self.journal.trains[train.name].fired:
             self.journal.lose(train.name, number, str(error))
         self.session.safe()
         raise error
 
-    def _await_interlock(self, train: Train) -> None:
+    def _await_interlock(self, train: TrainRequest) -> None:
         """Wait until a human has closed the interlock, with the source off; then set everything up again."""
         while True:
             self.session.check()

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from spinsweep.axis import closest
 from spinsweep.cli.console import console, styled
-from spinsweep.cli.options import Own, Store, Trust, code_of, pairs, sweep_of
+from spinsweep.cli.options import NamedSweep, Store, Trust, code_of, pairs, sweep_of
 from spinsweep.cube import Cube
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
@@ -31,7 +31,7 @@ def cell(
         list[str],
         typer.Argument(metavar="AXIS=VALUE...", help="One value of every axis.", show_default=False),
     ],
-    own: Own = None,
+    named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
     """Compute one cell again in this process (so a debugger works) and compare it with the cube.
@@ -43,7 +43,7 @@ def cell(
               spinsweep cell results/walk.zarr noise=0.5 seed=7 --sweep mine.py:WALK
     """
     cube = Cube(store)
-    sweep = sweep_of(cube, code_of(cube, own, trust=trust))
+    sweep = sweep_of(cube, code_of(cube, named_sweep, trust=trust))
     coords = cell_coords(sweep, cube, pairs(values, "cell"))
     index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
     state = State(int(cube.ledger("cell_state")[index]))

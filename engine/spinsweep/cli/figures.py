@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from spinsweep.cli.options import Own, Store, Trust, code_of
+from spinsweep.cli.options import NamedSweep, Store, Trust, code_of
 from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
@@ -27,7 +27,7 @@ def figures(
         list[str] | None,
         typer.Option("--only", help="Draw this figure only; may be repeated.", show_default=False),
     ] = None,
-    own: Own = None,
+    named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
     """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
@@ -37,7 +37,7 @@ def figures(
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """
     cube = Cube(store)
-    sweep = find(code_of(cube, own, trust=trust))
+    sweep = find(code_of(cube, named_sweep, trust=trust))
     if sweep.name != cube.attributes.sweep:
         raise SpecError(f"{cube.storage} was made by the sweep {cube.attributes.sweep}, not by {sweep.name}")
     known = builders(sweep)
@@ -45,8 +45,8 @@ def figures(
         raise SpecError(f"the sweep {cube.attributes.sweep} has no figures")
     if unknown := [name for name in only or () if name not in known]:
         raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attributes.sweep} has {', '.join(known)}")
-    beside = Path("results") if "://" in store else Path(store).parent
-    folder = out or beside / f"{Path(cube.storage.name).stem}-figures"
+    parent = Path("results") if "://" in store else Path(store).parent
+    folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
     dataset = cube.dataset()
     failed = {}
@@ -83,8 +83,8 @@ def _drawn(build: Callable[[Any], Any], dataset: Any, stem: Path) -> str:
 def _told(error: Exception, build: Callable[[Any], Any]) -> str:
     """Type and message of what a figure's code raised, and the last line of its own file on the way there."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
-    own = [frame for frame in frames if frame.filename == frames[0].filename]
-    where = f"{own[-1].filename}:{own[-1].lineno}" if own else _place(build)
+    user_frames = [frame for frame in frames if frame.filename == frames[0].filename]
+    where = f"{user_frames[-1].filename}:{user_frames[-1].lineno}" if user_frames else _place(build)
     return f"{said(error)} ({where})"
 
 

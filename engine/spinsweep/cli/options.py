@@ -77,7 +77,7 @@ def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     return texts_by_name
 
 
-Own = Annotated[
+NamedSweep = Annotated[
     str | None,
     typer.Option(
         "--sweep",

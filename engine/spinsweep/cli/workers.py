@@ -64,7 +64,7 @@ class Workers:
             yield stack.enter_context(self._executor(stack, context)(context))
 
     def _reach(self, stack: ExitStack, bench: Equipment) -> None:
-        stack.enter_context(bench.own())
+        stack.enter_context(bench.acquire())
 
     def _executor(self, stack: ExitStack, context: Context) -> Start:
         return self.executor

@@ -60,14 +60,14 @@ class CubeAttributes:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> CubeAttributes:
         """From attributes that :func:`~spinsweep.cube.root.require_valid_root` accepts, or has yet to see."""
-        own = {f.name: values[_on_disk(f.name)] for f in fields(cls) if _on_disk(f.name) in values}
-        others = {name: value for name, value in values.items() if name not in set(map(_on_disk, own))}
-        return cls(**{**own, "others": others})
+        known = {f.name: values[_on_disk(f.name)] for f in fields(cls) if _on_disk(f.name) in values}
+        others = {name: value for name, value in values.items() if name not in set(map(_on_disk, known))}
+        return cls(**{**known, "others": others})
 
     def to_json(self) -> dict[str, Any]:
         """As they stand in the root's object."""
-        own = {_on_disk(f.name): getattr(self, f.name) for f in fields(self) if f.name != "others"}
-        return {name: value for name, value in own.items() if value is not None} | dict(self.others)
+        known = {_on_disk(f.name): getattr(self, f.name) for f in fields(self) if f.name != "others"}
+        return {name: value for name, value in known.items() if value is not None} | dict(self.others)
 
     @cached_property
     def definition(self) -> dict[str, Any]:

@@ -304,8 +304,8 @@ class Cube:
         except DamagedChunk:
             values = {}
         if values:
-            entry = digests.Entry.of(done, values, self.grid.chunk)
-            self.storage.write(name, digests.Record(0, 0, (entry,)).encode())
+            entry = digests.DigestEntry.of(done, values, self.grid.chunk)
+            self.storage.write(name, digests.BlockRecord(0, 0, (entry,)).encode())
         else:
             self.storage.delete(name)
 

@@ -18,7 +18,7 @@ from spinsweep.cube import digests
 from spinsweep.cube.attributes import FORMAT, VERSION_NAME
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
 from spinsweep.cube.cube import Cube
-from spinsweep.cube.digests import Record
+from spinsweep.cube.digests import BlockRecord
 from spinsweep.cube.groups import ROOT_COPY, parse_node
 from spinsweep.cube.root import require_valid_root
 from spinsweep.cube.storage import Storage
@@ -62,9 +62,9 @@ class BlockChecker:
         """The done cells of a block."""
         return np.asarray(self.states[self.cube.grid.block(index).region] == State.DONE)
 
-    def record(self, index: Index) -> Record | None:
+    def record(self, index: Index) -> BlockRecord | None:
         """What was written of a block; None where that is not known."""
-        return Record.decode(self.cube.storage.read(digests.object_name(index)), self.cube.grid.chunk)
+        return BlockRecord.decode(self.cube.storage.read(digests.object_name(index)), self.cube.grid.chunk)
 
     def damages(self, index: Index) -> Iterator[Damage]:
         """What of a block is damaged."""

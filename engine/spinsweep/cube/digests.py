@@ -32,7 +32,7 @@ FOLDER = "cell_state/digests"  # in the folder of an array, where zarr looks for
 
 
 @dataclass(frozen=True)
-class Entry:
+class DigestEntry:
     """The digest of some cells of a block."""
 
     cells: Mask
@@ -41,7 +41,7 @@ class Entry:
     """Of their values; see :func:`digest`."""
 
     @classmethod
-    def of(cls, cells: Mask, arrays: Arrays, chunk: tuple[int, ...]) -> Entry:
+    def of(cls, cells: Mask, arrays: Arrays, chunk: tuple[int, ...]) -> DigestEntry:
         """Of the true cells of ``cells``, a box at the corner of a chunk; arrays begin with the shape of the box."""
         whole = np.zeros(chunk, bool)
         whole[tuple(slice(0, n) for n in cells.shape)] = cells
@@ -54,14 +54,14 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Record:
+class BlockRecord:
     """What a block's object in ``digests/`` holds."""
 
     run: int
     """Epoch of the run that wrote it; 0: cells were taken from it later."""
     batch: int
     """Of the tasks between two syncs of that run."""
-    entries: tuple[Entry, ...]
+    entries: tuple[DigestEntry, ...]
     """Of the cells that are there, and of those while they are joined by others."""
 
     def fits(self, done: Mask, arrays: Arrays) -> bool:
@@ -79,11 +79,11 @@ class Record:
         return json.dumps({"run": self.run, "batch": self.batch, "entries": entries}).encode()
 
     @classmethod
-    def decode(cls, data: bytes | None, chunk: tuple[int, ...]) -> Record | None:
+    def decode(cls, data: bytes | None, chunk: tuple[int, ...]) -> BlockRecord | None:
         """The record in an object; None where there is none, or another thing."""
         try:
             content = json.loads(data or b"")
-            entries = tuple(Entry(_unpacked(e["cells"], chunk), str(e["sha256"])) for e in content["entries"])
+            entries = tuple(DigestEntry(_unpacked(e["cells"], chunk), str(e["sha256"])) for e in content["entries"])
             return cls(int(content["run"]), int(content["batch"]), entries)
         except (ValueError, KeyError, TypeError, zlib.error):
             return None

@@ -46,7 +46,7 @@ class RemoteStorage(ObjectStorage):
         self._check = check
 
     @classmethod
-    def at(cls, url: str) -> RemoteStorage:
+    def from_url(cls, url: str) -> RemoteStorage:
         """The storage at a URL; see :func:`spinsweep.cube.stores.open_storage`."""
         protocol = url.partition("://")[0]
         if protocol not in INSTALL:

@@ -28,7 +28,7 @@ def open_storage(store: str | Path | Storage) -> Storage:
     if is_url:
         from spinsweep.cube.remote import RemoteStorage  # loads fsspec, which folders do not need
 
-        return RemoteStorage.at(f"{protocol.lower()}://{rest}")
+        return RemoteStorage.from_url(f"{protocol.lower()}://{rest}")
     if isinstance(store, str) and re.match(r"[A-Za-z]\w+:/", store):
         raise CubeError(f"{store}: a URL has ://, and a folder of that name is ./{store}")
     return LocalStorage(Path(store))

@@ -23,7 +23,7 @@ from spinsweep.blocks import Block
 from spinsweep.cube import digests
 from spinsweep.cube.block_array import DamagedChunk
 from spinsweep.cube.cube import Cube
-from spinsweep.cube.digests import SPARSE, Entry, Record
+from spinsweep.cube.digests import SPARSE, BlockRecord, DigestEntry
 from spinsweep.cube.groups import keep_error
 from spinsweep.cube.task import Mask, Task
 from spinsweep.errors import CubeError
@@ -82,17 +82,17 @@ class Writer:
             parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
             parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
-            old: list[Entry] = []
+            old: list[DigestEntry] = []
             if before is None:
                 states[~mask] = State.ABSENT
             else:
                 stored = {name: self._stored(name, index, done) for name in (*parts, "cell_error")}
                 parts["cell_attempt"] += stored["cell_attempt"]
                 errors = _merged(stored.pop("cell_error"), errors, mask)
-                old = [Entry.of(done, stored, self.cube.grid.chunk)] if done.any() else []
+                old = [DigestEntry.of(done, stored, self.cube.grid.chunk)] if done.any() else []
                 parts = {name: _merged(stored[name], values, mask) for name, values in parts.items()}
                 states = _merged(before, states, mask)
-            new = Entry.of(done | (mask & ~failed), parts, self.cube.grid.chunk)
+            new = DigestEntry.of(done | (mask & ~failed), parts, self.cube.grid.chunk)
             parts["cell_error"] = errors
             objects = {
                 self._object_name(name, index): self._arrays[name].encode(values)
@@ -100,13 +100,13 @@ class Writer:
                 if name not in SPARSE or self._needs_chunk(name, index, values)
             }
             record = digests.object_name(index)
-            objects[record] = Record(self.epoch, task.batch, (*old, new)).encode()
+            objects[record] = BlockRecord(self.epoch, task.batch, (*old, new)).encode()
             sync = sync or bool(old)
             storage.write_all(objects, sync=sync)
             state_chunk = self._arrays["cell_state"].encode(states)
             storage.write(self._object_name("cell_state", index), state_chunk, sync=sync)
             if old:
-                storage.write(record, Record(self.epoch, task.batch, (new,)).encode(), sync=sync)
+                storage.write(record, BlockRecord(self.epoch, task.batch, (new,)).encode(), sync=sync)
         return int((failed & mask).sum())
 
     def _states(self, index: Index) -> npt.NDArray[np.uint8] | None:

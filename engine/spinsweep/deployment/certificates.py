@@ -48,20 +48,20 @@ def make_certificates(folder: Path, days: int = DAYS, now: datetime | None = Non
     """
     if folder.exists() or folder.is_symlink():
         raise RunnerError(f"{folder} exists and is left as it is; give the name of a new folder")
-    building = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
+    staging = folder.with_name(f".{folder.name}.{secrets.token_hex(8)}.partial")
     try:
-        make_folders(building)
+        make_folders(staging)
     except OSError as error:
         raise RunnerError(
             f"{folder} cannot be made ({error.strerror}: {error.filename}); give one where you may write"
         ) from None
     made, end = _issue(days, now)
     for name, text in made.items():
-        _write(building / name, text.encode(), 0o600 if name.endswith("-key.pem") else 0o644)
+        _write(staging / name, text.encode(), 0o600 if name.endswith("-key.pem") else 0o644)
     try:
-        building.rename(folder)
+        staging.rename(folder)
     except OSError:
-        shutil.rmtree(building)
+        shutil.rmtree(staging)
         raise RunnerError(f"{folder} exists and is left as it is; give the name of a new folder") from None
     return end
 

@@ -1,7 +1,7 @@
 """Clients of every kind of deployment, each started by the library that exists for it.
 
 Every worker is one process with one thread that offers the resource ``cpu``; its numerical libraries use one thread
-each, so that a machine runs as many threads as it was given workers.
+each, so that a machine runs as many threads as it was option workers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
 ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed
 
 
-def deployment(given: str | None, workers: int | None = None) -> Deployment:
+def deployment(option: str | None, workers: int | None = None) -> Deployment:
     """What ``--cluster`` names: a cluster file, a scheduler file, an address; None: ``workers`` processes here.
 
     Raises
@@ -59,19 +59,19 @@ def deployment(given: str | None, workers: int | None = None) -> Deployment:
     RunnerError
         One line: it names nothing of these, or says itself how many workers there are.
     """
-    if given is None:
+    if option is None:
         return Local() if workers is None else Local(workers=workers)
     if workers is not None:
-        raise RunnerError(f"--workers {workers}: --cluster {given} says how many there are; leave one of them out")
-    if Path(given).suffix in SUFFIXES:
-        return load(Path(given))
+        raise RunnerError(f"--workers {workers}: --cluster {option} says how many there are; leave one of them out")
+    if Path(option).suffix in SUFFIXES:
+        return load(Path(option))
     try:
-        address = scheduler_address(given)
+        address = scheduler_address(option)
     except RunnerError as error:
         raise RunnerError(f"--cluster {error}") from None
     if not is_address(address):
         raise RunnerError(
-            f"--cluster {given or repr(given)} is not a cluster file ({', '.join(SUFFIXES)}), a scheduler file "
+            f"--cluster {option or repr(option)} is not a cluster file ({', '.join(SUFFIXES)}), a scheduler file "
             "or an address such as tls://127.0.0.1:8786"
         )
     return Running(kind="scheduler", address=address)

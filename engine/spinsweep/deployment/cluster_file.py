@@ -249,7 +249,7 @@ def parse(raw: Any, path: Path) -> Deployment:
         return model.model_validate_json(text, context={"folder": path.absolute().parent})
     except ValidationError as error:
         mistake = error.errors(include_url=False)[0]["type"]
-        location, message, given = first_mistake(error)
+        location, message, value_text = first_mistake(error)
         known = [name for name in model.model_fields if name != "kind"]
         hint = ""
         if mistake == "too_short":
@@ -260,4 +260,4 @@ def parse(raw: Any, path: Path) -> Deployment:
         field = model.model_fields.get(location)
         if field is not None and field.examples and mistake != "missing":
             message = f"must look like {json.dumps(field.examples[0])}"
-        raise RunnerError(f"{path}: {location}: {message}{given}{hint}") from None
+        raise RunnerError(f"{path}: {location}: {message}{value_text}{hint}") from None

@@ -130,22 +130,22 @@ def as_environment(security: Security) -> dict[str, str]:
     return {f"DASK_{n.upper().replace('.', '__').replace('-', '_')}": str(v) for n, v in settings.items()}
 
 
-def scheduler_address(given: str) -> str:
-    """A scheduler's address: ``given`` itself, or what stands in the scheduler file (JSON) of that name.
+def scheduler_address(option: str) -> str:
+    """A scheduler's address: ``option`` itself, or what stands in the scheduler file (JSON) of that name.
 
     Raises
     ------
     RunnerError
         It is the name of a file that holds no address.
     """
-    path = Path(given)
+    path = Path(option)
     if path.suffix != ".json" and not path.is_file():
-        return given
+        return option
     try:
         return str(json.loads(text_of(path))["address"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise RunnerError(
-            f"{given} is not a scheduler file; `spinsweep scheduler --scheduler-file FILE` writes one"
+            f"{option} is not a scheduler file; `spinsweep scheduler --scheduler-file FILE` writes one"
         ) from None
 
 
@@ -167,8 +167,8 @@ def secured(address: str, folder: Path | None, *roles: str, insecure: bool = Fal
     if not is_address(address):
         raise RunnerError(f"{address or 'nothing'} is not an address of a scheduler, such as tls://192.0.2.7:8786")
     if "://" not in address:
-        own = on_loopback(host_of(f"tcp://{address}")) and not insecure
-        address = f"{'tls' if folder or own else 'tcp'}://{address}"
+        encrypted = on_loopback(host_of(f"tcp://{address}")) and not insecure
+        address = f"{'tls' if folder or encrypted else 'tcp'}://{address}"
     if address.startswith("tls://"):
         return address, credentials(folder or _own(address), *roles)
     if folder is not None:

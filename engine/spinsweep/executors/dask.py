@@ -122,8 +122,8 @@ class Dask:
 
     def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
         """Send them in one message: each costs the scheduler about as much as a task."""
-        for again in (True, False):
-            batch = [attempt for attempt in attempts if attempt.again == again]
+        for is_retry in (True, False):
+            batch = [attempt for attempt in attempts if attempt.retry == is_retry]
             if not batch:
                 continue
             futures: list[Future[Any]] = self._client.map(
@@ -142,7 +142,7 @@ class Dask:
     def _key(self, attempt: Attempt) -> tuple[Any, ...]:
         """The dashboard finds the run and the block in it; Dask forgets a key only after its future is released."""
         key = (self._run.sweep.name, self._name, *attempt.task.block.start)
-        return (*key, f"again {attempt.number}") if attempt.again else key
+        return (*key, f"again {attempt.number}") if attempt.retry else key
 
     def _future_ended(self, future: Future[Any]) -> None:
         if future in self._numbers:  # others were dropped

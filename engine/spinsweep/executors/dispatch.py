@@ -172,7 +172,7 @@ class Dispatcher:
         return [Submit(tuple(batch), workers)] if batch else []
 
     def _send_again(self, attempt: Attempt) -> None:
-        (self._suspects if attempt.alone else self._again).append(replace(attempt, again=True))
+        (self._suspects if attempt.alone else self._again).append(replace(attempt, retry=True))
 
     # what went wrong
 
@@ -202,7 +202,7 @@ class Dispatcher:
         for cell in cells:
             mask = np.zeros(attempt.task.block.shape, bool)
             mask[tuple(cell)] = True
-            self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), again=True, alone=True))
+            self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), retry=True, alone=True))
         return [Split(len(cells))]
 
     def _unwritten(self, attempt: Attempt, event: Raised) -> list[Action]:

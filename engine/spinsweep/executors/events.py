@@ -19,7 +19,7 @@ class Attempt:
     number: int
     """Names it in events; each is new."""
     task: Task
-    again: bool = False
+    retry: bool = False
     """Whether the task was sent before."""
     alone: bool = False
     """Whether it is the one cell of a block whose workers died, computed while nothing else is in flight."""

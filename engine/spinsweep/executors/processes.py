@@ -92,7 +92,7 @@ class Processes:
                 self._hand_out(worker)
 
     def events(self) -> Iterator[WorkersChanged | Ended]:
-        """What the thread has heard; workers that died are replaced."""
+        """What the thread has ready_ones; workers that died are replaced."""
         with self._lock:
             events, self._events = self._events, []
             lost, self._lost = self._lost, 0
@@ -182,12 +182,12 @@ class Processes:
                 if self._closed:
                     return
                 waited_for = [self._bell, *self._workers]
-            heard = connection.wait(waited_for)
+            ready_ones = connection.wait(waited_for)
             with self._lock:
-                if self._bell in heard:
+                if self._bell in ready_ones:
                     self._bell.recv()
                 # a worker's last words come before its end
-                for source in sorted(heard, key=lambda source: isinstance(source, int)):
+                for source in sorted(ready_ones, key=lambda source: isinstance(source, int)):
                     if worker := self._workers.get(source):
                         self._hear(worker)
             self._wake()

@@ -77,8 +77,8 @@ class WorkerJob:
         job = cloudpickle.loads(self._pickled)
         assert isinstance(job, Job)
         origin = of_worker(job.origin)
-        own, driver = origin.record, job.origin.record
-        if (different := other_code(own, driver) + other_versions(own, driver)) and not job.allow_mixed:
+        here, driver = origin.record, job.origin.record
+        if (different := other_code(here, driver) + other_versions(here, driver)) and not job.allow_mixed:
             return job, f"worker {self._address} on {socket.gethostname()} has other code: {in_words(different)}"
         if origin.number != job.origin.number:
             keep_origin(open_storage(job.store), origin)

@@ -95,8 +95,8 @@ def attributes(value: Any) -> dict[str, Any] | None:
     try:
         reduced = value.__reduce_ex__(4)
     except Exception:  # one of its attributes cannot be pickled: look at them one by one
-        own = getattr(value, "__dict__", None)
-        return without_derived(type(value), own) if own is not None else None
+        contents = getattr(value, "__dict__", None)
+        return without_derived(type(value), contents) if contents is not None else None
     if not isinstance(reduced, tuple) or reduced[0] is not copyreg.__newobj__ or len(reduced[1]) != 1:  # type: ignore[attr-defined]
         return None
     state: Any = reduced[2] if len(reduced) > 2 else {}

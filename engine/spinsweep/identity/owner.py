@@ -67,12 +67,12 @@ class Owners:
 
     Parameters
     ----------
-    own : top-level packages that count by content however they were installed
+    by_content : top-level packages that count by content however they were installed
     foreign : those that never do
     """
 
-    def __init__(self, own: Collection[str] = (), foreign: Collection[str] = ()) -> None:
-        self.own = set(own)
+    def __init__(self, by_content: Collection[str] = (), foreign: Collection[str] = ()) -> None:
+        self.by_content = set(by_content)
         self.foreign = set(foreign)
         self._packages: dict[str, tuple[str, str] | None] = {}
 
@@ -105,7 +105,7 @@ class Owners:
         site = next((p for p in file.parents if p.name in _SITE), None)
         if site is None:
             return ("", "") if any(file.is_relative_to(p) for p in _LIBRARY) else None
-        if top in self.own:
+        if top in self.by_content:
             return None
         distribution = _distribution(top, site)
         if distribution is None:

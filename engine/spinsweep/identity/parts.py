@@ -24,7 +24,7 @@ class Identity:
     """Which of the parts are packages."""
     by_value: frozenset[str] = frozenset()
     """Modules whose functions travel to workers with the sweep, where others are imported."""
-    own: frozenset[str] = frozenset()
+    content_packages: frozenset[str] = frozenset()
     """Top-level packages that count by content."""
     named: frozenset[str] = frozenset()
     """Global names that the code uses, as ``module:name``."""

@@ -38,16 +38,16 @@ LARGE_PACKAGE = 3000
 _LIBRARY = "library"
 
 
-def identify(function: Any, own: Collection[str] = (), reached: Sequence[Any] = ()) -> Identity:
+def identify(function: Any, by_content: Collection[str] = (), reached: Sequence[Any] = ()) -> Identity:
     """The identity of a function, or of another object that is called, with all that it reaches.
 
     Parameters
     ----------
-    own : top-level packages that count by content even where they were installed as published ones are
+    by_content : top-level packages that count by content even where they were installed as published ones are
     reached : classes and functions that it finds while it runs, such as those of a plug-in
     """
     top = (getattr(innermost(function), "__module__", None) or "").partition(".")[0]
-    return _walked([function, *reached], (), {*own, top} - {""})
+    return _walked([function, *reached], (), {*by_content, top} - {""})
 
 
 def imported_here(identity: Identity) -> Identity:
@@ -55,10 +55,10 @@ def imported_here(identity: Identity) -> Identity:
     whole = [n for n in identity.parts if ":" in n and not {",", "<", "#"} & set(n)]  # others are found from these
     imported = sorted(n for n in {*whole, *identity.named} if n.partition(":")[0] not in identity.by_value)
     names = [n for n in imported if n in identity.parts]
-    walked = _walked([], imported, identity.own)
+    walked = _walked([], imported, identity.content_packages)
     parts = {n: "" for n in names} | {n: d for n, d in walked.parts.items() if "#" not in n}
     parts = {ROOT: identity.parts[ROOT], **parts}
-    return Identity(parts, walked.packages, own=walked.own, notes=walked.notes)
+    return Identity(parts, walked.packages, content_packages=walked.content_packages, notes=walked.notes)
 
 
 class _TooLarge(Exception):
@@ -66,10 +66,10 @@ class _TooLarge(Exception):
         self.package = package
 
 
-def _walked(roots: Sequence[Any], names: Iterable[str], own: Collection[str]) -> Identity:
+def _walked(roots: Sequence[Any], names: Iterable[str], by_content: Collection[str]) -> Identity:
     foreign: set[str] = set()
     while True:
-        walk = _Walk(Owners({*own} - foreign, foreign))
+        walk = _Walk(Owners({*by_content} - foreign, foreign))
         try:
             if roots:
                 walk.parts[ROOT] = " with ".join([walk.edge(ROOT, value) for value in roots])
@@ -118,10 +118,10 @@ class _Walk:
             self._notes.setdefault(f"{in_words(name)} is changed by the code itself: what it holds does not count")
             text = source.assignments(self._files[name], name.partition(":")[2])
             self.parts[name] = hashlib.sha256(f"begins as {text}".encode()).hexdigest()
-        own = frozenset(n.partition(":")[0].partition(".")[0] for n in self.parts if ":" in n)
+        content_packages = frozenset(n.partition(":")[0].partition(".")[0] for n in self.parts if ":" in n)
         parts, notes = dict(sorted(self.parts.items())), tuple(self._notes)
         packages, by_value, named = map(frozenset, (self._packages, self._by_value, self._used))
-        return Identity(parts, packages, by_value, own, named, notes)
+        return Identity(parts, packages, by_value, content_packages, named, notes)
 
     def imported(self, name: str) -> None:
         """Begin with what ``module:name`` is here, if it is there."""

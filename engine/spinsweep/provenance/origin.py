@@ -103,7 +103,7 @@ def of_worker(driver: Origin) -> Origin:
     code = imported_here(driver.code)
     parts = {n: d for n, d in {**driver.code.parts, **code.parts}.items() if d}
     packages = {n: v for n in driver.code.packages if (v := version(n)) is not None}
-    merged = Identity({**parts, **packages}, driver.code.packages, driver.code.by_value, driver.code.own)
+    merged = Identity({**parts, **packages}, driver.code.packages, driver.code.by_value, driver.code.content_packages)
     return Origin.here(merged)
 
 

@@ -78,8 +78,8 @@ def open_run(
     origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
     created = not storage.exists("zarr.json")
     if created:
-        own = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        create(storage, sweep, block_shape(sweep, block, workers), {**own, **(attrs or {})}, origin.number)
+        initial = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
+        create(storage, sweep, block_shape(sweep, block, workers), {**initial, **(attrs or {})}, origin.number)
     cube = Cube(storage)
     sweep = sweep.keeping(cube.axis_names)
     cube.write_guard.prepare()

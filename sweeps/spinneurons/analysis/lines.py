@@ -10,7 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
-class Line(NamedTuple):
+class FittedLine(NamedTuple):
     """``intercept + slope * x``, in the units of the points."""
 
     intercept: float
@@ -40,7 +40,7 @@ class Line(NamedTuple):
         return float(2 * t.sf(abs(self.slope / self.slope_stderr), self.dof)) if self.slope_stderr else np.nan
 
 
-def straight_line(x: npt.ArrayLike, y: npt.ArrayLike) -> Line:
+def straight_line(x: npt.ArrayLike, y: npt.ArrayLike) -> FittedLine:
     """Ordinary least squares of ``y`` on ``x``; pairs with a NaN are left out.
 
     Parameters
@@ -49,14 +49,14 @@ def straight_line(x: npt.ArrayLike, y: npt.ArrayLike) -> Line:
 
     Returns
     -------
-    Line; all NaN with fewer than two different ``x``.  ``r_squared`` is NaN if the values do not vary, and
+    FittedLine; all NaN with fewer than two different ``x``.  ``r_squared`` is NaN if the values do not vary, and
     ``slope_stderr`` with fewer than three points.
     """
     points, values = (a.ravel() for a in np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)))
     good = np.isfinite(points) & np.isfinite(values)
     points, values = points[good], values[good]
     if np.unique(points).size < 2:
-        return Line(*(np.nan,) * 5)
+        return FittedLine(*(np.nan,) * 5)
     dx, dy = points - points.mean(), values - values.mean()
     spread = float(dx @ dx)
     slope = float(dx @ dy / spread)
@@ -65,4 +65,4 @@ def straight_line(x: npt.ArrayLike, y: npt.ArrayLike) -> Line:
     # the mean of equal values may differ from them by rounding: only their range says that they do not vary
     r_squared = 1 - unexplained / total if total > 0 and np.ptp(values) > 0 else np.nan
     stderr = float(np.sqrt(unexplained / dof / spread)) if dof else np.nan
-    return Line(float(values.mean() - slope * points.mean()), slope, r_squared, stderr, float(dof))
+    return FittedLine(float(values.mean() - slope * points.mean()), slope, r_squared, stderr, float(dof))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.lines import Line, straight_line
+from spinneurons.analysis.lines import FittedLine, straight_line
 
 
 class WidthDependence(NamedTuple):
@@ -16,7 +16,7 @@ class WidthDependence(NamedTuple):
     mean: float
     """A/m."""
     mean_stderr: float
-    line: Line
+    line: FittedLine
     """Slope in A/m per um."""
 
 

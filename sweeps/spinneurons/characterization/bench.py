@@ -26,7 +26,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     p, bench = cell.params, parse(cell.params["bench"])
     family = family_of(p["card"]).with_reset_state(bench.polarity.reset_state)
     width = cell["width"]
-    device = bench.at(width=width, device=cell["device"])
+    device = bench.device_with(width=width, device=cell["device"])
     i_write = -bench.polarity.reset_pulse * family.write_currents(width, p["currents"])
     i_reset = bench.polarity.reset_pulse * abs(family.reset_current(width))
     i_read = family.read_current
@@ -53,7 +53,7 @@ def cycles(sweep: Sweep) -> dict[str, int]:
         for width in sweep.axis("width").values
         for device in sweep.axis("device").values
     ]
-    return {bench.at(**labels).name: each for labels in every_label}
+    return {bench.device_with(**labels).name: each for labels in every_label}
 
 
 def prepare(sweep: Sweep) -> None:

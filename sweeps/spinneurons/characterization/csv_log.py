@@ -126,8 +126,8 @@ def read(path: str | Path) -> xr.Dataset:
         if name not in COLUMNS:
             values, units = _free(columns[name])
             fill, dtype = (np.nan, np.float64) if values.dtype.kind == "f" else ("", object)
-            own = _own_name(name, variables)
-            variables[own] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
+            variable = _own_name(name, variables)
+            variables[variable] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
     coords = {
         "width": ("width", -widths, _WIDTH),
         "device": ("device", devices, _DEVICE),
@@ -259,11 +259,11 @@ def _free(text: Sequence[str]) -> tuple[npt.NDArray[Any], str]:
 
 def _own_name(name: str, taken: Container[str]) -> str:
     """The name of a further column in the cube: letters, digits and _, and no name of the cube itself."""
-    own = re.sub(r"\W+", "_", name).strip("_") or "column"
-    own = f"log_{own}" if own in TAKEN or not own.isidentifier() else own
-    while own in taken:
-        own += "_"
-    return own
+    variable = re.sub(r"\W+", "_", name).strip("_") or "column"
+    variable = f"log_{variable}" if variable in TAKEN or not variable.isidentifier() else variable
+    while variable in taken:
+        variable += "_"
+    return variable
 
 
 def _current_index(
@@ -286,9 +286,9 @@ def _no_repeats(
     path: str | Path, position: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
 ) -> None:
     order = np.argsort(position, kind="stable")
-    again = order[1:][position[order][1:] == position[order][:-1]]
-    if again.size:
-        row = int(again.min())
+    repeats = order[1:][position[order][1:] == position[order][:-1]]
+    if repeats.size:
+        row = int(repeats.min())
         first = int(np.flatnonzero(position == position[row])[0])
         cell = ", ".join(f"{name} {columns[name][row]}" for name in COLUMNS[:4])
         raise LogError(

@@ -107,7 +107,7 @@ def neuron_thresholds(law: Law = LOGISTIC, read_noise: float = 0.0) -> Floats:
     # The law convolved with the noise, by Gauss-Hermite quadrature on a grid, and then inverted by interpolation.
     nodes, weights = np.polynomial.hermite_e.hermegauss(64)
     farthest = max(12.0, *np.ceil(np.abs(law.quantile(quantile[[0, -1]]))))
-    reach = farthest + 8 * read_noise
-    grid = np.linspace(-reach, reach, 20_001)
+    extent = farthest + 8 * read_noise
+    grid = np.linspace(-extent, extent, 20_001)
     fired = law.probability(grid[:, None] - read_noise * nodes) @ (weights / weights.sum())
     return np.interp(quantile, fired, grid).astype(np.float32)

@@ -47,7 +47,7 @@ def emulate(
         float | None, typer.Option(help="Bench seconds in a real one.", show_default="timing.speed of the bench")
     ] = None,
     control_port: Annotated[
-        int, typer.Option(help="Port for faults and audit; 0: a free one.", min=0, max=65535)
+        int, typer.Option(help="Port for faults and exposure; 0: a free one.", min=0, max=65535)
     ] = 0,
     run: Annotated[
         str | None,
@@ -83,8 +83,8 @@ def emulate(
         status = 0 if words is None else _status(words, emulator)
         while words is None and not emulator.ended.wait(0.2):
             pass
-        audit = emulator.audit()
-    overall, used = audit["overall"], [name for name, d in audit["devices"].items() if d["pulses"]]
+        exposure = emulator.exposure()
+    overall, used = exposure["overall"], [name for name, d in exposure["devices"].items() if d["pulses"]]
     say(
         f"ended after {overall['pulses']} pulses on {len(used)} devices, "
         f"largest current {overall['max_current']:.3g} A, {overall['hot_switchings']} hot switchings"

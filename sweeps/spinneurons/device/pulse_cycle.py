@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.bench.errors import DeviceFault, LimitError
-from spinsweep.bench.journal import Record
+from spinsweep.bench.journal import TrainRecord
 from spinsweep.bench.parts import Check, Device, Timing
 from spinsweep.bench.session import BenchSession
-from spinsweep.bench.trains import Currents, Spoiled, Steps, Train, Trains
+from spinsweep.bench.trains import Currents, Spoiled, Steps, TrainRequest, Trains
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,7 +29,7 @@ LEAST_TRACKED = 5  # readings of each level from which a train moves the levels
 
 
 @dataclass(frozen=True)
-class Levels:
+class VoltageLevels:
     """The two voltages that a device can have, V."""
 
     low: float
@@ -60,10 +60,10 @@ class PulseTrains(Trains):
 
     def __init__(self, session: BenchSession, key: str) -> None:
         super().__init__(session, key)
-        self.levels: dict[str, Levels] = {}
+        self.levels: dict[str, VoltageLevels] = {}
         """Of calibrated devices, by name."""
 
-    def calibrate(self, device: str, i_strong: float, i_reset: float, i_read: float) -> Levels:
+    def calibrate(self, device: str, i_strong: float, i_reset: float, i_read: float) -> VoltageLevels:
         """Find the two levels of a device with a few write pulses that switch for sure.
 
         Levels from an earlier lane are taken from the journal; where it got none, the pulses are fired once more.
@@ -88,7 +88,7 @@ class PulseTrains(Trains):
         self.levels[device] = levels
         return levels
 
-    def _levels(self, device: str, train: PulseTrain) -> Levels:
+    def _levels(self, device: str, train: PulseTrain) -> VoltageLevels:
         """The levels in a calibration's readings."""
         reset, write = train.v_reset[:, 0], train.v_write[:, 0]
         is_valid = np.isfinite(reset) & np.isfinite(write)
@@ -107,7 +107,7 @@ class PulseTrains(Trains):
                 f"device {device}: reset reads {a:.3g} V, written {b:.3g} V, but polarity.reset_state = "
                 f"{reset_state} says that reset is the {'high' if reset_state > 0 else 'low'} one"
             )
-        return Levels(min(a, b), max(a, b))
+        return VoltageLevels(min(a, b), max(a, b))
 
     def run(
         self,
@@ -138,7 +138,7 @@ class PulseTrains(Trains):
         columns, writes = [self.bench.named(d) for d in devices], np.asarray(i_write, float)
         if writes.ndim != 2 or writes.shape[1] != len(columns) or not writes.size:
             raise LimitError(f"train {name!r}: i_write has shape {writes.shape}, not (cycles, devices)")
-        train = Train(
+        train = TrainRequest(
             name,
             [columns[number % len(columns)] for number in range(writes.size)],
             list(self._currents(columns, writes, i_reset, i_read)),
@@ -203,7 +203,7 @@ class PulseTrains(Trains):
         levels = self.levels.get(device.name)
         return None if levels is None else levels.side(volts)
 
-    def _read_back(self, columns: Sequence[Device], shape: tuple[int, int], record: Record) -> PulseTrain:
+    def _read_back(self, columns: Sequence[Device], shape: tuple[int, int], record: TrainRecord) -> PulseTrain:
         """What the journal holds of a train."""
         both = np.full((2, *shape), np.nan)
         for number, volts in record.results.items():
@@ -218,11 +218,11 @@ class PulseTrains(Trains):
     def _track(self, columns: Sequence[Device], train: PulseTrain) -> None:
         """Let the levels of each device follow its readings."""
         for name in {d.name for d in columns} & set(self.levels):
-            own = [j for j, d in enumerate(columns) if d.name == name]
-            volts = np.concatenate([train.v_reset[:, own].ravel(), train.v_write[:, own].ravel()])
+            its_columns = [j for j, d in enumerate(columns) if d.name == name]
+            volts = np.concatenate([train.v_reset[:, its_columns].ravel(), train.v_write[:, its_columns].ravel()])
             sides = np.array([self.levels[name].side(v) if math.isfinite(v) else 0 for v in volts.tolist()])
             if min((sides < 0).sum(), (sides > 0).sum()) >= LEAST_TRACKED:
-                self.levels[name] = Levels(float(volts[sides < 0].mean()), float(volts[sides > 0].mean()))
+                self.levels[name] = VoltageLevels(float(volts[sides < 0].mean()), float(volts[sides > 0].mean()))
 
 
 class ResetReadWriteRead:

@@ -61,8 +61,8 @@ def draws(streams: Streams, first: int, steps: int, shape: tuple[int, int]) -> t
     (BATCH, steps, pixels) uint16, uniform; and (BATCH, steps, neurons) float64, uniform on [0, 1)
     """
     pixels, neurons = shape
-    spikes = streams.at(f"trains/{first}").integers(0, LEVELS, (BATCH, steps, pixels), np.uint16)
-    return spikes, streams.at(f"pulses/{first}").random((BATCH, steps, neurons))
+    spikes = streams.generator(f"trains/{first}").integers(0, LEVELS, (BATCH, steps, pixels), np.uint16)
+    return spikes, streams.generator(f"pulses/{first}").random((BATCH, steps, neurons))
 
 
 def counts(

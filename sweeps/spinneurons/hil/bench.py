@@ -38,7 +38,7 @@ class BenchNeurons:
 
     def name(self, device: int) -> str:
         """What the bench file calls a device."""
-        return self.experiment.bench.at(width=self.width, device=device).name
+        return self.experiment.bench.device_with(width=self.width, device=device).name
 
     def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
         """As :meth:`spinneurons.hil.neurons.Neurons.read`; a device at fault is lost, the others go on."""
@@ -72,7 +72,8 @@ def cycles(sweep: Sweep) -> dict[str, int]:
         shown = p["test_images"] + (p["images"] * p["epochs"] if mode == "hil" else 0)
         for device, number in neurons.items():
             each = CALIBRATION_CYCLES + p["currents"] * p["cycles"] + number * shown * p["steps"]
-            cycles_of[bench.at(width=p["width"], device=device).name] += each * len(sweep.axis("seed").values)
+            name = bench.device_with(width=p["width"], device=device).name
+            cycles_of[name] += each * len(sweep.axis("seed").values)
     return dict(cycles_of)
 
 

@@ -92,8 +92,8 @@ def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) 
     activation, label = run["activation"].transpose("epoch", "image").values, run["label"].values
     digit = _classes(run)[neuron]
     number = np.arange(activation.size).reshape(activation.shape)
-    for own, colour, marker, name in ((True, style.BLUE, "o", "own class"), (False, style.GREY, "x", "others")):
-        chosen = (label == digit) == own
+    for own_class, colour, marker, name in ((True, style.BLUE, "o", "own class"), (False, style.GREY, "x", "others")):
+        chosen = (label == digit) == own_class
         ax.plot(
             number[:, chosen].ravel(), activation[:, chosen].ravel(), ls="none", marker=marker, ms=2.2, mew=0.5,
             color=colour, label=name,

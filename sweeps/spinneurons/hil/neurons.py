@@ -46,7 +46,7 @@ class ModelNeurons:
 
     def read(self, key: str, neuron_device: Sequence[int], i_write: Floats) -> Readings:
         """As :meth:`Neurons.read`; random numbers come from the stream of the key."""
-        rng = self.streams.at(key)
+        rng = self.streams.generator(key)
         columns = [
             self.family.measure(*self.devices[device], i_write[:, j], 1, rng, self.law)
             for j, device in enumerate(neuron_device)

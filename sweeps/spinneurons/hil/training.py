@@ -152,7 +152,7 @@ def _show(
     index: tuple[int, ...],
 ) -> Response:
     """The response to the train of that key, which is also written down in ``shown``."""
-    spikes = network.poisson_train(trains.at(key), pixels, steps)
+    spikes = network.poisson_train(trains.generator(key), pixels, steps)
     if hardware is None:
         response = network.present(weights, spikes)
     else:

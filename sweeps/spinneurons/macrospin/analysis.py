@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinneurons.analysis.cubes import parameters
-from spinneurons.analysis.lines import Line, straight_line
+from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.macrospin import barrier, fokker_planck
 from spinneurons.macrospin.sweep import magnet
 
@@ -30,8 +30,8 @@ class WidthCurves(NamedTuple):
     ratio: Floats
     """(w,) I_bias/i0."""
     ratio_stderr: Floats
-    bias_line: Line
-    window_line: Line
+    bias_line: FittedLine
+    window_line: FittedLine
 
     @property
     def growth(self) -> float:

@@ -15,7 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.neurons.card import CardError, CardModel, device_key, value
-from spinneurons.neurons.family import Card, Decision, FittedDevices, Floats, Law, Levels, Reading, Readings, Size
+from spinneurons.neurons.family import (
+    Card,
+    CycleReading,
+    Decision,
+    FittedDevices,
+    Floats,
+    Law,
+    Levels,
+    Readings,
+    Size,
+)
 
 REACH = 6.0
 """Half-span of the plan of currents in i0, beyond the spread of i_bias: p = 0.25 % and 99.75 % of a logistic."""
@@ -26,7 +36,7 @@ class Family:
 
     name: ClassVar[str]
     laws: ClassVar[Sequence[Law]]
-    readings: ClassVar[Sequence[Reading]]
+    readings: ClassVar[Sequence[CycleReading]]
     width: ClassVar[Size]
     schema: ClassVar[type[CardModel]]
 

@@ -26,7 +26,7 @@ Readings = tuple[npt.NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True)
-class Reading:
+class CycleReading:
     """One quantity that each cycle gives."""
 
     name: str
@@ -129,7 +129,7 @@ class NeuronFamily(Protocol):
     """Of the entry point, and of the card's key ``family``."""
     laws: ClassVar[Sequence[Law]]
     """The standard one first."""
-    readings: ClassVar[Sequence[Reading]]
+    readings: ClassVar[Sequence[CycleReading]]
     width: ClassVar[Size]
     schema: ClassVar[Any]
     """Subclass of :class:`spinneurons.neurons.card.CardModel`: what a card of the family holds."""

@@ -32,7 +32,17 @@ from spinneurons.neurons.card import (
     Strictly,
     Unit,
 )
-from spinneurons.neurons.family import Card, Decision, FittedDevices, Floats, Law, Levels, Reading, Readings, Size
+from spinneurons.neurons.family import (
+    Card,
+    CycleReading,
+    Decision,
+    FittedDevices,
+    Floats,
+    Law,
+    Levels,
+    Readings,
+    Size,
+)
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC, P_LOW
 
 if TYPE_CHECKING:
@@ -45,14 +55,14 @@ LEAST_RATIO = -float(LOGISTIC.quantile(P_LOW))
 # The card
 
 
-class Line(Strictly):
+class WidthLine(Strictly):
     """A current against the width, intercept + slope * width, and the largest deviation of a device from it."""
 
     intercept: Annotated[Entry[Real], Unit("A")]
     slope: Annotated[Entry[Real], Unit("A/um")]
     spread: Annotated[Entry[Annotated[NotNegative, Field(le=0.9)]], Unit("1")]
 
-    def at(self, width: float) -> float:
+    def current_at(self, width: float) -> float:
         """A at ``width`` (um)."""
         return self.intercept.value + self.slope.value * width
 
@@ -96,8 +106,8 @@ class HallBarCard(CardModel):
     unless both formulas are measured: a measurement is reported, not refused.
     """
 
-    i_bias: Line
-    i0: Line
+    i_bias: WidthLine
+    i0: WidthLine
     switching: Switching
     hall: Hall
     read: Read
@@ -108,7 +118,7 @@ class HallBarCard(CardModel):
         formulas = [e for line in (self.i_bias, self.i0) for e in (line.intercept, line.slope)]
         measured = all(entry.provenance == "measured" for entry in formulas)
         for width in self.devices.widths.value:
-            bias, scale = self.i_bias.at(width), self.i0.at(width)
+            bias, scale = self.i_bias.current_at(width), self.i0.current_at(width)
             for key, current in (("i_bias", bias), ("i0", scale)):
                 if not current > 0:
                     raise ValueError(
@@ -131,7 +141,7 @@ def _default() -> Card:
 # Pulses
 
 
-class Draws(NamedTuple):
+class HallBarDraws(NamedTuple):
     """The random numbers of a measurement, each (n, cycles) float64."""
 
     uniform: Floats
@@ -147,12 +157,12 @@ class HallReadings(NamedTuple):
     r_write: npt.NDArray[np.float32]
 
 
-def draw(rng: np.random.Generator, n: int, cycles: int) -> Draws:
+def draw(rng: np.random.Generator, n: int, cycles: int) -> HallBarDraws:
     """All random numbers of ``n`` currents and ``cycles`` cycles, in this order: uniforms, reset noise, write
     noise."""
     uniform = rng.random((n, cycles))
     noise_reset, noise_write = rng.standard_normal((2, n, cycles))
-    return Draws(uniform, noise_reset, noise_write)
+    return HallBarDraws(uniform, noise_reset, noise_write)
 
 
 class HallBar(Family):
@@ -160,9 +170,9 @@ class HallBar(Family):
 
     name = "hall-bar"
     laws: ClassVar[Sequence[Law]] = (LOGISTIC, CLOGLOG)
-    readings: ClassVar[Sequence[Reading]] = (
-        Reading("r_reset", "ohm", "Hall resistance", "after reset"),
-        Reading("r_write", "ohm", "Hall resistance", "after write"),
+    readings: ClassVar[Sequence[CycleReading]] = (
+        CycleReading("r_reset", "ohm", "Hall resistance", "after reset"),
+        CycleReading("r_write", "ohm", "Hall resistance", "after write"),
     )
     width = Size("bar width", 0.05, 50.0)
     schema: ClassVar[type[CardModel]] = HallBarCard

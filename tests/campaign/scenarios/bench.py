@@ -55,18 +55,21 @@ class Bench:
 
     @staticmethod
     def _written(control: Control) -> dict[str, int]:
-        return {name: tally["positive_pulses"] for name, tally in control.audit()["devices"].items()}
+        return {name: tally["positive_pulses"] for name, tally in control.exposure()["devices"].items()}
 
     def judge(self, sure: bool) -> None:
         """The bench is safe; each cycle that was fired was journalled before, once, and fired at most once."""
         until(lambda: not dirty(load(self.path)), "the bench is left safe")
         with Control(self.port) as control:
-            state, audit = control.state(), control.audit()
+            state, exposure = control.state(), control.exposure()
             written = Counter(self._written(control)) + self.writes
         if state["source"]["output"] or state["source"]["wave"] != "idle" or state["switch"]["closed"]:
             raise Wrong(f"{self.path} is not safe: {state}")
-        if audit["overall"]["hot_switchings"] or audit["overall"]["max_current"] > load(self.path).limits.max_pulse:
-            raise Wrong(f"{self.path}: {audit['overall']}")
+        if (
+            exposure["overall"]["hot_switchings"]
+            or exposure["overall"]["max_current"] > load(self.path).limits.max_pulse
+        ):
+            raise Wrong(f"{self.path}: {exposure['overall']}")
         fired: Counter[str] = Counter()
         read: Counter[str] = Counter()
         for journal in (load(self.path).folder / "journal").glob("*.jsonl"):
@@ -129,7 +132,7 @@ def play(c: Campaign, faults: int) -> None:
 
 def _pulses(bench: Bench) -> int:
     with Control(bench.port) as control:
-        return int(control.audit()["overall"]["pulses"])
+        return int(control.exposure()["overall"]["pulses"])
 
 
 def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:

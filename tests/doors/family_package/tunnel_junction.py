@@ -16,7 +16,17 @@ from scipy.special import ndtr, ndtri
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.base import Family
 from spinneurons.neurons.card import CardModel, Entry, NotNegative, Positive, Strictly, Unit
-from spinneurons.neurons.family import Card, Decision, FittedDevices, Floats, Law, Levels, Reading, Readings, Size
+from spinneurons.neurons.family import (
+    Card,
+    CycleReading,
+    Decision,
+    FittedDevices,
+    Floats,
+    Law,
+    Levels,
+    Readings,
+    Size,
+)
 from spinneurons.neurons.laws import BinomialLaw
 
 # The law
@@ -98,7 +108,7 @@ class TunnelJunction(Family):
 
     name = "tunnel-junction"
     laws: ClassVar[Sequence[Law]] = (PROBIT,)
-    readings: ClassVar[Sequence[Reading]] = (Reading("v_junction", "V", "Junction voltage", "after write"),)
+    readings: ClassVar[Sequence[CycleReading]] = (CycleReading("v_junction", "V", "Junction voltage", "after write"),)
     width = Size("pillar diameter", 0.01, 1.0)
     schema: ClassVar[type[CardModel]] = TunnelJunctionCard
 

@@ -66,7 +66,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     os.environ["SPINSWEEP_STATE"], os.environ["SPINSWEEP_LOCKS"] = str(folder / "state"), str(folder / "locks")
     with emulated(folder) as (bench, control):
         cube = finished(bench, folder / "hil.zarr")
-        assert control.audit()["overall"]["pulses"] == 2 * 4 * (LEVELS + CURVES + TRAINING + TEST)
+        assert control.exposure()["overall"]["pulses"] == 2 * 4 * (LEVELS + CURVES + TRAINING + TEST)
     return cube
 
 
@@ -85,7 +85,7 @@ def test_a_training_that_is_interrupted_again_and_again_comes_to_the_same_weight
     with emulated(tmp_path) as (bench, control):
         for wanted in stops:  # pulses: in the curves, and in the training
             process = run(bench, tmp_path / "hil.zarr")
-            while process.poll() is None and control.audit()["overall"]["pulses"] < wanted:
+            while process.poll() is None and control.exposure()["overall"]["pulses"] < wanted:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             said, _ = process.communicate(timeout=60)
@@ -102,7 +102,7 @@ def test_a_training_that_is_interrupted_again_and_again_comes_to_the_same_weight
 def test_a_killed_training_loses_one_sample_at_most_and_finishes(tmp_path: Path, undisturbed: xr.Dataset) -> None:
     with emulated(tmp_path) as (bench, control):
         process = run(bench, tmp_path / "hil.zarr")
-        while control.audit()["overall"]["pulses"] < 700:
+        while control.exposure()["overall"]["pulses"] < 700:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.communicate()
@@ -137,4 +137,4 @@ def test_devices_that_the_bench_does_not_have_are_refused_in_one_line_before_any
         words = ["run", "hil", "--on", str(bench), "--store", str(tmp_path / "hil.zarr"), *SMALL]
         assert main([*words, "--set", "devices=0,1,2,7"]) == 2
         assert "no device with labels width=0.5, device=7" in capsys.readouterr().err
-        assert control.audit()["overall"]["pulses"] == 0
+        assert control.exposure()["overall"]["pulses"] == 0
