@@ -79,7 +79,7 @@ class Boolean:
             return word == "ON"
         return bool(round(_number(text)))
 
-    def show(self, value: bool) -> str:
+    def show(self, value: bool) -> str:  # noqa: FBT001
         return str(int(value))
 
 

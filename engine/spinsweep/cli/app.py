@@ -88,7 +88,7 @@ def _verbs(requested: str) -> dict[str, EntryPoint]:
     return verbs if not requested or requested.startswith("-") else {n: v for n, v in verbs.items() if n == requested}
 
 
-def _tell_version(requested: bool) -> None:
+def _tell_version(requested: bool) -> None:  # noqa: FBT001
     if requested:
         say(f"spinsweep {version('spinsweep')}, Python {platform.python_version()}")
         raise typer.Exit

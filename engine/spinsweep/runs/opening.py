@@ -93,7 +93,9 @@ def open_run(
         keep_origin(cube.storage, origin)
         others = _mark_stale(cube, sweep, origin, everything=stale, other_code=mark_stale)
         cube = cube.grow(sweep)
-        run = _planned(cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed), retry_failed)
+        run = _planned(
+            cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed=allow_mixed), retry_failed=retry_failed
+        )
         record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
         # of the parameters, what cannot change a number may have changed
         record.commit(cube, parameters=json.dumps(sweep.identifying_params))
@@ -133,13 +135,13 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
     return others
 
 
-def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, allow_mixed: bool) -> Job:
+def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, *, allow_mixed: bool) -> Job:
     """What every task shares: of the sweep's axes, which may be long, only what they are called and mean."""
     lean = sweep.with_one_value_an_axis()
     return Job(lean, str(cube.storage), cube.attributes.cube_id, epoch, origin, allow_mixed, synced_by=machine_id())
 
 
-def _planned(cube: Cube, sweep: Sweep, job: Job, retry_failed: bool) -> Run:
+def _planned(cube: Cube, sweep: Sweep, job: Job, *, retry_failed: bool) -> Run:
     state, requested = cube.ledger("cell_state"), cube.requested(sweep)
     cells = blocks = 0
     for task in missing_tasks(cube, state, requested, retry_failed=retry_failed):

@@ -115,7 +115,7 @@ def card(
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """
     if out is not None:
-        _require_free(out, force)
+        _require_free(out, force=force)
     cube = Cube(store)
     if cube.attributes.sweep != "characterization":
         raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}; a card is fitted from a characterization")
@@ -142,7 +142,7 @@ def card(
     return 0
 
 
-def _require_free(out: Path, force: bool) -> None:
+def _require_free(out: Path, *, force: bool) -> None:
     """Refuse to write a card over a file that may have been edited, or into a folder that is not there."""
     if out.is_dir():
         raise SpecError(f"--out {out} is a folder; give a file in it, such as {out / 'card.toml'}")

@@ -199,6 +199,7 @@ def _numbers(
     lines: Sequence[int],
     allowed: Callable[[float], bool],
     requirement: str,
+    *,
     lost: bool = False,
 ) -> npt.NDArray[np.float64]:
     """A column as float64; the first field that is not allowed is a LogError with its line."""

@@ -53,7 +53,7 @@ def paper(
         executor: Start | str = (lambda context: on_client(client())(context)) if workers else "serial"
         for number, planned in enumerate(SWEEPS, 1):
             say(f"[{number} of {len(SWEEPS)}] {planned.name}", error=True)
-            if not _complete(planned, folder, quick, executor, workers or None):
+            if not _complete(planned, folder, executor, workers or None, quick=quick):
                 return 1
     cubes = {planned.name: xr.open_zarr(planned.store(folder)).load() for planned in SWEEPS}
     for path in write(folder, cubes, quick=quick):
@@ -61,7 +61,9 @@ def paper(
     return 0
 
 
-def _complete(planned: PlannedSweep, folder: Path, quick: bool, executor: Start | str, workers: int | None) -> bool:
+def _complete(
+    planned: PlannedSweep, folder: Path, executor: Start | str, workers: int | None, *, quick: bool
+) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
     with Display() as show:
         result = spinsweep.run(
