@@ -153,7 +153,7 @@ from spinsweep.executors.serial import serial
 sys.path.insert(0, {tests!r})
 from examples import GRID
 
-sweep = GRID.with_values(seed=range(4000), steps=20)
+sweep = GRID.with_values(seed=range(int(sys.argv[2])), steps=20)
 with open_run(sweep, sys.argv[1], block={{"width": 1, "variation": 1, "seed": 4}}) as run:
     drive(run, serial)
 """
@@ -176,8 +176,9 @@ def cut_an_image(tmp_path: Path, seconds: float) -> tuple[int, int]:
         file.truncate(150_000_000)
     subprocess.run(["mkfs.ext4", "-q", "-N", "60000", image], check=True)
     code = RUN.format(tests=str(Path(__file__).parent))
+    seeds = 400 + int(300 * seconds)  # enough to compute for some seconds more
     with mounted(image, tmp_path / "a") as disk:
-        writer = subprocess.Popen([sys.executable, "-c", code, disk / "grid.zarr"])
+        writer = subprocess.Popen([sys.executable, "-c", code, disk / "grid.zarr", str(seeds)])
         while not (disk / "grid.zarr" / "cell_state" / ".durable" / "000001").exists():
             time.sleep(0.05)
         time.sleep(seconds)
@@ -188,7 +189,7 @@ def cut_an_image(tmp_path: Path, seconds: float) -> tuple[int, int]:
     with mounted(copy, tmp_path / "b") as disk:
         store = disk / "grid.zarr"
         before = Cube(store).counts().done
-        sweep = GRID.with_values(seed=range(4000), steps=20)
+        sweep = GRID.with_values(seed=range(seeds), steps=20)
         with open_run(sweep, store) as run:
             done = Cube(store).counts().done
             run.outcome = "stopped"
