@@ -235,8 +235,7 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
         else:
             caps: dict[str, Any] = {"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6}
             ax.errorbar(cube["width"].values, y, bars[..., index], **look, **caps)
-    ax.set_xlim(0, 1.06 * cube["width"].values.max())
-    ax.set_xlabel("Bar width (µm)")
+    ax.set(xlim=(0, 1.06 * cube["width"].values.max()), xlabel="Bar width (µm)")
 
 
 def line_against_width(ax: Axes, line: FittedLine) -> None:

@@ -26,9 +26,7 @@ _process = _Process()
 
 @contextmanager
 def acquire_bench(
-    bench: Bench,
-    timeout_s: float = 3.0,
-    admit: Callable[[BenchLease], AbstractContextManager[object]] = nullcontext,
+    bench: Bench, timeout_s: float = 3.0, admit: Callable[[BenchLease], AbstractContextManager[object]] = nullcontext
 ) -> Iterator[BenchSession]:
     """The connected bench, here by this process until the block ends.
 

@@ -21,15 +21,7 @@ from spinsweep.bench.capabilities import SOURCE, Envelope, Pulse, PulseSource, S
 from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.section import SourceSection, Wired
-from spinsweep.bench.settings import (
-    ERRORS,
-    Setting,
-    apply,
-    compare,
-    number,
-    refuse_errors,
-    refuse_power_cycle,
-)
+from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_power_cycle
 
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session

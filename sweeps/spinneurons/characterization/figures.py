@@ -88,8 +88,7 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     if np.isfinite(line.slope):
         fine = np.linspace(width.min(), width.max(), 300)
         ax.plot(fine, 1e-3 / line.predict(fine), color="black", lw=0.8, zorder=1, label=f"linear fit of {style.I_0}")
-    ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
-    ax.set_ylabel(f"Gain, 1 mA/{style.I_0}")
+    ax.set(ylim=(0, 1.05 * ax.get_ylim()[1]), ylabel=f"Gain, 1 mA/{style.I_0}")
     ax.legend(loc="best")
     return ax
 
@@ -102,10 +101,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
     ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 %, devices resampled")
     ax.plot(energy.width, energy.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
-    ax.set_yscale("log")
-    ax.set_xlim(0, 1.06 * energy.width[-1])
-    ax.set_xlabel("Bar width (µm)")
-    ax.set_ylabel("Synaptic energy (rel.)")
+    ax.set(yscale="log", xlim=(0, 1.06 * energy.width[-1]), xlabel="Bar width (µm)", ylabel="Synaptic energy (rel.)")
     less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
     span = f"{energy.width[-1]:g} to {energy.width[0]:g} µm"
     ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")

@@ -68,14 +68,8 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
 SWEEP = Sweep(
     name="characterization",
     title="Switching curves of 36 Hall bars, bias current and window against the width",
-    axes=(
-        WIDTH,
-        DEVICE,
-    ),
-    dims=(
-        Dim("current", "currents", long_name="write current, index"),
-        Dim("cycle", "cycles", long_name="cycle"),
-    ),
+    axes=(WIDTH, DEVICE),
+    dims=(Dim("current", "currents", long_name="write current, index"), Dim("cycle", "cycles", long_name="cycle")),
     outputs=(),
     outputs_of=outputs,
     parameters=(

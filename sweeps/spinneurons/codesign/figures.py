@@ -30,9 +30,7 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     for width, look in _looks(cube).items():
         y, error = (100 * a.sel(width=width).values for a in (mean, half))
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.5, elinewidth=0.6, label=f"{width:g}", **look)
-    ax.set_ylim(_floor(mean), 101)
-    ax.set_xlabel("Variation (%)")
-    ax.set_ylabel("Accuracy (%)")
+    ax.set(ylim=(_floor(mean), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
     ax.legend(title="Width (µm)", loc="lower left", ncols=2, columnspacing=1.0)
     return ax
 
@@ -44,9 +42,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         return style.note(ax, "no cell without variation is done yet")
     relative = energy / energy.isel(width=-1)
     ax.plot(relative["width"], relative, marker="o", color=style.BLUE)
-    ax.set_yscale("log")
-    ax.set_xlim(0, 1.06 * float(relative["width"][-1]))
-    ax.set_xlabel("Bar width (µm)")
+    ax.set(yscale="log", xlim=(0, 1.06 * float(relative["width"][-1])), xlabel="Bar width (µm)")
     ax.set_ylabel("Synaptic energy (rel.)")
     first, last = (float(energy.isel(width=i)) for i in (0, -1))
     text = (
@@ -67,8 +63,7 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     steps = cube["timestep"].values
     ax.plot(steps, 100 * mean, color=style.BLUE)
     ax.fill_between(steps, 100 * (mean - half), 100 * (mean + half), color=style.SKY, alpha=0.4, lw=0)
-    ax.set_xlabel("Time steps")
-    ax.set_ylabel("Accuracy (%)")
+    ax.set(xlabel="Time steps", ylabel="Accuracy (%)")
     settled = int(analysis.steps_to_settle(cube).sel(width=widest, variation=float(curve["variation"])))
     near = f"within {100 * analysis.SETTLED:g} points from {settled} on"
     text = f"{100 * float(mean[-1]):.2f} % after {steps[-1]} steps,\n{near}"
@@ -86,9 +81,7 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
         y, error = (100 * a.sel(variation=variation).values for a in (mean, half))
         ax.plot(steps, y, color=colour, label=f"{100 * variation:g}")
         ax.fill_between(steps, y - error, y + error, color=colour, alpha=0.2, lw=0)
-    ax.set_title(f"{style.width_text(width)} bars")
-    ax.set_xlim(0)
-    ax.set_xlabel("Time steps")
+    ax.set(title=f"{style.width_text(width)} bars", xlim=0, xlabel="Time steps")
     return ax
 
 
@@ -107,9 +100,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
         front = pareto(x, y)
         order = np.argsort(x[front])
         ax.plot(x[front][order], 100 * y[front][order], color=colour, ls=":", lw=0.8)
-    ax.set_xscale("log")
-    ax.set_xlabel("Synaptic energy of an image (J)")
-    ax.set_ylabel("Accuracy (%)")
+    ax.set(xscale="log", xlabel="Synaptic energy of an image (J)", ylabel="Accuracy (%)")
     low = float(mean.min())
     ax.set_ylim(100 * max(0.0, low - 0.03), 100)
     ax.legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
@@ -138,8 +129,7 @@ def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.yaxis.set_minor_formatter(NullFormatter())
     ax.set_ylim(widths[0] * 0.8, widths[-1] * 2.2)
     ax.set_xticks(x, [f"{v:g}" for v in x])
-    ax.set_xlim(x.min() - 0.18 * np.ptp(x) - 1, x.max() + 0.05 * np.ptp(x) + 1)
-    ax.set_xlabel("Variation (%)")
+    ax.set(xlim=(x.min() - 0.18 * np.ptp(x) - 1, x.max() + 0.05 * np.ptp(x) + 1), xlabel="Variation (%)")
     ax.set_ylabel(f"Narrowest bar that loses\nat most {100 * analysis.WITHIN:g} point (µm)")
     return ax
 
@@ -163,8 +153,7 @@ def pair_sketch(ax: Axes) -> Axes:
         ax.plot([middle - 0.4, middle, middle + 0.4], [-0.7, -1.15, -0.7], color="black", lw=0.8)
         ax.scatter([middle], [-1.45], s=150, facecolor="white", edgecolor="black", lw=0.8, zorder=3)
         ax.text(middle, -1.45, f"$z_{{{o + 1}}}$", ha="center", va="center", fontsize=style.SMALL, zorder=4)
-    ax.set_title("$w = (g^{+} - g^{-})/G_0$; read with $V_0$: $I = I_0\\,z$")
-    ax.set_xlim(-0.9, 2 * outputs + 0.1)
+    ax.set(title="$w = (g^{+} - g^{-})/G_0$; read with $V_0$: $I = I_0\\,z$", xlim=(-0.9, 2 * outputs + 0.1))
     ax.set_ylim(-1.95, rows + 0.2)
     ax.set_axis_off()
     return ax
@@ -186,8 +175,7 @@ def tile_map(ax: Axes, rows: int = ROWS, columns: int = COLUMNS) -> Axes:
         ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
         x0 += layer.across + 2.6
     ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)
-    ax.set_xlim(-0.2, x0)
-    ax.set_ylim(-max(layer.down for layer in both) - 0.2, 1.6)
+    ax.set(xlim=(-0.2, x0), ylim=(-max(layer.down for layer in both) - 0.2, 1.6))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
@@ -201,8 +189,7 @@ def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
         nearest = float(cube["width"].sel(width=width, method="nearest"))
         accuracy_against_steps_varied(cube, ax, nearest)
     shown = cube["accuracy"].sel(width=chosen, method="nearest").mean("seed")
-    axes[0].set_ylim(_floor(shown), 101)
-    axes[0].set_ylabel("Accuracy (%)")
+    axes[0].set(ylim=(_floor(shown), 101), ylabel="Accuracy (%)")
     axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
 
 
@@ -235,8 +222,7 @@ def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
         ax.set_xticks(x, [f"{n}" if n else "any" for n in cube["levels"].values])
         ax.set_xlabel("Conductance levels")
         ax.set_title(f"{style.width_text(float(width))}, variation {100 * variation:g} %")
-    axes[0].set_ylim(_floor(mean), 101)
-    axes[0].set_ylabel("Accuracy (%)")
+    axes[0].set(ylim=(_floor(mean), 101), ylabel="Accuracy (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=2.6)
 
 

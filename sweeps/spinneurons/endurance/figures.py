@@ -43,12 +43,10 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
     p, error = 100 * float(chosen["p"]), 100 * float(chosen["p_stderr"])
     current = style.si_text(float(chosen["i_write"]), "A")
     counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} ± {error:.1f} %"
-    ax.set_title(f"{style.device_text(chosen)}, {current}: {counts}")
-    ax.set_xlim(cycle.min(), cycle.max() + 1)
+    ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}", xlim=(cycle.min(), cycle.max() + 1))
     ax.set_ylim(0.25, 0.8)
     ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])
-    ax.set_xlabel("Cycle")
-    ax.set_ylabel("Switching probability")
+    ax.set(xlabel="Cycle", ylabel="Switching probability")
     if switched.size >= min(SPANS):
         ax.legend(loc="upper right", ncols=2, title="bands: 95 % of a fair coin")
     return ax
@@ -62,8 +60,7 @@ def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
     margin = max(3 * half, 1.15 * float(np.nanmax(np.abs(cube["p"] - 0.5) + cube["p_stderr"])))
-    ax.set_ylim(0.5 - margin, 0.5 + 1.5 * margin)
-    ax.set_ylabel("Switching probability")
+    ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
     ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
     return ax
 

@@ -52,18 +52,11 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
 SWEEP = Sweep(
     name="endurance",
     title="10,000 cycles of each Hall bar at its bias current",
-    axes=(
-        WIDTH,
-        DEVICE,
-    ),
+    axes=(WIDTH, DEVICE),
     dims=(Dim("cycle", "cycles", long_name="cycle"),),
     outputs=(),
     outputs_of=outputs,
-    parameters=(
-        Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
-        LINK,
-        CARD,
-    ),
+    parameters=(Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000), LINK, CARD),
     function=endure,
     figures="spinneurons.endurance.figures:FIGURES",
     source="Islam et al. 2024, Fig. S5",

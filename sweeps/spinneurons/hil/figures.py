@@ -58,8 +58,7 @@ def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
     ax.set_yscale("log")
     ax.set_ylim(top=5 * ax.get_ylim()[1])  # room for the legend
     style.whole_numbers(ax.xaxis)
-    ax.set_xlabel("Epoch")
-    ax.set_ylabel("Mean squared error of an image")
+    ax.set(xlabel="Epoch", ylabel="Mean squared error of an image")
     ax.legend(title=f"seed {seed}; faint: other seeds", loc="upper right")
     return ax
 
@@ -78,8 +77,7 @@ def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) 
         mark, colour = ("✓", style.GREEN) if good else ("✗", style.VERMILION)
         ax.text(i, 1.02, mark, ha="center", va="bottom", color=colour)
     right = int((run["predicted"] == run["test_label"]).sum())
-    ax.set_title(f"{MODES[mode][0]}: {right} of {len(images)} right")
-    ax.set_ylim(0, 1.14)
+    ax.set(title=f"{MODES[mode][0]}: {right} of {len(images)} right", ylim=(0, 1.14))
     ax.set_xticks(images, [f"{label}" for label in run["test_label"].values])
     ax.tick_params(axis="x", length=0)
     ax.set_xlabel("Class of the test image")
@@ -98,8 +96,7 @@ def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) 
             number[:, chosen].ravel(), activation[:, chosen].ravel(), ls="none", marker=marker, ms=2.2, mew=0.5,
             color=colour, label=name,
         )  # fmt: skip
-    ax.set_title(f"class {digit}, device {int(run['device_number'])}")
-    ax.set_ylim(-0.05, 1.05)
+    ax.set(title=f"class {digit}, device {int(run['device_number'])}", ylim=(-0.05, 1.05))
     return ax
 
 
@@ -114,9 +111,7 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.bar(x, np.bincount(each, minlength=count + 1), 0.38, color=colour, label=label)
     ax.set_xticks(range(count + 1))
     style.whole_numbers(ax.yaxis)
-    ax.set_ylim(0, 1.35 * max(1.0, ax.get_ylim()[1]))
-    ax.set_xlabel(f"Test images right, of {count}")
-    ax.set_ylabel("Seeds")
+    ax.set(ylim=(0, 1.35 * max(1.0, ax.get_ylim()[1])), xlabel=f"Test images right, of {count}", ylabel="Seeds")
     ax.legend(loc="upper left")
     return ax
 
@@ -133,8 +128,7 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
             y, error = (100 * a.sel(mode=mode, ratio=ratio).values for a in (mean, half))
             look = style.device_look(k)
             ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, **look)
-    ax.set_xlabel("Variation (%)")
-    ax.set_ylabel("Accuracy (%)")
+    ax.set(xlabel="Variation (%)", ylabel="Accuracy (%)")
     for mode in cube["mode"].values.tolist():
         ax.plot([], [], color="black", ls=MODES[mode][2], label=MODES[mode][0])
     ax.legend(loc="lower left")
@@ -150,8 +144,7 @@ def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
     ax.axhline(0, color="black", lw=0.6)
     ax.legend(loc="upper left")
-    ax.set_xlabel("Variation (%)")
-    ax.set_ylabel("Gain (points)")
+    ax.set(xlabel="Variation (%)", ylabel="Gain (points)")
     ax.set_title(f"paired over {int(analysis.gain(cube).notnull().sum('seed').max())} seeds")
     return ax
 
@@ -164,9 +157,7 @@ def wins_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
         x = 100 * cube["variation"].values + 0.3 * (k - (cube.sizes["ratio"] - 1) / 2)
         ax.errorbar(x, share, (share - low, high - share), capsize=1.2, elinewidth=0.5, **style.device_look(k))
     ax.axhline(50, color="black", lw=0.6, ls=":")
-    ax.set_ylim(0, 104)
-    ax.set_xlabel("Variation (%)")
-    ax.set_ylabel("Seeds with a gain (%)")
+    ax.set(ylim=(0, 104), xlabel="Variation (%)", ylabel="Seeds with a gain (%)")
     return ax
 
 
@@ -216,8 +207,7 @@ def replicates_loss(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(cube["epoch"], curve, color=colour, label=f"{100 * variation:g}")
     ax.set_yscale("log")
     style.whole_numbers(ax.xaxis)
-    ax.set_xlabel("Epoch")
-    ax.set_ylabel("Mean squared error of an image")
+    ax.set(xlabel="Epoch", ylabel="Mean squared error of an image")
     ax.set_title(f"hardware in the loop, {style.RATIO} = {ratio:g}")
     ax.legend(title="Variation (%)", ncols=2)
     return ax

@@ -79,8 +79,7 @@ def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
         ends = np.array([0.0, curves.width[-1]])
         ax.plot(ends, line.predict(ends) / unit, color=look["color"], lw=0.8)
     ax.axhline(0, color=style.GREY, lw=0.5)
-    ax.set_xlim(0)
-    ax.set_xlabel("Width of the magnet (nm)")
+    ax.set(xlim=0, xlabel="Width of the magnet (nm)")
     ax.legend(loc="lower right")
 
 
@@ -99,9 +98,7 @@ def ratio(cube: xr.Dataset, ax: Axes) -> Axes:
     bars = built_in.i_bias(width) / built_in.i0(width)
     ax.plot(width / width[-1], bars / bars[-1], color="black", marker="x", lw=0.8, label="Hall bars, device card")
     ax.axhline(1, color=style.GREY, ls="--", lw=0.6)
-    ax.set_xscale("log")
-    ax.set_xlabel("Width relative to the widest")
-    ax.set_ylabel(f"{style.RATIO} relative to the widest")
+    ax.set(xscale="log", xlabel="Width relative to the widest", ylabel=f"{style.RATIO} relative to the widest")
     ax.legend(loc="upper right")
     return ax
 
@@ -123,10 +120,7 @@ def pulse_length(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(times, activated, color=look["color"], lw=1.2, ls=":")
     ax.plot([], [], color="black", lw=0.8, label="Fokker-Planck")
     ax.plot([], [], color="black", lw=1.0, ls=":", label="barrier")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_xlabel("Pulse length (s)")
-    ax.set_ylabel("Bias current (A)")
+    ax.set(xscale="log", yscale="log", xlabel="Pulse length (s)", ylabel="Bias current (A)")
     ax.legend(loc="upper right")
     return ax
 

@@ -93,7 +93,7 @@ class Claim:
     """What our number is, and the rule in words."""
     unit: str
     rests_on: tuple[str, ...]
-    """Names of the assumptions behind our number, see ``assumptions``."""
+    """Names of the assumptions behind our number, see ``texts.toml``."""
     cubes: tuple[str, ...]
     """Sweeps that it is found from."""
     find: Callable[[Cubes], Finding]

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.resources import files
+from functools import partial
+from pkgutil import resolve_name
 from typing import Any
 
-from spinneurons.paper import device_findings, loop_findings, magnet_findings, network_findings
 from spinneurons.paper.claim import Between, Claim, Covers
-
-_MODULES = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (device_findings, network_findings, loop_findings, magnet_findings)
-}
+from spinneurons.paper.texts import packaged
 
 
 def _claim(
-    find: str, rests_on: list[str], cubes: list[str], between: dict[str, float] | None = None,
-    covers: float | None = None, **texts: Any,
+    find: str, rests_on: list[str], cubes: list[str], arguments: dict[str, Any] | None = None,
+    between: dict[str, float] | None = None, covers: float | None = None, **texts: Any,
 ) -> Claim:  # fmt: skip
-    module, _, name = find.partition(":")
+    finds = partial(resolve_name(f"{__package__}.{find}"), **(arguments or {}))
     rule = Between(**between) if between else Covers(covers) if covers is not None else None
-    return Claim(
-        find=getattr(_MODULES[module], name), rule=rule, rests_on=tuple(rests_on), cubes=tuple(cubes), **texts
-    )
+    return Claim(find=finds, rule=rule, rests_on=tuple(rests_on), cubes=tuple(cubes), **texts)
 
 
-CLAIMS = tuple(
-    _claim(**entry) for entry in tomllib.loads(files(__package__).joinpath("claims.toml").read_text("utf-8"))["claim"]
-)
+CLAIMS = tuple(_claim(**entry) for entry in tomllib.loads(packaged("claims.toml"))["claim"])
 """In the paper's order."""

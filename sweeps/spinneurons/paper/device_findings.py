@@ -67,21 +67,12 @@ def window_factor(cubes: Cubes) -> Finding:
     return Finding(float(factor.median()), float(factor.min()), float(factor.max()), note)
 
 
-def _bend(cubes: Cubes, name: str) -> Finding:
+def bend(cubes: Cubes, name: str) -> Finding:
+    """Bend of the bias current or the window against the width, % of its rise."""
     line = fit_line(_characterization(cubes)[name], "width", ["device"])
     slope, low, high = (1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high"))
     note = f"R² = {float(line['r_squared']):.3f}, slope {slope:.3g} ({low:.3g} to {high:.3g}) µA/µm."
     return Finding.of((100 * float(line[n]) for n in ("bend", "bend_low", "bend_high")), note)
-
-
-def bias_bend(cubes: Cubes) -> Finding:
-    """Bend of the bias current against the width, % of its rise."""
-    return _bend(cubes, "i_bias")
-
-
-def window_bend(cubes: Cubes) -> Finding:
-    """Bend of the window against the width, % of its rise."""
-    return _bend(cubes, "window")
 
 
 def trend_of_variation(cubes: Cubes) -> Finding:

@@ -32,8 +32,8 @@ def anisotropy_slope(cubes: Cubes) -> Finding:
     return Finding.of(float(line[name]) for name in ("slope", "slope_low", "slope_high"))
 
 
-def _bend(cubes: Cubes, name: str) -> Finding:
-    """At the pulse length where it is largest."""
+def bend(cubes: Cubes, name: str) -> Finding:
+    """Bend of the macrospin's bias current or window, % of its rise, at the pulse length where it is largest."""
     cube = mask_unfinished(cubes["macrospin"]).load()
     line = fit_line(cube[name], "width")
     worst = int(abs(line["bend"]).argmax("pulse"))
@@ -46,15 +46,4 @@ def _bend(cubes: Cubes, name: str) -> Finding:
         f"largest. I_bias/i0 does not grow as the magnet gets narrower: {np.min(growth):.2f} to {np.max(growth):.2f} "
         "times from the widest to the narrowest."
     )
-    bend = line.isel(pulse=worst)
-    return Finding.of((100 * float(bend[n]) for n in ("bend", "bend_low", "bend_high")), note)
-
-
-def macrospin_bias(cubes: Cubes) -> Finding:
-    """Bend of the macrospin's bias current, % of its rise."""
-    return _bend(cubes, "i_bias")
-
-
-def macrospin_window(cubes: Cubes) -> Finding:
-    """Bend of the macrospin's window, % of its rise."""
-    return _bend(cubes, "window")
+    return Finding.of((100 * float(line[n][worst]) for n in ("bend", "bend_low", "bend_high")), note)

@@ -5,19 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from spinneurons.paper.report import (
-    INTRODUCTION,
-    TITLE,
-    Claims,
-    Content,
-    Definitions,
-    Gallery,
-    Lines,
-    Report,
-    Row,
-    Table,
-    numbered,
-)
+from spinneurons.paper.report import Claims, Content, Definitions, Gallery, Lines, Report, Row, Table, numbered
+from spinneurons.paper.texts import INTRODUCTION, TITLE
 
 
 def page(report: Report) -> str:

@@ -77,13 +77,3 @@ def slowing(cubes: Cubes, width: float) -> Finding:
     ends = " and ".join(f"{float(s.mean('seed')):.1f}" for s in (without, varied))
     note = f"Mean steps without variation and at ±{100 * float(varied['variation']):g} %: {ends}."
     return _finding(paired_difference(varied, without), 1, note)
-
-
-def slowing_5um(cubes: Cubes) -> Finding:
-    """``slowing`` of bars of 5 um."""
-    return slowing(cubes, 5.0)
-
-
-def slowing_1um(cubes: Cubes) -> Finding:
-    """``slowing`` of bars of 1 um."""
-    return slowing(cubes, 1.0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from spinneurons.paper.texts import packaged
 from spinsweep.discovery import find
 from spinsweep.spec import Sweep
 
@@ -54,85 +57,12 @@ class PlannedSweep:
         return f"spinsweep run {self.name}{overrides} --store {self.store(folder)}"
 
 
-SWEEPS = (
-    PlannedSweep(
-        "hysteresis",
-        (
-            Picture("fig1d_field_loop", "1(d)", "Hall resistance against the perpendicular field"),
-            Picture("fig2b_current_loops", "2(b)", "Hall resistance after write pulses, one panel a bar width"),
-            Picture("fig2b_width", "2(b)", "Half-width of these loops against the bar width"),
-        ),
-        quick={"cycles": "20"},
-    ),
-    PlannedSweep(
-        "characterization",
-        (
-            Picture("fig2_switching", "2(c-k)", "Switching probability of 36 devices, counted and fitted"),
-            Picture("fig3a_i_bias", "3(a)", "Bias current against the bar width"),
-            Picture("fig3b_window", "3(b)", "Stochastic window against the bar width"),
-            Picture("fig3d_energy_fitted", "3(d)", "Synaptic energy against the bar width, from the fitted curves"),
-            Picture("s3b_trace", "S3(b)", "Hall resistance cycle by cycle, near a probability of one half"),
-            Picture("s6_gain", "S6", "Gain 1 mA/i0 against the bar width"),
-        ),
-        quick={"resamples": "200"},
-    ),
-    PlannedSweep(
-        "codesign",
-        (
-            Picture("fig3c_accuracy", "3(c)", "Accuracy against variation for each bar width"),
-            Picture("fig3d_energy", "3(d)", "Synaptic energy of an image, counted in the network"),
-            Picture("s8_steps", "S8", "Accuracy against time steps without variation"),
-            Picture("s9_steps_varied", "S9", "Accuracy against time steps at several variations, 5 µm and 1 µm"),
-            Picture("s10_crossbar", "S10", "Synapses on a crossbar, and the tiles that both layers take"),
-            Picture("trade_off", "trade-off", "Accuracy against energy, and the narrowest bar that is good enough"),
-        ),
-        quick={"width": "5,1,0.3", "variation": "0,0.1,0.25", "seed": "0:8", "images": "1000"},
-    ),
-    PlannedSweep(
-        "hil",
-        (
-            Picture("fig4b_curves", "4(b)", "Switching curves of the four devices in the loop"),
-            Picture("fig4c_loss", "4(c)", "Loss against epochs, with hardware in the loop and in software"),
-            Picture("fig4de_confidence", "4(d, e)", "Confidence for the four test images after both trainings"),
-            Picture("s11_activations", "S11", "Activation of each output neuron in the course of the training"),
-            Picture("right_by_seed", "beyond", "Test images right over seeds: how much of one run is luck"),
-        ),
-        quick={"seed": "0:4"},
-        full={"seed": "0:100"},
-    ),
-    PlannedSweep(
-        "hil-multiplexed",
-        (Picture("s12_multiplexed", "S12", "One device as two neurons: loss and confidence"),),
-        quick={"seed": "0:4"},
-        full={"seed": "0:100"},
-    ),
-    PlannedSweep(
-        "hil-replicates",
-        (
-            Picture("replicates_gain", "beyond", "What hardware in the loop gains, over chips and variation"),
-            Picture("replicates_loss", "beyond", "Loss with hardware in the loop at several variations"),
-        ),
-        quick={
-            "variation": "0,0.125,0.25",
-            "ratio": "20,35",
-            "seed": "0:4",
-            "epochs": "10",
-            "test_images": "400",
-        },
-    ),
-    PlannedSweep("anisotropy", (Picture("s1_anisotropy", "S1", "Anisotropy field from an in-plane field"),)),
-    PlannedSweep("persistence", (Picture("s4_persistence", "S4", "Switching curves again after seven days"),)),
-    PlannedSweep("endurance", (Picture("s5_endurance", "S5", "10,000 cycles of each device at its bias current"),)),
-    PlannedSweep(
-        "macrospin",
-        (
-            Picture("s7_switching", "S7", "Switching of a macrospin, counted and fitted"),
-            Picture("s7_linear", "S7", "Its bias current and window against the width"),
-            Picture("s7_ratio", "beyond", "Bias current over scale current: macrospin and Hall bars"),
-        ),
-        quick={"width": "20,65,110,155,200", "pulse": "1e-9,1e-8", "trajectories": "200"},
-    ),
-)
+def _planned(pictures: list[list[str]], **entry: Any) -> PlannedSweep:
+    return PlannedSweep(pictures=tuple(Picture(*picture) for picture in pictures), **entry)
+
+
+SWEEPS = tuple(_planned(**entry) for entry in tomllib.loads(packaged("plan.toml"))["sweep"])
+"""As ``plan.toml`` has them, in the order in which they run."""
 
 
 def gallery() -> list[Picture]:

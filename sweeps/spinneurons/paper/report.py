@@ -10,23 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Claim, Finding, Verdict
-from spinneurons.paper.conventions import CONVENTIONS
 from spinneurons.paper.plan import Picture, gallery
-
-TITLE = "The paper's claims, checked"
-INTRODUCTION = (
-    "*Hardware in Loop Learning with Spin Stochastic Neurons* (Islam et al., Advanced Intelligent Systems 6(7), "
-    "2024, DOI 10.1002/aisy.202300805) beside a run of every sweep of the paper. The devices are those of the "
-    "default device card, not the authors': their curves are published as figures only. Claims are in our words. "
-    "Intervals are 95 % unless another meaning is given. Bounds are ours where the paper gives none.",
-    "*Reproduced*: the whole interval is within the claim's bounds, and the claim was not put into the model. "
-    "*Consistent*: the interval does not contradict the claim and does not show it either. Either it reaches over a "
-    "bound (*undecided*: the *point estimate agrees* or *disagrees* with the claim), or it shows what was put in "
-    "(*the most it can be*). *Differs*: the whole interval is beyond a bound. *Cannot be tested*: it is about the "
-    "authors' own devices.",
-)
+from spinneurons.paper.texts import ASSUMPTIONS, CONVENTIONS
 
 
 @dataclass(frozen=True)

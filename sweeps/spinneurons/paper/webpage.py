@@ -11,19 +11,8 @@ from pathlib import Path
 from spinneurons import style
 from spinneurons.paper.claim import Verdict
 from spinneurons.paper.plan import Picture
-from spinneurons.paper.report import (
-    INTRODUCTION,
-    TITLE,
-    Claims,
-    Content,
-    Definitions,
-    Gallery,
-    Lines,
-    Report,
-    Row,
-    Table,
-    numbered,
-)
+from spinneurons.paper.report import Claims, Content, Definitions, Gallery, Lines, Report, Row, Table, numbered
+from spinneurons.paper.texts import INTRODUCTION, TITLE, packaged
 
 _MARKS = {
     Verdict.REPRODUCED: ("✓", style.GREEN, "reproduced"),
@@ -31,25 +20,6 @@ _MARKS = {
     Verdict.DIFFERS: ("≠", style.VERMILION, "differs"),
     Verdict.UNTESTABLE: ("–", style.GREY, "cannot be tested"),
 }
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; margin: 0 auto; max-width: 1080px; padding: 1.5rem; }
-h1 { font-size: 1.7rem; margin: 0 0 .6rem; } h2 { font-size: 1.25rem; margin: 2.4rem 0 .7rem; }
-a { color: #0072B2; } nav a { margin-right: 1.1rem; }
-code, pre { font: 12.5px/1.5 ui-monospace, monospace; }
-pre { background: #f4f4f4; padding: .5rem .7rem; white-space: pre-wrap; overflow-wrap: anywhere; }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; border-bottom: 2px solid #1a1a1a; }
-th, td { padding: .35rem .6rem; vertical-align: top; } td { border-top: 1px solid #ddd; }
-.claims { table-layout: fixed; } .claims th:nth-child(1) { width: 10%; } .claims th:nth-child(3) { width: 9%; }
-.claims th:nth-child(4) { width: 19%; } .claims th:nth-child(5) { width: 15%; }
-details summary { cursor: pointer; } details p { margin: .35rem 0; color: #444; }
-.verdict { color: #fff; border-radius: .8rem; padding: .05rem .6rem; white-space: nowrap; font-size: .85rem; }
-.counts { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1rem 0; } .counts div { font-size: 1.1rem; }
-.figures { display: grid; grid-template-columns: repeat(2, 1fr); gap: 1.6rem; align-items: end; }
-figure { margin: 0; } figure.wide { grid-column: 1 / -1; } img { max-width: 100%; }
-figcaption { color: #444; font-size: .9rem; } figcaption b { color: #1a1a1a; }
-dt { font-weight: 600; } dd { margin: 0 0 .5rem 1.2rem; }
-@media (max-width: 700px) { .figures { grid-template-columns: 1fr; } }
-"""
 DPI = 160
 """Resolution of the figures."""
 _WIDE = 1.2 * style.COLUMN * DPI  # pixels from which a figure takes the whole page
@@ -68,7 +38,7 @@ def page(report: Report, figures: Path) -> str:
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{TITLE}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{TITLE}</title><style>\n{packaged('report.css')}</style></head><body>",
             *_body(report, figures),
             "</body></html>\n",
         ]

@@ -67,8 +67,7 @@ def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
         beyond = int(np.sum(np.abs(change.values) > 2 * error.values))
     ax.set_title(f"{beyond} of {int(np.isfinite(change.values).sum())} devices beyond two standard errors")
     margin = 1.1 * float(np.nanmax(np.abs(change.values) + error.values, initial=0.1))
-    ax.set_ylim(-margin, 1.5 * margin)
-    ax.set_ylabel(f"Change of bias current in {days[-1] - days[0]} days (%)")
+    ax.set(ylim=(-margin, 1.5 * margin), ylabel=f"Change of bias current in {days[-1] - days[0]} days (%)")
     handles, labels = ax.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=labels.__getitem__)  # devices first
     handles, labels = ([entries[i] for i in order] for entries in (handles, labels))

@@ -46,11 +46,7 @@ def persist(cell: Any) -> dict[str, Any]:
 SWEEP = Sweep(
     name="persistence",
     title="Switching curves of 36 Hall bars, and again after seven days",
-    axes=(
-        WIDTH,
-        DEVICE,
-        Axis("day", (0, 7), unit="day", long_name="day", low=0, high=3650),
-    ),
+    axes=(WIDTH, DEVICE, Axis("day", (0, 7), unit="day", long_name="day", low=0, high=3650)),
     dims=(Dim("current", "currents", long_name="write current, index"),),
     outputs=(
         Output("i_write", ("current",), unit="A", long_name="write current"),

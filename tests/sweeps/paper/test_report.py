@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 
 from spinneurons.paper import markdown, webpage
-from spinneurons.paper.assumptions import ASSUMPTIONS
 from spinneurons.paper.claim import Finding
 from spinneurons.paper.claims import CLAIMS
-from spinneurons.paper.conventions import CONVENTIONS
 from spinneurons.paper.plan import SWEEPS, gallery
 from spinneurons.paper.report import Report, Row, number_text
+from spinneurons.paper.texts import ASSUMPTIONS, CONVENTIONS
 
 RESULTS = Path(__file__).parents[3] / "results/paper"
 PIXEL = bytes.fromhex(
