@@ -17,7 +17,7 @@ import math
 import re
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,34 +70,19 @@ def read(path: str | Path) -> xr.Dataset:
     LogError
         The file cannot be read, lacks a column, or has a malformed or repeated row; nothing is returned then.
     """
-    header, rows, lines = _rows(path)
-    columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-    width = _numbers(path, "width_um", columns, lines, lambda v: 0 < v < math.inf, "a width in um above 0")
+    rows = _rows(path)
+    width = rows.numbers("width_um", lambda v: 0 < v < math.inf, "a width in um above 0")
     bar = f"a bar is {WIDTHS[0]:g} to {WIDTHS[1]:g} um wide; is the column in um, not in nm?"
-    _plausible(path, "width_um", columns, lines, (WIDTHS[0] <= width) & (width <= WIDTHS[1]), bar)
-    device = _whole(path, "device", columns, lines)
-    i_write = _numbers(
-        path,
-        "i_write_A",
-        columns,
-        lines,
-        lambda v: 0 < v < math.inf,
-        "a current in A above 0, the magnitude of the write pulse",
-    )
+    rows.require("width_um", (WIDTHS[0] <= width) & (width <= WIDTHS[1]), bar)
+    device = rows.whole("device")
+    above_0 = "a current in A above 0, the magnitude of the write pulse"
+    i_write = rows.numbers("i_write_A", lambda v: 0 < v < math.inf, above_0)
     most = f"no Hall bar takes more than {MOST_CURRENT:g} A; is the column in A, not in mA or uA?"
-    _plausible(path, "i_write_A", columns, lines, i_write <= MOST_CURRENT, most)
-    cycle = _whole(path, "cycle", columns, lines)
+    rows.require("i_write_A", i_write <= MOST_CURRENT, most)
+    cycle = rows.whole("cycle")
+    ohm = "a resistance in ohm, or nothing if lost"
     r_reset, r_write = (
-        _numbers(
-            path,
-            name,
-            columns,
-            lines,
-            lambda v: not math.isinf(v),
-            "a resistance in ohm, or nothing if lost",
-            lost=True,
-        )
-        for name in ("r_reset_ohm", "r_write_ohm")
+        rows.numbers(name, lambda v: not math.isinf(v), ohm, lost=True) for name in ("r_reset_ohm", "r_write_ohm")
     )
     width = np.array([float(f"{w:.12g}") for w in width.tolist()])
     widths, w = np.unique(-width, return_inverse=True)
@@ -106,7 +91,7 @@ def read(path: str | Path) -> xr.Dataset:
     i, currents = _current_index(w * devices.size + d, i_write)
     shape = (widths.size, devices.size, int(i.max()) + 1, cycles.size)
     position = np.ravel_multi_index((w, d, i, c), shape)
-    _no_repeats(path, position, columns, lines)
+    rows.refuse_repeats(position)
 
     def spread(values: npt.NDArray[Any], fill: Any, dtype: Any) -> npt.NDArray[Any]:
         cube = np.full(shape, fill, dtype=dtype)
@@ -122,9 +107,9 @@ def read(path: str | Path) -> xr.Dataset:
         "r_write": (dims, spread(r_write, np.nan, np.float32), _R_WRITE),
         "recorded": (dims, spread(np.array(True), False, np.bool_), {"long_name": "row present in the log"}),
     }
-    for name in header:
+    for name, fields in rows.columns.items():
         if name not in COLUMNS:
-            values, units = _free(columns[name])
+            values, units = _free(fields)
             fill, dtype = (np.nan, np.float64) if values.dtype.kind == "f" else ("", object)
             variable = _own_name(name, variables)
             variables[variable] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
@@ -137,8 +122,52 @@ def read(path: str | Path) -> xr.Dataset:
     return xr.Dataset(variables, coords, {"source": Path(path).name})
 
 
-def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
-    """Header, rows with as many fields as the header, and the line in the file of each."""
+class _Rows(NamedTuple):
+    """The fields of each column as they stand in the file, and the line of each row; refusals are a LogError."""
+
+    path: str | Path
+    columns: dict[str, tuple[str, ...]]
+    lines: list[int]
+
+    def numbers(
+        self, name: str, allowed: Callable[[float], bool], requirement: str, *, lost: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """A column as float64; the first field that is not allowed is refused."""
+        numbers = [_float(text) for text in self.columns[name]]
+        for row, (text, number) in enumerate(zip(self.columns[name], numbers, strict=True)):
+            malformed = math.isnan(number) and not (lost and text.strip().lower() in ("", "nan"))
+            if malformed or not allowed(number):
+                raise self._refusal(name, row, f"it takes {requirement}")
+        return np.array(numbers)
+
+    def whole(self, name: str) -> npt.NDArray[np.int64]:
+        """A column of whole numbers from 0."""
+        numbers = self.numbers(name, lambda v: 0 <= v < 2**53 and v == int(v), "a whole number from 0 up")
+        return numbers.astype(np.int64)
+
+    def require(self, name: str, good: npt.NDArray[np.bool_], otherwise: str) -> None:
+        """Refuse the first field that is not ``good``, a number of another unit most likely."""
+        if not good.all():
+            raise self._refusal(name, int(np.argmin(good)), otherwise)
+
+    def refuse_repeats(self, position: npt.NDArray[np.int64]) -> None:
+        """Refuse the first row of a cycle that an earlier row has."""
+        order = np.argsort(position, kind="stable")
+        repeats = order[1:][position[order][1:] == position[order][:-1]]
+        if repeats.size:
+            row = int(repeats.min())
+            first = int(np.flatnonzero(position == position[row])[0])
+            cell = ", ".join(f"{name} {self.columns[name][row]}" for name in COLUMNS[:4])
+            there = f"{cell} is on line {self.lines[first]} already; each cycle has one line"
+            raise LogError(f"{self.path}:{self.lines[row]}: column 'cycle': {there}")
+
+    def _refusal(self, name: str, row: int, otherwise: str) -> LogError:
+        field = self.columns[name][row]
+        return LogError(f"{self.path}:{self.lines[row]}: column {name!r} holds {field!r}; {otherwise}")
+
+
+def _rows(path: str | Path) -> _Rows:
+    """The rows, each with as many fields as the header."""
     rows: list[Sequence[str]] = []
     lines: list[int] = []
     header: list[str] = []
@@ -169,7 +198,7 @@ def _rows(path: str | Path) -> tuple[list[str], list[Sequence[str]], list[int]]:
         raise LogError(f"{path}:{reader.line_num}: is not CSV: {error}") from None
     if not rows:
         raise LogError(f"{path}: has no rows; it needs the header {','.join(COLUMNS)} and one line a cycle")
-    return header, rows, lines
+    return _Rows(path, dict(zip(header, zip(*rows, strict=True), strict=True)), lines)
 
 
 def _header(path: str | Path, row: Sequence[str], line: int) -> list[str]:
@@ -192,57 +221,11 @@ def _misfit(header: Sequence[str], row: Sequence[str]) -> str:
     return f"there is a field {row[len(header)]!r} beyond the last column {header[-1]!r}"
 
 
-def _numbers(
-    path: str | Path,
-    name: str,
-    columns: dict[str, tuple[str, ...]],
-    lines: Sequence[int],
-    allowed: Callable[[float], bool],
-    requirement: str,
-    *,
-    lost: bool = False,
-) -> npt.NDArray[np.float64]:
-    """A column as float64; the first field that is not allowed is a LogError with its line."""
-    text = columns[name]
-    try:
-        numbers = [float(t) for t in text] if not lost else [float(t) if t.strip() else math.nan for t in text]
-    except ValueError:
-        numbers = [_float(t) for t in text]
-    for line, raw, number in zip(lines, text, numbers, strict=True):
-        malformed = math.isnan(number) and not (lost and raw.strip().lower() in ("", "nan"))
-        if malformed or not allowed(number):
-            raise LogError(f"{path}:{line}: column {name!r} holds {raw!r}; it takes {requirement}")
-    return np.array(numbers)
-
-
-def _plausible(
-    path: str | Path,
-    name: str,
-    columns: dict[str, tuple[str, ...]],
-    lines: Sequence[int],
-    good: npt.NDArray[np.bool_],
-    otherwise: str,
-) -> None:
-    """The first field that is not ``good``, a number of another unit most likely, is a LogError with its line."""
-    if not good.all():
-        row = int(np.argmin(good))
-        raise LogError(f"{path}:{lines[row]}: column {name!r} holds {columns[name][row]!r}; {otherwise}")
-
-
 def _float(text: str) -> float:
     try:
         return float(text)
     except ValueError:
         return math.nan
-
-
-def _whole(
-    path: str | Path, name: str, columns: dict[str, tuple[str, ...]], lines: Sequence[int]
-) -> npt.NDArray[np.int64]:
-    def whole(number: float) -> bool:
-        return 0 <= number < 2**53 and number == int(number)
-
-    return _numbers(path, name, columns, lines, whole, "a whole number from 0 up").astype(np.int64)
 
 
 def _free(text: Sequence[str]) -> tuple[npt.NDArray[Any], str]:
@@ -281,17 +264,3 @@ def _current_index(
     index = np.empty(device.size, dtype=np.int64)
     index[order] = running - start
     return index, (by_device[new], (running - start)[new], by_current[new])
-
-
-def _no_repeats(
-    path: str | Path, position: npt.NDArray[np.int64], columns: dict[str, tuple[str, ...]], lines: Sequence[int]
-) -> None:
-    order = np.argsort(position, kind="stable")
-    repeats = order[1:][position[order][1:] == position[order][:-1]]
-    if repeats.size:
-        row = int(repeats.min())
-        first = int(np.flatnonzero(position == position[row])[0])
-        cell = ", ".join(f"{name} {columns[name][row]}" for name in COLUMNS[:4])
-        raise LogError(
-            f"{path}:{lines[row]}: column 'cycle': {cell} is on line {lines[first]} already; each cycle has one line"
-        )
