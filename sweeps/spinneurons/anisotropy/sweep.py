@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from spinneurons.anisotropy import model
-from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
@@ -38,17 +38,13 @@ SWEEP = Sweep(
         Output("h_x", ("point",), unit="A/m", long_name="in-plane field"),
         Output("r", ("state", "point"), "float32", "ohm", "Hall resistance"),
         Output("h_an_model", unit="A/m", long_name="anisotropy field of the model behind the readings"),
-        Output("h_an", unit="A/m", long_name="anisotropy field", tolerance=ROUNDING),
-        Output("h_an_stderr", unit="A/m", long_name="anisotropy field, standard error", tolerance=ROUNDING),
-        Output("amplitude", unit="ohm", long_name="anomalous Hall resistance", tolerance=ROUNDING),
-        Output(
-            "amplitude_stderr", unit="ohm", long_name="anomalous Hall resistance, standard error", tolerance=ROUNDING
-        ),
-        Output("offset", unit="ohm", long_name="offset", tolerance=ROUNDING),
-        Output("offset_stderr", unit="ohm", long_name="offset, standard error", tolerance=ROUNDING),
-        Output(
-            "residual", unit="ohm", long_name="standard deviation of the readings about the fit", tolerance=ROUNDING
-        ),
+        rounded("h_an", unit="A/m", long_name="anisotropy field"),
+        rounded("h_an_stderr", unit="A/m", long_name="anisotropy field, standard error"),
+        rounded("amplitude", unit="ohm", long_name="anomalous Hall resistance"),
+        rounded("amplitude_stderr", unit="ohm", long_name="anomalous Hall resistance, standard error"),
+        rounded("offset", unit="ohm", long_name="offset"),
+        rounded("offset_stderr", unit="ohm", long_name="offset, standard error"),
+        rounded("residual", unit="ohm", long_name="standard deviation of the readings about the fit"),
     ),
     parameters=(
         Parameter("fields", 81, help="in-plane fields, from -field_limit to field_limit", low=3, high=1_000_000),

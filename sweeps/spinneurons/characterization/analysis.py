@@ -60,22 +60,11 @@ def analyse(
     k, n = decision.switched.sum(axis=-1), decision.valid.sum(axis=-1)
     curve = fit(k, n, i_write, law)
     interval = bootstrap(k, n, i_write, law, rng, resamples)
+    numbers = {**interval._asdict(), **curve._asdict(), "window": law.window * curve.i0}
     values = {
         "switched": decision.switched,
         "valid": decision.valid,
-        "i_bias": curve.i_bias,
-        "i_bias_stderr": curve.i_bias_stderr,
-        "i_bias_low": interval.i_bias_low,
-        "i_bias_high": interval.i_bias_high,
-        "i0": curve.i0,
-        "i0_stderr": curve.i0_stderr,
-        "i0_low": interval.i0_low,
-        "i0_high": interval.i0_high,
-        "window": law.window * curve.i0,
-        "window_low": interval.window_low,
-        "window_high": interval.window_high,
-        "deviance": curve.deviance,
-        "dof": curve.dof,
+        **{name: numbers[name] for name in (*NUMBERS, "dof")},
         "fit_status": FIT_STATUS.index("levels_not_distinct") if decision.reason else REASONS.index(curve.reason),
     }
     return Analysis(values, decision.reason or curve.reason or interval.reason)

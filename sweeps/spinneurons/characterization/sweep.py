@@ -10,27 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
-from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
-
-_LONG_NAMES = {
-    "i_bias": "bias current",
-    "i0": "scale current",
-    "window": "stochastic window, 0.01 % to 99.9 %",
-    "deviance": "deviance of the fit",
-}
-_KINDS = {"_stderr": ", standard error", "_low": ", 2.5 % bound", "_high": ", 97.5 % bound"}
-
-
-def _long_name(name: str) -> str:
-    stem, mark, kind = name.rpartition("_")
-    if mark and mark + kind in _KINDS:
-        return _LONG_NAMES[stem] + _KINDS[mark + kind]
-    return _LONG_NAMES[name]
 
 
 @per_cell
@@ -56,10 +41,7 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
         *readings(params, ("current", "cycle")),
         Output("switched", ("current", "cycle"), "bool", long_name="write pulse switched"),
         Output("valid", ("current", "cycle"), "bool", long_name="readings are valid"),
-        *(
-            Output(n, unit="1" if n == "deviance" else "A", long_name=_long_name(n), tolerance=ROUNDING)
-            for n in NUMBERS
-        ),
+        *fitted(NUMBERS),
         Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
         Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
     )

@@ -24,7 +24,7 @@ from spinneurons.hil.streams import Streams
 from spinneurons.hil.sweep import MODES, TRAINING
 from spinneurons.hil.training import Hardware, Training
 from spinneurons.mnist import data
-from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
@@ -100,7 +100,7 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     require_law(params)
     return (
         Output("accuracy", long_name="accuracy on the test images of the classes"),
-        Output("loss", ("epoch",), long_name="mean squared error of an image in training", tolerance=ROUNDING),
+        rounded("loss", ("epoch",), long_name="mean squared error of an image in training"),
     )
 
 

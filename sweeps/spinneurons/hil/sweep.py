@@ -22,7 +22,7 @@ from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Shown
 from spinneurons.mnist import data
 from spinneurons.neurons.family import NeuronFamily
-from spinneurons.neurons.fit import ROUNDING
+from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import CARD, LINK, WIDTH, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
@@ -226,55 +226,25 @@ _TEST = ("test_image", "neuron")
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     """Training, test, and readings of the card's family."""
     return (
-        Output("loss", ("epoch",), long_name="mean squared error of an image", tolerance=ROUNDING),
-        Output("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch", tolerance=ROUNDING),
+        rounded("loss", ("epoch",), long_name="mean squared error of an image"),
+        rounded("weights", ("epoch", "pixel", "neuron"), long_name="weights after the epoch"),
         Output("label", ("image",), "int64", long_name="class of the training image"),
-        Output(
-            "activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched", tolerance=ROUNDING
-        ),
+        rounded("activation", ("epoch", *_SHOWN), long_name="share of the valid steps that switched"),
         Output("trials", ("epoch", *_SHOWN), "int64", long_name="valid steps"),
         *readings(params, ("epoch", *_READ), suffix=", in training"),
         Output("test_label", ("test_image",), "int64", long_name="class of the test image"),
-        Output(
-            "test_activation",
-            _TEST,
-            long_name="share of the valid steps that switched, in the test",
-            tolerance=ROUNDING,
-        ),
+        rounded("test_activation", _TEST, long_name="share of the valid steps that switched, in the test"),
         Output("test_trials", _TEST, "int64", long_name="valid steps, in the test"),
         *readings(params, ("test_image", "step", "neuron"), "test_"),
-        Output(
-            "confidence",
-            _TEST,
-            long_name="share of the class in the activations of the test image",
-            tolerance=ROUNDING,
-        ),
+        rounded("confidence", _TEST, long_name="share of the class in the activations of the test image"),
         Output("predicted", ("test_image",), "int64", long_name="most confident class; -1: not a single one"),
         Output("device_number", ("neuron",), "int64", long_name="device of the neuron"),
-        Output(
-            "bias_current",
-            ("neuron",),
-            unit="A",
-            long_name="bias current that the neuron is driven about",
-            tolerance=ROUNDING,
-        ),
+        rounded("bias_current", ("neuron",), unit="A", long_name="bias current that the neuron is driven about"),
         Output("curve_i_write", ("current",), unit="A", long_name="write current of the curves"),
         Output("curve_switches", ("neuron", "current"), "int64", long_name="cycles that switched"),
         Output("curve_trials", ("neuron", "current"), "int64", long_name="valid cycles"),
-        Output(
-            "curve_i_bias",
-            ("neuron",),
-            unit="A",
-            long_name="fitted bias current of the neuron's device",
-            tolerance=ROUNDING,
-        ),
-        Output(
-            "curve_i0",
-            ("neuron",),
-            unit="A",
-            long_name="fitted scale current of the neuron's device",
-            tolerance=ROUNDING,
-        ),
+        rounded("curve_i_bias", ("neuron",), unit="A", long_name="fitted bias current of the neuron's device"),
+        rounded("curve_i0", ("neuron",), unit="A", long_name="fitted scale current of the neuron's device"),
     )
 
 

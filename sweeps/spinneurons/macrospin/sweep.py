@@ -13,13 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.macrospin.material import TORQUES, Magnet, envelope, spin_direction
-from spinneurons.neurons.fit import ROUNDING, fit
+from spinneurons.neurons.fit import fit
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
+from spinneurons.neurons.outputs import fitted, named
 from spinsweep.axis import Axis
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
 _MATERIAL = ("saturation", "damping", "anisotropy_field", "temperature", "spin_hall_angle")
 _SIZES = ("length", "thickness", "metal")
+NUMBERS = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "window", "deviance")
+"""Of the fitted curve of each law."""
 _ENDS = (0.003, 0.997)  # probabilities at the ends of the plan of currents
 _REACH = (0.3, 1.5)  # ends of the plan relative to the critical current, where no exact law is known
 PLANNED = 1e-7
@@ -70,14 +73,8 @@ def _fits(switches: npt.NDArray[np.int64], n: int, current: npt.NDArray[np.float
     results: dict[str, float] = {}
     for law, end in ((LOGISTIC, ""), (CLOGLOG, "_cloglog")):
         curve = fit(switches, np.full(current.size, n), current, law)
-        results |= {
-            f"i_bias{end}": curve.i_bias,
-            f"i_bias{end}_stderr": curve.i_bias_stderr,
-            f"i0{end}": curve.i0,
-            f"i0{end}_stderr": curve.i0_stderr,
-            f"window{end}": law.window * curve.i0,
-            f"deviance{end}": curve.deviance,
-        }
+        numbers = {**curve._asdict(), "window": law.window * curve.i0}
+        results |= {named(name, end): numbers[name] for name in NUMBERS}
     return results
 
 
@@ -89,17 +86,6 @@ def stability(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArra
 def critical_current(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
     """(n,) critical current of each width, A."""
     return np.array([magnet(w, params).critical_current(params["torque"]) for w in widths])
-
-
-def _fit_outputs(end: str, law: str) -> tuple[Output, ...]:
-    return (
-        Output(f"i_bias{end}", unit="A", long_name=f"bias current, {law}", tolerance=PLANNED),
-        Output(f"i_bias{end}_stderr", unit="A", long_name=f"bias current, {law}, standard error", tolerance=PLANNED),
-        Output(f"i0{end}", unit="A", long_name=f"scale current, {law}", tolerance=PLANNED),
-        Output(f"i0{end}_stderr", unit="A", long_name=f"scale current, {law}, standard error", tolerance=PLANNED),
-        Output(f"window{end}", unit="A", long_name=f"stochastic window, 0.01 % to 99.9 %, {law}", tolerance=PLANNED),
-        Output(f"deviance{end}", long_name=f"deviance of the fit, {law}", tolerance=ROUNDING),
-    )
 
 
 _DEFAULT = Magnet()
@@ -125,8 +111,8 @@ SWEEP = Sweep(
             long_name="switching probability by the Fokker-Planck equation",
             tolerance=PLANNED,
         ),
-        *_fit_outputs("", "logistic"),
-        *_fit_outputs("_cloglog", "cloglog"),
+        *fitted(NUMBERS, "", "logistic", PLANNED),
+        *fitted(NUMBERS, "_cloglog", "cloglog", PLANNED),
     ),
     parameters=(
         Parameter("currents", 24, help="write currents of each curve", low=2, high=10_000),

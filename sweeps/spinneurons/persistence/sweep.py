@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from spinneurons.neurons.fit import ROUNDING, fit
+from spinneurons.neurons.fit import fit
+from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+
+NUMBERS = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "deviance")
+"""Of the fitted curve of each day."""
 
 
 @per_cell
@@ -31,16 +35,7 @@ def persist(cell: Any) -> dict[str, Any]:
     decision = family.decide(family.measure(i_bias, i0, i_write, p["cycles"], cell.rng("readings"), law))
     k, n = decision.switched.sum(axis=1), decision.valid.sum(axis=1)
     curve = fit(k, n, i_write, law)
-    return {
-        "i_write": i_write,
-        "switches": k,
-        "trials": n,
-        "i_bias": curve.i_bias,
-        "i_bias_stderr": curve.i_bias_stderr,
-        "i0": curve.i0,
-        "i0_stderr": curve.i0_stderr,
-        "deviance": curve.deviance,
-    }
+    return {"i_write": i_write, "switches": k, "trials": n, **{name: getattr(curve, name) for name in NUMBERS}}
 
 
 SWEEP = Sweep(
@@ -52,11 +47,7 @@ SWEEP = Sweep(
         Output("i_write", ("current",), unit="A", long_name="write current"),
         Output("switches", ("current",), "int64", long_name="cycles that switched"),
         Output("trials", ("current",), "int64", long_name="valid cycles"),
-        Output("i_bias", unit="A", long_name="bias current", tolerance=ROUNDING),
-        Output("i_bias_stderr", unit="A", long_name="bias current, standard error", tolerance=ROUNDING),
-        Output("i0", unit="A", long_name="scale current", tolerance=ROUNDING),
-        Output("i0_stderr", unit="A", long_name="scale current, standard error", tolerance=ROUNDING),
-        Output("deviance", long_name="deviance of the fit", tolerance=ROUNDING),
+        *fitted(NUMBERS),
     ),
     parameters=(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
