@@ -189,8 +189,15 @@ def si_text(value: float, unit: str) -> str:
 
 
 def width_text(width: float) -> str:
-    """A bar width, such as ``0.3 µm``."""
+    """The width of a device, such as ``0.3 µm``."""
     return f"{width:g} µm"
+
+
+def width_label(cube: xr.Dataset) -> str:
+    """The label of an axis of widths, as the cube names them: ``Bar width (µm)`` for Hall bars."""
+    attrs = cube["width"].attrs
+    name = str(attrs.get("long_name", "width"))
+    return f"{name[:1].upper()}{name[1:]} ({symbol(str(attrs.get('units', 'um')))})"
 
 
 def device_text(device: xr.Dataset) -> str:
@@ -226,7 +233,7 @@ def panels_of_widths(cube: xr.Dataset, figure: Figure, row_height: float, **shar
 
 
 def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars: Bars = None) -> None:
-    """A hollow point for each device at its bar width; ``bars`` are (2, width, device) or (width, device)."""
+    """A hollow point for each device at its width; ``bars`` are (2, width, device) or (width, device)."""
     for index, device in enumerate(cube["device"].values):
         y = values.transpose("width", "device").values[:, index]
         look = {"ls": "none", "mfc": "none", "label": f"device {device}", **device_look(int(device))}
@@ -235,7 +242,7 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
         else:
             caps: dict[str, Any] = {"elinewidth": 0.6, "capsize": 1.2, "capthick": 0.6}
             ax.errorbar(cube["width"].values, y, bars[..., index], **look, **caps)
-    ax.set(xlim=(0, 1.06 * cube["width"].values.max()), xlabel="Bar width (µm)")
+    ax.set(xlim=(0, 1.06 * cube["width"].values.max()), xlabel=width_label(cube))
 
 
 def line_against_width(ax: Axes, line: FittedLine) -> None:
@@ -245,7 +252,7 @@ def line_against_width(ax: Axes, line: FittedLine) -> None:
 
 
 def devices_by_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars: xr.DataArray) -> None:
-    """A point with its error bar for each device, side by side at ticks that name the bar widths."""
+    """A point with its error bar for each device, side by side at ticks that name the widths."""
     widths, count = cube["width"].values, cube.sizes["device"]
     for index, device in enumerate(cube["device"].values):
         x = np.arange(widths.size) + 0.16 * (index - (count - 1) / 2)
@@ -255,7 +262,7 @@ def devices_by_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars: xr.
     ax.set_xlim(-0.6, widths.size - 0.4)
     ax.set_xticks(range(widths.size), [f"{w:g}" for w in widths])
     ax.tick_params(axis="x", length=0)
-    ax.set_xlabel("Bar width (µm)")
+    ax.set_xlabel(width_label(cube))
 
 
 def note(ax: Axes, text: str) -> Axes:

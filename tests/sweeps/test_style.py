@@ -45,6 +45,18 @@ def test_units_are_written_as_in_print():
 
 
 @pytest.mark.parametrize(
+    ("attrs", "label"),
+    [
+        ({"units": "um", "long_name": "bar width"}, "Bar width (µm)"),
+        ({"units": "um", "long_name": "pillar diameter"}, "Pillar diameter (µm)"),
+        ({}, "Width (µm)"),
+    ],
+)
+def test_an_axis_of_widths_is_named_as_the_family_of_the_devices_names_it(attrs, label):
+    assert style.width_label(xr.Dataset(coords={"width": ("width", [0.3, 5.0], attrs)})) == label
+
+
+@pytest.mark.parametrize(
     ("value", "unit", "text"),
     [
         (4.012e-4, "A", "401 µA"),

@@ -101,7 +101,12 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
     ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 %, devices resampled")
     ax.plot(energy.width, energy.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
-    ax.set(yscale="log", xlim=(0, 1.06 * energy.width[-1]), xlabel="Bar width (µm)", ylabel="Synaptic energy (rel.)")
+    ax.set(
+        yscale="log",
+        xlim=(0, 1.06 * energy.width[-1]),
+        xlabel=style.width_label(cube),
+        ylabel="Synaptic energy (rel.)",
+    )
     less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
     span = f"{energy.width[-1]:g} to {energy.width[0]:g} µm"
     ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")

@@ -42,7 +42,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         return style.note(ax, "no cell without variation is done yet")
     relative = energy / energy.isel(width=-1)
     ax.plot(relative["width"], relative, marker="o", color=style.BLUE)
-    ax.set(yscale="log", xlim=(0, 1.06 * float(relative["width"][-1])), xlabel="Bar width (µm)")
+    ax.set(yscale="log", xlim=(0, 1.06 * float(relative["width"][-1])), xlabel=style.width_label(cube))
     ax.set_ylabel("Synaptic energy (rel.)")
     first, last = (float(energy.isel(width=i)) for i in (0, -1))
     text = (
