@@ -60,7 +60,11 @@ def taken() -> Iterator[int]:
         ),
         (LOCAL, "--tls none", "--tls none: a cluster of kind local does not use your certificates; leave it out"),
         (LOCAL, "--workers 7", "--workers 7: --cluster cluster.toml says how many there are"),
-        ('kind = "scheduler"\naddress = "none.json"', "", "none.json is not a scheduler file"),
+        (
+            'kind = "scheduler"\naddress = "none.json"',
+            "",
+            "none.json does not exist; `spinsweep scheduler --scheduler-file ",
+        ),
     ],
 )
 def test_a_wrong_cluster_is_said_in_one_line_and_leaves_nothing(

@@ -111,7 +111,7 @@ def test_what_cluster_takes_is_told_apart_by_its_form(tmp_path: Path) -> None:
     assert deployment("tcp://127.0.0.1:8786") == Running(kind="scheduler", address="tcp://127.0.0.1:8786")
     file = written(tmp_path, '{"address": "tls://127.0.0.1:9"}', "cluster.json")
     assert deployment(str(file)) == Running(kind="scheduler", address="tls://127.0.0.1:9")
-    with pytest.raises(RunnerError, match="is not a scheduler file"):
+    with pytest.raises(RunnerError, match=r"none\.json does not exist; `spinsweep scheduler --scheduler-file"):
         deployment(str(tmp_path / "none.json"))
     assert isinstance(deployment(str(written(tmp_path, SLURM))), Jobs)
 

@@ -141,6 +141,10 @@ def scheduler_address(option: str) -> str:
     path = Path(option)
     if path.suffix != ".json" and not path.is_file():
         return option
+    if not path.exists():
+        raise RunnerError(
+            f"{option} does not exist; `spinsweep scheduler --scheduler-file {option}` writes it once it listens"
+        )
     try:
         return str(json.loads(text_of(path))["address"])
     except (ValueError, KeyError, TypeError, RecursionError):
