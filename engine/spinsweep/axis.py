@@ -38,7 +38,7 @@ def canonical(value: Any, kind: Kind) -> Value:
             raise SpecError(f"{brief(value)} is not a name") from None
     if kind == "int" and isinstance(value, int):
         if not -(2**63) <= value < 2**63:
-            raise SpecError(f"{brief(value)} does not fit 64 bits")
+            raise SpecError(f"{brief(value)} does not fit into 64 bits")
         return int(value)
     try:
         number = float(value)
@@ -137,11 +137,11 @@ class Axis:
             except SpecError as error:
                 raise SpecError(f"axis {self.name!r}: {error}; it takes {self.allowed}") from None
             if choices and good not in choices:
-                raise SpecError(f"axis {self.name!r} has no value {key(good)!r}; it takes {self.allowed}")
+                raise SpecError(f"axis {self.name!r} cannot take the value {key(good)!r}; it takes {self.allowed}")
             if isinstance(good, int | float) and not self._within(good):
                 raise SpecError(f"axis {self.name!r}: {key(good)} is out of range; it takes {self.allowed}")
             if good in seen:
-                raise SpecError(f"axis {self.name!r} has the value {key(good)} twice; each value once")
+                raise SpecError(f"axis {self.name!r} has the value {key(good)} twice; give each value once")
             seen[good] = None
         return tuple(seen)
 
@@ -176,7 +176,7 @@ class Axis:
         try:
             start, stop, count = float(parts[0]), float(parts[1]), parts[2]
         except OverflowError:
-            raise SpecError(f"{what} begins or ends beyond the finite numbers") from None
+            raise SpecError(f"{what} begins or ends at a number that is too large") from None
         _limit(count, self)
         return [start + (stop - start) * i / (count - 1) for i in range(count)]
 
@@ -209,10 +209,15 @@ def range_words(kind: Kind, unit: str, low: float | None, high: float | None) ->
     if low is None and high is None:
         return f"any {what}{unit}"
     if high is None:
-        return f"{what} from {low:g}{unit} up"
+        return f"{what} from {_limit_text(low, kind)}{unit} up"
     if low is None:
-        return f"{what} up to {high:g}{unit}"
-    return f"{what} from {low:g} to {high:g}{unit}"
+        return f"{what} up to {_limit_text(high, kind)}{unit}"
+    return f"{what} from {_limit_text(low, kind)} to {_limit_text(high, kind)}{unit}"
+
+
+def _limit_text(limit: Any, kind: Kind) -> str:
+    """A limit of whole numbers with all its digits, as one would type it; any other in short."""
+    return f"{limit:.0f}" if kind == "int" and abs(limit) < 1e12 and limit == round(limit) else f"{limit:g}"
 
 
 def choices_of(what: str, choices: Any) -> tuple[Any, ...]:
@@ -247,14 +252,14 @@ def require_texts(what: str, **texts: Any) -> None:
     """``SpecError`` unless all are text."""
     for name, text in texts.items():
         if not isinstance(text, str):
-            raise SpecError(f"{what}: {name} is text, not {brief(text)}")
+            raise SpecError(f"{what}: {name} must be text, not {brief(text)}")
 
 
 def require_limits(what: str, low: Any, high: Any) -> None:
     """``SpecError`` unless both are a number or None, in order."""
     for name, limit in (("low", low), ("high", high)):
         if limit is not None and (not isinstance(limit, int | float) or not -(2**1023) < limit < 2**1023):
-            raise SpecError(f"{what}: {name} is a number or None, not {brief(limit)}")
+            raise SpecError(f"{what}: {name} must be a number or None, not {brief(limit)}")
     if low is not None and high is not None and low > high:
         raise SpecError(f"{what}: low {brief(low)} is above high {brief(high)}")
 

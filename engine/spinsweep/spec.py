@@ -108,7 +108,7 @@ class Coordinate:
         try:
             values_there = np.asarray(self.function(np.asarray(values), params), np.float64)
         except Exception as error:  # the function is the user's
-            raise SpecError(f"coordinate {self.name!r}: its function fails: {said(error)}") from error
+            raise SpecError(f"coordinate {self.name!r}: its function raised {said(error)}") from error
         if values_there.shape != (len(values),):
             raise SpecError(
                 f"coordinate {self.name!r}: its function returns shape {values_there.shape} for {len(values)} values"
@@ -147,18 +147,20 @@ class Output:
         if not isinstance(value, str):
             object.__setattr__(self, "dtype", dtype.name)
         if len(set(self.dims)) < len(self.dims):
-            raise SpecError(f"{where}: dims {brief(self.dims)} differ; one stands twice")
+            raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
         if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
-            raise SpecError(f"{where}: attrs are a mapping of names to values, not {brief(self.attrs)}")
+            raise SpecError(f"{where}: attrs must be a mapping of names to values, not {brief(self.attrs)}")
         if taken := next((name for name in self.attrs if name in CODING), None):
             raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
         attrs = {n: _json(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
         object.__setattr__(self, "attrs", attrs)
         tolerance: Any = self.tolerance
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
-            raise SpecError(f"{where}: tolerance {brief(tolerance)} is not a number from 0 to below 1, such as 1e-12")
+            raise SpecError(f"{where}: tolerance {brief(tolerance)} must be at least 0 and below 1, such as 1e-12")
         if tolerance and dtype.kind not in "fc":
-            raise SpecError(f"{where}: tolerance {tolerance}, but a {self.dtype} is the same or not; leave it out")
+            raise SpecError(
+                f"{where}: tolerance {tolerance} on {self.dtype}: only floating-point outputs have one; leave it out"
+            )
 
     @property
     def fill(self) -> Any:
@@ -221,7 +223,8 @@ class Parameter:
         if isinstance(self.default, int | float) and not isinstance(self.default, bool):
             kind: Kind = "int" if isinstance(self.default, int) else "float"
             return range_words(kind, self.unit, self.low, self.high)
-        return f"a {type(self.default).__name__}"
+        kinds = {str: "text", bool: "true or false", dict: "a JSON object", list: "a JSON list"}
+        return kinds.get(type(self.default), "any JSON value")
 
     def check(self, value: Any) -> Any:
         """``value`` made canonical and checked.
@@ -233,7 +236,7 @@ class Parameter:
         """
         value = plain(value)
         if self.choices and (isinstance(value, np.ndarray) or value not in self.choices):
-            raise SpecError(f"parameter {self.name!r} has no value {brief(value)}; it takes {self.allowed}")
+            raise SpecError(f"parameter {self.name!r} cannot take the value {brief(value)}; it takes {self.allowed}")
         if isinstance(self.default, bool):
             if not isinstance(value, bool):
                 raise SpecError(f"parameter {self.name!r} takes true or false, not {brief(value)}")
@@ -346,7 +349,7 @@ class Sweep:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.-]*", self.name):
             raise SpecError(
-                f"sweep name {brief(self.name)} is not one that a file can have, such as 'bar-widths': "
+                f"sweep name {brief(self.name)} cannot be the name of a file, as 'bar-widths' can: use only "
                 "letters, digits, _, - and ."
             )
         where = f"sweep {self.name!r}"
@@ -379,7 +382,7 @@ class Sweep:
                 _require_callable(f"{where}: {name}", getattr(self, name))
         for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
-                raise SpecError(f"{where}: {name} are a mapping, not {brief(getattr(self, name))}")
+                raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -388,13 +391,13 @@ class Sweep:
             if not name.isidentifier():
                 raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
         if any(p.name == "root_seed" for p in self.parameters):
-            raise SpecError("root_seed is every sweep's own; give the parameter another name")
+            raise SpecError("every sweep already has a root_seed; give the parameter another name")
         _unique("axis and parameter", [*axis_names, *(p.name for p in self.parameters)])
         dims = {d.name for d in self.dims}
         for output in self.outputs:
             if unknown := [d for d in output.dims if d not in dims]:
                 raise SpecError(
-                    f"output {output.name!r} has the unknown dim {unknown[0]!r}; declared are {sorted(dims)}"
+                    f"output {output.name!r} has the unknown dim {unknown[0]!r}; the sweep's dims are {sorted(dims)}"
                 )
         whole = [p.name for p in self.parameters if type(p.default) is int]
         for dim in self.dims:
@@ -406,15 +409,15 @@ class Sweep:
         for coordinate in self.coordinates:
             if self.axis(coordinate.axis).neutral is not ...:
                 raise SpecError(
-                    f"coordinate {coordinate.name!r}: a cube may lack axis {coordinate.axis!r}, "
-                    "which has a neutral value"
+                    f"coordinate {coordinate.name!r}: its axis {coordinate.axis!r} has a neutral value, so a cube "
+                    "may lack that axis; put the coordinate on another one"
                 )
         if unknown := [a for a in self.shared_axes if a not in axis_names]:
             raise SpecError(f"shared_axes names {unknown[0]!r}, which is not an axis of {self.name!r}")
         if not self.axes or not self.outputs:
             raise SpecError(f"sweep {self.name!r} needs at least one axis and one output")
         if (cells := math.prod(self.shape)) > MOST_CELLS:
-            raise SpecError(f"sweep {self.name!r}: {brief(cells)} cells are more than the {MOST_CELLS} of one cube")
+            raise SpecError(f"sweep {self.name!r}: has {brief(cells)} cells; one cube holds at most {MOST_CELLS}")
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -477,7 +480,9 @@ class Sweep:
             return dim.values
         size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
         if not 1 <= size <= MAX_VALUES:
-            raise SpecError(f"dim {name!r}: its size {dim.size!r} is {brief(size)}, where 1 to {MAX_VALUES} can be")
+            raise SpecError(
+                f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_VALUES}"
+            )
         return range(dim.start, dim.start + size)
 
     def output_shape(self, output: Output) -> tuple[int, ...]:
@@ -620,11 +625,11 @@ def _items(what: str, value: Any, kind: type) -> tuple[Any, ...]:
     """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
     items = (value,) if isinstance(value, kind) else value
     if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
-        raise SpecError(f"{what} are a tuple of {_kind(kind)}, not {brief(value)}")
+        raise SpecError(f"{what} must be a tuple of {_kind(kind)}, not {brief(value)}")
     checked = []
     for position, item in enumerate(items):
         if not isinstance(item, kind):
-            raise SpecError(f"{what}[{position}] is {brief(item)}, where {_kind(kind)} is needed")
+            raise SpecError(f"{what}[{position}] must be {_kind(kind)}, not {brief(item)}")
         checked.append(item)
     return tuple(checked)
 
@@ -636,13 +641,15 @@ def _kind(kind: type) -> str:
 def _whole(what: str, value: Any, least: int, most: int) -> int:
     number = plain(value)
     if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-        raise SpecError(f"{what} is a whole number{f' from 1 to {most}' if least == 1 else ''}, not {brief(value)}")
+        raise SpecError(
+            f"{what} must be a whole number{f' from 1 to {most}' if least == 1 else ''}, not {brief(value)}"
+        )
     return number
 
 
 def _require_callable(what: str, value: Any) -> None:
     if not callable(value):
-        raise SpecError(f"{what} is a function, not {brief(value)}")
+        raise SpecError(f"{what} must be a function, not {brief(value)}")
 
 
 def _json(what: str, value: Any) -> Any:
@@ -656,7 +663,7 @@ def _json(what: str, value: Any) -> Any:
 def _of_numpy(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"{brief(value)} is none")
+    raise TypeError(f"{brief(value)} has no form in JSON")
 
 
 def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
@@ -668,4 +675,4 @@ def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
 def _unique(what: str, names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
-            raise SpecError(f"{what} names must differ: {name!r} stands twice (or is reserved)")
+            raise SpecError(f"{what} names must be unique: {name!r} is used twice or is reserved")

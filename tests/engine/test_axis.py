@@ -47,7 +47,7 @@ def test_a_range_of_whole_numbers_stops_before_its_end() -> None:
 
 def test_whole_numbers_are_exact_to_64_bits_and_no_further() -> None:
     assert SEED.parse("9007199254740993") == (9007199254740993,)
-    with pytest.raises(SpecError, match="does not fit 64 bits"):
+    with pytest.raises(SpecError, match="does not fit into 64 bits"):
         SEED.parse("9223372036854775808")
 
 
@@ -69,7 +69,7 @@ def test_numpy_values_become_plain_ones() -> None:
         (SEED, "5:5", r"axis 'seed': '5:5' holds no value"),
         (SEED, "0:20:0.5", r"axis 'seed': '0:20:0.5' is not START:STOP"),
         (SEED, "0:99999999", r"axis 'seed': 99999999 values are more than"),
-        (VARY, "neuron", r"axis 'vary' has no value 'neuron'; it takes one of neurons, weights, both"),
+        (VARY, "neuron", r"axis 'vary' cannot take the value 'neuron'; it takes one of neurons, weights, both"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_the_axis_and_what_is_right(axis: Axis, text: str, says: str) -> None:

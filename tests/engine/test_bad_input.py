@@ -117,10 +117,10 @@ def test_a_name_that_means_no_sweep_is_one_line(place: Path, name: str, capfd: p
         ("seed=0:99999999999999999999", "99999999999999999999 values are more than the 10000000"),
         ("seed=0:9" + "9" * 4000, "values are more than the 10000000"),
         ("seed=" + "9" * 5000, "inf is not a finite number"),
-        ("seed=99999999999999999999", "99999999999999999999 does not fit 64 bits"),
+        ("seed=99999999999999999999", "99999999999999999999 does not fit into 64 bits"),
         ("seed=-99999999999999999999:0:1", "values are more than the 10000000"),
         ("seed=0:1:0", "holds no value"),
-        ("x=0:1" + "0" * 400 + ":5", "begins or ends beyond the finite numbers"),
+        ("x=0:1" + "0" * 400 + ":5", "begins or ends at a number that is too large"),
         ("x=-1e308:1e308:3", "is not a finite number"),
         ("x=0:1:99999999999999999999", "values are more than the 10000000"),
         ("x=nan", "nan is not a finite number"),
@@ -423,15 +423,15 @@ def test_values_that_cannot_be_are_refused_when_the_description_is_made(value: A
         (lambda: Output("y", attrs={"a": object()}), "output 'y': attribute 'a' is not a JSON value: <object"),
         (lambda: Output("y", attrs={"a": float("nan")}), "output 'y': attribute 'a' is not a JSON value"),
         (lambda: Output("y", dtype="float128"), "output 'y': dtype 'float128' is not one of bool, int8"),
-        (lambda: Output("y", ("t", "t")), r"output 'y': dims \('t', 't'\) differ; one stands twice"),
-        (lambda: Dim("t", -1), "dim 't': size is a whole number from 1 to 10000000, not -1"),
+        (lambda: Output("y", ("t", "t")), r"output 'y': dims \('t', 't'\) name one dim twice; name each once"),
+        (lambda: Dim("t", -1), "dim 't': size must be a whole number from 1 to 10000000, not -1"),
         (lambda: Dim("t", values=(1.0, 1.0)), "has the value 1 twice"),
         (lambda: Axis("x", range(10**12)), "values are more than the 10000000 that one axis may have"),
-        (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low is a number or None, not 'a'"),  # type: ignore[arg-type]
+        (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low must be a number or None, not 'a'"),  # type: ignore[arg-type]
         (lambda: Axis("x", (1.0,), low=2, high=1), "axis 'x': low 2 is above high 1"),
         (lambda: sweep(lambda cell: {}, dims=Dim("t", "nowhere")), "dim 't': size 'nowhere' is not a parameter with"),
-        (lambda: sweep(lambda cell: {}, axes=Output("y")), r"sweep 'own': axes are a tuple of Axis, not Output"),
-        (lambda: sweep(lambda cell: {}, axes=(Axis("x", (1,)), 3)), r"axes\[1\] is 3, where Axis is needed"),
+        (lambda: sweep(lambda cell: {}, axes=Output("y")), r"sweep 'own': axes must be a tuple of Axis, not Output"),
+        (lambda: sweep(lambda cell: {}, axes=(Axis("x", (1,)), 3)), r"axes\[1\] must be Axis, not 3"),
     ],
 )  # fmt: skip
 def test_a_description_says_what_is_wrong_with_it(make: Callable[[], Any], says: str) -> None:

@@ -156,11 +156,11 @@ MISTAKES = [
     ),
     (
         ["run", "mine.py:MINE", "--executor", "processes", "--cluster", "c.toml"],
-        "--cluster c.toml: --executor processes has no scheduler; leave it out, or take --executor dask",
+        "--cluster c.toml: --executor processes has no scheduler; leave --cluster out, or use --executor dask",
     ),
     (
         ["run", "mine.py:MINE", "--workers", "0", "--watchers", "8000"],
-        "--watchers 8000: this process has no scheduler; leave it out, or take --executor dask",
+        "--watchers 8000: this process has no scheduler; leave --watchers out, or use --executor dask",
     ),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),

@@ -87,9 +87,9 @@ def test_a_sweep_survives_pickling(dumps) -> None:  # type: ignore[no-untyped-de
     ("change", "says"),
     [
         ({"function": None}, r"sweep 'grid': function None cannot be called; it takes Cells"),
-        ({"name": "a b/c"}, r"sweep name 'a b/c' is not one that a file can have"),
-        ({"name": ""}, r"sweep name '' is not one that a file can have"),
-        ({"name": "../grid"}, r"sweep name '\.\./grid' is not one that a file can have"),
+        ({"name": "a b/c"}, r"sweep name 'a b/c' cannot be the name of a file"),
+        ({"name": ""}, r"sweep name '' cannot be the name of a file"),
+        ({"name": "../grid"}, r"sweep name '\.\./grid' cannot be the name of a file"),
     ],
 )
 def test_a_function_or_a_name_that_cannot_be_is_refused_when_the_sweep_is_built(
@@ -109,7 +109,7 @@ def test_a_default_outside_its_own_limits_is_refused_where_it_is_written() -> No
         Parameter("steps", 0, low=1)
     with pytest.raises(SpecError, match=r"parameter 'gain': 2 is out of range; it takes numbers up to 1 A"):
         Parameter("gain", 2.0, "A", high=1)
-    with pytest.raises(SpecError, match="parameter 'link' has no value 'linear'; it takes one of log, exp"):
+    with pytest.raises(SpecError, match="parameter 'link' cannot take the value 'linear'; it takes one of log, exp"):
         Parameter("link", "linear", choices=("log", "exp"))
 
 
@@ -144,11 +144,11 @@ def test_the_name_of_a_file_instead_of_its_contents_says_what_reads_it(name: obj
 @pytest.mark.parametrize(
     ("dtype", "tolerance", "why"),
     [
-        ("float64", -1e-9, "is not a number from 0 to below 1"),
-        ("float64", 1.0, "is not a number from 0 to below 1"),
-        ("float64", float("nan"), "is not a number from 0 to below 1"),
-        ("float64", "1e-9", "is not a number from 0 to below 1"),
-        ("int64", 1e-9, "a int64 is the same or not"),
+        ("float64", -1e-9, "must be at least 0 and below 1"),
+        ("float64", 1.0, "must be at least 0 and below 1"),
+        ("float64", float("nan"), "must be at least 0 and below 1"),
+        ("float64", "1e-9", "must be at least 0 and below 1"),
+        ("int64", 1e-9, "on int64: only floating-point outputs have one"),
     ],
 )
 def test_a_tolerance_that_cannot_be_is_refused(dtype: str, tolerance: float, why: str) -> None:

@@ -1,4 +1,4 @@
-"""``spinsweep bench``: look a bench over, and plan a run on it."""
+"""``spinsweep bench``: check a bench, and plan a run on it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from spinsweep.progress import duration
 BenchFile = Annotated[Path, typer.Argument(metavar="BENCH.toml", help="The bench file.", show_default=False)]
 
 CycleName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What is done with a device.", show_default="the installed cycle")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Installed pulse cycle to run on each device.", show_default="the one that is installed"
+    ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Look a bench over, and plan a run on it.")
+app = typer.Typer(no_args_is_help=True, help="Check a bench, and plan a run on it.")
 
 
 @app.command()
 def check(bench: BenchFile, cycle: CycleName = None) -> int:
     """Connect, verify every instrument and route, and try each device with a few pulses.
 
-    Without a section [check] in the bench file no pulse is fired. Status 0 when all is well, 1 when a device is not.
+    Without a section `check` in the bench file no pulse is fired. The exit status is 0 if all is well, and 1 if a
+    device is not.
 
     Example:  spinsweep bench check bench.toml
     """
@@ -73,9 +77,9 @@ def check(bench: BenchFile, cycle: CycleName = None) -> int:
 
 @app.command()
 def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, cycle: CycleName = None) -> int:
-    """Say how long a sweep takes on a bench, how many pulses that is, and what is left of each device's life.
+    """Show how long a sweep takes on a bench, how many pulses it fires, and how much of each device's life is left.
 
-    Nothing is connected.
+    It connects to no instrument.
 
     Example:  spinsweep bench plan characterization bench.toml --set cycles=100
     """

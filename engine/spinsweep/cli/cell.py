@@ -29,15 +29,16 @@ def cell(
     store: Store,
     values: Annotated[
         list[str],
-        typer.Argument(metavar="AXIS=VALUE...", help="One value of every axis.", show_default=False),
+        typer.Argument(metavar="AXIS=VALUE...", help="One value for each axis.", show_default=False),
     ],
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
     """Compute one cell again in this process (so a debugger works) and compare it with the cube.
 
-    Every digit that differs is shown: another kind of processor rounds otherwise. Status 0 when the cube's numbers
-    are the same, or within the bounds that the sweep declares; 1 when they differ or the cell raises.
+    Every digit that differs is shown: another kind of processor may round differently. The exit status is 0 if the
+    numbers equal the cube's or are within the tolerance that the sweep declares, and 1 if they differ or the cell
+    raises.
 
     Example:  spinsweep cell results/characterization.zarr width=0.5 device=2
               spinsweep cell results/walk.zarr noise=0.5 seed=7 --sweep mine.py:WALK

@@ -17,20 +17,20 @@ def certs(
         Path | None,
         typer.Argument(metavar="DIR", help="The folder to make; with --export, an existing one.", show_default=False),
     ] = None,
-    days: Annotated[int, typer.Option(help="How long they are valid.", min=1, max=3650)] = 365,
+    days: Annotated[int, typer.Option(help="Days for which the certificates are valid.", min=1, max=3650)] = 365,
     export: Annotated[
         bool,
         typer.Option(
             "--export",
-            help="Make no certificates. Print the settings with which Dask's own `dask worker` and `Client` use "
-            "those in DIR; without DIR, your own for schedulers on this machine.",
+            help="Make no certificates. Print shell settings with which Dask's own `dask worker` and `Client` use "
+            "the certificates in DIR or, without DIR, your own for schedulers on this machine.",
         ),
     ] = False,
 ) -> int:
-    """Make a private authority and a certificate with key for scheduler, worker and client of one cluster.
+    """Make a private authority, and a certificate with its key for scheduler, worker and client of one cluster.
 
-    Whoever holds a key can run code on the cluster.  A machine needs ca.pem and: to start runs client*.pem, to
-    compute worker*.pem, for a lane both, for the scheduler scheduler*.pem.
+    Whoever holds a key can run code on the cluster.  Every machine needs ca.pem.  One that starts runs also needs
+    client*.pem; one that computes, worker*.pem; one with a lane, both; the scheduler's, scheduler*.pem.
 
     Example:  spinsweep certs certificates
               eval "$(spinsweep certs --export)"; dask worker tls://127.0.0.1:8786
@@ -45,5 +45,5 @@ def certs(
     if folder is None:
         raise SpecError("certs: name the folder to make, such as `spinsweep certs certificates`")
     end = make_certificates(folder, days)
-    say(f"{folder}: ca.pem, and scheduler, worker, client with their keys; valid to {end:%Y-%m-%d}")
+    say(f"{folder}: ca.pem, and scheduler, worker, client with their keys; valid until {end:%Y-%m-%d}")
     return 0

@@ -16,12 +16,19 @@ TEMPLATES = files("spinsweep.deployment") / "templates"
 BATCH_SYSTEMS = ("slurm", "pbs", "sge", "lsf")
 KINDS = ("local", *BATCH_SYSTEMS, "ssh", "kubernetes", "gpu", "running")
 
-app = typer.Typer(no_args_is_help=True, help="Write cluster files to begin with: where workers come from.")
+app = typer.Typer(no_args_is_help=True, help="Write cluster files, which say where workers come from.")
 
 
 @app.command()
 def init(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help=f"One of {', '.join(KINDS)} (a scheduler that is already running).",
+            show_default=False,
+        ),
+    ],
 ) -> int:
     """Print a cluster file of a kind, with a comment for each key.
 

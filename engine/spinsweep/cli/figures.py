@@ -21,18 +21,19 @@ def figures(
     store: Store,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for the pictures.", show_default="STORE without .zarr, -figures"),
+        typer.Option(help="Folder for the pictures.", show_default="STORE-figures, without .zarr"),
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option("--only", help="Draw this figure only; may be repeated.", show_default=False),
+        typer.Option("--only", help="Draw only this figure. May be repeated.", show_default=False),
     ] = None,
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
     """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
 
-    Status 0 when all are drawn, 1 when the code of a figure fails: the others are drawn, and those that failed named.
+    The exit status is 0 if all are drawn, and 1 if the code of a figure fails. The others are still drawn, and the
+    failed ones are named.
 
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """

@@ -19,9 +19,9 @@ def list_sweeps(
     name: Annotated[
         str | None, typer.Argument(help="Show one sweep: axes, parameters and outputs.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """The sweeps that can be run, with what each reproduces.
+    """List the sweeps that can be run, and what each reproduces.
 
     Example:  spinsweep list characterization
     """
@@ -41,7 +41,9 @@ def list_sweeps(
         for n, sweep in sweeps.items():
             table.add_row(n, sweep.title, sweep.source, "×".join(str(len(a.values)) for a in sweep.axes))
         out.print(table)
-        out.print(styled("\nspinsweep list NAME shows one of them, spinsweep plan NAME what a run would cost", "dim"))
+        out.print(
+            styled("\nspinsweep list NAME shows one of them; spinsweep plan NAME shows what a run would cost", "dim")
+        )
         return 0
     sweep = sweeps[name]
     out.print(styled(sweep.name, "bold") + f": {printable(sweep.title)}. {printable(sweep.source)}\n")

@@ -1,4 +1,4 @@
-"""Options that several verbs share, and how their texts are read."""
+"""Options that several commands share, and how their texts are read."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ Set = Annotated[
         "--set",
         metavar="NAME=VALUES",
         show_default=False,
-        help="Values of an axis or a parameter: a,b,c a list; 0:20 whole numbers 0..19; "
-        "0:0.25:6 six numbers from 0 to 0.25. May be repeated.",
+        help="Values of an axis or a parameter: a,b,c is a list; 0:20 is the whole numbers 0 to 19; "
+        "0:0.25:6 is six numbers from 0 to 0.25. May be repeated.",
     ),
 ]
 Seed = Annotated[
@@ -58,7 +58,7 @@ Block = Annotated[
     typer.Option(
         "--block",
         metavar="CELLS|AXIS=N,...",
-        help="Cells in a block, or its length along axes; never changes results.",
+        help="Cells in a block, or its length along axes. Results do not depend on it.",
         show_default="about a second of work",
     ),
 ]
@@ -72,7 +72,7 @@ def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
         if not equals or not name:
             raise SpecError(f"{option} {text}: not NAME=VALUES, such as seed=0:20")
         if name in texts_by_name:
-            raise SpecError(f"{option} {name} is given twice; values go into one list, such as {name}=1,2,3")
+            raise SpecError(f"{option} {name} is given twice; give all values in one list, such as {name}=1,2,3")
         texts_by_name[name] = value
     return texts_by_name
 
@@ -83,12 +83,14 @@ NamedSweep = Annotated[
         "--sweep",
         metavar="FILE.py:NAME",
         show_default=False,
-        help="The sweep that made the cube, if it is not an installed one.",
+        help="The sweep that made the cube, if it is not installed.",
     ),
 ]
 Trust = Annotated[
     bool,
-    typer.Option("--trust", help="Run the file or module that the cube names: code of whoever made the cube."),
+    typer.Option(
+        "--trust", help="Run the file or module that the cube names. Whoever made the cube wrote that code."
+    ),
 ]
 On = Annotated[
     Path | None,
@@ -96,7 +98,7 @@ On = Annotated[
         "--on",
         metavar="BENCH.toml",
         show_default=False,
-        help="Measure on this bench, through its lane, instead of computing.",
+        help="Measure on this bench instead of computing. The bench's lane, a worker of its own, does it.",
     ),
 ]
 
@@ -106,14 +108,15 @@ Tls = Annotated[
         "--tls",
         metavar="DIR",
         show_default=False,
-        help="Folder that `spinsweep certs` made. On loopback your own certificates are used without it.",
+        help="Folder that `spinsweep certs` made. On loopback you can leave it out: your own certificates are used.",
     ),
 ]
 Insecure = Annotated[
     bool,
     typer.Option(
         "--insecure",
-        help="Use no certificates: anyone who reaches the address can run code, also every user of this machine.",
+        help="Use no certificates. Then anyone who can reach the address can run code as you, and so can every user "
+        "of this machine.",
     ),
 ]
 
@@ -122,7 +125,7 @@ DashboardToken = Annotated[
     bool,
     typer.Option(
         "--dashboard-token",
-        help="Make the address of the dashboard secret. Without this, every user of this machine can open it.",
+        help="Make the address of the dashboard secret. Otherwise every user of this machine can open it.",
     ),
 ]
 DashboardHost = Annotated[
@@ -179,13 +182,13 @@ def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:
         The cube names a sweep that is not installed, and the user neither names one nor trusts the cube.
     """
     if named is not None and trust:
-        raise SpecError(f"--sweep {named} and --trust: name your own sweep, or trust the one that the cube names")
+        raise SpecError(f"--sweep {named} and --trust: give one of them; --trust runs the sweep that the cube names")
     its_own = cube.attributes.sweep_reference or cube.attributes.sweep
     name = named or installed_as(its_own) or (its_own if trust else None)
     if name is None:
         raise CubeError(
-            f"{cube.storage} names {brief(its_own)} as its sweep, which is not installed; --sweep FILE.py:NAME names "
-            "yours, --trust runs what the cube names: code of whoever made the cube"
+            f"{cube.storage} was made by the sweep {brief(its_own)}, which is not installed; name your copy with "
+            "--sweep FILE.py:NAME, or give --trust to run the code that the cube names, if you trust who made it"
         )
     return name
 
@@ -202,7 +205,7 @@ def sweep_of(cube: Cube, name: str) -> Sweep:
     if log := attributes.imported_from:
         raise CubeError(f"{cube.storage} was imported from {log}: its cells cannot be computed again")
     if bench := attributes.measured_on:
-        raise CubeError(f"{cube.storage} was measured on bench {bench}: its cells cannot be computed")
+        raise CubeError(f"{cube.storage} was measured on bench {bench}: its cells cannot be computed again")
     try:
         sweep = find(name).as_in_cube(attributes.root_seed, attributes.params, cube.axes)
     except SpecError as error:

@@ -27,12 +27,12 @@ def plan(
     name: Name,
     settings: Set = None,
     store: Into = None,
-    workers: Annotated[int, typer.Option(help="Workers to estimate for.", min=1)] = cpu_count(),
+    workers: Annotated[int, typer.Option(help="Number of workers to assume.", min=1)] = cpu_count(),
     block: Block = None,
     seed: Seed = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
-    """Cells, blocks, bytes and time of a run, from one timed sample; writes nothing.
+    """Estimate the cells, blocks, bytes and time of a run by timing a few cells. Writes nothing.
 
     Example:  spinsweep plan characterization --set device=0:8 --workers 16
     """
@@ -67,7 +67,7 @@ def plan(
         "workers": workers,
     }
     if timed and timed.error:
-        raise SpecError(f"every cell of the sample failed, the first with {one_line(timed.error)}")
+        raise SpecError(f"every cell that was timed failed, the first with {one_line(timed.error)}")
     if as_json:
         say(json.dumps(report, indent=1))
         return 0

@@ -46,8 +46,8 @@ def run(
         str,
         typer.Option(
             metavar="NAME",
-            help="What computes the blocks: dask (with a dashboard, on clusters and benches), processes (of this "
-            "machine; they start sooner), serial (this process), or what an installed package brings.",
+            help="What computes the blocks: dask (has a dashboard; clusters and benches need it), processes (of this "
+            "machine; they start sooner), serial (this process), or one that an installed package adds.",
         ),
     ] = "dask",
     cluster: Annotated[
@@ -65,12 +65,16 @@ def run(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
     mark_stale: Annotated[
         bool,
-        typer.Option("--mark-stale", help="Compute again what an earlier definition or other code computed."),
+        typer.Option(
+            "--mark-stale",
+            help="Compute again the cells that an earlier definition of the sweep or other code computed.",
+        ),
     ] = False,
     allow_mixed: Annotated[
         bool,
         typer.Option(
-            "--allow-mixed", help="Let workers with other code or packages compute; each cell names what computed it."
+            "--allow-mixed",
+            help="Let workers with other code or packages compute. Each cell records what computed it.",
         ),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
@@ -83,14 +87,15 @@ def run(
             min=1,
             max=65535,
             show_default=False,
-            help="Also serve the Sweep page and the metrics alone, read-only, on this loopback port of the "
+            help="Also serve only the Sweep page and the metrics, read-only, on this loopback port of the "
             "scheduler's machine.",
         ),
     ] = None,
 ) -> int:
     """Compute the cells that the cube does not have yet. After an interruption, run the same command again.
 
-    More values on any axis extend the cube in place. Status 0 only when every cell asked for is done.
+    More values on any axis extend the cube in place. The exit status is 0 only if every
+    requested cell is done.
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
               spinsweep run characterization --set device=0:8 --executor processes

@@ -12,7 +12,9 @@ from spinsweep.cli.options import DashboardHost, DashboardToken, Insecure, Tls
 
 def scheduler(
     host: Annotated[str, typer.Option(help="Address or name on which it listens.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port on which it listens; 0: any free one.", min=0, max=65535)] = 8786,
+    port: Annotated[
+        int, typer.Option(help="Port on which it listens; 0 takes any free one.", min=0, max=65535)
+    ] = 8786,
     scheduler_file: Annotated[
         Path | None,
         typer.Option(help="File to write its address to, for `run --cluster` and `worker`.", show_default=False),
@@ -25,8 +27,8 @@ def scheduler(
 ) -> int:
     """Serve a Dask scheduler until Ctrl-C; runs attach to it and leave.
 
-    It demands certificates of everyone who connects. On loopback they are your own, which `run` and `worker` find by
-    themselves; on any other address they come from --tls.
+    Everyone who connects must show a certificate. On loopback the certificates are your own, which `run` and `worker`
+    find by themselves; on any other address they come from --tls.
 
     Example:  spinsweep scheduler --scheduler-file cluster.json
               spinsweep scheduler --host 192.0.2.7 --tls certificates

@@ -24,14 +24,18 @@ from spinsweep.provenance import RunRecord
 
 def status(
     store: Store,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with every failure.")] = False,
-    limit: Annotated[int, typer.Option("--failures", help="Failed cells to list.", min=0)] = 10,
-    with_size: Annotated[bool, typer.Option("--size", help="Add up the files; slow for very many.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with every failure.")] = False,
+    limit: Annotated[int, typer.Option("--failures", help="Number of failed cells to list.", min=0)] = 10,
+    with_size: Annotated[
+        bool, typer.Option("--size", help="Also show the size of the store; slow if it has very many files.")
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show the tracebacks of the listed failures.")
     ] = False,
 ) -> int:
-    """Cells by state, the last run, and the failures with their messages. Status 0 only when every cell is done.
+    """Show the cells by state, the last run, and the failures with their messages.
+
+    The exit status is 0 only if every cell is done.
 
     Example:  spinsweep status results/characterization.zarr --traceback
     """

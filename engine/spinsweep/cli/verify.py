@@ -18,14 +18,14 @@ def verify(
         bool,
         typer.Option(
             "--repair",
-            help="Remove damaged cells, so the next run computes them again, and restore coordinates and metadata. "
+            help="Remove damaged cells (the next run computes them again) and restore coordinates and metadata. "
             "Measured and imported cells become failed.",
         ),
     ] = False,
 ) -> int:
     """Read every number of a cube and compare it with the checksums and digests that were written with it.
 
-    Status 0 when nothing is damaged or everything was repaired, else 1.
+    The exit status is 0 if nothing is damaged or everything was repaired, else 1.
 
     Example:  spinsweep verify results/characterization.zarr --repair
     """

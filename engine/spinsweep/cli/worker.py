@@ -26,14 +26,14 @@ def worker(
             metavar="BENCH.toml", help="Be the lane of the bench that this machine is wired to.", show_default=False
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Worker processes that compute, of one thread each.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Worker processes that compute, with one thread each.", min=1)] = 1,
     tls: Tls = None,
     insecure: Insecure = False,
 ) -> int:
-    """Work for a scheduler until Ctrl-C: compute, or with --bench be the one worker that owns a bench.
+    """Add workers to a scheduler until Ctrl-C: some that compute, or with --bench the lane, which owns a bench.
 
-    Runs on that scheduler with --on BENCH.toml wait for the lane and use it one after the other.  When the lane ends
-    or dies, the bench is made safe; start it again and the runs go on.
+    Runs on that scheduler with --on BENCH.toml wait for the lane, and use it one after the other.  When the lane ends
+    or dies, the bench is made safe.  Start the lane again, and the runs go on.
 
     Example:  spinsweep worker tls://127.0.0.1:8786 --workers 4
               spinsweep worker tls://192.0.2.7:8786 --tls certificates --bench bench.toml

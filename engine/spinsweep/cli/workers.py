@@ -97,6 +97,6 @@ def require_no_cluster(executor: str, options: dict[str, Any], bench: Equipment 
     why = "this process" if executor == SERIAL else f"--executor {executor}"
     for option, value in options.items():
         if value:
-            raise SpecError(f"{option} {value}: {why} has no scheduler; leave it out, or take --executor dask")
+            raise SpecError(f"{option} {value}: {why} has no scheduler; leave {option} out, or use --executor dask")
     if bench is not None and executor != SERIAL:
-        raise SpecError(f"--executor {executor} cannot measure on bench {bench.name}; leave it out")
+        raise SpecError(f"--executor {executor} cannot measure on bench {bench.name}; leave out --executor")

@@ -31,10 +31,11 @@ def import_log(
     ] = -1,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
 ) -> int:
-    """Turn a laboratory's log into a characterization cube: decided, fitted, with intervals.
+    """Turn a laboratory's log into a characterization cube, with switching decisions, fits and intervals.
 
-    Columns: width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
-    A malformed row is named by file, line and column, and nothing is imported. So is a store that holds another log.
+    The columns are width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
+    If a row is malformed, the message names file, line and column, and nothing is imported. A store that holds
+    another log is refused.
 
     Example:  spinsweep import lab.csv results/lab.zarr
     """
@@ -81,7 +82,7 @@ def _check_same_import(store: str, sweep: Sweep, csv: Path) -> None:
             f"{remedy}"
         )
     for name, (old, new) in differences.items():
-        raise CubeError(f"{store} was imported with {name} = {old!r}, now {new!r} is asked; {remedy}")
+        raise CubeError(f"{store} was imported with {name} = {old!r}, and not with {new!r}; {remedy}")
 
 
 def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
@@ -106,11 +107,11 @@ def card(
             show_default="the cube's own, else the built-in one",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Write a device card from the fits in a characterization cube, with the provenance "measured".
 
-    Every sweep takes it: --set card=FILE.
+    Sweeps of devices take the card by --set card=FILE.
 
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """

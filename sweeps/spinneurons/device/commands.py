@@ -40,31 +40,37 @@ def emulate(
         Path | None, typer.Option(help="Device card of the emulated devices.", show_default="the built-in one")
     ] = None,
     recording: Annotated[
-        str | None, typer.Option(help="Characterization cube that is played back instead.", show_default="no")
+        str | None, typer.Option(help="Characterization cube to play back instead of a card.", show_default="none")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of outcomes and noise.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the switching outcomes and the noise.", min=0)] = 0,
     speed: Annotated[
-        float | None, typer.Option(help="Bench seconds in a real one.", show_default="timing.speed of the bench")
+        float | None,
+        typer.Option(
+            help="Seconds of the bench's clock in each real second.", show_default="timing.speed of the bench"
+        ),
     ] = None,
     control_port: Annotated[
-        int, typer.Option(help="Port for faults and exposure; 0: a free one.", min=0, max=65535)
+        int, typer.Option(help="Port through which faults are injected; 0 takes any free one.", min=0, max=65535)
     ] = 0,
     run: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND", help="Run this when all is ready, and end with it.", show_default="until Ctrl-C"
+            metavar="COMMAND",
+            help="Run this command once the instruments answer, and end with it.",
+            show_default="until Ctrl-C",
         ),
     ] = None,
 ) -> int:
     """Serve the instruments of a bench file on this machine, with simulated devices behind them.
 
-    Drivers talk to the emulated source, meter and switch as to real ones, at the addresses of the bench file.
+    Drivers talk to the emulated source, meter and switch as they would to real ones, at the addresses in the bench
+    file.
 
     Example:  spinsweep emulate bench.toml
               spinsweep emulate bench.toml --run "spinsweep bench check bench.toml"
     """
     if speed is not None and not 1 <= speed <= 1e7:
-        raise BenchError(f"--speed {speed:g}; it is a number from 1 (real time) to 1e7")
+        raise BenchError(f"--speed {speed:g}: must be a number from 1 (real time) to 1e7")
     new = None if bench.exists() else bench_text(speed or 1000.0)
     described = load(bench) if new is None else parse(tomllib.loads(new), str(bench))
     devices = dut(described, card, recording, seed)
@@ -154,7 +160,9 @@ def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int
         raise BenchError("--card and --recording: a recording needs no card; give one of the two")
     cube = Cube(recording)
     if cube.attributes.sweep != "characterization":
-        raise CubeError(f"{recording} holds the sweep {cube.attributes.sweep}; played back is a characterization")
+        raise CubeError(
+            f"{recording} holds the sweep {cube.attributes.sweep}; only a characterization can be played back"
+        )
     current = family_of(cube.attributes.params.get("card") or cards.default()).read_current
     return ReplayedDevices(cube.dataset(), devices, current, sign)
 

@@ -24,10 +24,13 @@ FULL, QUICK = Path("results/paper"), Path("results/paper-quick")
 
 def paper(
     quick: Annotated[
-        bool, typer.Option("--quick/--full", help="Minutes and wide intervals, or half an hour and narrow ones.")
+        bool,
+        typer.Option(
+            "--quick/--full", help="Run for minutes and get wide intervals, or for half an hour and get narrow ones."
+        ),
     ] = True,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write.", show_default=f"{QUICK}; with --full {FULL}")
+        Path | None, typer.Option(help="Folder to write into.", show_default=f"{QUICK}; with --full {FULL}")
     ] = None,
     workers: Annotated[
         int, typer.Option(help="Worker processes on this machine; 0 computes in this process.", min=0)

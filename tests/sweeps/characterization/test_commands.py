@@ -147,7 +147,7 @@ def test_a_store_that_holds_another_log_is_named_with_a_remedy_that_import_has(
     remedy = f"; give another store, or remove {store} first\n"
 
     error = fails([*words, "--link", "cloglog"], capfd)
-    assert error == f"spinsweep: {store} was imported with link = 'logistic', now 'cloglog' is asked{remedy}"
+    assert error == f"spinsweep: {store} was imported with link = 'logistic', and not with 'cloglog'{remedy}"
     frame.assign(r_reset_ohm=frame.r_reset_ohm + 1e-3).to_csv(log, index=False)
     error = fails(words, capfd)
     assert f"{store} holds another log than {log}: what lab.csv was when it was imported{remedy}" in error
@@ -160,7 +160,7 @@ def test_too_few_resamples_are_a_mistake_in_a_parameter(
 ) -> None:
     frame.to_csv(tmp_path / "lab.csv", index=False)
     error = fails(["import", tmp_path / "lab.csv", tmp_path / "lab.zarr", "--resamples", 2], capfd)
-    assert "parameter 'resamples': 2 is out of range; it takes whole numbers from 10 to 1e+06" in error
+    assert "parameter 'resamples': 2 is out of range; it takes whole numbers from 10 to 1000000" in error
 
 
 def test_a_card_is_not_written_over_a_file_unless_forced(

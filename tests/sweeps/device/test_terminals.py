@@ -279,7 +279,7 @@ def test_a_bench_that_cannot_be_emulated_is_refused_in_one_line(
     ("words", "wanted"),
     [
         (["--card", "none.toml"], "none.toml: cannot be read"),
-        (["--speed", "0"], "--speed 0; it is a number from 1 (real time) to 1e7"),
+        (["--speed", "0"], "--speed 0: must be a number from 1 (real time) to 1e7"),
         (["--recording", "none.zarr"], "none.zarr"),
         (["--control-port", "70000"], "--control-port"),
     ],
