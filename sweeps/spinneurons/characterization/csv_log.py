@@ -158,8 +158,8 @@ class _Rows(NamedTuple):
             row = int(repeats.min())
             first = int(np.flatnonzero(position == position[row])[0])
             cell = ", ".join(f"{name} {self.columns[name][row]}" for name in COLUMNS[:4])
-            there = f"{cell} is on line {self.lines[first]} already; each cycle has one line"
-            raise LogError(f"{self.path}:{self.lines[row]}: column 'cycle': {there}")
+            problem = f"{cell} is on line {self.lines[first]} already; each cycle has one line"
+            raise LogError(f"{self.path}:{self.lines[row]}: column 'cycle': {problem}")
 
     def _refusal(self, name: str, row: int, otherwise: str) -> LogError:
         field = self.columns[name][row]
