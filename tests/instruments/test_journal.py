@@ -40,6 +40,18 @@ def test_a_pulse_whose_lane_died_before_its_result_is_lost_and_never_fired_again
         again.fire("a", 1)
 
 
+def test_a_plan_that_another_processor_rounds_is_the_same_and_any_other_is_refused(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    rounded = {**PLAN, "i_write": [1e-3, 0.3, 3.0, 4.0 * (1 + 1e-12)]}
+    assert journal.intend("a", rounded).plan == PLAN
+    for other in ([1e-3, 0.3, 3.0, 4.0 * (1 + 1e-8)], [1e-3, 0.3, 3.0], [1e-3, 0.3, 3.0, "4"]):
+        with pytest.raises(BenchError, match="train 'a' was planned with a different i_write"):
+            journal.intend("a", {**PLAN, "i_write": other})
+    with pytest.raises(BenchError, match="train 'a' was planned with a different cycles"):
+        journal.intend("a", {**PLAN, "cycles": 5})
+
+
 def test_after_the_machine_went_down_all_cycles_without_a_result_are_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

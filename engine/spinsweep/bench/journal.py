@@ -20,6 +20,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,9 @@ from spinsweep.bench import journal_rows as rows
 from spinsweep.bench.errors import BenchError
 
 FORMAT = 1
+PLAN_ROUNDING = 1e-9
+"""Relative difference between two plans that are the same: another kind of processor sums in another order, and no
+source sets a current as finely (a 6221: five digits)."""
 
 
 @dataclass
@@ -94,13 +98,13 @@ class Journal:
     def intend(self, train: str, plan: Mapping[str, Any]) -> TrainRecord:
         """Put a train's plan on disk, before its first pulse; ``plan["cycles"]`` is their number.
 
-        A train that is known already has to have the same plan.
+        A train that is known already has to have the same plan, but for ``PLAN_ROUNDING``.
         """
         planned = json.loads(json.dumps(dict(plan)))
         known = self.trains.get(train)
         if known is not None:
             for name in planned:
-                if known.plan.get(name) != planned[name]:
+                if not _same(known.plan.get(name), planned[name]):
                     raise BenchError(
                         f"{self.path}: train {train!r} was planned with a different {name}; "
                         "a measurement can only be resumed with its original settings"
@@ -206,6 +210,15 @@ def path_of(folder: Path, key: str) -> Path:
     """The file of an experiment: some of its key to be read, and a digest to tell keys apart."""
     readable = re.sub(r"[^A-Za-z0-9.=-]+", "_", key)[-60:].strip("_")
     return folder / f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two JSON values are the same, numbers within ``PLAN_ROUNDING``."""
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=PLAN_ROUNDING)
+    return bool(one == other)
 
 
 def boot() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.values import Boolean, Real
 
 
@@ -13,8 +13,8 @@ class MagnetSupply(Instrument):
 
     identity = "KEPCO,MODEL BOP,{serial},1.0"
     settings = (
-        Setting("CURRent[:LEVel]", "current", Real(-5.0, 5.0), 0.0),
-        Setting("OUTPut[:STATe]", "output", Boolean(), False),
+        ScpiSetting("CURRent[:LEVel]", "current", Real(-5.0, 5.0), 0.0),
+        ScpiSetting("OUTPut[:STATe]", "output", Boolean(), False),
     )
 
     def state(self) -> dict[str, Any]:

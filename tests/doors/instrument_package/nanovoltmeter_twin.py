@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from instrument_emulator.instrument import Instrument, Setting
+from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
 from instrument_emulator.values import Boolean, Choice, Integer, Real
 
@@ -17,24 +17,24 @@ class Keithley2182A(Instrument):
 
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2182A,{serial},C02  /A02"
     settings = (
-        Setting("[SENSe[1]:]FUNCtion", "function", Choice("VOLTage:DC", "TEMPerature", quoted=True), "VOLT:DC"),
-        Setting("[SENSe[1]:]CHANnel", "channel", Integer(0, 2), 1),
-        Setting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:RANGe[:UPPer]", "range", Real(0.0, 120.0), 100.0),
-        Setting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:LPASs[:STATe]", "analog_filter", Boolean(), False),
-        Setting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:DFILter[:STATe]", "digital_filter", Boolean(), True),
-        Setting("[SENSe[1]:]VOLTage[:DC]:NPLCycles", "nplc", Real(0.01, 60.0), 5.0),
-        Setting("SYSTem:AZERo[:STATe]", "autozero", Boolean(), True),
-        Setting("FORMat:ELEMents", "elements", Choice("READing", "CHANnel", "UNITs"), "READ"),
-        Setting("TRIGger:SOURce", "trigger", Choice("IMMediate", "TIMer", "MANual", "BUS", "EXTernal"), "IMM"),
-        Setting("SAMPle:COUNt", "samples", Integer(1, 1024), 1),
-        Setting("INITiate:CONTinuous", "continuous", Boolean(), False),
+        ScpiSetting("[SENSe[1]:]FUNCtion", "function", Choice("VOLTage:DC", "TEMPerature", quoted=True), "VOLT:DC"),
+        ScpiSetting("[SENSe[1]:]CHANnel", "channel", Integer(0, 2), 1),
+        ScpiSetting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:RANGe[:UPPer]", "range", Real(0.0, 120.0), 100.0),
+        ScpiSetting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:LPASs[:STATe]", "analog_filter", Boolean(), False),
+        ScpiSetting("[SENSe[1]:]VOLTage[:DC][:CHANnel1]:DFILter[:STATe]", "digital_filter", Boolean(), True),
+        ScpiSetting("[SENSe[1]:]VOLTage[:DC]:NPLCycles", "nplc", Real(0.01, 60.0), 5.0),
+        ScpiSetting("SYSTem:AZERo[:STATe]", "autozero", Boolean(), True),
+        ScpiSetting("FORMat:ELEMents", "elements", Choice("READing", "CHANnel", "UNITs"), "READ"),
+        ScpiSetting("TRIGger:SOURce", "trigger", Choice("IMMediate", "TIMer", "MANual", "BUS", "EXTernal"), "IMM"),
+        ScpiSetting("SAMPle:COUNt", "samples", Integer(1, 1024), 1),
+        ScpiSetting("INITiate:CONTinuous", "continuous", Boolean(), False),
     )
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
         yield Command("READ?", self._read)
 
-    def changed(self, setting: Setting) -> None:
+    def changed(self, setting: ScpiSetting) -> None:
         if setting.name == "range":
             self.values["range"] = next((r for r in RANGES if self.values["range"] <= r), RANGES[-1])
 
