@@ -84,11 +84,19 @@ def test_numbers_do_not_depend_on_the_workers(tmp_path: Path, client: Client, ex
     assert_same(tmp_path / "grid.zarr", expected)
 
 
-@given(data=st.data())
-@settings(max_examples=25)
+@pytest.mark.parametrize("examples", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_numbers_do_not_depend_on_order_retries_cut_or_growth(
-    data: st.DataObject, expected: xr.Dataset, tmp_path_factory: pytest.TempPathFactory
+    examples: int, expected: xr.Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    @given(data=st.data())
+    @settings(max_examples=examples)
+    def in_any_way(data: st.DataObject) -> None:
+        written_in_any_way(data, expected, tmp_path_factory)
+
+    in_any_way()
+
+
+def written_in_any_way(data: st.DataObject, expected: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("any") / "grid.zarr"
     subset = {a.name: data.draw(st.permutations(a.values)) for a in GRID.axes}
     for number in range(data.draw(st.integers(1, 3))):

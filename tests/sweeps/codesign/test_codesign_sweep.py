@@ -116,6 +116,7 @@ def test_the_cube_names_the_weights_and_has_the_shift_of_z_of_the_card(tmp_path:
     assert (cube.cell_state == 1).all()
 
 
+@pytest.mark.slow  # tests/engine/test_rests_on.py tries the same with artifacts that cost nothing
 def test_weights_that_another_processor_trained_are_not_mixed_in(tmp_path: Path) -> None:
     def run(processor: str, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
         asked = {
