@@ -45,30 +45,19 @@ class Control:
         self._file.close()
         self._socket.close()
 
-    def set(
-        self,
-        fault: str,
-        instrument: str | None = None,
-        device: str | None = None,
-        *,
-        after: int = 0,
-        times: int | None = None,
-        match: str = "",
-        **values: Any,
-    ) -> None:
+    def set(self, fault: str, instrument: str | None = None, device: str | None = None, **options: Any) -> None:
         """Set a fault of :data:`instrument_emulator.faults.KINDS`.
 
         Parameters
         ----------
         instrument : its role; not needed for a fault that only one can have
         device : name of a device, for faults that can be limited to one
+        options : values of the fault, and
         after : so many occasions (lasting faults: messages to the instrument) pass before
         times : so many are hit; None: one, and for lasting faults all; 0: all until it is cleared
         match : count only messages that contain this text
-        values : values of the fault
         """
-        target = {"instrument": instrument, "device": device}
-        self._ask("set", fault=fault, **target, after=after, times=times, match=match, **values)
+        self._ask("set", fault=fault, instrument=instrument, device=device, **options)
 
     def clear(self, fault: str | None = None, instrument: str | None = None) -> None:
         """Clear all faults, or those of that name or instrument."""

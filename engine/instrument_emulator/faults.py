@@ -36,11 +36,8 @@ class FaultKind:
 
 KINDS: Mapping[str, FaultKind] = {
     "refuse": FaultKind("nobody listens at the address", lasting=True),
-    "hold": FaultKind(
-        "after a connection ends, new ones are closed at once for `seconds` (real time)",
-        lasting=True,
-        values={"seconds": 30.0},
-    ),
+    "hold": FaultKind("after a connection ends, new ones are closed at once for `seconds` (real time)",
+                      lasting=True, values={"seconds": 30.0}),
     "drop": FaultKind("the connection is closed instead of a reply", values={"executed": True}),
     "reset": FaultKind("the connection is reset instead of a reply", values={"executed": True}),
     "partial": FaultKind("half a reply; the rest comes before the next one"),
@@ -52,35 +49,25 @@ KINDS: Mapping[str, FaultKind] = {
     "swap": FaultKind("the address leads to the `other` instrument, and back", lasting=True, values={"other": METER}),
     "power_cycle": FaultKind("off and on before a message: settings of *RST, PON"),
     "errors": FaultKind("the error queue overflows before a message"),
-    "compliance": FaultKind(
-        "only a `fraction` of a current flows, at the voltage limit",
-        (SOURCE,),
-        of_device=True,
-        values={"fraction": 0.5},
-    ),
+    "compliance": FaultKind("only a `fraction` of a current flows, at the voltage limit", (SOURCE,),
+                            of_device=True, values={"fraction": 0.5}),
     "range_low": FaultKind("arming fails with -222", (SOURCE,)),
     "slow_arm": FaultKind("arming takes `seconds` (bench time)", (SOURCE,), values={"seconds": 3.0}),
     "interlock": FaultKind("the interlock is open", (SOURCE,), lasting=True),
     "open": FaultKind("a contact of the device is open", (SOURCE,), lasting=True, of_device=True),
     "short": FaultKind("the device is shorted", (SOURCE,), lasting=True, of_device=True),
     "stuck": FaultKind("pulses have no effect", (SOURCE,), lasting=True, of_device=True),
-    "offset": FaultKind(
-        "`ohm` are added to the resistance", (SOURCE,), lasting=True, of_device=True, values={"ohm": 1.0}
-    ),
-    "bias": FaultKind(
-        "the device acts as if the current were smaller by 1 + `relative`",
-        (SOURCE,),
-        lasting=True,
-        of_device=True,
-        values={"relative": 0.05},
-    ),
+    "offset": FaultKind("`ohm` are added to the resistance", (SOURCE,),
+                        lasting=True, of_device=True, values={"ohm": 1.0}),
+    "bias": FaultKind("the device acts as if the current were smaller by 1 + `relative`", (SOURCE,),
+                      lasting=True, of_device=True, values={"relative": 0.05}),
     "overflow": FaultKind("a reading is the overflow mark", (METER,), of_device=True),
     "nan": FaultKind("a reading is NAN", (METER,), of_device=True),
     "units": FaultKind("a reading carries its unit", (METER,), of_device=True),
     "stale": FaultKind("a reading is the one before", (METER,), of_device=True),
     "relay_open": FaultKind("a relay does not close", (SWITCH,), lasting=True, values={"channel": ""}),
     "relay_closed": FaultKind("a relay does not open", (SWITCH,), lasting=True, values={"channel": "1!1"}),
-}
+}  # fmt: skip
 
 
 @dataclass
@@ -164,18 +151,9 @@ class Faults:
             raise EmulatorError(f"fault {fault}: other {values['other']!r}; it is one of {', '.join(self._roles)}")
         if times is None:
             times = 0 if kind.lasting else 1
-        self._set.append(
-            Fault(
-                fault,
-                role,
-                device,
-                after,
-                times or math.inf,
-                match,
-                {**kind.values, **values},
-                kind.lasting and not after,
-            )
-        )
+        all_values = {**kind.values, **values}
+        active = kind.lasting and not after
+        self._set.append(Fault(fault, role, device, after, times or math.inf, match, all_values, active))
 
     def clear(self, fault: str | None = None, instrument: str | None = None) -> None:
         """Clear all faults, or those of that name, or of that instrument."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,15 +47,12 @@ class Instrument:
 
     def commands(self) -> Iterator[Command]:
         """All commands; an instrument adds its own."""
-        status = Integer(0, 255)
         yield Command("*IDN?", self._identify)
         yield Command("*RST", self.reset)
         yield Command("*CLS", lambda: self.status.clear())
-        yield Command("*ESE", self._set_event_enable, exactly_one(status))
-        yield Command("*ESE?", lambda: str(self.status.event_enable))
+        yield from self._mask("*ESE", lambda: self.status, "event_enable", 255)
         yield Command("*ESR?", lambda: str(self.status.take_events()))
-        yield Command("*SRE", self._set_service_enable, exactly_one(status))
-        yield Command("*SRE?", lambda: str(self.status.service_enable))
+        yield from self._mask("*SRE", lambda: self.status, "service_enable", 255)
         yield Command("*STB?", lambda: str(self.status.byte()))
         yield Command("*OPC", self._operation_complete)
         yield Command("*OPC?", lambda: "1")
@@ -67,12 +64,8 @@ class Instrument:
         yield Command("STATus:QUEue[:NEXT]?", lambda: self.status.next_error())
         yield Command("STATus:QUEue:CLEar", lambda: self.status.errors.clear())
         yield Command("STATus:PRESet", lambda: self.status.preset())
-        for pattern, name in (
-            ("OPERation", "operation"),
-            ("MEASurement", "measurement"),
-            ("QUEStionable", "questionable"),
-        ):
-            yield from self._register(f"STATus:{pattern}", name)
+        for pattern in ("OPERation", "MEASurement", "QUEStionable"):
+            yield from self._register(f"STATus:{pattern}", pattern.lower())
         for setting in self.settings:
             yield Command(setting.pattern, self._setter(setting), exactly_one(setting.kind))
             yield Command(f"{setting.pattern}?", self._asker(setting))
@@ -135,23 +128,19 @@ class Instrument:
             register: Register = getattr(self.status, name)
             return register
 
-        def put(mask: int) -> None:
-            register().enable = mask
-
         yield Command(f"{path}[:EVENt]?", lambda: str(register().take()))
         yield Command(f"{path}:CONDition?", lambda: str(register().condition))
-        yield Command(f"{path}:ENABle", put, exactly_one(Integer(0, 65535)))
-        yield Command(f"{path}:ENABle?", lambda: str(register().enable))
+        yield from self._mask(f"{path}:ENABle", register, "enable", 65535)
+
+    @staticmethod
+    def _mask(pattern: str, owner: Callable[[], Any], name: str, most: int) -> Iterator[Command]:
+        """Bits that a command sets and its query gives; a power cycle gives them a new owner."""
+        yield Command(pattern, lambda mask: setattr(owner(), name, mask), exactly_one(Integer(0, most)))
+        yield Command(f"{pattern}?", lambda: str(getattr(owner(), name)))
 
     def _identify(self) -> str:
         fault = self.circuit.faults.lasting("idn", self.role)
         return str(fault["text"]) if fault else self.identity.format(serial=self.serial)
-
-    def _set_event_enable(self, mask: int) -> None:
-        self.status.event_enable = mask
-
-    def _set_service_enable(self, mask: int) -> None:
-        self.status.service_enable = mask
 
     def _operation_complete(self) -> None:
         self.status.events |= OPERATION_COMPLETE

@@ -109,25 +109,17 @@ class Choice:
 
 def exactly_one(parameter: ParameterType) -> Parse:
     """A command's parser for exactly one parameter of that type."""
-
-    def parse(texts: Sequence[str]) -> tuple[Any, ...]:
-        if not texts:
-            raise ScpiError(-109)
-        if len(texts) > 1:
-            raise ScpiError(-108)
-        return (parameter.read(texts[0]),)
-
-    return parse
+    return up_to(parameter, 1, too_many=-108)
 
 
-def up_to(parameter: ParameterType, most: int) -> Parse:
-    """A command's parser for one to ``most`` parameters of that type."""
+def up_to(parameter: ParameterType, most: int, too_many: int = -223) -> Parse:
+    """A command's parser for one to ``most`` parameters of that type; with more, the error is ``too_many``."""
 
     def parse(texts: Sequence[str]) -> tuple[Any, ...]:
         if not texts:
             raise ScpiError(-109)
         if len(texts) > most:
-            raise ScpiError(-223)
+            raise ScpiError(too_many)
         return tuple(parameter.read(text) for text in texts)
 
     return parse
