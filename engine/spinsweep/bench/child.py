@@ -1,9 +1,26 @@
-"""What a child process said on its standard error before it ended."""
+"""A child process, and what it said on its standard error before it ended."""
 
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
+from tempfile import TemporaryFile
 from typing import IO
+
+from spinsweep.reaper_process import unmarked
+
+
+def start(command: Sequence[str], *, bufsize: int = -1) -> tuple[subprocess.Popen[bytes], IO[str]]:
+    """A child with a session of its own, which may outlive this process; and the file of its standard error.
+
+    It is a file, for no pipe must wait for it; close it when the child has ended.
+    """
+    errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115
+    pipe = subprocess.PIPE  # where nobody else reads along
+    process = subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True, env=unmarked(), bufsize=bufsize
+    )
+    return process, errors
 
 
 def last_words(process: subprocess.Popen[bytes], errors: IO[str]) -> str:

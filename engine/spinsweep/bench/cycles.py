@@ -5,13 +5,13 @@ Experiments that measure name theirs under the entry point group ``spinsweep.cyc
 
 from __future__ import annotations
 
-from importlib.metadata import entry_points
 from typing import Protocol
 
 from spinsweep.axis import closest
 from spinsweep.bench.errors import BenchError
 from spinsweep.bench.parts import Check, Device, Timing
 from spinsweep.bench.session import BenchSession
+from spinsweep.plugins import installed
 
 GROUP = "spinsweep.cycles"
 
@@ -47,13 +47,13 @@ def cycle(name: str | None) -> Cycle:
     BenchError
         There is no such cycle, or there are several and none was named.
     """
-    installed = {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
-    if name is None and len(installed) == 1:
-        (name,) = installed
-    known = ", ".join(installed) or "none"
+    points = installed(GROUP)
+    if name is None and len(points) == 1:
+        (name,) = points
+    known = ", ".join(points) or "none"
     if name is None:
         raise BenchError(f"choose a cycle with --cycle (installed: {known})")
-    if name not in installed:
-        raise BenchError(f"no cycle {name!r} is installed{closest(name, installed)} (installed: {known})")
-    loaded: Cycle = installed[name].load()()
+    if name not in points:
+        raise BenchError(f"no cycle {name!r} is installed{closest(name, points)} (installed: {known})")
+    loaded: Cycle = points[name].load()()
     return loaded

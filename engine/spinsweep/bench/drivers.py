@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 
 from spinsweep.axis import closest
 from spinsweep.bench.capabilities import Driver
 from spinsweep.bench.errors import BenchError
+from spinsweep.plugins import installed
 from spinsweep.printable import said
 
 GROUP = "spinsweep.instruments"
 
 
 @cache
-def installed() -> dict[str, EntryPoint]:
-    """Entry points of installed drivers, by name."""
-    return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
-
-
-@cache
 def driver(name: str) -> type[Driver]:
     """The driver called ``name``; ``BenchError`` if there is none or it cannot be imported."""
-    if name not in installed():
-        known = ", ".join(installed()) or "none"
-        raise BenchError(f"no driver {name!r} is installed{closest(name, installed())} (installed: {known})")
+    points = installed(GROUP)
+    if name not in points:
+        known = ", ".join(points) or "none"
+        raise BenchError(f"no driver {name!r} is installed{closest(name, points)} (installed: {known})")
     try:
-        loaded: type[Driver] = installed()[name].load()
+        loaded: type[Driver] = points[name].load()
     except Exception as error:
-        raise BenchError(f"driver {name!r} ({installed()[name].value}) cannot be imported: {said(error)}") from error
+        raise BenchError(f"driver {name!r} ({points[name].value}) cannot be imported: {said(error)}") from error
     return loaded
 
 
@@ -52,7 +47,7 @@ def driver_for_model(role: str, model: object) -> str:
 def _fitting(role: str) -> list[str]:
     """Names of the installed drivers that can play a role."""
     names = []
-    for name in installed():
+    for name in installed(GROUP):
         with suppress(BenchError):  # one that cannot be imported fits nothing
             if role in driver(name).roles:
                 names.append(name)

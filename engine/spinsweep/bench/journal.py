@@ -30,6 +30,7 @@ from typing import Any
 
 from spinsweep.bench import journal_rows as rows
 from spinsweep.bench.errors import BenchError
+from spinsweep.disk import sync_folder
 
 FORMAT = 1
 PLAN_ROUNDING = 1e-9
@@ -90,7 +91,7 @@ class Journal:
             self._append(rows.LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), os.uname().nodename, _now()))
             self.sync()
             if new:
-                _sync_folder(self.path.parent)
+                sync_folder(str(self.path.parent))
         except BaseException:
             self.close()
             raise
@@ -231,11 +232,3 @@ def boot() -> str:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,15 +19,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 import dask
 from distributed import Client, Security, Worker
 
+from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
-from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.session import BenchSession
@@ -38,7 +37,6 @@ from spinsweep.errors import RunnerError, SpinsweepError
 from spinsweep.interrupts import Interrupts
 from spinsweep.printable import one_line, say
 from spinsweep.reaper import Reaper
-from spinsweep.reaper_process import unmarked
 
 LEASE_FRACTION = 0.8  # of the lease's time to live, after which the lane ends itself
 RENEW_INTERVAL_S = 3.0
@@ -249,15 +247,8 @@ class LocalLane:
         with self._turn:
             if self._ending.is_set():
                 return
-            self._errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the lane has ended
-            self.process = process = subprocess.Popen(
-                [*self.command, str(timeout_s)],
-                stdin=subprocess.PIPE,  # where nobody else reads along
-                stdout=subprocess.PIPE,
-                stderr=self._errors,
-                start_new_session=True,
-                env=unmarked(),
-            )
+            process, self._errors = child.start([*self.command, str(timeout_s)])
+            self.process = process
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError), process.stdin:
@@ -288,7 +279,7 @@ class LocalLane:
 
     def _last_words(self, process: subprocess.Popen[bytes]) -> str:
         """Wait for the end of a lane: what it said last."""
-        words = last_words(process, self._errors)
+        words = child.last_words(process, self._errors)
         assert process.stdout is not None
         process.stdout.close()
         return words

@@ -22,16 +22,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, Any, ClassVar
 
+from spinsweep.bench import child
 from spinsweep.bench.bench_file import Bench, parse
-from spinsweep.bench.child import last_words
 from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import BenchLease
 from spinsweep.errors import SpinsweepError
 from spinsweep.printable import say
-from spinsweep.reaper_process import unmarked
 
 HEARTBEAT_S = 0.25  # between signs of life
 SILENCE_TIMEOUT_S = 10.0  # without one, after which a lane counts as hung
@@ -50,17 +48,7 @@ class Watchdog:
 
     def __init__(self, bench: Bench, lease: BenchLease, on_death: Callable[[], None] = lambda: None) -> None:
         self._on_death = on_death
-        # a file, for the watchdog may outlive this process, and no pipe must wait for it
-        errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115 - until the watchdog has started
-        self.process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            start_new_session=True,
-            env=unmarked(),
-            bufsize=0,
-        )
+        self.process, errors = child.start(self.command, bufsize=0)
         order = {"bench": bench.model_dump(), "epoch": lease.epoch, "process": os.getpid()}
         self._say(json.dumps(order).encode() + b"\n")
         self._await_ready(errors)
@@ -100,7 +88,7 @@ class Watchdog:
         if line:  # else it has ended, and its last words are written
             self.process.kill()
         self._close()
-        words = last_words(self.process, errors)
+        words = child.last_words(self.process, errors)
         how = "exited at once" if in_time else f"did not start within {START_TIMEOUT_S:.0f} s"
         raise BenchError(f"the bench watchdog {how}: {words}. No pulse was sent.")
 

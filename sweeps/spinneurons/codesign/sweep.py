@@ -19,6 +19,7 @@ from spinneurons.codesign import chip as chips
 from spinneurons.codesign import crossbar
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.mnist import data
+from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.parameters import CARD, LINK, WIDTH, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
@@ -131,11 +132,6 @@ def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.ND
     return np.asarray(family.i_bias(widths) / family.i0(widths), np.float64)
 
 
-def _contents(value: dict[str, str]) -> str:
-    """The data without the folder in which they lie."""
-    return value["sha256"]
-
-
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     """The same for every family; ``ValueError`` where the card's has no such law."""
     require_law(params)
@@ -174,9 +170,7 @@ _PARAMETERS = (
         help="law of the neurons: standard (the first of the card's family), card (what the card says), or a name",
         neutral="standard",
     ),
-    Parameter(
-        "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=_contents
-    ),
+    DATA,
 )
 _FAULT_PARAMETERS = (
     Parameter("levels", 0, help="conductance levels of a cell; 0: any conductance", low=0, high=65_536),

@@ -21,6 +21,7 @@ from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Shown
 from spinneurons.mnist import data
+from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.family import NeuronFamily
 from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import CARD, LINK, WIDTH, readings
@@ -186,14 +187,6 @@ def check(sweep: Sweep) -> None:
         raise SpecError(f"sweep {sweep.name!r}: {error}") from None
 
 
-def contents(value: dict[str, str]) -> str:
-    """The data without the folder in which they lie."""
-    return value["sha256"]
-
-
-DATA = Parameter(
-    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=contents
-)
 TRAINING = (
     Parameter("classes", "0,2,4,6", help="digits, one output neuron each"),
     Parameter("images", 16, help="training images, of all classes together", low=2, high=60_000),

@@ -18,6 +18,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.neurons.laws import BinomialLaw
+
+Law = BinomialLaw
+"""Probability of firing against the reduced drive z, with p(0) = 1/2 and dp/dz(0) = 1/4; it can be pickled."""
 Card = dict[str, Any]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -76,50 +80,6 @@ class Decision(NamedTuple):
     levels: Levels
     reason: str
     """Why nothing is valid; empty otherwise."""
-
-
-class Law(Protocol):
-    """Probability of firing against the reduced drive z, with p(0) = 1/2 and dp/dz(0) = 1/4; it can be pickled.
-
-    For fits it is written with a linear predictor eta = half + scale z, p = inverse(eta).
-    """
-
-    @property
-    def name(self) -> str:
-        """As it stands in cards and in the parameter ``link``."""
-
-    @property
-    def half(self) -> float:
-        """Predictor of p = 1/2."""
-
-    @property
-    def scale(self) -> float:
-        """d eta/d z."""
-
-    @property
-    def window(self) -> float:
-        """Width in z of the stochastic window, from p = 0.01 % to 99.9 %."""
-
-    def probability(self, z: npt.ArrayLike) -> Floats:
-        """p at the reduced drive ``z`` (any shape); rises from 0 to 1."""
-
-    def derivative(self, z: npt.ArrayLike) -> Floats:
-        """dp/dz, shape of ``z``."""
-
-    def quantile(self, p: npt.ArrayLike) -> Floats:
-        """z at which the probability is ``p``, 0 < p < 1."""
-
-    def predictor(self, p: npt.ArrayLike) -> Floats:
-        """eta at which the probability is ``p``, 0 < p < 1."""
-
-    def score(self, k: Floats, n: Floats, eta: Floats) -> tuple[Floats, Floats, Floats]:
-        """Log-likelihood (B,) of ``k`` of ``n`` at ``eta`` (B, m); its derivative in eta and information, (B, m)."""
-
-    def statsmodels_link(self) -> Any:
-        """The link of a statsmodels GLM."""
-
-    def __hash__(self) -> int:
-        """Tables are kept by law."""
 
 
 class NeuronFamily(Protocol):

@@ -1,0 +1,16 @@
+"""The digits as a parameter of a sweep."""
+
+from __future__ import annotations
+
+from spinneurons.mnist import data
+from spinsweep.spec import Parameter
+
+
+def contents(value: dict[str, str]) -> str:
+    """The data without the folder in which they lie."""
+    return value["sha256"]
+
+
+DATA = Parameter(
+    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=contents
+)
