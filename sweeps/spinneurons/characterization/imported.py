@@ -64,7 +64,8 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
     for name in set(log.data_vars) - {*RAW, "recorded"}:
         log[name], output = _further(str(name), log[name])
         extra.append(output)
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    recording = {"file": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+    levels = "-1: the reset level is the low one; 1: the high one"
     cycles: tuple[Value, ...] = tuple(int(c) for c in log["cycle"].values)
     return dataclasses.replace(
         SWEEP,
@@ -84,19 +85,9 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
         ),
         parameters=(
             Parameter("link", link, help="switching curve that was fitted", choices=LAWS),
-            Parameter(
-                "reset_state",
-                reset_state,
-                help="-1: the reset level is the low one; 1: the high one",
-                choices=(-1, 1),
-            ),
+            Parameter("reset_state", reset_state, help=levels, choices=(-1, 1)),
             Parameter("resamples", resamples, help="bootstrap resamples", low=10, high=1_000_000),
-            Parameter(
-                "recording",
-                {"file": Path(path).name, "sha256": digest},
-                help="the log",
-                fingerprint=lambda r: r["sha256"],
-            ),
+            Parameter("recording", recording, help="the log", fingerprint=lambda r: r["sha256"]),
         ),
         function=ImportedLog(log),
         outputs_of=None,

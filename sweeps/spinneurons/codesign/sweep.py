@@ -52,12 +52,8 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     law = family.law(p["link"])
     faults = {name: cells.coords.get(name, np.array([p.get(name)])) for name in _FAULTS}
     # (width, variation, seed, levels, ...): the faults come last and are squeezed away where they are no axes
-    grid = (
-        len(widths),
-        len(cells.coords["variation"]),
-        len(cells.coords["seed"]),
-        *(len(v) for v in faults.values()),
-    )
+    lengths = cells.coords["variation"], cells.coords["seed"], *faults.values()
+    grid = (len(widths), *(len(values) for values in lengths))
     arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
     for index in np.ndindex(grid[2:]):
         seed = int(cells.coords["seed"][index[0]])
@@ -143,12 +139,7 @@ _OUTPUTS = (
     Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
     Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
     Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
-    Output(
-        "energy_normalised",
-        ("timestep",),
-        "float64",
-        long_name="the same, in reads of all synapses at the widest bar",
-    ),
+    Output("energy_normalised", ("timestep",), long_name="the same, in reads of all synapses at the widest bar"),
 )
 _PARAMETERS = (
     Parameter("steps", 50, help="time steps of a run", low=1, high=1_000_000),
@@ -201,7 +192,8 @@ SWEEP = Sweep(
     source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
 )
 
-CROSSBAR = Sweep(
+CROSSBAR = replace(
+    SWEEP,
     name="codesign-crossbar",
     title="The same network on crossbars with finite levels, stuck cells and read noise",
     axes=(
@@ -213,15 +205,7 @@ CROSSBAR = Sweep(
         Axis("stuck_on", (0.0, 0.001), long_name="share of cells stuck on", low=0.0, high=1.0),
         Axis("read_noise", (0.0, 1.0), "i0", "read noise", low=0.0, high=100.0),
     ),
-    dims=(_STEP,),
-    coordinates=(_RATIO,),
-    artifact_ids=artifact_ids,
-    prepare=prepare,
-    outputs=_OUTPUTS,
-    outputs_of=outputs,
     parameters=_PARAMETERS,
-    function=codesign,
-    shared_axes=("width", "variation"),
     figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
     source="Islam et al. 2024, Fig. S10",
 )

@@ -81,7 +81,8 @@ def emulate(
         except EmulatorError as error:
             raise BenchError(str(error)) from None
         if new is not None:
-            _write(bench, new)
+            bench.parent.mkdir(parents=True, exist_ok=True)
+            bench.write_text(new)
             say(f"wrote {bench}")
         stack.enter_context(Interrupts(emulator.ended.set))
         addresses = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
@@ -130,11 +131,6 @@ def bench_text(speed: float) -> str:
     return Template(TEMPLATE.read_text()).substitute(
         source=ports[0], meter=ports[1], switch=ports[2], speed=f"{speed:g}"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
 
 
 def dut(bench: Bench, card: Path | None, recording: str | Path | None, seed: int) -> DutModel:

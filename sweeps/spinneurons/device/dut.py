@@ -54,9 +54,8 @@ class HallBars:
         self._reset_state = self._bars.reset_state
         self._keys = {name: device_key(*labels) for name, labels in devices.items()}
         self._parameters = {name: self._bars.individual(*labels) for name, labels in devices.items()}
-        self._states: dict[str, int] = dict.fromkeys(
-            devices, -self._reset_state
-        )  # unknown before a reset: the worse case
+        # unknown before a reset: the worse case
+        self._states: dict[str, int] = dict.fromkeys(devices, -self._reset_state)
         self._writes = dict.fromkeys(devices, 0)
         self._readings = dict.fromkeys(devices, 0)
 

@@ -226,17 +226,8 @@ def bootstrap(
         return Interval(*(np.nan,) * 6, 0, resamples, "no resample has a fit")
     ends = np.percentile(np.stack([i_bias, i0])[:, usable], [2.5, 97.5], axis=1)
     (bias_low, i0_low), (bias_high, i0_high) = ends.tolist()
-    window = law.window
-    return Interval(
-        bias_low,
-        bias_high,
-        i0_low,
-        i0_high,
-        window * i0_low,
-        window * i0_high,
-        int(separated.sum()),
-        int((~usable).sum()),
-    )
+    window, left_out = (law.window * i0_low, law.window * i0_high), int((~usable).sum())
+    return Interval(bias_low, bias_high, i0_low, i0_high, *window, int(separated.sum()), left_out)
 
 
 def _no_fit(status: int) -> Fit:
