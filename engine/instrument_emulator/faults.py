@@ -89,6 +89,12 @@ class Fault:
         """Whether this is a fault of that name, instrument and, if it is limited, device."""
         return self.name == name and self.role == role and (self.device is None or self.device in devices)
 
+    def report(self) -> dict[str, Any]:
+        """The fault as a JSON value."""
+        times = None if math.isinf(self.times) else int(self.times)
+        what = {"fault": self.name, "instrument": self.role, "device": self.device}
+        return {**what, "after": self.after, "times": times, **self.values}
+
     def passes(self) -> bool:
         """Count one occasion; whether it is hit."""
         if self.after:
@@ -203,17 +209,7 @@ class Faults:
 
     def report(self) -> list[dict[str, Any]]:
         """The faults that are set, as JSON values."""
-        return [
-            {
-                "fault": f.name,
-                "instrument": f.role,
-                "device": f.device,
-                "after": f.after,
-                "times": None if math.isinf(f.times) else int(f.times),
-                **f.values,
-            }
-            for f in self._set
-        ]
+        return [fault.report() for fault in self._set]
 
 
 def _same_kind(value: Any, default: Any) -> bool:

@@ -95,16 +95,12 @@ class Emulator:
         """Instruments and devices as they are now."""
         with self.circuit.lock:
             self.circuit.catch_up()
-            circuit = self.circuit
+            currents, state_of = self.circuit.currents, self.circuit.dut.state
             return {
                 **{role: instrument.state() for role, instrument in self._instruments.items()},
                 "devices": {
-                    device: {
-                        "connected": device in circuit.currents,
-                        "current": circuit.currents.get(device, 0.0),
-                        "state": circuit.dut.state(device),
-                    }
-                    for device in circuit.routes
+                    name: {"connected": name in currents, "current": currents.get(name, 0.0), "state": state_of(name)}
+                    for name in self.circuit.routes
                 },
                 "connections": {role: port.connections for role, port in self.ports.items()},
             }

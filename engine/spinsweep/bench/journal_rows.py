@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,7 @@ class TrainEnded(_Row):
 
 
 Row = LaneOpened | TrainIntended | CycleFired | CycleRead | CycleLost | TrainEnded
-_ROWS: dict[str, type[Row]] = {
-    row.op: row for row in (LaneOpened, TrainIntended, CycleFired, CycleRead, CycleLost, TrainEnded)
-}
-
+_ROWS: dict[str, type[Row]] = {row.op: row for row in get_args(Row)}
 _TYPES: dict[str, type] = {"epoch": int, "train": str, "cycle": int, "plan": dict, "volts": list, "key": str}
 
 

@@ -89,14 +89,10 @@ def refuse_errors(session: Session, first: str, when: str) -> None:
     """
     entries: list[str] = []
     entry = first
-    while _code(session, entry) != 0:
+    while int(number(session, entry.partition(",")[0])) != 0:
         entries.append(entry)
         if len(entries) == _MAX_ERRORS:
             break
         entry = session.ask(ERRORS, 1)[0]
     if entries:
         raise InstrumentFault(f"{session.name}: reports {'; '.join(entries)} when {when}")
-
-
-def _code(session: Session, entry: str) -> int:
-    return int(number(session, entry.partition(",")[0]))

@@ -62,14 +62,11 @@ class Watchdog:
         self._thread.join()
         if safe:
             self._say(FAREWELL)
-            self._wait()
-        else:
-            self._close()
-            self._left.append(self.process)
-
-    def _wait(self) -> None:
         self._close()
-        self.process.wait(timeout=START_TIMEOUT_S)
+        if safe:
+            self.process.wait(timeout=START_TIMEOUT_S)
+        else:
+            self._left.append(self.process)
 
     def _close(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,8 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices of the cells asked for take, by name of the device."""
     bench = parse(sweep.params["bench"])
     each = CALIBRATION_CYCLES + sweep.params["currents"] * sweep.params["cycles"]
-    every_label = [
-        {"width": width, "device": device}
-        for width in sweep.axis("width").values
-        for device in sweep.axis("device").values
-    ]
-    return {bench.device_with(**labels).name: each for labels in every_label}
+    labels = product(sweep.axis("width").values, sweep.axis("device").values)
+    return {bench.device_with(width=width, device=device).name: each for width, device in labels}
 
 
 def prepare(sweep: Sweep) -> None:

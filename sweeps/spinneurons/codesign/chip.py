@@ -95,10 +95,7 @@ def on_grid(w: npt.NDArray[np.floating]) -> Floats:
     The step is 2^-24 of the power of two above the largest such sum, so that the change is of the order of float32's
     own rounding of that sum.
     """
-    positive, negative = (
-        np.maximum(w, 0).sum(axis=0, dtype=np.float64),
-        np.minimum(w, 0).sum(axis=0, dtype=np.float64),
-    )
+    positive, negative = (part(w, 0).sum(axis=0, dtype=np.float64) for part in (np.maximum, np.minimum))
     # A float32 holds every whole number up to 2^24: multiples of the step up to 2^24 steps, and so every partial sum,
     # are exact.  The hundredth is for weights that are rounded up to the grid.
     largest = 1.01 * max(positive.max(), -negative.min(), np.finfo(np.float32).tiny)

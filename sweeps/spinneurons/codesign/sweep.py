@@ -131,16 +131,15 @@ def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.ND
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     """The same for every family; ``ValueError`` where the card's has no such law."""
     require_law(params)
-    return _OUTPUTS
+    return (
+        Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
+        Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
+        Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
+        Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
+        Output("energy_normalised", ("timestep",), long_name="the same, in reads of all synapses at the widest bar"),
+    )
 
 
-_OUTPUTS = (
-    Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
-    Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
-    Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
-    Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
-    Output("energy_normalised", ("timestep",), long_name="the same, in reads of all synapses at the widest bar"),
-)
 _PARAMETERS = (
     Parameter("steps", 50, help="time steps of a run", low=1, high=1_000_000),
     Parameter("images", 10_000, help="test images, the first of the data", low=1, high=1_000_000),
@@ -183,7 +182,7 @@ SWEEP = Sweep(
     coordinates=(_RATIO,),
     artifact_ids=artifact_ids,
     prepare=prepare,
-    outputs=_OUTPUTS,
+    outputs=(),
     outputs_of=outputs,
     parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
     function=codesign,

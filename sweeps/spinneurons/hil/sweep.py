@@ -105,16 +105,8 @@ def experiment(
     i_curve = family.write_currents(p["width"], p["currents"])
     curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], law)
     hardware = Hardware(neurons, _drive(plan, p, family, curves), states)
-    trained = training.train(
-        initial,
-        learned,
-        trains,
-        p["steps"],
-        p["epochs"],
-        p["learning_rate"],
-        hardware if cell["mode"] == "hil" else None,
-        on_loss,
-    )
+    in_loop = hardware if cell["mode"] == "hil" else None
+    trained = training.train(initial, learned, trains, p["steps"], p["epochs"], p["learning_rate"], in_loop, on_loss)
     shown = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
 
     outputs = slice(-len(plan.classes), None)

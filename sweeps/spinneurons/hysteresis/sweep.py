@@ -26,9 +26,8 @@ def loops(cell: Any) -> dict[str, Any]:
     field = model.triangle(p["field_limit"], p["steps"])
     barrier = (p["stability"], p["switching_field"], p["dwell"], p["attempt"])
     rng = cell.rng("field")
-    by_field = model.states(
-        model.field_probability(field, *barrier), model.field_probability(-field, *barrier), p["cycles"], rng
-    )
+    up, down = (model.field_probability(sign * field, *barrier) for sign in (1, -1))
+    by_field = model.states(up, down, p["cycles"], rng)
     r_field = bars.resistance(by_field, rng.standard_normal(by_field.shape))
     i_bias, i0 = bars.individual(width, cell["device"])
     law = bars.law(p["link"])

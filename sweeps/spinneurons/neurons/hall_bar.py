@@ -394,10 +394,8 @@ class HallBar(Family):
         Source: linear fits of Fig. 3(a, b) of the paper.
         """
         widths = np.asarray(fits.width, dtype=np.float64)
-        columns = {
-            name: np.asarray(getattr(fits, name), dtype=np.float64)
-            for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")
-        }
+        names = ("i_bias", "i_bias_stderr", "i0", "i0_stderr")
+        columns = {name: np.asarray(getattr(fits, name), dtype=np.float64) for name in names}
         shapes = [a.shape for a in columns.values()]
         if any(len(shape) != 2 or shape != shapes[0] or shape[0] != widths.size for shape in shapes):
             raise CardError(f"measured card: the fitted values have shapes {shapes}; all are (width, device)")
