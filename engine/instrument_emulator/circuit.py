@@ -53,16 +53,12 @@ class Circuit:
         self._requested = 0.0
         self._limit = 0.0
         self._is_pulse = False
-        self._currents: dict[str, float] = dict.fromkeys(self._connected(), 0.0)
+        self.currents: dict[str, float] = dict.fromkeys(self._connected(), 0.0)
+        """Current of each device that is connected, A."""
         self._since = 0.0
         self._segments = 0
         self._charge = dict.fromkeys(routes, 0.0)
         self._charged_at = 0.0
-
-    @property
-    def currents(self) -> Mapping[str, float]:
-        """Current of each device that is connected, A."""
-        return self._currents
 
     def catch_up(self) -> float:
         """Let everything happen that is due; returns the bench time."""
@@ -106,7 +102,7 @@ class Circuit:
         self._end_segment(now, None)
         self.closed = moved
         self._begin_segment(now)
-        if len(self._currents) > 1:
+        if len(self.currents) > 1:
             self.exposure.two_connected += 1
 
     def refresh(self) -> None:
@@ -127,7 +123,7 @@ class Circuit:
         end = self.catch_up()
         self._integrate(end)
         voltages = []
-        for device, current in self._currents.items():
+        for device, current in self.currents.items():
             if self._segments != segments:
                 current = (self._charge[device] - before[device]) / (end - start)
             voltages.append(self._voltage(device, current, nplc))
@@ -161,8 +157,8 @@ class Circuit:
             self.exposure.overall.max_requested = max(self.exposure.overall.max_requested, abs(self._requested))
             if fault := self.faults.take("compliance", SOURCE, devices=list(conductance)):
                 actual *= fault["fraction"]
-        self._currents = {d: actual * g / total if total else 0.0 for d, g in conductance.items()}
-        for device, current in self._currents.items():
+        self.currents = {d: actual * g / total if total else 0.0 for d, g in conductance.items()}
+        for device, current in self.currents.items():
             if self._requested:
                 for counter in self.exposure.of(device):
                     counter.flow(current, self._requested, now, pulse=self._is_pulse)
@@ -173,7 +169,7 @@ class Circuit:
     def _end_segment(self, now: float, lasted: float | None) -> None:
         """Let the devices feel the segment that ends."""
         self._integrate(now)
-        for device, current in self._currents.items():
+        for device, current in self.currents.items():
             if current:
                 if self._is_pulse:
                     for counter in self.exposure.of(device):
@@ -184,6 +180,6 @@ class Circuit:
                     self.dut.pulse(device, felt, now - self._since if lasted is None else lasted)
 
     def _integrate(self, now: float) -> None:
-        for device, current in self._currents.items():
+        for device, current in self.currents.items():
             self._charge[device] += current * (now - self._charged_at)
         self._charged_at = now

@@ -107,7 +107,8 @@ def canvas(
     def build(cube: xr.Dataset) -> Figure:
         cube = mask_unfinished(cube, zeros=zeros).compute()
         with matplotlib.rc_context(_RC):  # whatever the caller's settings are
-            figure = new_figure(width, height)
+            figure = Figure(figsize=(width, height), layout="constrained")
+            FigureCanvasAgg(figure)  # no window
             if reason := empty(cube):
                 note(figure.subplots(), reason)
             else:
@@ -133,13 +134,6 @@ def figure(
             panel(cube, ax)
 
     return canvas(draw, width, height, empty, zeros=zeros)
-
-
-def new_figure(width: float = COLUMN, height: float = _HEIGHT) -> Figure:
-    """An empty figure of that size in inches, with a canvas and no window."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
 
 
 def device_look(device: int) -> dict[str, Any]:

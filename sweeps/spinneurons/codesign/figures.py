@@ -134,7 +134,7 @@ def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def pair_sketch(ax: Axes) -> Axes:
+def pair_sketch(cube: xr.Dataset, ax: Axes) -> Axes:
     """A corner of a crossbar: spikes on rows, conductances in pairs of columns, a neuron under each pair."""
     rows, outputs = 4, 2
     rng = np.random.default_rng(3)
@@ -159,9 +159,10 @@ def pair_sketch(ax: Axes) -> Axes:
     return ax
 
 
-def tile_map(ax: Axes, rows: int = ROWS, columns: int = COLUMNS) -> Axes:
-    """Both layers cut into tiles; filled where a tile's cells belong to weights."""
-    x0 = 0.0
+def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Both layers cut into tiles of the sweep's size; filled where a tile's cells belong to weights."""
+    params, x0 = parameters(cube), 0.0
+    rows, columns = params.get("tile_rows", ROWS), params.get("tile_columns", COLUMNS)
     both = layers(rows, columns)
     for name, layer in zip(("layer 1", "layer 2"), both, strict=True):
         for across in range(layer.across):
@@ -191,17 +192,6 @@ def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
     shown = cube["accuracy"].sel(width=chosen, method="nearest").mean("seed")
     axes[0].set(ylim=(_floor(shown), 101), ylabel="Accuracy (%)")
     axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
-
-
-def sketch(cube: xr.Dataset, ax: Axes) -> Axes:
-    """A corner of a crossbar, whatever the cube."""
-    return pair_sketch(ax)
-
-
-def tiles(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Tiles of the size that the cube's sweep says."""
-    params = parameters(cube)
-    return tile_map(ax, params.get("tile_rows", ROWS), params.get("tile_columns", COLUMNS))
 
 
 def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
@@ -250,7 +240,7 @@ def _no_baseline(cube: xr.Dataset) -> str:
     return "" if done else "no cell without variation is done yet"
 
 
-_CROSSBAR = style.figure(sketch, tiles, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
+_CROSSBAR = style.figure(pair_sketch, tile_map, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
 """How the network lies on crossbars."""
 
 FIGURES: dict[str, style.Builder] = {
