@@ -41,13 +41,8 @@ MOST_CURRENT = 0.1
 TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
 """Names of the cube; a further column of such a name gets ``log_`` before it."""
 
-_WIDTH = {"units": "um", "long_name": "bar width"}
-_DEVICE = {"units": "1", "long_name": "device"}
-_CURRENT = {"units": "1", "long_name": "write current, index"}
-_CYCLE = {"units": "1", "long_name": "cycle"}
-_I_WRITE = {"units": "A", "long_name": "write current"}
-_R_RESET = {"units": "ohm", "long_name": "Hall resistance after reset"}
-_R_WRITE = {"units": "ohm", "long_name": "Hall resistance after write"}
+_DECLARED = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
+_ATTRIBUTES = {d.name: {"units": d.unit, "long_name": d.long_name} for d in _DECLARED}
 
 
 class LogError(ValueError):
@@ -102,9 +97,9 @@ def read(path: str | Path) -> xr.Dataset:
     plan = np.full(shape[0] * shape[1] * shape[2], np.nan)
     plan[currents[0] * shape[2] + currents[1]] = currents[2]
     variables: dict[str, Any] = {
-        "i_write": (dims[:3], plan.reshape(shape[:3]), _I_WRITE),
-        "r_reset": (dims, spread(r_reset, np.nan, np.float32), _R_RESET),
-        "r_write": (dims, spread(r_write, np.nan, np.float32), _R_WRITE),
+        "i_write": (dims[:3], plan.reshape(shape[:3]), _ATTRIBUTES["i_write"]),
+        "r_reset": (dims, spread(r_reset, np.nan, np.float32), _ATTRIBUTES["r_reset"]),
+        "r_write": (dims, spread(r_write, np.nan, np.float32), _ATTRIBUTES["r_write"]),
         "recorded": (dims, spread(np.array(True), False, np.bool_), {"long_name": "row present in the log"}),
     }
     for name, fields in rows.columns.items():
@@ -114,10 +109,10 @@ def read(path: str | Path) -> xr.Dataset:
             variable = _own_name(name, variables)
             variables[variable] = (dims, spread(values, fill, dtype), {"long_name": name, "units": units})
     coords = {
-        "width": ("width", -widths, _WIDTH),
-        "device": ("device", devices, _DEVICE),
-        "current": ("current", np.arange(shape[2]), _CURRENT),
-        "cycle": ("cycle", cycles, _CYCLE),
+        "width": ("width", -widths, _ATTRIBUTES["width"]),
+        "device": ("device", devices, _ATTRIBUTES["device"]),
+        "current": ("current", np.arange(shape[2]), _ATTRIBUTES["current"]),
+        "cycle": ("cycle", cycles, _ATTRIBUTES["cycle"]),
     }
     return xr.Dataset(variables, coords, {"source": Path(path).name})
 
