@@ -26,9 +26,9 @@ import xarray as xr
 
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons.parameters import WIDTH
-from spinsweep.axis import closest
+from spinsweep.axis import Axis, closest
 from spinsweep.files import Unreadable, require_file
-from spinsweep.spec import RESERVED
+from spinsweep.spec import RESERVED, Dim, Output
 
 EPOCH = pd.Timestamp(0, tz="UTC")
 COLUMNS = ("width_um", "device", "i_write_A", "cycle", "r_reset_ohm", "r_write_ohm")
@@ -41,7 +41,7 @@ MOST_CURRENT = 0.1
 TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
 """Names of the cube; a further column of such a name gets ``log_`` before it."""
 
-_DECLARED = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
+_DECLARED: tuple[Axis | Dim | Output, ...] = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
 _ATTRIBUTES = {d.name: {"units": d.unit, "long_name": d.long_name} for d in _DECLARED}
 
 
