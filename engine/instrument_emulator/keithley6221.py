@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from instrument_emulator import wave6221 as wave
@@ -213,10 +213,7 @@ class EmulatedKeithley6221(Instrument):
         self.phase = ARMED
         self._segments = whole
         values["output"] = True
-        operation = self.status.operation
-        operation.put(WAVE_STOPPED, on=False)
-        operation.put(IS_IDLE, on=False)
-        operation.put(WAITING, on=True)
+        self._operation({WAVE_STOPPED: False, IS_IDLE: False, WAITING: True})
         self.circuit.drive(wave.idle(values), values["compliance"], self.circuit.clock.now())
 
     def _initiate(self) -> None:
@@ -228,8 +225,7 @@ class EmulatedKeithley6221(Instrument):
         if self.values["external"]:
             return
         self.phase = RUNNING
-        self.status.operation.put(WAITING, on=False)
-        self.status.operation.put(WAVE_STARTED, on=True)
+        self._operation({WAITING: False, WAVE_STARTED: True})
         self._position = -1
         self._edge = self.circuit.clock.now()
         self._let_time_pass(self._edge)
@@ -265,11 +261,12 @@ class EmulatedKeithley6221(Instrument):
     def _finish(self) -> None:
         self.phase = IDLE
         self.values["output"] = False
-        operation = self.status.operation
-        operation.put(WAVE_STARTED, on=False)
-        operation.put(WAITING, on=False)
-        operation.put(WAVE_STOPPED, on=True)
-        operation.put(IS_IDLE, on=True)
+        self._operation({WAVE_STARTED: False, WAITING: False, WAVE_STOPPED: True, IS_IDLE: True})
+
+    def _operation(self, bits: Mapping[int, bool]) -> None:
+        """Set or clear bits of the operation register, in this order."""
+        for bit, on in bits.items():
+            self.status.operation.put(bit, on=on)
 
 
 def _range(current: float) -> float:

@@ -12,6 +12,7 @@ from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.macrospin import barrier, fokker_planck
 from spinneurons.macrospin.sweep import magnet
+from spinneurons.neurons.outputs import named
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,21 +53,12 @@ def curves_by_width(cube: xr.Dataset, pulse: int, link: str = "logistic") -> Wid
     end = "" if link == "logistic" else f"_{link}"
     cells = cube.isel(pulse=pulse).sortby("width")
     cells = cells.isel(width=np.flatnonzero(np.isfinite(cells[f"i0{end}"].values)))
-    width, i_bias, i0 = cells["width"].values, cells[f"i_bias{end}"].values, cells[f"i0{end}"].values
-    bias_error, i0_error = cells[f"i_bias{end}_stderr"].values, cells[f"i0{end}_stderr"].values
-    window = cells[f"window{end}"].values
-    ratio = i_bias / i0
-    return WidthCurves(
-        float(cells["pulse"]),
-        width,
-        i_bias,
-        bias_error,
-        window,
-        ratio,
-        np.asarray(np.hypot(bias_error / i0, ratio * i0_error / i0)),
-        straight_line(width, i_bias),
-        straight_line(width, window),
-    )
+    names = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "window")
+    i_bias, bias_error, i0, i0_error, window = (cells[named(name, end)].values for name in names)
+    width, ratio = cells["width"].values, i_bias / i0
+    ratio_error = np.asarray(np.hypot(bias_error / i0, ratio * i0_error / i0))
+    lines = straight_line(width, i_bias), straight_line(width, window)
+    return WidthCurves(float(cells["pulse"]), width, i_bias, bias_error, window, ratio, ratio_error, *lines)
 
 
 class LongPulse(NamedTuple):
