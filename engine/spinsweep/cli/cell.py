@@ -27,10 +27,7 @@ from spinsweep.spec import Output, Sweep
 
 def cell(
     store: Store,
-    values: Annotated[
-        list[str],
-        typer.Argument(metavar="AXIS=VALUE...", help="One value for each axis.", show_default=False),
-    ],
+    values: Annotated[list[str], typer.Argument(metavar="AXIS=VALUE...", help="One value for each axis.")],
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
@@ -48,16 +45,16 @@ def cell(
     coords = cell_coords(sweep, cube, pairs(values, "cell"))
     index = tuple(cube.axes[n].index(coords[n]) for n in cube.axis_names)
     state = State(int(cube.ledger("cell_state")[index]))
-    origin = Origin.of(sweep)
+    here = Origin.of(sweep).record
     result = evaluate(sweep, {n: (coords[n],) for n in cube.axis_names})
     out = console()
     where = " ".join(f"{n}={coords[n]}" for n in cube.axis_names)
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
-    if made is not None and (different := other_code(made, origin.record)):
+    if made is not None and (different := other_code(made, here)):
         out.print(f"computed by other code: {in_words(different)}", soft_wrap=True)
-    if made is not None and (different := other_versions(made, origin.record) + other_processor(made, origin.record)):
+    if made is not None and (different := other_versions(made, here) + other_processor(made, here)):
         out.print(f"computed elsewhere: {in_words(different)}", soft_wrap=True)
     for error in result.errors.values():
         out.print(error.traceback, soft_wrap=True)
@@ -74,13 +71,8 @@ def cell(
         if state == State.DONE:
             word = "same" if not deviation.values else "within its bound" if within else styled("differs", "bold red")
             off += [deviation.line(output)] if deviation.values else []
-        table.add_row(
-            output.name,
-            "×".join(map(str, computed.shape)) or "scalar",
-            _shown(computed, output.unit),
-            _shown(stored, output.unit),
-            word,
-        )
+        shape = "×".join(map(str, computed.shape)) or "scalar"
+        table.add_row(output.name, shape, _shown(computed, output.unit), _shown(stored, output.unit), word)
     out.print(table)
     for line in off:
         out.print(line, soft_wrap=True)
@@ -89,16 +81,14 @@ def cell(
 
 def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[str, Any]:
     """One cell's coordinates from ``axis=value`` texts; every axis must be named and the value be in the cube."""
+    axes = cube.axis_names
     for name in settings:
-        if name not in cube.axis_names:
-            known = ", ".join(cube.axis_names)
+        if name not in axes:
             raise SpecError(
-                f"{cube.storage} has no axis {name!r}{closest(name, cube.axis_names)}; its axes are {known}"
+                f"{cube.storage} has no axis {name!r}{closest(name, axes)}; its axes are {', '.join(axes)}"
             )
-    if missing := [n for n in cube.axis_names if n not in settings]:
-        raise SpecError(
-            f"axis {missing[0]!r} is not given; a cell needs {' '.join(n + '=...' for n in cube.axis_names)}"
-        )
+    if missing := [n for n in axes if n not in settings]:
+        raise SpecError(f"axis {missing[0]!r} is not given; a cell needs {' '.join(f'{n}=...' for n in axes)}")
     coords = {}
     for name, text in settings.items():
         values = sweep.axis(name).parse(text)

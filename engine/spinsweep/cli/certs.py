@@ -14,8 +14,7 @@ from spinsweep.printable import say
 
 def certs(
     folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="DIR", help="The folder to make; with --export, an existing one.", show_default=False),
+        Path | None, typer.Argument(metavar="DIR", help="The folder to make; with --export, an existing one.")
     ] = None,
     days: Annotated[int, typer.Option(help="Days for which the certificates are valid.", min=1, max=3650)] = 365,
     export: Annotated[

@@ -22,12 +22,7 @@ app = typer.Typer(no_args_is_help=True, help="Write cluster files, which say whe
 @app.command()
 def init(
     kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND",
-            help=f"One of {', '.join(KINDS)} (a scheduler that is already running).",
-            show_default=False,
-        ),
+        str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)} (a scheduler that is already running).")
     ],
 ) -> int:
     """Print a cluster file of a kind, with a comment for each key.
@@ -47,9 +42,7 @@ def init(
 
 
 @app.command("files")
-def copy_files(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.", show_default=False)],
-) -> int:
+def copy_files(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")]) -> int:
     """Make a folder with every cluster file, Kubernetes manifest, batch script and systemd unit.
 
     Example:  spinsweep cluster files cluster

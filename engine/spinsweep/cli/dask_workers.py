@@ -55,9 +55,8 @@ class DaskWorkers(Workers):
     def __enter__(self) -> DaskWorkers:
         if isinstance(self.deployment, Running):  # a mistake in its address is found before a cube is made
             access = self.access
-            self._client = self._stack.enter_context(
-                cluster_client(self.deployment, access.tls, insecure=access.insecure)
-            )
+            client = cluster_client(self.deployment, access.tls, insecure=access.insecure)
+            self._client = self._stack.enter_context(client)
             if access.watchers is not None:
                 serve_watchers(self._client, access.watchers, access.pages)
             self.at_a_time = max(1, sum(self._client.nthreads().values()))

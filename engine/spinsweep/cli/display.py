@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,9 +49,7 @@ class Display:
     def __enter__(self) -> Display:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.bar.stop()
 
     def update(self, run: Run) -> None:
@@ -79,19 +76,15 @@ class Display:
     def _begin(self, run: Run) -> None:
         self._run = run
         self._began = self._went_on = time.monotonic()
-        progress = run.progress
-        others = math.prod(run.sweep.shape) - progress.cells
-        work = (
-            f"{progress.cells} cells to compute in {progress.blocks} blocks"
-            if progress.cells
-            else "nothing to compute"
-        )
+        cells, blocks = run.progress.cells, run.progress.blocks
+        others = math.prod(run.sweep.shape) - cells
+        work = f"{cells} cells to compute in {blocks} blocks" if cells else "nothing to compute"
         failed = 0 if run.retry_failed else run.failed_before
         rest = f", {others - failed} are there" if others - failed else ""
         rest += f", {failed} failed (--retry-failed computes them again)" if failed else ""
         self.console.print(f"{run.sweep.name}: {work}{rest}", soft_wrap=True)
         self._note(run)
-        self._task = self.bar.add_task(run.sweep.name, total=max(progress.cells, 1), line="starting")
+        self._task = self.bar.add_task(run.sweep.name, total=max(cells, 1), line="starting")
         self.bar.start()
 
     def _note(self, run: Run) -> None:
@@ -107,16 +100,15 @@ class Display:
         run, counts = self._run, self._run.finish()
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.storage}")
-        say(
-            f"cells     {counts.done} of {counts.total} done"
-            + (f", {counts.failed} failed" if counts.failed else "")
-            + f" ({run.progress.cells_ended} in this run, {duration(seconds)})"
-        )
+        failed = f", {counts.failed} failed" if counts.failed else ""
+        here = f"{run.progress.cells_ended} in this run, {duration(seconds)}"
+        say(f"cells     {counts.done} of {counts.total} done{failed} ({here})")
         for line in run.unwritten_blocks[:5]:
             say(f"broken    {one_line(line)}")
         if counts.failed:
             say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")
-            say(f"          spinsweep status {shown(run)} lists them; --retry-failed computes them again")
+            store = str(run.cube.storage).removeprefix(f"{Path.cwd()}/")  # as short as it can be typed from here
+            say(f"          spinsweep status {store} lists them; --retry-failed computes them again")
         if run.outcome == "stopped":
             left = "what is done is kept; run the same command again to continue"
             say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
@@ -140,7 +132,7 @@ def where(client: Any, *, dashboard: bool) -> str:
     return f"{info['address']}{page}{seen}"
 
 
-def _sweep_page(host: str, port: int, prefix: str = "") -> str:
+def _sweep_page(host: str, port: int, prefix: str) -> str:
     """How a browser on this machine gets to the Sweep page: dashboards listen on the loopback of their machine."""
     page = f"http://127.0.0.1:{port}{prefix}/sweep"
     try:
@@ -150,8 +142,3 @@ def _sweep_page(host: str, port: int, prefix: str = "") -> str:
     except OSError:
         return f"{page} after `ssh -L {port}:localhost:{port} {host}`"
     return page
-
-
-def shown(run: Run) -> str:
-    """The store's path as short as it can be typed from here."""
-    return str(run.cube.storage).removeprefix(f"{Path.cwd()}/")

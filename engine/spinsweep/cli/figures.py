@@ -20,13 +20,9 @@ from spinsweep.printable import one_line, said, say
 def figures(
     store: Store,
     out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the pictures.", show_default="STORE-figures, without .zarr"),
+        Path | None, typer.Option(help="Folder for the pictures.", show_default="STORE-figures, without .zarr")
     ] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option("--only", help="Draw only this figure. May be repeated.", show_default=False),
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Draw only this figure. May be repeated.")] = None,
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:

@@ -16,9 +16,7 @@ from spinsweep.printable import printable, say
 
 
 def list_sweeps(
-    name: Annotated[
-        str | None, typer.Argument(help="Show one sweep: axes, parameters and outputs.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Show one sweep: axes, parameters and outputs.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
     """List the sweeps that can be run, and what each reproduces.
@@ -28,12 +26,8 @@ def list_sweeps(
     names = [name] if name else list(installed())
     sweeps = {n: find(n) for n in names}
     if as_json:
-        say(
-            json.dumps(
-                [{"name": n, "title": s.title, "source": s.source, **s.identity()} for n, s in sweeps.items()],
-                indent=1,
-            )
-        )
+        described = [{"name": n, "title": s.title, "source": s.source, **s.identity()} for n, s in sweeps.items()]
+        say(json.dumps(described, indent=1))
         return 0
     out = console()
     if name is None:
@@ -49,9 +43,8 @@ def list_sweeps(
     out.print(styled(sweep.name, "bold") + f": {printable(sweep.title)}. {printable(sweep.source)}\n")
     table = Table("--set", "unit", "default", "allowed", "meaning", box=None, header_style="bold", pad_edge=False)
     for axis in sweep.every_axis:
-        values = ", ".join(key(v) for v in axis.values[:10]) + (
-            f", ... ({len(axis.values)})" if len(axis.values) > 10 else ""
-        )
+        more = f", ... ({len(axis.values)})" if len(axis.values) > 10 else ""
+        values = ", ".join(key(v) for v in axis.values[:10]) + more
         table.add_row(axis.name, axis.unit, values, axis.allowed, axis.long_name)
     for parameter in sweep.parameters:
         default = parameter.default if not isinstance(parameter.default, dict | list) else "built in"
@@ -59,13 +52,8 @@ def list_sweeps(
     out.print(table)
     table = Table("output", "dims", "type", "unit", "meaning", box=None, header_style="bold", pad_edge=False)
     for output in sweep.outputs:
-        table.add_row(
-            output.name,
-            ", ".join([*sweep.axis_names, *output.dims]),
-            output.dtype,
-            output.unit,
-            output.long_name,
-        )
+        dims = ", ".join([*sweep.axis_names, *output.dims])
+        table.add_row(output.name, dims, output.dtype, output.unit, output.long_name)
     out.print()
     out.print(table)
     return 0

@@ -17,23 +17,14 @@ from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 
 Name = Annotated[
-    str,
-    typer.Argument(
-        help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.",
-        show_default=False,
-    ),
+    str, typer.Argument(help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.")
 ]
 Store = Annotated[
-    str,
-    typer.Argument(
-        help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.",
-        show_default=False,
-    ),
+    str, typer.Argument(help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.")
 ]
 Into = Annotated[
     str | None,
     typer.Option(
-        "--store",
         metavar="FOLDER|URL",
         show_default="results/NAME.zarr",
         help="The cube: a folder, or objects such as s3://BUCKET/NAME.zarr.",
@@ -44,19 +35,16 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUES",
-        show_default=False,
         help="Values of an axis or a parameter: a,b,c is a list; 0:20 is the whole numbers 0 to 19; "
         "0:0.25:6 is six numbers from 0 to 0.25. May be repeated.",
     ),
 ]
 Seed = Annotated[
-    int | None,
-    typer.Option("--root-seed", help="Root seed of all random streams.", show_default="the sweep's own"),
+    int | None, typer.Option("--root-seed", help="Root seed of all random streams.", show_default="the sweep's own")
 ]
 Block = Annotated[
     str | None,
     typer.Option(
-        "--block",
         metavar="CELLS|AXIS=N,...",
         help="Cells in a block, or its length along axes. Results do not depend on it.",
         show_default="about a second of work",
@@ -79,12 +67,7 @@ def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
 
 NamedSweep = Annotated[
     str | None,
-    typer.Option(
-        "--sweep",
-        metavar="FILE.py:NAME",
-        show_default=False,
-        help="The sweep that made the cube, if it is not installed.",
-    ),
+    typer.Option("--sweep", metavar="FILE.py:NAME", help="The sweep that made the cube, if it is not installed."),
 ]
 Trust = Annotated[
     bool,
@@ -95,9 +78,7 @@ Trust = Annotated[
 On = Annotated[
     Path | None,
     typer.Option(
-        "--on",
         metavar="BENCH.toml",
-        show_default=False,
         help="Measure on this bench instead of computing. The bench's lane, a worker of its own, does it.",
     ),
 ]
@@ -105,9 +86,7 @@ On = Annotated[
 Tls = Annotated[
     Path | None,
     typer.Option(
-        "--tls",
         metavar="DIR",
-        show_default=False,
         help="Folder that `spinsweep certs` made. On loopback you can leave it out: your own certificates are used.",
     ),
 ]
@@ -131,9 +110,7 @@ DashboardToken = Annotated[
 DashboardHost = Annotated[
     list[str] | None,
     typer.Option(
-        "--dashboard-host",
         metavar="NAME",
-        show_default=False,
         help="Another host name under which browsers may open the dashboard, such as that of a reverse proxy. "
         "May be repeated.",
     ),

@@ -76,12 +76,8 @@ def plan(
     table.add_row("store", f"{path}" + (" (exists)" if exists else ""))
     table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
     table.add_row("to compute", f"{missing}")
-    table.add_row(
-        "blocks",
-        f"{report['blocks']} of up to {block_cells} cells ("
-        + ", ".join(f"{n}={c}" for n, c in report["block"].items())
-        + ")",
-    )
+    lengths = ", ".join(f"{n}={c}" for n, c in report["block"].items())
+    table.add_row("blocks", f"{report['blocks']} of up to {block_cells} cells ({lengths})")
     on_disk = f"about {decimal(report['bytes_on_disk'])}, " if report["bytes_on_disk"] else ""
     table.add_row(
         "on disk", f"{on_disk}{decimal(report['bytes'])} before compression, {decimal(report['block_bytes'])} a block"

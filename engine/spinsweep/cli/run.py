@@ -6,22 +6,9 @@ from typing import Annotated
 
 import typer
 
+from spinsweep.cli import options
 from spinsweep.cli.display import Display
-from spinsweep.cli.options import (
-    Block,
-    DashboardHost,
-    DashboardToken,
-    Insecure,
-    Into,
-    Name,
-    On,
-    Seed,
-    Set,
-    Tls,
-    block_option,
-    default_store,
-    requested,
-)
+from spinsweep.cli.options import block_option, default_store, requested
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.printable import say
@@ -30,10 +17,10 @@ from spinsweep.spec import Sweep
 
 
 def run(
-    name: Name,
-    settings: Set = None,
-    on: On = None,
-    store: Into = None,
+    name: options.Name,
+    settings: options.Set = None,
+    on: options.On = None,
+    store: options.Into = None,
     workers: Annotated[
         int | None,
         typer.Option(
@@ -58,10 +45,10 @@ def run(
             help="A cluster file (TOML or YAML), or a running scheduler: its address or its scheduler file.",
         ),
     ] = None,
-    tls: Tls = None,
-    insecure: Insecure = False,
-    block: Block = None,
-    seed: Seed = None,
+    tls: options.Tls = None,
+    insecure: options.Insecure = False,
+    block: options.Block = None,
+    seed: options.Seed = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
     mark_stale: Annotated[
         bool,
@@ -78,15 +65,14 @@ def run(
         ),
     ] = False,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
-    dashboard_token: DashboardToken = False,
-    dashboard_host: DashboardHost = None,
+    dashboard_token: options.DashboardToken = False,
+    dashboard_host: options.DashboardHost = None,
     watchers: Annotated[
         int | None,
         typer.Option(
             metavar="PORT",
             min=1,
             max=65535,
-            show_default=False,
             help="Also serve only the Sweep page and the metrics, read-only, on this loopback port of the "
             "scheduler's machine.",
         ),

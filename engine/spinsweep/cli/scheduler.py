@@ -16,8 +16,7 @@ def scheduler(
         int, typer.Option(help="Port on which it listens; 0 takes any free one.", min=0, max=65535)
     ] = 8786,
     scheduler_file: Annotated[
-        Path | None,
-        typer.Option(help="File to write its address to, for `run --cluster` and `worker`.", show_default=False),
+        Path | None, typer.Option(help="File to write its address to, for `run --cluster` and `worker`.")
     ] = None,
     dashboard_port: Annotated[int, typer.Option(help="Port of the dashboard, on loopback.", min=0, max=65535)] = 8787,
     dashboard_token: DashboardToken = False,

@@ -47,10 +47,8 @@ def status(
     out.print(contents.table())
     for failure in islice(contents.cube.failures(), limit):
         where = " ".join(f"{n}={key(v)}" for n, v in failure.coords.items())
-        out.print(
-            f"failed  {where}  (attempt {failure.attempt})  {failure.error.type}: {_one_line(failure.error.message)}",
-            soft_wrap=True,
-        )
+        error = f"{failure.error.type}: {_one_line(failure.error.message)}"
+        out.print(f"failed  {where}  (attempt {failure.attempt})  {error}", soft_wrap=True)
         if traceback:
             out.print(failure.error.traceback, soft_wrap=True)
     if contents.counts.failed > limit:
@@ -81,7 +79,7 @@ class _Contents:
         damaged: set[tuple[int, ...]] = set()
         counts = Counts.of(cube.ledger("cell_state", damaged))
         seconds = float(cube.ledger("cell_duration").sum())
-        size_bytes = cube.bytes_on_disk() if with_size else None
+        size_bytes = cube.storage.size() if with_size else None
         return cls(cube, cube.readable_axes(), counts, len(damaged), cube.runs(), seconds, size_bytes)
 
     @property
@@ -98,16 +96,7 @@ class _Contents:
             "cells": self.counts.as_dict(),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
-            "failures": [
-                {
-                    "cell": f.coords,
-                    "attempt": f.attempt,
-                    "type": f.error.type,
-                    "message": f.error.message,
-                    "traceback": f.error.traceback,
-                }
-                for f in self.cube.failures()
-            ],
+            "failures": [{"cell": f.coords, "attempt": f.attempt, **vars(f.error)} for f in self.cube.failures()],
             "runs": [run.to_json() for run in self.runs],
         }
 

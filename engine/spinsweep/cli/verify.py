@@ -50,10 +50,8 @@ def verify(
     blocks = len({d.block_index for d in damages if d.block_index is not None})
     cells = sum(d.lost_cells for d in damages)
     if not mend:
-        out.print(
-            f"{store}: damaged; {cells} done cells in {blocks} blocks are lost; --repair restores what it can",
-            soft_wrap=True,
-        )
+        lost_cells = f"{cells} done cells in {blocks} blocks are lost"
+        out.print(f"{store}: damaged; {lost_cells}; --repair restores what it can", soft_wrap=True)
         return 1
     then = lost.remedy or "the next run computes them again"
     if lost.cells:

@@ -13,18 +13,11 @@ from spinsweep.printable import say
 
 def worker(
     scheduler: Annotated[
-        str,
-        typer.Argument(
-            metavar="SCHEDULER",
-            help="Address of a scheduler, or the scheduler file that it wrote.",
-            show_default=False,
-        ),
+        str, typer.Argument(metavar="SCHEDULER", help="Address of a scheduler, or the scheduler file that it wrote.")
     ],
     bench: Annotated[
         Path | None,
-        typer.Option(
-            metavar="BENCH.toml", help="Be the lane of the bench that this machine is wired to.", show_default=False
-        ),
+        typer.Option(metavar="BENCH.toml", help="Be the lane of the bench that this machine is wired to."),
     ] = None,
     workers: Annotated[int, typer.Option(help="Worker processes that compute, with one thread each.", min=1)] = 1,
     tls: Tls = None,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from spinsweep.discovery import executor_named
@@ -46,10 +47,7 @@ class Workers:
     @property
     def start(self) -> Start:
         """For ``spinsweep.run``."""
-
-        def start(context: Context) -> AbstractContextManager[Executor]:
-            return self._start(context)
-
+        start = partial(self._start)  # a method has no room for the mark
         return in_process(start) if self.is_in_process else start
 
     @property
