@@ -10,6 +10,7 @@ import difflib
 import itertools
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -93,7 +94,8 @@ class Axis:
             _limit(abs(values.stop - values.start) // abs(values.step), self)
         object.__setattr__(self, "values", listed(values))
         object.__setattr__(self, "choices", choices_of(where, self.choices))
-        _one_kind(self.values, self.name)
+        if len({isinstance(value, str) for value in self.values}) > 1:
+            raise SpecError(f"{where} mixes names and numbers")
         object.__setattr__(self, "values", self.check(self.values))
         if self.neutral is not ...:
             object.__setattr__(self, "neutral", self.check(plain(self.neutral))[0])
@@ -186,10 +188,8 @@ class Axis:
 
 
 def _number(text: str, axis: Axis) -> int | float:
-    try:
+    with suppress(ValueError):
         return int(text)
-    except ValueError:
-        pass
     try:
         return float(text)
     except ValueError:
@@ -262,12 +262,6 @@ def require_limits(what: str, low: Any, high: Any) -> None:
             raise SpecError(f"{what}: {name} must be a number or None, not {brief(limit)}")
     if low is not None and high is not None and low > high:
         raise SpecError(f"{what}: low {brief(low)} is above high {brief(high)}")
-
-
-def _one_kind(values: tuple[Any, ...], name: str) -> None:
-    texts = [isinstance(v, str) for v in values]
-    if any(texts) and not all(texts):
-        raise SpecError(f"axis {name!r} mixes names and numbers")
 
 
 def closest(name: str, names: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -30,7 +29,8 @@ def find(name: str) -> Sweep:
         There is no such sweep, module, file or object.
     """
     points = installed()
-    sweep = _loaded(points[name]) if name in points else _named(name, list(points))
+    point = points.get(name)
+    sweep = _imported(f"the sweep {name!r} ({point.value})", point.load) if point else _named(name, list(points))
     if not isinstance(sweep, Sweep):
         raise SpecError(f"{name} is a {type(sweep).__name__}, not a Sweep")
     return sweep
@@ -115,10 +115,6 @@ def _attribute(sweep: Sweep, field: str) -> Any:
     return getattr(module, name)
 
 
-def _loaded(point: EntryPoint) -> Any:
-    return _imported(f"the sweep {point.name!r} ({point.value})", point.load)
-
-
 def _imported(what: str, load: Callable[[], Any]) -> Any:
     """What ``load`` imports; the code is the user's and may raise anything, which is one line then."""
     try:
@@ -156,18 +152,16 @@ def _named(name: str, known: list[str]) -> Any:
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
             "name your own as FILE.py:NAME or MODULE:NAME"
         )
-    loaded = _file(Path(module_name)) if module_name.endswith(".py") else _module(module_name)
+    if module_name.endswith(".py"):
+        loaded = _file(Path(module_name))
+    else:
+        UserModules.finder().add(Path.cwd())
+        loaded = _imported(f"module {module_name!r}", lambda: importlib.import_module(module_name))
     try:
         return getattr(loaded, attribute)
     except AttributeError:
         sweeps = [n for n, v in vars(loaded).items() if isinstance(v, Sweep)]
         raise SpecError(f"{module_name} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
-
-
-def _module(name: str) -> ModuleType:
-    UserModules.finder().add(Path.cwd())
-    module: ModuleType = _imported(f"module {name!r}", lambda: importlib.import_module(name))
-    return module
 
 
 def _file(path: Path) -> ModuleType:
@@ -182,14 +176,11 @@ def _file(path: Path) -> ModuleType:
     name = path.stem
     if name in sys.modules:  # a module of that name is in use: this one gets another
         name += "_" + hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    loader = spec.loader
-    assert loader is not None
+    spec: Any = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        _imported(str(path), lambda: loader.exec_module(module))
+        _imported(str(path), lambda: spec.loader.exec_module(module))
     except BaseException:
         sys.modules.pop(name, None)
         raise

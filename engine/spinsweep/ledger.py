@@ -63,7 +63,7 @@ class Counts:
 
     def as_dict(self) -> dict[str, int]:
         """For JSON."""
-        return {"absent": self.absent, "done": self.done, "failed": self.failed, "stale": self.stale}
+        return dict(vars(self))
 
 
 @dataclass(frozen=True)

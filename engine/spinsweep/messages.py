@@ -7,7 +7,7 @@ differ, so each message carries the version of its fields, and a reader refuses 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 VERSION = 1
@@ -32,7 +32,7 @@ class _Message:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        return {name: _to_json(value) for name, value in vars(self).items()}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
@@ -56,18 +56,9 @@ class _Message:
 
     @classmethod
     def _field(cls, name: str, value: Any) -> Any:
-        part = cls._parts.get(name)
-        if part is not None:
+        if part := cls._parts.get(name):
             return tuple(part(**{k: _as_tuple(v) for k, v in item.items()}) for item in value)
         return _as_tuple(value)
-
-
-def _to_json(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_to_json(item) for item in value]
-    if is_dataclass(value):  # a part of a message
-        return {name: _to_json(v) for name, v in vars(value).items()}
-    return dict(value) if isinstance(value, Mapping) else value
 
 
 def _as_tuple(value: Any) -> Any:

@@ -41,11 +41,6 @@ class Progress:
         """Cells done or failed in this run."""
         return self.cells_done + self.cells_failed
 
-    @property
-    def mean_block_seconds(self) -> float:
-        """Time of the block function for a block; infinite before the first ended."""
-        return self.block_seconds / self.blocks_ended if self.blocks_ended else float("inf")
-
     def rate(self, now: float) -> float:
         """Cells a second since the start; 0 before the first block ended."""
         return self.cells_ended / (now - self.began) if now > self.began else 0.0

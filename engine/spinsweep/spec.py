@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -44,16 +45,8 @@ RESERVED = (*LEDGER, "runs", "errors", "codes")
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
           "complex64", "complex128")  # fmt: skip
 """Types of an output's numbers."""
-CODING = (
-    "_FillValue",
-    "missing_value",
-    "scale_factor",
-    "add_offset",
-    "_Unsigned",
-    "dtype",
-    "calendar",
-    "coordinates",
-)
+CODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "calendar",
+          "coordinates")  # fmt: skip
 """Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
 
 
@@ -274,18 +267,15 @@ class Parameter:
         if isinstance(self.default, str):
             return self.check(text)
         if isinstance(self.default, int | float):
-            try:
-                return self.check(int(text))
-            except ValueError as error:
-                if isinstance(error, SpecError):
-                    raise
-                return self.check(text)
+            value: Any = text
+            with suppress(ValueError):
+                value = int(text)
+            return self.check(value)
         try:
-            return self.check(json.loads(text))
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, SpecError):
-                raise
+            value = json.loads(text)
+        except (ValueError, RecursionError):
             raise SpecError(f"parameter {self.name!r}: {brief(text)} is not JSON; it takes {self.allowed}") from None
+        return self.check(value)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
-from spinsweep.provenance import RunRecord
 from spinsweep.spec import Sweep
 
 FORMAT = 2
@@ -83,11 +82,6 @@ class CubeAttributes:
     def coordinate_digests(self) -> dict[str, str]:
         """What ``coordinates_sha256`` holds."""
         return dict(json.loads(self.coordinates_sha256))
-
-    @property
-    def last_run(self) -> RunRecord | None:
-        """What ``provenance`` holds."""
-        return RunRecord.from_json(json.loads(self.provenance or "{}"))
 
     @property
     def has_readings(self) -> bool:
