@@ -17,26 +17,12 @@ if TYPE_CHECKING:
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
 
+# fmt: off
 __all__ = [
-    "Axis",
-    "Cell",
-    "Cells",
-    "Coordinate",
-    "CubeError",
-    "CubeView",
-    "Dim",
-    "Output",
-    "OutputError",
-    "Parameter",
-    "RunnerError",
-    "SpecError",
-    "SpinsweepError",
-    "State",
-    "Sweep",
-    "open_cube",
-    "per_cell",
-    "run",
+    "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
+    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
 ]
+# fmt: on
 
 _MODULES = {
     "axis": ["Axis"],

@@ -119,9 +119,7 @@ class CubeView:
         cells = (self._dataset.isel(dict(zip(dims, index, strict=True))) for index in failed)
         return [
             Failure(
-                {str(d): cell[d].item() for d in dims},
-                int(cell["cell_attempt"]),
-                cube.error(int(cell["cell_error"])),
+                {str(d): cell[d].item() for d in dims}, int(cell["cell_attempt"]), cube.error(int(cell["cell_error"]))
             )
             for cell in cells
         ]

@@ -12,27 +12,10 @@ from spinsweep.cube.stores import open_storage
 from spinsweep.cube.task import Job, Task
 from spinsweep.disk import machine_id
 
+# fmt: off
 __all__ = [
-    "CLEAN",
-    "Cube",
-    "Damage",
-    "DamagedChunk",
-    "Durable",
-    "Job",
-    "Lost",
-    "Repair",
-    "Task",
-    "compressed_fraction",
-    "create",
-    "examine",
-    "execute",
-    "keep_origin",
-    "machine_id",
-    "open_storage",
-    "other_artifacts",
-    "record_failure",
-    "recover",
-    "repair",
-    "run_group",
-    "write_group",
+    "CLEAN", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost", "Repair", "Task", "compressed_fraction",
+    "create", "examine", "execute", "keep_origin", "machine_id", "open_storage", "other_artifacts", "record_failure",
+    "recover", "repair", "run_group", "write_group",
 ]
+# fmt: on

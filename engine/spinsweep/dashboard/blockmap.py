@@ -32,11 +32,7 @@ class BlockState(IntEnum):
 
 
 def initial_states(
-    state: npt.NDArray[np.uint8],
-    requested: Sequence[npt.NDArray[np.bool_]],
-    grid: BlockGrid,
-    *,
-    retry_failed: bool,
+    state: npt.NDArray[np.uint8], requested: Sequence[npt.NDArray[np.bool_]], grid: BlockGrid, *, retry_failed: bool
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """State of each block before a run, and how many of its cells the run will compute.
 

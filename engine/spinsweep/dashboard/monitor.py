@@ -19,14 +19,7 @@ import numpy.typing as npt
 
 from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
-from spinsweep.messages import (
-    MAX_FAILURES,
-    FailureReport,
-    LaneReport,
-    MessageError,
-    ProgressReport,
-    RunDescription,
-)
+from spinsweep.messages import MAX_FAILURES, FailureReport, LaneReport, MessageError, ProgressReport, RunDescription
 from spinsweep.resources import EXCLUSIVE
 
 MAX_RUNS = 20  # kept, the newest

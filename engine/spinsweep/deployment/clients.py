@@ -22,14 +22,7 @@ from spinsweep.deployment.certificates import own_certificates, temporary
 from spinsweep.deployment.check import check, cluster_class, dask_cluster, library
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.deployment.connect import connect
-from spinsweep.deployment.local_cluster import (
-    ClosedCluster,
-    free_port,
-    local_client,
-    nannies,
-    own_files,
-    quiet,
-)
+from spinsweep.deployment.local_cluster import ClosedCluster, free_port, local_client, nannies, own_files, quiet
 from spinsweep.deployment.scaling import KeepBusy, adapt
 from spinsweep.deployment.security import (
     CLIENT,
@@ -297,11 +290,7 @@ def _kubernetes(where: Kubernetes) -> Iterator[Client]:
 @contextmanager
 def _gpu(where: Gpu, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
     with ExitStack() as stack:
-        with (
-            _one_line("gpu"),
-            sigint_blocked(),
-            nannies(),
-        ):
+        with _one_line("gpu"), sigint_blocked(), nannies():
             cluster = stack.enter_context(
                 type("_Closed", (ClosedCluster, library("dask_cuda", "gpu").LocalCUDACluster), {})(
                     scheduler_kwargs={"pages": pages},

@@ -23,11 +23,7 @@ from spinsweep.private import scratch
 from spinsweep.process import SAFE_PATH, environment
 from spinsweep.resources import CPU, THREAD_SETTINGS
 
-SPAWN = {
-    **dict.fromkeys(THREAD_SETTINGS, "1"),
-    "DASK_LOGGING__DISTRIBUTED": "critical",
-    SAFE_PATH: "1",
-}
+SPAWN = {**dict.fromkeys(THREAD_SETTINGS, "1"), "DASK_LOGGING__DISTRIBUTED": "critical", SAFE_PATH: "1"}
 """Environment in which workers start."""
 WORKER = {SAFE_PATH: ""}
 """What changes in it once they have: programs that a cell starts find the files beside them."""
@@ -51,10 +47,7 @@ def local_client(
     """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
     quiet()
     with ExitStack() as stack:
-        settings = {
-            "distributed.deploy.lost-worker-timeout": NEVER,
-            "distributed.admin.low-level-log-length": LOGGED,
-        }
+        settings = {"distributed.deploy.lost-worker-timeout": NEVER, "distributed.admin.low-level-log-length": LOGGED}
         stack.enter_context(nannies(settings))
         with sigint_blocked(), _started():
             cluster = stack.enter_context(

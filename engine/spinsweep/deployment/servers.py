@@ -24,12 +24,7 @@ from spinsweep.resources import CPU
 
 
 def run_scheduler(
-    host: str,
-    port: int,
-    security: Security | None,
-    dashboard: int,
-    scheduler_file: Path | None,
-    pages: Pages = OPEN,
+    host: str, port: int, security: Security | None, dashboard: int, scheduler_file: Path | None, pages: Pages = OPEN
 ) -> None:
     """Be a scheduler on ``host`` until SIGTERM or Ctrl-C.
 

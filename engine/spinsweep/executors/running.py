@@ -139,11 +139,7 @@ def run(
         if opened.progress.blocks:
             drive(opened, start, on_progress, workers=at_a_time)
     return Result(
-        str(opened.cube.storage),
-        opened.outcome,
-        opened.finish(),
-        tuple(opened.notes),
-        tuple(opened.unwritten_blocks),
+        str(opened.cube.storage), opened.outcome, opened.finish(), tuple(opened.notes), tuple(opened.unwritten_blocks)
     )
 
 

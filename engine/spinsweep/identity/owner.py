@@ -16,40 +16,14 @@ ENGINE = "spinsweep"
 _FOLDER = Path(__file__).resolve().parents[1]
 _LIBRARY = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 _SITE = ("site-packages", "dist-packages")
-
-
-RELEASED = frozenset(
-    [
-        "annotated-types",
-        "bokeh",
-        "cloudpickle",
-        "cryptography",
-        "dask",
-        "distributed",
-        "fsspec",
-        "google-crc32c",
-        "llvmlite",
-        "matplotlib",
-        "numba",
-        "numcodecs",
-        "numpy",
-        "pandas",
-        "prometheus-client",
-        "pydantic",
-        "pydantic-core",
-        "pyvisa",
-        "pyvisa-py",
-        "pyyaml",
-        "rich",
-        "scipy",
-        "statsmodels",
-        "torch",
-        "tornado",
-        "typer",
-        "xarray",
-        "zarr",
-    ]
-)
+# fmt: off
+RELEASED = frozenset((
+    "annotated-types", "bokeh", "cloudpickle", "cryptography", "dask", "distributed", "fsspec", "google-crc32c",
+    "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "prometheus-client", "pydantic",
+    "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy", "statsmodels", "torch", "tornado", "typer",
+    "xarray", "zarr",
+))
+# fmt: on
 """The engine's own dependencies.
 
 Their releases keep results but for rounding: so their versions are recorded, compared with a worker's and told, but a

@@ -13,25 +13,12 @@ from functools import cache
 from typing import Any
 
 Chain = tuple[str, ...]
-CHANGING = frozenset(
-    [
-        "add",
-        "append",
-        "appendleft",
-        "clear",
-        "discard",
-        "extend",
-        "fill",
-        "insert",
-        "pop",
-        "popitem",
-        "popleft",
-        "put",
-        "remove",
-        "setdefault",
-        "update",
-    ]
-)
+# fmt: off
+CHANGING = frozenset((
+    "add", "append", "appendleft", "clear", "discard", "extend", "fill", "insert", "pop", "popitem", "popleft", "put",
+    "remove", "setdefault", "update",
+))
+# fmt: on
 """Methods that change what they are called on."""
 _SKIPPED = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
 _ANNOTATIONS = frozenset(("annotation", "returns", "type_params"))

@@ -5,18 +5,9 @@ from spinsweep.provenance.origin import Origin, OriginRecord, of_worker, other_c
 from spinsweep.provenance.packages import versions
 from spinsweep.provenance.run import CodeRecord, MachineRecord, RunRecord, WorkerRecord, now
 
+# fmt: off
 __all__ = [
-    "CodeRecord",
-    "MachineRecord",
-    "Origin",
-    "OriginRecord",
-    "RunRecord",
-    "WorkerRecord",
-    "now",
-    "of_worker",
-    "other_code",
-    "other_processor",
-    "other_versions",
-    "processor",
-    "versions",
+    "CodeRecord", "MachineRecord", "Origin", "OriginRecord", "RunRecord", "WorkerRecord", "now", "of_worker",
+    "other_code", "other_processor", "other_versions", "processor", "versions",
 ]
+# fmt: on

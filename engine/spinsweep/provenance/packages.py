@@ -7,21 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 
-PACKAGES = (
-    "spinsweep",
-    "dask",
-    "distributed",
-    "numpy",
-    "scipy",
-    "xarray",
-    "zarr",
-    "torch",
-    "numba",
-    "llvmlite",
-    "pandas",
-    "statsmodels",
-    "pyvisa",
-)
+PACKAGES = ("spinsweep", "dask", "distributed", "numpy", "scipy", "xarray", "zarr", "torch", "numba", "llvmlite",
+            "pandas", "statsmodels", "pyvisa")  # fmt: skip
 _ALWAYS = ("spinsweep", "numpy")
 """Every number passes through both."""
 

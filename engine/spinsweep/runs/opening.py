@@ -11,17 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spinsweep import provenance
-from spinsweep.cube import (
-    CLEAN,
-    Cube,
-    Durable,
-    Job,
-    create,
-    keep_origin,
-    machine_id,
-    open_storage,
-    recover,
-)
+from spinsweep.cube import CLEAN, Cube, Durable, Job, create, keep_origin, machine_id, open_storage, recover
 from spinsweep.discovery import reference_of
 from spinsweep.ledger import Counts
 from spinsweep.origins import Origins, compare_origins

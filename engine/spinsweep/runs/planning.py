@@ -12,11 +12,7 @@ from spinsweep.ledger import pending
 
 
 def missing_tasks(
-    cube: Cube,
-    state: npt.NDArray[np.uint8],
-    requested: tuple[npt.NDArray[np.bool_], ...],
-    *,
-    retry_failed: bool,
+    cube: Cube, state: npt.NDArray[np.uint8], requested: tuple[npt.NDArray[np.bool_], ...], *, retry_failed: bool
 ) -> Iterator[Task]:
     """One task for each block that holds a cell to compute, last axis fastest.
 
