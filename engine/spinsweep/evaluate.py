@@ -131,7 +131,7 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     take the good ones with it.
     """
     cells = Cells(sweep, coords, cube_id)
-    result = _empty(sweep, cells.shape)
+    result = empty(sweep, cells.shape)
     one_by_one = bool(getattr(sweep.function, "per_cell", False))
     if not one_by_one:
         began = time.perf_counter()
@@ -183,7 +183,8 @@ def _says_nothing(error: BaseException) -> bool:
     return ours and (handled or signal.getsignal(signal.SIGINT) is signal.default_int_handler)
 
 
-def _empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
+def empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
+    """A box in which nothing was computed."""
     values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.dtype) for o in sweep.outputs}
     return Evaluated(values, np.zeros(shape, np.float32), {})
 

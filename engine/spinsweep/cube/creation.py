@@ -18,33 +18,27 @@ from spinsweep.cube.attributes import FORMAT, CubeAttributes, definition_of
 from spinsweep.cube.block_array import ZSTD_LEVEL
 from spinsweep.cube.cube import Cube
 from spinsweep.cube.groups import write_group, write_json, write_root
+from spinsweep.cube.root import CELL
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.ledger import State
-from spinsweep.spec import LEDGER as LEDGER_NAMES
 from spinsweep.spec import Sweep
 
-LEDGER: dict[str, tuple[str, dict[str, Any]]] = {
-    "cell_state": (
-        "uint8",
-        {
-            "long_name": "state of the cell",
-            "flag_values": [int(s) for s in State],
-            "flag_meanings": " ".join(s.name.lower() for s in State),
-        },
-    ),
-    "cell_attempt": ("uint16", {"long_name": "times the cell was computed", "units": "1"}),
-    "cell_duration": ("float32", {"long_name": "time that the cell took", "units": "s"}),
-    "cell_error": (
-        "int64",
-        {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
-    ),
-    "cell_code": (
-        "int64",
-        {"long_name": "what computed the cell, if it is done or failed: attributes of group codes/<16 hex digits>"},
-    ),
+Lengths = tuple[int, ...]
+LEDGER: dict[str, dict[str, Any]] = {
+    "cell_state": {
+        "long_name": "state of the cell",
+        "flag_values": [int(s) for s in State],
+        "flag_meanings": " ".join(s.name.lower() for s in State),
+    },
+    "cell_attempt": {"long_name": "times the cell was computed", "units": "1"},
+    "cell_duration": {"long_name": "time that the cell took", "units": "s"},
+    "cell_error": {"long_name": "last error of the cell: 0 none, else attributes of group errors/<16 hex digits>"},
+    "cell_code": {
+        "long_name": "what computed the cell, if it is done or failed: attributes of group codes/<16 hex digits>"
+    },
 }
-assert tuple(LEDGER) == LEDGER_NAMES
+"""Attributes of the ledger's arrays."""
 
 
 def create(
@@ -131,9 +125,9 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
         attrs = _labels(output) | dict(output.attrs)
         dims = axes + output.dims
         metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
-    for name, (dtype, attrs) in LEDGER.items():
+    for name, attrs in LEDGER.items():
         fill = code if name == "cell_code" else None
-        metadata[name] = _array(sweep.shape, chunk, dtype, fill, axes, attrs)
+        metadata[name] = _array(sweep.shape, chunk, CELL[name], fill, axes, attrs)
     return metadata
 
 
@@ -142,12 +136,7 @@ def _labels(what: Any) -> dict[str, Any]:
 
 
 def _array(
-    shape: tuple[int, ...],
-    chunk: tuple[int, ...],
-    dtype: str,
-    fill: Any,
-    dims: tuple[str, ...],
-    attributes: Mapping[str, Any],
+    shape: Lengths, chunk: Lengths, dtype: str, fill: Any, dims: tuple[str, ...], attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
     """An array's ``zarr.json``, as zarr makes it."""
     import zarr  # late: it takes longer to load than all else

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,27 +57,24 @@ class Cube:
     """
 
     def __init__(self, store: str | Path | Storage) -> None:
-        self.storage = open_storage(store)
-        root = read_json(self.storage, "zarr.json")
+        storage = self.storage = open_storage(store)
+        root = read_json(storage, "zarr.json")
         if root is None:
             raise CubeError(
-                f"{self.storage} is not a cube: it has no zarr.json; `spinsweep run NAME --store {self.storage}` "
-                "makes one"
+                f"{storage} is not a cube: it has no zarr.json; `spinsweep run NAME --store {storage}` makes one"
             )
         attrs = root.get("attributes")
         if not isinstance(attrs, dict) or VERSION_NAME not in attrs:
-            raise CubeError(
-                f"{self.storage} is a zarr store of another program: its attributes have no {VERSION_NAME}"
-            )
+            raise CubeError(f"{storage} is a zarr store of another program: its attributes have no {VERSION_NAME}")
         if attrs[VERSION_NAME] != FORMAT:
             raise CubeError(
-                f"{self.storage} has cube format {brief(attrs[VERSION_NAME])}, and this version has "
-                f"{FORMAT}: xarray reads it as before, but it cannot go on; take another --store"
+                f"{storage} has cube format {brief(attrs[VERSION_NAME])}, and this version has {FORMAT}: xarray "
+                "reads it as before, but it cannot go on; take another --store"
             )
-        require_valid_root(root, str(self.storage))
+        require_valid_root(root, str(storage))
         self.attributes = CubeAttributes.from_json(attrs)
         """As of the last commit."""
-        self.write_guard = write_guard_of(self.storage, self.attributes.cube_id)
+        self.write_guard = write_guard_of(storage, self.attributes.cube_id)
         self.definition = self.attributes.definition
         """Of the sweep, as of when it was opened."""
         self.axis_names: tuple[str, ...] = tuple(a["name"] for a in self.definition["axes"])
@@ -158,9 +156,8 @@ class Cube:
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""
         keys = [{key(v) for v in axis.values} for axis in sweep.axes]
-        return tuple(
-            np.array([key(v) in k for v in self.axes[n]]) for n, k in zip(self.axis_names, keys, strict=True)
-        )
+        pairs = zip(self.axes.values(), keys, strict=True)
+        return tuple(np.array([key(v) in requested for v in values]) for values, requested in pairs)
 
     def states(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
         """State of the cells that the sweep asks for, where the cube has them."""
@@ -212,20 +209,20 @@ class Cube:
         """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""
         return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
 
-    def commit(self, attributes: CubeAttributes) -> None:
+    def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
 
         What they share with those of the last commit stays as it is on disk, where others may have changed it.
+
+        Parameters
+        ----------
+        foreign : changed metadata of arrays that are not ours
 
         Raises
         ------
         CubeError
             The cube was removed or replaced since it was opened, or this driver is not the only one any more.
         """
-        self._commit(attributes, {})
-
-    def _commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any]) -> None:
-        """``foreign``: changed metadata of arrays that are not ours."""
         self.write_guard.check()
         root = read_json(self.storage, "zarr.json")
         if root is None or root.get("attributes", {}).get("cube_id") != self.attributes.cube_id:
@@ -255,7 +252,7 @@ class Cube:
             write_json(self.storage, f"{name}/zarr.json", metadata)
         changed = {n: coordinates.array_of(values) for n, values in axes.items() if n in grown}
         sha256 = self._write_coordinates(changed | self._derived(sweep, axes))
-        self._commit(replace(self.attributes, coordinates_sha256=sha256), foreign)
+        self.commit(replace(self.attributes, coordinates_sha256=sha256), foreign)
         return self.reopen()
 
     def reopen(self) -> Cube:
@@ -344,14 +341,6 @@ class Cube:
         if Cube(self.storage).attributes.cube_id != self.attributes.cube_id:
             raise CubeError(f"{self.storage} was replaced by another cube just now")
         self.storage.remove()
-
-    def remove_partial_files(self) -> None:
-        """Delete the half-written files that killed writers left."""
-        self.storage.remove_partial_files()
-
-    def bytes_on_disk(self) -> int:
-        """Bytes of all objects of the store; takes a while when there are many."""
-        return self.storage.size()
 
 
 def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:

@@ -76,9 +76,8 @@ class BlockChecker:
                 values[name] = array.read_block(index)
             except DamagedChunk as error:
                 problem = str(error).partition(" is damaged: ")[2]
-                yield Damage(
-                    f"{name}/{array.object_name(index)}", problem, index, 0 if name == "cell_error" else lost
-                )
+                lost_here = 0 if name == "cell_error" else lost
+                yield Damage(f"{name}/{array.object_name(index)}", problem, index, lost_here)
                 lost = 0
         if len(values) < len(self.arrays) or not done.any():
             return

@@ -15,7 +15,7 @@ from spinsweep.cube.task import Job, Mask, Task
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
-from spinsweep.evaluate import CellError, Evaluated, evaluate
+from spinsweep.evaluate import CellError, Evaluated, empty, evaluate
 from spinsweep.ledger import Receipt
 from spinsweep.spec import Sweep
 
@@ -48,7 +48,8 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     """Mark a block's cells failed when its task could not, because its worker died each time."""
     writer = writer_of(job.store, job.cube_id, job.epoch)
     cells = [tuple(cell) for cell in np.argwhere(task.mask).tolist()]
-    result = _empty(job.sweep, task.mask, dict.fromkeys(cells, error))
+    result = empty(job.sweep, task.mask.shape)
+    result.errors.update(dict.fromkeys(cells, error))
     failed = writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
     text = f"{error.type}: {error.message}"
     return Receipt(task.block, len(cells) - failed, failed, 0.0, text, _in_cube(task, cells[0]), task.batch)
@@ -78,7 +79,7 @@ def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> E
     boxes = as_boxes(mask)
     if len(boxes) == 1 and mask.all():
         return evaluate(job.sweep, coords, job.cube_id)
-    whole = _empty(job.sweep, mask, {})
+    whole = empty(job.sweep, mask.shape)
     for box in boxes:
         box_coords = {n: tuple(v[i] for i in indices) for (n, v), indices in zip(coords.items(), box, strict=True)}
         part = evaluate(job.sweep, box_coords, job.cube_id)
@@ -89,12 +90,6 @@ def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> E
         for cell, error in part.errors.items():
             whole.errors[tuple(int(indices[i]) for indices, i in zip(box, cell, strict=True))] = error
     return whole
-
-
-def _empty(sweep: Sweep, mask: Mask, errors: Mapping[tuple[int, ...], CellError]) -> Evaluated:
-    """A block in which nothing was computed."""
-    values = {o.name: np.full(mask.shape + sweep.output_shape(o), o.fill, o.dtype) for o in sweep.outputs}
-    return Evaluated(values, np.zeros(mask.shape, np.float32), dict(errors))
 
 
 def _in_cube(task: Task, cell: tuple[int, ...]) -> tuple[int, ...]:

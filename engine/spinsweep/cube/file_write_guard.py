@@ -82,9 +82,6 @@ class FileWriteGuard(WriteGuard):
         except FileNotFoundError:
             return False
 
-    def check(self) -> None:
-        """Nothing: the kernel takes no lock away."""
-
     @contextmanager
     def hold_driver_lock(self) -> Iterator[None]:
         with ExitStack() as stack:

@@ -38,9 +38,6 @@ class LeaseWriteGuard(WriteGuard):
     def newest_epoch(self) -> int:
         return max(super().newest_epoch(), *_epochs(self._shared.names("")), 0)
 
-    def prepare(self) -> None:
-        """Nothing: the first run makes what tasks look for."""
-
     @contextmanager
     def hold_driver_lock(self) -> Iterator[None]:
         with hold_driver_lock(self.storage, self._driver):

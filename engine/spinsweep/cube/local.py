@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -41,9 +41,6 @@ class LocalStorage(Storage):
     def absolute(self) -> LocalStorage:
         return LocalStorage(self.path.absolute())
 
-    def check(self) -> None:
-        """Nothing: the kernel takes no lock away."""
-
     def read(self, name: str) -> bytes | None:
         try:
             # a third of the time of open(); a pipe instead of a file is empty, not waited for
@@ -59,9 +56,6 @@ class LocalStorage(Storage):
         finally:
             os.close(handle)
 
-    def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
-        return map(self.read, names)
-
     def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         path = f"{self._root}/{name}"
         folder = path.rpartition("/")[0]
@@ -74,10 +68,6 @@ class LocalStorage(Storage):
                 os.rmdir(folder)  # noqa: PTH106  if it was made for this file alone: an empty one would be no group
                 self._folders.pop(folder, None)
             raise
-
-    def write_all(self, objects: Mapping[str, bytes], *, sync: bool = False) -> None:
-        for name, data in objects.items():
-            self.write(name, data, sync=sync)
 
     def _make_folder(self, folder: str, *, sync: bool) -> None:
         """Make a folder; with ``sync`` the names of all folders on the way outlive a power cut."""
@@ -145,11 +135,13 @@ class LocalStorage(Storage):
                 yield storage
             return
         self.ensure_creatable()
-        new_folders = _make_folders(self.path.parent)
+        new_folders = [f for f in self.path.parents if not f.exists()]  # innermost first
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         self._clear_killed_creations()
         staged = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:
-            with _busy(staged):
+            staged.mkdir()
+            with file_lock(staged / BUSY_FILE, flags=os.O_RDWR | os.O_CREAT):
                 yield LocalStorage(staged)
                 (staged / BUSY_FILE).unlink()
                 try:
@@ -177,21 +169,6 @@ class LocalStorage(Storage):
                     shutil.rmtree(other, ignore_errors=True)
             except BlockingIOError:  # at work
                 continue
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it; returns the new ones, innermost first."""
-    missing = [f for f in (folder, *folder.parents) if not f.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-@contextmanager
-def _busy(folder: Path) -> Iterator[None]:
-    """A new folder that tells, by a lock which ends with this process, that it is being filled."""
-    folder.mkdir()
-    with file_lock(folder / BUSY_FILE, flags=os.O_RDWR | os.O_CREAT):
-        yield
 
 
 def _size(path: str) -> int:

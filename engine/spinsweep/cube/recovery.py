@@ -131,11 +131,9 @@ def _unsynced(batches: Mapping[int, int], checker: BlockChecker, done: list[Inde
 
     def may_be_old(index: Index) -> bool:
         record = checker.record(index)
-        return (
-            record is None
-            or record.batch > batches.get(record.run, record.batch)
-            or not record.covers(checker.done(index))
-        )
+        if record is None or record.batch > batches.get(record.run, record.batch):
+            return True
+        return not record.covers(checker.done(index))
 
     # a chunk that nobody can read makes readers of the whole cube fail, also where no cell is done
     return checker.written() - set(done) | set(filter(may_be_old, done))

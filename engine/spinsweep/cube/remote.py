@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import fsspec
@@ -74,33 +74,22 @@ class RemoteStorage(ObjectStorage):
     def checked(self, check: Callable[[], None]) -> RemoteStorage:
         return RemoteStorage(self._system, self._root, self._url, check)
 
-    def absolute(self) -> RemoteStorage:
-        return self
-
-    def check(self) -> None:
-        self._check()
-
     def read(self, name: str) -> bytes | None:
-        try:
+        with self._one_line(name, "read"), suppress(FileNotFoundError):
             data: bytes = self._system.cat_file(self._path(name))
-        except FileNotFoundError:
-            return None
-        except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be read: {_one_line(error)}") from error
-        return data
+            return data
+        return None
 
     def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
         return self._pool.map(self.read, names)
 
     def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
-        self.check()
+        self._check()
         path = self._path(name)
-        try:
+        with self._one_line(name, "written"):
             self._system.pipe_file(path, data)
             self._system.invalidate_cache(path)
             kept = int(self._system.info(path)["size"])
-        except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be written: {_one_line(error)}") from error
         if kept != len(data):
             raise CubeError(f"{self}/{name}: the storage kept {kept} of {len(data)} bytes")
 
@@ -114,38 +103,30 @@ class RemoteStorage(ObjectStorage):
         """Nothing: an object is safe when its put has ended."""
 
     def create(self, name: str, data: bytes) -> bool:
-        try:
-            self._system.pipe_file(self._path(name), data, mode="create")
-        except FileExistsError:
-            return self.read(name) == data
-        except Exception as error:  # S3 may answer two at a time with a conflict
-            existing = self.read(name)
-            if existing is None:
-                raise CubeError(f"{self}/{name} cannot be written: {_one_line(error)}") from error
-            return existing == data
+        with self._one_line(name, "written"):
+            try:
+                self._system.pipe_file(self._path(name), data, mode="create")
+            except FileExistsError:
+                return self.read(name) == data
+            except Exception:  # S3 may answer two at a time with a conflict
+                if (existing := self.read(name)) is None:
+                    raise
+                return existing == data
         return True
 
     def delete(self, name: str) -> None:
         """Delete an object, if there is one."""
-        try:
+        with self._one_line(name, "deleted"), suppress(FileNotFoundError):
             self._system.rm_file(self._path(name))
-        except FileNotFoundError:
-            pass
-        except Exception as error:
-            raise CubeError(f"{self}/{name} cannot be deleted: {_one_line(error)}") from error
 
     def exists(self, name: str) -> bool:
         return self.read(name) is not None
 
     def names(self, folder: str) -> list[str]:
-        path = self._path(folder)
-        try:
+        path, paths = self._path(folder), list[str]()
+        with self._one_line(folder, "listed"), suppress(FileNotFoundError):
             self._system.invalidate_cache(path)
             paths = self._system.ls(path, detail=False)
-        except FileNotFoundError:
-            return []
-        except Exception as error:
-            raise CubeError(f"{self}/{folder} cannot be listed: {_one_line(error)}") from error
         return [name.rstrip("/").rpartition("/")[2] for name in paths]
 
     def files(self, folder: str) -> Iterator[str]:
@@ -164,9 +145,6 @@ class RemoteStorage(ObjectStorage):
             if not name.startswith("cell_state/.driver/"):
                 self.delete(name)
 
-    def remove_partial_files(self) -> None:
-        """Nothing: a put that was not ended left no object."""
-
     @contextmanager
     def staging(self) -> Iterator[RemoteStorage]:
         """As of any storage; here the cube's root object, which is written last, makes the others a cube."""
@@ -183,16 +161,22 @@ class RemoteStorage(ObjectStorage):
             yield self
 
     def _files(self, folder: str) -> Iterator[tuple[str, int]]:
-        path = self._path(folder)
-        try:
+        path, infos = self._path(folder), dict[str, Any]()
+        with self._one_line(folder, "listed"), suppress(FileNotFoundError):
             self._system.invalidate_cache(path)
             infos = self._system.find(path, detail=True)
-        except FileNotFoundError:
-            return
-        except Exception as error:
-            raise CubeError(f"{self}/{folder} cannot be listed: {_one_line(error)}") from error
         for name, info in infos.items():
             yield name.removeprefix(f"{path}/"), int(info["size"])
+
+    @contextmanager
+    def _one_line(self, name: str, done: str) -> Iterator[None]:
+        """Whatever a library of fsspec's raises about an object, as one line; ``done`` is what cannot be."""
+        try:
+            yield
+        except CubeError:
+            raise
+        except Exception as error:
+            raise CubeError(f"{self}/{name} cannot be {done}: {_one_line(error)}") from error
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root

@@ -96,12 +96,11 @@ def _check(root: Mapping[str, Any]) -> None:
 
 
 def _check_attributes(attrs: Mapping[str, Any]) -> None:
-    for name in TEXTS:
-        _text(attrs, name)
-    for name in OPTIONAL_TEXTS:
-        if name in attrs:
-            _text(attrs, name)
-    _whole(attrs.get("root_seed"), "root_seed")
+    for name in (*TEXTS, *(name for name in OPTIONAL_TEXTS if name in attrs)):
+        if not isinstance(attrs.get(name), str):
+            raise _Invalid(f"the attribute {name} " + (f"is {brief(attrs[name])}" if name in attrs else "is missing"))
+    if type(seed := attrs.get("root_seed")) is not int:
+        raise _Invalid(f"the attribute root_seed is {brief(seed)}, not a whole number")
     if not re.fullmatch("[0-9a-f]{32}", attrs["cube_id"]):  # names the files of its locks
         raise _Invalid(f"cube_id is {brief(attrs['cube_id'])}, not 32 hexadecimal digits")
     _json(attrs, "parameters")
@@ -185,16 +184,6 @@ def _mapping(parent: Mapping[str, Any], name: str, prefix: str) -> Mapping[str, 
     if not isinstance(value, Mapping):
         raise _Invalid(f"{prefix}{name} {'is missing' if value is None else f'is {brief(value)}'}")
     return value
-
-
-def _text(attrs: Mapping[str, Any], name: str) -> None:
-    if not isinstance(attrs.get(name), str):
-        raise _Invalid(f"the attribute {name} " + (f"is {brief(attrs[name])}" if name in attrs else "is missing"))
-
-
-def _whole(value: Any, name: str) -> None:
-    if type(value) is not int:
-        raise _Invalid(f"the attribute {name} is {brief(value)}, not a whole number")
 
 
 def _json(attrs: Mapping[str, Any], name: str) -> Mapping[str, Any]:

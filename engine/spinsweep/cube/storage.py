@@ -26,29 +26,26 @@ class Storage(ABC):
         """The last part, such as ``walk.zarr``."""
         return str(self).rpartition("/")[2]
 
-    @abstractmethod
     def absolute(self) -> Storage:
         """The same storage for a process with another working directory."""
-
-    @abstractmethod
-    def check(self) -> None:
-        """Raise if this process may not write here any more."""
+        return self
 
     @abstractmethod
     def read(self, name: str) -> bytes | None:
         """An object, or None where there is none."""
 
-    @abstractmethod
     def read_all(self, names: Iterable[str]) -> Iterator[bytes | None]:
         """Many objects, in order."""
+        return map(self.read, names)
 
     @abstractmethod
     def write(self, name: str, data: bytes, *, sync: bool = False) -> None:
         """Put or replace an object in one step, whole or not at all; with ``sync`` it outlives a power cut."""
 
-    @abstractmethod
     def write_all(self, objects: Mapping[str, bytes], *, sync: bool = False) -> None:
         """Put or replace many objects; all are there on return."""
+        for name, data in objects.items():
+            self.write(name, data, sync=sync)
 
     @abstractmethod
     def commit(self, name: str, data: bytes) -> None:
@@ -86,8 +83,7 @@ class Storage(ABC):
     def remove(self) -> None:
         """Delete the cube, for its only driver."""
 
-    @abstractmethod
-    def remove_partial_files(self) -> None:
+    def remove_partial_files(self) -> None:  # noqa: B027 - there is none where an object is whole or not there
         """Delete what killed writers left half-written."""
 
     def ensure_creatable(self) -> None:  # noqa: B027 - where looking costs requests, ``staging`` finds it out

@@ -102,7 +102,7 @@ def _announce(cube: Cube, record: RunRecorder) -> int:
     earlier = [run for _, run in cube.run_records()[-1:]]
     with cube.write_guard.begin_epoch() as epoch:
         if any(run is None or run.outcome not in CLEAN or run.workers_lost for run in earlier):
-            cube.remove_partial_files()
+            cube.storage.remove_partial_files()
         record.write(cube, epoch)
     return epoch
 
