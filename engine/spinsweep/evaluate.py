@@ -204,24 +204,22 @@ def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, A
 
 
 def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], shape: tuple[int, ...]) -> Array:
-    dims = leading + output.dims
+    dims, what = leading + output.dims, f"output {output.name!r}"
     if hasattr(value, "dims") and hasattr(value, "transpose"):  # labelled: put its dims in order
         if set(value.dims) != set(dims):
-            raise OutputError(f"output {output.name!r} has dims {tuple(value.dims)}, declared are {dims}")
+            raise OutputError(f"{what} has dims {tuple(value.dims)}, declared are {dims}")
         value = value.transpose(*dims).values
     array = np.asarray(value)
     expected = shape + sweep.output_shape(output)
     if array.shape != expected:
-        raise OutputError(f"output {output.name!r} has shape {array.shape}, declared is {expected} for dims {dims}")
+        raise OutputError(f"{what} has shape {array.shape}, declared is {expected} for dims {dims}")
     target = np.dtype(output.dtype)
     if target.kind in "iu" and array.dtype.kind in "iu":
         limits = np.iinfo(target)
         if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
-            raise OutputError(
-                f"output {output.name!r} has values {array.min()} to {array.max()}, declared is {target}"
-            )
+            raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
-        raise OutputError(f"output {output.name!r} has dtype {array.dtype}, declared is {target}")
+        raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
     return array.astype(target, copy=False)
 
 

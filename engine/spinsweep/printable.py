@@ -62,6 +62,5 @@ def say(text: object = "", *, error: bool = False) -> None:
 
 def _shown(match: re.Match[str]) -> str:
     mark = match[0]
-    return (
-        mark if mark.isprintable() or unicodedata.category(mark) == "Zs" else mark.encode("unicode_escape").decode()
-    )
+    visible = mark.isprintable() or unicodedata.category(mark) == "Zs"
+    return mark if visible else mark.encode("unicode_escape").decode()

@@ -384,18 +384,15 @@ class Sweep:
             raise SpecError("every sweep already has a root_seed; give the parameter another name")
         _unique("axis and parameter", [*axis_names, *(p.name for p in self.parameters)])
         dims = {d.name for d in self.dims}
-        for output in self.outputs:
-            if unknown := [d for d in output.dims if d not in dims]:
-                raise SpecError(
-                    f"output {output.name!r} has the unknown dim {unknown[0]!r}; the sweep's dims are {sorted(dims)}"
-                )
+        for o in self.outputs:
+            if unknown := [d for d in o.dims if d not in dims]:
+                have = f"the sweep's dims are {sorted(dims)}"
+                raise SpecError(f"output {o.name!r} has the unknown dim {unknown[0]!r}; {have}")
         whole = [p.name for p in self.parameters if type(p.default) is int]
         for dim in self.dims:
             if isinstance(dim.size, str) and not dim.values and dim.size not in whole:
-                raise SpecError(
-                    f"dim {dim.name!r}: size {brief(dim.size)} is not a parameter with whole numbers"
-                    f"{closest(dim.size, whole)}"
-                )
+                what = f"size {brief(dim.size)} is not a parameter with whole numbers"
+                raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, whole)}")
         for coordinate in self.coordinates:
             if self.axis(coordinate.axis).neutral is not ...:
                 raise SpecError(
@@ -515,10 +512,8 @@ class Sweep:
             if axis.name in values:
                 axis = dataclasses.replace(axis, values=axis.check(values[axis.name]))
             axes.append(axis)
-        overrides = {
-            **self.overrides,
-            **{p.name: p.check(values[p.name]) for p in self.parameters if p.name in values},
-        }
+        changed = {p.name: p.check(values[p.name]) for p in self.parameters if p.name in values}
+        overrides = {**self.overrides, **changed}
         seed = self.root_seed if root_seed is None else root_seed
         return dataclasses.replace(self, axes=tuple(axes), neutral_axes={}, overrides=overrides, root_seed=seed)
 
@@ -597,9 +592,8 @@ class Named(dict[str, Any]):
         self._what = what
 
     def __missing__(self, name: Any) -> Any:
-        raise Unknown(
-            f"there is no {self._what} {brief(name)}{closest(str(name), self)}; there are {', '.join(self)}"
-        )
+        known = ", ".join(self)
+        raise Unknown(f"there is no {self._what} {brief(name)}{closest(str(name), self)}; there are {known}")
 
     def __reduce__(self) -> Any:
         return Named, (self._what, dict(self))

@@ -405,7 +405,7 @@ def test_a_worker_with_another_version_of_a_package_that_matters_is_refused(
     run = go(sweep, tmp_path / "c.zarr", client, let_go_at_the_first_note(tmp_path / "wait"))
     assert [note.partition(";")[0] for note in run.notes] == [
         f"worker {bad} on {os.uname().nodename} has other code: scipy 1.0 there, "
-        f"{run.job.origin.packages['scipy']} here"
+        f"{run.job.origin.record.packages['scipy']} here"
     ]
     assert values(tmp_path / "c.zarr") == list(MANY)
 

@@ -219,7 +219,7 @@ class SweepPage:
             answer = await asyncio.to_thread(self.reader.ask, question)
             self._read_due = time.monotonic() + READ_INTERVAL_S
             same_map = (run, y, x) == (self.run, *self._axes(run))
-            if same_map and question.asks(output.name, self.select_inner.value):
+            if same_map and question.inner == self.select_inner.value:
                 self._answer, self._answer_revision = answer, revision
 
         self._reading = asyncio.get_running_loop().create_task(ask())

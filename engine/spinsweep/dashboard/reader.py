@@ -40,10 +40,6 @@ class Question(NamedTuple):
     y: int
     x: int
 
-    def asks(self, output: str, inner: str) -> bool:
-        """Whether it is about this."""
-        return (self.output, self.inner) == (output, inner)
-
 
 class Answer(NamedTuple):
     """The mean of the output over done cells that are not NaN."""

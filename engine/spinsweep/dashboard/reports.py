@@ -52,9 +52,8 @@ class Reports:
     def begin(self) -> None:
         """Bring the page to the scheduler, if it does not have it, and describe the run."""
         run = self.run
-        states, self._cells_left = initial_states(
-            run.state, run.requested, run.cube.grid, retry_failed=run.retry_failed
-        )
+        retry, grid = run.retry_failed, run.cube.grid
+        states, self._cells_left = initial_states(run.state, run.requested, grid, retry_failed=retry)
         try:
             self.client.register_plugin(SweepPlugin())
             description = describe(run, self.client.id).to_json()

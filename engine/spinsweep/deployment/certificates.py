@@ -96,8 +96,24 @@ def _issue(days: int, now: datetime | None = None) -> tuple[dict[str, str], date
     end = start + timedelta(days=days)
     authority_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep cluster {secrets.token_hex(8)}")])
+
+    def builder(subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start - SKEW)
+            .not_valid_after(end)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False
+            )
+        )
+
     authority = (
-        _builder(name, name, authority_key.public_key(), authority_key.public_key(), start, end)
+        builder(name, authority_key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(authority=True), critical=True)
         .sign(authority_key, hashes.SHA256())
@@ -110,7 +126,7 @@ def _issue(days: int, now: datetime | None = None) -> tuple[dict[str, str], date
             purposes.append(ExtendedKeyUsageOID.SERVER_AUTH)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"spinsweep {role}")])
         certificate = (
-            _builder(subject, name, key.public_key(), authority_key.public_key(), start, end)
+            builder(subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
@@ -121,27 +137,6 @@ def _issue(days: int, now: datetime | None = None) -> tuple[dict[str, str], date
         made[path.name] = certificate.public_bytes(Encoding.PEM)
         made[key_path.name] = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return {name: content.decode() for name, content in made.items()}, end
-
-
-def _builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    issuer_key: ec.EllipticCurvePublicKey,
-    start: datetime,
-    end: datetime,
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start - SKEW)
-        .not_valid_after(end)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False)
-    )
 
 
 def _usage(*, authority: bool) -> x509.KeyUsage:

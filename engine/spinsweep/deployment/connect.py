@@ -51,10 +51,8 @@ def require_scheduler(address: str, security: Security | None, role: str) -> Non
 
 
 def _silent(address: str, security: Security | None, error: Exception) -> RunnerError:
-    hint = ", or it does not accept these certificates" if security else ""
-    return RunnerError(
-        f"no scheduler answers at {address} ({type(error).__name__}){hint}; `spinsweep scheduler` starts one"
-    )
+    hint = f"{type(error).__name__})" + (", or it does not accept these certificates" if security else "")
+    return RunnerError(f"no scheduler answers at {address} ({hint}; `spinsweep scheduler` starts one")
 
 
 async def _identity(address: str, arguments: dict[str, Any]) -> str:

@@ -88,17 +88,16 @@ def credentials(folder: Path, *roles: str) -> Security:
         certificate.
     """
     now = datetime.now(UTC)
-    authority = _certificate(folder / AUTHORITY, now)
-    parts: dict[str, Any] = {"tls_ca_file": str((folder / AUTHORITY).absolute())}
+    authority_path = folder / AUTHORITY
+    authority = _certificate(authority_path, now)
+    parts: dict[str, Any] = {"tls_ca_file": str(authority_path.absolute())}
     for role in roles:
         path, key_path = files_of(folder, role)
         certificate = _certificate(path, now)
         try:
             certificate.verify_directly_issued_by(authority)
         except (InvalidSignature, ValueError, TypeError):
-            raise RunnerError(
-                f"{path} was not issued by {folder / AUTHORITY}; use both files from one folder"
-            ) from None
+            raise RunnerError(f"{path} was not issued by {authority_path}; use both files from one folder") from None
         if role != CLIENT and not _for_servers(certificate):
             raise RunnerError(f"{path} is not a certificate of a {role}: it is for clients only; {HELP}")
         key = _read(key_path)
@@ -265,7 +264,5 @@ def _certificate(path: Path, now: datetime) -> x509.Certificate:
         raise RunnerError(f"{path} does not hold a certificate in PEM; {HELP}") from None
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if not start <= now <= end:
-        raise RunnerError(
-            f"{path} is valid from {start:%Y-%m-%d} to {end:%Y-%m-%d}; make new ones with `spinsweep certs`"
-        )
+        raise RunnerError(f"{path} is valid from {start:%F} to {end:%F}; make new ones with `spinsweep certs`")
     return certificate

@@ -24,18 +24,10 @@ from distributed.client import FutureCancelledError
 from spinsweep.dashboard.reports import Reports
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import RunnerError
+from spinsweep.executors import events
 from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
-from spinsweep.executors.events import (
-    Attempt,
-    Computing,
-    Ended,
-    Finished,
-    NoAnswer,
-    ReceiptLost,
-    Unfinished,
-    WorkerKilled,
-    WorkersChanged,
-)
+from spinsweep.executors.dispatch import AGAIN
+from spinsweep.executors.events import Attempt, Computing, Ended, Finished, NoAnswer, WorkersChanged
 from spinsweep.executors.protocol import Context, Start, ended_by
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
@@ -178,12 +170,12 @@ class Dask:
         except (CancelledError, FutureCancelledError):
             if self._client.status != "running":
                 raise self._scheduler_lost() from None
-            return ReceiptLost(number)
+            return events.ReceiptLost(number)
         except KilledWorker as error:
-            return WorkerKilled(number, "distributed.KilledWorker", str(error), error.allowed_failures + 1)
+            return events.WorkerKilled(number, "distributed.KilledWorker", str(error), error.allowed_failures + 1)
         except Exception as error:
             return ended_by(number, error)
-        return Unfinished(number) if receipt is None else Finished(number, receipt)
+        return events.Unfinished(number) if receipt is None else Finished(number, receipt)
 
     def _count_workers(self) -> WorkersChanged:
         try:
@@ -263,9 +255,7 @@ class Dask:
 
     def _scheduler_lost(self) -> RunnerError:
         address = self._client.scheduler.address if self._client.scheduler else "the cluster"
-        return RunnerError(
-            f"lost the scheduler at {address}; what is done is kept, run the same command again to continue"
-        )
+        return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
 
 
 async def _register(client: Client, plugin: StopPlugin) -> None:

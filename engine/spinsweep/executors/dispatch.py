@@ -14,34 +14,8 @@ from dataclasses import replace
 import numpy as np
 
 from spinsweep.cube import Task
-from spinsweep.executors.events import (
-    Aborted,
-    Action,
-    Attempt,
-    Cancel,
-    Computing,
-    Dropped,
-    Ended,
-    Event,
-    FindComputing,
-    Finished,
-    GiveUp,
-    NoAnswer,
-    Note,
-    OtherCodeFound,
-    Raised,
-    ReceiptLost,
-    RecordFailure,
-    Split,
-    StopRequested,
-    Submit,
-    Tick,
-    Unfinished,
-    Unwritten,
-    Waiting,
-    WorkerKilled,
-    WorkersChanged,
-)
+from spinsweep.executors import events
+from spinsweep.executors.events import Action, Attempt, Ended, Event, Note, OtherCodeFound, Waiting
 
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide a scheduler's few ms, few enough to lose little
 MOST_IN_FLIGHT = 30  # the same where blocks are short
@@ -49,9 +23,8 @@ AHEAD_S = 0.2  # work that a thread has in flight then
 REFILL = 3  # part of the window that has to be free before more are sent, in one message
 MAX_UNWRITTEN = 10  # blocks in a row that cannot be kept before a run gives up
 MAX_LOSSES = 20  # times that one block's receipt may be lost with a worker before the workers count as gone
-MAX_DEATHS = (
-    4  # workers that may die of a block before its cells are tried one by one, and of a cell before it failed
-)
+# workers that may die of a block before its cells are tried one by one, and of a cell before it failed
+MAX_DEATHS = 4
 AGAIN = "what is done is kept, run the same command again to continue"
 
 
@@ -94,19 +67,19 @@ class Dispatcher:
             case Ended():
                 attempt = self.in_flight.pop(event.attempt, None)
                 return [] if attempt is None else self._ended(attempt, event)
-            case Tick():
+            case events.Tick():
                 return self._drain() if self._stopping else self._fill()
-            case WorkersChanged():
+            case events.WorkersChanged():
                 return self._workers_changed(event)
-            case StopRequested():
+            case events.StopRequested():
                 return self._stop()
-            case Computing():
+            case events.Computing():
                 return self._drop_what_is_not_computed(event)
-            case NoAnswer():
+            case events.NoAnswer():
                 if self._computed_by is None:
                     return [Waiting(f"{event.by}, which does not answer; Ctrl-C again leaves at once")]
                 return self._waiting_for_computed()
-            case Dropped():
+            case events.Dropped():
                 for number in event.attempts:
                     self.in_flight.pop(number, None)
                 self.over = not self.in_flight
@@ -115,24 +88,23 @@ class Dispatcher:
     def _ended(self, attempt: Attempt, event: Ended) -> list[Action]:
         """What is to be done about an attempt that ended."""
         match event:
-            case Finished():
+            case events.Finished():
                 self._unwritten_in_a_row = 0
                 self._blocks += 1
                 self._block_seconds += event.receipt.seconds
-            case ReceiptLost():
+            case events.ReceiptLost():
                 return self._lost(attempt)
-            case WorkerKilled():
+            case events.WorkerKilled():
                 return self._killed(attempt, event)
-            case Raised():
+            case events.Raised():
                 return self._unwritten(attempt, event)
             case OtherCodeFound():
                 return self._refuse(attempt, event)
-            case Unfinished():
+            case events.Unfinished():
                 self._send_again(attempt)
-            case Aborted():
-                return self._give_up(
-                    f"{event.reason}; what was measured is kept, run the same command again to continue"
-                )
+            case events.Aborted():
+                kept = "what was measured is kept, run the same command again to continue"
+                return self._give_up(f"{event.reason}; {kept}")
         return []
 
     # what is sent
@@ -169,7 +141,7 @@ class Dispatcher:
         self.in_flight.update((attempt.number, attempt) for attempt in batch)
         self.over = not (self.in_flight or self._again or self._suspects or self._left)
         workers = tuple(self._able) if self._refused else None
-        return [Submit(tuple(batch), workers)] if batch else []
+        return [events.Submit(tuple(batch), workers)] if batch else []
 
     def _send_again(self, attempt: Attempt) -> None:
         (self._suspects if attempt.alone else self._again).append(replace(attempt, retry=True))
@@ -185,7 +157,7 @@ class Dispatcher:
         self._send_again(attempt)
         return []
 
-    def _killed(self, attempt: Attempt, event: WorkerKilled) -> list[Action]:
+    def _killed(self, attempt: Attempt, event: events.WorkerKilled) -> list[Action]:
         attempt = replace(attempt, deaths=attempt.deaths + event.deaths)
         if self._measured or attempt.deaths < MAX_DEATHS:
             self._send_again(attempt)
@@ -196,19 +168,19 @@ class Dispatcher:
                 f"the worker died each of the {attempt.deaths} times that the cell was tried "
                 "(out of memory, or a crash in native code)"
             )
-            return [RecordFailure(attempt.task, event.error_type, message, event.detail)]
+            return [events.RecordFailure(attempt.task, event.error_type, message, event.detail)]
         # one of its cells may be at fault, or another block: each cell by itself
         cells = np.argwhere(attempt.task.mask)
         for cell in cells:
             mask = np.zeros(attempt.task.block.shape, bool)
             mask[tuple(cell)] = True
             self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), retry=True, alone=True))
-        return [Split(len(cells))]
+        return [events.Split(len(cells))]
 
-    def _unwritten(self, attempt: Attempt, event: Raised) -> list[Action]:
+    def _unwritten(self, attempt: Attempt, event: events.Raised) -> list[Action]:
         text = f"block {attempt.task.block.start}: {event.error}"
         self._unwritten_in_a_row += 1
-        actions: list[Action] = [Unwritten(text)]
+        actions: list[Action] = [events.Unwritten(text)]
         if self._unwritten_in_a_row >= MAX_UNWRITTEN:
             reason = f"{MAX_UNWRITTEN} blocks in a row could not be kept, the last: {text}; what is done is kept"
             actions += self._give_up(reason, "broken")
@@ -224,7 +196,7 @@ class Dispatcher:
         # another one may have come since the workers were counted: then the next count decides
         return self._say_refusal() if self._able else []
 
-    def _workers_changed(self, event: WorkersChanged) -> list[Action]:
+    def _workers_changed(self, event: events.WorkersChanged) -> list[Action]:
         self._threads = event.threads
         if self._refusal is not None:
             return self._say_refusal()
@@ -236,13 +208,12 @@ class Dispatcher:
         message, self._refusal = self._refusal.message, None
         if self._able:
             return [Note(f"{message}; it gets no block of this run (--allow-mixed would let it compute as well)")]
-        return self._give_up(
-            f"{message}; bring the driver's code there, or --allow-mixed lets it compute as well", "refused"
-        )
+        remedy = "bring the driver's code there, or --allow-mixed lets it compute as well"
+        return self._give_up(f"{message}; {remedy}", "refused")
 
     def _give_up(self, reason: str, outcome: str = "") -> list[Action]:
         self.over = True
-        return [GiveUp(reason, outcome)]
+        return [events.GiveUp(reason, outcome)]
 
     # the end that the user asks for
 
@@ -250,14 +221,14 @@ class Dispatcher:
         """Send nothing more; drop what is only queued, and wait for what is being computed."""
         self._stopping = True
         if self._measured and self.in_flight:
-            return [Cancel(tuple(self.in_flight))]
+            return [events.Cancel(tuple(self.in_flight))]
         return []
 
     def _drain(self) -> list[Action]:
         self.over = not self.in_flight
-        return [FindComputing()] if self.in_flight and not self._measured else []
+        return [events.FindComputing()] if self.in_flight and not self._measured else []
 
-    def _drop_what_is_not_computed(self, event: Computing) -> list[Action]:
+    def _drop_what_is_not_computed(self, event: events.Computing) -> list[Action]:
         """At first, what no worker has begun; later, what a worker had that died: others would begin it anew."""
         if self._computed_by is None:
             self._computed_by = dict(event.workers)
@@ -269,7 +240,7 @@ class Dispatcher:
                 if (worker := self._computed_by.get(number))
                 and (worker not in event.alive or event.workers.get(number, worker) != worker)
             ]
-        return [Cancel(tuple(drop))] if drop else self._waiting_for_computed()
+        return [events.Cancel(tuple(drop))] if drop else self._waiting_for_computed()
 
     def _waiting_for_computed(self) -> list[Action]:
         if not self.in_flight or self._measured:

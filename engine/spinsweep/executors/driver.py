@@ -8,25 +8,9 @@ from collections.abc import Callable
 from spinsweep.cube import record_failure
 from spinsweep.errors import RunnerError
 from spinsweep.evaluate import CellError
+from spinsweep.executors import events
 from spinsweep.executors.dispatch import Dispatcher
-from spinsweep.executors.events import (
-    Action,
-    Cancel,
-    Dropped,
-    Event,
-    FindComputing,
-    Finished,
-    GiveUp,
-    Note,
-    RecordFailure,
-    Split,
-    StopRequested,
-    Submit,
-    Tick,
-    Unwritten,
-    Waiting,
-    WorkersChanged,
-)
+from spinsweep.executors.events import Action, Event
 from spinsweep.executors.protocol import Context, Executor, Start
 from spinsweep.interrupts import Interrupts, end_now
 from spinsweep.ledger import Receipt
@@ -104,9 +88,9 @@ class _Driver:
         if self._interrupts.requested and Interrupts.twice():
             end_now()  # what its handler raised can be lost, where Python ran a __del__
         for event in self._executor.events():
-            if isinstance(event, Finished):
+            if isinstance(event, events.Finished):
                 self._note(event.receipt)
-            elif isinstance(event, WorkersChanged):
+            elif isinstance(event, events.WorkersChanged):
                 self.run.progress.workers_lost += event.lost
                 if event.threads and not self._begun:
                     self._begun = True
@@ -114,8 +98,8 @@ class _Driver:
             self._handle(event)
         if self._interrupts.requested and not self._stopping:
             self._stopping = True
-            self._handle(StopRequested())
-        self._handle(Tick())
+            self._handle(events.StopRequested())
+        self._handle(events.Tick())
         if not self._dispatcher.over:
             self._show()
 
@@ -130,23 +114,23 @@ class _Driver:
     def _carry_out(self, action: Action) -> None:
         run = self.run
         match action:
-            case Submit():
+            case events.Submit():
                 self._executor.submit(action.attempts, action.workers)
-            case FindComputing():
+            case events.FindComputing():
                 self._handle(self._executor.computing())
-            case Cancel():
-                self._handle(Dropped(self._executor.cancel(action.attempts)))
-            case RecordFailure():
+            case events.Cancel():
+                self._handle(events.Dropped(self._executor.cancel(action.attempts)))
+            case events.RecordFailure():
                 error = CellError(action.error_type, action.message, action.detail)
                 self._note(record_failure(run.job, action.task, error))
-            case Split():
+            case events.Split():
                 run.progress.blocks += action.parts - 1
-            case Unwritten():
+            case events.Unwritten():
                 run.unwritten_blocks.append(action.text)
-            case Waiting():
+            case events.Waiting():
                 run.progress.waiting = action.text
-            case Note():
+            case events.Note():
                 run.notes.append(action.text)
-            case GiveUp():
+            case events.GiveUp():
                 run.outcome = action.outcome or run.outcome
                 raise RunnerError(action.reason)

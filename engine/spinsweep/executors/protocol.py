@@ -19,17 +19,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from spinsweep.errors import Fenced, OtherCode, RunAborted, WorkInterrupted
-from spinsweep.executors.events import (
-    Aborted,
-    Attempt,
-    Computing,
-    Ended,
-    NoAnswer,
-    OtherCodeFound,
-    Raised,
-    Unfinished,
-    WorkersChanged,
-)
+from spinsweep.executors import events
+from spinsweep.executors.events import Attempt, Computing, Ended, NoAnswer, WorkersChanged
 from spinsweep.runs import Run
 
 
@@ -97,9 +88,9 @@ def ended_by(attempt: int, error: Exception) -> Ended:
         case Fenced():
             raise error
         case OtherCode():
-            return OtherCodeFound(attempt, error.worker, str(error))
+            return events.OtherCodeFound(attempt, error.worker, str(error))
         case WorkInterrupted():  # what it measured is kept
-            return Unfinished(attempt)
+            return events.Unfinished(attempt)
         case RunAborted():
-            return Aborted(attempt, str(error))
-    return Raised(attempt, f"{type(error).__name__}: {error}")
+            return events.Aborted(attempt, str(error))
+    return events.Raised(attempt, f"{type(error).__name__}: {error}")

@@ -27,9 +27,8 @@ def serial(context: Context) -> Iterator[Serial]:
     reaper = Reaper.current if Reaper.current is not None and Reaper.current.relays_signals else None
 
     def say() -> None:
-        context.run.notes.append(
-            "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
-        )
+        note = "stopping: waiting for the block that is being computed; Ctrl-C again leaves at once"
+        context.run.notes.append(note)
         context.show()
 
     if reaper is not None:

@@ -65,11 +65,8 @@ class WorkerJob:
         receipt = execute(job, task)
         if not self._described:
             self._described = True
-            receipt = replace(receipt, worker=self._description(job))
+            receipt = replace(receipt, worker=WorkerRecord.here(job.origin, self._address))
         return receipt
-
-    def _description(self, job: Job) -> WorkerRecord:
-        return WorkerRecord.here(job.origin, self._address)
 
     @cached_property
     def _compared(self) -> tuple[Job, str]:

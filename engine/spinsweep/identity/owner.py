@@ -6,7 +6,8 @@ import json
 import re
 import sys
 import sysconfig
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import cache
 from importlib import metadata, util
 from pathlib import Path
@@ -127,28 +128,25 @@ def _distribution(top: str, site: Path) -> tuple[str, str, bool] | None:
 
 
 def _distribution_at(top: str, site: Path) -> metadata.Distribution | None:
-    try:
-        distribution = metadata.distribution(top)
-        if Path(str(distribution.locate_file(""))).resolve() == site:
-            return distribution
-    except metadata.PackageNotFoundError:
-        pass
-    for name in _all_packages().get(top, ()):
-        distribution = metadata.distribution(name)
-        if Path(str(distribution.locate_file(""))).resolve() == site:
-            return distribution
+    for name in _candidates(top):
+        with suppress(metadata.PackageNotFoundError):
+            distribution = metadata.distribution(name)
+            if Path(str(distribution.locate_file(""))).resolve() == site:
+                return distribution
     return None
 
 
-@cache
-def _all_packages() -> dict[str, list[str]]:
-    return dict(metadata.packages_distributions())
+def _candidates(top: str) -> Iterator[str]:
+    yield top
+    yield from _all_packages().get(top, ())  # which takes long
+
+
+_all_packages = cache(metadata.packages_distributions)
 
 
 def _unpublished(distribution: metadata.Distribution) -> bool:
-    if (
-        distribution.read_text("INSTALLER") or ""
-    ).strip() == "conda":  # its packages say where their builder's folder was
+    installer = distribution.read_text("INSTALLER") or ""
+    if installer.strip() == "conda":  # its packages say where their builder's folder was
         return False
     try:
         about = json.loads(distribution.read_text("direct_url.json") or "{}")

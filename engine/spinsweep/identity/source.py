@@ -163,9 +163,7 @@ def _is_loaded(code: CodeType) -> bool:
         return True  # of a notebook's cell
     if status.st_ctime < _process_start():
         return True
-    return any(
-        code == other for other in _compiled(code.co_filename, status.st_mtime_ns, status.st_ctime_ns, code.co_name)
-    )
+    return code in _compiled(code.co_filename, status.st_mtime_ns, status.st_ctime_ns, code.co_name)
 
 
 @lru_cache(maxsize=4096)

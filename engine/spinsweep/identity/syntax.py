@@ -7,7 +7,7 @@ later parse otherwise is made the same.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -22,6 +22,7 @@ CHANGING = frozenset((
 """Methods that change what they are called on."""
 _SKIPPED = frozenset(("ctx", "kind", "type_comment", "type_ignores"))
 _ANNOTATIONS = frozenset(("annotation", "returns", "type_params"))
+_NOTED = frozenset((ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Global, ast.Import, ast.ImportFrom))
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -73,8 +74,8 @@ def _write(node: Any, texts: list[str], syntax: Syntax, *, names: bool) -> None:
     if kind is ast.Constant:
         texts.append(_constant(node.value))
         return
-    if names and kind in _NOTES:
-        _NOTES[kind](node, syntax)
+    if names and kind in _NOTED:
+        _note(node, syntax)
         names = kind is not ast.Attribute or not _chain(node)  # whose first names are noted with it
     texts.append(kind.__name__)
     texts.append("(")
@@ -115,51 +116,25 @@ def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
     return tuple(name for name in kind._fields if name not in _SKIPPED)
 
 
-def _note_name(node: ast.Name, syntax: Syntax) -> None:
-    syntax.names.append((node.id,))
-
-
-def _note_attribute(node: ast.Attribute, syntax: Syntax) -> None:
-    chain = _chain(node)
-    if chain:
-        syntax.names.append(chain)
-        if not isinstance(node.ctx, ast.Load):
-            syntax.changed.add(chain[0])
-
-
-def _note_subscript(node: ast.Subscript, syntax: Syntax) -> None:
-    if not isinstance(node.ctx, ast.Load) and isinstance(node.value, ast.Name):
-        syntax.changed.add(node.value.id)
-
-
-def _note_call(node: ast.Call, syntax: Syntax) -> None:
-    called = node.func
-    if isinstance(called, ast.Attribute) and called.attr in CHANGING and isinstance(called.value, ast.Name):
-        syntax.changed.add(called.value.id)
-
-
-def _note_global(node: ast.Global, syntax: Syntax) -> None:
-    syntax.changed.update(node.names)
-
-
-def _note_import(node: ast.Import, syntax: Syntax) -> None:
-    syntax.imports += [(a.name, 0, "", a.asname or a.name.partition(".")[0]) for a in node.names]
-
-
-def _note_import_from(node: ast.ImportFrom, syntax: Syntax) -> None:
-    syntax.imports += [(node.module or "", node.level, a.name, a.asname or a.name) for a in node.names]
-
-
-_NOTES: dict[type[ast.AST], Callable[[Any, Syntax], None]] = {
-    ast.Name: _note_name,
-    ast.Attribute: _note_attribute,
-    ast.Subscript: _note_subscript,
-    ast.Call: _note_call,
-    ast.Global: _note_global,
-    ast.Import: _note_import,
-    ast.ImportFrom: _note_import_from,
-}
-"""What is kept of a node: what it names, changes and imports."""
+def _note(node: ast.AST, syntax: Syntax) -> None:
+    """What is kept of a node: what it names, changes and imports."""
+    match node:
+        case ast.Name():
+            syntax.names.append((node.id,))
+        case ast.Attribute() if chain := _chain(node):
+            syntax.names.append(chain)
+            if not isinstance(node.ctx, ast.Load):
+                syntax.changed.add(chain[0])
+        case ast.Subscript(value=ast.Name(id=name)) if not isinstance(node.ctx, ast.Load):
+            syntax.changed.add(name)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in CHANGING:
+            syntax.changed.add(name)
+        case ast.Global():
+            syntax.changed.update(node.names)
+        case ast.Import():
+            syntax.imports += [(a.name, 0, "", a.asname or a.name.partition(".")[0]) for a in node.names]
+        case ast.ImportFrom():
+            syntax.imports += [(node.module or "", node.level, a.name, a.asname or a.name) for a in node.names]
 
 
 def _chain(node: ast.expr) -> Chain:
@@ -172,13 +147,11 @@ def _chain(node: ast.expr) -> Chain:
 
 def _effective(body: list[Any]) -> list[Any]:
     """The statements that have an effect: neither ``pass`` nor a constant that stands alone, such as a docstring."""
-    return [
-        n for n in body if not isinstance(n, ast.Pass) and not (isinstance(n, ast.Expr) and _is_constant(n.value))
-    ]
+    return [n for n in body if not _does_nothing(n)]
 
 
-def _is_constant(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant)
+def _does_nothing(node: ast.AST) -> bool:
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _merge_texts(values: list[Any]) -> list[Any]:

@@ -40,11 +40,7 @@ class Values:
 
     def digest(self, value: Any) -> str:
         """SHA-256 of a value, in hexadecimal; ``= 0.5`` for a number itself."""
-        if (
-            isinstance(value, bool | int | float)
-            and type(value) in (bool, int, float)
-            and len(hex(int_of(value))) < 20
-        ):
+        if type(value) in (bool, int, float) and len(hex(int_of(value))) < 20:
             return f"= {value!r}"
         try:
             return self._hash(value, []).hex()

@@ -108,9 +108,8 @@ class _Walk:
         while self._code or self._values:
             if self._code:
                 name, value = self._code.popleft()
-                self.parts[name] = (
-                    self._class(name, value) if isinstance(value, type) else self._function(name, value)
-                )
+                describe = self._class if isinstance(value, type) else self._function
+                self.parts[name] = describe(name, value)
             else:
                 name, value = self._values.popleft()
                 self.parts[name] = "" if name in self._changed else self._values_of(name).digest(value)
@@ -145,7 +144,7 @@ class _Walk:
             function = self.edge(name, value.func)
             arguments = {**{str(i): v for i, v in enumerate(value.args)}, **value.keywords}
             return self._whole_of(value, f"partial {function}", function, "argument", arguments)
-        if self._is_own(type(value)):
+        if self.owners.package(type(value).__module__) is None:
             state = attributes(value)
             if state is not None:
                 kind = self.edge(name, type(value))
@@ -259,9 +258,6 @@ class _Walk:
         if module == "__main__" or name != module or {module, top} & cloudpickle.list_registry_pickle_by_value():
             self._by_value.add(name)
         return name
-
-    def _is_own(self, kind: type) -> bool:
-        return self.owners.package(kind.__module__) is None
 
     def _from_module(self, module: types.ModuleType, path: Chain) -> str:
         """What the dotted name ``path`` in a module is called."""

@@ -45,20 +45,11 @@ class OriginRecord:
         if not all(isinstance(values.get(name), Mapping) for name in mappings):
             return None
         notes = tuple(map(str, values.get("notes") or ()))
-        return cls(
-            values["identity"], values["parts"], values["packages"], values["python"], values["processor"], notes
-        )
+        return cls(**{name: values[name] for name in (*texts, *mappings)}, notes=notes)
 
     def to_json(self) -> dict[str, Any]:
         """Attributes of the group."""
-        return {
-            "identity": self.identity,
-            "parts": dict(self.parts),
-            "packages": dict(self.packages),
-            "python": self.python,
-            "processor": self.processor,
-            "notes": list(self.notes),
-        }
+        return {**vars(self), "notes": list(self.notes)}
 
 
 @dataclass(frozen=True)
@@ -67,29 +58,20 @@ class Origin:
 
     code: Identity
     """What of the code counts."""
-    packages: Mapping[str, str]
-    """Version of each package that the code reaches, and of those that these rest on."""
-    python: str
-    """Version."""
-    processor: str
-    """Its model, and the instruction sets that libraries chose for it."""
+    record: OriginRecord
+    """As a cube keeps it."""
 
     @classmethod
     def here(cls, code: Identity) -> Origin:
         """Of code that is computed in this process."""
-        with_torch = "torch" in code.packages
-        return cls(code, versions_reached(code.packages), platform.python_version(), processor(with_torch=with_torch))
+        packages, cpu = versions_reached(code.packages), processor(with_torch="torch" in code.packages)
+        python = platform.python_version()
+        return cls(code, OriginRecord(code.digest, code.parts, packages, python, cpu, tuple(code.notes)))
 
     @classmethod
     def of(cls, sweep: Sweep) -> Origin:
         """Of a sweep that is computed in this process."""
         return cls.here(identify(sweep.function, reached=sweep.reached_code))
-
-    @cached_property
-    def record(self) -> OriginRecord:
-        """As a cube keeps it."""
-        code = self.code
-        return OriginRecord(code.digest, code.parts, self.packages, self.python, self.processor, tuple(code.notes))
 
     @cached_property
     def number(self) -> int:

@@ -92,16 +92,9 @@ class WorkerRecord:
     @classmethod
     def here(cls, origin: Origin, address: str) -> WorkerRecord:
         """This process."""
-        return cls(
-            address,
-            platform.node(),
-            os.getpid(),
-            origin.python,
-            dict(origin.packages),
-            origin.processor,
-            origin.code.digest,
-            f"{origin.number:016x}",
-        )
+        here, made = (address, platform.node(), os.getpid()), origin.record
+        number = f"{origin.number:016x}"
+        return cls(*here, made.python, dict(made.packages), made.processor, made.identity, number)
 
 
 @dataclass(frozen=True)
@@ -145,9 +138,9 @@ class RunRecord:
         """Everything about the code and machine that one would ask for when a number looks odd."""
         return cls(
             packages=versions(),
-            python=origin.python,
-            processor=origin.processor,
-            code=CodeRecord.of(sweep, origin.code.digest),
+            python=origin.record.python,
+            processor=origin.record.processor,
+            code=CodeRecord.of(sweep, origin.record.identity),
             machine=MachineRecord.here(),
             process=os.getpid(),
             command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
@@ -162,7 +155,7 @@ class RunRecord:
         """
         if not isinstance(values, Mapping) or not all(isinstance(values.get(n), str) for n in ("start", "outcome")):
             return None
-        workers = values.get("workers")
+        workers = _checked(values, "workers", list)
         return cls(
             packages=_checked(values, "packages", dict) or {},
             python=_checked(values, "python", str) or "",

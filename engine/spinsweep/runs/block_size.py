@@ -35,9 +35,7 @@ def block_shape(
             if length < 1:
                 raise SpecError(f"--block {name}={length}: must be at least 1")
             sweep.axis(name)
-        return tuple(
-            min(block.get(name, 1), length) for name, length in zip(sweep.axis_names, sweep.shape, strict=True)
-        )
+        return tuple(min(block.get(n, 1), length) for n, length in zip(sweep.axis_names, sweep.shape, strict=True))
     if block is not None:
         if block < 1:
             raise SpecError(f"--block {block}: must be at least 1")

@@ -83,9 +83,8 @@ def open_run(
         keep_origin(cube.storage, origin)
         others = _mark_stale(cube, sweep, origin, everything=stale, other_code=mark_stale)
         cube = cube.grow(sweep)
-        run = _planned(
-            cube, sweep, _job(cube, sweep, epoch, origin, allow_mixed=allow_mixed), retry_failed=retry_failed
-        )
+        job = _job(cube, sweep, epoch, origin, allow_mixed=allow_mixed)
+        run = _planned(cube, sweep, job, retry_failed=retry_failed)
         record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
         # of the parameters, what cannot change a number may have changed
         record.commit(cube, parameters=json.dumps(sweep.identifying_params))
