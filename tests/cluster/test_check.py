@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from spinsweep.cli import main
-from spinsweep.deployment.check import check
+from spinsweep.deployment.check import Access, check
 from spinsweep.deployment.cluster_file import Jobs, Local, Ssh
 from spinsweep.errors import RunnerError
 
@@ -112,5 +112,5 @@ def test_a_free_port_and_hosts_that_are_this_machine_are_right() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    check(Local(workers=1), watchers=port)
-    check(Ssh(kind="ssh", hosts=("127.0.0.1", "localhost")), watchers=1)
+    check(Local(workers=1), Access(watchers=port))
+    check(Ssh(kind="ssh", hosts=("127.0.0.1", "localhost")), Access(watchers=1))

@@ -15,7 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from spinsweep.deployment.check import dask_cluster
+from spinsweep.deployment.check import Access, dask_cluster
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Kubernetes, load
 from spinsweep.errors import RunnerError
@@ -146,7 +146,7 @@ def test_a_kubernetes_that_is_not_there_is_said_in_one_line(tmp_path: Path, monk
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     where = load(CLUSTER / "kubernetes.toml")
     refused = pytest.raises(RunnerError, match="kubernetes: the cluster did not start: ")
-    with refused as error, cluster_client(where, insecure=True):
+    with refused as error, cluster_client(where, Access(insecure=True)):
         pass
     assert "\n" not in str(error.value)
 

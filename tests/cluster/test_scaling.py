@@ -17,6 +17,7 @@ from distributed import Client
 
 import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep.deployment.check import Access
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Local
 from spinsweep.deployment.security import as_environment
@@ -33,7 +34,7 @@ def client() -> Iterator[Client]:
     """Between none and two workers on this machine."""
     with (
         dask.config.set({"distributed.adaptive.interval": f"{INTERVAL} s"}),
-        cluster_client(Local(workers=2, minimum=0), dashboard=False) as found,
+        cluster_client(Local(workers=2, minimum=0), Access(dashboard=False)) as found,
     ):
         yield found
 

@@ -21,6 +21,7 @@ from commands import assert_same_cube, done, ended, logged, spinsweep, start, un
 from spinsweep.cli import display, main
 from spinsweep.deployment import connect as reaching
 from spinsweep.deployment.certificates import own_certificates
+from spinsweep.deployment.check import Access
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Running
 from spinsweep.deployment.connect import connect
@@ -171,7 +172,7 @@ def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
     refused = pytest.raises(
         RunnerError, match=f"the scheduler at {address} cannot run spinsweep .*; install the same"
     )
-    with refused as error, cluster_client(Running(kind="scheduler", address=address), insecure=True):
+    with refused as error, cluster_client(Running(kind="scheduler", address=address), Access(insecure=True)):
         pass
     scheduler.kill()
     scheduler.communicate()

@@ -3,36 +3,18 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from spinsweep.cli.display import Display, where
 from spinsweep.cli.workers import DASK, Workers
-from spinsweep.dashboard.access import OPEN, Pages
 from spinsweep.dashboard.reports import serve_watchers
-from spinsweep.deployment.check import check
+from spinsweep.deployment.check import Access, check
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Deployment, Local, Running
 from spinsweep.equipment import Equipment
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.protocol import Context, Start
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may reach the scheduler and its pages."""
-
-    tls: Path | None = None
-    """Folder of certificates."""
-    insecure: bool = False
-    """Whether to go without."""
-    dashboard: bool = True
-    """Whether Dask's dashboard is served."""
-    pages: Pages = OPEN
-    """How it is served."""
-    watchers: int | None = None
-    """Port of a page for those who only watch."""
 
 
 class DaskWorkers(Workers):
@@ -50,12 +32,12 @@ class DaskWorkers(Workers):
         self.access = access
         self.show = show
         self._client: Any = None
-        check(deployment, access.tls, insecure=access.insecure, watchers=access.watchers, pages=access.pages)
+        check(deployment, access)
 
     def __enter__(self) -> DaskWorkers:
         if isinstance(self.deployment, Running):  # a mistake in its address is found before a cube is made
             access = self.access
-            client = cluster_client(self.deployment, access.tls, insecure=access.insecure)
+            client = cluster_client(self.deployment, Access(access.tls, access.insecure))
             self._client = self._stack.enter_context(client)
             if access.watchers is not None:
                 serve_watchers(self._client, access.watchers, access.pages)
@@ -83,12 +65,4 @@ class DaskWorkers(Workers):
         return on_client(self._client, where(self._client, dashboard=self.access.dashboard))
 
     def _cluster(self, deployment: Deployment, resources: Any) -> Any:
-        access = self.access
-        return cluster_client(
-            deployment,
-            access.tls,
-            insecure=access.insecure,
-            dashboard=access.dashboard,
-            resources=resources,
-            pages=access.pages,
-        )
+        return cluster_client(deployment, replace(self.access, watchers=None), resources)

@@ -101,8 +101,9 @@ def run(
     show = Display()
     executor = name_of_executor(executor, workers)
     if executor == DASK:
-        from spinsweep.cli.dask_workers import Access, DaskWorkers
+        from spinsweep.cli.dask_workers import DaskWorkers
         from spinsweep.dashboard.access import Pages, new_token
+        from spinsweep.deployment.check import Access
         from spinsweep.deployment.clients import deployment
 
         pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")

@@ -6,6 +6,7 @@ import importlib
 import re
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +32,37 @@ CLASSES = {"slurm": "SLURMCluster", "pbs": "PBSCluster", "sge": "SGECluster", "l
 PROBE = 2.0  # seconds for a connection that is refused at once where nothing listens
 
 
-def check(
-    where: Deployment,
-    tls: Path | None = None,
-    *,
-    insecure: bool = False,
-    watchers: int | None = None,
-    pages: Pages = OPEN,
-) -> None:
-    """Look at all of a deployment that can be seen without starting it.
+@dataclass(frozen=True)
+class Access:
+    """Who may reach a scheduler and its pages."""
 
-    Parameters
-    ----------
-    tls : folder of certificates, before the one in the cluster file
-    insecure : whether to go without certificates
-    watchers : port that is to be free on the scheduler's machine, where that is this one
-    pages : how pages are to be served
+    tls: Path | None = None
+    """Folder of certificates, before the one in the cluster file; None there too: what this machine needs is made."""
+    insecure: bool = False
+    """Whether to go without."""
+    dashboard: bool = True
+    """Whether Dask's dashboard is served, on loopback; a scheduler that runs already has its own."""
+    pages: Pages = OPEN
+    """How it is served."""
+    watchers: int | None = None
+    """Port of a page for those who only watch, on the scheduler's machine."""
+
+
+USUAL = Access()
+
+
+def check(where: Deployment, access: Access = USUAL) -> None:
+    """Look at all of a deployment that can be seen without starting it.
 
     Raises
     ------
     RunnerError
         One line: what is missing, taken, or would not be encrypted.
     """
+    tls, insecure, watchers = access.tls, access.insecure, access.watchers
     if tls is not None and isinstance(where, Local | Gpu | Kubernetes):
         raise RunnerError(f"--tls {tls}: a cluster of kind {where.kind} does not use your certificates; leave it out")
-    if pages.token and not isinstance(where, Local | Gpu | Jobs) and watchers is None:
+    if access.pages.token and not isinstance(where, Local | Gpu | Jobs) and watchers is None:
         raise RunnerError(
             f"--dashboard-token: the dashboard of a cluster of kind {where.kind} is not this run's; "
             "`spinsweep scheduler` takes the option"

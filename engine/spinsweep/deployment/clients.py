@@ -11,15 +11,16 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import dask
 from distributed import Client, SSHCluster
 
-from spinsweep.dashboard.access import OPEN, Pages, RestrictedScheduler, new_token, restrict_scheduler
+from spinsweep.dashboard.access import Pages, RestrictedScheduler, new_token, restrict_scheduler
 from spinsweep.deployment.certificates import own_certificates, temporary
-from spinsweep.deployment.check import check, cluster_class, dask_cluster, library
+from spinsweep.deployment.check import USUAL, Access, check, cluster_class, dask_cluster, library
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.deployment.connect import connect
 from spinsweep.deployment.local_cluster import ClosedCluster, free_port, local_client, nannies, own_files, quiet
@@ -72,23 +73,13 @@ def deployment(option: str | None, workers: int | None = None) -> Deployment:
 
 @contextmanager
 def cluster_client(
-    where: Deployment,
-    tls: Path | None = None,
-    *,
-    insecure: bool = False,
-    dashboard: bool = True,
-    resources: Mapping[str, float] | None = None,
-    pages: Pages = OPEN,
+    where: Deployment, access: Access = USUAL, resources: Mapping[str, float] | None = None
 ) -> Iterator[Client]:
     """A client of a deployment; what it started is ended with the block.
 
     Parameters
     ----------
-    tls : folder of certificates, before the one in the cluster file; None there too: what this machine needs is made
-    insecure : whether to go without
-    dashboard : serve Dask's dashboard, on loopback; a scheduler that runs already has its own
     resources : what local workers offer beside ``cpu``
-    pages : how the dashboard is served
 
     Raises
     ------
@@ -96,39 +87,40 @@ def cluster_client(
         One line: it cannot be started, cannot be reached, or would not be encrypted.
     """
     quiet()
-    check(where, tls, insecure=insecure, pages=pages)
-    if not dashboard and not isinstance(where, Ssh):
-        pages = Pages(token=new_token())  # Dask serves one in any case: here, nobody can name it
-    if isinstance(where, Jobs | Ssh) and not insecure:
-        tls = tls or where.tls or own_certificates()
+    check(where, access)
+    if not access.dashboard and not isinstance(where, Ssh):  # Dask serves one in any case: here, nobody can name it
+        access = replace(access, pages=Pages(token=new_token()))
+    if isinstance(where, Jobs | Ssh) and not access.insecure:
+        access = replace(access, tls=access.tls or where.tls or own_certificates())
     match where:
         case Local():
-            started = _local(where, resources, pages, dashboard=dashboard)
+            started = _local(where, access, resources)
         case Jobs():
-            started = _jobs(where, tls, pages, dashboard=dashboard)
+            started = _jobs(where, access)
         case Ssh():
-            started = _ssh(where, tls, pages, dashboard=dashboard)
+            started = _ssh(where, access)
         case Kubernetes():
             started = _kubernetes(where)
         case Gpu():
-            started = _gpu(where, pages, dashboard=dashboard)
+            started = _gpu(where, access)
         case Running():
-            started = _running(where, tls or where.tls, insecure=insecure)
+            started = _running(where, access)
     with started as client:
         yield client
 
 
 @contextmanager
-def _local(where: Local, resources: Mapping[str, float] | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
-    with local_client(where.least, dashboard=dashboard, resources=resources, pages=pages) as client:
+def _local(where: Local, access: Access, resources: Mapping[str, float] | None) -> Iterator[Client]:
+    with local_client(where.least, dashboard=access.dashboard, resources=resources, pages=access.pages) as client:
         if where.minimum is not None:
             adapt(client, where.least, where.workers)
         yield client
 
 
 @contextmanager
-def _running(where: Running, tls: Path | None, *, insecure: bool) -> Iterator[Client]:
-    address, security = secured(scheduler_address(where.address), tls, CLIENT, insecure=insecure)
+def _running(where: Running, access: Access) -> Iterator[Client]:
+    tls = access.tls or where.tls
+    address, security = secured(scheduler_address(where.address), tls, CLIENT, insecure=access.insecure)
     with connect(address, security) as client:
         try:
             client.register_plugin(KeepBusy())  # its cluster may scale
@@ -140,13 +132,13 @@ def _running(where: Running, tls: Path | None, *, insecure: bool) -> Iterator[Cl
 
 
 @contextmanager
-def _jobs(where: Jobs, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
-    security = None if tls is None else credentials(tls, *ROLES)
+def _jobs(where: Jobs, access: Access) -> Iterator[Client]:
+    security = None if access.tls is None else credentials(access.tls, *ROLES)
     scheduler = {
         "interface": where.driver_interface,
         "port": where.port,
-        "dashboard_address": _dashboard(serve=dashboard),
-        "pages": pages,
+        "dashboard_address": _dashboard(access),
+        "pages": access.pages,
     }
     with ExitStack() as stack:
         with _one_line(where.kind), sigint_blocked(), dask.config.set(own_files()):
@@ -208,8 +200,8 @@ async def _submitted(cluster: Any, jobs: int) -> None:
 
 
 @contextmanager
-def _ssh(where: Ssh, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
-    security = None if tls is None else credentials(tls, *ROLES)
+def _ssh(where: Ssh, access: Access) -> Iterator[Client]:
+    security = None if access.tls is None else credentials(access.tls, *ROLES)
     only_this_machine = on_loopback(where.listen) and where.user is None
     settings: dict[str, Any] = {
         "distributed.nanny.pre-spawn-environ": dict.fromkeys(THREAD_SETTINGS, "1"),
@@ -237,7 +229,7 @@ def _ssh(where: Ssh, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iter
                         "host": where.listen,
                         "port": where.port,
                         "protocol": protocol,
-                        "dashboard_address": _dashboard(serve=dashboard),
+                        "dashboard_address": _dashboard(access),
                         "idle_timeout": STARTING,
                     },
                     worker_options={
@@ -255,7 +247,7 @@ def _ssh(where: Ssh, tls: Path | None, pages: Pages, *, dashboard: bool) -> Iter
             )
             client = stack.enter_context(Client(cluster))
             client.run_on_scheduler(_end_when_idle, ORPHAN)
-            client.run_on_scheduler(restrict_scheduler, pages)
+            client.run_on_scheduler(restrict_scheduler, access.pages)
         yield client
 
 
@@ -288,12 +280,12 @@ def _kubernetes(where: Kubernetes) -> Iterator[Client]:
 
 
 @contextmanager
-def _gpu(where: Gpu, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
+def _gpu(where: Gpu, access: Access) -> Iterator[Client]:
     with ExitStack() as stack:
         with _one_line("gpu"), sigint_blocked(), nannies():
             cluster = stack.enter_context(
                 type("_Closed", (ClosedCluster, library("dask_cuda", "gpu").LocalCUDACluster), {})(
-                    scheduler_kwargs={"pages": pages},
+                    scheduler_kwargs={"pages": access.pages},
                     n_workers=where.workers,
                     threads_per_worker=1,
                     memory_limit=where.memory or "auto",
@@ -301,15 +293,15 @@ def _gpu(where: Gpu, pages: Pages, *, dashboard: bool) -> Iterator[Client]:
                     protocol="tls",
                     security=temporary(),
                     resources={CPU: 1},
-                    dashboard_address=_dashboard(serve=dashboard),
+                    dashboard_address=_dashboard(access),
                 )
             )
             client = stack.enter_context(Client(cluster))
         yield client
 
 
-def _dashboard(*, serve: bool) -> str:
-    return f"{LOOPBACK}:{free_port(8787) if serve else 0}"  # None would take 8787 all the same
+def _dashboard(access: Access) -> str:
+    return f"{LOOPBACK}:{free_port(8787) if access.dashboard else 0}"  # None would take 8787 all the same
 
 
 @contextmanager

@@ -11,13 +11,21 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from spinsweep.provenance.origin import Origin
 from spinsweep.provenance.packages import versions
 from spinsweep.spec import Sweep
+
+KINDS: dict[str, type] = {
+    "packages": dict,
+    "workers": list,
+    **dict.fromkeys(("python", "processor", "command", "start", "end", "outcome"), str),
+    **dict.fromkeys(("process", "ended_before", "cells", "workers_lost"), int),
+}
+"""Types of what a run's record holds in JSON, beside code and machine."""
 
 
 @dataclass(frozen=True)
@@ -104,21 +112,21 @@ class RunRecord:
     Its version is the cube's format. What is None is not written.
     """
 
-    packages: Mapping[str, str]
+    packages: Mapping[str, str] = field(default_factory=dict)
     """Installed version of each package that can change a number."""
-    python: str
+    python: str = ""
     """Version of the driver's."""
-    processor: str
+    processor: str = ""
     """The driver's."""
-    code: CodeRecord
+    code: CodeRecord = CodeRecord()
     """Where the block function came from."""
-    machine: MachineRecord
+    machine: MachineRecord = MachineRecord()
     """The driver's."""
-    process: int
+    process: int = 0
     """The driver's number there."""
-    command: str
+    command: str = ""
     """The command line."""
-    start: str
+    start: str = ""
     """When it began, UTC, ISO 8601."""
     end: str | None = None
     """When it ended; None (written as null) until then."""
@@ -155,25 +163,12 @@ class RunRecord:
         """
         if not isinstance(values, Mapping) or not all(isinstance(values.get(n), str) for n in ("start", "outcome")):
             return None
-        workers = _checked(values, "workers", list)
-        return cls(
-            packages=_checked(values, "packages", dict) or {},
-            python=_checked(values, "python", str) or "",
-            processor=_checked(values, "processor", str) or "",
-            code=CodeRecord(**_known(CodeRecord, values.get("code"))),
-            machine=MachineRecord(**_known(MachineRecord, values.get("machine"))),
-            process=_checked(values, "process", int) or 0,
-            command=_checked(values, "command", str) or "",
-            start=values["start"],
-            end=_checked(values, "end", str),
-            outcome=values["outcome"],
-            ended_before=_checked(values, "ended_before", int),
-            cells=_checked(values, "cells", int),
-            workers_lost=_checked(values, "workers_lost", int),
-            workers=tuple(WorkerRecord(**_known(WorkerRecord, w)) for w in workers)
-            if isinstance(workers, list)
-            else None,
-        )
+        known = {name: values[name] for name, kind in KINDS.items() if isinstance(values.get(name), kind)}
+        if "workers" in known:
+            known["workers"] = tuple(WorkerRecord(**_known(WorkerRecord, w)) for w in known["workers"])
+        known["code"] = CodeRecord(**_known(CodeRecord, values.get("code")))
+        known["machine"] = MachineRecord(**_known(MachineRecord, values.get("machine")))
+        return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
         """Attributes of the group."""
@@ -192,12 +187,6 @@ def now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
-def _checked(values: Mapping[str, Any], name: str, kind: type) -> Any:
-    """A value, or None where it is missing or of another type."""
-    value = values.get(name)
-    return value if isinstance(value, kind) else None
-
-
 def _known(record: Any, values: Any) -> dict[str, Any]:
     """Those of the values that are fields of a record."""
     return {f.name: values[f.name] for f in fields(record) if f.name in values} if isinstance(values, Mapping) else {}
@@ -205,9 +194,8 @@ def _known(record: Any, values: Any) -> dict[str, Any]:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
