@@ -137,8 +137,13 @@ def as_boxes(cells: npt.NDArray[np.bool_]) -> list[tuple[npt.NDArray[np.intp], .
     """
     if not cells.any():
         return []
-    axes = range(cells.ndim)
-    sets = tuple(np.flatnonzero(cells.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)
+    sets = indices_along(cells)
     if int(cells.sum()) == math.prod(len(s) for s in sets):
         return [sets]
     return [tuple(np.array([i]) for i in point) for point in np.argwhere(cells)]
+
+
+def indices_along(cells: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], ...]:
+    """Along each axis, the indices at which there is a true cell."""
+    axes = range(cells.ndim)
+    return tuple(np.flatnonzero(cells.any(axis=tuple(a for a in axes if a != axis))) for axis in axes)

@@ -574,9 +574,6 @@ class Sweep:
         """Pickled without what can be derived."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
 
 def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block."""

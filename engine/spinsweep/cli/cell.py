@@ -84,9 +84,8 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
     axes = cube.axis_names
     for name in settings:
         if name not in axes:
-            raise SpecError(
-                f"{cube.storage} has no axis {name!r}{closest(name, axes)}; its axes are {', '.join(axes)}"
-            )
+            known = ", ".join(axes)
+            raise SpecError(f"{cube.storage} has no axis {name!r}{closest(name, axes)}; its axes are {known}")
     if missing := [n for n in axes if n not in settings]:
         raise SpecError(f"axis {missing[0]!r} is not given; a cell needs {' '.join(f'{n}=...' for n in axes)}")
     coords = {}

@@ -259,9 +259,8 @@ class Cube:
         """The cube as it is now, under the same write guard."""
         cube = Cube(self.storage)
         if cube.attributes.cube_id != self.attributes.cube_id:
-            raise CubeError(
-                f"{self.storage} was replaced by another cube just now; run the same command again to continue"
-            )
+            remedy = "run the same command again to continue"
+            raise CubeError(f"{self.storage} was replaced by another cube just now; {remedy}")
         cube.write_guard = self.write_guard
         return cube
 

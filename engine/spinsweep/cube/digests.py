@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep.blocks import indices_along
+
 Mask = npt.NDArray[np.bool_]
 Arrays = Mapping[str, npt.NDArray[Any]]
 LEFT_OUT = ("cell_state", "cell_error")
@@ -114,18 +116,11 @@ def _packed(cells: Mask) -> Any:
     """A mask as JSON: the lengths of a box at the chunk's corner, or its bits."""
     if cells.all():
         return list(cells.shape)
-    lengths = [int(np.argmin(line)) if not line.all() else line.size for line in _edges(cells)]
+    lengths = list(map(len, indices_along(cells)))
     box = tuple(slice(0, n) for n in lengths)
     if cells[box].all() and cells.sum() == np.prod(lengths):
         return lengths
     return base64.b64encode(zlib.compress(np.packbits(cells).tobytes())).decode()
-
-
-def _edges(cells: Mask) -> list[Mask]:
-    """The line of cells along each axis from the chunk's corner."""
-    corner = (0,) * cells.ndim
-    lines: list[Any] = [(*corner[:axis], slice(None), *corner[axis + 1 :]) for axis in range(cells.ndim)]
-    return [cells[line] for line in lines]
 
 
 def _unpacked(packed: Any, chunk: tuple[int, ...]) -> Mask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
@@ -42,7 +43,7 @@ def initial_states(
     requested : along each axis, the values that the run asks for
     grid : the cube's blocks
     """
-    cells_left = grid.count(pending(state, retry_failed=retry_failed) & _outer(requested))
+    cells_left = grid.count(pending(state, retry_failed=retry_failed) & reduce(np.logical_and.outer, requested))
     blocks = np.zeros(grid.lengths, np.uint8)
     blocks[grid.count(state == State.DONE) > 0] = BlockState.DONE
     blocks[grid.count(state == State.FAILED) > 0] = BlockState.FAILED
@@ -90,11 +91,3 @@ def bins(cells: int, chunk: int = 1) -> BlockGrid:
     """The bins of a map along an axis of ``cells`` cells in blocks of ``chunk``: each holds whole blocks."""
     blocks = BlockGrid((cells,), (chunk,)).size
     return BlockGrid((cells,), (chunk * math.ceil(blocks / MAX_BINS),))
-
-
-def _outer(masks: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
-    """True where the masks along all axes are, in the shape that they span."""
-    whole = np.ones((1,) * len(masks), bool)
-    for axis, mask in enumerate(masks):
-        whole = whole & mask.reshape([-1 if a == axis else 1 for a in range(len(masks))])
-    return whole

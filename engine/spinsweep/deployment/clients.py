@@ -313,6 +313,5 @@ def _one_line(kind: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = str(error).partition("stderr:")[2] or str(error)  # of a command that failed
-        raise RunnerError(
-            f"{kind}: the cluster did not start: {' '.join(said.split()) or type(error).__name__}"
-        ) from None
+        problem = " ".join(said.split()) or type(error).__name__
+        raise RunnerError(f"{kind}: the cluster did not start: {problem}") from None

@@ -122,9 +122,8 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
         try:
             asyncio.run(serve())
         except (OSError, RuntimeError, TimeoutError) as error:
-            raise RunnerError(
-                f"no scheduler answers at {address} ({type(error.__cause__ or error).__name__})"
-            ) from None
+            kind = type(error.__cause__ or error).__name__
+            raise RunnerError(f"no scheduler answers at {address} ({kind})") from None
 
 
 async def _show_sweeps(scheduler: Scheduler) -> None:

@@ -161,12 +161,7 @@ def _recorded(run: Run, record: RunRecorder) -> Iterator[None]:
         abandoned = epoch == 1 and not run.begun  # its cluster did not start
         raise
     finally:
-        record.end(
-            outcome=run.outcome,
-            cells=run.progress.cells_ended,
-            workers_lost=run.progress.workers_lost,
-            workers=run.described_workers(),
-        )
+        record.end(run)
         if abandoned:
             cube.remove()
         else:

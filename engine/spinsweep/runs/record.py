@@ -8,6 +8,7 @@ from typing import Any
 
 from spinsweep.cube import Cube, run_group, write_group
 from spinsweep.provenance import Origin, RunRecord
+from spinsweep.runs.opened import Run
 from spinsweep.spec import Sweep
 
 
@@ -27,6 +28,7 @@ class RunRecorder:
         attributes = replace(cube.attributes, provenance=json.dumps(self.record.to_json()))
         cube.commit(attributes if parameters is None else replace(attributes, parameters=parameters))
 
-    def end(self, **values: Any) -> None:
+    def end(self, run: Run) -> None:
         """Add what came of the run."""
-        self.record = self.record.ended(**values)
+        lost, workers = run.progress.workers_lost, run.described_workers()
+        self.record = self.record.ended(run.outcome, run.progress.cells_ended, lost, workers)
