@@ -132,43 +132,41 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     """
     cells = Cells(sweep, coords, cube_id)
     result = empty(sweep, cells.shape)
-    one_by_one = bool(getattr(sweep.function, "per_cell", False))
-    if not one_by_one:
-        began = time.perf_counter()
-        try:
-            values = _checked(sweep, sweep.function(cells), cells.shape)
-        except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
-            if _says_nothing(error):
-                raise
-            if result.duration.size == 1:
-                result.errors[(0,) * len(cells.shape)] = _described(error)
-            one_by_one = result.duration.size > 1
-        else:
+    first, size = (0,) * len(cells.shape), result.duration.size
+    per_cell = getattr(sweep.function, "per_cell", False)
+    if not per_cell:
+        values, seconds = _called(sweep, cells, cells.shape)
+        result.duration[...] = seconds / size
+        if not isinstance(values, CellError):
             result.values = values
-        result.duration[...] = (time.perf_counter() - began) / result.duration.size
-    if one_by_one:
-        for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
-            _evaluate_one(sweep, cell, position, result, cube_id)
+            return result
+        if size == 1:
+            result.errors[first] = values
+            return result
+    for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
+        if per_cell:
+            values, result.duration[position] = _called(sweep, cell, ())
+        else:
+            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
+            values, result.duration[position] = _called(sweep, single, single.shape)
+        if isinstance(values, CellError):
+            result.errors[position] = values
+            continue
+        for name, value in values.items():
+            result.values[name][position] = value if per_cell else value[first]
     return result
 
 
-def _evaluate_one(sweep: Sweep, cell: Cell, position: tuple[int, ...], result: Evaluated, cube_id: str) -> None:
+def _called(sweep: Sweep, cells: Cell | Cells, shape: tuple[int, ...]) -> tuple[dict[str, Array] | CellError, float]:
+    """What the block function returns, checked, or raises; and the seconds that it took."""
     began = time.perf_counter()
     try:
-        if getattr(sweep.function, "per_cell", False):
-            values = _checked(sweep, sweep.function(cell), ())
-        else:
-            one = (1,) * len(position)
-            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
-            checked = _checked(sweep, sweep.function(single), one)
-            values = {name: array[(0,) * len(position)] for name, array in checked.items()}
-        for name, value in values.items():
-            result.values[name][position] = value
+        values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
     except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
         if _says_nothing(error):
             raise
-        result.errors[position] = _described(error)
-    result.duration[position] = time.perf_counter() - began
+        values = _described(error)
+    return values, time.perf_counter() - began
 
 
 def _says_nothing(error: BaseException) -> bool:

@@ -55,8 +55,7 @@ class CubeView:
     @property
     def parameters(self) -> dict[str, Any]:
         """Of the sweep, by name; {} where there are none."""
-        values: dict[str, Any] = json.loads(self._dataset.attrs.get("parameters", "{}"))
-        return values
+        return dict(json.loads(self._dataset.attrs.get("parameters", "{}")))
 
     @property
     def units(self) -> dict[str, str]:

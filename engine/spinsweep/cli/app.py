@@ -43,7 +43,6 @@ def app(requested: str = "") -> typer.Typer:
     root = typer.Typer(
         name="spinsweep",
         no_args_is_help=True,
-        add_completion=True,
         rich_markup_mode="rich",
         epilog=EPILOG,
         pretty_exceptions_enable=False,

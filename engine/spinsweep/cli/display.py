@@ -37,7 +37,6 @@ class Display:
             TextColumn("{task.fields[line]}", markup=False),
             console=self.console,
             transient=True,
-            auto_refresh=True,
             refresh_per_second=4,
             disable=not self.console.is_terminal,
         )

@@ -155,5 +155,4 @@ def _array(
         attributes=dict(attributes),
         zarr_format=3,
     )
-    content: dict[str, Any] = json.loads(objects["zarr.json"].to_bytes())
-    return content
+    return dict(json.loads(objects["zarr.json"].to_bytes()))

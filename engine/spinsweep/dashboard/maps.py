@@ -102,8 +102,7 @@ class SweepMaps:
         self.crosses.data = {"x": self._middle("left", "right", failed), "y": self._middle("bottom", "top", failed)}
 
     def _middle(self, low: str, high: str, bins: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
-        middle: npt.NDArray[np.float64] = (self._edges[low][bins] + self._edges[high][bins]) / 2
-        return middle
+        return np.asarray((self._edges[low][bins] + self._edges[high][bins]) / 2)
 
     def _scale_colours(self, known: npt.NDArray[np.float64]) -> None:
         """Colours from the least to the greatest known value; a single value gets the middle colour."""

@@ -91,11 +91,8 @@ class Reader:
         """End the process."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for stream in (process.stdin, process.stdout):
-                if stream is not None:
-                    stream.close()
+            with process:  # which closes its pipes, and waits
+                process.kill()
 
 
 def _nothing(problem: str) -> Answer:

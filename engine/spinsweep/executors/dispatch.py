@@ -220,9 +220,7 @@ class Dispatcher:
     def _stop(self) -> list[Action]:
         """Send nothing more; drop what is only queued, and wait for what is being computed."""
         self._stopping = True
-        if self._measured and self.in_flight:
-            return [events.Cancel(tuple(self.in_flight))]
-        return []
+        return [events.Cancel(tuple(self.in_flight))] if self._measured and self.in_flight else []
 
     def _drain(self) -> list[Action]:
         self.over = not self.in_flight

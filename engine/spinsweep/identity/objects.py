@@ -33,9 +33,7 @@ def python_function(value: Any) -> Any:
             inner = attribute_of(inner, name)
         if isinstance(inner, types.FunctionType):
             return inner
-    if isinstance(value, functools._lru_cache_wrapper):
-        return value.__wrapped__
-    return None
+    return value.__wrapped__ if isinstance(value, functools._lru_cache_wrapper) else None
 
 
 def attribute_of(value: Any, name: str) -> Any:
