@@ -80,7 +80,8 @@ class Lease:
             self._ended.set()
             heartbeat.join()
             with suppress(CubeError):  # then it dies by itself
-                self._release()
+                for number in (*self._dead, self._number):
+                    self.storage.delete(self._key(number))
 
     def check(self) -> None:
         """``CubeError`` if it may be another's by now."""
@@ -154,10 +155,6 @@ class Lease:
                 self._content = {**self._content, "beat": self._content["beat"] + 1, "at": time.time()}
                 self.storage.write(self._key(self._number), _encoded(self._content))
                 self._renewed = began
-
-    def _release(self) -> None:
-        for number in (*self._dead, self._number):
-            self.storage.delete(self._key(number))
 
     def _entries(self, other_than: int = 0) -> dict[int, bytes]:
         """Every ``x.n`` by its number."""

@@ -156,14 +156,10 @@ class SweepPage:
         y, x = (names.index(s.value) if s.value in names else 0 for s in (self.select_y, self.select_x))
         return (y, x) if y != x else (y, (y + 1) % len(names))
 
-    def _output(self, run: WatchedRun) -> OutputDescription | None:
-        """The chosen output."""
-        return next((o for o in run.description.outputs if o.name == self.select_output.value), None)
-
     def _show(self, run: WatchedRun) -> None:
         y, x = self._axes(run)
         block_map = self.monitor.block_map(run, y, x)
-        output = self._output(run)
+        output = next((o for o in run.description.outputs if o.name == self.select_output.value), None)
         self._draw(run, y, x, block_map)
         self._read(run, y, x, output)
         self.maps.name_output(output)

@@ -36,8 +36,7 @@ class OwnWorkers(Adaptive):
 
     async def target(self) -> int:
         """How many workers there should be, before the limits."""
-        tasks: int = await self.scheduler.spinsweep_tasks()
-        return tasks
+        return int(await self.scheduler.spinsweep_tasks())
 
     async def workers_to_close(self, target: int) -> list[Any]:
         """Names of workers that may go, so that ``target`` of this cluster are left."""

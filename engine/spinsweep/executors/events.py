@@ -180,24 +180,20 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Unwritten:
+class _Told:
+    text: str
+
+
+class Unwritten(_Told):
     """A block ended without a result and is not sent again."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Waiting:
+class Waiting(_Told):
     """What the run waits for, in words; empty: nothing."""
 
-    text: str
 
-
-@dataclass(frozen=True)
-class Note:
+class Note(_Told):
     """What the user should know."""
-
-    text: str
 
 
 @dataclass(frozen=True)
