@@ -247,7 +247,8 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
     store = tmp_path / "c.zarr"
     sweep = written(tmp_path, WALK % "np.float64(1)")
     here = Origin.of(sweep)
-    elsewhere = replace(here, packages={**here.packages, "numpy": "2.3.0"}, processor="another")
+    packages = {**here.record.packages, "numpy": "2.3.0"}
+    elsewhere = replace(here, record=replace(here.record, packages=packages, processor="another"))
     with open_run(sweep, store, block=1) as run:
         from spinsweep.cube import keep_origin
 
@@ -258,7 +259,7 @@ def test_cells_of_other_packages_or_another_processor_are_said_and_stay(tmp_path
     assert run.progress.cells == 1
     assert run.notes == [
         f"2 cells that are there were computed elsewhere (numpy 2.3.0 there, {np.__version__} here; "
-        f"processor another there, {here.processor} here), where last digits may differ"
+        f"processor another there, {here.record.processor} here), where last digits may differ"
     ]
 
 

@@ -131,7 +131,7 @@ def where(client: Any, *, dashboard: bool) -> str:
     return f"{info['address']}{page}{seen}"
 
 
-def _sweep_page(host: str, port: int, prefix: str) -> str:
+def _sweep_page(host: str, port: int, prefix: str = "") -> str:
     """How a browser on this machine gets to the Sweep page: dashboards listen on the loopback of their machine."""
     page = f"http://127.0.0.1:{port}{prefix}/sweep"
     try:

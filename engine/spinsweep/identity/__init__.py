@@ -17,8 +17,8 @@ What counts, and as what:
 Where a file lies never counts.
 """
 
-from spinsweep.identity.owner import is_released
+from spinsweep.identity.owner import is_released, version
 from spinsweep.identity.parts import Identity, differences
 from spinsweep.identity.walk import identify, imported_here
 
-__all__ = ["Identity", "differences", "identify", "imported_here", "is_released"]
+__all__ = ["Identity", "differences", "identify", "imported_here", "is_released", "version"]

@@ -76,7 +76,7 @@ class Owners:
             known = top in sys.stdlib_module_names or top in sys.builtin_module_names
             return ("", "") if known else None
         if file.is_relative_to(_FOLDER):
-            return ENGINE, _version(ENGINE)
+            return ENGINE, version(ENGINE) or "unknown"
         site = next((p for p in file.parents if p.name in _SITE), None)
         if site is None:
             return ("", "") if any(file.is_relative_to(p) for p in _LIBRARY) else None
@@ -85,10 +85,10 @@ class Owners:
         distribution = _distribution(top, site)
         if distribution is None:
             return (top, "unknown") if top in self.foreign else None
-        name, version, users = distribution
+        name, number, users = distribution
         if users and top not in self.foreign and not is_released(name):
             return None
-        return name, version
+        return name, number
 
 
 @cache
@@ -158,11 +158,13 @@ def _unpublished(distribution: metadata.Distribution) -> bool:
     return bool(about)
 
 
-def _version(name: str) -> str:
+@cache
+def version(name: str) -> str | None:
+    """Of an installed package; None where there is none of that name."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
-        return "unknown"
+        return None
 
 
 def _word(requirement: str) -> str:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from spinsweep.identity import Identity, differences, identify, imported_here, is_released
+from spinsweep.identity import Identity, differences, identify, imported_here, is_released, version
 from spinsweep.provenance.cpu import processor
-from spinsweep.provenance.packages import version, versions_reached
+from spinsweep.provenance.packages import versions_reached
 from spinsweep.spec import Sweep
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 
+from spinsweep.identity import version
+
 PACKAGES = ("spinsweep", "dask", "distributed", "numpy", "scipy", "xarray", "zarr", "torch", "numba", "llvmlite",
             "pandas", "statsmodels", "pyvisa")  # fmt: skip
 _ALWAYS = ("spinsweep", "numpy")
@@ -16,15 +18,6 @@ _ALWAYS = ("spinsweep", "numpy")
 def versions() -> dict[str, str]:
     """Installed version of each package that can change a number."""
     return {name: number for name in PACKAGES if (number := version(name)) is not None}
-
-
-@cache
-def version(name: str) -> str | None:
-    """Of an installed package; None where there is none of that name."""
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def versions_reached(packages: Iterable[str]) -> dict[str, str]:
