@@ -105,6 +105,8 @@ def import_log(
     sweep = recorded(cycles, files, said, link, reset_state, resamples)
     assert isinstance(sweep.function, ImportedLog)
     log = sweep.function.log
+    if not dry_run:
+        _check_same_import(store, sweep, ", ".join(map(str, files)))
     for note in cycles.notes:
         say(f"read      {note}")
     for note in cycles.left_out:
@@ -114,7 +116,6 @@ def import_log(
     if dry_run:
         return 0
     source = ", ".join(file.name for file in files)
-    _check_same_import(store, sweep, source)
     attrs = {"imported_from": source, "sweep_reference": sweep.name}
     with (
         open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones

@@ -10,12 +10,12 @@ import xarray as xr
 
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.logs import registry
-from spinneurons.logs.cycles import Cycles, Limits, arrays, cycles
+from spinneurons.logs.cycles import Cycles, PlausibleRange, arrays, cycles
 from spinneurons.logs.mapping import LogMapping, mapped
 from spinneurons.neurons.parameters import WIDTH
 from spinsweep.spec import RESERVED
 
-LIMITS = Limits(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1)
+LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1)
 """Widths are those of the axis. 0.1 A is 15 times what the built-in card gives for the widest bar; a narrow bar's
 current written in mA is above it."""
 

@@ -39,7 +39,7 @@ _ATTRS = {
 
 
 @dataclass(frozen=True)
-class Limits:
+class PlausibleRange:
     """What can be true of a device; a value beyond is most likely in another unit."""
 
     width: tuple[float, float]
@@ -61,7 +61,7 @@ class Cycles:
     """What was not used, and why."""
 
 
-def cycles(files: Sequence[Mapped], limits: Limits, polarity: str = "") -> Cycles:
+def cycles(files: Sequence[Mapped], limits: PlausibleRange, polarity: str = "") -> Cycles:
     """The cycles of files, each quantity in its unit and complete.
 
     Parameters
@@ -85,7 +85,7 @@ def cycles(files: Sequence[Mapped], limits: Limits, polarity: str = "") -> Cycle
     return _grouped(_numbered(Cycles(frame, line_of, notes, tuple(t for p in parts for t in p.left_out))))
 
 
-def _complete(file: Mapped, limits: Limits, polarity: str) -> Cycles:
+def _complete(file: Mapped, limits: PlausibleRange, polarity: str) -> Cycles:
     values, table = dict(file.values), file.table
     notes, left_out = [*table.notes, *file.notes], [f"{table.path.name}: {text}" for text in table.left_out]
     if table.overloads:

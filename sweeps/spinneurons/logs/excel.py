@@ -8,7 +8,7 @@ import pandas as pd
 
 from spinneurons.logs.frames import reading, tidy
 from spinneurons.logs.layout import constants
-from spinneurons.logs.table import LogError, Table
+from spinneurons.logs.table import LogError, LogTable
 
 
 class Excel:
@@ -20,7 +20,7 @@ class Excel:
         """Whether it is a ZIP archive, as workbooks are."""
         return start.startswith(b"PK\x03\x04")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """The first sheet whose rows are numbers for the most part."""
         with reading(path, "an Excel workbook", "files"):
             sheets = pd.read_excel(path, sheet_name=None, header=None, engine="openpyxl")
@@ -30,7 +30,7 @@ class Excel:
         raise LogError(f"{path}: no sheet has rows of numbers")
 
 
-def _table(path: Path, sheet: str, cells: pd.DataFrame) -> Table | None:
+def _table(path: Path, sheet: str, cells: pd.DataFrame) -> LogTable | None:
     """The rows of a sheet that are numbers for the most part; None without any."""
     numbers = cells.map(lambda value: isinstance(value, int | float) and value == value)
     rows = numbers.sum(axis=1) * 2 >= cells.notna().sum(axis=1).clip(lower=2)
@@ -45,7 +45,7 @@ def _table(path: Path, sheet: str, cells: pd.DataFrame) -> Table | None:
     body = body[rows[first:]]
     lines = body.index.to_numpy() + 1
     frame, overloads = tidy(body.infer_objects().set_axis(names, axis=1).reset_index(drop=True))
-    return Table(
+    return LogTable(
         path, frame, lambda row: f"{path}, row {lines[row]} of sheet {sheet}", {}, dict(constants(above)),
         (f"Excel, sheet {sheet!r}",), left_out, overloads, named=bool(len(head)),
     )  # fmt: skip

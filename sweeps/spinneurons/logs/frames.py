@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spinneurons.logs.table import LogError, Table
+from spinneurons.logs.table import LogError, LogTable
 
 OVERLOAD_VALUE = 9.9e36
 """Readings from here up are SCPI's mark of an overload, 9.9e37 (SCPI-99, volume 1, section 7.2.1)."""
@@ -47,7 +47,7 @@ def table(
     note: str,
     units: Mapping[str, str] | None = None,
     constants: Mapping[str, str] | None = None,
-) -> Table:
+) -> LogTable:
     """The table of arrays by name: those of one entry, and texts, are constants.
 
     Raises
@@ -68,7 +68,7 @@ def table(
             )
     single = {n: str(_text(a[0])) for n, a in arrays.items() if n not in long and a.size == 1}
     frame, overloads = tidy(pd.DataFrame(long))
-    return Table(
+    return LogTable(
         path,
         frame,
         lambda row: f"{path}, row {row + 1}",

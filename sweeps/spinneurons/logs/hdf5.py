@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spinneurons.logs.frames import reading, table
-from spinneurons.logs.table import LogError, Table
+from spinneurons.logs.table import LogError, LogTable
 
 
 class Hdf5:
@@ -18,7 +18,7 @@ class Hdf5:
         """Whether it has HDF5's signature."""
         return start.startswith(b"\x89HDF\r\n\x1a\n")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """All datasets, by their name without the groups; scalars and attributes are constants."""
         with reading(path, "HDF5", "files"):
             import h5py

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spinneurons.logs.layout import Layout, constants, recognise
-from spinneurons.logs.table import Table
+from spinneurons.logs.layout import TextLayout, constants, recognise
+from spinneurons.logs.table import LogTable
 from spinneurons.logs.text import read
 
 END = "***End_of_Header***"
@@ -23,12 +23,12 @@ class LabView:
         """Whether it says so in its first words."""
         return start.removeprefix(b"\xef\xbb\xbf").startswith(b"LabVIEW Measurement")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """Its first segment, without the column of comments."""
         return read(path, _layout)
 
 
-def _layout(lines: list[str]) -> Layout | None:
+def _layout(lines: list[str]) -> TextLayout | None:
     header = dict(constants(lines[: next((i for i, line in enumerate(lines) if line.startswith(END)), 0)]))
     return recognise(
         lines,

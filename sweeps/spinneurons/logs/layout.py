@@ -24,7 +24,7 @@ _NUMBER = {
 
 
 @dataclass(frozen=True)
-class Layout:
+class TextLayout:
     """Where the parts of a text are and how its fields are written."""
 
     separator: str
@@ -95,20 +95,20 @@ def _is_written(text: str) -> bool:
 
 def recognise(
     lines: Sequence[str], separators: Iterable[str] = SEPARATORS, decimals: Iterable[str] = ".,"
-) -> Layout | None:
+) -> TextLayout | None:
     """The layout of a text by its first lines; None where no line has the form of a row.
 
     Parameters
     ----------
     separators, decimals : what may be, where a format says it
     """
-    best: tuple[float, Layout] | None = None
+    best: tuple[float, TextLayout] | None = None
     body = [(i, line) for i, line in enumerate(lines) if not is_blank(line)]
     for separator in separators:
         for decimal in decimals:
             if separator == decimal or (best and separator == r"\s+"):
                 continue
-            layout = _by_rows(body, Layout(separator, decimal))
+            layout = _by_rows(body, TextLayout(separator, decimal))
             if layout is None:
                 continue
             rows = [layout.fields(line) for _, line in body[:200] if layout.is_row(line)]
@@ -118,7 +118,7 @@ def recognise(
     return None if best is None else _with_header(lines, best[1])
 
 
-def _by_rows(body: Sequence[tuple[int, str]], layout: Layout) -> Layout | None:
+def _by_rows(body: Sequence[tuple[int, str]], layout: TextLayout) -> TextLayout | None:
     """Width, trailing separator and first row of a layout whose separator and decimal mark are given."""
     rows = [(i, layout.fields(line)) for i, line in body if layout.is_row(line)]
     if not rows:
@@ -129,7 +129,7 @@ def _by_rows(body: Sequence[tuple[int, str]], layout: Layout) -> Layout | None:
     return replace(layout, width=width - trailing, trailing=trailing, first=same[0][0])
 
 
-def _with_header(lines: Sequence[str], layout: Layout) -> Layout:
+def _with_header(lines: Sequence[str], layout: TextLayout) -> TextLayout:
     """The layout with what stands before the first row: names, units and constants."""
     before = [line for line in lines[: layout.first] if line.strip()]
     head: list[list[str]] = []
@@ -153,7 +153,7 @@ def constants(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield match[1], match[2]
 
 
-def footer(tail: Sequence[str], layout: Layout) -> tuple[int, list[str]]:
+def footer(tail: Sequence[str], layout: TextLayout) -> tuple[int, list[str]]:
     """How many lines at the end of a text are no rows, and what they are, in words."""
     number, texts = 0, []
     for line in reversed(tail):

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from spinneurons.logs.quantities import QUANTITIES, factor, recognised
-from spinneurons.logs.table import LogError, Table
+from spinneurons.logs.table import LogError, LogTable
 from spinsweep.axis import closest
 
 
@@ -51,7 +51,7 @@ class LogMapping:
 class Mapped:
     """The quantities of one file, in the units of :data:`~spinneurons.logs.quantities.QUANTITIES`."""
 
-    table: Table
+    table: LogTable
     values: Mapping[str, pd.Series]
     """(rows,) by quantity: float64, for ``device`` also text."""
     columns: Mapping[str, str]
@@ -142,7 +142,7 @@ def _require_quantity(name: str, where: str) -> None:
         raise LogError(f"{where}{name!r} is no quantity of a log{closest(name, known)}; they are {', '.join(known)}")
 
 
-def mapped(table: Table, mapping: LogMapping) -> Mapped:
+def mapped(table: LogTable, mapping: LogMapping) -> Mapped:
     """The quantities of a table: the user's word first, then columns, file name and header.
 
     Raises
@@ -171,7 +171,7 @@ def mapped(table: Table, mapping: LogMapping) -> Mapped:
     return Mapped(table, values, origin, notes, further)
 
 
-def _columns(table: Table, mapping: LogMapping) -> dict[str, Column]:
+def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
     names = [str(name) for name in table.columns]
     for quantity, column in mapping.columns.items():
         if column.name not in names:
@@ -200,7 +200,7 @@ ORDER = ("width", "device", "i_write", "cycle", "r_reset", "r_write")
 """Of the columns of a log without a line of names."""
 
 
-def _by_position(table: Table) -> dict[str, Column]:
+def _by_position(table: LogTable) -> dict[str, Column]:
     if len(table.columns.columns) != len(ORDER):
         raise LogError(
             f"{table.path}: has {len(table.columns.columns)} columns and no line of names; name them, such as "
@@ -209,7 +209,7 @@ def _by_position(table: Table) -> dict[str, Column]:
     return {quantity: Column(str(name)) for quantity, name in zip(ORDER, table.columns, strict=True)}
 
 
-def _converted(table: Table, quantity: str, column: Column) -> tuple[pd.Series, str]:
+def _converted(table: LogTable, quantity: str, column: Column) -> tuple[pd.Series, str]:
     """A column in the quantity's own unit, and the unit that it had."""
     series = table.columns[column.name]
     if quantity == "device":
@@ -238,7 +238,7 @@ def _times(series: pd.Series, by: float) -> pd.Series:
     return exact
 
 
-def _constants(table: Table, mapping: LogMapping) -> dict[str, tuple[str, str]]:
+def _constants(table: LogTable, mapping: LogMapping) -> dict[str, tuple[str, str]]:
     """Text and source of each constant: the user's, the file name's, the header's."""
     known = {q: (text, "what you say") for q, text in mapping.constants.items()}
     for label, text in _of_name(table.path, mapping.pattern).items():
@@ -281,7 +281,7 @@ def _value(quantity: str, text: str) -> float | None:
         return None
 
 
-def _constant(table: Table, quantity: str, text: str, source: str) -> float | str:
+def _constant(table: LogTable, quantity: str, text: str, source: str) -> float | str:
     if quantity == "device":
         return text
     value = _value(quantity, text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spinneurons.logs.frames import reading, table
 from spinneurons.logs.hdf5 import Hdf5
-from spinneurons.logs.table import Table
+from spinneurons.logs.table import LogTable
 
 HDF5_FROM = 512  # byte at which the HDF5 of a MATLAB 7.3 file begins
 
@@ -20,7 +20,7 @@ class Matlab:
         """Whether it says so in its first words."""
         return start.startswith(b"MATLAB ")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """All variables, or the fields of the one struct that is there."""
         with reading(path, "a MATLAB file"), path.open("rb") as file:
             if b"HDF" in file.read(HDF5_FROM + 8)[HDF5_FROM:]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from spinneurons.logs.frames import reading, table
-from spinneurons.logs.table import Table
+from spinneurons.logs.table import LogTable
 
 
 class NetCdf3:
@@ -18,7 +18,7 @@ class NetCdf3:
         """Whether it has the signature of netCDF 3."""
         return start.startswith(b"CDF")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """All variables; global attributes are constants."""
         with reading(path, "netCDF"):
             from scipy.io import netcdf_file

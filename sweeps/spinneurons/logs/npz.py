@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from spinneurons.logs.frames import reading, table
-from spinneurons.logs.table import Table
+from spinneurons.logs.table import LogTable
 
 
 class Npz:
@@ -19,7 +19,7 @@ class Npz:
         """Whether it is a ZIP archive whose first member is an array."""
         return start.startswith(b"PK\x03\x04") and b".npy" in start[:200]
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """All arrays; one with fields is a table."""
         with reading(path, "a NumPy archive"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             columns = {name: archive[name] for name in archive.files}

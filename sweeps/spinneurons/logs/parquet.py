@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from spinneurons.logs.frames import reading, tidy
-from spinneurons.logs.table import Table
+from spinneurons.logs.table import LogTable
 
 
 class Parquet:
@@ -19,8 +19,8 @@ class Parquet:
         """Whether it has Parquet's signature."""
         return start.startswith(b"PAR1")
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """All columns."""
         with reading(path, "Parquet", "files"):
             frame, overloads = tidy(pd.read_parquet(path, engine="pyarrow").reset_index(drop=True))
-        return Table(path, frame, lambda row: f"{path}, row {row + 1}", notes=("Parquet",), overloads=overloads)
+        return LogTable(path, frame, lambda row: f"{path}, row {row + 1}", notes=("Parquet",), overloads=overloads)

@@ -7,14 +7,14 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from spinneurons.logs.table import LogError, Reader, Table
+from spinneurons.logs.table import LogError, LogReader, LogTable
 from spinneurons.logs.text import Text, ends
 
 GROUP = "spinsweep.readers"
 
 
 @cache
-def readers() -> dict[str, Reader]:
+def readers() -> dict[str, LogReader]:
     """All readers by their name.
 
     Raises
@@ -22,7 +22,7 @@ def readers() -> dict[str, Reader]:
     LogError
         One cannot be imported.
     """
-    installed: dict[str, Reader] = {}
+    installed: dict[str, LogReader] = {}
     for point in entry_points(group=GROUP):
         try:
             installed[point.name] = point.load()()
@@ -31,7 +31,7 @@ def readers() -> dict[str, Reader]:
     return installed
 
 
-def read(path: str | Path) -> Table:
+def read(path: str | Path) -> LogTable:
     """A file of any format that an installed reader takes; the suffix decides between two that take it.
 
     Raises
@@ -48,7 +48,7 @@ def read(path: str | Path) -> Table:
     return able[0].read(path)
 
 
-def _able(path: Path, start: bytes) -> Iterator[Reader]:
+def _able(path: Path, start: bytes) -> Iterator[LogReader]:
     """The readers that take a file, the fitting ones first: those of its suffix, and plain text last."""
     able = [reader for reader in readers().values() if reader.reads(start)]
     yield from sorted(able, key=lambda reader: (isinstance(reader, Text), path.suffix.lower() not in reader.suffixes))

@@ -15,7 +15,7 @@ class LogError(ValueError):
 
 
 @dataclass(frozen=True)
-class Table:
+class LogTable:
     """The columns of a file, by the names that stand there."""
 
     path: Path
@@ -37,7 +37,7 @@ class Table:
     """Whether the columns have names in the file; else they are ``column 1`` and so on."""
 
 
-class Reader(Protocol):
+class LogReader(Protocol):
     """A format of files, found by the entry point ``spinsweep.readers``."""
 
     suffixes: Sequence[str]
@@ -46,7 +46,7 @@ class Reader(Protocol):
     def reads(self, start: bytes) -> bool:
         """Whether a file is of this format; ``start``: its first 64 KiB, decompressed."""
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """The file.
 
         Raises

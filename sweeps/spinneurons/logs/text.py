@@ -15,8 +15,8 @@ from typing import IO
 import pandas as pd
 
 from spinneurons.logs.frames import tidy
-from spinneurons.logs.layout import OVERLOAD, SEPARATORS, Layout, encoding_of, footer, is_blank, recognise
-from spinneurons.logs.table import LogError, Table
+from spinneurons.logs.layout import OVERLOAD, SEPARATORS, TextLayout, encoding_of, footer, is_blank, recognise
+from spinneurons.logs.table import LogError, LogTable
 from spinsweep.files import Unreadable, require_file
 
 SAMPLE = 1 << 16
@@ -35,12 +35,12 @@ class Text:
         """Whether it is text at all."""
         return encoding_of(start) is not None
 
-    def read(self, path: Path) -> Table:
+    def read(self, path: Path) -> LogTable:
         """The file, its layout recognised from itself."""
         return read(path)
 
 
-def read(path: Path, layout_of: Callable[[list[str]], Layout | None] = recognise) -> Table:
+def read(path: Path, layout_of: Callable[[list[str]], TextLayout | None] = recognise) -> LogTable:
     """A file of delimited text.
 
     Parameters
@@ -114,7 +114,7 @@ class _Rows:
 
     path: Path
     encoding: str
-    layout: Layout
+    layout: TextLayout
     ending: int
     """Lines at the end that are no rows."""
 
@@ -212,7 +212,7 @@ def _parsed(rows: _Rows) -> pd.DataFrame:
         raise LogError(f"{rows.path}: is not a table: {str(error).splitlines()[-1]}") from None
 
 
-def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> Table:
+def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> LogTable:
     """The table, and how it was read."""
     layout = rows.layout
     columns, overloads = tidy(frame)
@@ -225,7 +225,7 @@ def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> Table:
         *(["units below the names"] if layout.units else []),
     ]
     units = {n: u.strip("[]() ") for n, u in zip(layout.names, layout.units, strict=False) if u.strip("[]() ")}
-    return Table(
+    return LogTable(
         rows.path, columns, rows.line_of, units, layout.constants, notes, left_out, overloads,
         named=bool(layout.names),
     )  # fmt: skip

@@ -79,7 +79,7 @@ def test_a_device_without_rows_is_absent_and_figures_still_work(frame: pd.DataFr
         (
             5,
             "5,0,abc,1,-1.8,3.6,295,Bo",
-            "lab.csv:5: column 'i_write_A' holds 'abc'; it takes a current in A above 0",
+            "lab.csv:5: column 'i_write_A' holds 'abc', where i_write is a number",
         ),
         (7, "5,0,0.001", "lab.csv:7: column 'cycle' is missing"),
         (9, "5,0.5,0.001,1,-1.8,3.6,295,Bo", "lab.csv:9: column 'device' holds '0.5'; it takes a whole number"),
