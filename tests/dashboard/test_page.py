@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,7 +24,7 @@ from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.plugin import SweepPlugin
-from spinsweep.dashboard.reader import Answer, Reader
+from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.messages import (
     LANE_TOPIC,
     VERSION,
@@ -169,6 +170,35 @@ def test_without_an_output_there_is_no_map_of_the_former_one(page: Page) -> None
         assert not window.maps.output_map.visible
 
     page(look)
+
+
+def test_numbers_of_an_output_that_is_no_longer_chosen_are_not_shown_under_the_new_name() -> None:
+    class Slow(Reader):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = threading.Event()
+
+        def ask(self, question: Question) -> Answer:
+            self.go.wait(60)
+            return answer(np.full((3, 2), OUTPUTS.index(next(o for o in OUTPUTS if o.name == question.output))), 6, 6)
+
+    async def within() -> None:
+        async with scheduler() as (_, plugin):
+            reader = Slow()
+            window = SweepPage(plugin.monitor, reader, Document())
+            begin(plugin.monitor, "r", {"a": [1, 2, 3], "b": [1, 2]})
+            refresh(window)  # asks for the voltage
+            window.select_output.value = "power"
+            reader.go.set()
+            assert window._reading is not None
+            await window._reading
+            assert window._answer is None
+            refresh(window)
+            await window._reading
+            assert window._answer is not None
+            assert np.unique(window._answer.mean).tolist() == [1.0]
+
+    asyncio.run(within())
 
 
 def test_crosses_in_a_row_of_a_hundred_bins_do_not_touch_and_no_edge_hides_a_bin(page: Page) -> None:

@@ -213,9 +213,9 @@ class SweepPage:
 
         async def ask() -> None:
             answer = await asyncio.to_thread(self.reader.ask, question)
-            self._read_due = time.monotonic() + READ_INTERVAL_S
-            same_map = (run, y, x) == (self.run, *self._axes(run))
-            if same_map and question.inner == self.select_inner.value:
+            chosen = (self.run, *self._axes(run), self.select_output.value, self.select_inner.value)
+            if chosen == (run, y, x, question.output, question.inner):  # else another map is shown by now
                 self._answer, self._answer_revision = answer, revision
+                self._read_due = time.monotonic() + READ_INTERVAL_S
 
         self._reading = asyncio.get_running_loop().create_task(ask())
