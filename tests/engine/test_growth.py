@@ -119,7 +119,7 @@ def test_a_sweep_as_it_is_in_an_old_cube_has_neutral_values_whatever_its_default
 def test_what_a_cube_cannot_lack_is_refused() -> None:
     with pytest.raises(SpecError, match="needs at least one axis"):
         Sweep("s", "t", (DELAY,), (OUTPUT,), after)
-    with pytest.raises(SpecError, match="axis 'delay', which has a neutral value"):
+    with pytest.raises(SpecError, match="its axis 'delay' has a neutral value, so a cube may lack that axis"):
         dataclasses.replace(NEW, coordinates=(Coordinate("c", "delay", lambda values, params: values),))
     with pytest.raises(SpecError, match=r"axis 'x': 7 is out of range"):
         Axis("x", (1.0,), high=5.0, neutral=7.0)

@@ -20,7 +20,7 @@ _SITE = ("site-packages", "dist-packages")
 # fmt: off
 RELEASED = frozenset((
     "annotated-types", "bokeh", "cloudpickle", "cryptography", "dask", "distributed", "fsspec", "google-crc32c",
-    "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "prometheus-client", "pydantic",
+    "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "pint", "prometheus-client", "pydantic",
     "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy", "statsmodels", "torch", "tornado", "typer",
     "xarray", "zarr",
 ))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from spinneurons.logs.table import LogError, LogTable
+from spinsweep.printable import said
 
 OVERLOAD_VALUE = 9.9e36
 """Readings from here up are SCPI's mark of an overload, 9.9e37 (SCPI-99, volume 1, section 7.2.1)."""
@@ -89,6 +90,6 @@ def reading(path: Path, kind: str, extra: str = "") -> Iterator[None]:
     except ImportError as error:
         raise LogError(f"{path}: {kind} needs the package {error.name}: pip install 'spinsweep[{extra}]'") from None
     except OSError as error:
-        raise LogError(f"{path}: cannot be read ({error.strerror or str(error).splitlines()[0]})") from None
+        raise LogError(f"{path}: cannot be read ({error.strerror or said(error)})") from None
     except Exception as error:  # the file is the user's, and the libraries raise anything
-        raise LogError(f"{path}: is not {kind} that can be read ({str(error).splitlines()[0][:200]})") from None
+        raise LogError(f"{path}: is not {kind} that can be read ({said(error)})") from None

@@ -87,10 +87,9 @@ def encoding_of(start: bytes) -> str | None:
 
 
 def _is_written(text: str) -> bool:
-    """Whether nothing in a text is a control character, nor was no character at all."""
-    return all(c.isprintable() or c in "\t\r\n\f\x1a\ufeff" or "\x80" <= c < "\xa0" for c in set(text)) and (
-        text.count("\ufffd") <= 1
-    )
+    """Whether hardly any character of a text is a control character, or was no character at all."""
+    strange = sum(n for c, n in Counter(text).items() if c == "\ufffd" or (ord(c) < 32 and c not in "\t\r\n\f\x1a"))
+    return strange <= len(text) / 10
 
 
 def recognise(

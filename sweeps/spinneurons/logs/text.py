@@ -18,6 +18,7 @@ from spinneurons.logs.frames import tidy
 from spinneurons.logs.layout import OVERLOAD, SEPARATORS, TextLayout, encoding_of, footer, is_blank, recognise
 from spinneurons.logs.table import LogError, LogTable
 from spinsweep.files import Unreadable, require_file
+from spinsweep.printable import said
 
 SAMPLE = 1 << 16
 """Bytes at each end of a file from which its layout is recognised."""
@@ -58,21 +59,25 @@ def read(path: Path, layout_of: Callable[[list[str]], TextLayout | None] = recog
         raise LogError(
             f"{path}: is not text; give a CSV file, or one of a format that `spinsweep import --help` names"
         )
-    lines = _decoded(start, encoding).splitlines()
+    lines = _lines(start, encoding)
     layout = layout_of(lines if len(start) < SAMPLE else lines[:-1])
     if layout is None:
         raise LogError(f"{path}: has no rows; it needs a line of names and one line a cycle")
-    tail = _decoded(end, encoding).splitlines()
+    tail = _lines(end, encoding)
     ending, left_out = footer(tail[1:] if len(end) >= SAMPLE else tail[layout.first :], layout)
     rows = _Rows(path, encoding, layout, ending)
-    return _table(rows, _parsed(rows), left_out)
+    frame = _parsed(rows)
+    if frame.empty:
+        raise LogError(f"{path}: has no rows that are whole; {'; '.join(left_out) or 'is it a log?'}")
+    return _table(rows, frame, left_out)
 
 
-def _decoded(part: bytes, encoding: str) -> str:
-    """The text of a part of a file; a character that is cut at its ends is lost."""
+def _lines(part: bytes, encoding: str) -> list[str]:
+    """The lines of a part of a file, as they are counted when it is read; a character cut at its ends is lost."""
     if encoding == "utf-16" and not part.startswith((b"\xff\xfe", b"\xfe\xff")):
         encoding = "utf-16-le"
-    return part.decode(encoding, errors="replace")
+    text = part.decode(encoding, errors="replace")
+    return [line.removesuffix("\n") for line in io.StringIO(text, newline=None)]
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -209,7 +214,7 @@ def _parsed(rows: _Rows) -> pd.DataFrame:
         )
         return frame
     except (pd.errors.ParserError, csv.Error) as error:
-        raise LogError(f"{rows.path}: is not a table: {str(error).splitlines()[-1]}") from None
+        raise LogError(f"{rows.path}: is not a table: {said(error)}") from None
 
 
 def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> LogTable:
