@@ -8,10 +8,12 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.campaign.cells import look
+from zarr.errors import GroupNotFoundError
 
 PAUSE = 0.1  # seconds between looks
 
@@ -49,11 +51,19 @@ def main() -> None:
         if select.select([sys.stdin], [], [], PAUSE)[0]:
             store = sys.stdin.readline().strip()
             print(json.dumps({"looks": looks, "cells": cells, "problems": problems}), flush=True)
-        if not store or not (Path(store) / "zarr.json").exists():
+        root = Path(store) / "zarr.json"
+        if not store or not root.exists():
             continue
         try:
             cells += look(Path(store))
             looks += 1
+        except GroupNotFoundError:  # a run whose cluster did not start takes its new cube away
+            if root.exists():
+                time.sleep(1)  # or another run has made it anew
+                with suppress(GroupNotFoundError):
+                    look(Path(store))
+                    continue
+                problems.append(f"{time.strftime('%H:%M:%S')} {store}: has a root that zarr does not find")
         except Exception:
             problems.append(f"{time.strftime('%H:%M:%S')} {store}: {traceback.format_exc()[-1500:]}")
             time.sleep(1)
