@@ -27,9 +27,7 @@ from spinsweep.spec import Sweep
 def import_log(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE", help="The log: one file, or one for each device or day.", show_default=False
-        ),
+        typer.Argument(metavar="FILE", help="The log: one file, or one for each device or day.", show_default=False),
     ],
     store: Annotated[str, typer.Argument(help="The cube to make: a folder or a URL.", show_default=False)],
     columns: Annotated[
