@@ -28,7 +28,7 @@ _process = _Process()
 def acquire_bench(
     bench: Bench, timeout_s: float = 3.0, admit: Callable[[BenchLease], AbstractContextManager[object]] = nullcontext
 ) -> Iterator[BenchSession]:
-    """The connected bench, here by this process until the block ends.
+    """The connected bench, owned by this process until the block ends.
 
     Parameters
     ----------

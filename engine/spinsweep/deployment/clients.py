@@ -1,7 +1,7 @@
 """Clients of every kind of deployment, each started by the library that exists for it.
 
 Every worker is one process with one thread that offers the resource ``cpu``; its numerical libraries use one thread
-each, so that a machine runs as many threads as it was option workers.
+each. A machine therefore runs as many threads as it has workers.
 """
 
 from __future__ import annotations

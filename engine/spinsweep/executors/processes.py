@@ -92,7 +92,7 @@ class Processes:
                 self._hand_out(worker)
 
     def events(self) -> Iterator[WorkersChanged | Ended]:
-        """What the thread has ready_ones; workers that died are replaced."""
+        """What the thread has received; workers that died are replaced."""
         with self._lock:
             events, self._events = self._events, []
             lost, self._lost = self._lost, 0

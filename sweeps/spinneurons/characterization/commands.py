@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
-import xarray as xr
 
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import FittedDevices
@@ -22,6 +21,12 @@ from spinsweep.ledger import State
 from spinsweep.printable import say
 from spinsweep.runs import open_run
 from spinsweep.spec import Sweep
+
+if TYPE_CHECKING:  # they take a second to load
+    import xarray as xr
+
+    from spinneurons.logs.cycles import Cycles
+    from spinneurons.logs.mapping import LogMapping
 
 
 def import_log(
@@ -84,18 +89,12 @@ def import_log(
     """
     from spinneurons.characterization.imported import ImportedLog, is_recorded, recorded  # takes a second to load
     from spinneurons.characterization.log_files import understood
-    from spinneurons.logs.mapping import load, parse
     from spinneurons.logs.table import LogError
 
     try:
         if polarity not in ("", "positive", "negative"):
             raise LogError(f"--polarity {polarity}: is positive or negative")
-        options = [*(columns or []), *(constant or []), name_pattern]
-        if mapping is not None and any(options):
-            raise LogError(
-                f"--mapping {mapping}: says what columns mean; leave out --columns, --constant and --name-pattern"
-            )
-        meaning = load(mapping) if mapping else parse(columns or [], constant or [], name_pattern)
+        meaning = _meaning(columns or [], constant or [], name_pattern, mapping)
         cycles = understood(files, meaning, polarity)
     except LogError as error:
         raise SpecError(str(error)) from None
@@ -105,12 +104,7 @@ def import_log(
     log = sweep.function.log
     if not dry_run:
         _check_same_import(store, sweep, ", ".join(map(str, files)))
-    for note in cycles.notes:
-        say(f"read      {note}")
-    for note in cycles.left_out:
-        say(f"not used  {note}")
-    shape = ", ".join(f"{log.sizes[n]} {n}s" for n in ("width", "device", "current", "cycle"))
-    say(f"holds     {len(cycles.frame)} cycles: {shape}, {_span(log)}")
+    _say_understood(cycles, log)
     if dry_run:
         return 0
     source = ", ".join(file.name for file in files)
@@ -128,18 +122,38 @@ def import_log(
             show.update(run)
         missing = run.progress.cells - run.progress.cells_ended
         show.finish()
-        for device, status in _without_fit(run.cube):
+        without = list(_without_fit(run.cube))
+        for device, status in without:
             say(f"no fit    {device}: {status}")
         if missing:
             say(f"absent    {missing} devices have no row in {source}")
-        without = sum(1 for _ in _without_fit(run.cube))
-        return 0 if run.finish().failed == 0 and without < run.finish().done else 1
+        counts = run.finish()
+        return 0 if counts.failed == 0 and len(without) < counts.done else 1
 
 
-def _span(log: xr.Dataset) -> str:
-    """The currents of a log in words."""
-    low, high = (float(f(log["i_write"])) for f in (np.nanmin, np.nanmax))
-    return f"currents from {low * 1e3:.4g} to {high * 1e3:.4g} mA"
+def _meaning(columns: list[str], constants: list[str], name_pattern: str, mapping: Path | None) -> LogMapping:
+    """What the user says of the files, on the command line or in a file."""
+    from spinneurons.logs.mapping import load, parse
+    from spinneurons.logs.table import LogError
+
+    if mapping is None:
+        return parse(columns, constants, name_pattern)
+    if columns or constants or name_pattern:
+        raise LogError(
+            f"--mapping {mapping}: says what columns mean; leave out --columns, --constant and --name-pattern"
+        )
+    return load(mapping)
+
+
+def _say_understood(cycles: Cycles, log: xr.Dataset) -> None:
+    """How the files were read, what was not used of them, and what they hold."""
+    for note in cycles.notes:
+        say(f"read      {note}")
+    for note in cycles.left_out:
+        say(f"not used  {note}")
+    shape = ", ".join(f"{log.sizes[n]} {n}s" for n in ("width", "device", "current", "cycle"))
+    low, high = (1e3 * float(f(log["i_write"])) for f in (np.nanmin, np.nanmax))
+    say(f"holds     {len(cycles.frame)} cycles: {shape}, currents from {low:.4g} to {high:.4g} mA")
 
 
 def _check_same_import(store: str, sweep: Sweep, source: str) -> None:

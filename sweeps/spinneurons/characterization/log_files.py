@@ -13,11 +13,15 @@ from spinneurons.logs import registry
 from spinneurons.logs.cycles import Cycles, PlausibleRange, arrays, cycles
 from spinneurons.logs.mapping import LogMapping, mapped
 from spinneurons.neurons.parameters import WIDTH
-from spinsweep.spec import RESERVED
+from spinsweep.axis import Axis
+from spinsweep.spec import RESERVED, Dim, Output
 
 LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1)
 """Widths are those of the axis. 0.1 A is 15 times what the built-in card gives for the widest bar; a narrow bar's
 current written in mA is above it."""
+
+_DECLARED: tuple[Axis | Dim | Output, ...] = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
+_ATTRIBUTES = {d.name: {"units": d.unit, "long_name": d.long_name} for d in _DECLARED}
 
 TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
 """Names of the cube; a further column of such a name gets ``log_`` before it."""
@@ -50,4 +54,4 @@ def read(*paths: str | Path, mapping: LogMapping | None = None, polarity: str = 
 
 def dataset(log: Cycles, paths: Sequence[str | Path]) -> xr.Dataset:
     """The cycles of these files as arrays."""
-    return arrays(log, TAKEN, ", ".join(Path(path).name for path in paths))
+    return arrays(log, _ATTRIBUTES, TAKEN, ", ".join(Path(path).name for path in paths))

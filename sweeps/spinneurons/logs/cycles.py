@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,16 +26,6 @@ READBACK = 3e-3
 """Relative distance within which currents as read back belong to one current of the plan."""
 EPOCH = pd.Timestamp(0, tz="UTC")
 KEYS = ("width", "device", "i_write", "cycle")
-
-_ATTRS = {
-    "width": {"units": "um", "long_name": "bar width"},
-    "device": {"units": "1", "long_name": "device"},
-    "current": {"units": "1", "long_name": "write current, index"},
-    "cycle": {"units": "1", "long_name": "cycle"},
-    "i_write": {"units": "A", "long_name": "write current"},
-    "r_reset": {"units": "ohm", "long_name": "Hall resistance after reset"},
-    "r_write": {"units": "ohm", "long_name": "Hall resistance after write"},
-}
 
 
 @dataclass(frozen=True)
@@ -101,12 +91,8 @@ def _complete(file: Mapped, limits: PlausibleRange, polarity: str) -> Cycles:
             row = int(np.argmin(np.asarray(good)))
             name = file.columns.get(quantity, quantity)
             held = table.columns[name].iloc[row] if name in table.columns else values[quantity].iloc[row]
-            shown = (
-                (f"{held:g}" if math.isfinite(held) or not math.isnan(held) else "")
-                if isinstance(held, float)
-                else held
-            )
-            raise LogError(f"{table.line_of(row)}: column {name!r} holds {str(shown)!r}; {requirement}")
+            shown = str(held) if not isinstance(held, float) else "" if math.isnan(held) else f"{held:g}"
+            raise LogError(f"{table.line_of(row)}: column {name!r} holds {shown!r}; {requirement}")
 
     width = require("width", "how wide the bars are: name the column, or --constant 'width=2 um'")
     check("width", (width > 0) & np.isfinite(width), "it takes a width in um above 0")
@@ -190,9 +176,7 @@ def _numbered(log: Cycles) -> Cycles:
             notes.append(f"devices are numbered by name: {shown}{', ...' if len(names) > 6 else ''}")
         frame["device"] = codes
     frame["device"] = frame["device"].astype(np.int64)
-    frame["width"] = (
-        [float(f"{w:.12g}") for w in frame["width"].to_numpy()] if len(frame) < 1000 else _rounded(frame["width"])
-    )
+    frame["width"] = _rounded(frame["width"])
     return replace(log, frame=frame, notes=tuple(notes))
 
 
@@ -204,7 +188,7 @@ def _rounded(width: pd.Series) -> Floats:
 
 def _grouped(log: Cycles) -> Cycles:
     """Currents as read back belong to those of a plan, and cycles without a number get one."""
-    frame, notes = log.frame, list(log.notes)
+    frame, notes, renumber = log.frame, list(log.notes), ""
     bars = frame.groupby(["width", "device"], sort=False)["i_write"]
     different = int(bars.nunique().sum())
     if different > len(frame) / 2 and len(frame) > different / 2 and len(frame) > 3:
@@ -214,13 +198,12 @@ def _grouped(log: Cycles) -> Cycles:
             frame = frame.assign(i_write=grouped)
             notes.append(f"{different} currents as read back belong to {plan} of a plan, within {READBACK:.1%}")
     if frame["cycle"].isna().any():
+        renumber = "no column of cycles: numbered in the order of the rows"
+    elif frame is not log.frame and frame.duplicated(list(KEYS)).any():
+        renumber = "cycles are numbered anew, in the order of the rows, at each current of the plan"
+    if renumber:
         frame = frame.assign(cycle=frame.groupby(["width", "device", "i_write"]).cumcount())
-        notes.append("no column of cycles: numbered in the order of the rows")
-    elif plan_changed := frame is not log.frame:
-        repeated = frame.duplicated(list(KEYS))
-        if repeated.any() and plan_changed:
-            frame = frame.assign(cycle=frame.groupby(["width", "device", "i_write"]).cumcount())
-            notes.append("cycles are numbered anew, in the order of the rows, at each current of the plan")
+        notes.append(renumber)
     frame = frame.assign(cycle=frame["cycle"].astype(np.int64))
     return replace(log, frame=frame, notes=tuple(notes))
 
@@ -236,11 +219,14 @@ def _plan(currents: pd.Series) -> pd.Series:
     return pd.Series(result, currents.index)
 
 
-def arrays(log: Cycles, taken: Container[str], source: str) -> xr.Dataset:
+def arrays(
+    log: Cycles, attributes: Mapping[str, Mapping[str, str]], taken: Container[str], source: str
+) -> xr.Dataset:
     """The cycles as labelled arrays.
 
     Parameters
     ----------
+    attributes : units and long name of each coordinate and reading
     taken : names that a further column cannot have; it gets ``log_`` before it
 
     Returns
@@ -273,9 +259,9 @@ def arrays(log: Cycles, taken: Container[str], source: str) -> xr.Dataset:
     plan = np.full(shape[0] * shape[1] * shape[2], np.nan)
     plan[currents[0] * shape[2] + currents[1]] = currents[2]
     variables: dict[str, Any] = {
-        "i_write": (dims[:3], plan.reshape(shape[:3]), _ATTRS["i_write"]),
-        "r_reset": (dims, spread(frame["r_reset"].to_numpy(), np.nan, np.float32), _ATTRS["r_reset"]),
-        "r_write": (dims, spread(frame["r_write"].to_numpy(), np.nan, np.float32), _ATTRS["r_write"]),
+        "i_write": (dims[:3], plan.reshape(shape[:3]), attributes["i_write"]),
+        "r_reset": (dims, spread(frame["r_reset"].to_numpy(), np.nan, np.float32), attributes["r_reset"]),
+        "r_write": (dims, spread(frame["r_write"].to_numpy(), np.nan, np.float32), attributes["r_write"]),
         "recorded": (dims, spread(np.array(True), False, np.bool_), {"long_name": "row present in the log"}),
     }
     for column in frame.columns:
@@ -287,10 +273,10 @@ def arrays(log: Cycles, taken: Container[str], source: str) -> xr.Dataset:
                 dims, spread(values, fill, dtype), {"long_name": name, "units": units},
             )  # fmt: skip
     coords = {
-        "width": ("width", -widths, _ATTRS["width"]),
-        "device": ("device", devices, _ATTRS["device"]),
-        "current": ("current", np.arange(shape[2]), _ATTRS["current"]),
-        "cycle": ("cycle", numbers, _ATTRS["cycle"]),
+        "width": ("width", -widths, attributes["width"]),
+        "device": ("device", devices, attributes["device"]),
+        "current": ("current", np.arange(shape[2]), attributes["current"]),
+        "cycle": ("cycle", numbers, attributes["cycle"]),
     }
     return xr.Dataset(variables, coords, {"source": source})
 

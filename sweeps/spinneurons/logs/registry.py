@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 from spinneurons.logs.table import LogError, LogReader, LogTable
-from spinneurons.logs.text import Text, ends
+from spinneurons.logs.text import Text, start_of
 
 GROUP = "spinsweep.readers"
 
@@ -40,8 +40,7 @@ def read(path: str | Path) -> LogTable:
         It cannot be read, or is of no such format.
     """
     path = Path(path)
-    start, _ = ends(path)
-    able = list(_able(path, start))
+    able = list(_able(path, start_of(path)))
     if not able:
         known = sorted({suffix for reader in readers().values() for suffix in reader.suffixes})
         raise LogError(f"{path}: is of no format that can be read; known are {', '.join(known)}")

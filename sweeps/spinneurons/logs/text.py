@@ -99,6 +99,12 @@ def opened(path: Path) -> IO[bytes]:
         raise LogError(f"{path}: {error}; give the path of a log") from None
 
 
+def start_of(path: Path) -> bytes:
+    """The first ``SAMPLE`` bytes of a file, decompressed."""
+    with opened(path) as file:
+        return file.read(SAMPLE)
+
+
 def ends(path: Path) -> tuple[bytes, bytes]:
     """The first and the last ``SAMPLE`` bytes of a file, decompressed."""
     with opened(path) as file:
