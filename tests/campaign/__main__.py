@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -28,6 +29,7 @@ def main() -> int:
     if MARK not in os.environ:  # forks carry the environment that this process began with
         again = [sys.executable, "-m", "tests.campaign"]
         os.execvpe(*alone(again), os.environ | {MARK: str(os.getpid())})
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background of a script, by commands too
     seed = int(os.environ.get("SEED") or random.randrange(10**6))
     scenarios = chosen(os.environ.get("ONLY", ""), int(os.environ.get("COUNT") or COUNT))
     print(f"SEED={seed}: {sum(n for _, n in scenarios.values())} faults in {', '.join(scenarios)}", flush=True)

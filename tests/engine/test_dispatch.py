@@ -262,6 +262,27 @@ def test_what_ended_before_it_was_dropped_still_counts() -> None:
     assert dispatcher.over
 
 
+def test_what_ended_before_a_stop_is_dropped_when_its_receipt_went_with_its_worker() -> None:
+    dispatcher, (first, second) = started(blocks(2))
+    told(dispatcher, StopRequested(), Tick(), Computing({}, ["a"]), Dropped([second.number]))
+    assert told(dispatcher, Tick()) == [FindComputing()]
+    assert told(dispatcher, Computing({}, [])) == [Cancel((first.number,))]
+    told(dispatcher, Dropped([first.number]), Tick())
+    assert dispatcher.over
+
+    dispatcher, (attempt,) = started(blocks(1), measured=True)
+    assert told(dispatcher, StopRequested()) == [Cancel((attempt.number,))]
+    assert told(dispatcher, Dropped([]), Tick()) == [Cancel((attempt.number,))]
+    told(dispatcher, Dropped([attempt.number]), Tick())
+    assert dispatcher.over
+
+
+def test_a_scheduler_that_does_not_answer_is_named_as_what_a_run_waits_for() -> None:
+    dispatcher, _ = started(blocks(2))
+    assert told(dispatcher, NoAnswer("the scheduler")) == [Waiting("the scheduler, which does not answer")]
+    assert told(dispatcher, WorkersChanged({"a": 1})) == [Waiting("")]
+
+
 def test_a_stop_drops_all_of_a_measured_sweep() -> None:
     dispatcher, first = started(blocks(9), threads=2, measured=True)
     numbers = tuple(a.number for a in first)

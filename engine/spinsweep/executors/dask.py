@@ -36,7 +36,9 @@ from spinsweep.messages import LANE_TOPIC
 from spinsweep.resources import CPU, EXCLUSIVE
 
 RECOUNT_S = 2.0  # between looks at the workers
-ANSWER_S = 1.0  # in which scheduler and workers have to say what is being computed, when a run is stopped
+ANSWER_S = 5.0  # in which the scheduler has to answer, or to have receipts fetched
+RECEIPT_S = 0.01  # more, for each receipt
+STOP_ANSWER_S = 1.0  # in which scheduler and workers have to say what is being computed, when a run is stopped
 FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
 
 
@@ -105,7 +107,7 @@ class Dask:
                     self._client._unregister_worker_plugin,
                     name=plugin,
                     nanny=False,
-                    callback_timeout=(ANSWER_S / 2 if at_once else FAREWELL_S) / len(plugins),
+                    callback_timeout=(STOP_ANSWER_S / 2 if at_once else FAREWELL_S) / len(plugins),
                 )
 
     def describe(self) -> str:
@@ -141,7 +143,7 @@ class Dask:
             self._ended.put(future)
             self._wake()
 
-    def events(self) -> Iterator[WorkersChanged | Ended]:
+    def events(self) -> Iterator[WorkersChanged | NoAnswer | Ended]:
         """The workers, every ``RECOUNT_S`` seconds, and the receipts of futures that ended, fetched together."""
         if self._computed is None and time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT_S
@@ -151,22 +153,43 @@ class Dask:
             while True:
                 ended.append(self._ended.get_nowait())
         ended = [future for future in ended if future in self._numbers]  # others were dropped before they began
-        fetched: dict[Future[Any], Receipt | None] = {}
-        finished = [future for future in ended if future.status == "finished"]
-        with suppress(Exception):  # then each is asked for by itself below, and says what is wrong
-            fetched = dict(zip(finished, self._client.gather(finished), strict=True))
+        fetched = self._fetch([future for future in ended if future.status == "finished"])
         for future in ended:
-            number = self._numbers.pop(future)
-            if receipt := fetched.get(future):
-                yield Finished(number, receipt)
+            if event := self._event_of(future, fetched):
+                del self._numbers[future]
+                future.release()
+                yield event
             else:
-                yield self._event_of(number, future)
-            future.release()
+                future.add_done_callback(self._future_ended)
         self._reports.send()
 
-    def _event_of(self, number: int, future: Future[Any]) -> Ended:
+    def _fetch(self, finished: Sequence[Future[Any]]) -> Mapping[Future[Any], Receipt | None] | None:
+        """Receipts, all at once; without those that do not come in time; None: at least one cannot be read.
+
+        A worker that is gone took along the receipts that were not fetched, and Dask computes their blocks again:
+        never, if it was the last worker.
+        """
+        if not finished:
+            return {}
+        bound = ANSWER_S + RECEIPT_S * len(finished)
+        gather: Any = self._client._gather
         try:
-            receipt = future.result()
+            return dict(zip(finished, self._client.sync(gather, finished, callback_timeout=bound), strict=True))
+        except TimeoutError:
+            return {}
+        except Exception:
+            return None
+
+    def _event_of(self, future: Future[Any], fetched: Mapping[Future[Any], Receipt | None] | None) -> Ended | None:
+        """None: nothing is known of it yet, and it is to be heard of again."""
+        number = self._numbers[future]
+        try:
+            if fetched is not None and future in fetched:
+                receipt = fetched[future]
+            elif future.status in ("error", "cancelled") or (fetched is None and future.status == "finished"):
+                receipt = future.result(ANSWER_S)  # says what is wrong
+            else:
+                return None
         except (CancelledError, FutureCancelledError):
             if self._client.status != "running":
                 raise self._scheduler_lost() from None
@@ -174,21 +197,23 @@ class Dask:
         except KilledWorker as error:
             return events.WorkerKilled(number, "distributed.KilledWorker", str(error), error.allowed_failures + 1)
         except Exception as error:
+            if isinstance(error, TimeoutError) and future.status != "error":
+                return None
             return ended_by(number, error)
         return events.Unfinished(number) if receipt is None else Finished(number, receipt)
 
-    def _count_workers(self) -> WorkersChanged:
+    def _count_workers(self) -> WorkersChanged | NoAnswer:
         try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        except (OSError, TimeoutError) as error:
-            raise self._scheduler_lost() from error
+            workers = self._ask("identity", n_workers=-1)["workers"]
+            needs = self._needed([w["resources"] for w in workers.values()])
+            if self._needs and not needs:  # what waits for a worker that may never come is sent again
+                running = {key for keys in self._ask("processing", workers=None).values() for key in keys}
+                self._client.cancel([future for future in self._numbers if future.key not in running])
+            lost = sum(map(self._had_work, self._workers - set(workers)))
+        except TimeoutError:
+            return NoAnswer("the scheduler")
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
-        needs = self._needed([w["resources"] for w in workers.values()])
-        if self._needs and not needs:  # what waits for a worker that may never come is sent again
-            running = {key for keys in self._client.processing().values() for key in keys}
-            self._client.cancel([future for future in self._numbers if future.key not in running])
         self._needs = needs
-        lost = sum(map(self._had_work, self._workers - set(workers)))
         self._workers = set(workers)
         offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
         threads = {
@@ -198,9 +223,20 @@ class Dask:
         }
         return WorkersChanged(threads, "a worker" + (f" with {offers}" if needs else ""), lost)
 
+    def _ask(self, name: str, within: float = ANSWER_S, **arguments: Any) -> Any:
+        """The scheduler's answer; ``TimeoutError`` if it is stopped, or very busy."""
+        if self._client.scheduler is None:
+            raise self._scheduler_lost()
+        try:
+            return self._client.sync(getattr(self._client.scheduler, name), callback_timeout=within, **arguments)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise self._scheduler_lost() from error
+
     def _had_work(self, worker: str) -> bool:
         """Whether a worker that is gone left work to be done again, where others were idle and retired."""
-        removals = [e for _, e in self._client.get_events(worker) if e.get("action") == "remove-worker"]
+        removals = [e for _, e in self._ask("events", topic=worker) if e.get("action") == "remove-worker"]
         return not removals or bool(removals[-1]["processing-tasks"] or removals[-1]["lost-computed-tasks"])
 
     def _needed(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
@@ -223,13 +259,10 @@ class Dask:
 
     def computing(self) -> Computing | NoAnswer:
         """As scheduler and workers say; once the workers have been told to begin no more, the scheduler knows it."""
-        scheduler: Any = self._client.scheduler
         try:
-            assigned = self._client.sync(scheduler.processing, workers=None, callback_timeout=ANSWER_S)
+            assigned = self._ask("processing", STOP_ANSWER_S, workers=None)
         except TimeoutError:
             return NoAnswer("the scheduler")
-        except OSError as error:
-            raise self._scheduler_lost() from error
         worker_of = {key: worker for worker, keys in assigned.items() for key in keys}
         if self._computed is None:
             self._computed = worker_of = self._stop_workers(assigned, worker_of)
@@ -273,7 +306,7 @@ async def _executing(
         worker: asyncio.ensure_future(client._run(stop, plugin, workers=[worker], on_error="ignore"))
         for worker in workers
     }
-    await asyncio.wait([registered, *answers.values()], timeout=ANSWER_S)
+    await asyncio.wait([registered, *answers.values()], timeout=STOP_ANSWER_S)
     for answer in [registered, *answers.values()]:
         answer.cancel()  # nothing for those that are done
     return {

@@ -76,6 +76,8 @@ class Dispatcher:
             case events.Computing():
                 return self._drop_what_is_not_computed(event)
             case events.NoAnswer():
+                if not self._stopping:
+                    return [Waiting(f"{event.by}, which does not answer")]
                 if self._computed_by is None:
                     return [Waiting(f"{event.by}, which does not answer; Ctrl-C again leaves at once")]
                 return self._waiting_for_computed()
@@ -224,10 +226,16 @@ class Dispatcher:
 
     def _drain(self) -> list[Action]:
         self.over = not self.in_flight
-        return [events.FindComputing()] if self.in_flight and not self._measured else []
+        if not self.in_flight:
+            return []
+        # of a measured sweep once more: a receipt may have gone with its worker
+        return [events.Cancel(tuple(self.in_flight)) if self._measured else events.FindComputing()]
 
     def _drop_what_is_not_computed(self, event: events.Computing) -> list[Action]:
-        """At first, what no worker has begun; later, what a worker had that died: others would begin it anew."""
+        """At first, what no worker has begun; later, what a worker had that died: others would begin it anew.
+
+        What had ended by then cannot be dropped, until it turns out that its receipt went with its worker.
+        """
         if self._computed_by is None:
             self._computed_by = dict(event.workers)
             drop = [number for number in self.in_flight if number not in event.workers]
@@ -235,8 +243,9 @@ class Dispatcher:
             drop = [
                 number
                 for number in self.in_flight
-                if (worker := self._computed_by.get(number))
-                and (worker not in event.alive or event.workers.get(number, worker) != worker)
+                if (worker := self._computed_by.get(number)) is None
+                or worker not in event.alive
+                or event.workers.get(number, worker) != worker
             ]
         return [events.Cancel(tuple(drop))] if drop else self._waiting_for_computed()
 

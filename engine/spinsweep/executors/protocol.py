@@ -51,7 +51,7 @@ class Executor(Protocol):
         workers : names of the workers that may compute them; None: any
         """
 
-    def events(self) -> Iterable[WorkersChanged | Ended]:
+    def events(self) -> Iterable[WorkersChanged | NoAnswer | Ended]:
         """What has happened since the last call, without waiting for more.
 
         The first call tells the workers. Each attempt that was submitted and not dropped ends by one event.
