@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,6 +30,27 @@ class Interrupted(KeyboardInterrupt):
 def end_now() -> None:
     """End with ``Interrupted``."""
     raise Interrupted
+
+
+@contextmanager
+def quiet_ends() -> Iterator[None]:
+    """What Ctrl-C left half-made, as a coroutine never awaited, says nothing when Python collects it."""
+
+    def complain(unraisable: sys.UnraisableHookArgs) -> None:
+        if not Interrupts.received():
+            before(unraisable)
+
+    def show(message: Warning | str, category: type[Warning], *more: Any) -> None:
+        if not (Interrupts.received() and issubclass(category, RuntimeWarning | ResourceWarning)):
+            showed(message, category, *more)
+
+    before, showed = sys.unraisablehook, warnings.showwarning
+    sys.unraisablehook = complain
+    warnings.showwarning = show  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.unraisablehook, warnings.showwarning = before, showed
 
 
 class Interrupts:
@@ -52,9 +75,9 @@ class Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     @staticmethod
-    def twice() -> bool:
-        """Whether this process was told to end now."""
-        return Interrupts._heard >= 2
+    def received() -> int:
+        """How often this process was told to end; what a handler raises is lost where Python ran a callback."""
+        return Interrupts._heard
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():

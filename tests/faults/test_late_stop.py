@@ -15,6 +15,7 @@ from spinsweep.cli.display import Display
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
+from spinsweep.interrupts import Interrupts, quiet_ends
 from spinsweep.runs import Run, open_run
 
 pytestmark = pytest.mark.faults
@@ -76,3 +77,18 @@ def test_a_stopped_run_that_had_done_all_that_was_asked_succeeds_and_says_that_n
         assert run.outcome == "stopped"
         assert show.finish() == status
     assert words in capsys.readouterr().out.splitlines()
+
+
+class Unlucky:
+    """Is told to end where Python cannot raise anything."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_ctrl_c_that_comes_while_python_collects_an_object_is_not_lost(tmp_path: Path) -> None:
+    with quiet_ends(), Interrupts(), open_run(SWEEP, tmp_path / "twice.zarr", block=2) as run:
+        Unlucky()
+        drive(run, serial)
+        assert run.outcome == "stopped"
+        assert run.finish().done == 0

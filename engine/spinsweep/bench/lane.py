@@ -232,7 +232,7 @@ class LocalLane:
         interrupted: KeyboardInterrupt | None = None
         while self.process is not None:
             try:
-                self.process.wait(REMIND_INTERVAL_S if Interrupts.twice() else None)
+                self.process.wait(REMIND_INTERVAL_S if Interrupts.received() >= 2 else None)
                 break
             except subprocess.TimeoutExpired:
                 self.process.terminate()

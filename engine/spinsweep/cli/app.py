@@ -18,7 +18,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from spinsweep.errors import SpinsweepError
-from spinsweep.interrupts import Interrupts
+from spinsweep.interrupts import Interrupts, quiet_ends
 from spinsweep.plugins import COMMANDS, installed, summary_of
 from spinsweep.printable import one_line, said, say
 from spinsweep.reaper import INTERRUPTED
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _ended(words: list[str]) -> int:
     root = app(words[0] if words else "")
     try:
-        with Interrupts():
+        with quiet_ends(), Interrupts():
             status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
         sys.stdout.flush()
     except UsageMistake as error:

@@ -59,6 +59,7 @@ class _Driver:
             if where := self._executor.describe():
                 self.run.notes.append(f"on {where}")
             with self._interrupts:
+                self._interrupts.requested |= Interrupts.received() > 0  # what a handler raised before was lost
                 self._step()
                 while not self._dispatcher.over:
                     self._wait()
@@ -85,8 +86,8 @@ class _Driver:
 
     def _step(self) -> None:
         """Hand over all that has happened, then decide."""
-        if self._interrupts.requested and Interrupts.twice():
-            end_now()  # what its handler raised can be lost, where Python ran a __del__
+        if self._interrupts.requested and Interrupts.received() >= 2:
+            end_now()  # what its handler raised was lost
         for event in self._executor.events():
             if isinstance(event, events.Finished):
                 self._note(event.receipt)
