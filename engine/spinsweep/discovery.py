@@ -8,6 +8,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,10 +45,22 @@ def executor_named(name: str) -> Any:
     SpecError
         There is none of that name, or it cannot be imported.
     """
+    point = executor_point(name)
+    return _imported(f"the executor {name!r} ({point.value})", point.load)
+
+
+def executor_point(name: str) -> EntryPoint:
+    """Where the executor called ``name`` is; nothing is imported.
+
+    Raises
+    ------
+    SpecError
+        There is none of that name.
+    """
     points = installed(EXECUTORS)
     if name not in points:
         raise SpecError(f"there is no executor {name!r}{closest(name, points)}; installed are {', '.join(points)}")
-    return _imported(f"the executor {name!r} ({points[name].value})", points[name].load)
+    return points[name]
 
 
 def reference(name: str) -> str:

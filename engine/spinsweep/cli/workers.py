@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from spinsweep.discovery import executor_named
+from spinsweep.discovery import executor_named, executor_point
 from spinsweep.equipment import Equipment
 from spinsweep.errors import SpecError
 from spinsweep.executors.protocol import Context, Executor, Start, in_process
@@ -76,7 +76,7 @@ def name_of_executor(executor: str, workers: int | None) -> str:
     SpecError
         The options do not go together, or there is no such executor.
     """
-    executor_named(executor)
+    executor_point(executor)
     if executor == SERIAL and workers:
         raise SpecError(f"--executor serial computes in this process; leave out --workers {workers}")
     if workers == 0 and executor not in (DASK, SERIAL):
