@@ -94,7 +94,7 @@ Sign = Annotated[Literal[-1, 1], BeforeValidator(_whole)]
 class Strictly(BaseModel):
     """No key but those that are declared."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)  # built when a card is read: `list` reads none
 
 
 class Entry(Strictly, Generic[T]):
