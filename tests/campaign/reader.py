@@ -8,12 +8,10 @@ import subprocess
 import sys
 import time
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tests.campaign.cells import look
-from zarr.errors import GroupNotFoundError
 
 PAUSE = 0.1  # seconds between looks
 
@@ -57,16 +55,24 @@ def main() -> None:
         try:
             cells += look(Path(store))
             looks += 1
-        except GroupNotFoundError:  # a run whose cluster did not start takes its new cube away
-            if root.exists():
-                time.sleep(1)  # or another run has made it anew
-                with suppress(GroupNotFoundError):
-                    look(Path(store))
-                    continue
-                problems.append(f"{time.strftime('%H:%M:%S')} {store}: has a root that zarr does not find")
+        except FileNotFoundError as error:  # a run whose cluster did not start takes its new cube away
+            if not _taken_away(Path(store)):
+                problems.append(f"{time.strftime('%H:%M:%S')} {store}: {error}")
         except Exception:
             problems.append(f"{time.strftime('%H:%M:%S')} {store}: {traceback.format_exc()[-1500:]}")
             time.sleep(1)
+
+
+def _taken_away(store: Path) -> bool:
+    """Whether a cube is gone, or has been made anew since, which then can be read."""
+    if not store.exists():
+        return True
+    time.sleep(1)
+    try:
+        look(store)
+    except FileNotFoundError:
+        return not store.exists()
+    return True
 
 
 if __name__ == "__main__":
