@@ -71,6 +71,8 @@ class Interrupts:
     def __init__(self, soon: Callable[[], object] | None = None, now: Callable[[], object] = end_now) -> None:
         self.requested = False
         """Whether the process was told to end in this block."""
+        self.requested_before = False
+        """Whether it was told so in a block around this one."""
         self._soon, self._now = soon, now
         self._before: dict[signal.Signals, Any] = {}
 
@@ -83,6 +85,7 @@ class Interrupts:
         if threading.current_thread() is threading.main_thread():
             if Interrupts._depth == 0:
                 Interrupts._heard = 0
+            self.requested_before = Interrupts._heard > 0
             Interrupts._depth += 1
             for number in SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,6 @@ def test_a_ctrl_c_that_comes_while_python_collects_an_object_is_not_lost(tmp_pat
         drive(run, serial)
         assert run.outcome == "stopped"
         assert run.finish().done == 0
+    with ThreadPoolExecutor(1) as pool, open_run(SWEEP, tmp_path / "twice.zarr") as run:
+        pool.submit(drive, run, serial).result()  # hears of no signal, nor of that one
+        assert run.finish().done == 2 * BLOCKS

@@ -59,7 +59,7 @@ class _Driver:
             if where := self._executor.describe():
                 self.run.notes.append(f"on {where}")
             with self._interrupts:
-                self._interrupts.requested |= Interrupts.received() > 0  # what a handler raised before was lost
+                self._interrupts.requested |= self._interrupts.requested_before  # what its handler raised was lost
                 self._step()
                 while not self._dispatcher.over:
                     self._wait()
