@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spinneurons import style
+from spinneurons.analysis.fits import fit_line
 from spinneurons.characterization import figures
 from spinneurons.characterization.sweep import SWEEP
 from spinsweep.evaluate import evaluate
@@ -97,11 +98,15 @@ def test_invalid_cycles_are_no_trials(cube):
     np.testing.assert_allclose(points.get_ydata(), cube["switched"].values[2, 0, :, :10].mean(axis=1))
 
 
-def test_the_lines_against_the_width_are_those_of_numpy(cube):
+def test_the_lines_against_the_width_weigh_each_device_by_its_error_and_by_the_spread(cube):
     ax = figures.i_bias_against_width(cube, axes())
     line = next(line for line in ax.lines if str(line.get_label()).startswith("linear fit"))
-    slope, intercept = np.polyfit(np.repeat(cube["width"].values, 4), cube["i_bias"].values.ravel(), 1)
-    np.testing.assert_allclose(line.get_ydata(), intercept + slope * line.get_xdata())
+    fitted = fit_line(cube["i_bias"], "width", "device", error=cube["i_bias_stderr"], proportional=True)
+    np.testing.assert_allclose(
+        line.get_ydata(), float(fitted["intercept"]) + float(fitted["slope"]) * line.get_xdata()
+    )
+    spread = f"± spread of devices, {100 * float(fitted['spread']):.1f} % (s.d.)"
+    assert spread in [text.get_text() for text in ax.get_legend().get_texts()]
     assert ax.get_ylabel() == "Bias current (mA)"
     assert figures.window_against_width(cube, axes()).get_ylabel() == "Window, 0.01 % to 99.9 % (mA)"
 
