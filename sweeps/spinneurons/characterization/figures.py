@@ -74,7 +74,7 @@ def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
     style.devices_against_width(cube, ax, value, bars)
     line = _line(cube, name)
     if np.isfinite(line.slope):
-        style.line_against_width(ax, line)
+        style.line_against_width(ax, line, value.size)
     if np.isfinite(line.spread):
         x = np.array(ax.get_xlim())
         text = f"± spread of devices, {100 * line.spread:.1f} % (s.d.)"

@@ -135,3 +135,5 @@ def test_a_device_without_a_fit_keeps_its_counts(cube):
         cube[name].values[0, 1] = np.nan
     assert shown(figures.switching(cube.isel(width=[0]), axes())) == 4 * 14
     assert shown(figures.gain_against_width(cube, axes())) == 11
+    legend = figures.i_bias_against_width(cube, axes()).get_legend().get_texts()
+    assert any(text.get_text().endswith(", 1 of 12 left out") for text in legend)
