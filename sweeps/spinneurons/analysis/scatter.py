@@ -41,16 +41,10 @@ class WeightedFit(NamedTuple):
     """Standard deviation of the devices beyond their errors: a share of the mean where it is proportional to it, and
     in the unit of the values otherwise."""
 
-    def combination(self, weights: npt.ArrayLike, level: float = 0.95) -> tuple[float, float, float]:
-        """(value, low, high) of the sum of coefficients times ``weights`` (p,), with Student's t interval."""
-        w = np.asarray(weights, dtype=np.float64)
-        value, half = float(w @ self.coefficients), self._quantile(level) * float(np.sqrt(w @ self.covariance @ w))
-        return value, value - half, value + half
-
     def ratio(
         self, numerator: npt.ArrayLike, denominator: npt.ArrayLike, level: float = 0.95
     ) -> tuple[float, float, float]:
-        """(value, low, high) of one such sum over another, with Fieller's interval.
+        """(value, low, high) of one sum of coefficients over another, with Fieller's interval; weights are (p,).
 
         All NaN where the denominator's own interval holds 0: the ratio may then be any number.  Without degrees of
         freedom there is no interval.

@@ -32,7 +32,7 @@ def test_values_that_scatter_alike_are_fitted_as_by_ordinary_least_squares() -> 
     np.testing.assert_allclose(found.coefficients, expected.params)
     np.testing.assert_allclose(found.covariance, expected.cov_params())
     assert found.spread == pytest.approx(np.sqrt(expected.scale))
-    np.testing.assert_allclose(found.combination([0, 1])[1:], expected.conf_int()[1])
+    np.testing.assert_allclose(straight_line(WIDTH, y).slope_interval(), expected.conf_int()[1])
 
 
 @pytest.mark.filterwarnings("ignore:The Identity link function")
