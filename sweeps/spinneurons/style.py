@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from spinneurons.analysis.cubes import mask_unfinished
+from spinneurons.analysis.intervals import mean_interval
 from spinneurons.analysis.lines import FittedLine
 
 MM = 1 / 25.4
@@ -41,6 +42,8 @@ SHADES = ListedColormap(matplotlib.colormaps["viridis"](np.linspace(0, 0.88, 256
 
 SMALL = 6.5
 """Size of ticks, legends and notes in an axes, points; all other text is 7."""
+FEW = 5
+"""Shares of which each is drawn where there are fewer."""
 I_0, RATIO = "$i_0$", r"$I_\mathrm{bias}/i_0$"
 """Scale current, and bias current over it: quantities in italics, what is said of them upright."""
 
@@ -239,18 +242,61 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
     ax.set(xlim=(0, 1.06 * cube["width"].values.max()), xlabel=width_label(cube))
 
 
-def line_against_width(ax: Axes, line: FittedLine) -> None:
-    """The straight line over the whole axis, with its R²."""
-    x = np.array(ax.get_xlim())
-    ax.plot(x, line.predict(x), color="black", lw=0.8, zorder=1, label=f"linear fit, R² = {line.r_squared:.3f}")
+def line_against_width(ax: Axes, line: FittedLine, devices: int) -> None:
+    """The straight line over the whole axis, with its R² and how many of the ``devices`` it leaves out."""
+    x, left_out = np.array(ax.get_xlim()), devices - int(line.dof) - 2
+    text = f"linear fit, R² = {line.r_squared:.3f}" + (f", {left_out} of {devices} left out" if left_out else "")
+    ax.plot(x, line.predict(x), color="black", lw=0.8, zorder=1, label=text)
+
+
+def shares_against(ax: Axes, x: npt.ArrayLike, shares: xr.DataArray, dim: str = "seed", **look: Any) -> None:
+    """Mean of shares over ``dim``, in percent, at each ``x``; a look is that of ``Axes.errorbar``.
+
+    Bars are 95 % intervals, within 0 to 100 %.  Where there are fewer than ``FEW`` shares, each is a point instead:
+    an interval of so few is mostly the doubt about their spread.
+
+    Parameters
+    ----------
+    shares : (n, dim) from 0 to 1; NaN is left out
+    """
+    places, percent = np.asarray(x, float), 100 * shares.transpose(..., dim)
+    interval = mean_interval(percent, dim)
+    mean, ends = interval.mean.values, interval.within(0, 100)
+    few = percent.notnull().sum(dim).values < FEW
+    bars = np.where(few, np.nan, np.stack([mean - ends[0].values, ends[1].values - mean]))
+    ax.errorbar(
+        places, mean, bars, **{"capsize": 1.5, "elinewidth": 0.6} | look, markevery=np.flatnonzero(~few).tolist()
+    )
+    points = {k: v for k, v in look.items() if k in ("color", "marker", "ms")}
+    alone = np.broadcast_to(places[:, None], percent.shape)[few].ravel()
+    ax.plot(alone, percent.values[few].ravel(), ls="none", mfc="none", mew=0.6, **points)
+
+
+def share_curve(ax: Axes, x: npt.ArrayLike, shares: xr.DataArray, colour: Any, label: str = "") -> None:
+    """Mean curve of shares over seeds, in percent, with its 95 % band; fewer than ``FEW`` curves each by itself.
+
+    Parameters
+    ----------
+    shares : (n, seed) from 0 to 1; NaN is left out
+    """
+    percent = 100 * shares.transpose(..., "seed").dropna("seed", how="all")
+    interval = mean_interval(percent)
+    ax.plot(x, interval.mean, color=colour, label=label)
+    if percent.sizes["seed"] < FEW:
+        ax.plot(x, percent.values, color=colour, alpha=0.5, lw=0.4)
+    else:
+        ax.fill_between(x, *interval.within(0, 100), color=colour, alpha=0.2, lw=0)
 
 
 def devices_by_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars: xr.DataArray) -> None:
-    """A point with its error bar for each device, side by side at ticks that name the widths."""
+    """A point with its error bar for each device, side by side at ticks that name the widths.
+
+    ``bars`` are of the dims of ``values``, or before them of one more with how far the bar reaches down and up.
+    """
     widths, count = cube["width"].values, cube.sizes["device"]
     for index, device in enumerate(cube["device"].values):
         x = np.arange(widths.size) + 0.16 * (index - (count - 1) / 2)
-        y, error = (a.isel(device=index).values for a in (values, bars))
+        y, error = (a.isel(device=index).transpose(..., "width").values for a in (values, bars))
         look = device_look(int(device))
         ax.errorbar(x, y, error, ls="none", elinewidth=0.6, ms=2.4, mew=0, label=f"device {device}", **look)
     ax.set_xlim(-0.6, widths.size - 0.4)

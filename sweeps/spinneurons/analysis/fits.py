@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import statsmodels.api as sm
 import xarray as xr
 
 from spinneurons.analysis.intervals import check_level
-from spinneurons.analysis.lines import straight_line
+from spinneurons.analysis.lines import finite_points, straight_line
+from spinneurons.analysis.scatter import weighted_fit
 
 Floats = npt.NDArray[np.float64]
 
 _ROUNDING = 1e-9
 """Rise of a chord over the range of its values that may be rounding alone."""
 
-_LINE = ("intercept", "slope", "slope_low", "slope_high", "r_squared", "bend", "bend_low", "bend_high")
+_LINE = ("intercept", "slope", "slope_low", "slope_high", "r_squared", "spread", "bend", "bend_low", "bend_high",
+         "points", "left_out")  # fmt: skip
 
 
 def fit_line(
-    values: xr.DataArray, dim: str = "width", pool: str | Sequence[str] = (), level: float = 0.95
+    values: xr.DataArray,
+    dim: str = "width",
+    pool: str | Sequence[str] = (),
+    level: float = 0.95,
+    error: xr.DataArray | None = None,
+    *,
+    proportional: bool = False,
 ) -> xr.Dataset:
     """Least squares of ``values`` on ``dim``, and how far they bend from the line.
 
@@ -31,45 +37,59 @@ def fit_line(
     values : (..., dim, *pool), any unit; NaN is left out
     dim : has a coordinate of finite numbers
     pool : further dims, such as the devices of each width, whose values are all points of one line; one or several
-    level : confidence of the intervals (Student's t)
+    level : confidence of the intervals (Student's t; Fieller's of the bend)
+    error : standard errors of the values, over dims of theirs and in their unit; a value without one is left out
+    proportional : values deviate from the line by a share of it, as devices do; see
+        :mod:`spinneurons.analysis.scatter` for the weights
 
     Returns
     -------
     Dataset over the remaining dims: ``intercept``; ``slope`` with ``slope_low`` and ``slope_high``; ``r_squared``;
+    ``spread``, the standard deviation about the line beyond the errors, a share of the line if ``proportional``;
     ``bend``, the largest distance of the least-squares parabola from its chord over what the chord rises, with
-    ``bend_low`` and ``bend_high``: 0 for a straight line, 0.18 for a square root from zero on.  NaN where the points
-    are too few: a line needs two different coordinates, a bend three, and their intervals one more point.
-    ``r_squared`` is NaN where the values do not vary, and the bend where the chord cannot be told from level: its
-    rise is at most 1e-9 of the range of the values, or its own interval at ``level`` holds 0.  ``units`` are those
-    of ``values``, and of a slope theirs over those of ``dim``, where both are said
+    ``bend_low`` and ``bend_high``: 0 for a straight line, 0.18 for a square root from zero on; ``points`` that were
+    taken and ``left_out``.  NaN where the points are too few: a line needs two different coordinates, a bend three,
+    and their intervals one more point.  ``r_squared`` is NaN where the values do not vary, and the bend where the
+    chord cannot be told from level: its rise is at most 1e-9 of the range of the values, or its own interval at
+    ``level`` holds 0.  With ``proportional`` all are NaN where the line has not one sign at all points.  ``units``
+    are those of ``values``, and of a slope theirs over those of ``dim``, where both are said
 
     Raises
     ------
     ValueError
-        A dim is not there or named twice, ``dim`` has no finite number for each value, or ``level`` is not between 0
-        and 1.
+        A dim is not there or named twice, ``dim`` has no finite number for each value, ``level`` is not between 0
+        and 1, or an error is below 0 or has other units than the values.
     """
     check_level(level)
     pool = (pool,) if isinstance(pool, str) else tuple(pool)
     _check_dims(values, dim, pool)
+    unit = values.attrs.get("units")
+    arrays = [values.compute()]
+    if error is not None:
+        other = error.attrs.get("units", unit)
+        if unit is not None and other != unit:
+            raise ValueError(f"the errors are in {other!r} and the values in {unit!r}; convert one")
+        arrays = [a.transpose(*values.dims) for a in xr.broadcast(arrays[0], error.compute())]
     quantities = xr.apply_ufunc(
-        lambda y, x: _line(y, x, level),
-        values.compute(),
+        lambda x, y, e=None: _line(x, y, e, level, proportional=proportional),
         values[dim],
-        input_core_dims=[[dim, *pool], [dim]],
+        *arrays,
+        input_core_dims=[[dim], *([dim, *pool] for _ in arrays)],
         output_core_dims=[[]] * len(_LINE),
         vectorize=True,
         keep_attrs=False,
     )
-    units = _line_units(values.attrs.get("units"), values[dim].attrs.get("units"))
+    units = _line_units(unit, values[dim].attrs.get("units"), proportional=proportional)
     return xr.Dataset({n: q.assign_attrs(units.get(n, {})) for n, q in zip(_LINE, quantities, strict=True)})
 
 
-def _line_units(y: str | None, x: str | None) -> dict[str, dict[str, str]]:
+def _line_units(y: str | None, x: str | None, *, proportional: bool) -> dict[str, dict[str, str]]:
     """Attributes of those quantities of a line whose units follow from the units of its values and coordinates."""
-    units = {"r_squared": "1", "bend": "1", "bend_low": "1", "bend_high": "1"}
+    units = dict.fromkeys(("r_squared", "bend", "bend_low", "bend_high", "points", "left_out"), "1")
     if y is not None:
         units["intercept"] = y
+    if proportional or y is not None:
+        units["spread"] = "1" if proportional else str(y)
     if y is not None and x is not None:
         denominator = x if x.isalpha() else f"({x})"
         units |= dict.fromkeys(("slope", "slope_low", "slope_high"), y if x == "1" else f"{y}/{denominator}")
@@ -89,32 +109,24 @@ def _check_dims(values: xr.DataArray, dim: str, pool: Sequence[str]) -> None:
         raise ValueError(f"coordinate {dim!r} is not a finite number everywhere; keep what is one with dropna or sel")
 
 
-def _line(y: Floats, x: Floats, level: float) -> tuple[float, ...]:
-    """Numbers of ``_LINE`` for (n, ...) values at the coordinates (n,)."""
-    points = np.broadcast_to(x.reshape(-1, *(1,) * (y.ndim - 1)), y.shape)
-    good = np.isfinite(y)
-    points, y = points[good], y[good]
-    line = straight_line(points, y)
-    return (line.intercept, line.slope, *line.slope_interval(level), line.r_squared, *_bend(points, y, level))
+def _line(x: Floats, y: Floats, error: Floats | None, level: float, *, proportional: bool) -> tuple[float, ...]:
+    """Numbers of ``_LINE`` for values and errors (n, ...) at the coordinates (n,)."""
+    points = finite_points(x.reshape(-1, *(1,) * (y.ndim - 1)), y, error)
+    line = straight_line(points.x, points.y, points.error, proportional=proportional)
+    slope = line.intercept, line.slope, *line.slope_interval(level)
+    bend = _bend(points.x, points.y, points.error, level, proportional=proportional)
+    return (*slope, line.r_squared, line.spread, *bend, float(points.x.size), float(points.left_out))
 
 
-def _bend(x: Floats, y: Floats, level: float) -> tuple[float, float, float]:
+def _bend(
+    x: Floats, y: Floats, error: Floats | None, level: float, *, proportional: bool
+) -> tuple[float, float, float]:
     if np.unique(x).size < 3 or y.size < 4 or not np.ptp(y) > 0:
         return np.nan, np.nan, np.nan
-    # On [0, 1] a parabola with the square term a is a/4 away from its chord in the middle.
+    # On [0, 1] a parabola is its chord plus the square term a (u^2 - u), which is a/4 below it in the middle.
     unit = (x - x.min()) / np.ptp(x)
-    square, low, high = _interval(np.vander(unit, 3), y, level, 0)
-    # The same parabola with its chord's rise as a coefficient of its own, so that the rise has an interval too.
-    parabola = np.stack([unit**2 - unit, unit, np.ones_like(unit)], axis=1)
-    rise, *ends = _interval(parabola, y, level, 1)
-    if abs(rise) <= _ROUNDING * np.ptp(y) or min(ends) <= 0 <= max(ends):
+    columns = np.stack([unit**2 - unit, unit, np.ones_like(unit)], axis=1)
+    fit = weighted_fit(columns, y, error, proportional=proportional)
+    if not abs(fit.coefficients[1]) > _ROUNDING * np.ptp(y):
         return np.nan, np.nan, np.nan
-    first, last = sorted((-low / rise / 4, -high / rise / 4))
-    return -square / rise / 4, first, last
-
-
-def _interval(columns: Floats, y: Floats, level: float, column: int) -> tuple[float, float, float]:
-    """(estimate, low, high) of the coefficient of one column, by ordinary least squares."""
-    result: Any = sm.OLS(y, columns).fit()
-    low, high = result.conf_int(1 - level)[column]
-    return float(result.params[column]), float(low), float(high)
+    return fit.ratio([-0.25, 0, 0], [0, 1, 0], level)

@@ -28,6 +28,10 @@ class MeanInterval(NamedTuple):
         """Upper bound."""
         return self.mean + self.half
 
+    def within(self, lowest: float = 0.0, highest: float = 1.0) -> tuple[xr.DataArray, xr.DataArray]:
+        """Bounds (low, high) cut where no mean can be: that of shares is from 0 to 1."""
+        return self.low.clip(lowest, highest), self.high.clip(lowest, highest)
+
 
 def check_level(level: float) -> None:
     """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""

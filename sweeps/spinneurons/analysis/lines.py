@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.analysis.scatter import weighted_fit
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -20,6 +22,9 @@ class FittedLine(NamedTuple):
     slope_stderr: float
     dof: float
     """Degrees of freedom of the residuals: the number of points less two."""
+    spread: float
+    """Standard deviation of the points about the line beyond their own errors: a share of the line where it is
+    proportional, in the unit of the points otherwise; NaN with fewer than three points."""
 
     def predict(self, x: npt.ArrayLike) -> Floats:
         """Value of the line at ``x``."""
@@ -40,29 +45,79 @@ class FittedLine(NamedTuple):
         return float(2 * t.sf(abs(self.slope / self.slope_stderr), self.dof)) if self.slope_stderr else np.nan
 
 
-def straight_line(x: npt.ArrayLike, y: npt.ArrayLike) -> FittedLine:
-    """Ordinary least squares of ``y`` on ``x``; pairs with a NaN are left out.
+class Points(NamedTuple):
+    """Those that a fit takes."""
+
+    x: Floats
+    y: Floats
+    error: Floats | None
+    left_out: int
+    """Points without a value or without an error."""
+
+
+def finite_points(x: npt.ArrayLike, y: npt.ArrayLike, error: npt.ArrayLike | None = None) -> Points:
+    """The points, flat, without those that have a NaN.
+
+    Parameters
+    ----------
+    x, y, error : arrays that broadcast together
+
+    Raises
+    ------
+    ValueError
+        An error is below 0.
+    """
+    parts = np.broadcast_arrays(*(np.asarray(a, float) for a in (x, y, *(() if error is None else (error,)))))
+    rows = np.stack([part.ravel() for part in parts])
+    good = np.isfinite(rows).all(axis=0)
+    if error is not None and (rows[2] < 0).any():
+        raise ValueError(f"a standard error is {np.nanmin(rows[2]):g}; it must be 0 or more")
+    kept = rows[:, good]
+    return Points(kept[0], kept[1], None if error is None else kept[2], int((~good).sum()))
+
+
+def straight_line(
+    x: npt.ArrayLike, y: npt.ArrayLike, error: npt.ArrayLike | None = None, *, proportional: bool = False
+) -> FittedLine:
+    """Least squares of ``y`` on ``x``; points with a NaN are left out.
+
+    With neither ``error`` nor ``proportional`` all points weigh the same.  Otherwise each is weighed by its error and
+    by the spread that the points show, see :mod:`spinneurons.analysis.scatter`.
 
     Parameters
     ----------
     x, y : arrays that broadcast together, in any units
+    error : standard errors of ``y`` that broadcast with them, in its unit
+    proportional : devices deviate from the line by a share of it, as Hall bars do, and not by a current
 
     Returns
     -------
-    FittedLine; all NaN with fewer than two different ``x``.  ``r_squared`` is NaN if the values do not vary, and
-    ``slope_stderr`` with fewer than three points.
+    FittedLine; all NaN with fewer than two different ``x``, or where ``weighted_fit`` of that module has no fit.
+    ``r_squared`` is NaN if the values do not vary, and ``slope_stderr`` with fewer than three points.
     """
-    points, values = (a.ravel() for a in np.broadcast_arrays(np.asarray(x, float), np.asarray(y, float)))
-    good = np.isfinite(points) & np.isfinite(values)
-    points, values = points[good], values[good]
+    points, values, errors, _ = finite_points(x, y, error)
     if np.unique(points).size < 2:
-        return FittedLine(*(np.nan,) * 5)
-    dx, dy = points - points.mean(), values - values.mean()
-    spread = float(dx @ dx)
-    slope = float(dx @ dy / spread)
-    residual = dy - slope * dx
-    unexplained, total, dof = float(residual @ residual), float(dy @ dy), values.size - 2
+        return FittedLine(*(np.nan,) * 6)
+    middle, dof = points.mean(), values.size - 2
+    if errors is None and not proportional:
+        height, slope, stderr, spread = _alike(points - middle, values)
+    else:
+        columns = np.stack([np.ones_like(points), points - middle], axis=1)
+        fit = weighted_fit(columns, values, errors, proportional=proportional)
+        height, slope = fit.coefficients.tolist()
+        stderr, spread = float(np.sqrt(fit.covariance[1, 1])), fit.spread
+    residual, dy = values - height - slope * (points - middle), values - values.mean()
+    unexplained, total = float(residual @ residual), float(dy @ dy)
     # the mean of equal values may differ from them by rounding: only their range says that they do not vary
     r_squared = 1 - unexplained / total if total > 0 and np.ptp(values) > 0 else np.nan
-    stderr = float(np.sqrt(unexplained / dof / spread)) if dof else np.nan
-    return FittedLine(float(values.mean() - slope * points.mean()), slope, r_squared, stderr, float(dof))
+    return FittedLine(float(height - slope * middle), slope, r_squared, stderr, float(dof), spread)
+
+
+def _alike(dx: Floats, y: Floats) -> tuple[float, float, float, float]:
+    """Height at the middle, slope, its standard error and the spread of points that weigh the same."""
+    height = float(y.mean())
+    dy, squares, dof = y - height, float(dx @ dx), y.size - 2
+    slope = float(dx @ dy / squares)
+    residual = dy - slope * dx
+    spread = float(np.sqrt(residual @ residual / dof)) if dof else np.nan
+    return height, slope, spread / float(np.sqrt(squares)), spread

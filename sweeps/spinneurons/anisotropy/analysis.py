@@ -22,9 +22,10 @@ class WidthDependence(NamedTuple):
 
 def width_dependence(cube: xr.Dataset) -> WidthDependence:
     """Mean and line of the fitted devices in ``cube``; NaN with fewer than three of them or one width."""
-    width, h_an = xr.broadcast(cube["width"], cube["h_an"])
+    width, h_an, stderr = xr.broadcast(cube["width"], cube["h_an"], cube["h_an_stderr"])
     fitted = h_an.values[np.isfinite(h_an.values)]
     if fitted.size < 3:
         return WidthDependence(np.nan, np.nan, straight_line([], []))
     error = float(fitted.std(ddof=1) / np.sqrt(fitted.size))
-    return WidthDependence(float(fitted.mean()), error, straight_line(width.values, h_an.values))
+    line = straight_line(width.values, h_an.values, stderr.values, proportional=True)
+    return WidthDependence(float(fitted.mean()), error, line)

@@ -8,7 +8,7 @@ import numpy as np
 
 from spinneurons.anisotropy import model
 from spinneurons.neurons.outputs import rounded
-from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH
+from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH, card_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
 STATES = (1, -1)
@@ -51,7 +51,7 @@ SWEEP = Sweep(
         Parameter("field_limit", 4.0e5, "A/m", "largest in-plane field; assumed", low=1, high=1e8),
         Parameter("h_an_mean", 5.8e5, "A/m", "anisotropy field of the model; Fig. S1, 700 nm", low=1, high=1e8),
         Parameter("spread", 0.0, help="of the devices about h_an_mean, uniform +-", low=0, high=0.5),
-        HALL_BAR_CARD,
+        card_of("devices.seed", "hall.amplitude", "hall.offset", "read.current", "read.noise", of=HALL_BAR_CARD),
     ),
     function=scan,
     figures="spinneurons.anisotropy.figures:FIGURES",

@@ -10,6 +10,7 @@ import numpy as np
 
 from spinneurons.characterization.analysis import analyse
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
+from spinneurons.neurons.parameters import with_whole_card
 from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
@@ -63,7 +64,9 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
     axes = [
         dataclasses.replace(axis, values=tuple(bench.values(axis.name)), low=None, high=None) for axis in sweep.axes
     ]
-    parameters = [dataclasses.replace(p, axes=None) if p.name == "card" else p for p in sweep.parameters]
+    parameters = [
+        dataclasses.replace(p, axes=None) if p.name == "card" else p for p in with_whole_card(sweep.parameters)
+    ]
     described = Parameter("bench", bench.model_dump(mode="json"), help="the bench file", fingerprint=fingerprint)
     return dataclasses.replace(
         sweep,

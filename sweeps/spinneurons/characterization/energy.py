@@ -7,45 +7,55 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.analysis.lines import straight_line
+from spinneurons.analysis.lines import finite_points
+from spinneurons.analysis.scatter import weighted_fit
+
+Floats = npt.NDArray[np.float64]
 
 
 class Energy(NamedTuple):
     """Energy relative to the widest bar, E/E_max = (i0/i0_max)^2 (equations 4 and 5), on the line through i0."""
 
-    width: npt.NDArray[np.float64]
-    """(w,) um, from narrow to wide."""
-    relative: npt.NDArray[np.float64]
-    low: npt.NDArray[np.float64]
-    high: npt.NDArray[np.float64]
-    """(w,) each; 95 % bounds from resampling the devices of every width."""
+    width: Floats
+    """(w,) um, from narrow to wide; those with a device."""
+    relative: Floats
+    low: Floats
+    high: Floats
+    """(w,) each; bounds of the 95 % interval (Fieller's, of the two points of the line)."""
+    devices: int
+    """That the line goes through."""
+    left_out: int
+    """Without a fit."""
 
 
-def relative_energy(
-    width: npt.ArrayLike, i0: npt.ArrayLike, rng: np.random.Generator, resamples: int = 2000
-) -> Energy:
+def relative_energy(width: npt.ArrayLike, i0: npt.ArrayLike, error: npt.ArrayLike | None = None) -> Energy:
     """From the fitted i0 of the devices of each width.
+
+    The devices scatter about the line by a share of it and by the errors of their fits, see
+    :mod:`spinneurons.analysis.scatter`.
 
     Parameters
     ----------
     width : (w,) um
     i0 : (w, devices) A; NaN where a device has no fit
-    rng : of the resampling
+    error : (w, devices) A, standard errors of i0; None: not known
+
+    Returns
+    -------
+    Energy; all NaN where no line can be drawn: with one width, say, or a line that is not above 0 at each
     """
-    x, y = np.asarray(width, float), np.asarray(i0, float)
-    order = np.argsort(x)
-    x, y = x[order], y[order]
-    kept = np.isfinite(y).any(axis=1)
-    x, y = x[kept], y[kept]
-    devices = [row[np.isfinite(row)] for row in y]
-    drawn = np.empty((resamples, len(x)))
-    for sample in drawn:
-        means = [rng.choice(row, size=row.size).mean() for row in devices]
-        sample[:] = _relative(x, np.array(means))
-    low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return Energy(x, _relative(x, np.array([row.mean() for row in devices])), low, high)
+    points = finite_points(np.asarray(width, float)[:, None], i0, error)
+    widths = np.unique(points.x)
+    if widths.size < 2:
+        nothing = np.full(widths.size, np.nan)
+        return Energy(widths, nothing, nothing, nothing, points.x.size, points.left_out)
+    fit = weighted_fit(_line_at(points.x), points.y, points.error, proportional=True)
+    widest = _line_at(widths[-1:])[0]
+    ratios = np.array([fit.ratio(row, widest) for row in _line_at(widths)])
+    relative, low, high = np.maximum(ratios, 0.0).T ** 2
+    return Energy(widths, relative, low, high, points.x.size, points.left_out)
 
 
-def _relative(width: npt.NDArray[np.float64], i0: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    line = straight_line(width, i0).predict(width)
-    return np.asarray((line / line[-1]) ** 2)
+def _line_at(width: Floats) -> Floats:
+    """(n, 2) what intercept and slope are multiplied by."""
+    return np.stack([np.ones_like(width), width], axis=1)

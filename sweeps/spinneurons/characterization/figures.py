@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device
 from spinneurons.analysis.intervals import wilson
-from spinneurons.analysis.lines import straight_line
+from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.characterization.energy import relative_energy
-from spinneurons.neurons.cubes import family, law
+from spinneurons.neurons.cubes import family, law, standard_error
 
 
 def switching(cube: xr.Dataset, ax: Axes) -> Axes:
@@ -65,26 +65,35 @@ def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
-    """Devices with their 95 % intervals, straight line, and the standard deviation of the devices about it."""
+    """Devices with their 95 % intervals, the straight line, and the spread of the devices about it.
+
+    The spread is what is left of the scatter without the errors of the fits.
+    """
     value, low, high = (cube[name + end].transpose("width", "device") for end in ("", "_low", "_high"))
     bars = np.stack([np.maximum(value - low, 0), np.maximum(high - value, 0)])
     style.devices_against_width(cube, ax, value, bars)
-    line = straight_line(value["width"].values[:, None], value.values)
+    line = _line(cube, name)
     if np.isfinite(line.slope):
-        style.line_against_width(ax, line)
-        spread = float(np.nanstd(value.values / line.predict(value["width"])[:, None] - 1))
+        style.line_against_width(ax, line, value.size)
+    if np.isfinite(line.spread):
         x = np.array(ax.get_xlim())
-        text = f"± s.d. of devices, {100 * spread:.1f} %"
-        below, above = line.predict(x) * (1 - spread), line.predict(x) * (1 + spread)
+        text = f"± spread of devices, {100 * line.spread:.1f} % (s.d.)"
+        below, above = line.predict(x) * (1 - line.spread), line.predict(x) * (1 + line.spread)
         ax.fill_between(x, below, above, color="#DDDDDD", lw=0, zorder=0, label=text)
     ax.set_ylim(0, 1.05 * ax.get_ylim()[1])
+
+
+def _line(cube: xr.Dataset, name: str) -> FittedLine:
+    """The straight line through the devices, each weighed by its error and by the spread."""
+    value, error = (a.transpose("width", "device").values for a in (cube[name], standard_error(cube, name)))
+    return straight_line(cube["width"].values[:, None], value, error, proportional=True)
 
 
 def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Gain 1 mA/i0 of every device, and of the straight line through i0; the "unitless I0" of Fig. S6."""
     width = cube["width"].values
     style.devices_against_width(cube, ax, 1e-3 / cube["i0"])
-    line = straight_line(width[:, None], cube["i0"].transpose("width", "device").values)
+    line = _line(cube, "i0")
     if np.isfinite(line.slope):
         fine = np.linspace(width.min(), width.max(), 300)
         ax.plot(fine, 1e-3 / line.predict(fine), color="black", lw=0.8, zorder=1, label=f"linear fit of {style.I_0}")
@@ -95,11 +104,11 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy relative to the widest bar, from the fitted i0, with its 95 % band.  Fig. 3(d)."""
-    i0 = cube["i0"].transpose("width", "device").values
-    if np.isfinite(i0).any(axis=1).sum() < 2:
+    i0, error = (cube[name].transpose("width", "device").values for name in ("i0", "i0_stderr"))
+    energy = relative_energy(cube["width"].values, i0, error)
+    if not np.isfinite(energy.relative).any():
         return style.note(ax, "a line needs two widths with a fit")
-    energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
-    ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 %, devices resampled")
+    ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 % interval of the line")
     ax.plot(energy.width, energy.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
     ax.set(
         yscale="log",
@@ -107,7 +116,8 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         xlabel=style.width_label(cube),
         ylabel="Synaptic energy (rel.)",
     )
-    less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
+    with np.errstate(divide="ignore"):  # an interval of few devices may reach to 0
+        less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
     span = f"{energy.width[-1]:g} to {energy.width[0]:g} µm"
     ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")
     ax.legend(loc="lower right")

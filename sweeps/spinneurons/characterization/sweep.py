@@ -11,7 +11,7 @@ from typing import Any
 
 from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
 from spinneurons.neurons.outputs import fitted
-from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH, readings
+from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
@@ -58,7 +58,7 @@ SWEEP = Sweep(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
         LINK,
-        CARD,
+        card_of(*CURVES, *READOUT, "switching.link", individuals=("i_bias", "i0")),
         Parameter("resamples", 1000, help="bootstrap resamples", low=10, high=1_000_000),
     ),
     function=characterize,

@@ -1,6 +1,7 @@
 """Figures of the co-design grid: Fig. 3(c, d), S8, S9, S10 of the paper, and the trade-off that it only talks about.
 
-Error bars are 95 % intervals over chip seeds.  Cells that are not done are left out.
+Error bars are 95 % intervals over chip seeds; fewer than five chips are points or curves of their own.  Cells that
+are not done are left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
 from spinneurons import style
 from spinneurons.analysis.cubes import parameters
-from spinneurons.analysis.intervals import mean_interval
 from spinneurons.analysis.pareto import pareto
 from spinneurons.codesign import analysis
 from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
@@ -26,11 +26,10 @@ S9_WIDTHS = (5.0, 1.0)
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     """Final accuracy against variation, one line a width.  Fig. 3(c)."""
-    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    accuracy = analysis.final(cube, "accuracy")
     for width, look in _looks(cube).items():
-        y, error = (100 * a.sel(width=width).values for a in (mean, half))
-        ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.5, elinewidth=0.6, label=f"{width:g}", **look)
-    ax.set(ylim=(_floor(mean), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
+        style.shares_against(ax, 100 * cube["variation"], accuracy.sel(width=width), label=f"{width:g}", **look)
+    ax.set(ylim=(_floor(accuracy), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
     ax.legend(title="Width (µm)", loc="lower left", ncols=2, columnspacing=1.0)
     return ax
 
@@ -59,10 +58,8 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     curve = _no_variation(cube["accuracy"].astype(np.float64)).sel(width=widest)
     if curve.isnull().all():
         return style.note(ax, "no cell without variation is done yet")
-    mean, half = mean_interval(curve)
-    steps = cube["timestep"].values
-    ax.plot(steps, 100 * mean, color=style.BLUE)
-    ax.fill_between(steps, 100 * (mean - half), 100 * (mean + half), color=style.SKY, alpha=0.4, lw=0)
+    mean, steps = curve.mean("seed"), cube["timestep"].values
+    style.share_curve(ax, steps, curve, style.BLUE)
     ax.set(xlabel="Time steps", ylabel="Accuracy (%)")
     settled = int(analysis.steps_to_settle(cube).sel(width=widest, variation=float(curve["variation"])))
     near = f"within {100 * analysis.SETTLED:g} points from {settled} on"
@@ -74,26 +71,24 @@ def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> Axes:
     """Accuracy after each step at one width, one line a variation.  Fig. S9."""
-    mean, half = mean_interval(cube["accuracy"].astype(np.float64).sel(width=width))
-    steps = cube["timestep"].values
-    colours = style.shades(mean.sizes["variation"])
-    for colour, variation in zip(colours, mean["variation"].values, strict=True):
-        y, error = (100 * a.sel(variation=variation).values for a in (mean, half))
-        ax.plot(steps, y, color=colour, label=f"{100 * variation:g}")
-        ax.fill_between(steps, y - error, y + error, color=colour, alpha=0.2, lw=0)
+    accuracy = cube["accuracy"].astype(np.float64).sel(width=width)
+    colours = style.shades(accuracy.sizes["variation"])
+    for colour, variation in zip(colours, accuracy["variation"].values, strict=True):
+        curve = accuracy.sel(variation=variation)
+        style.share_curve(ax, cube["timestep"].values, curve, colour, f"{100 * variation:g}")
     ax.set(title=f"{style.width_text(width)} bars", xlim=0, xlabel="Time steps")
     return ax
 
 
 def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps."""
-    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    accuracy = analysis.final(cube, "accuracy")
     energy = analysis.final(cube, "synaptic_energy").mean("seed")
-    colours = style.shades(mean.sizes["variation"])
-    for i, (colour, variation) in enumerate(zip(colours, mean["variation"].values, strict=True)):
-        e, a, error = (x.sel(variation=variation).values for x in (energy, mean, half))
+    colours = style.shades(accuracy.sizes["variation"])
+    for i, (colour, variation) in enumerate(zip(colours, accuracy["variation"].values, strict=True)):
         look = {"color": colour, "marker": style.MARKERS[i % len(style.MARKERS)], "label": f"{100 * variation:g}"}
-        ax.errorbar(e, 100 * a, 100 * error, ms=2.4, capsize=1.2, elinewidth=0.6, **look)
+        shares, place = (values.sel(variation=variation) for values in (accuracy, energy))
+        style.shares_against(ax, place, shares, ms=2.4, capsize=1.2, **look)
         early = cube[["accuracy", "synaptic_energy"]].sel(variation=variation).astype(np.float64).mean("seed")
         early = early.transpose("width", "timestep")
         x, y = early["synaptic_energy"].values, early["accuracy"].values
@@ -101,8 +96,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
         order = np.argsort(x[front])
         ax.plot(x[front][order], 100 * y[front][order], color=colour, ls=":", lw=0.8)
     ax.set(xscale="log", xlabel="Synaptic energy of an image (J)", ylabel="Accuracy (%)")
-    low = float(mean.min())
-    ax.set_ylim(100 * max(0.0, low - 0.03), 100)
+    ax.set_ylim(max(0.0, _lowest(accuracy) - 3), 100)
     ax.legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
     ax.set_title("solid: after the last step, narrow to wide bars\ndotted: best of all widths and numbers of steps")
     return ax
@@ -189,14 +183,14 @@ def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
     for ax, width in zip(axes, chosen, strict=True):
         nearest = float(cube["width"].sel(width=width, method="nearest"))
         accuracy_against_steps_varied(cube, ax, nearest)
-    shown = cube["accuracy"].sel(width=chosen, method="nearest").mean("seed")
+    shown = cube["accuracy"].sel(width=chosen, method="nearest")
     axes[0].set(ylim=(_floor(shown), 101), ylabel="Accuracy (%)")
     axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
 
 
 def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy against conductance levels, one line for each share of stuck cells and read noise."""
-    mean, half = mean_interval(analysis.final(cube, "accuracy"))
+    accuracy = analysis.final(cube, "accuracy")
     panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     x = np.arange(cube.sizes["levels"])
@@ -205,21 +199,28 @@ def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
         for i, (off, on) in enumerate(stuck):
             for j, noise in enumerate(cube["read_noise"].values):
                 cell = {"width": width, "variation": variation, "stuck_off": off, "stuck_on": on, "read_noise": noise}
-                y, error = (100 * a.sel(cell).values for a in (mean, half))
                 label = f"{100 * off:g} % off, {100 * on:g} % on, noise {noise:g} {style.I_0}"
                 line = ("-", "--", ":", "-.")[j % 4]
-                ax.errorbar(x, y, error, ls=line, elinewidth=0.6, label=label, **style.device_look(i))
+                style.shares_against(
+                    ax, x, accuracy.sel(cell), ls=line, capsize=0, label=label, **style.device_look(i)
+                )
         ax.set_xticks(x, [f"{n}" if n else "any" for n in cube["levels"].values])
         ax.set_xlabel("Conductance levels")
         ax.set_title(f"{style.width_text(float(width))}, variation {100 * variation:g} %")
-    axes[0].set(ylim=(_floor(mean), 101), ylabel="Accuracy (%)")
+    axes[0].set(ylim=(_floor(accuracy), 101), ylabel="Accuracy (%)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, handlelength=2.6)
 
 
-def _floor(mean: xr.DataArray) -> float:
-    """Lower end of an axis of accuracies, %: a little below the lowest mean; intervals of few seeds may leave it."""
-    lowest = float(mean.min())
-    return 100 * max(0.0, lowest - 0.15 * (1 - lowest)) if np.isfinite(lowest) else 0.0
+def _lowest(accuracy: xr.DataArray) -> float:
+    """The lowest accuracy that is drawn, %: a mean over seeds, or one of few seeds; NaN without any."""
+    few = accuracy.notnull().sum("seed") < style.FEW
+    return 100 * float(xr.where(few, accuracy.min("seed"), accuracy.mean("seed")).min())
+
+
+def _floor(accuracy: xr.DataArray) -> float:
+    """Lower end of an axis of accuracies, %: a little below the lowest; long bars may leave it."""
+    lowest = _lowest(accuracy)
+    return max(0.0, lowest - 0.15 * (100 - lowest)) if np.isfinite(lowest) else 0.0
 
 
 def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:

@@ -20,7 +20,7 @@ from spinneurons.codesign import crossbar
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.mnist import data
 from spinneurons.mnist.parameter import DATA
-from spinneurons.neurons.parameters import CARD, LINK, WIDTH, require_law
+from spinneurons.neurons.parameters import LINK, WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
@@ -153,13 +153,14 @@ _PARAMETERS = (
     Parameter("tile_rows", crossbar.ROWS, help="inputs of a crossbar tile", low=1, high=1_000_000),
     Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
-    CARD,
-    replace(
-        LINK,
-        default="standard",
-        help="law of the neurons: standard (the first of the card's family), card (what the card says), or a name",
-        neutral="standard",
+    # A chip's neurons deviate by the axis variation, as in equation 3, not by the card's spreads or as individuals of
+    # it; the lines give I_bias/i0 and the energy, and the widest bar the unit of the normalised energy.
+    card_of(
+        *(f"{line}.{part}" for line in ("i_bias", "i0") for part in ("intercept", "slope")),
+        "switching.link",
+        "devices.widths",
     ),
+    replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
     DATA,
 )
 _FAULT_PARAMETERS = (

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device
+from spinneurons.analysis.intervals import share, wilson
 
 Floats = npt.NDArray[np.float64]
 
@@ -40,9 +41,9 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
             half = 1.96 * np.sqrt(0.25 / span)
             ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    p, error = 100 * float(chosen["p"]), 100 * float(chosen["p_stderr"])
+    p, low, high = (100 * float(v) for v in wilson(switched.sum(), switched.size))
     current = style.si_text(float(chosen["i_write"]), "A")
-    counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} ± {error:.1f} %"
+    counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} % ({low:.1f} to {high:.1f})"
     ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}", xlim=(cycle.min(), cycle.max() + 1))
     ax.set_ylim(0.25, 0.8)
     ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])
@@ -53,13 +54,15 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
 
 
 def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Switching probability of each device over all its cycles with its standard error, and the expected band."""
-    style.devices_by_width(cube, ax, cube["p"], cube["p_stderr"])
-    cycles = cube["valid"].sum("cycle").max()
-    half = 1.96 * np.sqrt(0.25 / max(float(cycles), 1.0))
+    """Switching probability of each device over all its cycles with Wilson's 95 % interval, and the expected band."""
+    valid = cube["valid"].sum("cycle")
+    p = share((cube["switched"] & cube["valid"]).sum("cycle"), valid)
+    bars = xr.concat([p["share"] - p["low"], p["high"] - p["share"]], "end")
+    style.devices_by_width(cube, ax, p["share"], bars)
+    half = 1.96 * np.sqrt(0.25 / max(float(valid.max()), 1.0))
     ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    margin = max(3 * half, 1.15 * float(np.nanmax(np.abs(cube["p"] - 0.5) + cube["p_stderr"])))
+    margin = max(3 * half, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
     ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
     ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
     return ax

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH, readings
+from spinneurons.neurons.parameters import DEVICE, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
@@ -56,7 +56,12 @@ SWEEP = Sweep(
     dims=(Dim("cycle", "cycles", long_name="cycle"),),
     outputs=(),
     outputs_of=outputs,
-    parameters=(Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000), LINK, CARD),
+    parameters=(
+        Parameter("cycles", 10_000, help="cycles of each device", low=1, high=10_000_000),
+        LINK,
+        # at its bias current a device switches with probability 1/2, whatever its i0 and its law
+        card_of("i_bias", "devices.seed", *READOUT, individuals=("i_bias",)),
+    ),
     function=endure,
     figures="spinneurons.endurance.figures:FIGURES",
     source="Islam et al. 2024, Fig. S5",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.hil.sweep import check, experiment, layout
 from spinneurons.neurons.family import NeuronFamily, Readings
+from spinneurons.neurons.parameters import with_whole_card
 from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
@@ -89,7 +90,7 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
     return dataclasses.replace(
         sweep,
         title=f"{sweep.title}, on bench {bench.name}",
-        parameters=(*sweep.parameters, described),
+        parameters=(*with_whole_card(sweep.parameters), described),
         prepare=prepare,
         function=hil_on_bench,
         resources=bench.needs,

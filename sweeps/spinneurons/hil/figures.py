@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinneurons import style
-from spinneurons.analysis.intervals import mean_interval, wilson
+from spinneurons.analysis.intervals import wilson
 from spinneurons.hil import analysis
 from spinneurons.neurons.cubes import law as law_of
 
@@ -117,17 +117,17 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Accuracy on the test images against variation, two lines a ratio; bars are 95 % intervals over seeds.
+    """Accuracy on the test images against variation, two lines a ratio.
+
+    Bars are 95 % intervals over seeds; fewer than five seeds are points.
 
     The ratios have the colours of :func:`gain_against_variation`, whose legend names them.
     """
-    mean, half = mean_interval(cube["accuracy"].where(analysis.done(cube)))
-    x = 100 * cube["variation"].values
+    accuracy, x = cube["accuracy"].where(analysis.done(cube)), 100 * cube["variation"].values
     for k, ratio in enumerate(cube["ratio"].values.tolist()):
         for mode in cube["mode"].values.tolist():
-            y, error = (100 * a.sel(mode=mode, ratio=ratio).values for a in (mean, half))
-            look = style.device_look(k)
-            ax.errorbar(x, y, error, ls=MODES[mode][2], capsize=1.2, elinewidth=0.5, **look)
+            look = style.device_look(k) | {"ls": MODES[mode][2], "capsize": 1.2, "elinewidth": 0.5}
+            style.shares_against(ax, x, accuracy.sel(mode=mode, ratio=ratio), **look)
     ax.set(xlabel="Variation (%)", ylabel="Accuracy (%)")
     for mode in cube["mode"].values.tolist():
         ax.plot([], [], color="black", ls=MODES[mode][2], label=MODES[mode][0])

@@ -25,7 +25,7 @@ from spinneurons.hil.sweep import MODES, TRAINING
 from spinneurons.hil.training import Hardware, Training
 from spinneurons.mnist import data
 from spinneurons.neurons.outputs import rounded
-from spinneurons.neurons.parameters import require_law
+from spinneurons.neurons.parameters import READOUT, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
@@ -104,6 +104,13 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     )
 
 
+_OWN = {
+    # the axes ratio and variation say what the devices are, with the i0 of one width
+    "card": replace(card_of("i0.intercept", "i0.slope", *READOUT, "switching.link"), axes=None),
+    "epochs": replace(next(p for p in TRAINING if p.name == "epochs"), default=EPOCHS),
+}
+"""Parameters of a training that are others here."""
+
 REPLICATES = Sweep(
     name="hil-replicates",
     title="What hardware in the loop gains, over networks, devices and variation",
@@ -117,7 +124,7 @@ REPLICATES = Sweep(
     outputs=(),
     outputs_of=outputs,
     parameters=(
-        *(replace(p, axes=None, default=EPOCHS if p.name == "epochs" else p.default) for p in TRAINING),
+        *(_OWN.get(p.name, p) for p in TRAINING),
         Parameter("test_images", 10_000, help="test images, the first of the classes", low=1, high=1_000_000),
     ),
     function=replicates,

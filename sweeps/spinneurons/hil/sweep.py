@@ -24,7 +24,7 @@ from spinneurons.mnist import data
 from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.family import NeuronFamily
 from spinneurons.neurons.outputs import rounded
-from spinneurons.neurons.parameters import CARD, LINK, WIDTH, readings
+from spinneurons.neurons.parameters import CURVES, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError
@@ -187,7 +187,7 @@ TRAINING = (
     Parameter("learning_rate", 0.3, help="of the gradient descent; assumed", low=0.0, high=1000.0),
     Parameter("initial", 0.1, help="initial weights are uniform up to +- this; assumed", low=0.0, high=100.0),
     Parameter("z_limit", 12.0, help="largest z that a write current is made for", low=1.0, high=100.0),
-    CARD,
+    card_of(*CURVES, *READOUT, "switching.link", individuals=("i_bias", "i0")),
     LINK,
     DATA,
 )

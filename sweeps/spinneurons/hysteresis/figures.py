@@ -26,9 +26,9 @@ def half_width_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Half-width of the current loops against the width of the bar, with the straight line."""
     half = half_width(cube, "i_switch")
     style.devices_against_width(cube, ax, half)
-    line = straight_line(cube["width"].values[:, None], half.values)
+    line = straight_line(cube["width"].values[:, None], half.values, proportional=True)
     if np.isfinite(line.slope):
-        style.line_against_width(ax, line)
+        style.line_against_width(ax, line, half.size)
     ax.set_ylim(0)
     style.label_axis(ax.yaxis, "Half-width of the loop", "A")
     ax.legend(loc="lower right")

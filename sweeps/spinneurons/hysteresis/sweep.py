@@ -12,9 +12,11 @@ import numpy as np
 
 from spinneurons.hysteresis import model
 from spinneurons.neurons.hall_bar import HallBar
-from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, HALL_BAR_LINK, WIDTH
+from spinneurons.neurons.parameters import CURVES, DEVICE, HALL_BAR_CARD, HALL_BAR_LINK, WIDTH, card_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
+LEVELS = ("hall.amplitude", "hall.offset", "hall.tilt")
+"""Entries of the card; the state before a loop is that of the first field or current, not that after reset."""
 BRANCHES = (1, -1)
 """Rising, falling."""
 
@@ -74,7 +76,7 @@ SWEEP = Sweep(
         Parameter("dwell", 0.1, "s", "time at each field; assumed", low=1e-9, high=1e6),
         Parameter("attempt", 1e9, "1/s", "attempt frequency; assumed", low=1e6, high=1e13),
         HALL_BAR_LINK,
-        HALL_BAR_CARD,
+        card_of(*CURVES, *LEVELS, "read", "switching.link", individuals=("i_bias", "i0"), of=HALL_BAR_CARD),
     ),
     function=loops,
     figures="spinneurons.hysteresis.figures:FIGURES",

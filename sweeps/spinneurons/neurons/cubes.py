@@ -25,6 +25,16 @@ def law(cube: xr.Dataset) -> Law:
     return family(cube).law(parameters(cube).get("link", "standard"))
 
 
+def standard_error(cube: xr.Dataset, name: str) -> xr.DataArray:
+    """Standard error of ``i_bias``, ``i0`` or ``window`` from the fit of each device, in the unit of the quantity.
+
+    A window is a fixed number of i0, and so is its error.
+    """
+    if name != "window":
+        return cube[f"{name}_stderr"]
+    return (cube["i0_stderr"] * cube["window"] / cube["i0"]).assign_attrs(cube["window"].attrs)
+
+
 def fit_switching(
     switched: xr.DataArray, trials: xr.DataArray, i_write: xr.DataArray, law: Law = LOGISTIC
 ) -> xr.Dataset:

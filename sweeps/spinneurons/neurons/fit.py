@@ -187,6 +187,29 @@ def fit_many(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: La
     return Estimates(centre + unit * (law.half - offset) / slope, unit * law.scale / slope, status)
 
 
+def standard_errors(
+    curves: Estimates, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = LOGISTIC
+) -> tuple[Floats, Floats]:
+    """Standard errors of i_bias and i0 of many curves, each (B,) in A; NaN where a curve has no fit.
+
+    From the expected information as in :func:`fit`, which gives the same.
+
+    Parameters
+    ----------
+    curves : of :func:`fit_many`
+    n, i_write : (m,) counts and A, those of the fit; currents that are NaN or have n = 0 are left out
+    """
+    trials, current = (np.asarray(a, dtype=np.float64) for a in (n, i_write))
+    good = np.isfinite(current) & (trials > 0)
+    z = (current[good] - curves.i_bias[:, None]) / curves.i0[:, None]
+    p = np.clip(law.probability(z), 1e-300, 1 - 2.0**-53)
+    weight = trials[good] * law.derivative(z) ** 2 / (p * (1 - p))
+    s0, s1, s2 = weight.sum(axis=1), (weight * z).sum(axis=1), (weight * z**2).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        per_i0 = np.sqrt(np.stack([s2, s0]) / (s0 * s2 - s1**2))
+    return curves.i0 * per_i0[0], curves.i0 * per_i0[1]
+
+
 def bootstrap(
     k: npt.ArrayLike,
     n: npt.ArrayLike,

@@ -410,9 +410,8 @@ class HallBar(Family):
             )
         changed = copy.deepcopy(dict(self.card)) | {"title": f"Hall bars as measured: {source}"}
         for section in ("i_bias", "i0"):
-            changed[section] = _line_through(
-                changed[section], widths, np.where(good, columns[section], np.nan), source
-            )
+            currents, errors = (np.where(good, columns[section + end], np.nan) for end in ("", "_stderr"))
+            changed[section] = _line_through(section, changed[section], widths, currents, errors, source)
         for key, number in (("widths", [float(w) for w in widths[rows]]), ("per_width", int(good.shape[1]))):
             changed["devices"][key].update(value=number, provenance="measured", source=source)
         changed["device"] = [
@@ -426,9 +425,19 @@ class HallBar(Family):
         return cards.validate(changed, "measured card")
 
 
-def _line_through(entries: Mapping[str, Any], widths: Floats, currents: Floats, source: str) -> dict[str, Any]:
-    """The section of a card with the straight line through (width, device) currents, NaN where there is none."""
-    line = straight_line(widths[:, None], currents)
+def _line_through(
+    section: str, entries: Mapping[str, Any], widths: Floats, currents: Floats, errors: Floats, source: str
+) -> dict[str, Any]:
+    """The section of a card with the straight line through (width, device) currents, NaN where there is none.
+
+    Each device is weighed by its error and by the spread that the devices show about the line.
+    """
+    line = straight_line(widths[:, None], currents, errors, proportional=True)
+    if np.isnan(line.slope):
+        raise CardError(
+            f"measured card: {section}: the straight line through the devices is not above 0 A at each width, and no "
+            "card can hold it; characterize more of the narrow bars"
+        )
     spread = float(np.nanmax(np.abs(currents / line.predict(widths)[:, None] - 1)))
     numbers = {"intercept": line.intercept, "slope": line.slope, "spread": spread}
     return {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spinneurons.neurons import card as cards
@@ -26,6 +26,34 @@ def axes(card: Card) -> dict[str, Axis]:
 
 WIDTH, DEVICE = axes(cards.default()).values()
 
+
+@dataclass(frozen=True)
+class CardUse:
+    """The fingerprint of a card in a sweep on whose numbers a part of the card has a bearing.
+
+    Entries that are not used stand in it as in the family's built-in card, so that they may change.  Which entries of
+    another family's own sections a sweep uses is that family's matter: all of these count.
+    """
+
+    entries: tuple[str, ...]
+    """Names such as "hall.tilt", or a whole section such as "hall"."""
+    individuals: tuple[str, ...] = ()
+    """Numbers of listed devices; their errors change none."""
+
+    def __call__(self, card: Mapping[str, Any]) -> Card:
+        """The values that count."""
+        used = cards.values(card)
+        built_in = cards.values(registry.class_of(card).default())
+        listed = used.pop("device", ())
+        for section in ("devices",) if "family" in used else [*used]:
+            for key in used[section]:
+                if section not in self.entries and f"{section}.{key}" not in self.entries:
+                    used[section][key] = built_in[section][key]
+        if listed and self.individuals:
+            used["device"] = [{key: one[key] for key in ("width_um", "index", *self.individuals)} for one in listed]
+        return used
+
+
 CARD = Parameter(
     "card",
     cards.default(),
@@ -35,6 +63,21 @@ CARD = Parameter(
     axes=axes,
     code=registry.class_of,
 )
+
+
+def card_of(*entries: str, individuals: tuple[str, ...] = (), of: Parameter = CARD) -> Parameter:
+    """The parameter ``card`` of a sweep that uses these entries, and these numbers of listed devices."""
+    return replace(of, fingerprint=CardUse(entries, individuals))
+
+
+def with_whole_card(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """The parameters of the sweep on a bench, where the card also gives reset pulses and levels: all of it counts."""
+    return tuple(replace(p, fingerprint=cards.values) if p.name == "card" else p for p in parameters)
+
+
+CURVES = ("i_bias", "i0", "devices.seed")
+"""Entries that say what individuals are, and which currents show their curves."""
+READOUT = ("hall", "read")
 LINK = Parameter("link", "card", help="switching curve: card (what the card says), or another one of its family")
 
 

@@ -14,7 +14,7 @@ from spinneurons.analysis.fits import fit_line
 from spinneurons.analysis.intervals import mean_interval, share
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.hysteresis.analysis import half_width
-from spinneurons.neurons.cubes import fit_switching
+from spinneurons.neurons.cubes import fit_switching, standard_error
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.paper.claim import Cubes, Finding
 from spinneurons.persistence.analysis import drift_percent
@@ -67,18 +67,31 @@ def window_factor(cubes: Cubes) -> Finding:
     return Finding(float(factor.median()), float(factor.min()), float(factor.max()), note)
 
 
+def _device_line(cubes: Cubes, name: str) -> xr.Dataset:
+    """The line through a quantity of the devices, each weighed by its error and by the spread."""
+    cube = _characterization(cubes)
+    return fit_line(cube[name], "width", ["device"], error=standard_error(cube, name), proportional=True)
+
+
+def _without_a_fit(count: int) -> str:
+    return f" Left out: {count} without a fit." if count else ""
+
+
 def bend(cubes: Cubes, name: str) -> Finding:
     """Bend of the bias current or the window against the width, % of its rise."""
-    line = fit_line(_characterization(cubes)[name], "width", ["device"])
+    line = _device_line(cubes, name)
     slope, low, high = (1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high"))
-    note = f"R² = {float(line['r_squared']):.3f}, slope {slope:.3g} ({low:.3g} to {high:.3g}) µA/µm."
+    note = (
+        f"R² = {float(line['r_squared']):.3f}, slope {slope:.3g} ({low:.3g} to {high:.3g}) µA/µm, devices spread by "
+        f"{100 * float(line['spread']):.1f} %.{_without_a_fit(int(line['left_out']))}"
+    )
     return Finding.of((100 * float(line[n]) for n in ("bend", "bend_low", "bend_high")), note)
 
 
 def trend_of_variation(cubes: Cubes) -> Finding:
     """Spearman's rank correlation of |deviation from the line| with the width, Fisher's interval."""
     i_bias = _characterization(cubes)["i_bias"].transpose("width", "device")
-    line = fit_line(i_bias, "width", ["device"])
+    line = _device_line(cubes, "i_bias")
     deviation = i_bias / (line["intercept"] + line["slope"] * i_bias["width"]) - 1
     size, width = xr.broadcast(abs(deviation), i_bias["width"])
     good = np.isfinite(size.values)
@@ -107,11 +120,13 @@ def largest_difference(cubes: Cubes) -> Finding:
 def energy_ratio(cubes: Cubes) -> Finding:
     """Energy of the widest bar over that of the narrowest, from the line through the fitted i0."""
     cube = _characterization(cubes)
-    i0 = cube["i0"].transpose("width", "device").values
-    energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
+    i0, error = (cube[name].transpose("width", "device").values for name in ("i0", "i0_stderr"))
+    energy = relative_energy(cube["width"].values, i0, error)
     network = cubes["codesign"]["synaptic_energy"].isel(timestep=-1).sel(variation=0.0).mean("seed").sortby("width")
-    note = f"Counted in the network, with the card's i0: {float(network[-1] / network[0]):.3g}."
-    return Finding(1 / float(energy.relative[0]), 1 / float(energy.high[0]), 1 / float(energy.low[0]), note)
+    counted = f"Counted in the network, with the card's i0: {float(network[-1] / network[0]):.3g}."
+    with np.errstate(divide="ignore"):  # an interval of few devices may reach to 0
+        value, low, high = (float(1 / e[0]) for e in (energy.relative, energy.high, energy.low))
+    return Finding(value, low, high, counted + _without_a_fit(energy.left_out))
 
 
 def gain_ratio(cubes: Cubes) -> Finding:
@@ -123,7 +138,8 @@ def gain_ratio(cubes: Cubes) -> Finding:
 
 def loop_width(cubes: Cubes) -> Finding:
     """Slope of the current loops' half-width against the bar width, µA/µm."""
-    line = fit_line(half_width(mask_unfinished(cubes["hysteresis"]), "i_switch"), "width", ["device"])
+    half = half_width(mask_unfinished(cubes["hysteresis"]), "i_switch")
+    line = fit_line(half, "width", ["device"], proportional=True)
     note = f"R² = {float(line['r_squared']):.3f}. The loops follow from the devices' own switching curves."
     return Finding.of((1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high")), note)
 

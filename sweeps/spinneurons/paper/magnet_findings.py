@@ -28,7 +28,9 @@ def anisotropy(cubes: Cubes) -> Finding:
 
 def anisotropy_slope(cubes: Cubes) -> Finding:
     """Slope of the anisotropy field against the width, kA/m per um."""
-    line = fit_line(mask_unfinished(cubes["anisotropy"])["h_an"] / 1e3, "width", ["device"])
+    cube = mask_unfinished(cubes["anisotropy"])
+    h_an, error = (cube[name] / 1e3 for name in ("h_an", "h_an_stderr"))
+    line = fit_line(h_an, "width", ["device"], error=error, proportional=True)
     return Finding.of(float(line[name]) for name in ("slope", "slope_low", "slope_high"))
 
 

@@ -41,7 +41,7 @@ def inference(cubes: Cubes) -> Finding:
         f"{runs.size} runs of {images:,} images and {steps} steps of one trained network; the interval holds the "
         "luck of pulses, not that of the training."
     )
-    return Finding(100 * mean, 100 * (mean - half), 100 * (mean + half), note)
+    return Finding(100 * mean, 100 * max(mean - half, 0.0), 100 * min(mean + half, 1.0), note)
 
 
 def tolerance(cubes: Cubes) -> Finding:

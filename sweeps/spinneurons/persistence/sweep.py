@@ -10,7 +10,7 @@ from typing import Any
 
 from spinneurons.neurons.fit import fit
 from spinneurons.neurons.outputs import fitted
-from spinneurons.neurons.parameters import CARD, DEVICE, LINK, WIDTH
+from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
@@ -53,7 +53,7 @@ SWEEP = Sweep(
         Parameter("currents", 28, help="write currents of each device", low=2, high=10_000),
         Parameter("cycles", 100, help="cycles at each current", low=1, high=1_000_000),
         LINK,
-        CARD,
+        card_of(*CURVES, *READOUT, "switching.link", "drift", individuals=("i_bias", "i0")),
     ),
     function=persist,
     figures="spinneurons.persistence.figures:FIGURES",

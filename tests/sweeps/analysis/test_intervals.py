@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
@@ -63,3 +65,11 @@ def test_more_successes_than_trials_are_refused(successes: int, says: str) -> No
 
 def test_no_trials_have_no_share() -> None:
     assert np.isnan(float(share(xr.DataArray(0), 0)["share"]))
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
+def test_an_interval_of_shares_stays_from_0_to_1_and_holds_their_mean(shares: list[float]) -> None:
+    found = mean_interval(xr.DataArray(shares, dims="seed"))
+    low, high = (float(end) for end in found.within())
+    assert 0 <= low <= high <= 1
+    assert low - 1e-12 <= float(found.mean) <= high + 1e-12

@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from spinneurons import style
+from spinneurons.analysis.fits import fit_line
 from spinneurons.characterization import figures
 from spinneurons.characterization.sweep import SWEEP
 from spinsweep.evaluate import evaluate
@@ -97,11 +98,15 @@ def test_invalid_cycles_are_no_trials(cube):
     np.testing.assert_allclose(points.get_ydata(), cube["switched"].values[2, 0, :, :10].mean(axis=1))
 
 
-def test_the_lines_against_the_width_are_those_of_numpy(cube):
+def test_the_lines_against_the_width_weigh_each_device_by_its_error_and_by_the_spread(cube):
     ax = figures.i_bias_against_width(cube, axes())
     line = next(line for line in ax.lines if str(line.get_label()).startswith("linear fit"))
-    slope, intercept = np.polyfit(np.repeat(cube["width"].values, 4), cube["i_bias"].values.ravel(), 1)
-    np.testing.assert_allclose(line.get_ydata(), intercept + slope * line.get_xdata())
+    fitted = fit_line(cube["i_bias"], "width", "device", error=cube["i_bias_stderr"], proportional=True)
+    np.testing.assert_allclose(
+        line.get_ydata(), float(fitted["intercept"]) + float(fitted["slope"]) * line.get_xdata()
+    )
+    spread = f"± spread of devices, {100 * float(fitted['spread']):.1f} % (s.d.)"
+    assert spread in [text.get_text() for text in ax.get_legend().get_texts()]
     assert ax.get_ylabel() == "Bias current (mA)"
     assert figures.window_against_width(cube, axes()).get_ylabel() == "Window, 0.01 % to 99.9 % (mA)"
 
@@ -130,3 +135,5 @@ def test_a_device_without_a_fit_keeps_its_counts(cube):
         cube[name].values[0, 1] = np.nan
     assert shown(figures.switching(cube.isel(width=[0]), axes())) == 4 * 14
     assert shown(figures.gain_against_width(cube, axes())) == 11
+    legend = figures.i_bias_against_width(cube, axes()).get_legend().get_texts()
+    assert any(text.get_text().endswith(", 1 of 12 left out") for text in legend)

@@ -74,6 +74,35 @@ def test_accuracy_is_shown_in_percent_against_variation_in_percent(cube: xr.Data
     )
 
 
+def drawn_accuracies(cube: xr.Dataset, seeds: int) -> tuple[list[float], list[np.ndarray]]:
+    """Of a grid whose chips get 99 % right and 25 % by turns: points of chips, and ends of the bars."""
+    many = cube.isel(seed=np.zeros(seeds, int)).assign_coords(seed=np.arange(seeds))
+    by_turns = xr.DataArray(np.where(np.arange(seeds) % 2, 0.25, 0.99), {"seed": many["seed"]})
+    many = many.assign(accuracy=xr.zeros_like(many["accuracy"]) + by_turns)
+    (ax,) = FIGURES["fig3c_accuracy"](many).axes
+    bars = [c.lines[2][0].get_segments() for c in ax.containers]  # type: ignore[attr-defined]
+    ends = [segment[:, 1] for segments in bars for segment in segments if np.size(segment)]
+    points = [y for line in ax.lines if line.get_linestyle() == "None" and line.get_marker() != "_"
+              for y in np.asarray(line.get_ydata(), float)]  # fmt: skip
+    return points, ends
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 4])
+def test_chips_are_points_where_they_are_fewer_than_five(cube: xr.Dataset, seeds: int) -> None:
+    points, ends = drawn_accuracies(cube, seeds)
+    assert len(points) == seeds * cube.sizes["width"] * cube.sizes["variation"]
+    assert set(np.round(points, 3)) == {99.0, 25.0} if seeds > 1 else {99.0}
+    assert not ends
+
+
+def test_from_five_chips_on_there_are_bars_that_stay_from_0_to_100_percent(cube: xr.Dataset) -> None:
+    points, ends = drawn_accuracies(cube, 5)
+    assert not points
+    assert len(ends) == cube.sizes["width"] * cube.sizes["variation"]
+    assert np.max(ends) == 100  # 69.4 % and a half-width of 50 points
+    assert 0 < np.min(ends) < 25
+
+
 def test_energy_is_relative_to_the_widest_bar(cube: xr.Dataset) -> None:
     (ax,) = FIGURES["fig3d_energy"](cube).axes
     assert ax.lines[0].get_ydata()[[0, -1]] == pytest.approx([0.02, 1], rel=1e-6)  # type: ignore[index]

@@ -90,6 +90,15 @@ def test_the_band_of_all_devices_is_the_binomial_s(cube):
     np.testing.assert_allclose([band.y0, band.y1], [0.5 - 0.0098, 0.5 + 0.0098], atol=1e-6)
 
 
+def test_the_bars_of_devices_that_always_or_never_switch_stay_from_0_to_1(cube):
+    cube["switched"].values[0, 0], cube["switched"].values[0, 1] = True, False
+    ax = figures.all_devices(cube, Figure().add_subplot())
+    ends = np.array([segment[:, 1] for c in ax.containers for segment in c.lines[2][0].get_segments()])
+    assert 0 <= ends.min() < 1e-3
+    assert 1 - 1e-3 < ends.max() <= 1
+    assert (ends[:, 0] < ends[:, 1]).all()
+
+
 def test_few_cycles_and_nothing_done_are_drawn_too(cube, tmp_path):
     figures.FIGURES["s5_endurance"](cube.isel(cycle=slice(50))).savefig(tmp_path / "short.png")
     cube["cell_state"].values[:] = 0

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.card import CardError
 from spinneurons.neurons.family import FittedDevices
@@ -178,14 +179,24 @@ def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(c
     found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, scale, scale_error), "recording of a test")
     assert len(found["device"]) == 35
     assert HallBar(found).individual(0.3, 2) == (bias[8, 2], scale[8, 2])
-    good = np.isfinite(bias)
-    slope, intercept = np.polyfit(np.repeat(widths[:, None], 4, 1)[good], bias[good], 1)
-    np.testing.assert_allclose(
-        [cards.value(found, "i_bias.slope"), cards.value(found, "i_bias.intercept")], [slope, intercept]
-    )
+    for section, currents, errors in (("i_bias", bias, bias_error), ("i0", scale, scale_error)):
+        line = straight_line(
+            widths[:, None], np.where(np.isfinite(bias), currents, np.nan), errors, proportional=True
+        )
+        kept = [cards.value(found, f"{section}.{key}") for key in ("intercept", "slope")]
+        np.testing.assert_allclose(kept, [line.intercept, line.slope])
     assert found["i_bias"]["slope"]["provenance"] == found["i0"]["spread"]["provenance"] == "measured"
     assert found["hall"] == card["hall"]
     assert cards.loads(cards.dumps(found)) == found == json.loads(json.dumps(found))
+
+
+def test_devices_through_which_no_line_above_0_goes_make_no_card(card):
+    widths, bias, bias_error, scale, scale_error = fitted(card)
+    steep = np.where(widths[:, None] > 4, 1e-3, 1e-6 / widths[:, None] ** 6) * np.ones_like(bias)
+    with pytest.raises(
+        CardError, match=r"^measured card: i_bias: the straight line through the devices is not above"
+    ):
+        HallBar(card).measured(FittedDevices(widths, steep, bias_error, scale, scale_error), "recording of a test")
 
 
 def test_the_title_of_a_measured_card_says_what_it_was_fitted_to_and_no_longer_that_its_scale_is_assumed(card):

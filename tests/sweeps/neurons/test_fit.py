@@ -57,6 +57,19 @@ def test_the_kernel_equals_statsmodels_on_each_of_the_36_devices(law):
 
 
 @laws
+def test_the_errors_of_many_curves_are_those_of_statsmodels(law):
+    for width in (5.0, 0.3):
+        for index in range(4):
+            k, n, currents = device(width, index, law=law)
+            one, many = fit(k, n, currents, law), fit_many(np.stack([k, 0 * k]), n, currents, law)
+            bias, scale = fits.standard_errors(many, n, currents, law)
+            np.testing.assert_allclose([bias[0], scale[0]], [one.i_bias_stderr, one.i0_stderr], rtol=1e-6)
+            assert np.isnan([bias[1], scale[1]]).all()
+            unused = fits.standard_errors(many, np.append(n, 0), np.append(currents, np.nan), law)
+            np.testing.assert_array_equal(unused, (bias, scale))
+
+
+@laws
 def test_many_vectors_at_once_are_the_same_as_one_by_one(law):
     k, n, currents = device(law=law)
     drawn = np.random.default_rng(2).binomial(n, k / n, size=(40, n.size))
