@@ -19,7 +19,7 @@ def complaint(said: str) -> str:
     return said.splitlines()[-1]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_a_run_on_a_bench_that_does_not_answer_leaves_no_cube_and_a_complete_cube_needs_no_bench(
     tmp_path: Path, workers: int
 ) -> None:

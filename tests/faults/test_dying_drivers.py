@@ -29,7 +29,7 @@ def lost(bench: Path) -> list[str]:
     return [row["reason"] for row in rows if row["op"] == "lost"]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_sigterm_ends_a_driver_after_the_cycle_in_hand_as_ctrl_c_does(tmp_path: Path, workers: int) -> None:
     with emulated(tmp_path, speed=SPEED) as (bench, control):
         run = measuring(bench, tmp_path / "measured.zarr", "--workers", workers)

@@ -130,7 +130,7 @@ def test_killing_drivers_again_and_again_still_ends_with_the_right_cube(
     assert fingerprint_free(store) == []
 
 
-@pytest.mark.parametrize("executor", ["dask", "processes"])
+@pytest.mark.parametrize("executor", ["dask", pytest.param("processes", marks=pytest.mark.slow)])
 def test_a_killed_worker_costs_attempts_not_numbers(
     tmp_path: Path, log: Path, reference: Path, executor: str
 ) -> None:
@@ -262,7 +262,7 @@ def test_a_killed_scheduler_is_said_in_one_line_and_the_next_one_goes_on(
     assert Cube(store).counts().done == 100
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "2"])
 def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     tmp_path: Path, log: Path, reference: Path, workers: str
 ) -> None:

@@ -158,10 +158,10 @@ def run(tmp_path: Path, log: Path, request: pytest.FixtureRequest) -> Iterator[C
     ("executor", "number"),
     [
         (SERIAL, signal.SIGINT),
-        (SERIAL, signal.SIGTERM),
+        pytest.param(SERIAL, signal.SIGTERM, marks=pytest.mark.slow),
         (LOCAL, signal.SIGHUP),
-        (LOCAL, signal.SIGINT),
-        (PROCESSES, signal.SIGHUP),
+        pytest.param(LOCAL, signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(PROCESSES, signal.SIGHUP, marks=pytest.mark.slow),
         (PROCESSES, signal.SIGINT),
         (ATTACHED, signal.SIGTERM),
     ],
@@ -182,7 +182,7 @@ def test_told_once_a_run_says_what_is_computed_waits_for_it_and_begins_nothing_e
     assert held.outcome() == "stopped"
 
 
-@pytest.mark.parametrize("executor", [LOCAL, PROCESSES])
+@pytest.mark.parametrize("executor", [LOCAL, pytest.param(PROCESSES, marks=pytest.mark.slow)])
 def test_told_once_a_run_does_not_begin_again_what_a_worker_that_died_meanwhile_computed(
     run: Callable[..., Held], executor: str
 ) -> None:
@@ -223,10 +223,10 @@ def test_a_worker_that_a_nanny_brings_back_begins_nothing_of_a_run_that_stops(
     ("executor", "stuck", "status", "outcome"),
     [
         (SERIAL, "", 130, "interrupted"),
-        (SERIAL, "native", 130, "running"),
+        pytest.param(SERIAL, "native", 130, "running", marks=pytest.mark.slow),
         (SERIAL, "deaf", -signal.SIGKILL, "running"),
         (LOCAL, "deaf", 130, "interrupted"),
-        (PROCESSES, "deaf", 130, "interrupted"),
+        pytest.param(PROCESSES, "deaf", 130, "interrupted", marks=pytest.mark.slow),
         (ATTACHED, "", 130, "interrupted"),
     ],
 )
@@ -296,11 +296,11 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does_and_one_that_is_disowned_g
 @pytest.mark.parametrize(
     ("executor", "starts"),
     [
-        (SERIAL, "program"),
+        pytest.param(SERIAL, "program", marks=pytest.mark.slow),
         (SERIAL, "fork"),
         (LOCAL, "program"),
-        (LOCAL, "fork"),
-        (PROCESSES, "program"),
+        pytest.param(LOCAL, "fork", marks=pytest.mark.slow),
+        pytest.param(PROCESSES, "program", marks=pytest.mark.slow),
         (PROCESSES, "fork"),
     ],
 )

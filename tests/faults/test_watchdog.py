@@ -102,9 +102,7 @@ def watchdog_rows(bench: Bench) -> list[dict[str, object]]:
     return [json.loads(line) for line in log_path(bench).read_text().splitlines()] if log_path(bench).exists() else []
 
 
-@pytest.mark.parametrize(
-    "moment", [0, 1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("moment", [0, *(pytest.param(moment, marks=pytest.mark.slow) for moment in (1, 2, 3))])
 def test_the_bench_is_safe_within_two_seconds_after_its_lane_was_killed_with_the_output_on(
     tmp_path: Path, moment: int
 ) -> None:
