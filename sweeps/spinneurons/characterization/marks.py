@@ -1,0 +1,60 @@
+"""What figures say of devices without a fit, and of those whose fit is bad."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from spinneurons import style
+from spinneurons.characterization.fit_table import CharacterizedDevice, goodness_of
+from spinneurons.characterization.goodness import BAD_FIT
+
+NAMED = 3
+"""Devices that a note names; of more, the number is said."""
+
+
+def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
+    """Position and device of all that are done in a cube that is blank elsewhere, in the order of the cube."""
+    devices = []
+    for w, d in np.ndindex(cube.sizes["width"], cube.sizes["device"]):
+        one = cube.isel(width=w, device=d)
+        device = CharacterizedDevice(float(one["width"]), int(one["device"]), one)
+        if device.status != "fitted" or bool(one["valid"].any()):
+            devices.append((w, d, device))
+    return devices
+
+
+def mark(cube: xr.Dataset, device: CharacterizedDevice) -> str:
+    """Words for a panel: why a device has no curve, or that its curve is a bad fit; "" for a good one."""
+    if device.status != "fitted":
+        return device.status.replace("_", " ")
+    quality = goodness_of(cube, device)
+    return f"bad fit, p = {quality.p_value:.1g}" if quality and quality.is_bad else ""
+
+
+def note_devices(cube: xr.Dataset, ax: Axes, values: xr.DataArray | None = None) -> None:
+    """Say above the axes which devices have no fit or a bad one, and cross out the ``values`` of the latter.
+
+    Nothing is said where all fits are good.
+    """
+    without: list[str] = []
+    bad: list[str] = []
+    for w, d, device in recorded(cube):
+        words = mark(cube, device)
+        if not words:
+            continue
+        (bad if device.status == "fitted" else without).append(style.device_text(device.data))
+        if device.status == "fitted" and values is not None:
+            y = float(values.transpose("width", "device")[w, d])
+            label = None if len(bad) > 1 else f"bad fit, p < {BAD_FIT:g}"
+            ax.plot(device.width, y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label)
+    lines = [ax.get_title()] if ax.get_title() else []
+    lines += [f"{what}: {_names(names)}" for what, names in (("without a fit", without), ("bad fit", bad)) if names]
+    if without or bad:
+        ax.set_title("\n".join(lines))
+
+
+def _names(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return "; ".join(names[:NAMED]) + more
