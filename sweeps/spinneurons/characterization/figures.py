@@ -21,7 +21,7 @@ from spinneurons.analysis.cubes import first_device
 from spinneurons.analysis.intervals import wilson
 from spinneurons.analysis.lines import straight_line
 from spinneurons.characterization.energy import relative_energy
-from spinneurons.characterization.marks import mark, note_devices, recorded
+from spinneurons.characterization.marks import LINE, mark, note_devices, nothing_fitted, recorded, say_in_panel
 from spinneurons.neurons.cubes import family, law
 
 
@@ -36,7 +36,7 @@ def switching(cube: xr.Dataset, ax: Axes) -> Axes:
         look = {**style.device_look(device.label), "label": f"device {device.label}"}
         marked = mark(cube, device)
         if marked:
-            words += [(line, look["color"]) for line in wrap(f"device {device.label}: {marked}", 26)]
+            words += [(line, look["color"]) for line in wrap(f"device {device.label}: {marked}", LINE)]
         k, n, current = device.counts
         seen = np.isfinite(current) & (n > 0)
         if not seen.any():
@@ -48,8 +48,7 @@ def switching(cube: xr.Dataset, ax: Axes) -> Axes:
         if np.isfinite(i_bias * i0):
             curve = law(cube).probability((fine - i_bias) / i0)
             ax.plot(fine, curve, color=look["color"], lw=0.8, ls="--" if marked else "-")
-    for line, (text, colour) in enumerate(words):  # where a rising curve is not
-        ax.text(0.03, 0.84 - 0.08 * line, text, color=colour, size=style.SMALL, va="top", transform=ax.transAxes)
+    say_in_panel(ax, words)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", power=-3)
     return ax
@@ -107,6 +106,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy relative to the widest bar, from the fitted i0, with its 95 % band.  Fig. 3(d)."""
     i0 = cube["i0"].transpose("width", "device").values
     if np.isfinite(i0).any(axis=1).sum() < 2:
+        note_devices(cube, ax)
         return style.note(ax, "a line needs two widths with a fit")
     energy = relative_energy(cube["width"].values, i0, np.random.default_rng(0))
     ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 %, devices resampled")
@@ -150,7 +150,8 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
         look = {"marker": "s", "mfc": "none", "mew": 0.6, "color": colour, **points}
         ax.plot(cycle, row[reading.name].values, label=reading.moment, **look)
     levels = neurons.decide(tuple(chosen[reading.name].values for reading in neurons.readings)).levels
-    ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
+    if np.isfinite(levels.threshold):  # a device that never switched shows one level
+        ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.03 * (high - low), high + 0.2 * (high - low))  # room for the legend
     ax.set_xlabel("Cycle")
@@ -189,9 +190,9 @@ def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:
 
 FIGURES: dict[str, style.Builder] = {
     "fig2_switching": style.canvas(fig2_switching, zeros=True),
-    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True),
-    "fig3b_window": style.figure(window_against_width, zeros=True),
-    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True),
+    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted),
+    "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted),
+    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted),
     "s3b_trace": style.figure(trace, zeros=True),
-    "s6_gain": style.figure(gain_against_width, zeros=True),
+    "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted),
 }

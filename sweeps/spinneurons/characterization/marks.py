@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -10,8 +14,12 @@ from spinneurons import style
 from spinneurons.characterization.fit_table import CharacterizedDevice, goodness_of
 from spinneurons.characterization.goodness import BAD_FIT
 
-NAMED = 3
+NAMED = 6
 """Devices that a note names; of more, the number is said."""
+LINE = 38
+"""Characters of a line in a panel, a third of a page wide."""
+TITLE = 56
+"""Characters of a line above a figure, one column wide."""
 
 
 def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
@@ -50,9 +58,26 @@ def note_devices(cube: xr.Dataset, ax: Axes, values: xr.DataArray | None = None)
             label = None if len(bad) > 1 else f"bad fit, p < {BAD_FIT:g}"
             ax.plot(device.width, y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label)
     lines = [ax.get_title()] if ax.get_title() else []
-    lines += [f"{what}: {_names(names)}" for what, names in (("without a fit", without), ("bad fit", bad)) if names]
-    if without or bad:
-        ax.set_title("\n".join(lines))
+    for what, names in (("without a fit", without), ("bad fit", bad)):
+        if names:
+            lines += wrap(f"{what}: {_names(names)}", TITLE)
+    ax.set_title("\n".join(lines))
+
+
+def say_in_panel(ax: Axes, words: Sequence[tuple[str, str]]) -> None:
+    """Lines of text and their colours, at the upper left, where a rising curve is not."""
+    look: dict[str, Any] = {"size": style.SMALL, "va": "top", "transform": ax.transAxes}
+    box = {"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.3}
+    for number, (text, colour) in enumerate(words):
+        ax.text(0.03, 0.84 - 0.08 * number, text, color=colour, bbox=box, **look)
+
+
+def nothing_fitted(cube: xr.Dataset) -> str:
+    """Why a figure of fits cannot be drawn; "" if a device has a fit."""
+    if (reason := style.nothing_done(cube)) or bool(np.isfinite(cube["i_bias"]).any()):
+        return reason
+    devices = [f"{style.device_text(d.data)}: {mark(cube, d)}" for _, _, d in recorded(cube)]
+    return "\n".join(wrap(f"no device has a fit ({_names(devices)})", TITLE))
 
 
 def _names(names: list[str]) -> str:

@@ -192,8 +192,8 @@ def level_means(readings: npt.ArrayLike, separation: float = SEPARATION) -> Floa
     the least Bayesian information criterion is chosen, among those whose neighbouring levels are ``separation``
     standard deviations apart.  At this distance every reading belongs to one level, so that the mixture's likelihood
     is that of its classes.  The classes are cut where the squares within them are least, one cut after the other.  A
-    class of up to 1 % of the readings is taken for glitches and left out, as readings that are not finite or an
-    overflow mark are.
+    class of up to 1 % of the readings, beside two larger ones, is taken for glitches and left out, as readings that
+    are not finite or an overflow mark are.
 
     Returns
     -------
@@ -215,7 +215,8 @@ def level_means(readings: npt.ArrayLike, separation: float = SEPARATION) -> Floa
             break
         one, i = classes[widest], cuts[widest]
         classes[widest : widest + 1] = [one[:i], one[i:]]
-        levels = [c for c in classes if c.size > RARE * flat.size]
+        second = sorted(c.size for c in classes)[-2]
+        levels = [c for c in classes if c.size >= min(second, RARE * flat.size)]
         if len(levels) > MOST_LEVELS:
             break
         if _all_distinct(levels, separation) and (value := _criterion(levels)) < least:

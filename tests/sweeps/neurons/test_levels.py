@@ -179,6 +179,12 @@ def test_glitches_are_no_level():
     np.testing.assert_allclose(level_means(np.stack([r_reset, r_write])), [-1.8, 3.6], atol=0.05)
 
 
+def test_a_device_that_switches_a_few_times_has_two_levels():
+    r_reset, r_write = readings(currents=np.full(8, 6e-5))
+    r_write[3, 3:6] = 3.6
+    np.testing.assert_allclose(level_means(np.stack([r_reset, r_write])), [-1.8, 3.6], atol=0.05)
+
+
 def test_a_device_that_stops_half_way_has_three_levels_and_a_share_between():
     r_reset, r_write = (r.copy() for r in readings())
     half_way = truth() & (np.random.default_rng(9).random(r_write.shape) < 0.4)
