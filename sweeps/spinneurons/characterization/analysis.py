@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spinneurons.neurons.checked_fit import STATUSES, checked_fit, with_interval
+from spinneurons.neurons.checked_fit import LEAST_RESAMPLES, STATUSES, checked_fit, with_interval
 from spinneurons.neurons.family import Decision, Law, LevelMixture, NeuronFamily, Readings
 from spinneurons.neurons.fit import Fit, bootstrap, without_fit
 from spinneurons.neurons.levels import RARE
@@ -59,7 +59,8 @@ def analyse(
     k, n = decision.switched.sum(axis=-1), decision.valid.sum(axis=-1)
     curve = without_levels(decision, mixture) if decision.reason else checked_fit(k, n, i_write, law)
     interval = bootstrap(k, n, i_write, law, rng, resamples)
-    curve = with_interval(curve, interval)
+    if resamples >= LEAST_RESAMPLES:
+        curve = with_interval(curve, interval)
     numbers = {**interval._asdict(), **curve._asdict(), "window": law.window * curve.i0}
     if curve.reason:
         numbers |= dict.fromkeys(NUMBERS, np.nan)

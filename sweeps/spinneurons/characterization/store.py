@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from spinneurons.neurons.checked_fit import STATUSES
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError, SpecError
 
@@ -19,9 +20,12 @@ def characterization(store: str, purpose: str) -> Cube:
     cube = Cube(store)
     if cube.attributes.sweep != "characterization":
         raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}; {purpose}")
-    lacking = [name for name in ("fit_status", "level_count", "intermediate_share") if name not in cube.dataset()]
+    outputs = cube.dataset()
+    lacking = [name for name in ("fit_status", "level_count", "intermediate_share") if name not in outputs]
     if lacking:
-        raise CubeError(f"{store} has no {', '.join(lacking)}: an earlier version made it; run or import it again")
+        raise CubeError(f"{store} has no {', '.join(lacking)}: another version made it; run or import it again")
+    if outputs["fit_status"].attrs.get("flag_meanings") != " ".join(STATUSES):
+        raise CubeError(f"{store} has other meanings of fit_status: another version made it; run or import it again")
     return cube
 
 

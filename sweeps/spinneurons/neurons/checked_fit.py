@@ -24,6 +24,9 @@ LEVEL = 0.05
 LEAST_CYCLES = 6
 """Cycles of a fair coin that come out alike in less than 2.5 % of the cases: 1/2^6 = 1.6 %."""
 
+LEAST_RESAMPLES = 20
+"""Resamples from which on an interval is held against its estimate: of ten, all may be on one side by chance."""
+
 STATUSES = (
     *STATUS_NAMES,
     "levels_not_distinct",

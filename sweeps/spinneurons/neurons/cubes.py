@@ -39,7 +39,7 @@ def fit_switching(
     Returns
     -------
     Dataset over the remaining dims: ``i_bias``, ``i0`` and their ``_stderr`` (in the unit of ``i_write``),
-    ``deviance`` and ``dof``; NaN where the counts have no finite curve
+    ``deviance`` and ``dof``; NaN where the counts bear no fit, for a reason that ``checked_fit`` gives
 
     Source: sigmoid fits of Fig. 2(c-k).
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,23 @@ def test_fits_are_of_a_characterization(tmp_path: Path, capfd: pytest.CaptureFix
     capfd.readouterr()
     assert main(["fits", str(store)]) == 2
     assert "holds the sweep endurance; fits are those of a characterization" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["fits", "card"])
+def test_a_cube_of_a_version_with_other_meanings_is_refused(
+    store: Path, tmp_path: Path, verb: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "lab.zarr"
+    shutil.copytree(store, copy)
+    for file in copy.rglob("*.json"):
+        text = file.read_text()
+        if "separated falling" in text:
+            file.write_text(text.replace("separated falling", "falling separated"))
+    capfd.readouterr()
+    assert main([verb, str(copy)]) == 2
+    out, error = capfd.readouterr()
+    assert out == ""
+    assert "has other meanings of fit_status: another version made it; run or import it again" in error
 
 
 def test_a_panel_shows_points_without_a_curve_and_says_why(cube: xr.Dataset) -> None:
