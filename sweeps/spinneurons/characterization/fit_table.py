@@ -44,6 +44,13 @@ class CharacterizedDevice:
         return STATUSES[int(self.data["fit_status"])]
 
     @property
+    def recorded(self) -> int:
+        """Cycles that were measured, whether or not they are valid."""
+        if "recorded" in self.data:
+            return int(self.data["recorded"].sum())
+        return int(np.isfinite(self.data["i_write"]).sum()) * self.data.sizes["cycle"]
+
+    @property
     def counts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Switched and valid cycles, and A, at each current."""
         valid = self.data["valid"]
@@ -123,9 +130,10 @@ def fit_table(cube: xr.Dataset) -> pd.DataFrame:
     DataFrame: ``width_um``, ``device``, ``status``, ``reason``; ``i_bias_A``, ``i0_A`` and ``window_A`` with their
     95 % intervals ``_low_A`` and ``_high_A``; ``i_bias_above_A`` and ``i_bias_below_A``, 95 % bounds that hold for
     every rising curve, also of a device without a fit (see ``bias_bounds``), NaN where there is none; ``cycles``
-    that are valid; ``deviance``, ``dof``, ``p_value`` and ``p_method``; ``overdispersion``; ``runs_z``,
-    ``runs_p_value`` and ``runs_currents``; ``aic_`` of each law, ``better_law`` ("" if the data cannot tell) and
-    ``law_detection``; ``level_count`` and ``intermediate_share``; ``bad_fit``; ``remark``
+    that are valid and ``cycles_not_used`` that are not; ``deviance``, ``dof``, ``p_value`` and ``p_method``;
+    ``overdispersion``; ``runs_z``, ``runs_p_value`` and ``runs_currents``; ``aic_`` of each law, ``better_law`` (""
+    if the data cannot tell) and ``law_detection``; ``level_count`` and ``intermediate_share``; ``bad_fit``;
+    ``remark``
     """
     return pd.DataFrame(rows(cube))
 
@@ -142,6 +150,7 @@ def _row(cube: xr.Dataset, device: CharacterizedDevice) -> dict[str, Any]:
         "i_bias_above_A": _finite(bounds.above),
         "i_bias_below_A": _finite(bounds.below),
         "cycles": int(data["valid"].sum()),
+        "cycles_not_used": device.recorded - int(data["valid"].sum()),
         "deviance": quality.deviance if quality else math.nan,
         "dof": quality.dof if quality else 0,
         "p_value": quality.p_value if quality else math.nan,

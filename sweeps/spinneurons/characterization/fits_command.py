@@ -84,6 +84,10 @@ def notes(row: dict[str, Any]) -> list[str]:
         lines.append(
             f"bad fit   {name}: deviance {row['deviance']:.3g} of {row['dof']} dof, p = {row['p_value']:.1g}"
         )
+    if row["cycles_not_used"]:
+        total = row["cycles"] + row["cycles_not_used"]
+        why = "a reading was lost or is outside the levels, or the reset failed"
+        lines.append(f"not used  {name}: {row['cycles_not_used']} of {total} cycles: {why}")
     if row["remark"]:
         lines.append(f"levels    {name}: {row['remark']}")
     return lines

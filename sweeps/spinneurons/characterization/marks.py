@@ -24,12 +24,11 @@ TITLE = 56
 
 def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
     """Position and device of all that are done in a cube that is blank elsewhere, in the order of the cube."""
+    seen = (cube["fit_status"] != 0) | cube["valid"].any(["current", "cycle"])
     devices = []
-    for w, d in np.ndindex(cube.sizes["width"], cube.sizes["device"]):
+    for w, d in np.argwhere(seen.transpose("width", "device").values).tolist():
         one = cube.isel(width=w, device=d)
-        device = CharacterizedDevice(float(one["width"]), int(one["device"]), one)
-        if device.status != "fitted" or bool(one["valid"].any()):
-            devices.append((w, d, device))
+        devices.append((w, d, CharacterizedDevice(float(one["width"]), int(one["device"]), one)))
     return devices
 
 

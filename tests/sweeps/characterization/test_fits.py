@@ -188,6 +188,22 @@ def test_fits_are_of_a_characterization(tmp_path: Path, capfd: pytest.CaptureFix
     assert "holds the sweep endurance; fits are those of a characterization" in capfd.readouterr().err
 
 
+def test_cycles_whose_reset_failed_are_counted_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = pd.concat([device(2.0, 0, honest(2.0)), device(2.0, 1, honest(2.0))])
+    rng = np.random.default_rng(0)
+    failed = (log["device"] == 1).to_numpy() & (rng.random(len(log)) < 0.1)
+    log.loc[failed, ["r_reset_ohm", "r_write_ohm"]] = HIGH
+    log.to_csv(tmp_path / "lab.csv", index=False)
+    capfd.readouterr()
+    assert main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr"), "--resamples", "50"]) == 0
+    said = capfd.readouterr().out
+    assert f"not used  width 2 um, device 1: {failed.sum()} of 660 cycles: a reading was lost" in said
+    assert "not used  width 2 um, device 0" not in said
+    table = fit_table(xr.open_zarr(tmp_path / "lab.zarr")).set_index("device")
+    assert table["cycles_not_used"].tolist() == [0, failed.sum()]
+    assert table.loc[1, "i_bias_low_A"] < BIAS[2.0] < table.loc[1, "i_bias_high_A"]
+
+
 @pytest.mark.parametrize("verb", ["fits", "card"])
 def test_a_cube_of_a_version_with_other_meanings_is_refused(
     store: Path, tmp_path: Path, verb: str, capfd: pytest.CaptureFixture[str]
