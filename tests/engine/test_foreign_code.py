@@ -38,6 +38,7 @@ VERBS = {
     "status": ["status", "c.zarr"],
     "status as json": ["status", "c.zarr", "--json"],
     "card": ["card", "c.zarr"],
+    "fits": ["fits", "c.zarr"],
     "plan": ["plan", "endurance", "--store", "c.zarr"],
     "run": ["run", "endurance", "--store", "c.zarr", "--workers", "0"],
     "emulate": ["emulate", "bench.toml", "--recording", "c.zarr", "--run", "true"],

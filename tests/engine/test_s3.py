@@ -301,6 +301,7 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     verb("figures", store, "--only", "fig2_switching")
     assert Path(f"results/{Path(store).stem}-figures/fig2_switching.png").exists()
     assert f"fit of {Path(store).name}" in verb("card", store)
+    assert "8 of 8 devices have a fit" in verb("fits", store)
 
 
 MISTAKES = [

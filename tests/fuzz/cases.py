@@ -466,7 +466,8 @@ VERBS: dict[str, list[str]] = {
     "status": ["--json", "--failures", "--size", "--traceback"],
     "cell": ["--sweep", "--trust"],
     "figures": ["--out", "--only", "--sweep"],
-    "card": ["--out", "--base", "--force"],
+    "card": ["--out", "--base", "--force", "--include-bad-fits"],
+    "fits": ["--csv", "--force"],
     "import": ["--link", "--reset-state", "--resamples"],
     "bench check": [],
     "bench plan": ["--set", "--root-seed"],
@@ -482,6 +483,7 @@ ALONE = (
     "--traceback",
     "--trust",
     "--force",
+    "--include-bad-fits",
 )
 NAMES = [
     "mine.py:MINE",
@@ -548,7 +550,8 @@ def commands(r: random.Random) -> None:
     """Argument lists: real verbs and options, and values of all kinds."""
     verb = r.choice(list(VERBS))
     words = verb.split()
-    first = {"status": PLACES, "cell": PLACES, "figures": PLACES, "card": PLACES, "import": ["log.csv", *PLACES]}
+    cubes = ("status", "cell", "figures", "card", "fits")
+    first = {**dict.fromkeys(cubes, PLACES), "import": ["log.csv", *PLACES]}
     words.append(either_text(r, r.choice(first.get(verb, NAMES))))
     if verb == "import":
         words.append(either_text(r, r.choice(PLACES)))

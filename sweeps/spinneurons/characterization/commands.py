@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
+from spinneurons.characterization.fits_command import notes
+from spinneurons.characterization.store import characterization, require_free
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import FittedDevices
 from spinneurons.neurons.registry import family_of
@@ -27,6 +29,10 @@ if TYPE_CHECKING:  # they take a second to load
 
     from spinneurons.logs.cycles import Cycles
     from spinneurons.logs.mapping import LogMapping
+
+
+MEASURED = ("fitted", "never_switched", "always_switched")
+"""Statuses of devices of which a log says something."""
 
 
 def import_log(
@@ -87,6 +93,7 @@ def import_log(
     Example:  spinsweep import lab.csv results/lab.zarr
               spinsweep import w*_d*.csv results/lab.zarr --name-pattern 'w{width_um}_d{device}.csv'
     """
+    from spinneurons.characterization.fit_table import rows
     from spinneurons.characterization.imported import ImportedLog, is_recorded, recorded  # takes a second to load
     from spinneurons.characterization.log_files import understood
     from spinneurons.logs.table import LogError
@@ -122,13 +129,13 @@ def import_log(
             show.update(run)
         missing = run.progress.cells - run.progress.cells_ended
         show.finish()
-        without = list(_without_fit(run.cube))
-        for device, status in without:
-            say(f"no fit    {device}: {status}")
+        fits = rows(run.cube.dataset())
+        for line in chain.from_iterable(map(notes, fits)):
+            say(line)
         if missing:
             say(f"absent    {missing} devices have no row in {source}")
         counts = run.finish()
-        return 0 if counts.failed == 0 and len(without) < counts.done else 1
+        return 0 if counts.failed == 0 and any(row["status"] in MEASURED for row in fits) else 1
 
 
 def _meaning(columns: list[str], constants: list[str], name_pattern: str, mapping: Path | None) -> LogMapping:
@@ -174,18 +181,6 @@ def _check_same_import(store: str, sweep: Sweep, source: str) -> None:
         raise CubeError(f"{store} was imported with {name} = {old!r}, and not with {new!r}; {remedy}")
 
 
-def _without_fit(cube: Cube) -> Iterator[tuple[str, str]]:
-    """Devices that were imported and have no fitted curve, with the reason."""
-    from spinneurons.characterization.analysis import FIT_STATUS
-
-    status = cube.dataset()["fit_status"].where(cube.dataset()["cell_state"] == State.DONE, 0).load()
-    for width in status["width"].values:
-        for device in status["device"].values:
-            reason = int(status.sel(width=width, device=device))
-            if reason:
-                yield f"width {width:g} um, device {device}", FIT_STATUS[reason].replace("_", " ")
-
-
 def card(
     store: Store,
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
@@ -196,23 +191,25 @@ def card(
             show_default="the cube's own, else the built-in one",
         ),
     ] = None,
+    include_bad_fits: Annotated[
+        bool, typer.Option("--include-bad-fits", help="Take devices as well whose counts contradict their curve.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Write a device card from the fits in a characterization cube, with the provenance "measured".
 
-    Sweeps of devices take the card by --set card=FILE.
+    Sweeps of devices take the card by --set card=FILE. Devices without a fit, and those with a bad one (p < 0.001),
+    are named and left out.
 
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """
     if out is not None:
-        _require_free(out, force=force)
-    cube = Cube(store)
-    if cube.attributes.sweep != "characterization":
-        raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}; a card is fitted from a characterization")
+        require_free(out, "--out", "card.toml", force=force)
+    cube = characterization(store, "a card is fitted from a characterization")
     parameters = cube.attributes.params
     dataset = cube.dataset()
-    done = dataset["cell_state"] == State.DONE
-    fits = {name: dataset[name].where(done).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
+    kept, left_out = _for_card(dataset, include_bad_fits=include_bad_fits)
+    fits = {name: dataset[name].where(kept).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
     try:
         start = cards.load(base) if base else parameters.get("card") or cards.default()
     except cards.CardError as error:
@@ -222,7 +219,9 @@ def card(
         devices = FittedDevices(dataset["width"].values, **fits, device=dataset["device"].values)
         fitted = family_of(start).measured(devices, source)
     except cards.CardError as error:
-        raise SpecError(f"{store}: {error}") from None
+        raise SpecError("; ".join([f"{store}: {error}", *left_out])) from None
+    for line in left_out:
+        say(f"left out  {line}", error=out is None)  # standard output is the card's
     text = cards.dumps(fitted)
     if out is None:
         say(text.removesuffix("\n"))
@@ -232,11 +231,17 @@ def card(
     return 0
 
 
-def _require_free(out: Path, *, force: bool) -> None:
-    """Refuse to write a card over a file that may have been edited, or into a folder that is not there."""
-    if out.is_dir():
-        raise SpecError(f"--out {out} is a folder; give a file in it, such as {out / 'card.toml'}")
-    if not out.parent.is_dir():
-        raise SpecError(f"--out {out}: there is no folder {out.parent}; make it first")
-    if out.exists() and not force:
-        raise SpecError(f"--out {out} is there already; give another name, or --force to write over it")
+def _for_card(cube: xr.Dataset, *, include_bad_fits: bool) -> tuple[xr.DataArray, list[str]]:
+    """Which devices go into a card, (width, device) bool, and what is said of those that do not."""
+    from spinneurons.characterization.fit_table import devices, goodness_of, reason
+
+    kept, left_out = cube["cell_state"] == State.DONE, []
+    for device in devices(cube):
+        why = reason(cube, device)
+        quality = goodness_of(cube, device)
+        if quality and quality.is_bad and not include_bad_fits:
+            why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
+        if why:
+            kept.loc[{"width": device.width, "device": device.label}] = False
+            left_out.append(f"width {device.width:g} um, device {device.label}: {why}")
+    return kept, left_out

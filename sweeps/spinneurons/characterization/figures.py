@@ -7,6 +7,7 @@ whole figure.
 from __future__ import annotations
 
 from string import ascii_lowercase
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -20,29 +21,34 @@ from spinneurons.analysis.cubes import first_device
 from spinneurons.analysis.intervals import wilson
 from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.characterization.energy import relative_energy
+from spinneurons.characterization.marks import LINE, mark, note_devices, nothing_fitted, recorded, say_in_panel
 from spinneurons.neurons.cubes import family, law, standard_error
 
 
 def switching(cube: xr.Dataset, ax: Axes) -> Axes:
     """Switching probability against the write current for the devices of one width, with their fits.
 
-    ``cube`` has a single width.  Bars are Wilson's 95 % intervals of the counts.
+    ``cube`` has a single width.  Bars are Wilson's 95 % intervals of the counts.  A device without a fit has no
+    curve, and the panel says why; the curve of a bad fit is dashed.
     """
-    cube = cube.isel(width=0)
-    valid = cube["valid"].sum("cycle")
-    switched = (cube["switched"] & cube["valid"]).sum("cycle")
-    for index, device in enumerate(cube["device"].values):
-        current, n = cube["i_write"].isel(device=index).values, valid.isel(device=index).values
+    words: list[tuple[str, str]] = []
+    for _, _, device in recorded(cube):
+        look = {**style.device_look(device.label), "label": f"device {device.label}"}
+        marked = mark(cube, device)
+        if marked:
+            words += [(line, look["color"]) for line in wrap(f"device {device.label}: {marked}", LINE)]
+        k, n, current = device.counts
         seen = np.isfinite(current) & (n > 0)
         if not seen.any():
             continue
-        look = {**style.device_look(int(device)), "label": f"device {device}"}
-        p, low, high = wilson(switched.isel(device=index).values[seen], n[seen])
+        p, low, high = wilson(k[seen], n[seen])
         ax.errorbar(current[seen], p, (p - low, high - p), ls="none", ms=2, elinewidth=0.4, mew=0, alpha=0.85, **look)
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
-        i_bias, i0 = (float(cube[name].isel(device=index)) for name in ("i_bias", "i0"))
+        i_bias, i0 = (float(device.data[name]) for name in ("i_bias", "i0"))
         if np.isfinite(i_bias * i0):
-            ax.plot(fine, law(cube).probability((fine - i_bias) / i0), color=look["color"], lw=0.8)
+            curve = law(cube).probability((fine - i_bias) / i0)
+            ax.plot(fine, curve, color=look["color"], lw=0.8, ls="--" if marked else "-")
+    say_in_panel(ax, words)
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", power=-3)
     return ax
@@ -51,6 +57,7 @@ def switching(cube: xr.Dataset, ax: Axes) -> Axes:
 def i_bias_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Bias current of every device, with the straight line through them and their spread about it."""
     _against_width(cube, ax, "i_bias")
+    note_devices(cube, ax, cube["i_bias"])
     style.label_axis(ax.yaxis, "Bias current", "A")
     ax.legend(loc="lower right")
     return ax
@@ -59,6 +66,7 @@ def i_bias_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Stochastic window (0.01 % to 99.9 %) of every device, with the line through them and their spread about it."""
     _against_width(cube, ax, "window")
+    note_devices(cube, ax, cube["window"])
     style.label_axis(ax.yaxis, "Window, 0.01 % to 99.9 %", "A")
     ax.legend(loc="upper left")
     return ax
@@ -97,6 +105,7 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     if np.isfinite(line.slope):
         fine = np.linspace(width.min(), width.max(), 300)
         ax.plot(fine, 1e-3 / line.predict(fine), color="black", lw=0.8, zorder=1, label=f"linear fit of {style.I_0}")
+    note_devices(cube, ax, 1e-3 / cube["i0"])
     ax.set(ylim=(0, 1.05 * ax.get_ylim()[1]), ylabel=f"Gain, 1 mA/{style.I_0}")
     ax.legend(loc="best")
     return ax
@@ -107,6 +116,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     i0, error = (cube[name].transpose("width", "device").values for name in ("i0", "i0_stderr"))
     energy = relative_energy(cube["width"].values, i0, error)
     if not np.isfinite(energy.relative).any():
+        note_devices(cube, ax)
         return style.note(ax, "a line needs two widths with a fit")
     ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 % interval of the line")
     ax.plot(energy.width, energy.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
@@ -120,6 +130,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
     span = f"{energy.width[-1]:g} to {energy.width[0]:g} µm"
     ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")
+    note_devices(cube, ax)
     ax.legend(loc="lower right")
     return ax
 
@@ -149,7 +160,8 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
         look = {"marker": "s", "mfc": "none", "mew": 0.6, "color": colour, **points}
         ax.plot(cycle, row[reading.name].values, label=reading.moment, **look)
     levels = neurons.decide(tuple(chosen[reading.name].values for reading in neurons.readings)).levels
-    ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
+    if np.isfinite(levels.threshold):  # a device that never switched shows one level
+        ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
     low, high = ax.get_ylim()
     ax.set_ylim(low - 0.03 * (high - low), high + 0.2 * (high - low))  # room for the legend
     ax.set_xlabel("Cycle")
@@ -188,9 +200,9 @@ def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:
 
 FIGURES: dict[str, style.Builder] = {
     "fig2_switching": style.canvas(fig2_switching, zeros=True),
-    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True),
-    "fig3b_window": style.figure(window_against_width, zeros=True),
-    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True),
+    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted),
+    "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted),
+    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted),
     "s3b_trace": style.figure(trace, zeros=True),
-    "s6_gain": style.figure(gain_against_width, zeros=True),
+    "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted),
 }

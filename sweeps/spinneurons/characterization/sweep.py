@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from spinneurons.characterization.analysis import FIT_STATUS, NUMBERS, analyse
+from spinneurons.characterization.analysis import NUMBERS, analyse
+from spinneurons.neurons.checked_fit import STATUSES
 from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
 from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 
-FLAGS = {"flag_values": list(range(len(FIT_STATUS))), "flag_meanings": " ".join(FIT_STATUS)}
+FLAGS = {"flag_values": list(range(len(STATUSES))), "flag_meanings": " ".join(STATUSES)}
 
 
 @per_cell
@@ -44,6 +45,8 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
         *fitted(NUMBERS),
         Output("dof", dtype="int64", long_name="degrees of freedom of the fit"),
         Output("fit_status", dtype="uint8", long_name="outcome of the fit", attrs=FLAGS),
+        Output("level_count", dtype="uint8", long_name="levels among the readings"),
+        Output("intermediate_share", long_name="share of the written readings between two levels"),
     )
 
 

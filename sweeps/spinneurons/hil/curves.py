@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from spinneurons.hil.neurons import Neurons
 from spinneurons.hil.states import States
+from spinneurons.neurons.checked_fit import checked_fit
 from spinneurons.neurons.family import Law
-from spinneurons.neurons.fit import Fit, fit
+from spinneurons.neurons.fit import Fit
 
 Floats = npt.NDArray[np.float64]
 
@@ -42,4 +43,4 @@ def characterize(
     done = states.decide(different, neurons.read("curves", different, train))
     shape = (len(i_write), cycles, len(different))
     k, n = (a.reshape(shape).sum(axis=1) for a in (done.switched, done.valid))
-    return {d: Curve(k[:, j], n[:, j], fit(k[:, j], n[:, j], i_write, law)) for j, d in enumerate(different)}
+    return {d: Curve(k[:, j], n[:, j], checked_fit(k[:, j], n[:, j], i_write, law)) for j, d in enumerate(different)}

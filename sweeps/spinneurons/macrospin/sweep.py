@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.macrospin.material import TORQUES, Magnet, envelope, spin_direction
-from spinneurons.neurons.fit import fit
+from spinneurons.neurons.checked_fit import checked_fit
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.neurons.outputs import fitted, named
 from spinsweep.axis import Axis
@@ -72,7 +72,7 @@ def switch(cell: Any) -> dict[str, Any]:
 def _fits(switches: npt.NDArray[np.int64], n: int, current: npt.NDArray[np.float64]) -> dict[str, float]:
     results: dict[str, float] = {}
     for law, end in ((LOGISTIC, ""), (CLOGLOG, "_cloglog")):
-        curve = fit(switches, np.full(current.size, n), current, law)
+        curve = checked_fit(switches, np.full(current.size, n), current, law)
         numbers = {**curve._asdict(), "window": law.window * curve.i0}
         results |= {named(name, end): numbers[name] for name in NUMBERS}
     return results

@@ -22,10 +22,12 @@ from spinneurons.neurons.family import (
     FittedDevices,
     Floats,
     Law,
+    LevelMixture,
     Levels,
     Readings,
     Size,
 )
+from spinneurons.neurons.levels import level_means
 
 REACH = 6.0
 """Half-span of the plan of currents in i0, beyond the spread of i_bias: p = 0.25 % and 99.75 % of a logistic."""
@@ -188,6 +190,10 @@ class Family:
     def decide(self, readings: Readings, levels: Levels | None = None) -> Decision:
         """Which cycles of one device switched."""
         raise NotImplementedError
+
+    def level_mixture(self, readings: Readings) -> LevelMixture:
+        """Levels among the readings after the write pulse, the last of each cycle; what is between is not known."""
+        return LevelMixture(level_means(readings[-1]), np.nan)
 
     def measured(self, fits: FittedDevices, source: str) -> Card:
         """A card in which these devices are the individuals."""

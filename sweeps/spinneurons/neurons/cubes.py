@@ -7,8 +7,8 @@ import xarray as xr
 
 from spinneurons.analysis.cubes import parameters
 from spinneurons.neurons import card as cards
+from spinneurons.neurons.checked_fit import checked_fit
 from spinneurons.neurons.family import Law, NeuronFamily
-from spinneurons.neurons.fit import fit
 from spinneurons.neurons.laws import LOGISTIC
 from spinneurons.neurons.registry import family_of
 
@@ -49,12 +49,12 @@ def fit_switching(
     Returns
     -------
     Dataset over the remaining dims: ``i_bias``, ``i0`` and their ``_stderr`` (in the unit of ``i_write``),
-    ``deviance`` and ``dof``; NaN where the counts have no finite curve
+    ``deviance`` and ``dof``; NaN where the counts bear no fit, for a reason that ``checked_fit`` gives
 
     Source: sigmoid fits of Fig. 2(c-k).
     """
     curves = xr.apply_ufunc(
-        lambda k, n, current: tuple(np.float64(getattr(fit(k, n, current, law), name)) for name in _CURVE),
+        lambda k, n, current: tuple(np.float64(getattr(checked_fit(k, n, current, law), name)) for name in _CURVE),
         switched.compute(),
         trials.compute(),
         i_write.compute(),

@@ -72,6 +72,15 @@ class Levels(NamedTuple):
         return (self.low + self.high) / 2
 
 
+class LevelMixture(NamedTuple):
+    """How many levels the readings of a device have, and how many readings lie between two of them."""
+
+    means: Floats
+    """(levels,), rising: one of a device that rests, three of one that stops half-way."""
+    intermediate_share: float
+    """Share of the readings after write between the outer levels: partial switching; NaN where it is not known."""
+
+
 class Decision(NamedTuple):
     """What the readings say: ``switched`` and ``valid`` have their shape; an invalid cycle is not switched."""
 
@@ -160,6 +169,9 @@ class NeuronFamily(Protocol):
 
     def decide(self, readings: Readings, levels: Levels | None = None) -> Decision:
         """Which cycles of one device switched, by these levels or by those of the readings themselves."""
+
+    def level_mixture(self, readings: Readings) -> LevelMixture:
+        """How many levels the readings of one device have."""
 
     def measured(self, fits: FittedDevices, source: str) -> Card:
         """A card in which these devices are the individuals, and formulas follow from them.

@@ -33,6 +33,8 @@ REASONS = (
     "no convergence of the likelihood",
 )
 """Reason of each status."""
+STATUS_NAMES = ("fitted", "no_data", "separated", "falling", "not_converged")
+"""Each status as a word, for ``flag_meanings`` and tables."""
 
 ROUNDING = 1e-12
 """Bound of what another kind of processor changes in a fit, relative: its BLAS and LAPACK kernels sum in another
@@ -59,6 +61,8 @@ class Fit(NamedTuple):
     dof: int
     """Currents with data, less two; 0 without a fit."""
     reason: str = ""
+    status: str = STATUS_NAMES[CONVERGED]
+    """One of ``STATUS_NAMES``, or of those that :mod:`spinneurons.neurons.checked_fit` adds."""
 
 
 class Estimates(NamedTuple):
@@ -253,8 +257,13 @@ def bootstrap(
     return Interval(bias_low, bias_high, i0_low, i0_high, *window, int(separated.sum()), left_out)
 
 
+def without_fit(status: str, reason: str) -> Fit:
+    """What is said of counts through which there is no curve."""
+    return Fit(*(math.nan,) * 5, dof=0, reason=reason, status=status)
+
+
 def _no_fit(status: int) -> Fit:
-    return Fit(*(math.nan,) * 5, dof=0, reason=REASONS[status])
+    return without_fit(STATUS_NAMES[status], REASONS[status])
 
 
 def _standardised(

@@ -39,6 +39,7 @@ from spinneurons.neurons.family import (
     FittedDevices,
     Floats,
     Law,
+    LevelMixture,
     Levels,
     Readings,
     Size,
@@ -358,6 +359,12 @@ class HallBar(Family):
         """Which cycles switched; see :func:`spinneurons.neurons.levels.decide`."""
         r_reset, r_write = readings
         return two_levels.decide(r_reset, r_write, self.reset_state, levels)
+
+    def level_mixture(self, readings: Readings) -> LevelMixture:
+        """Levels among all readings, and the share of the written ones between the outer two."""
+        r_reset, r_write = readings
+        pooled = np.concatenate([np.ravel(r_reset), np.ravel(r_write)])
+        return LevelMixture(two_levels.level_means(pooled), two_levels.intermediate_share(r_reset, r_write))
 
     # Other cards
 

@@ -5,6 +5,8 @@ One cycle gives a reading after reset and one after write.  Numbers only.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,6 +21,19 @@ OVERFLOW = 1e6
 
 RARE = 0.01
 """Share of the readings up to which a class of its own, beside two distinct levels, is taken for glitches."""
+
+RESOLVED = 2.0
+"""Difference between written and reset readings, in standard deviations of a reading, that is excluded at every
+current of a device that never switched."""
+
+SHIFT = 0.5
+"""Difference, in standard deviations of a reading, that may be heating and is no switch."""
+
+PAIRS = 30
+"""Pairs of readings whose mean difference is looked at."""
+
+MOST_LEVELS = 5
+"""Levels among readings that are told apart at most."""
 
 RESETS = 0.75
 """Least share of reset readings on the reset side; below, the two 'levels' are not reset and written
@@ -99,13 +114,14 @@ def decide(
 
     The threshold is the midpoint of the two levels of the device's own pooled readings, since the offset of a
     Hall bar may be a third of its signal.  A cycle is valid if both readings are finite and nowhere further
-    outside the two levels than half their distance, and the reset reading is on the reset side.  If the
-    levels are not distinct, or a quarter of the resets did not reset, no cycle is valid and ``reason`` says
-    why.
+    outside the two levels than half their distance, and the reset reading is on the reset side.  A device whose
+    written readings are those after reset, at every current (see :func:`is_unchanged`), never switched: its cycles
+    are valid, and its levels NaN, for it showed one.  If the levels are not distinct otherwise, or a quarter of the
+    resets did not reset, no cycle is valid and ``reason`` says why.
 
     Parameters
     ----------
-    r_reset, r_write : arrays of one shape, ohm; NaN marks a lost sample
+    r_reset, r_write : arrays of one shape (..., cycles), ohm; NaN marks a lost sample
     reset_state : -1 if reset gives the low level (main text of the paper), +1 for the high one (Fig. S3b)
     levels : known levels, for a recording too short to show both
     separation : least distance of distinct levels in standard deviations of a reading
@@ -122,8 +138,10 @@ def decide(
     if levels is None:
         levels = find_levels(np.concatenate([reset.ravel(), write.ravel()]), separation)
     none = np.zeros(reset.shape, dtype=np.bool_)
+    if levels.reason and is_unchanged(reset, write):
+        return Decision(none, _is_reading(reset) & _is_reading(write), levels, "")
     if levels.reason:
-        return Decision(none, none.copy(), levels, levels.reason)
+        return Decision(none, none.copy(), levels, _and_drift(levels.reason, reset, write, separation))
     plausible = _plausible(reset, levels) & _plausible(write, levels)
     with np.errstate(invalid="ignore"):
         is_reset = (reset > levels.threshold) == (reset_state > 0)
@@ -138,6 +156,134 @@ def decide(
         return Decision(none, none.copy(), levels, reason)
     valid = plausible & is_reset
     return Decision(switched & valid, valid, levels, "")
+
+
+def is_unchanged(r_reset: npt.ArrayLike, r_write: npt.ArrayLike) -> bool:
+    """Whether no write pulse changed the reading: the device never switched.
+
+    Neighbouring currents are taken together until they have 30 pairs of readings.  The mean difference of each such
+    group and three times its standard error are together at most ``RESOLVED`` standard deviations of a reading, and
+    the difference itself is at most ``SHIFT`` of one, or within four standard errors of none.  So noise that hides
+    two levels is no proof, nor are four pairs in all; heating that shifts a written reading a little is no switch.
+
+    Parameters
+    ----------
+    r_reset, r_write : arrays of one shape (..., cycles), ohm, the currents in order; what is no reading is left out
+    """
+    reset, write = (np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in (r_reset, r_write))
+    usable = _is_reading(reset) & _is_reading(write)
+    pairs = write[usable] - reset[usable]  # in the order of the currents
+    if pairs.size < 2:
+        return False
+    groups = np.array_split(pairs, max(pairs.size // PAIRS, 1))
+    mean, size = np.array([g.mean() for g in groups]), np.array([g.size for g in groups])
+    noise = float(np.median([g.std(ddof=1) for g in groups]))  # of a difference
+    error, reading = noise / np.sqrt(size), noise / np.sqrt(2)
+    rounding = 1e-6 * float(np.abs(reset[usable]).max())
+    excluded = np.abs(mean) + 3 * error <= RESOLVED * reading + rounding
+    small = np.abs(mean) <= np.maximum(SHIFT * reading, 4 * error) + rounding
+    return bool(np.all(excluded & small))
+
+
+def level_means(readings: npt.ArrayLike, separation: float = SEPARATION) -> Floats:
+    """The levels among ``readings`` (any shape, ohm), rising: 1 of a device that rests, 3 of one that stops half-way.
+
+    Readings are taken for a mixture of normal distributions of one width.  That of 1 to ``MOST_LEVELS`` levels with
+    the least Bayesian information criterion is chosen, among those whose neighbouring levels are ``separation``
+    standard deviations apart.  At this distance every reading belongs to one level, so that the mixture's likelihood
+    is that of its classes.  The classes are cut where the squares within them are least, one cut after the other.  A
+    class of up to 1 % of the readings, beside two larger ones, is taken for glitches and left out, as readings that
+    are not finite or an overflow mark are.
+
+    Returns
+    -------
+    (levels,) float64, ohm; empty without two usable readings
+
+    Source: G. Schwarz, Ann. Stat. 6, 461 (1978); G. Celeux, G. Govaert, Comput. Stat. Data Anal. 14, 315 (1992).
+    """
+    flat = np.asarray(readings, dtype=np.float64).ravel()
+    flat = np.sort(flat[_is_reading(flat)])
+    if flat.size < 2:
+        return np.empty(0)
+    classes, best, least = [flat], [flat], _criterion([flat])
+    for _ in range(2 * MOST_LEVELS):  # glitches take cuts as well
+        cuts = [_cut(c)[1] if np.ptp(c) > 0 else 0 for c in classes]
+        pairs = zip(classes, cuts, strict=True)
+        gains = [_squares(c) - _squares(c[:i]) - _squares(c[i:]) if i else 0.0 for c, i in pairs]
+        widest = int(np.argmax(gains))
+        if not gains[widest] > 0:
+            break
+        one, i = classes[widest], cuts[widest]
+        classes[widest : widest + 1] = [one[:i], one[i:]]
+        second = sorted(c.size for c in classes)[-2]
+        levels = [c for c in classes if c.size >= min(second, RARE * flat.size)]
+        if len(levels) > MOST_LEVELS:
+            break
+        if _all_distinct(levels, separation) and (value := _criterion(levels)) < least:
+            best, least = levels, value
+    return np.array([c.mean() for c in best])
+
+
+def intermediate_share(r_reset: npt.ArrayLike, r_write: npt.ArrayLike, separation: float = SEPARATION) -> float:
+    """Share of the written readings between the reset level and the fully switched one: partial switching.
+
+    The noise is that of the reset readings, 1.48 times their median absolute deviation.  The switched level is the
+    1st or 99th percentile of the written readings, whichever is further from the reset level.  A reading is between
+    the two if it is ``separation`` times the noise away from both.
+
+    Parameters
+    ----------
+    r_reset, r_write : arrays, ohm; what is no reading is left out
+
+    Returns
+    -------
+    0 to 1; NaN without any reading after reset or after write
+    """
+    reset, write = (np.asarray(r, dtype=np.float64).ravel() for r in (r_reset, r_write))
+    reset, write = reset[_is_reading(reset)], write[_is_reading(write)]
+    if not (reset.size and write.size):
+        return float("nan")
+    resting = float(np.median(reset))
+    ends = np.percentile(write, [1, 99])
+    switched = float(ends[np.argmax(np.abs(ends - resting))])
+    rounding = 1e-6 * max(abs(resting), abs(switched))
+    margin = separation * 1.4826 * float(np.median(np.abs(reset - resting))) + rounding
+    low, high = sorted((resting, switched))
+    return float(np.mean((write > low + margin) & (write < high - margin)))
+
+
+def _is_reading(readings: Floats) -> Bools:
+    return np.isfinite(readings) & (np.abs(readings) < OVERFLOW)
+
+
+def _squares(values: Floats) -> float:
+    return float(np.sum((values - values.mean()) ** 2))
+
+
+def _all_distinct(classes: list[Floats], separation: float) -> bool:
+    """Whether neighbours are two distinct levels each, with the noise of all classes."""
+    noise = float(np.sqrt(sum(map(_squares, classes)) / sum(c.size for c in classes)))
+    means = [float(c.mean()) for c in classes]
+    return all(_distinct(Levels(a, b, noise), separation) for a, b in pairwise(means))
+
+
+def _criterion(classes: list[Floats]) -> float:
+    """Bayesian information criterion of classes of one width, but for what all numbers of classes have in common."""
+    size = np.array([c.size for c in classes], dtype=np.float64)
+    n = size.sum()
+    variance = max(sum(map(_squares, classes)) / n, 1e-12 * max(float(np.abs(c).max()) for c in classes) ** 2, 1e-300)
+    likelihood = float((size * np.log(size / n)).sum() - n / 2 * np.log(variance))
+    return 2 * len(classes) * float(np.log(n)) - 2 * likelihood  # means, weights less one, and a width
+
+
+def _and_drift(reason: str, reset: Floats, write: Floats, separation: float) -> str:
+    """The reason, and where the differences of the pairs show two levels, that the offset is what moves."""
+    usable = _is_reading(reset) & _is_reading(write)
+    steps = find_levels(write[usable] - reset[usable], separation)
+    if steps.reason:
+        return reason
+    low, high = steps.low, steps.high
+    return f"{reason}; differences of the pairs have two levels, {low:.3g} and {high:.3g} ohm: an offset drifts"
 
 
 def _plausible(readings: Floats, levels: Levels) -> Bools:

@@ -13,6 +13,7 @@ from spinneurons.analysis.cubes import mask_unfinished, parameters
 from spinneurons.analysis.fits import fit_line
 from spinneurons.analysis.intervals import mean_interval, share
 from spinneurons.characterization.energy import relative_energy
+from spinneurons.characterization.marks import recorded
 from spinneurons.hysteresis.analysis import half_width
 from spinneurons.neurons.cubes import fit_switching, standard_error
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
@@ -27,6 +28,15 @@ def _characterization(cubes: Cubes) -> xr.Dataset:
     return mask_unfinished(cubes["characterization"], zeros=True)
 
 
+def _left_out(cube: xr.Dataset) -> str:
+    """Which devices of a characterization have no fit and enter no number; "" if all have one."""
+    devices = [d for _, _, d in recorded(cube) if d.status != "fitted"]
+    if not devices:
+        return ""
+    names = "; ".join(f"{style.device_text(d.data)}: {d.status.replace('_', ' ')}" for d in devices)
+    return f" Without a fit, and left out: {names}."
+
+
 def sigmoid(cubes: Cubes) -> Finding:
     """Share of devices whose counts are likelier under a logistic curve than under a cloglog, %."""
     cube = _characterization(cubes)
@@ -39,7 +49,7 @@ def sigmoid(cubes: Cubes) -> Finding:
     note = (
         f"Mean deviance per degree of freedom: logistic {float((logistic / cube['dof']).mean()):.2f}, one thermally "
         f"activated barrier (cloglog) {float((cloglog / cube['dof']).mean()):.2f}. The model's devices are logistic."
-    )
+    ) + _left_out(cube)
     return Finding.of((float(likelier[name]) for name in ("share", "low", "high")), note)
 
 
@@ -51,6 +61,7 @@ def absolute_currents(cubes: Cubes) -> Finding:
     window = 1e3 * float(cube["window"].isel(width=-1).mean())
     widest, narrowest = (style.width_text(float(cube["width"][i])) for i in (-1, 0))
     note = f"At {widest}, where the window is {window:.2f} mA; {float(narrow.mean()):.3f} mA at {narrowest}."
+    note += _left_out(cube)
     return Finding(mean, mean - half, mean + half, note)
 
 
@@ -73,18 +84,15 @@ def _device_line(cubes: Cubes, name: str) -> xr.Dataset:
     return fit_line(cube[name], "width", ["device"], error=standard_error(cube, name), proportional=True)
 
 
-def _without_a_fit(count: int) -> str:
-    return f" Left out: {count} without a fit." if count else ""
-
-
 def bend(cubes: Cubes, name: str) -> Finding:
     """Bend of the bias current or the window against the width, % of its rise."""
     line = _device_line(cubes, name)
     slope, low, high = (1e6 * float(line[n]) for n in ("slope", "slope_low", "slope_high"))
     note = (
         f"R² = {float(line['r_squared']):.3f}, slope {slope:.3g} ({low:.3g} to {high:.3g}) µA/µm, devices spread by "
-        f"{100 * float(line['spread']):.1f} %.{_without_a_fit(int(line['left_out']))}"
+        f"{100 * float(line['spread']):.1f} %."
     )
+    note += _left_out(_characterization(cubes))
     return Finding.of((100 * float(line[n]) for n in ("bend", "bend_low", "bend_high")), note)
 
 
@@ -114,6 +122,7 @@ def largest_difference(cubes: Cubes) -> Finding:
     value = float(spread.sel(width=width))
     from_mean = 100 * float(abs(i_bias / i_bias.mean("device") - 1).max())
     note = f"At {style.width_text(float(width))}; the largest deviation from a width's mean is {from_mean:.1f} %."
+    note += _left_out(cube)
     return Finding(value, value - half, value + half, note)
 
 
@@ -126,7 +135,7 @@ def energy_ratio(cubes: Cubes) -> Finding:
     counted = f"Counted in the network, with the card's i0: {float(network[-1] / network[0]):.3g}."
     with np.errstate(divide="ignore"):  # an interval of few devices may reach to 0
         value, low, high = (float(1 / e[0]) for e in (energy.relative, energy.high, energy.low))
-    return Finding(value, low, high, counted + _without_a_fit(energy.left_out))
+    return Finding(value, low, high, counted + _left_out(cube))
 
 
 def gain_ratio(cubes: Cubes) -> Finding:
@@ -169,7 +178,7 @@ def read_disturb(cubes: Cubes) -> Finding:
     """Probability that the fitted curve of the widest bars gives to one pulse of the read current, %."""
     cube = _characterization(cubes).sortby("width").isel(width=-1)
     z = (parameters(cube)["card"]["read"]["current"]["value"] - cube["i_bias"]) / cube["i0"]
-    p = 100 * LOGISTIC.probability(z.values)
+    p = 100 * LOGISTIC.probability(z.values[np.isfinite(z.values)])
     longer = 100 * np.mean(1 - (1 - p / 100) ** (READ / PULSE))
     note = (
         f"For {READ:g} s, taken as {READ / PULSE:g} such pulses one after another, the same curves would give "

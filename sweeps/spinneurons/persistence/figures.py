@@ -65,7 +65,11 @@ def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
             ax.axhline(sign * sd, color=style.GREY, ls=":", lw=0.8, label=label)
     with np.errstate(invalid="ignore"):
         beyond = int(np.sum(np.abs(change.values) > 2 * error.values))
-    ax.set_title(f"{beyond} of {int(np.isfinite(change.values).sum())} devices beyond two standard errors")
+    title = f"{beyond} of {int(np.isfinite(change.values).sum())} devices beyond two standard errors"
+    measured = (cube["trials"].sum("current") > 0).all("day")
+    if missing := int((measured & change.isnull()).sum()):
+        title += f"; {missing} without a fit on both days"
+    ax.set_title(title)
     margin = 1.1 * float(np.nanmax(np.abs(change.values) + error.values, initial=0.1))
     ax.set(ylim=(-margin, 1.5 * margin), ylabel=f"Change of bias current in {days[-1] - days[0]} days (%)")
     handles, labels = ax.get_legend_handles_labels()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spinneurons.neurons.fit import fit
+from spinneurons.neurons.checked_fit import checked_fit
 from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of
 from spinneurons.neurons.registry import family_of
@@ -34,7 +34,7 @@ def persist(cell: Any) -> dict[str, Any]:
     i_write = family.write_currents(cell["width"], p["currents"])
     decision = family.decide(family.measure(i_bias, i0, i_write, p["cycles"], cell.rng("readings"), law))
     k, n = decision.switched.sum(axis=1), decision.valid.sum(axis=1)
-    curve = fit(k, n, i_write, law)
+    curve = checked_fit(k, n, i_write, law)
     return {"i_write": i_write, "switches": k, "trials": n, **{name: getattr(curve, name) for name in NUMBERS}}
 
 

@@ -193,9 +193,11 @@ def test_what_went_wrong_with_a_device_is_told_and_harms_no_other(tmp_path):
     lines = [re.sub(r"(0\.3,0,.*),.*", r"\1,-1.8", r) for r in rows()]  # one never switches
     found = imported(tmp_path, lines)
     assert np.isfinite(found["i_bias"].values).tolist() == [[True, True], [False, True]]
-    assert found["fit_status"].values.tolist() == [[0, 0], [5, 0]]
-    assert found["fit_status"].attrs["flag_meanings"].split()[5] == "levels_not_distinct"
-    assert not found["valid"].sel(width=0.3, device=0).any()
+    assert found["fit_status"].values.tolist() == [[0, 0], [6, 0]]
+    assert found["fit_status"].attrs["flag_meanings"].split()[6] == "never_switched"
+    never = found.sel(width=0.3, device=0)
+    assert never["valid"].all()
+    assert not never["switched"].any()
 
 
 def test_a_recording_with_the_high_reset_level_needs_only_its_sign(tmp_path):

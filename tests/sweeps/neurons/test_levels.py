@@ -9,7 +9,7 @@ from spinneurons.neurons import card as cards
 from spinneurons.neurons import hall_bar, hall_bar_reference, levels
 from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.laws import LOGISTIC
-from spinneurons.neurons.levels import decide, find_levels
+from spinneurons.neurons.levels import decide, find_levels, intermediate_share, is_unchanged, level_means
 
 CARD = cards.default()
 BIAS, SCALE = 4.0e-4, 1.4e-5
@@ -105,12 +105,100 @@ def test_a_few_glitches_do_not_move_the_threshold_and_are_invalid():
     assert found.valid.sum() == found.valid.size - 2
 
 
-def test_a_device_that_never_switches_has_nothing_valid_and_a_reason():
-    found = decide(*readings(currents=np.full(8, 6e-5)))
-    assert not found.valid.any()
+def test_a_device_that_never_switches_is_measured_and_shows_one_level():
+    r_reset, r_write = (r.copy() for r in readings(currents=np.full(8, 6e-5)))
+    r_write[2, 3] = np.nan
+    found = decide(r_reset, r_write)
+    assert found.reason == ""
     assert not found.switched.any()
-    assert found.reason.startswith("one resistance level only: the two best classes are 0.0")
+    assert (~found.valid).sum() == 1
+    assert found.levels.reason.startswith("one resistance level only: the two best classes are 0.0")
     assert np.isnan(found.levels.threshold)
+
+
+def test_a_dead_device_whose_reading_is_one_number_never_switched():
+    found = decide(np.full((5, 10), -1.8), np.full((5, 10), -1.8))
+    assert found.valid.all()
+    assert not found.switched.any()
+
+
+@pytest.mark.parametrize("swing", [1.0, 1.9, 3.0, 5.0])
+def test_a_switch_that_hides_in_the_noise_is_no_proof_that_there_was_none(swing):
+    rng = np.random.default_rng(5)
+    p = np.linspace(0, 1, 11)[:, None]
+    r_reset, r_write = rng.normal(size=(2, 11, 40))
+    r_write += np.where(rng.random((11, 40)) < p, swing, 0)
+    assert not is_unchanged(r_reset, r_write)
+    assert not decide(r_reset, r_write).valid.any()
+
+
+@pytest.mark.parametrize("cycles", [3, 10, 30, 100])
+def test_a_device_that_rests_is_told_whatever_the_number_of_cycles(cycles):
+    rng = np.random.default_rng(cycles)
+    assert sum(is_unchanged(*rng.normal(size=(2, 28, cycles))) for _ in range(200)) >= 195
+
+
+def test_four_pairs_are_no_proof_that_a_device_never_switched():
+    r_reset, r_write = np.random.default_rng(0).normal(size=(2, 2, 2))
+    assert not is_unchanged(r_reset, r_write)
+    assert decide(r_reset, r_write).reason
+
+
+def test_heating_that_shifts_a_written_reading_a_little_is_no_switch():
+    r_reset, r_write = np.random.default_rng(0).normal(size=(2, 11, 60))
+    assert is_unchanged(r_reset, r_write + 0.2)
+
+
+def test_a_drifting_offset_is_named_where_the_pairs_show_two_levels():
+    r_reset, r_write = (r + np.linspace(0, 20, r.shape[1]) for r in readings())
+    found = decide(r_reset, r_write)
+    assert not found.valid.any()
+    assert "differences of the pairs have two levels" in found.reason
+    assert "an offset drifts" in found.reason
+
+
+@given(
+    levels_=st.lists(st.floats(-10, 10), min_size=1, max_size=4),
+    shares=st.lists(st.floats(0.05, 1), min_size=4, max_size=4),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None)
+def test_the_levels_of_a_mixture_are_counted(levels_, shares, seed):
+    means = np.unique(np.round(levels_))  # 1 ohm apart and more, 20 standard deviations
+    rng = np.random.default_rng(seed)
+    weights = np.array(shares[: means.size]) / sum(shares[: means.size])
+    drawn = rng.permutation(np.repeat(means, np.maximum(np.round(600 * weights), 20).astype(int)))
+    found = level_means(drawn + rng.normal(0, 0.05, drawn.size))
+    assert found.size == means.size
+    np.testing.assert_allclose(found, means, atol=0.06)
+
+
+def test_glitches_are_no_level():
+    r_reset, r_write = (r.copy() for r in readings())
+    r_write[2, 5], r_reset[3, 1] = 400.0, -350.0
+    np.testing.assert_allclose(level_means(np.stack([r_reset, r_write])), [-1.8, 3.6], atol=0.05)
+
+
+def test_a_device_that_switches_a_few_times_has_two_levels():
+    r_reset, r_write = readings(currents=np.full(8, 6e-5))
+    r_write[3, 3:6] = 3.6
+    np.testing.assert_allclose(level_means(np.stack([r_reset, r_write])), [-1.8, 3.6], atol=0.05)
+
+
+def test_a_device_that_stops_half_way_has_three_levels_and_a_share_between():
+    r_reset, r_write = (r.copy() for r in readings())
+    half_way = truth() & (np.random.default_rng(9).random(r_write.shape) < 0.4)
+    r_write[half_way] = 0.6
+    np.testing.assert_allclose(level_means(np.stack([r_reset, r_write])), [-1.8, 0.6, 3.6], atol=0.05)
+    assert intermediate_share(r_reset, r_write) == pytest.approx(half_way.mean())
+    assert intermediate_share(*readings()) == 0.0
+
+
+def test_a_wall_that_stops_anywhere_gives_no_levels_and_a_share_between():
+    r_reset, r_write = (r.copy() for r in readings())
+    r_write += np.where(truth(), np.random.default_rng(9).uniform(-5.4, 0, r_write.shape), 0)
+    assert intermediate_share(r_reset, r_write) > 0.3
+    assert not decide(r_reset, r_write).valid.any()
 
 
 def test_a_device_that_switches_once_is_seen():

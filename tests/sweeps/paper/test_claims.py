@@ -284,3 +284,17 @@ def test_loops_that_widen_as_bars_narrow_differ() -> None:
         current = half * np.random.default_rng(6).normal(1, 0.01, (3, 4, 2, 5))
         data = {"i_switch": (("width", "device", "branch", "cycle"), current)}
         assert verdict("loops", {"hysteresis": xr.Dataset(data, {"width": width, "device": range(4)})}) is expected
+
+
+@pytest.mark.parametrize("id", ["sigmoid", "bias-linear", "window-linear", "variation", "energy"])
+def test_devices_without_a_fit_are_named_beside_a_number_that_they_do_not_enter(
+    bars: xr.Dataset, grid: xr.Dataset, id: str
+) -> None:
+    cubes = {"characterization": bars.copy(deep=True), "codesign": grid}
+    assert "left out" not in BY_ID[id].find(cubes).note
+    cubes["characterization"]["fit_status"].values[1, 2] = 6
+    for name in ("i_bias", "i_bias_stderr", "i0", "window", "deviance"):
+        cubes["characterization"][name].values[1, 2] = np.nan
+    found = BY_ID[id].find(cubes)
+    assert found.note.endswith("Without a fit, and left out: 2.5 µm, device 2: never switched.")
+    assert np.isfinite(found.value)

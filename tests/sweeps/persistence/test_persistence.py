@@ -114,3 +114,12 @@ def test_one_day_or_nothing_done_is_said(cube):
     for part in (cube.isel(day=[0]), cube.assign(cell_state=0 * cube["cell_state"])):
         figure = figures.FIGURES["s4_persistence"](part)
         assert "no device is done on two days yet" in [t.get_text() for t in figure.axes[0].texts]
+
+
+def test_devices_without_a_fit_on_both_days_are_counted_in_the_figure(cube):
+    axes = figures.FIGURES["s4_persistence"](cube).axes
+    assert "without a fit" not in axes[1].get_title()
+    for name in ("i_bias", "i_bias_stderr"):
+        cube[name].values[1, 2, 1] = np.nan
+    axes = figures.FIGURES["s4_persistence"](cube).axes
+    assert axes[1].get_title().endswith("of 7 devices beyond two standard errors; 1 without a fit on both days")

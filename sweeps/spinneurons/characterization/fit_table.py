@@ -1,0 +1,174 @@
+"""The fits of a characterization cube as a table: one row a device, with what is said of those without a fit."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+
+from spinneurons.analysis.cubes import parameters
+from spinneurons.characterization.analysis import without_levels
+from spinneurons.characterization.goodness import Goodness, goodness, runs_test
+from spinneurons.neurons.checked_fit import STATUSES, BiasBounds, bias_bounds, checked_fit
+from spinneurons.neurons.cubes import family, law
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.levels import RARE
+from spinsweep.reading import CubeView
+
+UNDECIDED = ("no_data", "levels_not_distinct", "partial_switching", "resets_failed")
+"""Statuses of devices whose readings do not say which cycles switched."""
+
+_CURRENTS = [f"{name}{end}_A" for name in ("i_bias", "i0", "window") for end in ("", "_low", "_high")]
+
+
+@dataclass(frozen=True)
+class CharacterizedDevice:
+    """One device of a cube."""
+
+    width: float
+    """um"""
+    label: int
+    data: xr.Dataset
+    """Its outputs, in memory."""
+
+    @property
+    def status(self) -> str:
+        """``fitted``, or why there is no fit: one of ``STATUSES``."""
+        return STATUSES[int(self.data["fit_status"])]
+
+    @property
+    def recorded(self) -> int:
+        """Cycles that were measured, whether or not they are valid."""
+        if "recorded" in self.data:
+            return int(self.data["recorded"].sum())
+        return int(np.isfinite(self.data["i_write"]).sum()) * self.data.sizes["cycle"]
+
+    @property
+    def counts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Switched and valid cycles, and A, at each current."""
+        valid = self.data["valid"]
+        k = (self.data["switched"] & valid).sum("cycle").values
+        return k, valid.sum("cycle").values, self.data["i_write"].values
+
+
+def devices(cube: xr.Dataset) -> Iterator[CharacterizedDevice]:
+    """The devices of a characterization that are done, in the order of the cube."""
+    done = CubeView(cube).done.transpose("width", "device").values
+    for w, d in np.argwhere(done):
+        one = cube.isel(width=int(w), device=int(d)).load()
+        yield CharacterizedDevice(float(cube["width"][w]), int(cube["device"][d]), one)
+
+
+def goodness_of(cube: xr.Dataset, device: CharacterizedDevice) -> Goodness | None:
+    """How well the curve of a device fits, among all laws of its family; None where there is no fit."""
+    i_bias, i0 = (float(device.data[name]) for name in ("i_bias", "i0"))
+    if device.status != "fitted" or not math.isfinite(i_bias * i0):
+        return None
+    curve = law(cube)
+    others = tuple(other for other in family(cube).laws if other.name != curve.name)
+    k, n, i_write = device.counts
+    return _goodness(tuple(k.tolist()), tuple(n.tolist()), tuple(i_write.tolist()), (i_bias, i0), curve, others)
+
+
+@lru_cache(1024)  # each figure asks it for every device
+def _goodness(
+    k: tuple[int, ...],
+    n: tuple[int, ...],
+    i_write: tuple[float, ...],
+    fitted: tuple[float, float],
+    curve: Law,
+    others: tuple[Law, ...],
+) -> Goodness:
+    return goodness(k, n, i_write, *fitted, curve, others)
+
+
+def reason(cube: xr.Dataset, device: CharacterizedDevice) -> str:
+    """Why a device has no fit, in words; "" if it has one."""
+    if device.status == "fitted":
+        return ""
+    if device.status in UNDECIDED:
+        bars = family(cube)
+        if (state := parameters(cube).get("reset_state")) is not None:
+            bars = bars.with_reset_state(int(state))
+        readings = tuple(device.data[one.name].values for one in bars.readings)
+        curve = without_levels(bars.decide(readings), bars.level_mixture(readings))
+    else:
+        curve = checked_fit(*device.counts, law(cube))
+    return curve.reason if curve.status == device.status else device.status.replace("_", " ")
+
+
+def remark(device: CharacterizedDevice) -> str:
+    """What is unusual about the levels of a device that has a fit; "" if nothing is."""
+    levels, share = int(device.data["level_count"]), float(device.data["intermediate_share"])
+    if levels <= 2 and not share > RARE:
+        return ""
+    between = "" if math.isnan(share) else f", {share:.1%} of the written readings between the outer two"
+    return f"{levels} levels{between}: partial switching?"
+
+
+def rows(cube: xr.Dataset) -> list[dict[str, Any]]:
+    """The rows of :func:`fit_table`, by column."""
+    return [_row(cube, device) for device in devices(cube)]
+
+
+def fit_table(cube: xr.Dataset) -> pd.DataFrame:
+    """Fits of a characterization, one row for each device that is done.
+
+    Parameters
+    ----------
+    cube : a characterization: simulated, measured or imported
+
+    Returns
+    -------
+    DataFrame: ``width_um``, ``device``, ``status``, ``reason``; ``i_bias_A``, ``i0_A`` and ``window_A`` with their
+    95 % intervals ``_low_A`` and ``_high_A``; ``i_bias_above_A`` and ``i_bias_below_A``, 95 % bounds that hold for
+    every rising curve, also of a device without a fit (see ``bias_bounds``), NaN where there is none; ``cycles``
+    that are valid and ``cycles_not_used`` that are not; ``deviance``, ``dof``, ``p_value`` and ``p_method``;
+    ``overdispersion``; ``runs_z``, ``runs_p_value`` and ``runs_currents``; ``aic_`` of each law, ``better_law`` (""
+    if the data cannot tell) and ``law_detection``; ``level_count`` and ``intermediate_share``; ``bad_fit``;
+    ``remark``
+    """
+    return pd.DataFrame(rows(cube))
+
+
+def _row(cube: xr.Dataset, device: CharacterizedDevice) -> dict[str, Any]:
+    quality, data = goodness_of(cube, device), device.data
+    bounds = BiasBounds(-math.inf, math.inf) if device.status in UNDECIDED else bias_bounds(*device.counts)
+    runs = runs_test(data["switched"].values, data["valid"].values)
+    return {
+        "width_um": device.width,
+        "device": device.label,
+        "status": device.status,
+        **{name: float(data[name.removesuffix("_A")]) for name in _CURRENTS},
+        "i_bias_above_A": _finite(bounds.above),
+        "i_bias_below_A": _finite(bounds.below),
+        "cycles": int(data["valid"].sum()),
+        "cycles_not_used": device.recorded - int(data["valid"].sum()),
+        "deviance": quality.deviance if quality else math.nan,
+        "dof": quality.dof if quality else 0,
+        "p_value": quality.p_value if quality else math.nan,
+        "p_method": quality.p_method if quality else "",
+        "overdispersion": quality.overdispersion if quality else math.nan,
+        "runs_z": runs.z,
+        "runs_p_value": runs.p_value,
+        "runs_currents": runs.currents,
+        **{f"aic_{one.name}": quality.aic[one.name] if quality else math.nan for one in family(cube).laws},
+        "better_law": quality.better_law if quality else "",
+        "law_detection": quality.detection if quality else math.nan,
+        "level_count": int(data["level_count"]),
+        "intermediate_share": float(data["intermediate_share"]),
+        "bad_fit": bool(quality and quality.is_bad),
+        "reason": reason(cube, device),
+        "remark": remark(device) if quality else "",
+    }
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
