@@ -29,7 +29,8 @@ def fit_line(
     Parameters
     ----------
     values : (..., dim, *pool), any unit; NaN is left out
-    dim : has a coordinate of finite numbers
+    dim : has a coordinate of finite numbers; or the name of such a coordinate along another dim, as the ``width`` of
+        each ``device`` is in an imported cube: the devices are then the points of the line
     pool : further dims, such as the devices of each width, whose values are all points of one line; one or several
     level : confidence of the intervals (Student's t)
 
@@ -51,6 +52,9 @@ def fit_line(
     """
     check_level(level)
     pool = (pool,) if isinstance(pool, str) else tuple(pool)
+    if dim not in values.dims and dim in values.coords and values[dim].ndim == 1:
+        along = str(values[dim].dims[0])  # each device has a width of its own
+        values, pool = values.swap_dims({along: dim}), tuple(name for name in pool if name != along)
     _check_dims(values, dim, pool)
     quantities = xr.apply_ufunc(
         lambda y, x: _line(y, x, level),
