@@ -46,9 +46,7 @@ def draft(table: LogTable) -> str:
     else:
         missing = [q for q in ("r_reset", "device", "cycle") if q not in known and INSTEAD.get(q) not in known]
     missing = [q for q in NEEDED if q not in known and INSTEAD.get(q) not in known] + missing
-    lines += [
-        f"# {q} = {{column = ?, unit = ?}}  # which column is the {QUANTITIES[q].help}?{_else(q)}" for q in missing
-    ]
+    lines += [f"# {q} = {{column = ?}}  # which column is the {QUANTITIES[q].help}?{_else(q)}" for q in missing]
     lines += ["", "[constants]", *(f"{q} = {_text(text)}  # from the header" for q, text in constants.items())]
     if "width" not in known:
         lines.append('# width = "2 um"  # or is it the same for all rows?')
