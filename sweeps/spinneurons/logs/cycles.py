@@ -117,7 +117,7 @@ def _labelled(log: Cycles) -> Cycles:
 
 def rounded(values: pd.Series) -> Floats:
     """Numbers to 12 digits, as an axis has them, each different one once."""
-    different, codes = np.unique(values.to_numpy(np.float64), return_inverse=True)
+    codes, different = pd.factorize(values.to_numpy(np.float64))
     return np.array([float(f"{v:.12g}") for v in different])[codes]
 
 
@@ -126,7 +126,8 @@ def _grouped(log: Cycles) -> Cycles:
     frame, notes, renumber = log.frame, list(log.notes), ""
     keys = list(BAR)
     bars = frame.groupby(keys, sort=False)["i_write"]
-    different = int(bars.nunique().sum())
+    most = frame["i_write"].nunique() * bars.ngroups  # counted at once, where the groups take time
+    different = int(bars.nunique().sum()) if most > len(frame) / 2 else 0
     if different > len(frame) / 2 and len(frame) > different / 2 and len(frame) > 3:
         grouped = bars.transform(_plan)
         plan = int(grouped.groupby([frame[key] for key in keys]).nunique().sum())
