@@ -44,7 +44,9 @@ def counted(frame: Frame) -> Frame:
     return frame.assign(k=frame["r_write_ohm"] > 0).groupby(keys)["k"].agg(n_switched="sum", n="count").reset_index()
 
 
-COUNTS = ["n_switched", "n"]
+def shares(frame: Frame) -> Frame:
+    counts = counted(frame)
+    return counts.assign(p=counts["n_switched"] / counts["n"]).drop(columns=["n_switched", "n"])
 
 
 def named(frame: Frame) -> Frame:
@@ -154,7 +156,7 @@ LINES: dict[str, list[Writer]] = {
     "states that a threshold tells": [csv(lambda f: f)],
     "reset gives the high resistance": [csv(lambda f: both_signs(f)[len(f) :].assign(i_write_A=f["i_write_A"]))],
     "counts: `n_switched` of `n` at each current": [csv(counted)],
-    "probabilities, `p`": [csv(lambda f: counted(f).assign(p=lambda c: c["n_switched"] / c["n"]).drop(columns=COUNTS))],
+    "probabilities, `p`": [csv(shares)],
     "other names": [csv(lambda f: f.rename(columns={"r_write_ohm": "Rxy after"}))],
     "another unit than the name says": [csv(lambda f: scaled(f, "r_write_ohm", "Rxy", 1e3))],
     "voltages, `v_reset` and `v_write`": [
