@@ -97,7 +97,7 @@ def by_width(cube: xr.Dataset) -> xr.Dataset:
     inner = [d for d in ("width", "device", *further) if d in cube.dims]
     index = np.indices([cube.sizes[d] for d in inner]).reshape(len(inner), -1)
     width = cube["width"].values[index[0 if inner[0] == "width" else inner.index("device")]]
-    names = [_name(cube, dict(zip(inner, at, strict=True)), further) for at in index.T.tolist()]
+    names = [_name(cube, dict(zip(inner, index_of, strict=True)), further) for index_of in index.T.tolist()]
     widths = np.unique(width)[::-1]
     members = [np.flatnonzero(width == w) for w in widths]
     place = np.full((widths.size, max(m.size for m in members)), -1)
@@ -106,9 +106,11 @@ def by_width(cube: xr.Dataset) -> xr.Dataset:
     picked = {
         d: xr.DataArray(along[place.clip(0)], dims=("width", "device")) for d, along in zip(inner, index, strict=True)
     }
-    there = xr.DataArray(place >= 0, dims=("width", "device"))
+    present = xr.DataArray(place >= 0, dims=("width", "device"))
     arranged = cube.reset_coords(drop=True).drop_vars([d for d in inner if d in cube.coords]).isel(picked)
-    arranged = arranged.map(lambda a: _blank(a, there) if {"width", "device"} <= set(a.dims) else a, keep_attrs=True)
+    arranged = arranged.map(
+        lambda a: _blank(a, present) if {"width", "device"} <= set(a.dims) else a, keep_attrs=True
+    )
     named = np.array([[names[i] if i >= 0 else "" for i in row] for row in place], object)
     alike = all(len(set(column)) == 1 for column in named.T)
     labels = [DeviceLabel(i, named[0, i] if alike else str(i)) for i in range(place.shape[1])]
@@ -130,10 +132,10 @@ def _as_groups(cube: xr.Dataset) -> xr.Dataset:
     ).assign_coords(cycle=[0, 1])
 
 
-def _name(cube: xr.Dataset, at: dict[str, int], further: list[str]) -> str:
-    parts = [str(cube["device"].values[at["device"]])]
+def _name(cube: xr.Dataset, index_of: dict[str, int], further: list[str]) -> str:
+    parts = [str(cube["device"].values[index_of["device"]])]
     for dim in further:
-        value, unit = cube[dim].values[at[dim]], str(cube[dim].attrs.get("units", "1"))
+        value, unit = cube[dim].values[index_of[dim]], str(cube[dim].attrs.get("units", "1"))
         if dim == "polarity":
             parts[0] += "+" if value > 0 else "−"
         else:
@@ -141,7 +143,7 @@ def _name(cube: xr.Dataset, at: dict[str, int], further: list[str]) -> str:
     return ", ".join(parts)
 
 
-def _blank(array: xr.DataArray, there: xr.DataArray) -> xr.DataArray:
+def _blank(array: xr.DataArray, present: xr.DataArray) -> xr.DataArray:
     if array.dtype.kind in "biu":
-        return array.where(there, array.dtype.type(0))
-    return array.where(there, "") if array.dtype.kind in "OUST" else array.where(there)
+        return array.where(present, array.dtype.type(0))
+    return array.where(present, "") if array.dtype.kind in "OUST" else array.where(present)

@@ -142,7 +142,7 @@ def import_log(
     planned = plan(log, source, store, Understanding(rule, link, resamples))
     for note in log.notes:
         say(f"read      {note}")
-    for note in log.left_out:
+    for note in planned.log.left_out:
         say(f"not used  {note}")
     if planned.cube is not None:
         say(f"append    {planned.added} rows to those of {store}; {planned.known} were there already")

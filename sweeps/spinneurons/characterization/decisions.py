@@ -119,8 +119,8 @@ def decide(
         if not by_difference.reason:
             return by_difference
     other, help = _help(reset, write, decision, rule)
-    told = _told(decision, reset, write, recorded, "levels")
-    return told._replace(help=help, other_reset_state=other)
+    undecided = _told(decision, reset, write, recorded, "levels")
+    return undecided._replace(help=help, other_reset_state=other)
 
 
 def _by_threshold(reset: Floats, write: Floats, recorded: Bools, rule: DecisionRule) -> DeviceDecision:

@@ -76,8 +76,8 @@ def plan(log: Cycles, source: str, store: str, how: Understanding) -> PlannedImp
     for column in recording["further"]:
         if (labels := held[column].attrs.get("labels")) is not None:
             held[column].attrs["labels"] = json.loads(labels)
-    there = held["cell_state"].isin((State.DONE, State.STALE))  # else what is there may be damaged
-    held["recorded"] = held["recorded"] & there
+    whole = held["cell_state"].isin((State.DONE, State.STALE))  # of others, rows may be damaged
+    held["recorded"] = held["recorded"] & whole
     try:
         both = appended(rows_of(held, recording), log)
     except LogError as error:

@@ -87,12 +87,12 @@ def appended(old: Cycles, new: Cycles) -> Appended:
     if before["device"].dtype.kind != after["device"].dtype.kind:  # numbers beside names are names
         before, after = (f.assign(device=f["device"].astype(str).astype(object)) for f in (before, after))
     index = pd.MultiIndex.from_frame(before[keys])
-    found = index.get_indexer(pd.MultiIndex.from_frame(after[keys]))
-    known = np.flatnonzero(found >= 0)
+    position = index.get_indexer(pd.MultiIndex.from_frame(after[keys]))
+    known = np.flatnonzero(position >= 0)
     for column in after.columns.difference([*keys, "width"]):
         if column in before:
-            _require_same(new, column, known, after[column].iloc[known], before[column].iloc[found[known]])
-    fresh = np.flatnonzero(found < 0)
+            _require_same(new, column, known, after[column].iloc[known], before[column].iloc[position[known]])
+    fresh = np.flatnonzero(position < 0)
     rows = pd.concat([before, after.iloc[fresh]], ignore_index=True)
     for column in rows.columns:
         if rows[column].dtype == object:
@@ -102,7 +102,14 @@ def appended(old: Cycles, new: Cycles) -> Appended:
     def line_of(row: int) -> str:
         return old.line_of(row) if row < size else new.line_of(int(fresh[row - size]))
 
-    log = replace(new, frame=rows, line_of=line_of, units={**new.units, **old.units})
+    added = [column.removeprefix(FURTHER) for column in new.further if column not in before]
+    left_out = [
+        f"column {column!r} of {known.size} rows that are in the cube already" for column in added if known.size
+    ]
+    log = replace(
+        new, frame=rows, line_of=line_of, left_out=(*new.left_out, *left_out), signs=old.signs,
+        units={**new.units, **old.units},
+    )  # fmt: skip
     return Appended(log, fresh.size, known.size)
 
 
@@ -116,18 +123,19 @@ def _require_alike(old: Cycles, new: Cycles) -> None:
         (f"{old.signs} write currents", f"{old.signs if old.signs == 'both' else new.signs} write currents"),
         (have["r_reset" in old.frame], have["r_reset" in new.frame]),
     )
-    for there, here in differences:
-        if there != here:
-            raise LogError(f"the cube has {there}, and the files have {here}; give another store")
+    for before, now in differences:
+        if before != now:
+            raise LogError(f"the cube has {before}, and the files have {now}; give another store")
 
 
 def _require_same(new: Cycles, column: str, rows: Any, now: pd.Series, before: pd.Series) -> None:
     """Refuse the first of the rows whose value is not what it was."""
     if now.dtype.kind == "f" and before.dtype.kind in "fiu":
-        here, there = now.to_numpy(), before.to_numpy()
+        new_values, old_values = now.to_numpy(), before.to_numpy()
         if column in ("r_reset", "r_write"):
-            here, there = here.astype(np.float32), there.astype(np.float32)
-        different = (here != there) & ~(np.isnan(here) & np.isnan(there.astype(np.float64)))
+            new_values, old_values = new_values.astype(np.float32), old_values.astype(np.float32)
+        lost = np.isnan(new_values) & np.isnan(old_values.astype(np.float64))
+        different = (new_values != old_values) & ~lost
     else:
         different = now.fillna("").astype(str).to_numpy() != before.fillna("").astype(str).to_numpy()
     if different.any():

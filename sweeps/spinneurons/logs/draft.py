@@ -64,11 +64,11 @@ def _column(quantity: str, name: str, unit: str) -> str:
 
 
 def _constants(table: LogTable) -> dict[str, str]:
-    found: dict[str, str] = {}
+    constants: dict[str, str] = {}
     for key, text in table.constants.items():
         if (meant := recognised(key)) and meant[0] not in COUNTS:
-            found.setdefault(meant[0], f"{text} {split(key)[1]}".strip())
-    return found
+            constants.setdefault(meant[0], f"{text} {split(key)[1]}".strip())
+    return constants
 
 
 def _values(table: LogTable, name: str) -> str:

@@ -416,6 +416,29 @@ def test_the_same_file_again_adds_nothing(tmp_path: Path, capfd: pytest.CaptureF
     assert (again.cell_attempt == 1).all()
 
 
+def test_what_later_files_say_more_of_rows_that_are_there_is_counted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    imported(tmp_path, log().query("device == 0"))
+    again = written(tmp_path / "more.csv", log().assign(T_K=290.5))
+    assert main(["import", again, str(tmp_path / "lab.zarr"), "--resamples", "10"]) == 0
+    assert "not used  column 'T_K' of 360 rows that are in the cube already" in capfd.readouterr().out
+    ds = xr.open_zarr(tmp_path / "lab.zarr").load()
+    assert (ds.T_K.sel(device=1) == 290.5).all()
+    assert np.isnan(ds.T_K.sel(device=0)).all()
+
+
+def test_one_sign_may_be_appended_to_a_log_of_both(tmp_path: Path) -> None:
+    signed = ["i_write_A", "r_reset_ohm", "r_write_ohm"]
+    frame = pd.concat([log(), log().assign(**{n: -log()[n] for n in signed})])
+    whole = imported(tmp_path, frame, name="whole")
+    first = np.asarray((frame["i_write_A"] < 0) | (frame["cycle"] < 15))
+    imported(tmp_path, frame[first])
+    more = written(tmp_path / "more.csv", frame[~first])
+    assert main(["import", more, str(tmp_path / "lab.zarr"), "--resamples", "10"]) == 0
+    assert same(xr.open_zarr(tmp_path / "lab.zarr").load(), whole) == []
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
