@@ -69,6 +69,34 @@ def write_whole(path: str, data: bytes, *, sync: bool = False, before: Callable[
         raise OSError(error.errno, error.strerror, path) from None
 
 
+RENAME_EXCHANGE = 2
+"""Flag of Linux's ``renameat2``: two names change places, and both are there at any moment."""
+AT_FDCWD = -100
+
+
+def exchange(new: str, old: str) -> None:
+    """Have two folders change their names in one step.
+
+    Where the kernel or the file system cannot do that (macOS, NFS), ``old`` is moved away first, and for an instant
+    there is none.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if hasattr(libc, "renameat2"):
+        if libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise OSError(number, os.strerror(number), old)
+    aside = f"{new}.old"
+    os.rename(old, aside)  # noqa: PTH104
+    try:
+        os.rename(new, old)  # noqa: PTH104
+    except OSError:
+        os.rename(aside, old)  # noqa: PTH104
+        raise
+    os.rename(aside, new)  # noqa: PTH104
+
+
 def sync_folder(path: str) -> None:
     """Return when the names in a folder outlive a power cut."""
     handle = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

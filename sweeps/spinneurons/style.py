@@ -23,7 +23,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
-from spinneurons.analysis.cubes import mask_unfinished
+from spinneurons.analysis.cubes import by_width, mask_unfinished
 from spinneurons.analysis.intervals import mean_interval
 from spinneurons.analysis.lines import FittedLine
 
@@ -108,7 +108,7 @@ def canvas(
 
     @wraps(draw)
     def build(cube: xr.Dataset) -> Figure:
-        cube = mask_unfinished(cube, zeros=zeros).compute()
+        cube = by_width(mask_unfinished(cube, zeros=zeros)).compute()
         with matplotlib.rc_context(_RC):  # whatever the caller's settings are
             figure = Figure(figsize=(width, height), layout="constrained")
             FigureCanvasAgg(figure)  # no window
@@ -199,7 +199,12 @@ def width_label(cube: xr.Dataset) -> str:
 
 def device_text(device: xr.Dataset) -> str:
     """Which device a Dataset without the dims ``width`` and ``device`` is of, such as ``0.3 µm, device 2``."""
-    return f"{width_text(float(device['width']))}, device {int(device['device'])}"
+    name = device["name"].item() if "name" in device.coords else int(device["device"])
+    return f"{width_text(float(device['width']))}, device {name}"
+
+
+MANY_WIDTHS = 12
+"""From here on panels of widths are small: bars that are each measured with a width of their own."""
 
 
 class WidthPanel(NamedTuple):
@@ -212,7 +217,8 @@ class WidthPanel(NamedTuple):
 
 
 def panels_of_widths(cube: xr.Dataset, figure: Figure, row_height: float, **share: Any) -> list[WidthPanel]:
-    """A panel for each width of the cube, three to a row; the figure takes the size that they need.
+    """A panel for each width of the cube, three to a row, or six small ones where there are many widths; the figure
+    takes the size that they need.
 
     Parameters
     ----------
@@ -220,9 +226,12 @@ def panels_of_widths(cube: xr.Dataset, figure: Figure, row_height: float, **shar
     share : ``sharex`` and ``sharey`` of the panels
     """
     count = cube.sizes["width"]
-    columns = min(3, count)
+    columns = 6 if count > MANY_WIDTHS else min(3, count)
     rows = -(-count // columns)
-    figure.set_size_inches(PAGE * columns / 3 if columns > 1 else COLUMN, 12 * MM + rows * row_height)
+    row_height *= 2 / 3 if columns == 6 else 1
+    figure.set_size_inches(
+        PAGE * columns / 3 if 1 < columns < 6 else COLUMN if columns == 1 else PAGE, 12 * MM + rows * row_height
+    )
     axes = figure.subplots(rows, columns, squeeze=False, **share).ravel()
     for ax in axes[count:]:
         ax.set_axis_off()

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from spinsweep.cube.storage import Storage
-from spinsweep.disk import file_lock, sync_all, sync_folder, write_whole
+from spinsweep.disk import exchange, file_lock, sync_all, sync_folder, write_whole
 from spinsweep.errors import CubeError
 
 KNOWN_FOLDERS = 1000
@@ -157,6 +157,22 @@ class LocalStorage(Storage):
                 for folder in new_folders:
                     with suppress(OSError):  # another process uses it by now
                         folder.rmdir()
+
+    @contextmanager
+    def replacing(self) -> Iterator[LocalStorage]:
+        if self.path.is_symlink():
+            with LocalStorage(self.path.resolve()).replacing() as storage:
+                yield storage
+            return
+        self._clear_killed_creations()
+        other = LocalStorage(self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial"))
+        try:
+            yield other
+            other.sync()
+            exchange(str(other.path), str(self.path))
+            sync_folder(str(self.path.parent))
+        finally:
+            shutil.rmtree(other.path, ignore_errors=True)  # the old cube, or a new one that did not come about
 
     def _clear_killed_creations(self) -> None:
         """Delete what creations of this cube left beside it when they were killed."""

@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
+from spinsweep.errors import CubeError
+
 
 class Storage(ABC):
     """A folder of whole objects; ``str()`` of it is what a user types, ``storage / name`` a folder in it."""
@@ -100,6 +102,16 @@ class Storage(ABC):
         CubeError
             Something else is here already, or another process is making a cube.
         """
+
+    def replacing(self) -> AbstractContextManager[Storage]:
+        """Storage to make a cube in that takes this one's place on exit, in one step; on an error nothing changes.
+
+        Raises
+        ------
+        CubeError
+            The cubes of this storage cannot be exchanged.
+        """
+        raise CubeError(f"{self}: its arrays have to become larger, which only a cube in a folder can")
 
 
 class ObjectStorage(Storage):

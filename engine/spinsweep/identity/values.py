@@ -152,5 +152,12 @@ def int_of(value: float) -> int:
 
 
 def without_derived(kind: type, state: Mapping[str, Any]) -> dict[str, Any]:
-    """An object's attributes without those that ``cached_property`` keeps: they follow from the others."""
-    return {n: v for n, v in state.items() if not isinstance(getattr(kind, n, None), cached_property)}
+    """An object's attributes without those that ``cached_property`` keeps, since they follow from the others.
+
+    Those that its class names in ``data_attributes`` are left out as well: data whose digest each cell keeps, so that
+    a cell that gets other data is not one of other code.
+    """
+    data = getattr(kind, "data_attributes", ())
+    return {
+        n: v for n, v in state.items() if n not in data and not isinstance(getattr(kind, n, None), cached_property)
+    }

@@ -10,9 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from spinsweep import provenance
 from spinsweep.cube import CLEAN, Cube, Durable, Job, create, keep_origin, machine_id, open_storage, recover
 from spinsweep.discovery import reference_of
+from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts
 from spinsweep.origins import Origins, compare_origins
 from spinsweep.progress import Progress
@@ -36,7 +40,7 @@ def open_run(
     block: int | Mapping[str, int] | None = None,
     workers: int = 1,
     retry_failed: bool = False,
-    mark_stale: bool = False,
+    mark_stale: bool | npt.NDArray[np.bool_] = False,
     allow_mixed: bool = False,
     attrs: Mapping[str, Any] | None = None,
 ) -> Iterator[Run]:
@@ -54,6 +58,7 @@ def open_run(
     mark_stale
         Mark the cells stale that other code computed. When the cube holds another definition, mark all and take over
         this one. What was measured on a bench or read from a log stays as long as the definition is the same.
+        An array of the cube's shape: mark these cells alone, of the same definition.
     allow_mixed
         Let workers with other code compute as well; each cell names what computed it.
     attrs
@@ -75,14 +80,17 @@ def open_run(
     cube.write_guard.prepare()
     with cube.write_guard.hold_driver_lock():
         cube = cube.reopen()
-        check(cube, sweep, mark_stale=mark_stale)
-        stale = rests_on_other_artifacts(cube, sweep, retry_failed=retry_failed, mark_stale=mark_stale)
+        everything = mark_stale is True
+        check(cube, sweep, mark_stale=everything)
+        stale = rests_on_other_artifacts(cube, sweep, retry_failed=retry_failed, mark_stale=everything)
         record = RunRecorder(sweep, origin)
         epoch = _announce(cube, record)
         lost = recover(cube, epoch)
         keep_origin(cube.storage, origin)
-        others = _mark_stale(cube, sweep, origin, everything=stale, other_code=mark_stale)
+        others = _mark_stale(cube, sweep, origin, everything=stale, other_code=everything)
         cube = cube.grow(sweep)
+        if not isinstance(mark_stale, bool):
+            _mark_cells(cube, sweep, mark_stale)
         job = _job(cube, sweep, epoch, origin, allow_mixed=allow_mixed)
         run = _planned(cube, sweep, job, retry_failed=retry_failed)
         record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
@@ -122,6 +130,16 @@ def _mark_stale(cube: Cube, sweep: Sweep, origin: Origin, *, everything: bool, o
         cube.mark_stale(sweep, others.cells)
         return dataclasses.replace(others, code=())
     return others
+
+
+def _mark_cells(cube: Cube, sweep: Sweep, cells: npt.NDArray[np.bool_]) -> None:
+    """Mark cells stale of a cube that may have grown since they were chosen."""
+    if any(now < then for now, then in zip(cube.shape, cells.shape, strict=True)):
+        raise CubeError(f"{cube.storage} was replaced by another cube just now; run the same command again")
+    whole = np.zeros(cube.shape, np.bool_)
+    whole[tuple(map(slice, cells.shape))] = cells
+    if whole.any():
+        cube.mark_stale(sweep, whole)
 
 
 def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, *, allow_mixed: bool) -> Job:

@@ -35,7 +35,8 @@ def fit_line(
     Parameters
     ----------
     values : (..., dim, *pool), any unit; NaN is left out
-    dim : has a coordinate of finite numbers
+    dim : has a coordinate of finite numbers; or the name of such a coordinate along another dim, as the ``width`` of
+        each ``device`` is in an imported cube: the devices are then the points of the line
     pool : further dims, such as the devices of each width, whose values are all points of one line; one or several
     level : confidence of the intervals (Student's t; Fieller's of the bend)
     error : standard errors of the values, over dims of theirs and in their unit; a value without one is left out
@@ -62,6 +63,10 @@ def fit_line(
     """
     check_level(level)
     pool = (pool,) if isinstance(pool, str) else tuple(pool)
+    if dim not in values.dims and dim in values.coords and values[dim].ndim == 1:
+        along = str(values[dim].dims[0])  # each device has a width of its own
+        values, pool = values.swap_dims({along: dim}), tuple(name for name in pool if name != along)
+        error = None if error is None else error.swap_dims({along: dim})
     _check_dims(values, dim, pool)
     unit = values.attrs.get("units")
     arrays = [values.compute()]

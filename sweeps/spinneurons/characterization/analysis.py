@@ -1,4 +1,4 @@
-"""From the readings of one device to its switching curve: decide, count, fit, resample."""
+"""From what was decided of one device's readings to its switching curve: count, fit, resample."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.neurons.checked_fit import LEAST_RESAMPLES, STATUSES, checked_fit, with_interval
-from spinneurons.neurons.family import Decision, Law, LevelMixture, NeuronFamily, Readings
+from spinneurons.neurons.family import Decision, Law, LevelMixture
 from spinneurons.neurons.fit import Fit, bootstrap, without_fit
 from spinneurons.neurons.levels import RARE
 
@@ -32,9 +32,9 @@ class Analysis(NamedTuple):
 
 
 def analyse(
-    family: NeuronFamily,
+    decision: Decision,
+    mixture: LevelMixture,
     i_write: npt.ArrayLike,
-    readings: Readings,
     law: Law,
     rng: np.random.Generator,
     resamples: int = 1000,
@@ -43,9 +43,9 @@ def analyse(
 
     Parameters
     ----------
-    family : decides what switched
+    decision : which cycles switched, (n, cycles)
+    mixture : levels among the readings, which say why nothing could be decided
     i_write : (n,) A; NaN where a current was not recorded
-    readings : of the family, (n, cycles) each; NaN marks a lost or absent sample
     law : of the curve
     rng : stream of the bootstrap
     resamples : bootstrap resamples
@@ -54,8 +54,6 @@ def analyse(
     -------
     Analysis; 95 % intervals are ``_low`` and ``_high``, standard errors ``_stderr``
     """
-    decision = family.decide(readings)
-    mixture = family.level_mixture(readings)
     k, n = decision.switched.sum(axis=-1), decision.valid.sum(axis=-1)
     curve = without_levels(decision, mixture) if decision.reason else checked_fit(k, n, i_write, law)
     interval = bootstrap(k, n, i_write, law, rng, resamples)

@@ -41,7 +41,8 @@ def measure(cell: Cell) -> dict[str, Any]:
             v_reset[number], v_write[number] = run.v_reset[:, 0], run.v_write[:, 0]
     i_write = np.abs(i_write)
     recorded = family.of_voltages(v_reset, v_write)
-    results = analyse(family, i_write, recorded, family.law(p["link"]), cell.rng("bootstrap"), p["resamples"])
+    law, decision, mixture = family.law(p["link"]), family.decide(recorded), family.level_mixture(recorded)
+    results = analyse(decision, mixture, i_write, law, cell.rng("bootstrap"), p["resamples"])
     names = (reading.name for reading in family.readings)
     return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,19 +14,17 @@ from spinneurons.characterization.store import characterization, require_free
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import FittedDevices
 from spinneurons.neurons.registry import family_of
+from spinsweep.axis import key
 from spinsweep.cli.display import Display
 from spinsweep.cli.options import Store
-from spinsweep.cube import Cube, execute, open_storage
-from spinsweep.errors import CubeError, SpecError
+from spinsweep.cube import Cube
+from spinsweep.errors import SpecError
 from spinsweep.ledger import State
 from spinsweep.printable import say
-from spinsweep.runs import open_run
-from spinsweep.spec import Sweep
 
 if TYPE_CHECKING:  # they take a second to load
     import xarray as xr
 
-    from spinneurons.logs.cycles import Cycles
     from spinneurons.logs.mapping import LogMapping
 
 
@@ -37,10 +34,15 @@ MEASURED = ("fitted", "never_switched", "always_switched")
 
 def import_log(
     files: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(metavar="FILE", help="The log: one file, or one for each device or day.", show_default=False),
-    ],
-    store: Annotated[str, typer.Argument(help="The cube to make: a folder or a URL.", show_default=False)],
+    ] = None,
+    store: Annotated[
+        str,
+        typer.Argument(
+            metavar="STORE", show_default=False, help="The cube to make, or to append to: a folder or a URL."
+        ),
+    ] = "",
     columns: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,7 +58,7 @@ def import_log(
             "--constant",
             metavar="QUANTITY=VALUE",
             show_default=False,
-            help="What is the same for all rows, such as 'width=2 um' or 'i_read=50 uA'.",
+            help="What is the same for all rows, such as 'width=2 um', 'i_read=50 uA' or n=30.",
         ),
     ] = None,
     name_pattern: Annotated[
@@ -70,72 +72,124 @@ def import_log(
     mapping: Annotated[
         Path | None, typer.Option(metavar="MAP.toml", show_default=False, help="All of this in a file.")
     ] = None,
+    draft_mapping: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", show_default=False, help="Print a mapping of what is recognised, and no more."),
+    ] = None,
     polarity: Annotated[
         str,
+        typer.Option(show_default=False, help="positive or negative: take only the write currents of that sign."),
+    ] = "",
+    axis: Annotated[
+        str,
         typer.Option(
-            show_default=False, help="positive or negative: which write currents to take, if there are both."
+            metavar="COLUMN", show_default=False, help="Fit a curve at each value of a column, such as a temperature."
         ),
     ] = "",
-    link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
+    time_format: Annotated[
+        str,
+        typer.Option(metavar="FORMAT", show_default=False, help="Of columns of times, such as '%d/%m/%y %H:%M'."),
+    ] = "",
+    levels: Annotated[
+        str, typer.Option(metavar="LOW,HIGH", show_default=False, help="The two levels of the readings, ohm.")
+    ] = "",
+    threshold: Annotated[
+        float | None, typer.Option(metavar="OHM", show_default=False, help="A reading above it is the high state.")
+    ] = None,
+    difference: Annotated[
+        bool, typer.Option("--difference", help="Tell states by r_write - r_reset, against a drifting offset.")
+    ] = False,
     reset_state: Annotated[
         int, typer.Option(help="-1 if the reset level is the low resistance, 1 if it is the high one.")
     ] = -1,
+    link: Annotated[str, typer.Option(help="Switching curve to fit: logistic or cloglog.")] = "logistic",
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what is understood, and make nothing.")] = False,
 ) -> int:
     """Turn a laboratory's log into a characterization cube, with switching decisions, fits and intervals.
 
-    It reads text (CSV and its kin), LabVIEW, PPMS, Excel, HDF5, netCDF, MATLAB, NumPy and Parquet files, and says how
-    it understood them. Quantities: width, device, i_write, cycle, r_reset and r_write; voltages with a read current
-    and current densities will do as well. Further columns are kept. If a row is malformed, the message names file,
-    line and column, and nothing is imported. A store that holds another log is refused.
+    It reads text (CSV and its kin), LabVIEW, PPMS, Excel, HDF5, netCDF, MATLAB, NumPy, Parquet and QCoDeS files, and
+    says how it understood them. Quantities: width, device, i_write, cycle, r_reset and r_write; voltages with a read
+    current and current densities will do as well, and so will counts: n_switched of n. Further columns are kept. If a
+    row is malformed, the message names file, line and column, and nothing is imported. More files of the same log are
+    appended to the store; rows that are in it stay.
 
     Example:  spinsweep import lab.csv results/lab.zarr
               spinsweep import w*_d*.csv results/lab.zarr --name-pattern 'w{width_um}_d{device}.csv'
+              spinsweep import --draft-mapping lab.csv > map.toml
     """
+    from spinneurons.characterization.decisions import DecisionRule
     from spinneurons.characterization.fit_table import rows
-    from spinneurons.characterization.imported import ImportedLog, is_recorded, recorded  # takes a second to load
+    from spinneurons.characterization.import_report import doubts, remarks, reports, table  # take a second to load
+    from spinneurons.characterization.imported import Understanding
+    from spinneurons.characterization.importing import carry_out, plan
     from spinneurons.characterization.log_files import understood
+    from spinneurons.logs import registry
+    from spinneurons.logs.cycles import Selection
+    from spinneurons.logs.draft import draft
     from spinneurons.logs.table import LogError
 
+    paths = list(files or [])
     try:
+        if draft_mapping is not None:
+            say(draft(registry.read(draft_mapping)).removesuffix("\n"))
+            return 0
+        if dry_run and store and not paths:
+            paths, store = [Path(store)], ""  # which needs none
+        if not paths or not (store or dry_run):
+            raise LogError("import takes one file or more and a store: spinsweep import lab.csv results/lab.zarr")
         if polarity not in ("", "positive", "negative"):
             raise LogError(f"--polarity {polarity}: is positive or negative")
         meaning = _meaning(columns or [], constant or [], name_pattern, mapping)
-        cycles = understood(files, meaning, polarity)
+        rule = DecisionRule(reset_state, _pair(levels), threshold, difference)
+        rule.require_one()
+        log = understood(paths, meaning, Selection(polarity, axis, time_format))
     except LogError as error:
         raise SpecError(str(error)) from None
-    said = {**asdict(meaning), "polarity": polarity} if polarity or meaning != type(meaning)() else {}
-    sweep = recorded(cycles, files, said, link, reset_state, resamples)
-    assert isinstance(sweep.function, ImportedLog)
-    log = sweep.function.log
-    if not dry_run:
-        _check_same_import(store, sweep, ", ".join(map(str, files)))
-    _say_understood(cycles, log)
+    source = ", ".join(dict.fromkeys(file.name for file in paths))
+    planned = plan(log, source, store, Understanding(rule, link, resamples))
+    for note in log.notes:
+        say(f"read      {note}")
+    for note in planned.log.left_out:
+        say(f"not used  {note}")
+    if planned.cube is not None:
+        say(f"append    {planned.added} rows to those of {store}; {planned.known} were there already")
+    devices = reports(planned.sweep)
+    for line in table(planned.log, devices):
+        say(f"holds     {line}")
+    if all(device.decision.other_reset_state for device in devices):
+        raise SpecError(f"{source}: {devices[0].decision.help}")
+    for line in remarks(devices):
+        say(f"look      {line}")
+    for line in doubts(devices, log):
+        say(f"warning   {line}", error=True)
     if dry_run:
         return 0
-    source = ", ".join(file.name for file in files)
-    attrs = {"imported_from": source, "sweep_reference": sweep.name}
-    with (
-        open_run(sweep, store, block=1, attrs=attrs, retry_failed=True) as run,  # failed ones may be damaged ones
-        Display() as show,
-    ):
-        show.update(run)
-        run.begin()
-        for task in run.tasks():
-            width, device = (run.cube.axes[n][i] for n, i in zip(run.cube.axis_names, task.block.start, strict=True))
-            if is_recorded(log, width, device):
-                run.note(execute(run.job, task))
-            show.update(run)
-        missing = run.progress.cells - run.progress.cells_ended
-        show.finish()
-        fits = rows(run.cube.dataset())
-        for line in chain.from_iterable(map(notes, fits)):
-            say(line)
-        if missing:
-            say(f"absent    {missing} devices have no row in {source}")
-        counts = run.finish()
-        return 0 if counts.failed == 0 and any(row["status"] in MEASURED for row in fits) else 1
+    if planned.replaces:  # in another folder, which a display would name
+        counts = carry_out(planned, store, lambda run: None)
+        say(f"cube      {store}, whose arrays are larger now")
+    else:
+        with Display() as show:
+            counts = carry_out(planned, store, show.update)
+            show.finish()
+    fits = rows(Cube(store).dataset())
+    for line in chain.from_iterable(map(notes, fits)):
+        say(line)
+    absent = counts.total - counts.done - counts.failed
+    if absent:
+        say(f"absent    {absent} devices have no row in {planned.source}")
+    return 0 if counts.failed == 0 and any(row["status"] in MEASURED for row in fits) else 1
+
+
+def _pair(text: str) -> tuple[float, float] | None:
+    """The numbers of ``LOW,HIGH``."""
+    if not text:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise SpecError(f"--levels {text}: is not LOW,HIGH in ohm, such as --levels=-0.3,0.35") from None
+    return low, high
 
 
 def _meaning(columns: list[str], constants: list[str], name_pattern: str, mapping: Path | None) -> LogMapping:
@@ -152,35 +206,6 @@ def _meaning(columns: list[str], constants: list[str], name_pattern: str, mappin
     return load(mapping)
 
 
-def _say_understood(cycles: Cycles, log: xr.Dataset) -> None:
-    """How the files were read, what was not used of them, and what they hold."""
-    for note in cycles.notes:
-        say(f"read      {note}")
-    for note in cycles.left_out:
-        say(f"not used  {note}")
-    shape = ", ".join(f"{log.sizes[n]} {n}s" for n in ("width", "device", "current", "cycle"))
-    low, high = (1e3 * float(f(log["i_write"])) for f in (np.nanmin, np.nanmax))
-    say(f"holds     {len(cycles.frame)} cycles: {shape}, currents from {low:.4g} to {high:.4g} mA")
-
-
-def _check_same_import(store: str, sweep: Sweep, source: str) -> None:
-    """An import goes on with the log and the options that it began with; anything else is a CubeError."""
-    if not open_storage(store).exists("zarr.json"):
-        return
-    cube = Cube(store)
-    remedy = f"give another store, or remove {store} first"
-    if cube.attributes.imported_from is None:
-        raise CubeError(f"{store} holds the sweep {cube.attributes.sweep}, which is no imported log; {remedy}")
-    differences = {name.removeprefix("parameters."): (old, new) for name, old, new in cube.differences(sweep)}
-    if "recording" in differences:
-        raise CubeError(
-            f"{store} holds another log than {source}: what {cube.attributes.imported_from} was when it was "
-            f"imported; {remedy}"
-        )
-    for name, (old, new) in differences.items():
-        raise CubeError(f"{store} was imported with {name} = {old!r}, and not with {new!r}; {remedy}")
-
-
 def card(
     store: Store,
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
@@ -194,20 +219,32 @@ def card(
     include_bad_fits: Annotated[
         bool, typer.Option("--include-bad-fits", help="Take devices as well whose counts contradict their curve.")
     ] = False,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select",
+            metavar="AXIS=VALUE",
+            show_default=False,
+            help="Which curves of a log that has several of each device, such as polarity=1 or T_K=300.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Write a device card from the fits in a characterization cube, with the provenance "measured".
 
     Sweeps of devices take the card by --set card=FILE. Devices without a fit, and those with a bad one (p < 0.001),
-    are named and left out.
+    are named and left out. Where devices of an imported log have names, or widths of their own, the card counts those
+    of a width from 0.
 
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
     """
     if out is not None:
         require_free(out, "--out", "card.toml", force=force)
     cube = characterization(store, "a card is fitted from a characterization")
+    from spinneurons.analysis.cubes import by_width  # which takes a second to load
+
     parameters = cube.attributes.params
-    dataset = cube.dataset()
+    dataset = by_width(_selected(cube.dataset(), select or []))
     kept, left_out = _for_card(dataset, include_bad_fits=include_bad_fits)
     fits = {name: dataset[name].where(kept).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
     try:
@@ -243,5 +280,27 @@ def _for_card(cube: xr.Dataset, *, include_bad_fits: bool) -> tuple[xr.DataArray
             why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
         if why:
             kept.loc[{"width": device.width, "device": device.label}] = False
-            left_out.append(f"width {device.width:g} um, device {device.label}: {why}")
+            left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
     return kept, left_out
+
+
+def _selected(cube: xr.Dataset, select: list[str]) -> xr.Dataset:
+    """The cube at one value of each axis beside ``width`` and ``device``."""
+    wanted = dict(text.split("=", 1) for text in select if "=" in text)
+    if len(wanted) < len(select):
+        raise SpecError(f"--select {next(t for t in select if '=' not in t)}: is not AXIS=VALUE, such as polarity=1")
+    further = [str(d) for d in cube["cell_state"].dims if d not in ("width", "device")]
+    if unknown := [name for name in wanted if name not in further]:
+        raise SpecError(f"--select {unknown[0]}: the cube has {', '.join(further) or 'no further axis'}")
+    for name in further:
+        values = [key(value) for value in cube[name].values.tolist()]
+        if name not in wanted and len(values) > 1:
+            raise SpecError(
+                f"each device has {len(values)} curves, along {name}; choose one for the card: --select "
+                f"{name}={values[0]} (it has {', '.join(values[:20])})"
+            )
+        chosen = wanted.get(name, values[0])
+        if chosen not in values:
+            raise SpecError(f"--select {name}={chosen}: it has {', '.join(values[:20])}")
+        cube = cube.isel({name: values.index(chosen)})
+    return cube

@@ -152,6 +152,8 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     row = chosen.isel(current=middle)
     neurons = family(cube)
     *before, last = neurons.readings
+    if last.name not in cube:
+        return style.note(ax, "the log has counts, and no readings")
     cycle, written = row["cycle"].values, row[last.name].values
     points: dict[str, Any] = {"ls": "none", "ms": 2.4}
     ax.plot(cycle, written, "-", color=style.SKY, lw=0.4, zorder=1)

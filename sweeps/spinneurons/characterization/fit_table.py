@@ -13,12 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from spinneurons.analysis.cubes import parameters
+from spinneurons.analysis.cubes import by_width, parameters
 from spinneurons.characterization.analysis import without_levels
-from spinneurons.characterization.goodness import Goodness, goodness, runs_test
+from spinneurons.characterization.decisions import DecisionRule, decide
+from spinneurons.characterization.goodness import NO_RUNS, Goodness, goodness, runs_test
 from spinneurons.neurons.checked_fit import STATUSES, BiasBounds, bias_bounds, checked_fit
 from spinneurons.neurons.cubes import family, law
-from spinneurons.neurons.family import Law
+from spinneurons.neurons.family import Decision, Law, LevelMixture
 from spinneurons.neurons.levels import RARE
 from spinsweep.reading import CubeView
 
@@ -35,8 +36,16 @@ class CharacterizedDevice:
     width: float
     """um"""
     label: int
+    name: str
+    """Its own, where it has one; else the label."""
     data: xr.Dataset
     """Its outputs, in memory."""
+
+    @classmethod
+    def of(cls, one: xr.Dataset) -> CharacterizedDevice:
+        """The device of a cube at one width and device."""
+        label = one["device"].item()
+        return cls(float(one["width"]), int(label), str(one["name"].item() if "name" in one.coords else label), one)
 
     @property
     def status(self) -> str:
@@ -46,9 +55,16 @@ class CharacterizedDevice:
     @property
     def recorded(self) -> int:
         """Cycles that were measured, whether or not they are valid."""
+        if self.is_counted:
+            return int(self.data["valid"].sum())
         if "recorded" in self.data:
             return int(self.data["recorded"].sum())
         return int(np.isfinite(self.data["i_write"]).sum()) * self.data.sizes["cycle"]
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether only counts are known, and no cycles."""
+        return "n_valid" in self.data
 
     @property
     def counts(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
@@ -63,7 +79,7 @@ def devices(cube: xr.Dataset) -> Iterator[CharacterizedDevice]:
     done = CubeView(cube).done.transpose("width", "device").values
     for w, d in np.argwhere(done):
         one = cube.isel(width=int(w), device=int(d)).load()
-        yield CharacterizedDevice(float(cube["width"][w]), int(cube["device"][d]), one)
+        yield CharacterizedDevice.of(one)
 
 
 def goodness_of(cube: xr.Dataset, device: CharacterizedDevice) -> Goodness | None:
@@ -94,14 +110,23 @@ def reason(cube: xr.Dataset, device: CharacterizedDevice) -> str:
     if device.status == "fitted":
         return ""
     if device.status in UNDECIDED:
-        bars = family(cube)
-        if (state := parameters(cube).get("reset_state")) is not None:
-            bars = bars.with_reset_state(int(state))
-        readings = tuple(device.data[one.name].values for one in bars.readings)
-        curve = without_levels(bars.decide(readings), bars.level_mixture(readings))
+        curve = without_levels(*_decided(cube, device))
     else:
         curve = checked_fit(*device.counts, law(cube))
     return curve.reason if curve.status == device.status else device.status.replace("_", " ")
+
+
+def _decided(cube: xr.Dataset, device: CharacterizedDevice) -> tuple[Decision, LevelMixture]:
+    """What the readings of a device say, by the rule of the import if it was imported."""
+    bars, said = family(cube), parameters(cube)
+    readings = tuple(device.data[one.name].values for one in bars.readings if one.name in device.data)
+    if "reset_state" not in said:
+        return bars.decide(readings), bars.level_mixture(readings)
+    rule = DecisionRule.of(int(said["reset_state"]), said.get("decision", {}))
+    reset = device.data["r_reset"].values if said["recording"]["reset_read"] else None
+    recorded = device.data["recorded"].values.astype(bool)
+    decided = decide(reset, device.data["r_write"].values, recorded, rule, bars)
+    return decided.decision, decided.mixture
 
 
 def remark(device: CharacterizedDevice) -> str:
@@ -115,6 +140,7 @@ def remark(device: CharacterizedDevice) -> str:
 
 def rows(cube: xr.Dataset) -> list[dict[str, Any]]:
     """The rows of :func:`fit_table`, by column."""
+    cube = by_width(cube)
     return [_row(cube, device) for device in devices(cube)]
 
 
@@ -141,10 +167,12 @@ def fit_table(cube: xr.Dataset) -> pd.DataFrame:
 def _row(cube: xr.Dataset, device: CharacterizedDevice) -> dict[str, Any]:
     quality, data = goodness_of(cube, device), device.data
     bounds = BiasBounds(-math.inf, math.inf) if device.status in UNDECIDED else bias_bounds(*device.counts)
-    runs = runs_test(data["switched"].values, data["valid"].values)
+    runs = NO_RUNS
+    if not device.is_counted:
+        runs = runs_test(data["switched"].values, data["valid"].values)
     return {
         "width_um": device.width,
-        "device": device.label,
+        "device": device.label if device.name == str(device.label) else device.name,
         "status": device.status,
         **{name: float(data[name.removesuffix("_A")]) for name in _CURRENTS},
         "i_bias_above_A": _finite(bounds.above),

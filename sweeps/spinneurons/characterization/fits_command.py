@@ -15,6 +15,7 @@ from spinneurons.characterization.store import characterization, require_free
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Store
 from spinsweep.disk import write_whole
+from spinsweep.ledger import State
 from spinsweep.printable import say
 
 COLUMNS = (
@@ -45,11 +46,11 @@ def fits(
 
     from spinneurons.characterization.fit_table import rows
 
+    missing = int((cube["cell_state"] != State.DONE).sum())
     table = rows(cube)
     if csv is not None:
         write_whole(str(csv), DataFrame(table).to_csv(index=False).encode())
     _show(table)
-    missing = cube["cell_state"].size - len(table)
     fitted, bad = sum(row["status"] == "fitted" for row in table), sum(row["bad_fit"] for row in table)
     say(f"fits      {fitted} of {len(table)} devices have a fit, {bad} of these a bad one")
     if missing:

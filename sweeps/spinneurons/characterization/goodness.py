@@ -123,6 +123,10 @@ def goodness(
     )
 
 
+NO_RUNS = RunsTest(math.nan, math.nan, 0)
+"""Of a device without a current at which both outcomes were seen, or of which only counts are known."""
+
+
 def runs_test(switched: npt.ArrayLike, valid: npt.ArrayLike) -> RunsTest:
     """Runs test of the valid cycles of each current, in their order, over all currents.
 
@@ -150,7 +154,7 @@ def runs_test(switched: npt.ArrayLike, valid: npt.ArrayLike) -> RunsTest:
         if min(sequence.sum(), sequence.size - sequence.sum()) >= LEAST_OUTCOMES:
             z.append(float(runstest_1samp(sequence, cutoff=0.5, correction=False)[0]))
     if not z:
-        return RunsTest(math.nan, math.nan, 0)
+        return NO_RUNS
     total = sum(z) / math.sqrt(len(z))
     return RunsTest(total, float(2 * norm.sf(abs(total))), len(z))
 

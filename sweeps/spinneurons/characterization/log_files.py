@@ -10,7 +10,9 @@ import xarray as xr
 
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.logs import registry
-from spinneurons.logs.cycles import Cycles, PlausibleRange, arrays, cycles
+from spinneurons.logs.arrays import ArrayNames, arrays
+from spinneurons.logs.completion import cycles
+from spinneurons.logs.cycles import Cycles, PlausibleRange, Selection
 from spinneurons.logs.mapping import LogMapping, mapped
 from spinneurons.neurons.parameters import WIDTH
 from spinsweep.axis import Axis
@@ -21,13 +23,23 @@ LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), curren
 current written in mA is above it."""
 
 _DECLARED: tuple[Axis | Dim | Output, ...] = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
-_ATTRIBUTES = {d.name: {"units": d.unit, "long_name": d.long_name} for d in _DECLARED}
+COUNTED = (
+    Output("n_switched", ("current",), "int64", long_name="write pulses that switched"),
+    Output("n_valid", ("current",), "int64", long_name="write pulses"),
+)
+"""Of a log of counts, in place of readings and cycles."""
+NAMES = ArrayNames(
+    {d.name: {"units": d.unit, "long_name": d.long_name} for d in _DECLARED},
+    taken={
+        "width", "current", "polarity", "recorded", "decided_by", "rows_digest", *RESERVED,
+        *(o.name for o in (*SWEEP.outputs, *COUNTED)),
+    },
+)  # fmt: skip
 
-TAKEN = {"width", "current", "recorded", *RESERVED, *(o.name for o in SWEEP.outputs)}
-"""Names of the cube; a further column of such a name gets ``log_`` before it."""
 
-
-def understood(paths: Sequence[str | Path], mapping: LogMapping | None = None, polarity: str = "") -> Cycles:
+def understood(
+    paths: Sequence[str | Path], mapping: LogMapping | None = None, selection: Selection | None = None
+) -> Cycles:
     """The cycles in files, and how they were understood.
 
     Raises
@@ -36,22 +48,15 @@ def understood(paths: Sequence[str | Path], mapping: LogMapping | None = None, p
         A file cannot be read, lacks a quantity, or holds a value that cannot be.
     """
     said = mapping or LogMapping()
-    return cycles([mapped(registry.read(path), said) for path in paths], LIMITS, polarity)
+    return cycles([mapped(registry.read(path), said) for path in paths], LIMITS, selection)
 
 
-def read(*paths: str | Path, mapping: LogMapping | None = None, polarity: str = "") -> xr.Dataset:
-    """The readings in files, one row a cycle, as arrays over (width, device, current, cycle).
-
-    See :func:`spinneurons.logs.cycles.arrays` for what is returned.
+def read(*paths: str | Path, mapping: LogMapping | None = None, selection: Selection | None = None) -> xr.Dataset:
+    """The readings in files as arrays; see :func:`spinneurons.logs.arrays.arrays` for what is returned.
 
     Raises
     ------
     LogError
         A file cannot be read, lacks a quantity, or has a malformed or repeated row; nothing is returned then.
     """
-    return dataset(understood(paths, mapping, polarity), paths)
-
-
-def dataset(log: Cycles, paths: Sequence[str | Path]) -> xr.Dataset:
-    """The cycles of these files as arrays."""
-    return arrays(log, _ATTRIBUTES, TAKEN, ", ".join(Path(path).name for path in paths))
+    return arrays(understood(paths, mapping, selection), NAMES)

@@ -28,7 +28,7 @@ def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
     devices = []
     for w, d in np.argwhere(seen.transpose("width", "device").values).tolist():
         one = cube.isel(width=w, device=d)
-        devices.append((w, d, CharacterizedDevice(float(one["width"]), int(one["device"]), one)))
+        devices.append((w, d, CharacterizedDevice.of(one)))
     return devices
 
 

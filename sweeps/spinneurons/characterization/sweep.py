@@ -30,7 +30,8 @@ def characterize(cell: Any) -> dict[str, Any]:
     i_write = family.write_currents(cell["width"], p["currents"])
     i_bias, i0 = family.individual(cell["width"], cell["device"])
     recorded = family.measure(i_bias, i0, i_write, p["cycles"], cell.rng("readings"), law)
-    results = analyse(family, i_write, recorded, law, cell.rng("bootstrap"), p["resamples"])
+    decision, mixture = family.decide(recorded), family.level_mixture(recorded)
+    results = analyse(decision, mixture, i_write, law, cell.rng("bootstrap"), p["resamples"])
     names = (reading.name for reading in family.readings)
     return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
 

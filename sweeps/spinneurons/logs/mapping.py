@@ -14,7 +14,7 @@ A mapping is TOML::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spinneurons.logs.quantities import QUANTITIES, factor, recognised
+from spinneurons.logs.quantities import COUNTS, QUANTITIES, factor, recognised
 from spinneurons.logs.table import LogError, LogTable
 from spinsweep.axis import closest
 
@@ -162,7 +162,7 @@ def mapped(table: LogTable, mapping: LogMapping) -> Mapped:
             notes.append(f"{quantity} is column {column.name!r}" + (f" in {unit}" if unit else ""))
     rows = len(table.columns)
     for quantity, (text, source) in _constants(table, mapping).items():
-        if quantity not in values:
+        if quantity not in values and not (quantity in COUNTS and _has_readings(values)):
             values[quantity] = pd.Series([_constant(table, quantity, text, source)] * rows)
             origin[quantity] = source
             notes.append(f"{quantity} is {text}, from {source}")
@@ -193,7 +193,14 @@ def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
                 f"one: --columns '{quantity}=\"{name}\"'"
             )
         chosen[quantity] = Column(name, unit or table.units.get(name, ""))
+    if _has_readings(chosen):
+        return {q: column for q, column in chosen.items() if q not in COUNTS or q in mapping.columns}
     return chosen
+
+
+def _has_readings(quantities: Container[str]) -> bool:
+    """Whether there is a reading after write, from which what switched is decided."""
+    return "r_write" in quantities or "v_write" in quantities
 
 
 ORDER = ("width", "device", "i_write", "cycle", "r_reset", "r_write")

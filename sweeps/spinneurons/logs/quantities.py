@@ -37,7 +37,12 @@ QUANTITIES = {
     "v_reset": Quantity("V", "voltage after reset", ("v reset", "reset voltage", "v xy reset", "vxy reset")),
     "v_write": Quantity("V", "voltage after write", ("v write", "write voltage", "v xy write", "vxy write")),
     "i_read": Quantity("A", "read current, for voltages", ("read current", "sense current", "i sense")),
+    "n_switched": Quantity("", "pulses that switched, of n", ("switched", "switches", "k", "successes")),
+    "n": Quantity("", "pulses at a current", ("n valid", "pulses", "trials", "n pulses", "n trials", "n cycles")),
+    "p": Quantity("", "switching probability", ("probability", "switching probability", "p switch", "p sw")),
 }
+COUNTS = ("n_switched", "n", "p")
+"""Of a log that has one row for each current, and no readings; with readings they are further columns."""
 
 
 @cache

@@ -6,11 +6,11 @@ import csv
 import gzip
 import io
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import pandas as pd
 
@@ -196,7 +196,11 @@ class _Stream:
 
 
 def _parsed(rows: _Rows) -> pd.DataFrame:
-    """The rows by pandas' parser: numbers as float64, all else as text."""
+    """The rows by pandas' parser: numbers as float64, all else as text.
+
+    The parser reads the file itself where what it gives shows that each line is a row: the last column is filled
+    everywhere, as in no comment, no blank line and no line that is cut.  Else each line is looked at on its way.
+    """
     layout = rows.layout
     names = [name or f"column {i + 1}" for i, name in enumerate(layout.names or [""] * layout.width)]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -204,23 +208,45 @@ def _parsed(rows: _Rows) -> pd.DataFrame:
             f"{rows.path}:{layout.first}: column {repeated!r} stands twice in the line of names; rename one"
         )
     lost = {form(text) for text in LOST + OVERLOAD for form in (str, str.upper, str.capitalize)}
-    try:
-        frame: pd.DataFrame = pd.read_csv(
-            _Stream(iter(rows)),  # type: ignore[call-overload]
-            sep=layout.separator,
-            decimal=layout.decimal,
-            header=None,
-            index_col=False,
-            names=[*names, *[TRAILING] * layout.trailing],
-            usecols=names,
-            keep_default_na=False,
-            na_values=[*lost, "NaN", ""],
-            skipinitialspace=True,
-            low_memory=False,
-        )
+    options: dict[str, Any] = {
+        "sep": layout.separator,
+        "decimal": layout.decimal,
+        "header": None,
+        "names": [*names, *[TRAILING] * layout.trailing],
+        "keep_default_na": False,
+        "na_values": [*lost, "NaN", ""],
+        "skipinitialspace": True,
+        "low_memory": False,
+    }
+    if (frame := _read_whole(rows, options)) is not None:
         return frame
+    try:
+        stream: Any = _Stream(iter(rows))
+        return cast("pd.DataFrame", pd.read_csv(stream, index_col=False, usecols=names, **options))
     except (pd.errors.ParserError, csv.Error) as error:
         raise LogError(f"{rows.path}: is not a table: {said(error)}") from None
+
+
+def _read_whole(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The rows as the parser alone reads them; None where it may have taken something else for a row."""
+    layout = rows.layout
+    with opened(rows.path) as file:
+        compressed = not isinstance(file, io.BufferedReader) or not isinstance(file.raw, io.FileIO)
+    if len(layout.separator) > 1 or layout.trailing or rows.ending or compressed:
+        return None
+    try:
+        with rows.path.open(encoding=rows.encoding, newline=None) as text:
+            for _ in range(layout.first):
+                text.readline()
+            frame: pd.DataFrame = pd.read_csv(text, **options)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError):
+        return None  # whose line is found by looking at each
+    texts = [frame[name] for name in frame if frame[name].dtype.kind not in "iufb"]
+    if not isinstance(frame.index, pd.RangeIndex) or frame.iloc[:, -1].isna().any():
+        return None
+    if any(column.astype(str).str.contains(r"^#|\n").any() for column in texts):
+        return None
+    return frame
 
 
 def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> LogTable:

@@ -17,7 +17,8 @@ def test_the_analysis_is_the_fit_of_the_counts(law):
     bias, scale = BARS.individual(0.5, 0)
     plan = BARS.write_currents(0.5, 20)
     readings = BARS.measure(bias, scale, plan, 60, np.random.default_rng(0), law)
-    values, reason = analyse(BARS, plan, readings, law, np.random.default_rng(1), resamples=200)
+    decision, mixture = BARS.decide(readings), BARS.level_mixture(readings)
+    values, reason = analyse(decision, mixture, plan, law, np.random.default_rng(1), resamples=200)
     assert reason == ""
     assert set(values) == {*NUMBERS, "switched", "valid", "dof", "fit_status", "level_count", "intermediate_share"}
     assert (values["fit_status"], values["level_count"], values["intermediate_share"]) == (0, 2, 0.0)
@@ -29,7 +30,8 @@ def test_the_analysis_is_the_fit_of_the_counts(law):
 
 def of(r_reset, r_write):
     """The analysis of readings at five currents."""
-    return analyse(BARS, np.linspace(1e-4, 2e-4, 5), (r_reset, r_write), BARS.laws[0], np.random.default_rng(0), 50)
+    decision, mixture = BARS.decide((r_reset, r_write)), BARS.level_mixture((r_reset, r_write))
+    return analyse(decision, mixture, np.linspace(1e-4, 2e-4, 5), BARS.laws[0], np.random.default_rng(0), 50)
 
 
 @pytest.mark.parametrize(

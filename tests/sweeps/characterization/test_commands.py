@@ -64,11 +64,14 @@ def test_an_imported_log_gives_the_cube_that_made_it(simulated: Path, frame: pd.
     assert chunk.read_bytes() == whole
 
 
-def test_a_device_without_rows_is_absent_and_figures_still_work(frame: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_device_that_does_not_exist_is_no_cell_and_figures_still_work(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame[(frame.width_um != 5) | (frame.device != 2)].to_csv(tmp_path / "lab.csv", index=False)
     assert main(["import", str(tmp_path / "lab.csv"), str(tmp_path / "lab.zarr")]) == 0
 
-    assert xr.open_zarr(tmp_path / "lab.zarr").cell_state.values.tolist() == [[1, 1, 0], [1, 1, 1]]
+    ds = xr.open_zarr(tmp_path / "lab.zarr")
+    assert ds.device.values.tolist() == ["5um/0", "5um/1", "0.5um/0", "0.5um/1", "0.5um/2"]
+    assert ds.width.dims == ("device",)
+    assert main(["status", str(tmp_path / "lab.zarr")]) == 0
     assert main(["figures", str(tmp_path / "lab.zarr"), "--only", "fig3a_i_bias"]) == 0
     assert (tmp_path / "lab-figures" / "fig3a_i_bias.svg").stat().st_size > 1000
 
@@ -150,7 +153,8 @@ def test_a_store_that_holds_another_log_is_named_with_a_remedy_that_import_has(
     assert error == f"spinsweep: {store} was imported with link = 'logistic', and not with 'cloglog'{remedy}"
     frame.assign(r_reset_ohm=frame.r_reset_ohm + 1e-3).to_csv(log, index=False)
     error = fails(words, capfd)
-    assert f"{store} holds another log than {log}: what lab.csv was when it was imported{remedy}" in error
+    assert error.startswith(f"spinsweep: {store}: {log}:2: r_reset is ")
+    assert " when it was imported; rows that are in the cube stay: give another store" in error
     error = fails(["import", log, simulated], capfd)
     assert f"{simulated} holds the sweep characterization, which is no imported log; give another store" in error
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import spinsweep
 from spinneurons.characterization import log_files as logs
-from spinneurons.characterization.imported import recorded
+from spinneurons.characterization.decisions import DecisionRule
+from spinneurons.characterization.imported import Understanding, recorded
 from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
@@ -85,10 +86,10 @@ def test_columns_may_stand_in_any_order_and_further_ones_are_kept(tmp_path):
 def test_devices_may_have_different_currents_and_counts(tmp_path):
     lines = [HEADER, "1,0,3e-4,0,1,2", "1,0,4e-4,0,1,2", "1,0,4e-4,1,1,2", "0.5,2,2e-4,5,1,2"]
     log = logs.read(written(tmp_path, lines))
-    assert dict(log.sizes) == {"width": 2, "device": 2, "current": 2, "cycle": 3}
+    assert dict(log.sizes) == {"device": 2, "current": 2, "cycle": 3}
     assert log["cycle"].values.tolist() == [0, 1, 5]
-    np.testing.assert_array_equal(log["i_write"].sel(width=0.5, device=2), [2e-4, np.nan])
-    assert np.isnan(log["i_write"].sel(width=0.5, device=0)).all()
+    assert (log["device"].values.tolist(), log["width"].values.tolist()) == ([0, 2], [1.0, 0.5])
+    np.testing.assert_array_equal(log["i_write"].sel(device=2), [2e-4, np.nan])
     assert log["recorded"].values.sum() == np.isfinite(log["r_write"]).sum() == 4
 
 
@@ -125,7 +126,7 @@ BAD = {
     "quote": ('1,0,1e-4,0,"1"x,2', "column 'r_reset_ohm' holds '1x', where r_reset is a number"),
     "repeat": (
         "5.0,0,3e-4,7,1,2",
-        "width 5, device 0, i_write 0.0003, cycle 7 is on line 3 already; each cycle has one row",
+        "width 5, device 0, i_write 0.0003, cycle 7 is on line 3 already; each row stands once",
     ),
 }
 
@@ -169,8 +170,9 @@ def test_a_file_that_cannot_be_read_is_refused_by_its_path(tmp_path):
 
 def imported(tmp_path, lines, reset_state=-1, header=HEADER):
     path = written(tmp_path, [header, *lines])
+    how = Understanding(DecisionRule(reset_state), "logistic", 50)
     return spinsweep.run(
-        recorded(logs.understood([path]), [path], {}, "logistic", reset_state, 50),
+        recorded(logs.understood([path]), "lab.csv", how),
         tmp_path / f"{reset_state}.zarr",
         block=1,
     ).dataset.load()

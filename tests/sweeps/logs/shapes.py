@@ -18,9 +18,10 @@ def measured(widths: tuple[float, ...] = (2.0, 0.5), cycles: int = 6) -> pd.Data
     rows = []
     for width in widths:
         for device in (0, 1):
-            for i_write in np.round(np.linspace(0.4, 0.8, 5) * width / 2, 4) * 1e-3:
+            currents = np.round(np.linspace(0.4, 0.8, 5) * width / 2, 4) * 1e-3
+            for i_write, p in zip(currents, (0.05, 0.2, 0.5, 0.8, 0.95), strict=True):
                 for cycle in range(cycles):
-                    switched = rng.random() < 0.5
+                    switched = rng.random() < p
                     reset, write = np.round(rng.normal([-0.3, 0.35 if switched else -0.3], 0.004), 6)
                     rows.append((width, device, float(f"{i_write:.6g}"), cycle, reset, write))
     return pd.DataFrame(rows, columns=COLUMNS)

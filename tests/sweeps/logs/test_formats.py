@@ -16,6 +16,7 @@ from shapes import COLUMNS, OTHERS, TEXTS, measured, scaled, text
 
 from spinneurons.characterization.log_files import read, understood
 from spinneurons.logs import registry
+from spinneurons.logs.cycles import Selection
 from spinneurons.logs.mapping import load, parse
 from spinneurons.logs.table import LogError
 
@@ -124,23 +125,32 @@ def test_currents_as_read_back_belong_to_those_of_the_plan(tmp_path: Path, expec
     xr.testing.assert_equal(again["r_write"], expected["r_write"])
 
 
-def test_names_of_devices_are_numbered_kept_and_said(tmp_path: Path, expected: xr.Dataset) -> None:
-    names = {0: "A3-R2C2", 1: "B1-R9C4"}
-    path = text(tmp_path / "a.csv", measured().assign(device=measured()["device"].map(names)))
-    log = read(path)
-    xr.testing.assert_equal(log[list(expected.data_vars)], expected)
-    assert np.unique(log["device_name"].sel(device=1).values).tolist() == ["B1-R9C4"]
-    assert "devices are numbered by name: A3-R2C2 = 0, B1-R9C4 = 1" in understood([path]).notes
+def test_names_of_devices_are_the_axis(tmp_path: Path, expected: xr.Dataset) -> None:
+    names = {(2.0, 0): "A3-R2C2", (2.0, 1): "A3-R2C10", (0.5, 0): "B1-R9C4", (0.5, 1): "B1-R9C5"}
+    frame = measured()
+    frame["device"] = [names[key] for key in zip(frame["width_um"], frame["device"], strict=True)]
+    log = read(text(tmp_path / "a.csv", frame))
+    assert log["device"].values.tolist() == list(names.values())  # R2C10 behind R2C2
+    assert log["width"].values.tolist() == [2.0, 2.0, 0.5, 0.5]
+    for (width, device), name in names.items():
+        one, other = log.sel(device=name), expected.sel(width=width, device=device)
+        np.testing.assert_array_equal(one["r_write"], other["r_write"])
+        np.testing.assert_array_equal(one["i_write"], other["i_write"])
 
 
-def test_both_polarities_are_taken_one_at_a_time(tmp_path: Path, expected: xr.Dataset) -> None:
+def test_pulses_of_both_signs_are_an_axis_and_may_be_taken_one_at_a_time(
+    tmp_path: Path, expected: xr.Dataset
+) -> None:
     both = pd.concat([measured(), measured().assign(i_write_A=-measured()["i_write_A"])])
     path = text(tmp_path / "a.csv", both)
-    with pytest.raises(LogError, match="write currents of both signs; take one: --polarity positive or negative"):
-        read(path)
+    log = read(path)
+    assert log["polarity"].values.tolist() == [1, -1]
+    for sign in (1, -1):
+        xr.testing.assert_equal(log.sel(polarity=sign, drop=True), expected)
     for polarity in ("positive", "negative"):
-        xr.testing.assert_equal(read(path, polarity=polarity), expected)
-        assert understood([path], None, polarity).left_out == ("a.csv: 120 cycles of the other polarity",)
+        chosen = Selection(polarity=polarity)
+        xr.testing.assert_equal(read(path, selection=chosen), expected)
+        assert understood([path], None, chosen).left_out == ("a.csv: 120 rows of the other polarity",)
 
 
 def test_times_in_several_forms_become_seconds(tmp_path: Path) -> None:
@@ -209,9 +219,7 @@ def test_an_import_says_what_it_read_and_a_dry_run_makes_nothing(tmp_path: Path)
     path = text(tmp_path / "a.csv", scaled(measured(cycles=40), "i_write_A", "i_write_mA", 1e3))
     command = [sys.executable, "-m", "spinsweep.cli", "import", str(path), str(tmp_path / "lab.zarr")]
     dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)
-    assert (
-        "holds     800 cycles: 2 widths, 2 devices, 5 currents, 40 cycles, currents from 0.1 to 0.8 mA" in dry.stdout
-    )
+    assert "holds     4 curves, 800 of 800 cycles used; currents from 0.1 to 0.8 mA" in dry.stdout
     assert not (tmp_path / "lab.zarr").exists()
     subprocess.run([*command, "--resamples", "20"], capture_output=True, text=True, check=False)
     recording = json.loads(json.loads((tmp_path / "lab.zarr" / "zarr.json").read_text())["attributes"]["parameters"])

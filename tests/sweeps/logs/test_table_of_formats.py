@@ -1,0 +1,225 @@
+"""Each line of the table of formats in the documentation is imported, with the options that stand there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from shapes import OTHERS, TEXTS, measured, scaled, text
+
+from spinneurons.logs import registry
+from spinneurons.logs.table import LogError
+from spinsweep.cli import main
+
+PAGE = Path(__file__).parents[3] / "sweeps/spinneurons/characterization/README.md"
+Frame = pd.DataFrame
+Writer = Callable[[Path, Frame], Path | list[Path]]
+
+
+def table() -> dict[str, list[str]]:
+    """Options by line of the table."""
+    lines = re.findall(r"^\| (.+) \| (.+?) \| ?(.*?) ?\|$", PAGE.read_text(), re.M)
+    body = [line for line in lines if line[0] not in ("sweep", "what you have")]
+    return {what: shlex.split(options.strip("`")) for what, _, options in body if "Fig. " not in options}
+
+
+def rows(cycles: int = 20) -> Frame:
+    """The measurement of the shapes, with enough cycles for fits."""
+    return measured(cycles=cycles)
+
+
+def csv(change: Callable[[Frame], Frame]) -> Writer:
+    return lambda folder, frame: text(folder / "a.csv", change(frame))
+
+
+def counted(frame: Frame) -> Frame:
+    keys = ["width_um", "device", "i_write_A"]
+    return frame.assign(k=frame["r_write_ohm"] > 0).groupby(keys)["k"].agg(n_switched="sum", n="count").reset_index()
+
+
+def shares(frame: Frame) -> Frame:
+    counts = counted(frame)
+    return counts.assign(p=counts["n_switched"] / counts["n"]).drop(columns=["n_switched", "n"])
+
+
+def named(frame: Frame) -> Frame:
+    return frame.assign(device="R" + frame["width_um"].astype(str) + "C" + frame["device"].astype(str))
+
+
+def both_signs(frame: Frame) -> Frame:
+    other = frame.assign(**{n: -frame[n] for n in ("i_write_A", "r_reset_ohm", "r_write_ohm")})
+    return pd.concat([frame, other])
+
+
+def own_widths(frame: Frame) -> Frame:
+    return frame.assign(width_um=frame["width_um"] + frame["device"] / 100, device=frame.groupby("device").ngroup())
+
+
+def drifting(frame: Frame) -> Frame:
+    drift = np.linspace(0, 6, len(frame))
+    return frame.assign(r_reset_ohm=frame["r_reset_ohm"] + drift, r_write_ohm=frame["r_write_ohm"] + drift)
+
+
+def three_levels(frame: Frame) -> Frame:
+    middle = (frame["r_write_ohm"] > 0) & (frame["cycle"] % 3 == 0)
+    return frame.assign(r_write_ohm=frame["r_write_ohm"].mask(middle, -0.03))
+
+
+def a_file_each(folder: Path, frame: Frame) -> list[Path]:
+    return [
+        text(folder / f"w{width}_d{device}.csv", part.drop(columns=["width_um", "device"]))
+        for (width, device), part in frame.groupby(["width_um", "device"])
+    ]
+
+
+def cut(folder: Path, frame: Frame) -> Path:
+    path = text(folder / "a.csv", frame)
+    path.write_text(path.read_text().rstrip("\n").rpartition(",")[0])
+    return path
+
+
+def qcodes(folder: Path, frame: Frame, apart: bool = True) -> Path:
+    """A database in the schema of QCoDeS, with one run; each dependent parameter has rows of its own, or not."""
+    names = {n: n.rpartition("_")[0] or n for n in frame if n not in ("device", "cycle")}
+    plain, dependents = frame.rename(columns=names), ["r_reset", "r_write"]
+    with sqlite3.connect(folder / "a.db") as database:
+        database.execute("CREATE TABLE runs (run_id INTEGER PRIMARY KEY, result_table_name TEXT)")
+        database.execute(
+            "CREATE TABLE layouts (layout_id INTEGER PRIMARY KEY, run_id INTEGER, parameter TEXT, unit TEXT)"
+        )
+        database.execute("CREATE TABLE dependencies (dependent INTEGER, independent INTEGER, axis_num INTEGER)")
+        for number, name in ((1, "results-1-1"), (2, "results-1-2")):
+            database.execute("INSERT INTO runs VALUES (?, ?)", (number, name))
+            database.execute(
+                f'CREATE TABLE "{name}" (id INTEGER PRIMARY KEY, {", ".join(f"{n} numeric" for n in plain)})'
+            )
+        units = {new: old.rpartition("_")[2] for old, new in names.items()}
+        for i, name in enumerate(plain):
+            database.execute("INSERT INTO layouts VALUES (?, 1, ?, ?)", (i, name, units.get(name, "")))
+        order = list(plain)
+        for dependent in dependents:
+            database.execute("INSERT INTO dependencies VALUES (?, ?, 0)", (order.index(dependent), 0))
+        for row in plain.itertuples(index=False):
+            point = row._asdict()
+            for dependent in dependents if apart else [""]:
+                values = [None if apart and n in dependents and n != dependent else point[n] for n in order]
+                marks = ", ".join("?" * len(order))
+                database.execute(f'INSERT INTO "results-1-1" ({", ".join(order)}) VALUES ({marks})', values)
+    database.close()
+    return folder / "a.db"
+
+
+ONE_WIDTH = csv(lambda f: f.query("width_um == 2").drop(columns="width_um"))
+LINES: dict[str, list[Writer]] = {
+    "CSV, with `.gz` or without": [TEXTS["commas"], TEXTS["gzip"]],
+    "tabs, spaces or bars between the columns": [TEXTS["tabs"], TEXTS["spaces"], TEXTS["bars"]],
+    "semicolons and decimal commas, as Excel writes them in Europe": [TEXTS["semicolons and decimal commas"]],
+    "UTF-16, Windows-1252": [TEXTS["UTF-16"], TEXTS["Latin-1"]],
+    "comments, a header of `key: value` lines, a row of units, a footer": [
+        TEXTS["a comment above"], TEXTS["a preamble of keys"], TEXTS["units below the names"], TEXTS["a footer"],
+    ],
+    "a last line that is cut": [cut],
+    "pymeasure": [TEXTS["pymeasure"]],
+    "LabVIEW `.lvm`": [TEXTS["LabVIEW"], TEXTS["LabVIEW, decimal comma"]],
+    "PPMS `.dat`": [TEXTS["PPMS"]],
+    "Excel": [OTHERS["Excel"]],
+    "HDF5, netCDF": [OTHERS["HDF5"], OTHERS["netCDF 3"], OTHERS["netCDF 4"]],
+    "MATLAB `.mat`": [OTHERS["MATLAB"]],
+    "NumPy `.npz`": [OTHERS["NumPy"]],
+    "Parquet": [OTHERS["Parquet"]],
+    "QCoDeS `.db`": [qcodes],
+    "no line of names": [TEXTS["no names"]],
+    "names and units such as `Current (mA)`, `i_write_uA`, `R_write / mΩ`, `Bar width [nm]`": [
+        csv(lambda f: scaled(f, "i_write_A", "Current (mA)", 1e3)),
+        csv(lambda f: scaled(scaled(f, "r_write_ohm", "R_write / mΩ", 1e3), "width_um", "Bar width [nm]", 1e3)),
+        csv(lambda f: scaled(f, "i_write_A", "i_write_uA", 1e6)),
+    ],
+    "names of devices": [csv(named)],
+    "bars that are each measured with a width of their own": [csv(own_widths)],
+    "negative currents": [OTHERS["negative"]],
+    "pulses of both signs": [csv(both_signs)],
+    "pulses of both signs, of which you want one": [csv(both_signs)],
+    "no number of the cycle": [OTHERS["no cycle"]],
+    "currents as read back": [
+        csv(lambda f: f.assign(i_write_A=f["i_write_A"] * np.random.default_rng(1).normal(1, 1e-4, len(f))))
+    ],
+    "no reading after reset": [csv(lambda f: f.drop(columns="r_reset_ohm"))],
+    "an offset that drifts": [csv(drifting)],
+    "more than two levels": [csv(three_levels)],
+    "states that a threshold tells": [csv(lambda f: f)],
+    "reset gives the high resistance": [csv(lambda f: both_signs(f)[len(f) :].assign(i_write_A=f["i_write_A"]))],
+    "counts: `n_switched` of `n` at each current": [csv(counted)],
+    "probabilities, `p`": [csv(shares)],
+    "other names": [csv(lambda f: f.rename(columns={"r_write_ohm": "Rxy after"}))],
+    "another unit than the name says": [csv(lambda f: scaled(f, "r_write_ohm", "Rxy", 1e3))],
+    "voltages, `v_reset` and `v_write`": [
+        csv(lambda f: scaled(scaled(f, "r_reset_ohm", "v_reset", 5e-5), "r_write_ohm", "v_write", 5e-5))
+    ],
+    "current densities, `j_write`": [
+        csv(lambda f: f.assign(j_write=f["i_write_A"] / (f["width_um"] * 5e-15)).drop(columns="i_write_A"))
+    ],
+    "one width in all rows": [ONE_WIDTH],
+    "a file for each device": [a_file_each],
+    "a temperature or a field that was varied": [csv(lambda f: pd.concat([f.assign(T_K=t) for t in (10, 300)]))],
+    "times in a form of your own": [csv(lambda f: f.assign(at="20/11/26 10.30"))],
+}  # fmt: skip
+
+
+def test_the_table_has_the_lines_that_are_run_here() -> None:
+    assert list(table()) == list(LINES)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_of_the_table_is_imported_with_its_options(
+    line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, writer in enumerate(LINES[line]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files = writer(folder, rows())
+        paths = [str(p) for p in (files if isinstance(files, list) else [files])]
+        store = folder / "lab.zarr"
+        code = main(["import", *paths, str(store), "--resamples", "10", *table()[line]])
+        said = capfd.readouterr()
+        assert code == 0, said.out + said.err
+        ds = xr.open_zarr(store).load()
+        curves = {
+            "pulses of both signs": 8,
+            "a temperature or a field that was varied": 8,
+            "one width in all rows": 2,
+        }
+        assert ds.i_bias.size == curves.get(line, 4)
+        assert (ds.cell_state == 1).all()
+        k = ds.n_switched if "n_switched" in ds else (ds.switched & ds.valid).sum("cycle")
+        expected = counted(rows())["n_switched"].sum() * ds.i_bias.size // 4
+        if line not in ("one width in all rows", "more than two levels", "a last line that is cut"):
+            assert int(k.sum()) == expected
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_a_qcodes_database_is_read_however_its_parameters_share_rows(apart: bool, tmp_path: Path) -> None:
+    read = registry.read(qcodes(tmp_path, rows(2), apart))
+    assert read.units["i_write"] == "A"
+    np.testing.assert_array_equal(read.columns["r_write"], rows(2)["r_write_ohm"])
+    assert "QCoDeS, run 1" in read.notes
+
+
+def test_a_database_that_is_none_of_qcodes_or_has_points_apart_is_one_line(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "x.db") as database:
+        database.execute("CREATE TABLE notes (text TEXT)")
+    database.close()
+    with pytest.raises(LogError, match=r"x\.db: is a SQLite database, and none of QCoDeS"):
+        registry.read(tmp_path / "x.db")
+    path = qcodes(tmp_path, rows(2))
+    with sqlite3.connect(path) as database:
+        database.execute('DELETE FROM "results-1-1" WHERE id = 4')
+    database.close()
+    with pytest.raises(LogError, match="run 1: parameters r_reset and r_write were not measured at the same points"):
+        registry.read(path)
