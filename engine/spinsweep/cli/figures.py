@@ -16,6 +16,9 @@ from spinsweep.discovery import find
 from spinsweep.errors import SpecError
 from spinsweep.printable import one_line, said, say
 
+AT_ONCE = 2**28
+"""Bytes of a cube that is read once for all figures; of a larger one, each figure reads what it shows."""
+
 
 def figures(
     store: Store,
@@ -46,6 +49,8 @@ def figures(
     folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
     dataset = cube.dataset()
+    if dataset.nbytes <= AT_ONCE:
+        dataset = dataset.load()
     failed = {}
     for name, build in known.items():
         if only and name not in only:

@@ -118,7 +118,8 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     if not np.isfinite(energy.relative).any():
         note_devices(cube, ax)
         return style.note(ax, "a line needs two widths with a fit")
-    ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 % interval of the line")
+    if np.isfinite(energy.low).any():
+        ax.fill_between(energy.width, energy.low, energy.high, color="0.85", lw=0, label="95 % interval of the line")
     ax.plot(energy.width, energy.relative, marker="o", color=style.BLUE, label=f"line through fitted {style.I_0}")
     ax.set(
         yscale="log",
@@ -129,7 +130,9 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     with np.errstate(divide="ignore"):  # an interval of few devices may reach to 0
         less, most, least = (1 / e[0] for e in (energy.relative, energy.low, energy.high))
     span = f"{energy.width[-1]:g} to {energy.width[0]:g} µm"
-    ax.set_title(f"{span}: {less:.3g} times less ({least:.3g} to {most:.3g})")
+    known = np.isfinite([least, most]).any()
+    interval = f" ({least:.3g} to {most:.3g})" if known else "; too few devices for an interval"
+    ax.set_title(f"{span}: {less:.3g} times less{interval}")
     note_devices(cube, ax)
     ax.legend(loc="lower right")
     return ax
@@ -179,7 +182,7 @@ def fig2_switching(cube: xr.Dataset, figure: Figure) -> None:
     panels = style.panels_of_widths(cube, figure, 44 * style.MM, sharey=True)
     for index, (ax, leftmost, lowest) in enumerate(panels):
         switching(cube.isel(width=[index]), ax)
-        letter = ascii_lowercase[2 + index] if index < 24 else ""
+        letter = _letter(2 + index)  # the paper's (a) and (b) are others
         ax.set_title(f"({letter})  {style.width_text(float(cube['width'][index]))}", loc="left", pad=3)
         if not lowest:
             ax.set_xlabel("")
@@ -188,6 +191,12 @@ def fig2_switching(cube: xr.Dataset, figure: Figure) -> None:
     handles, labels = _all_labels([panel.ax for panel in panels])
     if handles:
         figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6))
+
+
+def _letter(index: int) -> str:
+    """Of the panel of that index: a to z, then aa."""
+    more, last = divmod(index, len(ascii_lowercase))
+    return (_letter(more - 1) if more else "") + ascii_lowercase[last]
 
 
 def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:

@@ -162,8 +162,10 @@ def _unique(labels: pd.Series) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """``R2C10`` behind ``R2C9``."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", text)]
+    """``R2C10`` behind ``R2C9``: a number with more digits is the larger one, however many they are."""
+    parts = re.split(r"([0-9]+)", text)
+    numbers = [part.lstrip("0") if number % 2 else "" for number, part in enumerate(parts)]
+    return [(len(n), n) if i % 2 else (-1, part) for i, (part, n) in enumerate(zip(parts, numbers, strict=True))]
 
 
 def _widths(log: Cycles, device: _Axis) -> Floats:

@@ -137,3 +137,7 @@ def test_a_device_without_a_fit_keeps_its_counts(cube):
     assert shown(figures.gain_against_width(cube, axes())) == 11
     legend = figures.i_bias_against_width(cube, axes()).get_legend().get_texts()
     assert any(text.get_text().endswith(", 1 of 12 left out") for text in legend)
+
+
+def test_panels_beyond_z_have_two_letters() -> None:
+    assert [figures._letter(i) for i in (2, 25, 26, 27, 52)] == ["c", "z", "aa", "ab", "ba"]

@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from shapes import OTHERS, TEXTS, measured, scaled, text
 
+from spinneurons.characterization import log_files
 from spinneurons.logs import registry
 from spinneurons.logs.table import LogError
 from spinsweep.cli import main
@@ -223,3 +224,10 @@ def test_a_database_that_is_none_of_qcodes_or_has_points_apart_is_one_line(tmp_p
     database.close()
     with pytest.raises(LogError, match="run 1: parameters r_reset and r_write were not measured at the same points"):
         registry.read(path)
+
+
+def test_names_of_devices_are_ordered_by_their_numbers_however_long_these_are(tmp_path: Path) -> None:
+    names = ["R2C9", "R2C10", f"R2C1{'0' * 5000}"]
+    one = rows(2).query("device == 0 and width_um == 2")
+    path = text(tmp_path / "a.csv", pd.concat([one.assign(device=name) for name in reversed(names)]))
+    assert log_files.read(path)["device"].values.tolist() == names
