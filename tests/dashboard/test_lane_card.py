@@ -17,7 +17,7 @@ from watched import until
 pytestmark = pytest.mark.browser
 
 SPINSWEEP = [sys.executable, "-m", "spinsweep.cli"]
-SMALL = "--set seed=0 --set epochs=2 --set cycles=15 --set images=4 --set steps=30"
+SMALL = "--set seed=0 --set epochs=200 --set cycles=15 --set images=4 --set steps=30"  # longer than a busy browser
 
 
 @contextmanager
