@@ -52,7 +52,7 @@ def fit_line(
     taken and ``left_out``.  NaN where the points are too few: a line needs two different coordinates, a bend three,
     and their intervals one more point.  ``r_squared`` is NaN where the values do not vary, and the bend where the
     chord cannot be told from level: its rise is at most 1e-9 of the range of the values, or its own interval at
-    ``level`` holds 0.  With ``proportional`` all are NaN where the line has not one sign at all points.  ``units``
+    ``level`` holds 0.  With ``proportional`` all are NaN where the line changes its sign.  ``units``
     are those of ``values``, and of a slope theirs over those of ``dim``, where both are said
 
     Raises

@@ -85,7 +85,7 @@ def weighted_fit(
     Returns
     -------
     WeightedFit; all NaN where there are fewer values than coefficients.  With ``proportional`` also where the fitted
-    mean has not one sign at all points, because a share of 0 is no scatter; or where the weights do not settle.
+    mean changes its sign, because a share of 0 is no scatter; or where the weights do not settle.
     """
     n, p = columns.shape
     none = WeightedFit(np.full(p, np.nan), np.full((p, p), np.nan), max(n - p, 0), np.nan)

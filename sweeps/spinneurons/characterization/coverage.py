@@ -2,7 +2,7 @@
 
 The devices are drawn from the card, their counts at the currents of the sweep from their curves, and all curves of a
 width are fitted at once.  Readings are not simulated: the Hall resistances of the two states are 180 standard
-deviations of a reading apart, so that the counts are what the readings would say.
+deviations of a reading apart, so reading them would give the same counts.
 
     python -m spinneurons.characterization.coverage 2000
 """

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.neurons.family import Bools, Decision, Floats, LevelMixture, Levels, NeuronFamily
-from spinneurons.neurons.levels import OVERFLOW, RESETS, find_levels, level_means
+from spinneurons.neurons.levels import RESETS, find_levels, is_plausible, is_reading, level_means
 from spinsweep.errors import SpecError
 
 METHODS = ("levels", "difference", "threshold", "counts")
@@ -140,7 +140,7 @@ def _of_pairs(
 
 
 def _by_threshold(reset: Floats, write: Floats, recorded: Bools, rule: DecisionRule) -> DeviceDecision:
-    usable = _usable(reset) & _usable(write)
+    usable = is_reading(reset) & is_reading(write)
     threshold = np.float64(rule.threshold)
     with np.errstate(invalid="ignore"):
         high, is_reset = write > threshold, (reset > threshold) == (rule.reset_state > 0)
@@ -158,7 +158,7 @@ def _by_difference(reset: Floats, write: Floats, recorded: Bools, rule: Decision
 
     A reset that failed shows no step, as a write that did not switch: such cycles cannot be told apart here.
     """
-    step = np.where(_usable(reset) & _usable(write), write - reset, np.nan)
+    step = np.where(is_reading(reset) & is_reading(write), write - reset, np.nan)
     levels = find_levels(step)
     rest = levels.high if rule.reset_state > 0 else levels.low
     reason = levels.reason.replace("resistance level", "level of r_write - r_reset")
@@ -167,9 +167,8 @@ def _by_difference(reset: Floats, write: Floats, recorded: Bools, rule: Decision
     if reason:
         none = np.zeros(step.shape, np.bool_)
         return _told(Decision(none, none.copy(), levels, reason), reset, write, recorded, "difference")
-    margin = (levels.high - levels.low) / 2
+    valid = is_plausible(step, levels)
     with np.errstate(invalid="ignore"):
-        valid = (step >= levels.low - margin) & (step <= levels.high + margin)
         switched = (step > levels.threshold) != (rule.reset_state > 0)
     return _told(Decision(switched & valid, valid, levels, ""), reset, write, recorded, "difference")
 
@@ -182,11 +181,10 @@ def _write_alone(write: Floats, recorded: Bools, rule: DecisionRule) -> DeviceDe
     if levels.reason:
         none = np.zeros(write.shape, np.bool_)
         decision = Decision(none, none.copy(), levels, levels.reason)
-        help = _level_help(write[_usable(write)])
+        help = _level_help(write)
         return _told(decision, np.zeros(write.shape), write, recorded, "levels")._replace(help=help)
-    margin = (levels.high - levels.low) / 2
+    valid = is_plausible(write, levels)
     with np.errstate(invalid="ignore"):
-        valid = (write >= levels.low - margin) & (write <= levels.high + margin)
         switched = (write > levels.threshold) != (rule.reset_state > 0)
     reset = np.full(write.shape, levels.high if rule.reset_state > 0 else levels.low)
     return _told(Decision(switched & valid, valid, levels, ""), reset, write, recorded, "levels")
@@ -195,7 +193,7 @@ def _write_alone(write: Floats, recorded: Bools, rule: DecisionRule) -> DeviceDe
 def _told(decision: Decision, reset: Floats, write: Floats, recorded: Bools, method: str) -> DeviceDecision:
     """The decision, with the recorded cycles that are not used counted by their reason."""
     left = recorded & ~decision.valid
-    lost = left & ~(_usable(reset) & _usable(write))
+    lost = left & ~(is_reading(reset) & is_reading(write))
     counts = {"lost reading": int(lost.sum())}
     rest = left & ~lost
     if decision.levels.reason or (decision.reason and method == "difference"):
@@ -207,10 +205,8 @@ def _told(decision: Decision, reset: Floats, write: Floats, recorded: Bools, met
     elif method == "threshold":
         counts["reset failed"] = int(rest.sum())
     else:
-        levels = decision.levels
-        margin = (levels.high - levels.low) / 2
-        within = [(r >= levels.low - margin) & (r <= levels.high + margin) for r in (reset, write)]
-        counts["reset failed"] = int((rest & within[0] & within[1]).sum())
+        within = is_plausible(reset, decision.levels) & is_plausible(write, decision.levels)
+        counts["reset failed"] = int((rest & within).sum())
         counts["beyond the levels"] = int(rest.sum()) - counts["reset failed"]
     return DeviceDecision(
         decision.switched, decision.valid, decision.levels, method, {k: n for k, n in counts.items() if n},
@@ -218,15 +214,11 @@ def _told(decision: Decision, reset: Floats, write: Floats, recorded: Bools, met
     )  # fmt: skip
 
 
-def _usable(readings: Floats) -> Bools:
-    return np.isfinite(readings) & (np.abs(readings) < OVERFLOW)
-
-
 def _help(reset: Floats, write: Floats, decision: Decision, rule: DecisionRule) -> tuple[bool, str]:
     """Whether resets give the other level, and what may be wrong with a device whose cycles are not used."""
     if decision.levels.reason:
-        return False, _level_help(np.concatenate([reset[_usable(reset)], write[_usable(write)]]))
-    share = float((reset[_usable(reset)] > decision.levels.threshold).mean())
+        return False, _level_help(np.concatenate([reset.ravel(), write.ravel()]))
+    share = float((reset[is_reading(reset)] > decision.levels.threshold).mean())
     side = "high" if rule.reset_state < 0 else "low"
     if (share if rule.reset_state < 0 else 1 - share) >= RESETS:
         return True, f"resets give the {side} level: say --reset-state {-rule.reset_state}"

@@ -49,7 +49,7 @@ class BiasBounds(NamedTuple):
 
 
 def checked_fit(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, law: Law = LOGISTIC) -> Fit:
-    """The curve of :func:`spinneurons.neurons.fit.fit` where the counts bear it, and else why they do not.
+    """The curve of :func:`spinneurons.neurons.fit.fit` where the counts support it, and else why they do not.
 
     A curve is a fit if some cycle switched and some did not, the slope differs from zero, the probability rises, and
     the bias current is within the measured currents: outside, it is the law that says where p = 1/2 is, and no

@@ -49,7 +49,7 @@ def fit_switching(
     Returns
     -------
     Dataset over the remaining dims: ``i_bias``, ``i0`` and their ``_stderr`` (in the unit of ``i_write``),
-    ``deviance`` and ``dof``; NaN where the counts bear no fit, for a reason that ``checked_fit`` gives
+    ``deviance`` and ``dof``; NaN where the counts support no fit, for a reason that ``checked_fit`` gives
 
     Source: sigmoid fits of Fig. 2(c-k).
     """

@@ -54,7 +54,7 @@ def find_levels(readings: npt.ArrayLike, separation: float = SEPARATION) -> Leve
     standard deviations apart.
     """
     flat = np.asarray(readings, dtype=np.float64).ravel()
-    flat = np.sort(flat[np.isfinite(flat) & (np.abs(flat) < OVERFLOW)])
+    flat = np.sort(flat[is_reading(flat)])
     if flat.size < 2:
         return Levels(np.nan, np.nan, np.nan, f"{flat.size} usable readings; two levels need at least 2")
     levels, cut = _cut(flat)
@@ -139,14 +139,14 @@ def decide(
         levels = find_levels(np.concatenate([reset.ravel(), write.ravel()]), separation)
     none = np.zeros(reset.shape, dtype=np.bool_)
     if levels.reason and is_unchanged(reset, write):
-        return Decision(none, _is_reading(reset) & _is_reading(write), levels, "")
+        return Decision(none, is_reading(reset) & is_reading(write), levels, "")
     if levels.reason:
         return Decision(none, none.copy(), levels, _and_drift(levels.reason, reset, write, separation))
-    plausible = _plausible(reset, levels) & _plausible(write, levels)
+    plausible = is_plausible(reset, levels) & is_plausible(write, levels)
     with np.errstate(invalid="ignore"):
         is_reset = (reset > levels.threshold) == (reset_state > 0)
         switched = (write > levels.threshold) != (reset_state > 0)
-    seen = _plausible(reset, levels)
+    seen = is_plausible(reset, levels)
     share = float(is_reset[seen].mean()) if seen.any() else 0.0
     if share < RESETS:
         side = "high" if reset_state > 0 else "low"
@@ -171,7 +171,7 @@ def is_unchanged(r_reset: npt.ArrayLike, r_write: npt.ArrayLike) -> bool:
     r_reset, r_write : arrays of one shape (..., cycles), ohm, the currents in order; what is no reading is left out
     """
     reset, write = (np.atleast_2d(np.asarray(r, dtype=np.float64)) for r in (r_reset, r_write))
-    usable = _is_reading(reset) & _is_reading(write)
+    usable = is_reading(reset) & is_reading(write)
     pairs = write[usable] - reset[usable]  # in the order of the currents
     if pairs.size < 2:
         return False
@@ -202,7 +202,7 @@ def level_means(readings: npt.ArrayLike, separation: float = SEPARATION) -> Floa
     Source: G. Schwarz, Ann. Stat. 6, 461 (1978); G. Celeux, G. Govaert, Comput. Stat. Data Anal. 14, 315 (1992).
     """
     flat = np.asarray(readings, dtype=np.float64).ravel()
-    flat = np.sort(flat[_is_reading(flat)])
+    flat = np.sort(flat[is_reading(flat)])
     if flat.size < 2:
         return np.empty(0)
     classes, best, least = [flat], [flat], _criterion([flat])
@@ -240,7 +240,7 @@ def intermediate_share(r_reset: npt.ArrayLike, r_write: npt.ArrayLike, separatio
     0 to 1; NaN without any reading after reset or after write
     """
     reset, write = (np.asarray(r, dtype=np.float64).ravel() for r in (r_reset, r_write))
-    reset, write = reset[_is_reading(reset)], write[_is_reading(write)]
+    reset, write = reset[is_reading(reset)], write[is_reading(write)]
     if not (reset.size and write.size):
         return float("nan")
     resting = float(np.median(reset))
@@ -252,7 +252,8 @@ def intermediate_share(r_reset: npt.ArrayLike, r_write: npt.ArrayLike, separatio
     return float(np.mean((write > low + margin) & (write < high - margin)))
 
 
-def _is_reading(readings: Floats) -> Bools:
+def is_reading(readings: Floats) -> Bools:
+    """Which readings are numbers, and no overflow mark."""
     return np.isfinite(readings) & (np.abs(readings) < OVERFLOW)
 
 
@@ -278,7 +279,7 @@ def _criterion(classes: list[Floats]) -> float:
 
 def _and_drift(reason: str, reset: Floats, write: Floats, separation: float) -> str:
     """The reason, and where the differences of the pairs show two levels, that the offset is what moves."""
-    usable = _is_reading(reset) & _is_reading(write)
+    usable = is_reading(reset) & is_reading(write)
     steps = find_levels(write[usable] - reset[usable], separation)
     if steps.reason:
         return reason
@@ -286,7 +287,7 @@ def _and_drift(reason: str, reset: Floats, write: Floats, separation: float) -> 
     return f"{reason}; differences of the pairs have two levels, {low:.3g} and {high:.3g} ohm: an offset drifts"
 
 
-def _plausible(readings: Floats, levels: Levels) -> Bools:
+def is_plausible(readings: Floats, levels: Levels) -> Bools:
     """Finite, and no further outside the two levels than half their distance."""
     margin = (levels.high - levels.low) / 2
     with np.errstate(invalid="ignore"):
