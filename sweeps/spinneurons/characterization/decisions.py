@@ -25,9 +25,6 @@ NEAR = 0.25
 """Of the step: how far the level of no step may be from zero."""
 
 
-NO_MIXTURE = LevelMixture(np.empty(0), np.nan)
-
-
 @dataclass(frozen=True)
 class DecisionRule:
     """How states are told; :meth:`to_json` is a parameter of the cube."""
@@ -80,8 +77,6 @@ class DeviceDecision(NamedTuple):
     """What the user can do."""
     other_reset_state: bool = False
     """Whether resets give the other level than the rule says."""
-    mixture: LevelMixture = NO_MIXTURE
-    """Levels among the readings, or among their differences where these decide."""
 
     @property
     def decision(self) -> Decision:
@@ -108,13 +103,22 @@ def decide(
     """
     write = np.asarray(r_write, np.float64)
     if r_reset is None:
-        alone = _write_alone(write, recorded, rule)
-        return alone._replace(mixture=LevelMixture(level_means(write), np.nan))
-    reset = np.asarray(r_reset, np.float64)
-    decided = _of_pairs(reset, write, recorded, rule, family)
+        return _write_alone(write, recorded, rule)
+    return _of_pairs(np.asarray(r_reset, np.float64), write, recorded, rule, family)
+
+
+def mixture(
+    decided: DeviceDecision, r_reset: npt.ArrayLike | None, r_write: npt.ArrayLike | None, family: NeuronFamily
+) -> LevelMixture:
+    """Levels among the readings of one device, or among their differences where these decide; none of counts."""
+    if r_write is None:
+        return LevelMixture(np.empty(0), np.nan)
+    write = np.asarray(r_write, np.float32)
+    if r_reset is None:
+        return LevelMixture(level_means(write), np.nan)
     if decided.method == "difference" and not decided.reason:
-        return decided._replace(mixture=LevelMixture(level_means(write - reset), np.nan))
-    return decided._replace(mixture=family.level_mixture((reset.astype(np.float32), write.astype(np.float32))))
+        return LevelMixture(level_means(np.asarray(r_write, np.float64) - np.asarray(r_reset, np.float64)), np.nan)
+    return family.level_mixture((np.asarray(r_reset, np.float32), write))
 
 
 def _of_pairs(

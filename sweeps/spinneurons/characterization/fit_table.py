@@ -15,7 +15,7 @@ import xarray as xr
 
 from spinneurons.analysis.cubes import by_width, parameters
 from spinneurons.characterization.analysis import without_levels
-from spinneurons.characterization.decisions import DecisionRule, decide
+from spinneurons.characterization.decisions import DecisionRule, decide, mixture
 from spinneurons.characterization.goodness import NO_RUNS, Goodness, goodness, runs_test
 from spinneurons.neurons.checked_fit import STATUSES, BiasBounds, bias_bounds, checked_fit
 from spinneurons.neurons.cubes import family, law
@@ -125,8 +125,9 @@ def _decided(cube: xr.Dataset, device: CharacterizedDevice) -> tuple[Decision, L
     rule = DecisionRule.of(int(said["reset_state"]), said.get("decision", {}))
     reset = device.data["r_reset"].values if said["recording"]["reset_read"] else None
     recorded = device.data["recorded"].values.astype(bool)
-    decided = decide(reset, device.data["r_write"].values, recorded, rule, bars)
-    return decided.decision, decided.mixture
+    write = device.data["r_write"].values
+    decided = decide(reset, write, recorded, rule, bars)
+    return decided.decision, mixture(decided, reset, write, bars)
 
 
 def remark(device: CharacterizedDevice) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinneurons.characterization.analysis import analyse
-from spinneurons.characterization.decisions import METHODS, DecisionRule, DeviceDecision, decide, of_counts
+from spinneurons.characterization.decisions import METHODS, DecisionRule, DeviceDecision, decide, mixture, of_counts
 from spinneurons.characterization.log_files import COUNTED, NAMES
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.logs.arrays import arrays
@@ -70,10 +70,10 @@ class ImportedLog:
             return {**raw, **_fitted_into(kept[results], one)}
         p = cell.params
         decision = self.decision(cell.coords, DecisionRule.of(p["reset_state"], p["decision"]))
-        law = family_of(cards.default()).law(p["link"])
-        analysis = analyse(
-            decision.decision, decision.mixture, raw["i_write"], law, cell.rng("bootstrap"), p["resamples"]
-        )
+        family = family_of(cards.default())
+        levels = mixture(decision, raw["r_reset"] if self.reset_read else None, raw.get("r_write"), family)
+        law, rng = family.law(p["link"]), cell.rng("bootstrap")
+        analysis = analyse(decision.decision, levels, raw["i_write"], law, rng, p["resamples"])
         values = {n: v for n, v in analysis.values.items() if n not in READINGS or "n_switched" not in raw}
         return {**raw, **values, "decided_by": METHODS.index(decision.method)}
 

@@ -76,7 +76,7 @@ def arrays(log: Cycles, names: ArrayNames, form: str = "") -> xr.Dataset:
     coords: dict[str, Any] = {axis.name: (axis.name, axis.values, axis.attrs) for axis in axes}
     coords["current"] = ("current", np.arange(shape[0]), names.attributes["current"])
     if not log.counted:
-        numbers, c = np.unique(frame["cycle"].to_numpy(), return_inverse=True)
+        numbers, c = _unique(frame["cycle"])
         dims, place, shape = [*dims, "cycle"], [i, c], [*shape, numbers.size]
         coords["cycle"] = ("cycle", numbers, names.attributes["cycle"])
     if form != BY_WIDTH_AND_DEVICE:
@@ -117,14 +117,14 @@ class _Axis:
 
     name: str
     values: npt.NDArray[Any]
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.integer[Any]]
     attrs: Mapping[str, str]
 
 
 def _axes(log: Cycles, form: str, names: ArrayNames) -> list[_Axis]:
     frame, attributes = log.frame, names.attributes
     if form == BY_WIDTH_AND_DEVICE:
-        widths, codes = np.unique(-frame["width"].to_numpy(), return_inverse=True)
+        widths, codes = _unique(-frame["width"])
         devices, labels = _unique(frame["device"])
         axes = [_Axis("width", -widths, codes, attributes["width"])]
         axes.append(_Axis("device", devices, labels, attributes["device"]))
@@ -149,14 +149,14 @@ def _axes(log: Cycles, form: str, names: ArrayNames) -> list[_Axis]:
     return axes
 
 
-def _unique(labels: pd.Series) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def _unique(labels: pd.Series) -> tuple[npt.NDArray[Any], npt.NDArray[np.int32]]:
     """Different labels, rising, with numbers in names by their value; and each row's position among them."""
     codes, different = pd.factorize(labels)
     values = np.asarray(different)
     texts = values.dtype.kind not in "iuf"
     keys: Sequence[Any] = [_natural(str(v)) for v in values] if texts else values.tolist()
     order = sorted(range(len(values)), key=keys.__getitem__)
-    rank = np.empty(len(values), np.int64)
+    rank = np.empty(len(values), np.int32)  # half the memory, a row
     rank[order] = np.arange(len(values))
     return values[order], rank[codes]
 
@@ -197,30 +197,34 @@ def variable(name: str, present: Container[str], taken: Container[str]) -> str:
 
 def _current_index(
     cell: npt.NDArray[np.int64], i_write: Floats
-) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[Any], ...]]:
+) -> tuple[npt.NDArray[np.int32], tuple[npt.NDArray[Any], ...]]:
     """Position of each row's current among those of its cell, and (cell, position, A) of each such current."""
-    order = np.lexsort((i_write, cell))
-    by_cell, by_current = cell[order], i_write[order]
-    first_of_cell = np.r_[True, by_cell[1:] != by_cell[:-1]]
-    new = first_of_cell | np.r_[True, by_current[1:] != by_current[:-1]]
-    running = np.cumsum(new) - 1
-    start = np.maximum.accumulate(np.where(first_of_cell, running, 0))
-    index = np.empty(cell.size, dtype=np.int64)
-    index[order] = running - start
-    return index, (by_cell[new], (running - start)[new], by_current[new])
+    different, codes = _unique(pd.Series(i_write))
+    pair, pairs = pd.factorize(cell * np.int64(different.size) + codes)  # few, where sorting all rows takes long
+    order = np.argsort(pairs)
+    cells, currents = np.divmod(pairs[order], different.size)
+    rank = np.arange(order.size, dtype=np.int32)
+    first = np.r_[True, cells[1:] != cells[:-1]] if order.size else np.empty(0, np.bool_)
+    rank -= np.maximum.accumulate(np.where(first, rank, 0))
+    index = np.empty_like(rank)
+    index[order] = rank
+    return index[pair], (cells, rank, different[currents])
 
 
 def _require_once(log: Cycles, position: npt.NDArray[np.int64]) -> None:
+    seen = np.zeros(int(position.max(initial=-1)) + 1, np.bool_)
+    seen[position] = True
+    if int(seen.sum()) == position.size:
+        return
     order = np.argsort(position, kind="stable")
     repeats = order[1:][position[order][1:] == position[order][:-1]]
-    if repeats.size:
-        row = int(repeats.min())
-        first = int(np.flatnonzero(position == position[row])[0])
-        here, earlier = log.line_of(row), log.line_of(first)
-        file, _, line = earlier.rpartition(":")
-        where = f"on line {line}" if file and here.startswith(f"{file}:") else f"at {earlier}"
-        help = "" if log.axis else "; if another quantity was varied, name its column: --axis"
-        raise LogError(f"{here}: {key_of(log, row)} is {where} already; each row stands once{help}")
+    row = int(repeats.min())
+    first = int(np.flatnonzero(position == position[row])[0])
+    here, earlier = log.line_of(row), log.line_of(first)
+    file, _, line = earlier.rpartition(":")
+    where = f"on line {line}" if file and here.startswith(f"{file}:") else f"at {earlier}"
+    help = "" if log.axis else "; if another quantity was varied, name its column: --axis"
+    raise LogError(f"{here}: {key_of(log, row)} is {where} already; each row stands once{help}")
 
 
 def key_of(log: Cycles, row: int) -> str:

@@ -77,19 +77,19 @@ class _Completion:
             self.notes.append("no column of devices: one device, 0")
         if self.values["device"].dtype.kind == "f":
             self.check("device", _whole(self.values["device"]), "it takes a whole number from 0 up, or a name")
-        frame = pd.DataFrame({q: self.values[q] for q in ("width", "device", "i_write")})
-        frame["polarity"], frame["at"] = polarity, self._axis()
-        for quantity in columns:
-            frame[quantity] = self.values[quantity]
-        for column in self.file.further:
-            if column != self.selection.axis:
-                frame[FURTHER + column] = self.table.columns[column]
-        chosen = np.flatnonzero(keep)
-        frame = frame if keep.all() else frame[keep].reset_index(drop=True)
+        taken = {q: self.values[q] for q in ("width", "device", "i_write")}
+        taken |= {"polarity": pd.Series(polarity), "at": self._axis()} | {q: self.values[q] for q in columns}
+        further = [column for column in self.file.further if column != self.selection.axis]
+        taken |= {FURTHER + column: self.table.columns[column] for column in further}
+        frame = pd.DataFrame(taken, copy=False)  # columns that nothing changes stay those of the file
+        chosen: Any = range(rows)
+        if not keep.all():
+            chosen, frame = np.flatnonzero(keep), frame[keep].reset_index(drop=True)
         thickness = float(self.values["thickness"].iloc[0]) if "thickness" in self.values else math.nan
+        line_of = self.table.line_of  # alone: the file's own columns are not needed any more
         units = {(n if n == self.selection.axis else FURTHER + n): u for n, u in self.table.units.items()}
         return Cycles(
-            frame, lambda row: self.table.line_of(int(chosen[row])), tuple(self.notes), tuple(self.left_out), rows,
+            frame, lambda row: line_of(int(chosen[row])), tuple(self.notes), tuple(self.left_out), rows,
             signs, self.selection.axis, units, thickness, self.file.columns,
         )  # fmt: skip
 
@@ -137,7 +137,7 @@ class _Completion:
         self.check("i_write", np.isfinite(i_write), "it takes a current in A")
         sign = np.sign(i_write.to_numpy())
         signs = {s for s in np.unique(sign) if s}
-        polarity = np.where(sign < 0, -1, 1)
+        polarity = np.where(sign < 0, -1, 1).astype(np.int8)
         keep = np.ones(len(i_write), bool)
         if signs == {-1.0, 1.0}:
             if zero := int((sign == 0).sum()):
@@ -147,7 +147,7 @@ class _Completion:
                 self.left_out.append(f"{self.table.path.name}: {int((~keep).sum())} rows of the other polarity")
                 signs = {float(polarity[keep][0])}
         if signs == {-1.0}:
-            polarity = np.full(len(i_write), -1)
+            polarity = np.full(len(i_write), -1, np.int8)
             self.notes.append("write currents are negative; their magnitude is kept")
         values["i_write"] = i_write.abs()
         most = self.limits.current

@@ -6,6 +6,7 @@ currents as read back belong to, times.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -126,7 +127,7 @@ def _grouped(log: Cycles) -> Cycles:
     frame, notes, renumber = log.frame, list(log.notes), ""
     keys = list(BAR)
     bars = frame.groupby(keys, sort=False)["i_write"]
-    most = frame["i_write"].nunique() * bars.ngroups  # counted at once, where the groups take time
+    most = math.prod(frame[key].nunique() for key in [*keys, "i_write"])  # counted at once, where groups take time
     different = int(bars.nunique().sum()) if most > len(frame) / 2 else 0
     if different > len(frame) / 2 and len(frame) > different / 2 and len(frame) > 3:
         grouped = bars.transform(_plan)

@@ -23,19 +23,18 @@ def tidy(frame: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     columns: dict[str, pd.Series[Any]] = {}
     for name in frame.columns:
         column = frame[name]
-        if column.dtype.kind in "iub":
+        if column.dtype.kind in "iubf":
             column = column.astype(np.float64)
-        if column.dtype.kind == "f":
-            column = column.astype(np.float64)
-            marked = (column.abs() >= OVERLOAD_VALUE) & np.isfinite(column)
-            overloads += int(marked.sum())
-            column = column.mask(marked)
+            if column.abs().max() >= OVERLOAD_VALUE:
+                marked = (column.abs() >= OVERLOAD_VALUE) & np.isfinite(column)
+                overloads += int(marked.sum())
+                column = column.mask(marked)
         elif column.dtype.kind == "M":
             column = column.dt.strftime("%Y-%m-%dT%H:%M:%S.%f").fillna("")
         else:
             column = column.astype(object).where(column.notna(), "").map(_text)
         columns[str(name)] = column
-    return pd.DataFrame(columns), overloads
+    return pd.DataFrame(columns, copy=False), overloads
 
 
 def _text(value: Any) -> str:

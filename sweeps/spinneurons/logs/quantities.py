@@ -59,6 +59,8 @@ def factor(unit: str, to: str) -> float | None:
     text = re.sub(r"\bOhms?\b", "ohm", text)
     if not to or not text or re.search(r"[^\w/^*.\- ]", text):
         return None
+    if text == to:
+        return 1.0
     try:
         return float(_registry().Quantity(1, text).to(to).magnitude)
     except Exception:  # whatever pint says of a text that is no unit

@@ -7,6 +7,7 @@ import gzip
 import io
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,6 +23,8 @@ from spinsweep.printable import said
 
 SAMPLE = 1 << 16
 """Bytes at each end of a file from which its layout is recognised."""
+PART = 1_000_000
+"""Rows that the parser reads at a time."""
 TRAILING = "\0"  # name of the column behind a separator that ends a row
 LOST = ("nan", "na", "n/a", "null", "none", "---", "--")
 """Texts, in lower case, that stand for a lost sample, besides an empty field."""
@@ -235,10 +238,10 @@ def _read_whole(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
     if len(layout.separator) > 1 or layout.trailing or rows.ending or compressed:
         return None
     try:
-        with rows.path.open(encoding=rows.encoding, newline=None) as text:
-            for _ in range(layout.first):
-                text.readline()
-            frame: pd.DataFrame = pd.read_csv(text, **options)
+        frame = _in_parts(rows, options)
+        if frame is None:
+            with _from_first_row(rows) as text:
+                frame = pd.read_csv(text, **options)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, ValueError, OSError):
         return None  # whose line is found by looking at each
     texts = [frame[name] for name in frame if frame[name].dtype.kind not in "iufb"]
@@ -247,6 +250,33 @@ def _read_whole(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
     if any(column.astype(str).str.contains(r"^#|\n").any() for column in texts):
         return None
     return frame
+
+
+@contextmanager
+def _from_first_row(rows: _Rows) -> Iterator[IO[str]]:
+    with rows.path.open(encoding=rows.encoding, newline=None) as text:
+        for _ in range(rows.layout.first):
+            text.readline()
+        yield text
+
+
+def _in_parts(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
+    """The rows, in half the memory that the parser takes for the whole; None where parts do not read alike.
+
+    So it is if a row has too many fields, or if a column has only numbers in one part and texts in another: those
+    numbers would not be the texts of the file.
+    """
+    parts: dict[str, list[pd.Series]] = {}
+    with _from_first_row(rows) as text, pd.read_csv(text, chunksize=PART, **options) as reader:
+        for part in reader:
+            if not isinstance(part.index, pd.RangeIndex):
+                return None
+            for name in part:
+                parts.setdefault(str(name), []).append(part[name])
+    if any(len({series.dtype.kind in "iuf" for series in column}) > 1 for column in parts.values()):
+        return None
+    whole = {name: pd.concat(parts.pop(name), ignore_index=True) for name in list(parts)}
+    return pd.DataFrame(whole, copy=False)
 
 
 def _table(rows: _Rows, frame: pd.DataFrame, left_out: list[str]) -> LogTable:

@@ -5,7 +5,9 @@ One cycle gives a reading after reset and one after write.  Numbers only.
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -53,8 +55,7 @@ def find_levels(readings: npt.ArrayLike, separation: float = SEPARATION) -> Leve
     Levels; low, high and threshold are NaN and ``reason`` is set if the classes are not ``separation``
     standard deviations apart.
     """
-    flat = np.asarray(readings, dtype=np.float64).ravel()
-    flat = np.sort(flat[is_reading(flat)])
+    flat = _ordered(readings)
     if flat.size < 2:
         return Levels(np.nan, np.nan, np.nan, f"{flat.size} usable readings; two levels need at least 2")
     levels, cut = _cut(flat)
@@ -71,6 +72,12 @@ def find_levels(readings: npt.ArrayLike, separation: float = SEPARATION) -> Leve
         f"with noise {levels.noise:.3g} ohm"
     )
     return Levels(np.nan, np.nan, levels.noise, reason)
+
+
+def _ordered(readings: npt.ArrayLike) -> Floats:
+    """The usable readings, rising; float32 is sorted as it is, in half the time."""
+    flat = np.asarray(readings).ravel()
+    return np.asarray(np.sort(flat[is_reading(flat)]), np.float64)
 
 
 def _cut(ordered: Floats) -> tuple[Levels, int]:
@@ -136,7 +143,7 @@ def decide(
     if reset_state not in (-1, 1):
         raise ValueError(f"reset state {reset_state!r}; it is -1 (low resistance) or 1 (high resistance)")
     if levels is None:
-        levels = find_levels(np.concatenate([reset.ravel(), write.ravel()]), separation)
+        levels = find_levels(np.concatenate([np.ravel(r_reset), np.ravel(r_write)]), separation)
     none = np.zeros(reset.shape, dtype=np.bool_)
     if levels.reason and is_unchanged(reset, write):
         return Decision(none, is_reading(reset) & is_reading(write), levels, "")
@@ -201,27 +208,44 @@ def level_means(readings: npt.ArrayLike, separation: float = SEPARATION) -> Floa
 
     Source: G. Schwarz, Ann. Stat. 6, 461 (1978); G. Celeux, G. Govaert, Comput. Stat. Data Anal. 14, 315 (1992).
     """
-    flat = np.asarray(readings, dtype=np.float64).ravel()
-    flat = np.sort(flat[is_reading(flat)])
+    flat = _ordered(readings)
     if flat.size < 2:
         return np.empty(0)
-    classes, best, least = [flat], [flat], _criterion([flat])
+    classes = [_Class(flat)]
+    best, least = classes, _criterion(classes)
     for _ in range(2 * MOST_LEVELS):  # glitches take cuts as well
-        cuts = [_cut(c)[1] if np.ptp(c) > 0 else 0 for c in classes]
-        pairs = zip(classes, cuts, strict=True)
-        gains = [_squares(c) - _squares(c[:i]) - _squares(c[i:]) if i else 0.0 for c, i in pairs]
-        widest = int(np.argmax(gains))
-        if not gains[widest] > 0:
+        widest = int(np.argmax([c.gain for c in classes]))
+        if not classes[widest].gain > 0:
             break
-        one, i = classes[widest], cuts[widest]
-        classes[widest : widest + 1] = [one[:i], one[i:]]
+        classes = [*classes[:widest], *classes[widest].parts, *classes[widest + 1 :]]
         second = sorted(c.size for c in classes)[-2]
         levels = [c for c in classes if c.size >= min(second, RARE * flat.size)]
         if len(levels) > MOST_LEVELS:
             break
         if _all_distinct(levels, separation) and (value := _criterion(levels)) < least:
             best, least = levels, value
-    return np.array([c.mean() for c in best])
+    return np.array([c.mean for c in best])
+
+
+class _Class:
+    """Sorted readings that belong together; what is known of them is computed once."""
+
+    def __init__(self, values: Floats) -> None:
+        self.values, self.size, self.mean = values, values.size, float(values.mean())
+        self.squares = float(np.sum((values - self.mean) ** 2))
+
+    @cached_property
+    def parts(self) -> list[_Class]:
+        """The two classes of the best cut; none where all values are the same."""
+        if not np.ptp(self.values) > 0:
+            return []
+        cut = _cut(self.values)[1]
+        return [_Class(self.values[:cut]), _Class(self.values[cut:])]
+
+    @cached_property
+    def gain(self) -> float:
+        """By how much a cut lessens the squares within classes."""
+        return self.squares - sum(part.squares for part in self.parts) if self.parts else 0.0
 
 
 def intermediate_share(r_reset: npt.ArrayLike, r_write: npt.ArrayLike, separation: float = SEPARATION) -> float:
@@ -252,27 +276,23 @@ def intermediate_share(r_reset: npt.ArrayLike, r_write: npt.ArrayLike, separatio
     return float(np.mean((write > low + margin) & (write < high - margin)))
 
 
-def is_reading(readings: Floats) -> Bools:
+def is_reading(readings: npt.NDArray[np.floating[Any]]) -> Bools:
     """Which readings are numbers, and no overflow mark."""
-    return np.isfinite(readings) & (np.abs(readings) < OVERFLOW)
+    return np.asarray(np.isfinite(readings) & (np.abs(readings) < OVERFLOW))
 
 
-def _squares(values: Floats) -> float:
-    return float(np.sum((values - values.mean()) ** 2))
-
-
-def _all_distinct(classes: list[Floats], separation: float) -> bool:
+def _all_distinct(classes: list[_Class], separation: float) -> bool:
     """Whether neighbours are two distinct levels each, with the noise of all classes."""
-    noise = float(np.sqrt(sum(map(_squares, classes)) / sum(c.size for c in classes)))
-    means = [float(c.mean()) for c in classes]
-    return all(_distinct(Levels(a, b, noise), separation) for a, b in pairwise(means))
+    noise = float(np.sqrt(sum(c.squares for c in classes) / sum(c.size for c in classes)))
+    return all(_distinct(Levels(a.mean, b.mean, noise), separation) for a, b in pairwise(classes))
 
 
-def _criterion(classes: list[Floats]) -> float:
+def _criterion(classes: list[_Class]) -> float:
     """Bayesian information criterion of classes of one width, but for what all numbers of classes have in common."""
     size = np.array([c.size for c in classes], dtype=np.float64)
     n = size.sum()
-    variance = max(sum(map(_squares, classes)) / n, 1e-12 * max(float(np.abs(c).max()) for c in classes) ** 2, 1e-300)
+    largest = max(max(-c.values[0], c.values[-1]) for c in classes)
+    variance = max(sum(c.squares for c in classes) / n, 1e-12 * largest**2, 1e-300)
     likelihood = float((size * np.log(size / n)).sum() - n / 2 * np.log(variance))
     return 2 * len(classes) * float(np.log(n)) - 2 * likelihood  # means, weights less one, and a width
 
