@@ -5,21 +5,32 @@ A block that cannot be run says why in the line above it (``<!-- not run: reason
 
 Where a page tells to type what an earlier page told, the command runs again and finds the cubes that it made there:
 it would compute the same ones.
+
+The pages of the experiments compute for minutes: `make test-all` runs them. `make test` reads each of their commands:
+the verb, its options, and the parameters of its sweep.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xarray as xr
 
 from spinsweep.cli import main
+from spinsweep.cli.app import app
+from spinsweep.cli.options import requested
+from spinsweep.plugins import installed
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,6 +43,8 @@ def markdown_files() -> list[Path]:
 
 
 PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
+COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md")
+"""Pages whose commands compute for long."""
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
@@ -54,6 +67,10 @@ def lab_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = {"width": "width_um", "i_write": "i_write_A", "r_reset": "r_reset_ohm", "r_write": "r_write_ohm"}
     frame.rename(columns=names).drop(columns="current").to_csv(folder / "lab.csv", index=False)
     return folder / "lab.csv"
+
+
+def slow_if_computing(page: Path) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if str(page).startswith(COMPUTING) else []
 
 
 class Made:
@@ -83,7 +100,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.mark.timeout(1800)  # of a busy machine
-@pytest.mark.parametrize("page", PAGES, ids=str)
+@pytest.mark.parametrize("page", [pytest.param(p, id=str(p), marks=slow_if_computing(p)) for p in PAGES])
 def test_what_the_documentation_tells_to_type_works(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lab_log: Path, made: Made
 ) -> None:
@@ -121,6 +138,36 @@ def test_what_the_documentation_tells_to_type_works(
             )
             assert done.returncode == 0, f"{page}: {line}\n{done.stdout}{done.stderr}"
             made.after(line, tmp_path / "results", there)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_the_command_line_knows_each_command_of_the_documentation_and_python_its_imports(page: Path) -> None:
+    for block in BLOCK.finditer((ROOT / page).read_text()):
+        if (block["mark"] or "").startswith("not run: "):
+            continue
+        if block["kind"] == "console":
+            for line in block["text"].splitlines():
+                words = list(takewhile(lambda word: word not in (">", "|", "&&"), shlex.split(line, comments=True)))
+                if words[0] == "spinsweep":
+                    require_understood(words[1:])
+        elif block["kind"] == "python":
+            imports = [n for n in ast.walk(ast.parse(block["text"])) if isinstance(n, ast.Import | ast.ImportFrom)]
+            known = [n for n in imports if "spin" in (getattr(n, "module", "") or n.names[0].name)]
+            exec("\n".join(map(ast.unparse, known)), {})
+
+
+def require_understood(words: list[str]) -> None:
+    """Parse a command as it would be run, and what it runs itself; of an installed sweep also the values of --set."""
+    root, chosen = app(words[0]), dict[str, Any]()
+    commands = [c for t in (root, *(g.typer_instance for g in root.registered_groups)) for c in t.registered_commands]
+    for command in commands:
+        command.callback = functools.wraps(command.callback)(lambda **options: chosen.update(options))
+    root(args=words, standalone_mode=False)
+    if words[0] == "run" and chosen["name"] in installed():
+        given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
+        requested(chosen["name"], given, chosen["seed"])
+    if words[0] == "emulate" and chosen["run"]:
+        require_understood(shlex.split(chosen["run"])[1:])
 
 
 def no_node() -> str:
