@@ -7,11 +7,18 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import dask
 import pytest
 from distributed import Client
 from hypothesis import HealthCheck, settings
 
 from spinsweep.deployment.local_cluster import local_client
+
+# An idle Dask worker takes a fortieth of a core: it looks at its stack every 10 ms and at its loop every 20 ms.  Here
+# many of them wait for long, and nobody looks at these.
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
+os.environ["DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL"] = "1s"
+dask.config.refresh()
 
 settings.register_profile(
     "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]

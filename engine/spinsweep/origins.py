@@ -49,7 +49,7 @@ def compare_origins(cube: Cube, current: Origin) -> Origins:
 
 
 def _most_first(counts: Counter[str]) -> tuple[tuple[int, str], ...]:
-    return tuple((count, text) for text, count in counts.most_common())
+    return tuple(sorted(((count, text) for text, count in counts.items()), key=lambda pair: (-pair[0], pair[1])))
 
 
 def in_words(different: list[str]) -> str:
