@@ -109,7 +109,8 @@ def figures(
     if (width or letters != FigureOptions.letters) and (
         own := [n for n, b in chosen.items() if not takes_options(b)]
     ):
-        say(f"--width and --letters do not change {', '.join(own)}: the code of {sweep.figures} takes no options")
+        words = f"--width and --letters do not change {', '.join(own)}: the code of {sweep.figures} takes no options"
+        say(one_line(f"spinsweep: {words}"), error=True)
     for name, problem in failed.items():
         say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
     return 1 if failed else 0

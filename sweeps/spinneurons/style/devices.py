@@ -86,9 +86,7 @@ def legend(ax: Axes, *, by_label: bool = False, **look: Any) -> None:
         return
     if by_label:
         handles, labels = ([entries[i] for i in np.argsort(labels, kind="stable")] for entries in (handles, labels))
-    figure = ax.figure.get_figure(root=True)
-    has_bar = any(other.get_label() == "<colorbar>" for other in figure.axes)
-    room = (panel_width(ax) - (16 if has_bar else 4) * MM) * figure.dpi
+    room = (panel_width(ax) - 4 * MM) * ax.figure.dpi
     for columns in range(min(len(labels), 4), 0, -1):
         drawn = ax.legend(
             handles, labels, ncols=columns, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=_BELOW_LABEL,

@@ -92,6 +92,11 @@ class Builder:
         paragraphs = [" ".join(texts), *said, *_numbers_and_names(cube), origin_of(cube).sentence]
         return "\n\n".join(filter(None, paragraphs))
 
+    @property
+    def __name__(self) -> str:
+        """Of the function that draws, or of the first panel."""
+        return self.described[0].__name__
+
     def _finished(self, cube: xr.Dataset) -> xr.Dataset:
         return by_width(mask_unfinished(cube, zeros=self.zeros)).compute()
 
@@ -185,7 +190,9 @@ def _finish(figure: JournalFigure, options: FigureOptions, mark: str) -> None:
     for index, ax in enumerate(axes):
         letter, title = options.letter(index) if len(axes) > 1 else "", ax.get_title()
         where = "left" if letter or ax.get_title(loc="left") else "center"
-        room = panel_width(ax) - (14 * MM if ax.axison and panel_width(ax) > 0.5 * figure.get_figwidth() else 4 * MM)
+        spec = ax.get_subplotspec()
+        names = 14 * MM / (spec.get_gridspec().ncols if spec else 1)  # of the y axes, at the left
+        room = panel_width(ax) - (names + 4 * MM if ax.axison else 4 * MM)
         if where == "left":
             title = "  ".join(filter(None, (letter, ax.get_title(loc="left") or title)))
             ax.set_title("", loc="center")

@@ -17,6 +17,8 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 MM = 1 / 25.4
 COLUMN, PAGE = 85 * MM, 178 * MM
 """Widths of one column and of the page, inches."""
+COLOUR_BAR = 15 * MM
+"""What a colour bar takes of the width, inches."""
 NARROW = 35 * MM
 """Width of a panel in which few ticks have room, inches."""
 
@@ -83,8 +85,10 @@ def switching_axis(ax: Axes) -> None:
 
 
 def panel_width(ax: Axes) -> float:
-    """Width of the part of the figure that a panel has, inches."""
-    spec, width = ax.get_subplotspec(), float(ax.figure.get_figure(root=True).get_figwidth())
+    """Width of the part of the figure that a panel has, without colour bars, inches."""
+    spec, figure = ax.get_subplotspec(), ax.figure.get_figure(root=True)
+    bars = sum(other.get_label() == "<colorbar>" for other in figure.axes)
+    width = float(figure.get_figwidth()) - bars * COLOUR_BAR
     if spec is None:
         return width
     ratios = np.array(spec.get_gridspec().get_width_ratios(), float)
