@@ -46,6 +46,19 @@ class FigureOptions:
         if self.columns not in (None, 1, 2):
             raise SpecError(f"width {self.columns}: a figure is 1 or 2 columns wide")
 
+    @property
+    def font_settings(self) -> dict[Any, Any]:
+        """Matplotlib's settings of the font, also in formulas; signs that it lacks are those of DejaVu Sans."""
+        if not self.font:
+            return {}
+        formulas = {"rm": self.font, "it": f"{self.font}:italic", "bf": f"{self.font}:bold"}
+        formulas |= dict.fromkeys(("sf", "tt", "cal"), self.font)
+        return {
+            "font.family": [self.font, "DejaVu Sans"],
+            "mathtext.fontset": "custom",
+            **{f"mathtext.{style}": font for style, font in formulas.items()},
+        }
+
     def letter(self, index: int) -> str:
         """Of the panel of that index: (a) to (z), then (aa); "" for no letters."""
         if self.letters == NO_LETTERS:

@@ -137,11 +137,10 @@ def _require_font(name: str) -> None:
 
 
 def _settings(options: FigureOptions) -> AbstractContextManager[None]:
-    """Matplotlib's settings while a figure is made and written; signs that the font lacks are DejaVu's."""
+    """Matplotlib's settings while a figure is made and written."""
     import matplotlib
 
-    settings: Any = {"font.family": [options.font, "DejaVu Sans"]} if options.font else {}
-    return matplotlib.rc_context({**REAL_TEXT, **settings})
+    return matplotlib.rc_context({**REAL_TEXT, **options.font_settings})
 
 
 def _drawn(

@@ -47,8 +47,8 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
     current = style.si_text(float(chosen["i_write"]), "A", style.current_power(cube))
     counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} % ({low:.1f} to {high:.1f})"
     ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}", xlim=(cycle.min(), cycle.max() + 1))
-    ax.set_ylim(0.25, 0.8)
-    ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])
+    averages = np.concatenate([line.get_ydata() for line in ax.lines])
+    ax.set_ylim(min(0.25, averages.min() - 0.05), max(0.75, averages.max() + 0.05))
     ax.set(xlabel="Cycle", ylabel="Switching probability")
     if switched.size >= min(SPANS):
         style.legend(ax, title="bands: 95 % of a fair coin")

@@ -69,8 +69,7 @@ class Builder:
     def __call__(self, cube: xr.Dataset, options: FigureOptions = DEFAULTS) -> Figure:
         """The figure of a cube as it is stored."""
         cube = self._finished(cube)
-        font: Any = {"font.family": [options.font, *RC["font.sans-serif"]]} if options.font else {}
-        with matplotlib.rc_context({**RC, **font}):  # whatever the caller's settings are
+        with matplotlib.rc_context({**RC, **options.font_settings}):  # whatever the caller's settings are
             width = {None: self.width, 1: COLUMN, 2: PAGE}[options.columns]
             figure = JournalFigure(figsize=(width, self.height), layout="constrained")
             figure.columns = options.columns
@@ -138,7 +137,8 @@ def figure(
     """
 
     def draw(cube: xr.Dataset, figure: Figure) -> None:
-        for panel, ax in zip(drawn, panels(figure, len(drawn), ratios=ratios), strict=True):
+        narrowest = 0.9 * width / len(drawn)
+        for panel, ax in zip(drawn, panels(figure, len(drawn), narrowest=narrowest, ratios=ratios), strict=True):
             panel(cube, ax)
 
     return Builder(draw, width, height, empty, zeros, drawn, remarks)
@@ -161,8 +161,6 @@ def panels(
     """
     width, height = figure.get_size_inches()
     columns = max(1, min(count, int(width / narrowest)))
-    if ratios and width < PAGE:
-        columns = 1
     rows = -(-count // columns)
     figure.set_figheight(rows * height)
     wide = ratios if columns == count else None
