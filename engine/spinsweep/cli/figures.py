@@ -107,9 +107,11 @@ def figures(
             write_whole(str(folder / f"{name}.{suffix}"), content)
             say(folder / f"{name}.{suffix}")
     if (width or letters != FigureOptions.letters) and (
-        own := [n for n, b in chosen.items() if not takes_options(b)]
+        fixed := [n for n, b in chosen.items() if not takes_options(b)]
     ):
-        words = f"--width and --letters do not change {', '.join(own)}: the code of {sweep.figures} takes no options"
+        words = (
+            f"--width and --letters do not change {', '.join(fixed)}: the code of {sweep.figures} takes no options"
+        )
         say(one_line(f"spinsweep: {words}"), error=True)
     for name, problem in failed.items():
         say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)

@@ -26,8 +26,8 @@ def scan(device: xr.Dataset, ax: Axes) -> Axes:
         fitted = float(device["offset"]) + state * float(device["amplitude"]) * perpendicular(field, h_an)
         ax.plot(field, fitted, color="black", lw=0.7, label="fit" if index == 0 else None)
     error = float(device["h_an_stderr"])
-    found = f"$H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m" if is_fitted else "no fit"
-    ax.set_title(f"{style.device_text(device)}: {found}")
+    result = f"$H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m" if is_fitted else "no fit"
+    ax.set_title(f"{style.device_text(device)}: {result}")
     style.label_axis(ax.xaxis, "In-plane field", "A/m", power=3)
     ax.set_ylabel("Hall resistance (Ω)")
     style.legend(ax)

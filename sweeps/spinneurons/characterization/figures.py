@@ -47,12 +47,12 @@ def switching(cube: xr.Dataset, ax: Axes, power: int | None = None, look: Look |
     power : of the SI prefix of currents, where other panels have the same
     look : of the devices; None: by device
     """
-    colours, found = style.DeviceColours.of(cube), recorded(cube)
+    colours, devices = style.DeviceColours.of(cube), recorded(cube)
     by_reason: dict[str, list[str]] = {}
-    for w, d, device in found:
+    for w, d, device in devices:
         marked = mark(cube, device)
         shown = {"ls": "--" if marked else "-", **(look(w, d) if look else colours[d])}
-        _curve(cube, ax, device, shown, bars=len(found) <= style.MANY)
+        _curve(cube, ax, device, shown, bars=len(devices) <= style.MANY)
         if marked:
             by_reason.setdefault(marked, []).append(str(device.label))
     notes = [f"device {shortened(names, IN_PANEL)}: {reason}" for reason, names in by_reason.items()]
@@ -259,10 +259,10 @@ def _title(part: xr.Dataset) -> str:
     widths = part["width"].values.tolist()
     if len(widths) > 1:
         return f"{widths[0]:g} to {style.width_text(widths[-1])}"
-    found = [device.name for _, _, device in recorded(part)]
-    if len(found) == 1 and part.sizes["device"] == 1:
-        return f"{style.width_text(widths[0])}, device {found[0]}"
-    names = style.numbered_names(part).get(style.width_text(widths[0]), "") if len(found) <= IN_PANEL else ""
+    present = [device.name for _, _, device in recorded(part)]
+    if len(present) == 1 and part.sizes["device"] == 1:
+        return f"{style.width_text(widths[0])}, device {present[0]}"
+    names = style.numbered_names(part).get(style.width_text(widths[0]), "") if len(present) <= IN_PANEL else ""
     return "\n".join(filter(None, (style.width_text(widths[0]), names)))
 
 

@@ -51,7 +51,9 @@ def note_devices(cube: xr.Dataset, ax: Axes, values: xr.DataArray | None = None)
         if device.status == "fitted" and values is not None:
             y = float(values.transpose("width", "device")[w, d])
             label = None if len(bad) > 1 else f"bad fit, p < {BAD_FIT:g}"
-            ax.plot(style.place_of(cube, w, d), y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label)
+            ax.plot(
+                style.device_position(cube, w, d), y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label
+            )
     lines = [ax.get_title()] if ax.get_title() else []
     for what, names in (("without a fit", without), ("bad fit", bad)):
         if names:

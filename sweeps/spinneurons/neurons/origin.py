@@ -16,7 +16,7 @@ from spinsweep.errors import SpecError
 MEASURED = "measured"
 
 
-class Origin(NamedTuple):
+class DataOrigin(NamedTuple):
     """What figures and their captions say of a cube."""
 
     mark: str
@@ -25,19 +25,19 @@ class Origin(NamedTuple):
     """With which card it was simulated, and which of the entries that bear on it are not measured; else ""."""
 
 
-def origin_of(cube: xr.Dataset) -> Origin:
+def origin_of(cube: xr.Dataset) -> DataOrigin:
     """The origin of a cube: readings of a bench or a log are measured, all else is simulated."""
     if "measured_on" in cube.attrs or "imported_from" in cube.attrs:
-        return Origin(MEASURED, "")
+        return DataOrigin(MEASURED, "")
     card = parameters(cube).get("card")
     if card is None:
-        return Origin("simulated", "")
+        return DataOrigin("simulated", "")
     title, by_provenance = " ".join(str(card.get("title", "")).split()), _by_provenance(cube, card)
-    own = by_provenance.pop(MEASURED, []) or card.get("device")
-    mark = f"simulated, card measured: {title}" if own else "simulated"
+    is_measured = bool(by_provenance.pop(MEASURED, []) or card.get("device"))
+    mark = f"simulated, card measured: {title}" if is_measured else "simulated"
     said = "; ".join(f"{provenance}: {', '.join(keys)}" for provenance, keys in sorted(by_provenance.items()))
     rest = f" Not measured are these entries of the card: {said}." if said else ""
-    return Origin(mark, f"Simulated with the device card “{title}”.{rest}")
+    return DataOrigin(mark, f"Simulated with the device card “{title}”.{rest}")
 
 
 def _by_provenance(cube: xr.Dataset, card: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -46,8 +46,8 @@ def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int |
             p_fit = law(chosen).probability((fine - float(row["i_bias"])) / float(row["i0"]))
             ax.plot(fine, p_fit, color=colour, ls="--" if index else "-")
     change, error = (float(v) for v in drift_percent(chosen))
-    found = f"{change:+.2f} ± {error:.2f} %".replace("-", "−") if np.isfinite(change) else "no fit on both days"
-    ax.set_title(f"{style.device_text(chosen)}: {found}")
+    result = f"{change:+.2f} ± {error:.2f} %".replace("-", "−") if np.isfinite(change) else "no fit on both days"
+    ax.set_title(f"{style.device_text(chosen)}: {result}")
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube))
     ax.set_ylabel("Switching probability")

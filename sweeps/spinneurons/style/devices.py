@@ -108,7 +108,7 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
     colours, is_one_width = DeviceColours.of(cube), cube.sizes["width"] == 1
     for index in range(cube.sizes["device"]):
         y = values.transpose("width", "device").values[:, index]
-        x = [place_of(cube, w, index) for w in range(y.size)]
+        x = [device_position(cube, w, index) for w in range(y.size)]
         if not np.isfinite(y).any():
             continue
         look = {"ls": "none", "mfc": "none", **colours[index]}
@@ -126,7 +126,7 @@ def devices_against_width(cube: xr.Dataset, ax: Axes, values: xr.DataArray, bars
         ax.set(xlim=(0, 1.06 * cube["width"].values.max()), xlabel=width_label(cube))
 
 
-def place_of(cube: xr.Dataset, width: int, device: int) -> float:
+def device_position(cube: xr.Dataset, width: int, device: int) -> float:
     """Where the device at these places of a cube is along the axis of :func:`devices_against_width`."""
     return float(cube["width"][width]) if cube.sizes["width"] > 1 else float(device)
 
