@@ -21,7 +21,6 @@ from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
-from spinsweep.reading import CubeView
 from spinsweep.spec import Sweep
 
 AT_ONCE = 2**28
@@ -183,6 +182,8 @@ def _caption(build: Callable[..., Any], dataset: Any, options: FigureOptions) ->
 
 def _facts(cube: Cube, sweep: Sweep, dataset: Any) -> Iterator[str]:
     """What holds for all figures of a cube: where the data come from, how many cells there are and are not."""
+    from spinsweep.reading import CubeView
+
     made = cube.attributes
     origin = "Computed."
     if made.measured_on:

@@ -55,7 +55,12 @@ def switching(cube: xr.Dataset, ax: Axes, power: int | None = None, look: Look |
         _curve(cube, ax, device, shown, bars=len(devices) <= style.MANY)
         if marked:
             by_reason.setdefault(marked, []).append(str(device.label))
-    notes = [f"device {shortened(names, IN_PANEL)}: {reason}" for reason, names in by_reason.items()]
+    notes = [
+        f"device{'s' if len(names) > 1 else ''} {shortened(names, IN_PANEL, ', ')}: {reason}"
+        for reason, names in by_reason.items()
+    ]
+    if cube.sizes["width"] == cube.sizes["device"] == 1:  # the title says which
+        notes = list(by_reason)
     ax.set_title("\n".join(notes), loc="left")
     style.switching_axis(ax)
     style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube) if power is None else power)
@@ -233,7 +238,8 @@ def fig2_switching(cube: xr.Dataset, figure: Figure) -> None:
     for panel in panels:
         places, part = panel.widths, cube.isel(width=panel.widths)
         switching(part, panel.ax, power, lambda w, d, p=places: colours[p[w] if are_grouped else d])  # type: ignore[misc]
-        panel.ax.set_title("\n".join(filter(None, (_title(part), panel.ax.get_title(loc="left")))), loc="left")
+        between = ": " if part.sizes["width"] == part.sizes["device"] == 1 else "\n"
+        panel.ax.set_title(between.join(filter(None, (_title(part), panel.ax.get_title(loc="left")))), loc="left")
         if not panel.lowest or panels[0].is_small:
             panel.ax.set_xlabel("")
         if panel.leftmost and not panel.is_small:

@@ -77,7 +77,7 @@ def remarks(cube: xr.Dataset) -> Iterator[str]:
             yield f"{what}, {len(named)} of {len(marked)} devices: {'; '.join(named)}."
 
 
-def shortened(names: list[str], most: int) -> str:
+def shortened(names: list[str], most: int, between: str = "; ") -> str:
     """The first names, and how many more there are."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return "; ".join(names[:most]) + more
+    return between.join(names[:most]) + more
