@@ -80,7 +80,7 @@ def reference_of(sweep: Sweep) -> str:
     return sweep.name
 
 
-def figures(sweep: Sweep) -> dict[str, Callable[[Any], Any]]:
+def figures(sweep: Sweep) -> dict[str, Callable[..., Any]]:
     """The sweep's figures: file stem -> function Dataset -> Figure.
 
     Raises

@@ -345,8 +345,9 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
     file = own / "drawn.py"
 
     assert result.returncode == 1
-    assert result.stdout.splitlines() == ["results/mine-figures/good.png"]
-    assert {p.name for p in (own / "results" / "mine-figures").iterdir()} == {"good.png", "good.svg"}
+    files = ["good.png", "good.svg", "good.md"]
+    assert result.stdout.splitlines() == [f"results/mine-figures/{name}" for name in files]
+    assert sorted(p.name for p in (own / "results" / "mine-figures").iterdir()) == sorted(files)
     assert wrong.startswith("spinsweep: figure 'wrong' of drawn:FIGURES: KeyError: ")
     assert wrong.endswith(f"({file}:8)")
     assert nothing == f"spinsweep: figure 'nothing' of drawn:FIGURES: {file}:10 returned None, not a Figure"

@@ -91,7 +91,9 @@ def test_a_styled_builder_leaves_the_caller_s_settings_alone():
 
 def test_a_figure_has_a_panel_for_each_part_and_says_why_it_has_none():
     cube = xr.Dataset({"y": ("width", [1.0])}, {"width": [5.0]})
-    build = style.figure(lambda cube, ax: ax.plot(cube["y"]), lambda cube, ax: ax.plot(cube["y"]), ratios=(2, 1))
+    build = style.figure(
+        lambda cube, ax: ax.plot(cube["y"]), lambda cube, ax: ax.plot(cube["y"]), width=style.PAGE, ratios=(2, 1)
+    )
     first, second = build(cube).axes
     assert first.get_position().width > second.get_position().width
     (blank,) = build(cube.isel(width=[])).axes

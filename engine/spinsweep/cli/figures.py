@@ -1,9 +1,13 @@
-"""``spinsweep figures``: the pictures of a cube."""
+"""``spinsweep figures``: the pictures of a cube, and what each shows in words."""
 
 from __future__ import annotations
 
+import inspect
+import io
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,11 +17,22 @@ from spinsweep.cli.options import NamedSweep, Store, Trust, code_of
 from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
+from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
+from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
+from spinsweep.spec import Sweep
 
 AT_ONCE = 2**28
 """Bytes of a cube that is read once for all figures; of a larger one, each figure reads what it shows."""
+FORMATS: Mapping[str, Mapping[str, Any]] = {
+    "png": {"dpi": 300},
+    "pdf": {"metadata": {"CreationDate": None}},
+    "svg": {"metadata": {"Date": None}},
+}
+"""File formats, with what ``savefig`` is told: the same figure gives the same file."""
+REAL_TEXT: Mapping[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "spinsweep"}
+"""Text stays text, which a journal can set and a reader can search; 42 embeds TrueType fonts."""
 
 
 def figures(
@@ -26,16 +41,44 @@ def figures(
         Path | None, typer.Option(help="Folder for the pictures.", show_default="STORE-figures, without .zarr")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Draw only this figure. May be repeated.")] = None,
+    letters: Annotated[
+        str,
+        typer.Option(
+            help="Letter of the first panel, as your journal has it: (a), a, A, or (c) to begin there; none."
+        ),
+    ] = FigureOptions.letters,
+    font: Annotated[
+        str, typer.Option(metavar="NAME", help="An installed font, such as Arial.", show_default="DejaVu Sans")
+    ] = FigureOptions.font,
+    width: Annotated[
+        int | None,
+        typer.Option(
+            metavar="1|2",
+            help="Width of every figure in columns: 1 is 85 mm, 2 is 178 mm.",
+            show_default="each figure's own",
+        ),
+    ] = FigureOptions.columns,
+    formats: Annotated[
+        str,
+        typer.Option("--format", metavar="png,pdf,svg", help="Formats of the pictures; text in PDF and SVG is text."),
+    ] = "png,svg",
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
-    """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
+    """Draw every figure of a cube, and write beside each what it shows; cells that are not done are left out.
+
+    NAME.md is the caption of the figure NAME: what is shown, what error bars and lines are, where the data come from,
+    and what is left out.
 
     The exit status is 0 if all are drawn, and 1 if the code of a figure fails. The others are still drawn, and the
     failed ones are named.
 
-    Example:  spinsweep figures results/characterization.zarr --only fig2_switching
+    Example:  spinsweep figures results/characterization.zarr --only fig2_switching --width 2 --format pdf
     """
+    options = FigureOptions(letters, font, width)
+    suffixes = _formats(formats)
+    if font:
+        _require_font(font)
     cube = Cube(store)
     sweep = find(code_of(cube, named_sweep, trust=trust))
     if sweep.name != cube.attributes.sweep:
@@ -51,38 +94,121 @@ def figures(
     dataset = cube.dataset()
     if dataset.nbytes <= AT_ONCE:
         dataset = dataset.load()
+    chosen = {name: build for name, build in known.items() if not only or name in only}
+    facts = "\n\n".join(_facts(cube, sweep, dataset))
     failed = {}
-    for name, build in known.items():
-        if only and name not in only:
+    for name, build in chosen.items():
+        if isinstance(made := _drawn(build, dataset, options, suffixes), str):
+            failed[name] = made
             continue
-        if problem := _drawn(build, dataset, folder / name):
-            failed[name] = problem
-        else:
-            say(folder / f"{name}.png")
+        files = {**made, "md": f"{_caption(build, dataset, options)}\n\n{facts}\n".lstrip().encode()}
+        for suffix, content in files.items():
+            write_whole(str(folder / f"{name}.{suffix}"), content)
+            say(folder / f"{name}.{suffix}")
+    if (width or letters != FigureOptions.letters) and (
+        fixed := [n for n, b in chosen.items() if not takes_options(b)]
+    ):
+        words = (
+            f"--width and --letters do not change {', '.join(fixed)}: the code of {sweep.figures} takes no options"
+        )
+        say(one_line(f"spinsweep: {words}"), error=True)
     for name, problem in failed.items():
         say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
     return 1 if failed else 0
 
 
-def _drawn(build: Callable[[Any], Any], dataset: Any, stem: Path) -> str:
-    """Write one figure as PNG and SVG; what is wrong with its code, in one line, or ``""``."""
+def _formats(text: str) -> list[str]:
+    names = [name.strip().lower() for name in text.split(",")]
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise SpecError(f"--format {text}: there is no format {unknown[0]!r}; there are {', '.join(FORMATS)}")
+    return list(dict.fromkeys(names))
+
+
+def _require_font(name: str) -> None:
+    """``SpecError`` unless matplotlib finds the font."""
+    from matplotlib import font_manager
+
     try:
-        figure = build(dataset)
-    except Exception as error:  # the code is the user's, and may raise anything
-        return _told(error, build)
-    if not hasattr(figure, "savefig"):
-        return f"{_place(build)} returned {'None' if figure is None else type(figure).__name__}, not a Figure"
-    for suffix in ("png", "svg"):
+        font_manager.findfont(name, fallback_to_default=False)
+    except ValueError:
+        installed = font_manager.get_font_names()
+        near = get_close_matches(name, installed, n=1)
+        meant = f"; did you mean {near[0]!r}?" if near else "; `fc-list : family` lists those that are"
+        raise SpecError(f"--font {name}: no font of this name is installed{meant}") from None
+
+
+def _settings(options: FigureOptions) -> AbstractContextManager[None]:
+    """Matplotlib's settings while a figure is made and written."""
+    import matplotlib
+
+    return matplotlib.rc_context({**REAL_TEXT, **options.font_settings})
+
+
+def _drawn(
+    build: Callable[..., Any], dataset: Any, options: FigureOptions, suffixes: list[str]
+) -> dict[str, bytes] | str:
+    """One figure in each format; or what is wrong with its code, in one line."""
+    with _settings(options):
         try:
-            figure.savefig(f"{stem}.{suffix}", dpi=300)
-        except OSError:  # the disk, not the figure
-            raise
-        except Exception as error:  # a text that matplotlib cannot set, say
-            return f"{_place(build)} returned a Figure that cannot be drawn: {said(error)}"
-    return ""
+            figure = build(dataset, **_accepted(build, options))
+        except Exception as error:  # the code is the user's, and may raise anything
+            return _told(error, build)
+        if not hasattr(figure, "savefig"):
+            return f"{_place(build)} returned {'None' if figure is None else type(figure).__name__}, not a Figure"
+        files = {}
+        for suffix in suffixes:
+            content = io.BytesIO()
+            try:
+                figure.savefig(content, format=suffix, **FORMATS[suffix])
+            except Exception as error:  # a text that matplotlib cannot set, say
+                return f"{_place(build)} returned a Figure that cannot be drawn: {said(error)}"
+            files[suffix] = content.getvalue()
+    return files
 
 
-def _told(error: Exception, build: Callable[[Any], Any]) -> str:
+def _accepted(build: Callable[..., Any], options: FigureOptions) -> dict[str, Any]:
+    return {"options": options} if takes_options(build) else {}
+
+
+def _caption(build: Callable[..., Any], dataset: Any, options: FigureOptions) -> str:
+    """What a builder says of its figure: its method ``caption``, called as it is itself, or its docstring."""
+    if not hasattr(build, "caption"):
+        return inspect.getdoc(build) or ""
+    try:
+        return str(build.caption(dataset, **_accepted(build.caption, options)))
+    except Exception as error:  # as in _drawn; the figure is there
+        return f"The caption cannot be written: {_told(error, build)}"
+
+
+def _facts(cube: Cube, sweep: Sweep, dataset: Any) -> Iterator[str]:
+    """What holds for all figures of a cube: where the data come from, how many cells there are and are not."""
+    from spinsweep.reading import CubeView
+
+    made = cube.attributes
+    origin = "Computed."
+    if made.measured_on:
+        origin = f"Measured on the bench {made.measured_on}."
+    if made.imported_from:
+        origin = f"Measured; imported from {made.imported_from}."
+    view = CubeView(dataset)
+    counts, axes = view.counts, [str(name) for name in view.states.dims]
+    sizes = {str(name): size for name, size in dataset.sizes.items()}
+    yield (
+        f"{origin} Sweep {made.sweep}: {made.title}. Cube {cube.storage}, digest {made.digest[:12]}, root seed "
+        f"{made.root_seed}."
+    )
+    states = {name: count for name, count in counts.as_dict().items() if count and name != "done"}
+    left_out = ", ".join(f"{count} {name}" for name, count in states.items())
+    within = [f"{name} ({size})" for name, size in sizes.items() if name not in axes]
+    yield (
+        f"Cells: {' × '.join(f'{name} ({sizes[name]})' for name in axes if name in sizes)}; {counts.done} are done"
+        + (f", and {left_out} are left out" if left_out else "")
+        + (f". In each: {' × '.join(within)}" if within else "")
+        + "."
+    )
+
+
+def _told(error: Exception, build: Callable[..., Any]) -> str:
     """Type and message of what a figure's code raised, and the last line of its own file on the way there."""
     frames = traceback.extract_tb(error.__traceback__)[1:]
     user_frames = [frame for frame in frames if frame.filename == frames[0].filename]
@@ -90,7 +216,7 @@ def _told(error: Exception, build: Callable[[Any], Any]) -> str:
     return f"{said(error)} ({where})"
 
 
-def _place(function: Callable[[Any], Any]) -> str:
+def _place(function: Callable[..., Any]) -> str:
     """File and line of a function; what it is, where it has none."""
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else repr(function)

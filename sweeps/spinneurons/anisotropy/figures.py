@@ -15,32 +15,40 @@ WIDTH = 0.7
 
 
 def scan(device: xr.Dataset, ax: Axes) -> Axes:
-    """Readings of one device in both states, with the fit; ``device`` has no such dims."""
+    """Readings of one device in both states, with the fit if there is one; ``device`` has no such dims."""
     field, h_an = device["h_x"].values, float(device["h_an"])
+    is_fitted = bool(np.isfinite(h_an))
     for index, (state, colour) in enumerate(((1, style.VERMILION), (-1, style.BLUE))):
         text = "up" if state > 0 else "down"
         ax.plot(field, device["r"].values[index], ls="none", marker="o", ms=1.8, mew=0, color=colour, label=text)
+        if not is_fitted:
+            continue
         fitted = float(device["offset"]) + state * float(device["amplitude"]) * perpendicular(field, h_an)
         ax.plot(field, fitted, color="black", lw=0.7, label="fit" if index == 0 else None)
     error = float(device["h_an_stderr"])
-    ax.set_title(f"{style.device_text(device)}: $H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m")
+    result = f"$H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m" if is_fitted else "no fit"
+    ax.set_title(f"{style.device_text(device)}: {result}")
     style.label_axis(ax.xaxis, "In-plane field", "A/m", power=3)
     ax.set_ylabel("Hall resistance (Ω)")
-    ax.legend(loc="center right")
+    style.legend(ax)
     return ax
 
 
 def scan_of_one(cube: xr.Dataset, ax: Axes) -> Axes:
-    """The first fitted device of the width closest to 0.7 um."""
+    """Hall resistance in both states against the in-plane field, with its fit, and the standard error of this.
+
+    The device is the first with a fit of the width closest to 0.7 µm; if none has a fit, the first with readings.
+    """
     row = cube.isel(width=int(np.argmin(np.abs(cube["width"].values - WIDTH))))
-    fitted = np.isfinite(row["h_an"].values)
-    if not fitted.any():
-        return style.note(ax, "no device of this width has a fit")
-    return scan(row.isel(device=int(np.argmax(fitted))), ax)
+    fitted, read = (
+        np.isfinite(row["h_an"].values),
+        row["r"].notnull().any([d for d in row["r"].dims if d != "device"]),
+    )
+    return scan(row.isel(device=int(np.argmax(fitted if fitted.any() else read.values))), ax)
 
 
 def against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """H_an of every device with its 95 % interval against the width, and the mean of all."""
+    """Anisotropy field of every device against the width, and the mean of all; bars are 95 % intervals."""
     style.devices_against_width(
         cube, ax, cube["h_an"], 1.96 * cube["h_an_stderr"].transpose("width", "device").values
     )
@@ -52,10 +60,8 @@ def against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     if np.isfinite(line.slope):
         slope, slope_error = line.slope / 1e3, line.slope_stderr / 1e3
         ax.set_title(f"slope {slope:.2f} ± {slope_error:.2f} kA/m per µm, p = {line.p_value:.2f}")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low))
     style.label_axis(ax.yaxis, "Anisotropy field", "A/m", power=3)
-    ax.legend(loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.4)
+    style.legend(ax)
     return ax
 
 

@@ -1,13 +1,12 @@
 """Figures of the characterization: Fig. 2(c-k), 3(a), 3(b), S3(b) and S6 of the paper, from a cube or a log.
 
-A panel is given a cube that is blank where cells are not done.  ``FIGURES`` maps a file stem to the builder of the
-whole figure.
+A panel is given a cube that is blank where cells are not done; its docstring is the caption.  ``FIGURES`` maps a file
+stem to the builder of the whole figure.
 """
 
 from __future__ import annotations
 
-from string import ascii_lowercase
-from textwrap import wrap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,54 +20,93 @@ from spinneurons.analysis.cubes import first_device
 from spinneurons.analysis.intervals import wilson
 from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.characterization.energy import relative_energy
-from spinneurons.characterization.marks import LINE, mark, note_devices, nothing_fitted, recorded, say_in_panel
+from spinneurons.characterization.fit_table import CharacterizedDevice
+from spinneurons.characterization.marks import (
+    IN_PANEL,
+    mark,
+    note_devices,
+    nothing_fitted,
+    recorded,
+    remarks,
+    shortened,
+)
 from spinneurons.neurons.cubes import family, law, standard_error
 
+Look = Callable[[int, int], dict[str, Any]]
+"""Of the device at a place of width and of device."""
 
-def switching(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Switching probability against the write current for the devices of one width, with their fits.
 
-    ``cube`` has a single width.  Bars are Wilson's 95 % intervals of the counts.  A device without a fit has no
-    curve, and the panel says why; the curve of a bad fit is dashed.
+def switching(cube: xr.Dataset, ax: Axes, power: int | None = None, look: Look | None = None) -> Axes:
+    """Switching probability of the devices of one width against the write current, with their fits.
+
+    See :func:`fig2_switching` for points, bars and lines.
+
+    Parameters
+    ----------
+    cube : of the width, or of several that share the panel
+    power : of the SI prefix of currents, where other panels have the same
+    look : of the devices; None: by device
     """
-    words: list[tuple[str, str]] = []
-    for _, _, device in recorded(cube):
-        look = {**style.device_look(device.label), "label": f"device {device.label}"}
+    colours, devices = style.DeviceColours.of(cube), recorded(cube)
+    by_reason: dict[str, list[str]] = {}
+    for w, d, device in devices:
         marked = mark(cube, device)
+        shown = {"ls": "--" if marked else "-", **(look(w, d) if look else colours[d])}
+        _curve(cube, ax, device, shown, bars=len(devices) <= style.MANY)
         if marked:
-            words += [(line, look["color"]) for line in wrap(f"device {device.label}: {marked}", LINE)]
-        k, n, current = device.counts
-        seen = np.isfinite(current) & (n > 0)
-        if not seen.any():
-            continue
-        p, low, high = wilson(k[seen], n[seen])
-        ax.errorbar(current[seen], p, (p - low, high - p), ls="none", ms=2, elinewidth=0.4, mew=0, alpha=0.85, **look)
-        fine = np.linspace(current[seen].min(), current[seen].max(), 300)
-        i_bias, i0 = (float(device.data[name]) for name in ("i_bias", "i0"))
-        if np.isfinite(i_bias * i0):
-            curve = law(cube).probability((fine - i_bias) / i0)
-            ax.plot(fine, curve, color=look["color"], lw=0.8, ls="--" if marked else "-")
-    say_in_panel(ax, words)
+            by_reason.setdefault(marked, []).append(str(device.label))
+    notes = [
+        f"device{'s' if len(names) > 1 else ''} {shortened(names, IN_PANEL, ', ')}: {reason}"
+        for reason, names in by_reason.items()
+    ]
+    if cube.sizes["width"] == cube.sizes["device"] == 1:  # the title says which
+        notes = list(by_reason)
+    ax.set_title("\n".join(notes), loc="left")
     style.switching_axis(ax)
-    style.label_axis(ax.xaxis, "Write current", "A", power=-3)
+    style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube) if power is None else power)
     return ax
 
 
+def _curve(cube: xr.Dataset, ax: Axes, device: CharacterizedDevice, look: dict[str, Any], *, bars: bool) -> None:
+    """Points of one device, and the line of its fit if it has one."""
+    k, n, current = device.counts
+    seen = np.isfinite(current) & (n > 0)
+    if not seen.any():
+        return
+    p, low, high = wilson(k[seen], n[seen])
+    lengths = (p - low, high - p) if bars else None
+    ax.errorbar(current[seen], p, lengths, **{**look, "ls": "none"}, ms=2, elinewidth=0.4, mew=0, alpha=0.85)
+    fine = np.linspace(current[seen].min(), current[seen].max(), 300)
+    i_bias, i0 = (float(device.data[name]) for name in ("i_bias", "i0"))
+    if np.isfinite(i_bias * i0):
+        ax.plot(fine, law(cube).probability((fine - i_bias) / i0), color=look["color"], lw=0.8, ls=look["ls"])
+
+
 def i_bias_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Bias current of every device, with the straight line through them and their spread about it."""
+    """Bias current of every device, with the straight line through them and their spread about it.
+
+    Bars are 95 % bootstrap intervals of the fits.  The line weighs each device by its error and by the spread; the
+    band is the standard deviation of the devices about the line, without the errors of the fits.  Crosses are bad
+    fits (p < 0.001).
+    """
     _against_width(cube, ax, "i_bias")
     note_devices(cube, ax, cube["i_bias"])
-    style.label_axis(ax.yaxis, "Bias current", "A")
-    ax.legend(loc="lower right")
+    style.label_axis(ax.yaxis, "Bias current", "A", style.current_power(cube))
+    style.legend(ax)
     return ax
 
 
 def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Stochastic window (0.01 % to 99.9 %) of every device, with the line through them and their spread about it."""
+    """Stochastic window (0.01 % to 99.9 %) of every device, with the line through them and their spread about it.
+
+    Bars are 95 % bootstrap intervals of the fits.  The line weighs each device by its error and by the spread; the
+    band is the standard deviation of the devices about the line, without the errors of the fits.  Crosses are bad
+    fits (p < 0.001).
+    """
     _against_width(cube, ax, "window")
     note_devices(cube, ax, cube["window"])
-    style.label_axis(ax.yaxis, "Window, 0.01 % to 99.9 %", "A")
-    ax.legend(loc="upper left")
+    style.label_axis(ax.yaxis, "Window, 0.01 % to 99.9 %", "A", style.current_power(cube))
+    style.legend(ax)
     return ax
 
 
@@ -82,7 +120,7 @@ def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
     style.devices_against_width(cube, ax, value, bars)
     line = _line(cube, name)
     if np.isfinite(line.slope):
-        style.line_against_width(ax, line, value.size)
+        style.line_against_width(ax, line, len(recorded(cube)))
     if np.isfinite(line.spread):
         x = np.array(ax.get_xlim())
         text = f"± spread of devices, {100 * line.spread:.1f} % (s.d.)"
@@ -98,7 +136,10 @@ def _line(cube: xr.Dataset, name: str) -> FittedLine:
 
 
 def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Gain 1 mA/i0 of every device, and of the straight line through i0; the "unitless I0" of Fig. S6."""
+    """Gain 1 mA/i0 of every device, and of the straight line through i0: the "unitless I0" of the paper.
+
+    No error bars are drawn.  Crosses are bad fits (p < 0.001).
+    """
     width = cube["width"].values
     style.devices_against_width(cube, ax, 1e-3 / cube["i0"])
     line = _line(cube, "i0")
@@ -107,12 +148,15 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(fine, 1e-3 / line.predict(fine), color="black", lw=0.8, zorder=1, label=f"linear fit of {style.I_0}")
     note_devices(cube, ax, 1e-3 / cube["i0"])
     ax.set(ylim=(0, 1.05 * ax.get_ylim()[1]), ylabel=f"Gain, 1 mA/{style.I_0}")
-    ax.legend(loc="best")
+    style.legend(ax)
     return ax
 
 
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Synaptic energy relative to the widest bar, from the fitted i0, with its 95 % band.  Fig. 3(d)."""
+    """Synaptic energy relative to the widest bar, which goes as i0 squared, from the line through the fitted i0.
+
+    The band is the 95 % interval of the line.
+    """
     i0, error = (cube[name].transpose("width", "device").values for name in ("i0", "i0_stderr"))
     energy = relative_energy(cube["width"].values, i0, error)
     if not np.isfinite(energy.relative).any():
@@ -134,15 +178,19 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     interval = f" ({least:.3g} to {most:.3g})" if known else "; too few devices for an interval"
     ax.set_title(f"{span}: {less:.3g} times less{interval}")
     note_devices(cube, ax)
-    ax.legend(loc="lower right")
+    style.legend(ax)
     return ax
 
 
 def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
     """What is read of one device, cycle by cycle, at the current closest to 50 %.
 
-    The device is the one of that ``width`` (um) and label, or the first of the narrowest width with valid
-    cycles. The line is the decision threshold, the midpoint of the device's own two levels.
+    The device is the first of the narrowest width with valid cycles.  The dashed line is the decision threshold, the
+    midpoint of the device's own two levels.
+
+    Parameters
+    ----------
+    width, device : take that width (um) and label instead
     """
     labels = first_device(cube["valid"].any(["current", "cycle"]).sortby("width"), width, device)
     if labels is None:
@@ -167,36 +215,61 @@ def trace(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | 
     levels = neurons.decide(tuple(chosen[reading.name].values for reading in neurons.readings)).levels
     if np.isfinite(levels.threshold):  # a device that never switched shows one level
         ax.axhline(levels.threshold, color="black", ls="--", lw=0.7, label="threshold")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low - 0.03 * (high - low), high + 0.2 * (high - low))  # room for the legend
     ax.set_xlabel("Cycle")
     ax.set_ylabel(f"{last.quantity} ({style.symbol(last.unit)})")
+    current = style.si_text(float(row["i_write"]), "A", style.current_power(cube))
     counts = f"{switched[middle]} of {valid[middle]} switched"
-    ax.set_title(f"{style.device_text(chosen)}, {style.si_text(float(row['i_write']), 'A')}: {counts}")
-    ax.legend(loc="upper center", ncols=3, columnspacing=1.2, handletextpad=0.4)
+    ax.set_title(f"{style.device_text(chosen)}, {current}: {counts}")
+    style.legend(ax)
     return ax
 
 
 def fig2_switching(cube: xr.Dataset, figure: Figure) -> None:
-    """A panel for each width, wide to narrow as in the cube, from letter (c) on."""
-    panels = style.panels_of_widths(cube, figure, 44 * style.MM, sharey=True)
-    for index, (ax, leftmost, lowest) in enumerate(panels):
-        switching(cube.isel(width=[index]), ax)
-        letter = _letter(2 + index)  # the paper's (a) and (b) are others
-        ax.set_title(f"({letter})  {style.width_text(float(cube['width'][index]))}", loc="left", pad=3)
-        if not lowest:
-            ax.set_xlabel("")
-        if leftmost:
-            ax.set_ylabel("Switching probability")
-    handles, labels = _all_labels([panel.ax for panel in panels])
-    if handles:
-        figure.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6))
+    """Switching probability against the write current, with fits: a panel for each width, wide to narrow.
+
+    Points are shares of valid cycles, and bars Wilson's 95 % intervals; a panel of more than eight devices has no
+    bars.  Lines are maximum-likelihood fits, dashed where the fit is bad (p < 0.001); a device without a fit has no
+    line, and the panel says why.  Where a page has no room for a panel for each width, a panel shows widths that
+    follow each other, and colours are widths.
+    """
+    panels, power = style.panels_of_widths(cube, figure, 44 * style.MM, sharey=True), style.current_power(cube)
+    are_grouped = any(len(panel.widths) > 1 for panel in panels)
+    colours = style.DeviceColours.of_widths(cube) if are_grouped else style.DeviceColours.of(cube)
+    for panel in panels:
+        places, part = panel.widths, cube.isel(width=panel.widths)
+        switching(part, panel.ax, power, lambda w, d, p=places: colours[p[w] if are_grouped else d])  # type: ignore[misc]
+        between = ": " if part.sizes["width"] == part.sizes["device"] == 1 else "\n"
+        panel.ax.set_title(between.join(filter(None, (_title(part), panel.ax.get_title(loc="left")))), loc="left")
+        if not panel.lowest or panels[0].is_small:
+            panel.ax.set_xlabel("")
+        if panel.leftmost and not panel.is_small:
+            panel.ax.set_ylabel("Switching probability")
+    axes = [panel.ax for panel in panels]
+    if panels[0].is_small:
+        figure.supylabel("Switching probability")
+        figure.supxlabel(f"Write current ({style.si_unit('A', power)})")
+    colours.add_bar(figure, axes)
+    handles, labels = _all_labels(axes)
+    if len(labels) > 1:
+        figure.legend(
+            handles,
+            labels,
+            loc="outside upper center",
+            ncols=min(len(labels), 6 if len(panels) > 2 else 4),
+            markerscale=1.5,
+        )
 
 
-def _letter(index: int) -> str:
-    """Of the panel of that index: a to z, then aa."""
-    more, last = divmod(index, len(ascii_lowercase))
-    return (_letter(more - 1) if more else "") + ascii_lowercase[last]
+def _title(part: xr.Dataset) -> str:
+    """The widths of a panel, and the devices' own names where the legend only numbers them."""
+    widths = part["width"].values.tolist()
+    if len(widths) > 1:
+        return f"{widths[0]:g} to {style.width_text(widths[-1])}"
+    present = [device.name for _, _, device in recorded(part)]
+    if len(present) == 1 and part.sizes["device"] == 1:
+        return f"{style.width_text(widths[0])}, device {present[0]}"
+    names = style.numbered_names(part).get(style.width_text(widths[0]), "") if len(present) <= IN_PANEL else ""
+    return "\n".join(filter(None, (style.width_text(widths[0]), names)))
 
 
 def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:
@@ -205,15 +278,14 @@ def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:
     for ax in panels:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    labels = sorted(entries)
-    return [entries[label] for label in labels], labels
+    return list(entries.values()), list(entries)
 
 
 FIGURES: dict[str, style.Builder] = {
-    "fig2_switching": style.canvas(fig2_switching, zeros=True),
-    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted),
-    "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted),
-    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted),
+    "fig2_switching": style.canvas(fig2_switching, zeros=True, remarks=remarks),
+    "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
+    "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
+    "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "s3b_trace": style.figure(trace, zeros=True),
-    "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted),
+    "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
 }

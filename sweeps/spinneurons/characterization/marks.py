@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from textwrap import wrap
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
@@ -15,11 +13,9 @@ from spinneurons.characterization.fit_table import CharacterizedDevice, goodness
 from spinneurons.characterization.goodness import BAD_FIT
 
 NAMED = 6
-"""Devices that a note names; of more, the number is said."""
-LINE = 38
-"""Characters of a line in a panel, a third of a page wide."""
-TITLE = 56
-"""Characters of a line above a figure, one column wide."""
+"""Devices that a note names; of more, the number is said. The caption names all."""
+IN_PANEL = 4
+"""The same in a panel, which is narrow."""
 
 
 def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
@@ -55,20 +51,14 @@ def note_devices(cube: xr.Dataset, ax: Axes, values: xr.DataArray | None = None)
         if device.status == "fitted" and values is not None:
             y = float(values.transpose("width", "device")[w, d])
             label = None if len(bad) > 1 else f"bad fit, p < {BAD_FIT:g}"
-            ax.plot(device.width, y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label)
+            ax.plot(
+                style.device_position(cube, w, d), y, ls="none", marker="x", ms=6, mew=0.8, color="black", label=label
+            )
     lines = [ax.get_title()] if ax.get_title() else []
     for what, names in (("without a fit", without), ("bad fit", bad)):
         if names:
-            lines += wrap(f"{what}: {_names(names)}", TITLE)
+            lines.append(f"{what}: {shortened(names, NAMED)}")
     ax.set_title("\n".join(lines))
-
-
-def say_in_panel(ax: Axes, words: Sequence[tuple[str, str]]) -> None:
-    """Lines of text and their colours, at the upper left, where a rising curve is not."""
-    look: dict[str, Any] = {"size": style.SMALL, "va": "top", "transform": ax.transAxes}
-    box = {"facecolor": "white", "alpha": 0.6, "edgecolor": "none", "pad": 0.3}
-    for number, (text, colour) in enumerate(words):
-        ax.text(0.03, 0.84 - 0.08 * number, text, color=colour, bbox=box, **look)
 
 
 def nothing_fitted(cube: xr.Dataset) -> str:
@@ -76,9 +66,18 @@ def nothing_fitted(cube: xr.Dataset) -> str:
     if (reason := style.nothing_done(cube)) or bool(np.isfinite(cube["i_bias"]).any()):
         return reason
     devices = [f"{style.device_text(d.data)}: {mark(cube, d)}" for _, _, d in recorded(cube)]
-    return "\n".join(wrap(f"no device has a fit ({_names(devices)})", TITLE))
+    return f"no device has a fit ({shortened(devices, NAMED)})"
 
 
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return "; ".join(names[:NAMED]) + more
+def remarks(cube: xr.Dataset) -> Iterator[str]:
+    """Paragraphs of a caption: every device without a fit, and every bad fit."""
+    marked = [(style.device_text(d.data), d.status == "fitted", mark(cube, d)) for _, _, d in recorded(cube)]
+    for what, is_fitted in (("Without a fit", False), ("Bad fits", True)):
+        if named := [f"{name} ({words})" for name, fitted, words in marked if words and fitted is is_fitted]:
+            yield f"{what}, {len(named)} of {len(marked)} devices: {'; '.join(named)}."
+
+
+def shortened(names: list[str], most: int, between: str = "; ") -> str:
+    """The first names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return between.join(names[:most]) + more

@@ -25,17 +25,20 @@ S9_WIDTHS = (5.0, 1.0)
 
 
 def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Final accuracy against variation, one line a width.  Fig. 3(c)."""
+    """Final accuracy against variation, one line a width.
+
+    Bars are 95 % intervals over chips; fewer than five chips are points.
+    """
     accuracy = analysis.final(cube, "accuracy")
     for width, look in _looks(cube).items():
         style.shares_against(ax, 100 * cube["variation"], accuracy.sel(width=width), label=f"{width:g}", **look)
     ax.set(ylim=(_floor(accuracy), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
-    ax.legend(title="Width (µm)", loc="lower left", ncols=2, columnspacing=1.0)
+    style.legend(ax, title="Width (µm)")
     return ax
 
 
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Synaptic energy of an image against width, without variation, relative to the widest bar.  Fig. 3(d)."""
+    """Synaptic energy of an image against width, without variation, relative to the widest bar."""
     energy = _no_variation(analysis.final(cube, "synaptic_energy")).mean("seed").sortby("width").dropna("width")
     if energy.size == 0:
         return style.note(ax, "no cell without variation is done yet")
@@ -53,7 +56,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Accuracy after each step without variation.  Fig. S8."""
+    """Accuracy after each step without variation; the band is the 95 % interval over chips, if there are five."""
     widest = float(cube["width"].max())
     curve = _no_variation(cube["accuracy"].astype(np.float64)).sel(width=widest)
     if curve.isnull().all():
@@ -81,7 +84,10 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
 
 
 def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps."""
+    """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps.
+
+    Bars are 95 % intervals over chips; fewer than five chips are points.
+    """
     accuracy = analysis.final(cube, "accuracy")
     energy = analysis.final(cube, "synaptic_energy").mean("seed")
     colours = style.shades(accuracy.sizes["variation"])
@@ -97,7 +103,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(x[front][order], 100 * y[front][order], color=colour, ls=":", lw=0.8)
     ax.set(xscale="log", xlabel="Synaptic energy of an image (J)", ylabel="Accuracy (%)")
     ax.set_ylim(max(0.0, _lowest(accuracy) - 3), 100)
-    ax.legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
+    style.legend(ax, title="Variation (%)")
     ax.set_title("solid: after the last step, narrow to wide bars\ndotted: best of all widths and numbers of steps")
     return ax
 
@@ -177,22 +183,28 @@ def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
-    """Accuracy against time steps at several variations, for 5 um and 1 um."""
+    """Accuracy against time steps at several variations, for 5 µm and 1 µm, or the first two widths.
+
+    Bands are 95 % intervals over chips; fewer than five chips are thin lines.
+    """
     chosen = [w for w in S9_WIDTHS if np.isclose(cube["width"].values, w).any()] or cube["width"].values.tolist()[:2]
-    axes = figure.subplots(1, len(chosen), sharey=True, squeeze=False)[0]
+    axes = style.panels(figure, len(chosen), narrowest=60 * style.MM, sharey=True)
     for ax, width in zip(axes, chosen, strict=True):
         nearest = float(cube["width"].sel(width=width, method="nearest"))
         accuracy_against_steps_varied(cube, ax, nearest)
     shown = cube["accuracy"].sel(width=chosen, method="nearest")
     axes[0].set(ylim=(_floor(shown), 101), ylabel="Accuracy (%)")
-    axes[-1].legend(title="Variation (%)", loc="lower right", ncols=2, columnspacing=1.0)
+    style.legend(axes[-1], title="Variation (%)")
 
 
 def crossbar_accuracy(cube: xr.Dataset, figure: Figure) -> None:
-    """Accuracy against conductance levels, one line for each share of stuck cells and read noise."""
+    """Accuracy against conductance levels, one line for each share of stuck cells and read noise.
+
+    Bars are 95 % intervals over chips; fewer than five chips are points.
+    """
     accuracy = analysis.final(cube, "accuracy")
     panels = [(w, v) for w in cube["width"].values for v in cube["variation"].values]
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    axes = style.panels(figure, len(panels), sharey=True)
     x = np.arange(cube.sizes["levels"])
     stuck = [(off, on) for off in cube["stuck_off"].values for on in cube["stuck_on"].values]
     for ax, (width, variation) in zip(axes, panels, strict=True):

@@ -24,9 +24,11 @@ def moving_average(switched: npt.ArrayLike, span: int) -> Floats:
 
 
 def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
-    """Moving averages of one device over its valid cycles, with the 95 % bands of a fair coin about 50 %.
+    """Moving averages of one device, the first with valid cycles, over these, and 95 % bands of a fair coin.
 
-    The device is the one of that ``width`` (um) and label, or the first with valid cycles.
+    Parameters
+    ----------
+    width, device : take that width (um) and label instead
     """
     labels = first_device(cube["valid"].any("cycle"), width, device)
     if labels is None:
@@ -42,19 +44,22 @@ def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, devi
             ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
     p, low, high = (100 * float(v) for v in wilson(switched.sum(), switched.size))
-    current = style.si_text(float(chosen["i_write"]), "A")
+    current = style.si_text(float(chosen["i_write"]), "A", style.current_power(cube))
     counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} % ({low:.1f} to {high:.1f})"
     ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}", xlim=(cycle.min(), cycle.max() + 1))
-    ax.set_ylim(0.25, 0.8)
-    ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])
+    averages = np.concatenate([line.get_ydata() for line in ax.lines])
+    ax.set_ylim(min(0.25, averages.min() - 0.05), max(0.75, averages.max() + 0.05))
     ax.set(xlabel="Cycle", ylabel="Switching probability")
     if switched.size >= min(SPANS):
-        ax.legend(loc="upper right", ncols=2, title="bands: 95 % of a fair coin")
+        style.legend(ax, title="bands: 95 % of a fair coin")
     return ax
 
 
 def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Switching probability of each device over all its cycles with Wilson's 95 % interval, and the expected band."""
+    """Switching probability of each device over all its cycles.
+
+    Bars are Wilson's 95 % intervals; the band holds 95 % of fair coins.
+    """
     valid = cube["valid"].sum("cycle")
     p = share((cube["switched"] & cube["valid"]).sum("cycle"), valid)
     bars = xr.concat([p["share"] - p["low"], p["high"] - p["share"]], "end")
@@ -63,8 +68,8 @@ def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
     margin = max(3 * half, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
-    ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
-    ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
+    ax.set(ylim=(0.5 - margin, 0.5 + margin), ylabel="Switching probability")
+    style.legend(ax)
     return ax
 
 

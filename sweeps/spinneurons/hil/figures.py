@@ -6,6 +6,7 @@ Figures of one run show one seed, which they name; the others are drawn faintly 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import TypeVar
 
 import numpy as np
@@ -25,7 +26,7 @@ MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("softwar
 
 
 def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
-    """Measured and fitted switching curve of each device.  Fig. 4(b)."""
+    """Counted and fitted switching curve of each device; bars are Wilson's 95 % intervals."""
     run = _any_mode(cube, seed)
     current, law = run["curve_i_write"].values, law_of(cube)
     _, first = np.unique(run["device_number"].values, return_index=True)
@@ -41,14 +42,14 @@ def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         z = (fine - float(neuron["curve_i_bias"])) / float(neuron["curve_i0"])
         ax.plot(fine, law.probability(z), color=look["color"])
     style.switching_axis(ax)
-    style.label_axis(ax.xaxis, "Write current", "A")
+    style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube, "curve_i_write"))
     ax.set_ylabel("Switching probability")
-    ax.legend(loc="upper left")
+    style.legend(ax)
     return ax
 
 
 def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
-    """Loss of each epoch in both modes; the seed in full, the others faint.  Fig. 4(c)."""
+    """Loss of each epoch in both modes; the seed in full, the others faint."""
     epochs, loss = cube["epoch"].values, cube["loss"].where(analysis.done(cube))
     for mode in cube["mode"].values.tolist():
         name, colour, line = MODES[mode]
@@ -56,15 +57,14 @@ def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
         ax.plot(epochs, others, color=colour, ls=line, lw=0.4, alpha=0.35)
         ax.plot(epochs, loss.sel(mode=mode, seed=seed), color=colour, ls=line, lw=1.3, marker="o", ms=2.4, label=name)
     ax.set_yscale("log")
-    ax.set_ylim(top=5 * ax.get_ylim()[1])  # room for the legend
     style.whole_numbers(ax.xaxis)
     ax.set(xlabel="Epoch", ylabel="Mean squared error of an image")
-    ax.legend(title=f"seed {seed}; faint: other seeds", loc="upper right")
+    style.legend(ax, title=f"seed {seed}; faint: other seeds")
     return ax
 
 
 def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) -> Axes:
-    """Confidence in each class for each test image, side by side.  Fig. 4(d, e)."""
+    """Confidence in each class for each test image, next to each other."""
     run = cube.sel(mode=mode, seed=seed)
     classes = _classes(run)
     outputs = run["confidence"].isel(neuron=slice(-len(classes), None)).transpose("test_image", "neuron").values
@@ -85,7 +85,7 @@ def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) 
 
 
 def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) -> Axes:
-    """Activation of an output neuron for each image shown: those of its own class and others.  Fig. S11."""
+    """Activation of an output neuron for each image shown: those of its own class and others."""
     run = cube.sel(mode="hil", seed=seed).isel(neuron=neuron)
     activation, label = run["activation"].transpose("epoch", "image").values, run["label"].values
     digit = _classes(run)[neuron]
@@ -111,8 +111,8 @@ def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.bar(x, np.bincount(each, minlength=count + 1), 0.38, color=colour, label=label)
     ax.set_xticks(range(count + 1))
     style.whole_numbers(ax.yaxis)
-    ax.set(ylim=(0, 1.35 * max(1.0, ax.get_ylim()[1])), xlabel=f"Test images right, of {count}", ylabel="Seeds")
-    ax.legend(loc="upper left")
+    ax.set(xlabel=f"Test images right, of {count}", ylabel="Seeds")
+    style.legend(ax)
     return ax
 
 
@@ -131,7 +131,7 @@ def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.set(xlabel="Variation (%)", ylabel="Accuracy (%)")
     for mode in cube["mode"].values.tolist():
         ax.plot([], [], color="black", ls=MODES[mode][2], label=MODES[mode][0])
-    ax.legend(loc="lower left")
+    style.legend(ax)
     return ax
 
 
@@ -143,8 +143,8 @@ def gain_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
         look = style.device_look(k) | {"label": f"{style.RATIO} = {ratio:g}"}
         ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
     ax.axhline(0, color="black", lw=0.6)
-    ax.legend(loc="upper left")
     ax.set(xlabel="Variation (%)", ylabel="Gain (points)")
+    style.legend(ax)
     ax.set_title(f"paired over {int(analysis.gain(cube).notnull().sum('seed').max())} seeds")
     return ax
 
@@ -163,14 +163,14 @@ def wins_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
 
 def fig4de_confidence(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """Confidence in the classes for the test images, with and without hardware in the loop."""
-    _confidences(cube, list(figure.subplots(1, cube.sizes["mode"], sharey=True, squeeze=False)[0]), seed)
+    _confidences(cube, style.panels(figure, cube.sizes["mode"], narrowest=60 * style.MM, sharey=True), seed)
     figure.suptitle(f"seed {seed}")
 
 
 def s11_activations(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """Activation of each output neuron in the course of the training."""
     outputs = _outputs(cube.sel(mode="hil", seed=seed))
-    axes = figure.subplots(1, outputs.sizes["neuron"], sharey=True, squeeze=False)[0]
+    axes = style.panels(figure, outputs.sizes["neuron"], sharey=True)
     for j, ax in enumerate(axes):
         activations_in_training(outputs.expand_dims(["mode", "seed"]), ax, seed, j)
         ax.set_xlabel("Image shown")
@@ -181,18 +181,21 @@ def s11_activations(cube: xr.Dataset, figure: Figure, seed: int) -> None:
 
 def s12_multiplexed(cube: xr.Dataset, figure: Figure, seed: int) -> None:
     """One device as two neurons: loss, and confidence for the test images."""
-    axes = figure.subplots(1, 1 + cube.sizes["mode"])
+    axes = style.panels(figure, 1 + cube.sizes["mode"], narrowest=50 * style.MM)
     loss_against_epochs(cube, axes[0], seed)
-    _confidences(cube, list(axes[1:]), seed)
+    _confidences(cube, axes[1:], seed)
 
 
 def replicates_gain(cube: xr.Dataset, figure: Figure) -> None:
-    """Accuracy in both modes, the gain, and how often there is one."""
-    axes = figure.subplots(1, 3)
+    """Accuracy in both modes, the gain of hardware in the loop on the same seeds, and how often there is one.
+
+    Bars are 95 % intervals over seeds; fewer than five seeds are points.
+    """
+    axes = style.panels(figure, 3, narrowest=50 * style.MM)
     accuracy_against_variation(cube, axes[0])
     if cube.sizes["mode"] < 2:
         style.note(axes[1], "one mode only")
-        axes[2].set_axis_off()
+        axes[2].remove()
         return
     gain_against_variation(cube, axes[1])
     wins_against_variation(cube, axes[2])
@@ -209,7 +212,7 @@ def replicates_loss(cube: xr.Dataset, ax: Axes) -> Axes:
     style.whole_numbers(ax.xaxis)
     ax.set(xlabel="Epoch", ylabel="Mean squared error of an image")
     ax.set_title(f"hardware in the loop, {style.RATIO} = {ratio:g}")
-    ax.legend(title="Variation (%)", ncols=2)
+    style.legend(ax, title="Variation (%)")
     return ax
 
 
@@ -223,7 +226,7 @@ def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
         else:
             style.note(ax, f"{MODES[mode][0]}: not done yet")
     drawn[0].set_ylabel("Confidence")
-    drawn[-1].legend(title="in class", loc="upper left", bbox_to_anchor=(1.0, 1.0), handlelength=0.8)
+    style.legend(drawn[-1], title="in class", handlelength=0.8)
 
 
 def _any_mode(cube: xr.Dataset, seed: int) -> xr.Dataset:
@@ -258,6 +261,7 @@ def _shown_not_in_the_loop(cube: xr.Dataset) -> str:
 def _of_shown_seed(draw: Callable[[xr.Dataset, Target, int], object]) -> Callable[[xr.Dataset, Target], object]:
     """Draw the seed that figures of one run show; the frame has made sure that there is one."""
 
+    @wraps(draw)
     def drawn(cube: xr.Dataset, target: Target) -> object:
         seed = analysis.shown_seed(cube)
         assert seed is not None

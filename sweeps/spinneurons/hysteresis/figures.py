@@ -23,40 +23,46 @@ def loop(device: xr.Dataset, drive: str, resistance: str, ax: Axes) -> Axes:
 
 
 def half_width_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Half-width of the current loops against the width of the bar, with the straight line."""
+    """Half-width of the current loops of every device against the width, with the straight line; no error bars."""
     half = half_width(cube, "i_switch")
     style.devices_against_width(cube, ax, half)
     line = straight_line(cube["width"].values[:, None], half.values, proportional=True)
     if np.isfinite(line.slope):
         style.line_against_width(ax, line, half.size)
     ax.set_ylim(0)
-    style.label_axis(ax.yaxis, "Half-width of the loop", "A")
-    ax.legend(loc="lower right")
+    style.label_axis(ax.yaxis, "Half-width of the loop", "A", style.current_power(cube))
+    style.legend(ax)
     return ax
 
 
 def field_loop(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Hall resistance against the perpendicular field: the first device of the narrowest width."""
+    """Hall resistance against the perpendicular field: the first device of the narrowest width.
+
+    Points are one loop, lines the mean of all; the reversal is given with its standard deviation over loops.
+    """
     device = _first_with_loop(cube.sortby("width").isel(width=0))
     loop(device, "h_z", "r_field", ax)
     style.label_axis(ax.xaxis, "Perpendicular field", "A/m", power=3)
     field = np.abs(device["h_switch"].values) / 1e3
     reversal = f"{np.nanmean(field):.3g} ± {np.nanstd(field):.2g} kA/m (s.d.)"
     ax.set_title(f"{style.device_text(device)}: reversal at {reversal}")
-    ax.legend(loc="center")
+    style.legend(ax)
     return ax
 
 
 def current_loops(cube: xr.Dataset, figure: Figure) -> None:
-    """Hall resistance after each write pulse: a panel for each width, its first device."""
+    """Hall resistance after each write pulse: a panel for each width, its first device.
+
+    Points are one loop, lines the mean of all.  Where a page has no room for all widths, some are left out, evenly.
+    """
     panels = style.panels_of_widths(cube, figure, 38 * style.MM, sharex=True, sharey=True)
-    limit = float(np.nanmax(np.abs(cube["i_write"])))
-    for index, (ax, leftmost, lowest) in enumerate(panels):
-        device = _first_with_loop(cube.isel(width=index))
+    limit, power = float(np.nanmax(np.abs(cube["i_write"]))), style.current_power(cube)
+    for ax, leftmost, lowest, widths, _ in panels:
+        device = _first_with_loop(cube.isel(width=widths[0]))
         loop(device, "i_write", "r_current", ax)
         ax.set_title(style.device_text(device), loc="left", pad=3)
         ax.set_xlim(-1.02 * limit, 1.02 * limit)
-        style.label_axis(ax.xaxis, "Write current", "A", power=-3)
+        style.label_axis(ax.xaxis, "Write current", "A", power)
         if not leftmost:
             ax.set_ylabel("")
         if lowest:

@@ -38,16 +38,20 @@ def switching(cube: xr.Dataset, pulse: int, ax: Axes) -> Axes:
             ax.plot(fine, LOGISTIC.probability((fine - i_bias) / i0), color=colour, lw=0.8)
     ax.set_xlim(0)
     style.switching_axis(ax)
-    style.label_axis(ax.xaxis, "Write current", "A")
+    style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube))
     ax.set_title(f"pulse of {style.si_text(float(cells['pulse']), 's')}")
     return ax
 
 
 def s7_switching(cube: xr.Dataset, figure: Figure) -> None:
-    """A panel for each pulse length (the first three), a curve for each width."""
+    """Switched trajectories against the current: a panel for each pulse length (the first three), a curve a width.
+
+    Points are shares of trajectories, without error bars; lines are fits.
+    """
     count = min(cube.sizes["pulse"], _PANELS)
-    figure.set_figwidth(style.PAGE if count > 1 else style.COLUMN)
-    panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+    if count == 1 and getattr(figure, "columns", None) is None:
+        figure.set_figwidth(style.COLUMN)
+    panels = style.panels(figure, count, sharey=True)
     for pulse, ax in enumerate(panels):
         switching(cube, pulse, ax)
     panels[0].set_ylabel("Switching probability")
@@ -55,14 +59,14 @@ def s7_switching(cube: xr.Dataset, figure: Figure) -> None:
 
 
 def i_bias_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Bias current of each pulse length against the width, relative to the line at the widest."""
+    """Bias current of each pulse length against the width, relative to the line at the widest; no error bars."""
     _against_width(cube, ax, "i_bias")
     ax.set_ylabel("Bias current (rel.)")
     return ax
 
 
 def window_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Window of each pulse length against the width, relative to the line at the widest."""
+    """Window of each pulse length against the width, relative to the line at the widest; no error bars."""
     _against_width(cube, ax, "window")
     ax.set_ylabel("Window, 0.01 % to 99.9 % (rel.)")
     return ax
@@ -73,20 +77,21 @@ def _against_width(cube: xr.Dataset, ax: Axes, name: str) -> None:
         look = style.device_look(index)
         line = curves.bias_line if name == "i_bias" else curves.window_line
         unit = float(line.predict(curves.width[-1]))
-        pulse, scale = style.si_text(curves.pulse, "s"), style.si_text(unit, "A")
+        pulse, scale = style.si_text(curves.pulse, "s"), style.si_text(unit, "A", style.current_power(cube))
         text = f"{pulse}: {scale} at 1, R² = {line.r_squared:.4f}"
         ax.plot(curves.width, getattr(curves, name) / unit, ls="none", mfc="none", **look, label=text)
         ends = np.array([0.0, curves.width[-1]])
         ax.plot(ends, line.predict(ends) / unit, color=look["color"], lw=0.8)
     ax.axhline(0, color=style.GREY, lw=0.5)
     ax.set(xlim=0, xlabel="Width of the magnet (nm)")
-    ax.legend(loc="lower right")
+    style.legend(ax)
 
 
 def ratio(cube: xr.Dataset, ax: Axes) -> Axes:
-    """I_bias/i0 against the width, each relative to its widest: macrospins beside the default device card.
+    """I_bias/i0 against the width, each relative to its widest: macrospins and the Hall bars of the default card.
 
-    The card's ratio is what the paper's statements ask for; its intercept is assumed.
+    Bars are 95 % intervals of the fits.  The card's ratio is what the paper's statements ask for; its intercept is
+    assumed.
     """
     for index, curves in enumerate(_fitted(cube)):
         widest = curves.ratio[-1]
@@ -99,14 +104,15 @@ def ratio(cube: xr.Dataset, ax: Axes) -> Axes:
     ax.plot(width / width[-1], bars / bars[-1], color="black", marker="x", lw=0.8, label="Hall bars, device card")
     ax.axhline(1, color=style.GREY, ls="--", lw=0.6)
     ax.set(xscale="log", xlabel="Width relative to the widest", ylabel=f"{style.RATIO} relative to the widest")
-    ax.legend(loc="upper right")
+    style.legend(ax)
     return ax
 
 
 def pulse_length(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Bias current against the pulse length up to 100 us: counted, exact, and by thermal activation.
+    """Bias current of the narrowest, a middle and the widest magnet against the pulse length, up to 100 µs.
 
-    Narrowest, middle and widest magnet.
+    Points are fits of counts, without error bars; lines are exact (Fokker-Planck) or of thermal activation over a
+    barrier.
     """
     fitted, params = _fitted(cube), parameters(cube)
     widths = fitted[0].width
@@ -120,8 +126,9 @@ def pulse_length(cube: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(times, activated, color=look["color"], lw=1.2, ls=":")
     ax.plot([], [], color="black", lw=0.8, label="Fokker-Planck")
     ax.plot([], [], color="black", lw=1.0, ls=":", label="barrier")
-    ax.set(xscale="log", yscale="log", xlabel="Pulse length (s)", ylabel="Bias current (A)")
-    ax.legend(loc="upper right")
+    ax.set(xscale="log", yscale="log", xlabel="Pulse length (s)")
+    style.label_axis(ax.yaxis, "Bias current", "A", style.current_power(cube))
+    style.legend(ax)
     return ax
 
 
@@ -141,7 +148,7 @@ def _shade(cube: xr.Dataset) -> ScalarMappable:
 
 
 FIGURES: dict[str, style.Builder] = {
-    "s7_switching": style.canvas(s7_switching, height=62 * style.MM),
+    "s7_switching": style.canvas(s7_switching, width=style.PAGE, height=62 * style.MM),
     "s7_linear": style.figure(i_bias_against_width, window_against_width, width=style.PAGE, empty=_no_line),
     "s7_ratio": style.figure(ratio, empty=_no_line),
     "s7_pulse_length": style.figure(pulse_length, empty=_no_line),

@@ -12,6 +12,7 @@ from typing import Any
 
 from spinneurons.paper.texts import packaged
 from spinsweep.discovery import find
+from spinsweep.figure_options import FigureOptions
 from spinsweep.spec import Sweep
 
 
@@ -24,6 +25,12 @@ class Picture:
     number: str
     """In the paper; "beyond" if the paper has no such figure."""
     caption: str
+
+    @property
+    def letters(self) -> str:
+        """The paper's letter of the first panel: (c) of 2(c-k)."""
+        letter = re.search(r"\([a-z]", self.number)
+        return f"{letter[0]})" if letter else FigureOptions.letters
 
 
 @dataclass(frozen=True)

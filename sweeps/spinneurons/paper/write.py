@@ -17,6 +17,7 @@ from spinneurons.paper.plan import SWEEPS
 from spinneurons.paper.report import Report, Row
 from spinsweep import provenance
 from spinsweep.discovery import figures
+from spinsweep.figure_options import FigureOptions
 from spinsweep.reading import CubeView
 
 
@@ -60,7 +61,7 @@ def draw(folder: Path, cubes: Cubes) -> None:
     for planned in SWEEPS:
         builders = figures(planned.sweep(quick=False))
         for picture in planned.pictures:
-            figure = builders[picture.stem](cubes[planned.name])
+            figure = builders[picture.stem](cubes[planned.name], options=FigureOptions(picture.letters))
             figure.savefig(folder / f"{picture.stem}.png", dpi=webpage.DPI, pil_kwargs={"optimize": True})
 
 

@@ -19,13 +19,19 @@ from spinneurons.persistence.analysis import drift_percent
 def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
     """Switching curves of one device on its first and last day, with their fits.
 
-    The device is the one of that ``width`` (um) and label, or the first fitted on both days of the narrowest
-    width.
+    Points are shares of valid cycles, and bars Wilson's 95 % intervals.  The device is the first of the narrowest
+    width with a fit on both days, or, if none has, with counts on both.
+
+    Parameters
+    ----------
+    width, device : take that width (um) and label instead
     """
     cube = _first_and_last_day(cube)
-    labels = first_device(cube["i_bias"].notnull().all("day").sortby("width"), width, device)
+    counted = (cube["trials"].sum("current") > 0).all("day").sortby("width")
+    fitted = cube["i_bias"].notnull().all("day").sortby("width")
+    labels = first_device(fitted, width, device) or first_device(counted, width, device)
     if labels is None:
-        return style.note(ax, "no device fitted on both days")
+        return style.note(ax, "no device measured on both days")
     chosen = cube.sel(labels)
     for index, (colour, marker) in enumerate(zip(style.COLOURS[:2], style.MARKERS[:2], strict=True)):
         row = chosen.isel(day=index)
@@ -36,22 +42,24 @@ def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int |
         look["label"] = f"day {int(row['day'])}"
         ax.errorbar(current[seen], p, (p - low, high - p), ls="none", ms=2.6, mew=0.6, elinewidth=0.5, **look)
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
-        p_fit = law(chosen).probability((fine - float(row["i_bias"])) / float(row["i0"]))
-        ax.plot(fine, p_fit, color=colour, ls="--" if index else "-")
+        if np.isfinite(float(row["i_bias"]) * float(row["i0"])):
+            p_fit = law(chosen).probability((fine - float(row["i_bias"])) / float(row["i0"]))
+            ax.plot(fine, p_fit, color=colour, ls="--" if index else "-")
     change, error = (float(v) for v in drift_percent(chosen))
-    ax.set_title(f"{style.device_text(chosen)}: {change:+.2f} ± {error:.2f} %".replace("-", "−"))
+    result = f"{change:+.2f} ± {error:.2f} %".replace("-", "−") if np.isfinite(change) else "no fit on both days"
+    ax.set_title(f"{style.device_text(chosen)}: {result}")
     style.switching_axis(ax)
-    style.label_axis(ax.xaxis, "Write current", "A")
+    style.label_axis(ax.xaxis, "Write current", "A", style.current_power(cube))
     ax.set_ylabel("Switching probability")
-    ax.legend(loc="upper left")
+    style.legend(ax)
     return ax
 
 
 def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Change of the bias current of each device beside its own standard error.
+    """Change of the bias current of each device; bars are one standard error of the fits.
 
-    Dotted lines are one standard deviation of the card's drift.  Where the bars are as long as the points are
-    far from zero, the fit's own error explains the "drift".
+    Dotted lines are one standard deviation of the card's drift.  Where the bars are as long as the points are far
+    from zero, the fit's own error explains the change.
     """
     cube = _first_and_last_day(cube)
     days = cube["day"].values
@@ -71,11 +79,8 @@ def drifts(cube: xr.Dataset, ax: Axes) -> Axes:
         title += f"; {missing} without a fit on both days"
     ax.set_title(title)
     margin = 1.1 * float(np.nanmax(np.abs(change.values) + error.values, initial=0.1))
-    ax.set(ylim=(-margin, 1.5 * margin), ylabel=f"Change of bias current in {days[-1] - days[0]} days (%)")
-    handles, labels = ax.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=labels.__getitem__)  # devices first
-    handles, labels = ([entries[i] for i in order] for entries in (handles, labels))
-    ax.legend(handles, labels, loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.3)
+    ax.set(ylim=(-margin, margin), ylabel=f"Change of bias current in {days[-1] - days[0]} days (%)")
+    style.legend(ax, by_label=True)  # devices first
     return ax
 
 
@@ -86,8 +91,8 @@ def _first_and_last_day(cube: xr.Dataset) -> xr.Dataset:
 
 def _not_two_days(cube: xr.Dataset) -> str:
     two = cube.sizes["width"] and cube.sizes["day"] > 1
-    fitted = two and _first_and_last_day(cube)["i_bias"].notnull().all("day").any()
-    return "" if fitted else "no device is done on two days yet"
+    counted = two and (_first_and_last_day(cube)["trials"].sum("current") > 0).all("day").any()
+    return "" if counted else "no device is done on two days yet"
 
 
 FIGURES: dict[str, style.Builder] = {

@@ -124,13 +124,13 @@ def test_the_figure_of_any_widths_is_drawn(cube, widths, tmp_path):
 
 def test_the_figure_shows_the_bar_of_700_nm_and_its_error(cube):
     left, right = figures.FIGURES["s1_anisotropy"](cube).axes
-    assert left.get_title().startswith("0.7 µm, device 0: $H_\\mathrm{an}$ = 5")
-    assert "slope" in right.get_title()
+    assert left.get_title(loc="left").startswith("(a)  0.7 µm, device 0: $H_\\mathrm{an}$ = 5")
+    assert "slope" in right.get_title(loc="left")
 
 
 def test_what_is_not_done_is_left_out(cube):
     cube["cell_state"].values[WIDTHS.index(0.7), 0] = 2
-    assert figures.FIGURES["s1_anisotropy"](cube).axes[0].get_title().startswith("0.7 µm, device 1")
+    assert figures.FIGURES["s1_anisotropy"](cube).axes[0].get_title(loc="left").startswith("(a)  0.7 µm, device 1")
     cube["cell_state"].values[:] = 0
     texts = [t.get_text() for ax in figures.FIGURES["s1_anisotropy"](cube).axes for t in ax.texts]
     assert texts == ["no cell is done yet"]

@@ -68,9 +68,9 @@ def test_a_cube_with_nothing_done_says_so(cube, name):
     assert "no cell is done yet" in [t.get_text() for ax in figure.axes for t in ax.texts]
 
 
-def test_the_panels_are_lettered_from_c_wide_to_narrow(cube):
+def test_the_panels_are_lettered_from_a_wide_to_narrow(cube):
     figure = figures.FIGURES["fig2_switching"](cube)
-    assert [ax.get_title(loc="left") for ax in figure.axes] == ["(c)  5 µm", "(d)  1 µm", "(e)  0.3 µm"]
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["(a)  5 µm", "(b)  1 µm", "(c)  0.3 µm"]
     assert [ax.get_xlabel() for ax in figure.axes] == ["Write current (mA)"] * 3
 
 
@@ -120,7 +120,7 @@ def test_the_trace_is_the_current_nearest_to_50_per_cent_with_the_measured_thres
     ax = figures.trace(cube, axes(), width=1.0, device=2)
     p = cube["switched"].values[1, 2].mean(axis=1)
     nearest = int(np.argmin(np.abs(p - 0.5)))
-    assert f"1 µm, device 2, {cube['i_write'].values[1, 2, nearest] * 1e6:.3g} µA: " in ax.get_title()
+    assert f"1 µm, device 2, {cube['i_write'].values[1, 2, nearest] * 1e3:.3g} mA: " in ax.get_title()
     np.testing.assert_array_equal(ax.lines[1].get_ydata(), cube["r_write"].values[1, 2, nearest])
     threshold = next(line for line in ax.lines if line.get_label() == "threshold")
     assert threshold.get_ydata()[0] == pytest.approx(0.9, abs=0.02)
@@ -137,7 +137,3 @@ def test_a_device_without_a_fit_keeps_its_counts(cube):
     assert shown(figures.gain_against_width(cube, axes())) == 11
     legend = figures.i_bias_against_width(cube, axes()).get_legend().get_texts()
     assert any(text.get_text().endswith(", 1 of 12 left out") for text in legend)
-
-
-def test_panels_beyond_z_have_two_letters() -> None:
-    assert [figures._letter(i) for i in (2, 25, 26, 27, 52)] == ["c", "z", "aa", "ab", "ba"]

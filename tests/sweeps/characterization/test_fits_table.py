@@ -224,7 +224,7 @@ def test_a_cube_of_a_version_with_other_meanings_is_refused(
 
 def test_a_panel_shows_points_without_a_curve_and_says_why(cube: xr.Dataset) -> None:
     ax = figures.switching(cube.sel(width=[2.0]), Figure().add_subplot())
-    words = " ".join(text.get_text() for text in ax.texts)  # long ones take two lines
+    words = ax.get_title(loc="left")
     for label, reason in (
         (1, "slope not different from zero"),
         (3, "never switched"),
@@ -251,7 +251,8 @@ def test_figures_of_widths_name_the_devices_that_are_not_in_the_line(cube: xr.Da
 def test_figures_of_a_log_in_which_nothing_switched_say_so(cube: xr.Dataset, name: str, tmp_path: Path) -> None:
     figure = figures.FIGURES[name](cube.sel(width=[2.0], device=[3]))
     figure.savefig(tmp_path / "figure.png")
-    words = " ".join(t.get_text() for ax in figure.axes for t in (*ax.texts, ax.title))
+    texts = [t.get_text() for ax in figure.axes for t in ax.texts]
+    words = " ".join([*texts, *(ax.get_title(loc=loc) for ax in figure.axes for loc in ("left", "center"))])
     expected = {
         "fig2_switching": "device 3: never switched",
         "s3b_trace": "2 µm, device 3, 400 µA: 0 of 60 switched",

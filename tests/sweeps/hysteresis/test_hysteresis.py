@@ -154,4 +154,4 @@ def test_a_device_that_is_not_done_is_passed_over(cube):
     cube["cell_state"].values[2, 0] = 2
     cube["i_write"].values[2, 0] = np.nan
     assert figures.FIGURES["fig1d_field_loop"](cube).axes[0].get_title().startswith("0.3 µm, device 1")
-    assert figures.FIGURES["fig2b_current_loops"](cube).axes[2].get_title(loc="left") == "0.3 µm, device 1"
+    assert figures.FIGURES["fig2b_current_loops"](cube).axes[2].get_title(loc="left") == "(c)  0.3 µm, device 1"

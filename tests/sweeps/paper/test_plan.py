@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spinneurons.paper.plan import SWEEPS, PlannedSweep
+from spinneurons.paper.plan import SWEEPS, PlannedSweep, gallery
 from spinsweep.cli.options import requested
 from spinsweep.discovery import figures
 
@@ -40,3 +40,10 @@ def test_the_command_that_is_printed_asks_for_the_sweep_that_was_run(planned: Pl
     assert typed.digest == run.digest
     assert [axis.values for axis in typed.axes] == [axis.values for axis in run.axes]
     assert words[-1] == str(planned.store(Path("results/paper")))
+
+
+def test_panels_of_a_figure_of_the_paper_have_its_letters() -> None:
+    letters = {picture.stem: picture.letters for picture in gallery()}
+    assert letters["fig2_switching"] == "(c)"
+    assert letters["fig4de_confidence"] == "(d)"
+    assert letters["s4_persistence"] == "(a)"

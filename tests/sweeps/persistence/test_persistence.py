@@ -118,8 +118,9 @@ def test_one_day_or_nothing_done_is_said(cube):
 
 def test_devices_without_a_fit_on_both_days_are_counted_in_the_figure(cube):
     axes = figures.FIGURES["s4_persistence"](cube).axes
-    assert "without a fit" not in axes[1].get_title()
+    assert "without a fit" not in axes[1].get_title(loc="left")
     for name in ("i_bias", "i_bias_stderr"):
         cube[name].values[1, 2, 1] = np.nan
     axes = figures.FIGURES["s4_persistence"](cube).axes
-    assert axes[1].get_title().endswith("of 7 devices beyond two standard errors; 1 without a fit on both days")
+    title = axes[1].get_title(loc="left").replace("\n", " ")
+    assert title.endswith("of 7 devices beyond two standard errors; 1 without a fit on both days")
