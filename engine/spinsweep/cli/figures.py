@@ -13,7 +13,7 @@ from spinsweep.cli.options import NamedSweep, Store, Trust, code_of
 from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
-from spinsweep.errors import SpecError
+from spinsweep.errors import NotDrawn, SpecError
 from spinsweep.printable import one_line, said, say
 
 AT_ONCE = 2**28
@@ -31,8 +31,8 @@ def figures(
 ) -> int:
     """Draw every figure of a cube as PNG and SVG; cells that are not done are left out.
 
-    The exit status is 0 if all are drawn, and 1 if the code of a figure fails. The others are still drawn, and the
-    failed ones are named.
+    A figure of something that the cube does not hold, such as a second day, is not drawn, and the reason is said. The
+    exit status is 1 if the code of a figure fails; the others are still drawn, and the failed ones are named.
 
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching
     """
@@ -51,14 +51,21 @@ def figures(
     dataset = cube.dataset()
     if dataset.nbytes <= AT_ONCE:
         dataset = dataset.load()
-    failed = {}
+    failed, not_drawn = {}, {}
     for name, build in known.items():
         if only and name not in only:
             continue
-        if problem := _drawn(build, dataset, folder / name):
+        try:
+            problem = _drawn(build, dataset, folder / name)
+        except NotDrawn as reason:
+            not_drawn[name] = str(reason)
+            continue
+        if problem:
             failed[name] = problem
         else:
             say(folder / f"{name}.png")
+    for name, text in not_drawn.items():
+        say(f"not drawn {name}: {text}")
     for name, problem in failed.items():
         say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
     return 1 if failed else 0
@@ -68,6 +75,8 @@ def _drawn(build: Callable[[Any], Any], dataset: Any, stem: Path) -> str:
     """Write one figure as PNG and SVG; what is wrong with its code, in one line, or ``""``."""
     try:
         figure = build(dataset)
+    except NotDrawn:
+        raise
     except Exception as error:  # the code is the user's, and may raise anything
         return _told(error, build)
     if not hasattr(figure, "savefig"):

@@ -22,6 +22,7 @@ from spinneurons.analysis.intervals import wilson
 from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.characterization.marks import LINE, mark, note_devices, nothing_fitted, recorded, say_in_panel
+from spinneurons.characterization.repeated import s4_persistence, s5_endurance
 from spinneurons.neurons.cubes import family, law, standard_error
 
 
@@ -215,5 +216,7 @@ FIGURES: dict[str, style.Builder] = {
     "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted),
     "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted),
     "s3b_trace": style.figure(trace, zeros=True),
+    "s4_persistence": s4_persistence,
+    "s5_endurance": s5_endurance,
     "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted),
 }

@@ -1,15 +1,23 @@
-"""Figure of the endurance: Fig. S5 of the paper.  Cells that are not done are left out."""
+"""Figure of the endurance: Fig. S5 of the paper, of the sweep or of a measured log.
+
+The device model is a fair coin at its bias current, and is held against one.  A measured device has whatever
+probability its current gives: it is held against independent pulses of the share that was measured.
+"""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device
 from spinneurons.analysis.intervals import share, wilson
+from spinneurons.endurance.analysis import LONG, long_record
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,47 +31,87 @@ def moving_average(switched: npt.ArrayLike, span: int) -> Floats:
     return np.asarray((total[span:] - total[:-span]) / span) if total.size > span else np.empty(0)
 
 
-def moving_averages(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:
-    """Moving averages of one device over its valid cycles, with the 95 % bands of a fair coin about 50 %.
+def moving_averages(
+    cube: xr.Dataset,
+    ax: Axes,
+    width: float | None = None,
+    device: int | None = None,
+    *,
+    expected: float | None = 0.5,
+) -> Axes:
+    """Moving averages of one device over its valid cycles, with the 95 % bands of independent pulses.
 
-    The device is the one of that ``width`` (um) and label, or the first with valid cycles.
+    Parameters
+    ----------
+    width, device : um and label of the device; by default the one with most valid cycles
+    expected : probability of the bands; None: the share of the device itself, whose drift and correlation are then
+        said
     """
-    labels = first_device(cube["valid"].any("cycle"), width, device)
+    valid = cube["valid"].sum("cycle")
+    labels = first_device((valid == valid.max()) & (valid > 0) if width is device is None else valid > 0, width, device)
     if labels is None:
         return style.note(ax, "no device with valid cycles")
     chosen = cube.sel(labels)
-    valid = chosen["valid"].values
-    switched, cycle = chosen["switched"].values[valid], chosen["cycle"].values[valid]
+    used = chosen["valid"].values
+    switched, cycle = chosen["switched"].values[used], chosen["cycle"].values[used]
+    p, low, high = (float(v) for v in wilson(switched.sum(), switched.size))
+    centre = p if expected is None else expected
+    sd = np.sqrt(centre * (1 - centre))
     for span, colour, lw in zip(SPANS, (style.SKY, style.BLUE), (0.4, 1.0), strict=True):
         average = moving_average(switched, span)
         if average.size:
             ax.plot(cycle[span - 1 :], average, color=colour, lw=lw, label=f"mean of {span} cycles")
-            half = 1.96 * np.sqrt(0.25 / span)
-            ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
-    ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    p, low, high = (100 * float(v) for v in wilson(switched.sum(), switched.size))
+            half = 1.96 * sd / np.sqrt(span)
+            ax.axhspan(centre - half, centre + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
+    ax.axhline(centre, color="black", ls="--", lw=0.7)
     current = style.si_text(float(chosen["i_write"]), "A")
-    counts = f"{int(switched.sum())} of {switched.size}, {p:.1f} % ({low:.1f} to {high:.1f})"
-    ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}", xlim=(cycle.min(), cycle.max() + 1))
-    ax.set_ylim(0.25, 0.8)
-    ax.set_yticks([0.3, 0.4, 0.5, 0.6, 0.7])
+    counts = f"{int(switched.sum())} of {switched.size}, {100 * p:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    more = f"\n{_pulses(switched)}" if expected is None and switched.size >= LONG else ""
+    ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}{more}", xlim=(cycle.min(), cycle.max() + 1))
+    _limits(ax, centre, sd / np.sqrt(SPANS[0]), moving_average(switched, SPANS[0]))
     ax.set(xlabel="Cycle", ylabel="Switching probability")
     if switched.size >= min(SPANS):
-        ax.legend(loc="upper right", ncols=2, title="bands: 95 % of a fair coin")
+        of = "a fair coin" if expected == 0.5 else "independent pulses of this share"
+        ax.legend(loc="upper right", ncols=2, title=f"bands: 95 % of {of}")
     return ax
 
 
-def all_devices(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Switching probability of each device over all its cycles with Wilson's 95 % interval, and the expected band."""
+def _pulses(switched: npt.ArrayLike) -> str:
+    """Whether the share drifts from begin to end, and whether a pulse depends on the one before."""
+    record = long_record(switched)
+    change, low, high = (100 * v for v in (record.change, record.change_low, record.change_high))
+    return (
+        f"drift {change:+.1f} points ({low:.1f} to {high:.1f}), p = {record.change_p_value:.2g}; correlation of "
+        f"neighbours {record.correlation:+.3f}"
+    ).replace("-", "−")
+
+
+def _limits(ax: Axes, centre: float, sd: float, average: Floats) -> None:
+    """Probabilities from 5 sd of the shorter average below the centre to 6 above it, and all of the data."""
+    low = min(centre - 5 * sd, float(average.min(initial=centre)) - sd)
+    high = max(centre + 6 * sd, float(average.max(initial=centre)) + 2 * sd)
+    ax.set_ylim(max(low, -0.02), high)
+    ax.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))
+
+
+def all_devices(cube: xr.Dataset, ax: Axes, *, expected: float | None = 0.5) -> Axes:
+    """Switching probability of each device over all its cycles with Wilson's 95 % interval.
+
+    ``expected`` is the probability whose 95 % band is drawn; None: of measured devices, which have no such band.
+    """
     valid = cube["valid"].sum("cycle")
     p = share((cube["switched"] & cube["valid"]).sum("cycle"), valid)
     bars = xr.concat([p["share"] - p["low"], p["high"] - p["share"]], "end")
     style.devices_by_width(cube, ax, p["share"], bars)
-    half = 1.96 * np.sqrt(0.25 / max(float(valid.max()), 1.0))
-    ax.axhspan(0.5 - half, 0.5 + half, color="#EEEEEE", lw=0, zorder=0)
+    half = 1.96 * np.sqrt(0.25 / max(float(valid.max()), 1.0)) if expected else 0.0
+    if expected:
+        ax.axhspan(expected - half, expected + half, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    margin = max(3 * half, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
+    margin = max(3 * half, 0.02, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
     ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
+    without = int((valid == 0).sum()) if expected is None else 0
+    if without:
+        ax.set_title(f"{without} without {LONG} cycles at one current")
     ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
     return ax
 
@@ -72,3 +120,9 @@ FIGURES: dict[str, style.Builder] = {
     "s5_endurance": style.figure(moving_averages, all_devices, width=style.PAGE, ratios=(1.25, 1), zeros=True)
 }
 """Moving averages of one device beside the overall probability of all devices."""
+
+MEASURED = style.figure(
+    partial(moving_averages, expected=None), partial(all_devices, expected=None), width=style.PAGE, ratios=(1.25, 1),
+    zeros=True,
+)  # fmt: skip
+"""The same of long records: see :func:`spinneurons.endurance.analysis.long_records`."""
