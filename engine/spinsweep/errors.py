@@ -12,8 +12,8 @@
     ├── NotDrawn       a figure shows what this cube does not hold
     └── RunAborted     equipment is not to be trusted: nothing more is begun, what was measured is kept
 
-A package that measures derives its own from WorkInterrupted and RunAborted; see :mod:`spinsweep.bench.errors`. The command line prints
-each of these as one line and ends with status 2.
+A package that measures derives its own from WorkInterrupted and RunAborted; see :mod:`spinsweep.bench.errors`. The
+command line prints each of these as one line and ends with status 2.
 ``OutputError`` and what a block function raises belong to cells: they are kept in the cube.
 """
 

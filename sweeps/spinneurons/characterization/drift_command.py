@@ -102,8 +102,8 @@ def _pair(cubes: list[Cube]) -> xr.Dataset:
         axis = time_axis(datasets[0])
         if not axis or datasets[0].sizes[axis] < 2:
             raise SpecError(
-                f"{names[0]} has no axis {', '.join(TIMES)} with two values; name the later cube too: spinsweep drift "
-                f"{names[0]} LATER.zarr"
+                f"{names[0]} has no axis {', '.join(TIMES)} with two values; name the later cube too: spinsweep "
+                f"drift {names[0]} LATER.zarr"
             )
         return of_days(datasets[0])
     links = [law(dataset).name for dataset in datasets]
@@ -112,35 +112,38 @@ def _pair(cubes: list[Cube]) -> xr.Dataset:
             f"{names[0]} is fitted by {links[0]} and {names[1]} by {links[1]}, and their scale currents are not the "
             "same quantity; import or run one again with the other --link"
         )
-    return paired(*datasets, names if names[0] != names[1] else [str(cube.storage) for cube in cubes])
+    days = names if names[0] != names[1] else [str(cube.storage) for cube in cubes]
+    return paired(datasets[0], datasets[1], days)
 
 
 def _show(compared: list[dict[str, Any]]) -> None:
     if not compared:
         return
     shown = Table(
-        "width\n(µm)", "device", "I_bias\n(mA)", "later\n(mA)", "change of I_bias\n(%), 95 %", "change of i0\n(%), 95 %",
-        "p", box=None, header_style="bold", pad_edge=False,
+        "width\n(µm)", "device", "I_bias\n(mA)", "later\n(mA)", "change of I_bias\n(%), 95 %",
+        "change of i0\n(%), 95 %", "p", box=None, header_style="bold", pad_edge=False,
     )  # fmt: skip
     for row in compared:
         shown.add_row(
             f"{row['width_um']:g}", str(row["device"]),
             *(f"{1e3 * row[f'i_bias_{end}_A']:.4g}" for end in ("first", "last")),
-            *(_interval(row, name) for name in ("i_bias", "i0")),
+            _interval(row, "i_bias", 2), _interval(row, "i0", 1),
             f"{row['p_value']:.2g}" + ("  bad fit" if row["bad_fit"] else ""),
         )  # fmt: skip
     console().print(shown)
 
 
-def _interval(row: dict[str, Any], name: str) -> str:
+def _interval(row: dict[str, Any], name: str, digits: int) -> str:
     value, low, high = (row[f"{name}_change{end}_percent"] for end in ("", "_low", "_high"))
-    return f"{value:+.3g} ({low:.3g} to {high:.3g})"
+    return f"{value:+.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _summary(pair: xr.Dataset, table: list[dict[str, Any]]) -> Iterator[str]:
     """Means, and what is not in them."""
     from spinneurons.persistence.analysis import change, mean_drift
+    from spinneurons.persistence.figures import day_text
 
+    yield f"compared  {day_text(pair['day'][0])} and {day_text(pair['day'][-1])}"
     for name, label in (("i_bias", "I_bias"), ("i0", "i0")):
         yield from _mean(label, mean_drift(change(pair, name)))
     compared = [row for row in table if not row["reason"]]
@@ -156,8 +159,8 @@ def _summary(pair: xr.Dataset, table: list[dict[str, Any]]) -> Iterator[str]:
     if without:
         absent = sum(not row["both"] for row in without)
         yield (
-            f"left out  {len(without)} of {len(table)} devices: {absent} are absent from one, {len(without) - absent} "
-            "lack a fit in one or both"
+            f"left out  {len(without)} of {len(table)} devices: {absent} are absent from one, "
+            f"{len(without) - absent} lack a fit in one or both"
         )
 
 

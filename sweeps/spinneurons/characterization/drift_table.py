@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spinneurons.characterization.fit_table import status_text
 from spinneurons.characterization.goodness import goodness
 from spinneurons.neurons.checked_fit import STATUSES
 from spinneurons.neurons.cubes import law
 from spinneurons.neurons.family import Law
 from spinneurons.persistence.analysis import change, joint_p_value
+from spinneurons.persistence.figures import day_text
 
 CURRENTS = ("i_bias", "i0")
 
@@ -27,9 +29,9 @@ def rows(pair: xr.Dataset) -> list[dict[str, Any]]:
     -------
     Dicts with ``width_um`` and ``device``; of ``i_bias`` and ``i0`` their values ``_first_A`` and ``_last_A``, and
     the ``_change_percent`` with its 95 % interval ``_change_low_percent`` to ``_change_high_percent``; ``p_value`` of
-    no change of either; ``bad_fit``, whether the counts of a day contradict their curve; ``in_first``, ``in_last`` and
-    ``both``, whether the device was characterized on the days; and ``reason``, why there are no numbers, "" if there
-    are
+    no change of either; ``bad_fit``, whether the counts of a day contradict their curve; ``in_first``, ``in_last``
+    and ``both``, whether the device was characterized on the days; and ``reason``, why there are no numbers, "" if
+    there are
     """
     changes = {name: change(pair, name) for name in CURRENTS}
     p_value, curve = joint_p_value(pair), law(pair)
@@ -72,18 +74,14 @@ def _is_bad(day: xr.Dataset, curve: Law) -> bool:
 
 def _reason(device: xr.Dataset) -> str:
     """Why a device has no drift, in words; "" if it has."""
-    days = [_day(device["day"], index) for index in (0, -1)]
+    days = [day_text(device["day"][index]) for index in (0, -1)]
     measured = device["measured"].values
     if not measured.all():
         return f"not in {days[1 if measured[0] else 0]}"
+    cycles = device["trials"].sum("current").values
     without = [
-        f"{STATUSES[int(status)].replace('_', ' ')} in {day}"
-        for status, day in zip(device["fit_status"].values, days, strict=True)
-        if STATUSES[int(status)] != "fitted"
+        f"{status_text(STATUSES[status], n)} in {day}"
+        for status, n, day in zip(device["fit_status"].values, cycles, days, strict=True)
+        if STATUSES[status] != "fitted"
     ]
     return ", ".join(without)
-
-
-def _day(day: xr.DataArray, index: int) -> str:
-    value = day[index].item()
-    return value if isinstance(value, str) else f"{day.attrs['long_name']} {value:g}"

@@ -48,7 +48,9 @@ def moving_averages(
         said
     """
     valid = cube["valid"].sum("cycle")
-    labels = first_device((valid == valid.max()) & (valid > 0) if width is device is None else valid > 0, width, device)
+    labels = first_device(
+        (valid == valid.max()) & (valid > 0) if width is device is None else valid > 0, width, device
+    )
     if labels is None:
         return style.note(ax, "no device with valid cycles")
     chosen = cube.sel(labels)
@@ -62,7 +64,9 @@ def moving_averages(
         if average.size:
             ax.plot(cycle[span - 1 :], average, color=colour, lw=lw, label=f"mean of {span} cycles")
             half = 1.96 * sd / np.sqrt(span)
-            ax.axhspan(centre - half, centre + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0)
+            ax.axhspan(
+                centre - half, centre + half, color="#EEEEEE" if span == SPANS[0] else "#DCDCDC", lw=0, zorder=0
+            )
     ax.axhline(centre, color="black", ls="--", lw=0.7)
     current = style.si_text(float(chosen["i_write"]), "A")
     counts = f"{int(switched.sum())} of {switched.size}, {100 * p:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
@@ -111,7 +115,7 @@ def all_devices(cube: xr.Dataset, ax: Axes, *, expected: float | None = 0.5) -> 
     ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
     without = int((valid == 0).sum()) if expected is None else 0
     if without:
-        ax.set_title(f"{without} without {LONG} cycles at one current")
+        ax.set_title(f"{without} devices without {LONG} cycles at one current")
     ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
     return ax
 

@@ -100,13 +100,13 @@ def joint_p_value(cube: xr.Dataset) -> xr.DataArray:
     """
     curve = law(cube)
     arrays = [cube[n].isel(day=[0, -1]) for n in ("switches", "trials", "i_write", "i_bias")]
-    return xr.apply_ufunc(
+    p_value: xr.DataArray = xr.apply_ufunc(
         lambda k, n, current, bias: _p_value(k, n, current, curve) if np.isfinite(bias).all() else math.nan,
         *arrays,
         input_core_dims=[["day", "current"]] * 3 + [["day"]],
-        exclude_dims={"day"},
         vectorize=True,
     )
+    return p_value
 
 
 def _p_value(k: npt.ArrayLike, n: npt.ArrayLike, i_write: npt.ArrayLike, curve: Law) -> float:
@@ -149,5 +149,6 @@ def mean_drift(changes: xr.Dataset) -> MeanDrift:
     if line.dof:
         half = float(t.ppf(0.975, line.dof) * math.sqrt(line.covariance[0, 0]))
         scatter = (line.spread, *spread_interval(logs, errors))
-    percent = (100 * math.expm1(v) for v in (mean, mean - half, mean + half))
-    return MeanDrift(*percent, *(100 * v for v in scatter), logs.size)
+    value, low, high = (100 * math.expm1(v) for v in (mean, mean - half, mean + half))
+    spread, least, most = (100 * v for v in scatter)
+    return MeanDrift(value, low, high, spread, least, most, logs.size)

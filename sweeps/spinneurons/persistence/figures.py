@@ -36,7 +36,7 @@ def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int |
         seen = np.isfinite(current) & (n > 0)
         p, low, high = wilson(row["switches"].values[seen], n[seen])
         look: dict[str, Any] = {"color": colour, "marker": marker, "mfc": "none" if index else colour}
-        look["label"] = _day(row["day"])
+        look["label"] = day_text(row["day"])
         ax.errorbar(current[seen], p, (p - low, high - p), ls="none", ms=2.6, mew=0.6, elinewidth=0.5, **look)
         fine = np.linspace(current[seen].min(), current[seen].max(), 300)
         p_fit = law(chosen).probability((fine - float(row["i_bias"])) / float(row["i0"]))
@@ -87,7 +87,7 @@ def percent_text(value: float, low: float, high: float) -> str:
     return f"{value:+.{digits}f} %{interval}".replace("-", "−")
 
 
-def _day(day: xr.DataArray) -> str:
+def day_text(day: xr.DataArray) -> str:
     """A day in words: its number, or the name that it has instead."""
     value = day.item()
     return value if isinstance(value, str) else f"{day.attrs.get('long_name', 'day')} {value:g}"

@@ -28,7 +28,8 @@ def of_days(cube: xr.Dataset) -> xr.Dataset:
     """
     axis = time_axis(cube)
     days = np.sort(cube[axis].values)[[0, -1]]
-    pair = paired(*(cube.sel({axis: day}, drop=True) for day in days), days.tolist())
+    first, last = (cube.sel({axis: day}, drop=True) for day in days)
+    pair = paired(first, last, days.tolist())
     pair["day"].attrs["long_name"] = axis
     return pair
 
@@ -66,7 +67,10 @@ def _bars(cube: xr.Dataset) -> xr.Dataset:
     bars = cube[["i_write", "switched", "valid", *FITS]].isel(width=w, device=d)
     names = bars["name"].values if "name" in bars.coords else bars["device"].values
     labels = [f"{width:.12g}um/{name}" for width, name in zip(bars["width"].values, names, strict=True)]
-    counts = {"switches": (bars["switched"] & bars["valid"]).sum("cycle"), "trials": bars["valid"].sum("cycle")}
-    measured = xr.ones_like(bars["i_bias"], bool)
-    bars = bars[["i_write", *FITS]].assign(**counts, measured=measured).reset_coords(drop=True)
+    bars = bars.assign(
+        switches=(bars["switched"] & bars["valid"]).sum("cycle"),
+        trials=bars["valid"].sum("cycle"),
+        measured=xr.ones_like(bars["i_bias"], bool),
+    )
+    bars = bars.drop_vars(["switched", "valid"]).reset_coords(drop=True).drop_dims("cycle")
     return bars.rename(bar="device").assign_coords(device=np.array(labels, object))
