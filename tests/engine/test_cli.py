@@ -280,7 +280,7 @@ def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep:
 
 DRAWN = """
 from matplotlib.figure import Figure
-
+from spinsweep.errors import NotDrawn
 def good(ds):
     return Figure()
 
@@ -298,7 +298,10 @@ def unset(ds):
     figure.suptitle("$\\\\nonsense{$")
     return figure
 
-FIGURES = {"wrong": wrong, "nothing": nothing, "told": told, "unset": unset, "good": good}
+def second_day(ds):
+    raise NotDrawn("the cube has one day")
+
+FIGURES = {"wrong": wrong, "nothing": nothing, "told": told, "unset": unset, "good": good, "day": second_day}
 FIVE = 5
 NUMBERS = {"good": 5}
 """
@@ -345,7 +348,7 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
     file = own / "drawn.py"
 
     assert result.returncode == 1
-    assert result.stdout.splitlines() == ["results/mine-figures/good.png"]
+    assert result.stdout.splitlines() == ["results/mine-figures/good.png", "not drawn day: the cube has one day"]
     assert {p.name for p in (own / "results" / "mine-figures").iterdir()} == {"good.png", "good.svg"}
     assert wrong.startswith("spinsweep: figure 'wrong' of drawn:FIGURES: KeyError: ")
     assert wrong.endswith(f"({file}:8)")

@@ -159,8 +159,8 @@ def _summary(pair: xr.Dataset, table: list[dict[str, Any]]) -> Iterator[str]:
     if without:
         absent = sum(not row["both"] for row in without)
         yield (
-            f"left out  {len(without)} of {len(table)} devices: {absent} are absent from one, "
-            f"{len(without) - absent} lack a fit in one or both"
+            f"left out  {len(without)} of {len(table)} devices: {absent} absent from one cube or day, "
+            f"{len(without) - absent} without a fit"
         )
 
 
@@ -168,9 +168,9 @@ def _mean(label: str, mean: MeanDrift) -> Iterator[str]:
     if not mean.devices:
         return
     if mean.devices == 1:
-        yield f"drift     {label} {mean.mean:+.3g} %: one device, and no scatter between devices"
+        yield f"drift     {label} {mean.mean:+.2f} %: one device, and no scatter between devices"
         return
     yield (
-        f"drift     {label} {mean.mean:+.3g} % on average ({mean.low:.3g} to {mean.high:.3g}); devices scatter by "
-        f"{mean.scatter:.2g} % beyond the errors of their fits ({mean.scatter_low:.2g} to {mean.scatter_high:.2g})"
+        f"drift     {label} {mean.mean:+.2f} % on average ({mean.low:.2f} to {mean.high:.2f}); devices scatter by "
+        f"{mean.scatter:.2f} % beyond the errors of their fits ({mean.scatter_low:.2f} to {mean.scatter_high:.2f})"
     )

@@ -18,7 +18,7 @@ def s4_persistence(cube: xr.Dataset) -> Figure:
     """Curves of one device on the first and the last day, and the drift of all, of a log with an axis of days."""
     axis = time_axis(cube)
     if not axis or cube.sizes[axis] < 2:
-        raise NotDrawn(f"the cube has no second day: no axis {', '.join(TIMES)} with two values")
+        raise NotDrawn(f"the cube has one day alone: no axis {', '.join(TIMES)} with two values")
     return persistence.FIGURES["s4_persistence"](of_days(cube))
 
 

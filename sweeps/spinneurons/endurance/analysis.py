@@ -31,6 +31,7 @@ class LongRecord(NamedTuple):
     change_low: float
     change_high: float
     change_p_value: float
+    """Of no change; 1 where all pulses are alike."""
     correlation: float
     """Of each pulse and the next; of independent ones about 1/sqrt(cycles). NaN where all are alike."""
 
@@ -57,7 +58,8 @@ def long_record(switched: npt.ArrayLike) -> LongRecord:
     variance = float(deviation @ deviation)
     return LongRecord(
         int(pulses.sum()), pulses.size, share, low, high,
-        float(line.slope), float(line.slope) - half, float(line.slope) + half, float(line.pvalue),
+        float(line.slope), float(line.slope) - half, float(line.slope) + half,
+        float(line.pvalue) if variance else 1.0,
         float(deviation[1:] @ deviation[:-1]) / variance if variance else math.nan,
     )  # fmt: skip
 

@@ -92,6 +92,7 @@ def _pulses(switched: npt.ArrayLike) -> str:
 
 def _limits(ax: Axes, centre: float, sd: float, average: Floats) -> None:
     """Probabilities from 5 sd of the shorter average below the centre to 6 above it, and all of the data."""
+    sd = max(sd, 0.005)  # of pulses that are all alike
     low = min(centre - 5 * sd, float(average.min(initial=centre)) - sd)
     high = max(centre + 6 * sd, float(average.max(initial=centre)) + 2 * sd)
     ax.set_ylim(max(low, -0.02), high)
@@ -115,7 +116,7 @@ def all_devices(cube: xr.Dataset, ax: Axes, *, expected: float | None = 0.5) -> 
     ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
     without = int((valid == 0).sum()) if expected is None else 0
     if without:
-        ax.set_title(f"{without} devices without {LONG} cycles at one current")
+        ax.set_title(f"devices without {LONG} cycles at one current: {without}")
     ax.legend(loc="upper center", ncols=2, columnspacing=1.2, handletextpad=0.2)
     return ax
 

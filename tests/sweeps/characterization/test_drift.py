@@ -121,7 +121,7 @@ def test_devices_of_one_cube_alone_or_without_a_fit_are_named_and_counted(
     said = capsys.readouterr().out
     assert "absent    width 0.5 um, device 1: not in less.zarr\n" in said
     assert "no fit    width 2 um, device 1: never switched in less.zarr\n" in said
-    assert "left out  2 of 4 devices: 1 are absent from one, 1 lack a fit in one or both\n" in said
+    assert "left out  2 of 4 devices: 1 absent from one cube or day, 1 without a fit\n" in said
 
 
 def test_what_cannot_be_compared_is_refused(lab: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,5 +157,5 @@ def test_figure_s4_is_drawn_of_two_days_and_of_two_cubes(
     capsys.readouterr()
     (out / "s4_persistence.svg").unlink()
     assert command("figures", lab / "week0.zarr", *only) == 0
-    assert "not drawn s4_persistence: the cube has no second day" in capsys.readouterr().out
+    assert "not drawn s4_persistence: the cube has one day alone" in capsys.readouterr().out
     assert not (out / "s4_persistence.svg").exists()
