@@ -193,7 +193,9 @@ def test_a_mistake_is_one_line_status_2_and_nothing_written(
     assert {p.name for p in own.iterdir()} <= {"mine.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card", "fits"])
+@pytest.mark.parametrize(
+    "verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card", "fits", "drift"]
+)
 def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spinsweep: Command) -> None:
     result = spinsweep(verb, "--help", cwd=tmp_path)
 

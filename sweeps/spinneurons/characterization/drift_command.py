@@ -71,9 +71,9 @@ def drift(
     table = rows(pair)
     if not any(row["both"] for row in table):
         first, last = (sum(row[end] for row in table) for end in ("in_first", "in_last"))
+        which = f"{store} and {later}" if later else f"the first and the last day of {store}"
         raise SpecError(
-            f"{store} and {later} have no device in common, of {first} and {last}; those of one width and name are "
-            "the same"
+            f"{which} have no device in common, of {first} and {last}; those of one width and name are the same"
         )
     if csv is not None:
         columns = [name for name in table[0] if name not in ("both", "in_first", "in_last")]
