@@ -38,18 +38,18 @@ def rows(pair: xr.Dataset) -> list[dict[str, Any]]:
     present = pair["measured"].any("day").transpose("width", "device").values
     table = []
     for w, d in np.argwhere(present).tolist():
-        at = {"width": w, "device": d}
-        device = pair.isel(at)
+        index = {"width": w, "device": d}
+        device = pair.isel(index)
         table.append({
             "width_um": float(device["width"]),
             "device": _name(device),
             **{f"{n}_{end}_A": float(device[n][i]) for n in CURRENTS for i, end in ((0, "first"), (-1, "last"))},
             **{
-                f"{n}_change{end}_percent": float(changes[n][key].isel(at))
+                f"{n}_change{end}_percent": float(changes[n][key].isel(index))
                 for n in CURRENTS
                 for key, end in (("change", ""), ("low", "_low"), ("high", "_high"))
             },
-            "p_value": float(p_value.isel(at)),
+            "p_value": float(p_value.isel(index)),
             "bad_fit": any(_is_bad(device.isel(day=day), curve) for day in (0, -1)),
             "in_first": bool(device["measured"][0]),
             "in_last": bool(device["measured"][-1]),

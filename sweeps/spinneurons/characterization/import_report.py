@@ -115,8 +115,8 @@ def table(log: Cycles, devices: list[DeviceReport]) -> Iterator[str]:
     bad = sum(device.quality.is_bad for device in fitted if device.quality)
     currents = [float(f(log.frame["i_write"])) * 1e3 for f in (np.min, np.max)]
     yield (
-        f"{len(devices)} curves, {len(fitted)} with a fit, {bad} of these a bad one; {used} of {recorded} {what} "
-        f"used{reasons}; currents from {currents[0]:.4g} to {currents[1]:.4g} mA"
+        f"{len(devices)} curves, {used} of {recorded} {what} used{reasons}; currents from {currents[0]:.4g} to "
+        f"{currents[1]:.4g} mA; {len(fitted)} with a fit, {bad} of these a bad one"
     )
 
 

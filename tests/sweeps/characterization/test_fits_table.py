@@ -157,7 +157,7 @@ def test_the_dry_run_has_the_goodness_of_fit_of_the_table(
         fit = [f"{1e3 * row['i_bias_A']:.4g}", f"{row['deviance']:.1f}/{row['dof']}", f"{row['p_value']:.2g}{star}"]
         assert " ".join(fit + ["bad"] * bool(row["bad_fit"])) in " ".join(words)
         assert ("bad" in words) == row["bad_fit"]
-    assert "10 curves, 5 with a fit, 1 of these a bad one; " in said
+    assert " mA; 5 with a fit, 1 of these a bad one\n" in said
 
 
 def test_a_card_leaves_bad_fits_out_unless_asked(

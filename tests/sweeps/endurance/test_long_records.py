@@ -76,7 +76,7 @@ def test_the_dry_run_says_that_there_is_one_current(lab: Path, capsys: pytest.Ca
     assert main(["import", str(lab / "long.csv"), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert said.count("one current") == 2
-    assert "2 curves, 0 with a fit" in said
+    assert "mA; 0 with a fit" in said
 
 
 def test_figure_s5_holds_a_measured_device_against_its_own_share(cubes: dict[str, xr.Dataset]) -> None:
