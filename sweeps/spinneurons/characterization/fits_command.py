@@ -105,7 +105,7 @@ def _endurance(row: dict[str, Any]) -> str:
     )
     return (
         f"{row['long_switched']} of {row['long_cycles']} cycles switched at {1e3 * row['long_current_A']:.4g} mA, "
-        f"{share:.1f} % ({low:.1f} to {high:.1f}); drift from begin to end {change:+.1f} points ({least:.1f} to "
+        f"{share:.1f} % ({low:.1f} to {high:.1f}); drift from start to end {change:+.1f} points ({least:.1f} to "
         f"{most:.1f}), p = {row['long_change_p_value']:.2g}; runs test "
         f"p = {_number(row['long_runs_p_value'], '.2g')}, correlation of neighbours "
         f"{_number(row['long_correlation'], '+.3f')}"

@@ -27,7 +27,7 @@ class LongRecord(NamedTuple):
     high: float
     """Wilson's 95 % interval, which takes the pulses to be independent."""
     change: float
-    """From the begin to the end of the record: slope of the share, times its length."""
+    """From the start to the end of the record: slope of the share, times its length."""
     change_low: float
     change_high: float
     change_p_value: float

@@ -81,13 +81,13 @@ def moving_averages(
 
 
 def _pulses(switched: npt.ArrayLike) -> str:
-    """Whether the share drifts from begin to end, and whether a pulse depends on the one before."""
+    """Whether the share drifts from start to end, and whether a pulse depends on the one before."""
     record = long_record(switched)
     change, low, high = (100 * v for v in (record.change, record.change_low, record.change_high))
-    return (
-        f"drift {change:+.1f} points ({low:.1f} to {high:.1f}), p = {record.change_p_value:.2g}; correlation of "
-        f"neighbours {record.correlation:+.3f}"
-    ).replace("-", "−")
+    text = f"drift {change:+.1f} points ({low:.1f} to {high:.1f}), p = {record.change_p_value:.2g}"
+    if np.isfinite(record.correlation):
+        text += f"; correlation of neighbours {record.correlation:+.3f}"
+    return text.replace("-", "−")
 
 
 def _limits(ax: Axes, centre: float, sd: float, average: Floats) -> None:
@@ -108,11 +108,11 @@ def all_devices(cube: xr.Dataset, ax: Axes, *, expected: float | None = 0.5) -> 
     p = share((cube["switched"] & cube["valid"]).sum("cycle"), valid)
     bars = xr.concat([p["share"] - p["low"], p["high"] - p["share"]], "end")
     style.devices_by_width(cube, ax, p["share"], bars)
-    half = 1.96 * np.sqrt(0.25 / max(float(valid.max()), 1.0)) if expected else 0.0
-    if expected:
+    half = 1.96 * np.sqrt(0.25 / max(float(valid.max()), 1.0))
+    if expected is not None:
         ax.axhspan(expected - half, expected + half, color="#EEEEEE", lw=0, zorder=0)
     ax.axhline(0.5, color="black", ls="--", lw=0.7)
-    margin = max(3 * half, 0.02, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
+    margin = max(3 * half, 1.15 * float(abs(p[["low", "high"]].to_dataarray() - 0.5).max()))
     ax.set(ylim=(0.5 - margin, 0.5 + 1.5 * margin), ylabel="Switching probability")
     without = int((valid == 0).sum()) if expected is None else 0
     if without:

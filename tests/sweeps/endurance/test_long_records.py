@@ -63,7 +63,7 @@ def test_a_log_of_one_current_is_taken_and_what_it_says_is_said(
     switched = int(pulses(1500, seed=1).sum())
     assert f"device 0: one current, and a curve takes two: {switched} of 1500 switched at 0.61 mA" in said
     assert f"endurance width 2 um, device 0: {switched} of 1500 cycles switched at 0.61 mA, " in said
-    assert "drift from begin to end" in said
+    assert "drift from start to end" in said
     assert "runs test p = " in said
     assert "0 of 2 devices have a fit" in said
     table = pd.read_csv(tmp_path / "fits.csv")
