@@ -9,10 +9,11 @@
     │   └── OtherCode  a worker has other code than the driver and must not compute
     ├── WorkInterrupted  work that acts on the world ended early: it says nothing of the cell, which is begun again
     │   └── Stopped          on demand
+    ├── NotDrawn       a figure shows what this cube does not hold
     └── RunAborted     equipment is not to be trusted: nothing more is begun, what was measured is kept
 
-A package that measures derives its own from the last two; see :mod:`spinsweep.bench.errors`. The command line prints
-each of these as one line and ends with status 2.
+A package that measures derives its own from WorkInterrupted and RunAborted; see :mod:`spinsweep.bench.errors`. The
+command line prints each of these as one line and ends with status 2.
 ``OutputError`` and what a block function raises belong to cells: they are kept in the cube.
 """
 
@@ -64,6 +65,10 @@ class WorkInterrupted(SpinsweepError):
 
 class RunAborted(SpinsweepError):
     """What the run measures with is not to be trusted: nothing more of it is begun; what was measured is kept."""
+
+
+class NotDrawn(SpinsweepError):
+    """A figure shows what this cube does not hold, such as a second day: no figure is made, and nothing is wrong."""
 
 
 class Stopped(WorkInterrupted):

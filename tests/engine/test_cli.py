@@ -193,7 +193,9 @@ def test_a_mistake_is_one_line_status_2_and_nothing_written(
     assert {p.name for p in own.iterdir()} <= {"mine.py", "__pycache__"}
 
 
-@pytest.mark.parametrize("verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card", "fits"])
+@pytest.mark.parametrize(
+    "verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card", "fits", "drift"]
+)
 def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spinsweep: Command) -> None:
     result = spinsweep(verb, "--help", cwd=tmp_path)
 
@@ -280,7 +282,7 @@ def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep:
 
 DRAWN = """
 from matplotlib.figure import Figure
-
+from spinsweep.errors import NotDrawn
 def good(ds):
     return Figure()
 
@@ -298,7 +300,10 @@ def unset(ds):
     figure.suptitle("$\\\\nonsense{$")
     return figure
 
-FIGURES = {"wrong": wrong, "nothing": nothing, "told": told, "unset": unset, "good": good}
+def second_day(ds):
+    raise NotDrawn("the cube has one day")
+
+FIGURES = {"wrong": wrong, "nothing": nothing, "told": told, "unset": unset, "good": good, "day": second_day}
 FIVE = 5
 NUMBERS = {"good": 5}
 """
@@ -346,7 +351,8 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
 
     assert result.returncode == 1
     files = ["good.png", "good.svg", "good.md"]
-    assert result.stdout.splitlines() == [f"results/mine-figures/{name}" for name in files]
+    printed = [*(f"results/mine-figures/{name}" for name in files), "not drawn day: the cube has one day"]
+    assert result.stdout.splitlines() == printed
     assert sorted(p.name for p in (own / "results" / "mine-figures").iterdir()) == sorted(files)
     assert wrong.startswith("spinsweep: figure 'wrong' of drawn:FIGURES: KeyError: ")
     assert wrong.endswith(f"({file}:8)")

@@ -39,6 +39,7 @@ VERBS = {
     "status as json": ["status", "c.zarr", "--json"],
     "card": ["card", "c.zarr"],
     "fits": ["fits", "c.zarr"],
+    "drift": ["drift", "c.zarr", "c.zarr"],
     "plan": ["plan", "endurance", "--store", "c.zarr"],
     "run": ["run", "endurance", "--store", "c.zarr", "--workers", "0"],
     "emulate": ["emulate", "bench.toml", "--recording", "c.zarr", "--run", "true"],

@@ -468,7 +468,8 @@ VERBS: dict[str, list[str]] = {
     "figures": ["--out", "--only", "--sweep"],
     "card": ["--out", "--base", "--force", "--include-bad-fits"],
     "fits": ["--csv", "--force"],
-    "import": ["--link", "--reset-state", "--resamples"],
+    "drift": ["--csv", "--figure", "--force"],
+    "import": ["--link", "--reset-state", "--resamples", "--axis"],
     "bench check": [],
     "bench plan": ["--set", "--root-seed"],
     "certs": ["--days"],
@@ -550,7 +551,7 @@ def commands(r: random.Random) -> None:
     """Argument lists: real verbs and options, and values of all kinds."""
     verb = r.choice(list(VERBS))
     words = verb.split()
-    cubes = ("status", "cell", "figures", "card", "fits")
+    cubes = ("status", "cell", "figures", "card", "fits", "drift")
     first = {**dict.fromkeys(cubes, PLACES), "import": ["log.csv", *PLACES]}
     words.append(either_text(r, r.choice(first.get(verb, NAMES))))
     if verb == "import":

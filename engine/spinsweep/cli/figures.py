@@ -18,7 +18,7 @@ from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
-from spinsweep.errors import SpecError
+from spinsweep.errors import NotDrawn, SpecError
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
 from spinsweep.spec import Sweep
@@ -70,8 +70,8 @@ def figures(
     NAME.md is the caption of the figure NAME: what is shown, what error bars and lines are, where the data come from,
     and what is left out.
 
-    The exit status is 0 if all are drawn, and 1 if the code of a figure fails. The others are still drawn, and the
-    failed ones are named.
+    A figure of something that the cube does not hold, such as a second day, is not drawn, and the reason is said. The
+    exit status is 1 if the code of a figure fails; the others are still drawn, and the failed ones are named.
 
     Example:  spinsweep figures results/characterization.zarr --only fig2_switching --width 2 --format pdf
     """
@@ -96,15 +96,22 @@ def figures(
         dataset = dataset.load()
     chosen = {name: build for name, build in known.items() if not only or name in only}
     facts = "\n\n".join(_facts(cube, sweep, dataset))
-    failed = {}
+    failed, not_drawn = {}, {}
     for name, build in chosen.items():
-        if isinstance(made := _drawn(build, dataset, options, suffixes), str):
+        try:
+            made = _drawn(build, dataset, options, suffixes)
+        except NotDrawn as reason:
+            not_drawn[name] = str(reason)
+            continue
+        if isinstance(made, str):
             failed[name] = made
             continue
         files = {**made, "md": f"{_caption(build, dataset, options)}\n\n{facts}\n".lstrip().encode()}
         for suffix, content in files.items():
             write_whole(str(folder / f"{name}.{suffix}"), content)
             say(folder / f"{name}.{suffix}")
+    for name, text in not_drawn.items():
+        say(f"not drawn {name}: {text}")
     if (width or letters != FigureOptions.letters) and (
         fixed := [n for n, b in chosen.items() if not takes_options(b)]
     ):
@@ -151,6 +158,8 @@ def _drawn(
     with _settings(options):
         try:
             figure = build(dataset, **_accepted(build, options))
+        except NotDrawn:
+            raise
         except Exception as error:  # the code is the user's, and may raise anything
             return _told(error, build)
         if not hasattr(figure, "savefig"):

@@ -115,6 +115,35 @@ def weighted_fit(
     return WeightedFit(coefficients, covariance if scattered else 0 * covariance, n - p, float(np.sqrt(spread)))
 
 
+def spread_interval(y: Floats, error: Floats, level: float = 0.95) -> tuple[float, float]:
+    """Interval (low, high) of the spread of values about their mean, beyond their errors.
+
+    The spreads with which the weighted squares about the mean are a quantile of chi-square with n - 1 degrees of
+    freedom; 0 where even without a spread they are smaller.
+
+    Parameters
+    ----------
+    y : (n,) finite, n > 1
+    error : (n,) standard errors above 0, in the unit of ``y``
+
+    Source: W. Viechtbauer, Stat. Med. 26, 37 (2007) (Q-profile).
+    """
+    from scipy.optimize import brentq  # slow to import
+    from scipy.stats import chi2
+
+    def excess(spread: float, quantile: float) -> float:
+        variance = spread**2 + error**2
+        mean = np.average(y, weights=1 / variance)
+        return float(((y - mean) ** 2 / variance).sum() - quantile)
+
+    ends = []
+    for share in ((1 + level) / 2, (1 - level) / 2):
+        quantile = float(chi2.ppf(share, y.size - 1))
+        most = float(np.ptp(y) * np.sqrt(y.size / quantile)) + float(error.max())  # a spread that is too large
+        ends.append(float(brentq(excess, 0.0, most, (quantile,))) if excess(0.0, quantile) > 0 else 0.0)
+    return ends[0], ends[1]
+
+
 def _growth(mean: Floats, y: Floats) -> Floats:
     """Factor from the error of each value to that at the mean; bounded, for a value may be 0."""
     return np.asarray(np.abs(mean) / np.maximum(np.abs(y), 0.1 * np.abs(mean)))

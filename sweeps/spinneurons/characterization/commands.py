@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # they take a second to load
 
 
 MEASURED = ("fitted", "never_switched", "always_switched")
-"""Statuses of devices of which a log says something."""
+"""Statuses of devices of which a log says something; so does one without data for a curve, if it has cycles."""
 
 
 def import_log(
@@ -83,7 +83,9 @@ def import_log(
     axis: Annotated[
         str,
         typer.Option(
-            metavar="COLUMN", show_default=False, help="Fit a curve at each value of a column, such as a temperature."
+            metavar="COLUMN|NAME=VALUES",
+            show_default=False,
+            help="Fit a curve at each value of a column, such as a temperature, or at a value of each file: day=0,7.",
         ),
     ] = "",
     time_format: Annotated[
@@ -116,6 +118,7 @@ def import_log(
 
     Example:  spinsweep import lab.csv results/lab.zarr
               spinsweep import w*_d*.csv results/lab.zarr --name-pattern 'w{width_um}_d{device}.csv'
+              spinsweep import week0.csv week1.csv results/weeks.zarr --axis day=0,7
               spinsweep import --draft-mapping lab.csv > map.toml
     """
     from spinneurons.characterization.decisions import DecisionRule
@@ -130,12 +133,15 @@ def import_log(
     from spinneurons.logs.table import LogError
 
     paths = list(files or [])
+    axis_name, axis_values = _axis(axis)
     try:
         if draft_mapping is not None:
             say(draft(registry.read(draft_mapping)).removesuffix("\n"))
             return 0
         if dry_run and store and not paths:
             paths, store = [Path(store)], ""  # which needs none
+        elif dry_run and Path(store).is_file():
+            paths, store = [*paths, Path(store)], ""
         if not paths or not (store or dry_run):
             raise LogError("import takes one file or more and a store: spinsweep import lab.csv results/lab.zarr")
         if polarity not in ("", "positive", "negative"):
@@ -143,7 +149,7 @@ def import_log(
         meaning = _meaning(columns or [], constant or [], name_pattern, mapping)
         rule = DecisionRule(reset_state, _pair(levels), threshold, difference)
         rule.require_one()
-        log = understood(paths, meaning, Selection(polarity, axis, time_format))
+        log = understood(paths, meaning, Selection(polarity, axis_name, time_format, axis_values))
     except LogError as error:
         raise SpecError(str(error)) from None
     source = ", ".join(dict.fromkeys(file.name for file in paths))
@@ -178,7 +184,8 @@ def import_log(
     absent = counts.total - counts.done - counts.failed
     if absent:
         say(f"absent    {absent} devices have no row in {planned.source}")
-    return 0 if counts.failed == 0 and any(row["status"] in MEASURED for row in fits) else 1
+    measured = any(row["status"] in MEASURED or (row["status"] == "no_data" and row["cycles"]) for row in fits)
+    return 0 if counts.failed == 0 and measured else 1
 
 
 def _pair(text: str) -> tuple[float, float] | None:
@@ -190,6 +197,20 @@ def _pair(text: str) -> tuple[float, float] | None:
     except ValueError:
         raise SpecError(f"--levels {text}: is not LOW,HIGH in ohm, such as --levels=-0.3,0.35") from None
     return low, high
+
+
+def _axis(text: str) -> tuple[str, tuple[float, ...]]:
+    """Name of the further axis and its value in each file, from ``COLUMN`` or ``NAME=VALUES``."""
+    name, equals, values = text.partition("=")
+    if not equals:
+        return name, ()
+    try:
+        numbers = tuple(map(float, values.split(",")))
+    except ValueError:
+        numbers = ()
+    if not name.strip() or not numbers or not np.isfinite(numbers).all():
+        raise SpecError(f"--axis {text}: is not NAME=VALUES, a number for each file, such as --axis day=0,7")
+    return name.strip(), numbers
 
 
 def _meaning(columns: list[str], constants: list[str], name_pattern: str, mapping: Path | None) -> LogMapping:

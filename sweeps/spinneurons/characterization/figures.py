@@ -30,6 +30,7 @@ from spinneurons.characterization.marks import (
     remarks,
     shortened,
 )
+from spinneurons.characterization.repeated import s4_persistence, s5_endurance
 from spinneurons.neurons.cubes import family, law, standard_error
 
 Look = Callable[[int, int], dict[str, Any]]
@@ -287,5 +288,7 @@ FIGURES: dict[str, style.Builder] = {
     "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "s3b_trace": style.figure(trace, zeros=True),
+    "s4_persistence": s4_persistence,
+    "s5_endurance": s5_endurance,
     "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
 }

@@ -17,6 +17,7 @@ from spinneurons.analysis.cubes import by_width, parameters
 from spinneurons.characterization.analysis import without_levels
 from spinneurons.characterization.decisions import DecisionRule, decide, mixture
 from spinneurons.characterization.goodness import NO_RUNS, Goodness, goodness, runs_test
+from spinneurons.endurance.analysis import LongRecord, long_record, long_records
 from spinneurons.neurons.checked_fit import STATUSES, BiasBounds, bias_bounds, checked_fit
 from spinneurons.neurons.cubes import family, law
 from spinneurons.neurons.family import Decision, Law, LevelMixture
@@ -26,6 +27,7 @@ from spinsweep.reading import CubeView
 UNDECIDED = ("no_data", "levels_not_distinct", "partial_switching", "resets_failed")
 """Statuses of devices whose readings do not say which cycles switched."""
 
+LONG_NUMBERS = (*LongRecord._fields, "runs_p_value")
 _CURRENTS = [f"{name}{end}_A" for name in ("i_bias", "i0", "window") for end in ("", "_low", "_high")]
 
 
@@ -53,6 +55,11 @@ class CharacterizedDevice:
         return STATUSES[int(self.data["fit_status"])]
 
     @property
+    def status_text(self) -> str:
+        """The status in words."""
+        return status_text(self.status, int(self.data["valid"].sum()))
+
+    @property
     def recorded(self) -> int:
         """Cycles that were measured, whether or not they are valid."""
         if self.is_counted:
@@ -74,6 +81,17 @@ class CharacterizedDevice:
         return k, valid.sum("cycle").values, self.data["i_write"].values
 
 
+def status_text(status: str, cycles: int) -> str:
+    """A status in words; where there are valid cycles and yet no curve, they are of one current."""
+    return "one current" if status == "no_data" and cycles else status.replace("_", " ")
+
+
+def one_current(k: npt.NDArray[np.int64], n: npt.NDArray[np.int64], i_write: npt.NDArray[np.float64]) -> str:
+    """What is said where all valid cycles are of one current."""
+    index = int(np.argmax(n))
+    return f"one current, and a curve takes two: {k[index]} of {n[index]} switched at {1e3 * i_write[index]:.4g} mA"
+
+
 def devices(cube: xr.Dataset) -> Iterator[CharacterizedDevice]:
     """The devices of a characterization that are done, in the order of the cube."""
     done = CubeView(cube).done.transpose("width", "device").values
@@ -90,11 +108,11 @@ def goodness_of(cube: xr.Dataset, device: CharacterizedDevice) -> Goodness | Non
     curve = law(cube)
     others = tuple(other for other in family(cube).laws if other.name != curve.name)
     k, n, i_write = device.counts
-    return _goodness(tuple(k.tolist()), tuple(n.tolist()), tuple(i_write.tolist()), (i_bias, i0), curve, others)
+    return known_goodness(tuple(k.tolist()), tuple(n.tolist()), tuple(i_write.tolist()), (i_bias, i0), curve, others)
 
 
 @lru_cache(1024)  # each figure asks it for every device
-def _goodness(
+def known_goodness(
     k: tuple[int, ...],
     n: tuple[int, ...],
     i_write: tuple[float, ...],
@@ -102,6 +120,7 @@ def _goodness(
     curve: Law,
     others: tuple[Law, ...],
 ) -> Goodness:
+    """:func:`goodness`, computed once for the same counts."""
     return goodness(k, n, i_write, *fitted, curve, others)
 
 
@@ -109,11 +128,13 @@ def reason(cube: xr.Dataset, device: CharacterizedDevice) -> str:
     """Why a device has no fit, in words; "" if it has one."""
     if device.status == "fitted":
         return ""
+    if device.status_text == "one current":
+        return one_current(*device.counts)
     if device.status in UNDECIDED:
         curve = without_levels(*_decided(cube, device))
     else:
         curve = checked_fit(*device.counts, law(cube))
-    return curve.reason if curve.status == device.status else device.status.replace("_", " ")
+    return curve.reason if curve.status == device.status else device.status_text
 
 
 def _decided(cube: xr.Dataset, device: CharacterizedDevice) -> tuple[Decision, LevelMixture]:
@@ -160,7 +181,8 @@ def fit_table(cube: xr.Dataset) -> pd.DataFrame:
     that are valid and ``cycles_not_used`` that are not; ``deviance``, ``dof``, ``p_value`` and ``p_method``;
     ``overdispersion``; ``runs_z``, ``runs_p_value`` and ``runs_currents``; ``aic_`` of each law, ``better_law`` (""
     if the data cannot tell) and ``law_detection``; ``level_count`` and ``intermediate_share``; ``bad_fit``;
-    ``remark``
+    ``remark``; and of a device with ``LONG`` cycles at one current ``long_current_A``, ``long_cycles``,
+    ``long_switched``, ``long_runs_p_value`` and the further numbers of a :class:`LongRecord` as ``long_...``
     """
     return pd.DataFrame(rows(cube))
 
@@ -196,7 +218,19 @@ def _row(cube: xr.Dataset, device: CharacterizedDevice) -> dict[str, Any]:
         "bad_fit": bool(quality and quality.is_bad),
         "reason": reason(cube, device),
         "remark": remark(device) if quality else "",
+        **_long(data),
     }
+
+
+def _long(data: xr.Dataset) -> dict[str, Any]:
+    """What the longest record of a device says; NaN and 0 where none is long."""
+    record = long_records(data)
+    switched = record["switched"].values[record["valid"].values]
+    if not switched.size:
+        return {"long_current_A": math.nan, **{f"long_{name}": math.nan for name in LONG_NUMBERS}, "long_cycles": 0}
+    runs = runs_test(switched[None], np.ones_like(switched)[None])
+    numbers = long_record(switched)._asdict() | {"runs_p_value": runs.p_value}
+    return {"long_current_A": float(record["i_write"]), **{f"long_{name}": numbers[name] for name in LONG_NUMBERS}}
 
 
 def _finite(value: float) -> float:

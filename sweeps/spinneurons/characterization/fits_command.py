@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from spinneurons.characterization.goodness import BOOTSTRAP
 from spinneurons.characterization.store import characterization, require_free
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Store
@@ -68,7 +69,7 @@ def _show(table: list[dict[str, Any]]) -> None:
         for row in fitted:
             shown.add_row(*_cells(row))
         out.print(shown)
-        if any(row["p_method"] == "parametric bootstrap" for row in fitted):
+        if any(row["p_method"] == BOOTSTRAP for row in fitted):
             out.print(styled("* expected counts are too small for chi-square: parametric bootstrap", "dim"))
         out.print(styled(_detection(fitted), "dim"))
     for line in chain.from_iterable(map(notes, table)):
@@ -76,11 +77,14 @@ def _show(table: list[dict[str, Any]]) -> None:
 
 
 def notes(row: dict[str, Any]) -> list[str]:
-    """What is said of one device: why it has no fit, with the bounds of its bias current; or that its fit is bad."""
+    """What is said of one device: why it has no fit, with the bounds of its bias current; or that its fit is bad; and
+    what a long record at one current says.
+    """
     name = f"width {row['width_um']:g} um, device {row['device']}"
+    long = [f"endurance {name}: {_endurance(row)}"] if row["long_cycles"] else []
     if row["reason"]:
-        return [f"no fit    {name}: {row['reason']}{_bounds(row)}"]
-    lines = []
+        return [f"no fit    {name}: {row['reason']}{_bounds(row)}", *long]
+    lines = long
     if row["bad_fit"]:
         lines.append(
             f"bad fit   {name}: deviance {row['deviance']:.3g} of {row['dof']} dof, p = {row['p_value']:.1g}"
@@ -94,6 +98,20 @@ def notes(row: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _endurance(row: dict[str, Any]) -> str:
+    """A long record at one current: its share, its drift, and whether pulses depend on each other."""
+    share, low, high, change, least, most = (
+        100 * row[f"long_{n}"] for n in ("share", "low", "high", "change", "change_low", "change_high")
+    )
+    return (
+        f"{row['long_switched']} of {row['long_cycles']} cycles switched at {1e3 * row['long_current_A']:.4g} mA, "
+        f"{share:.1f} % ({low:.1f} to {high:.1f}); drift from start to end {change:+.1f} points ({least:.1f} to "
+        f"{most:.1f}), p = {row['long_change_p_value']:.2g}; runs test "
+        f"p = {_number(row['long_runs_p_value'], '.2g')}, correlation of neighbours "
+        f"{_number(row['long_correlation'], '+.3f')}"
+    )
+
+
 def _bounds(row: dict[str, Any]) -> str:
     above, below = (1e3 * row[f"i_bias_{side}_A"] for side in ("above", "below"))
     ends = [f"{word} {value:.4g}" for word, value in (("above", above), ("below", below)) if math.isfinite(value)]
@@ -101,7 +119,7 @@ def _bounds(row: dict[str, Any]) -> str:
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    star = "*" if row["p_method"] == "parametric bootstrap" else ""
+    star = "*" if row["p_method"] == BOOTSTRAP else ""
     bad = "  bad" if row["bad_fit"] else ""
     return [
         f"{row['width_um']:g}",

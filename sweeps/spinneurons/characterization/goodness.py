@@ -30,6 +30,10 @@ LEAST_OUTCOMES = 5
 """Cycles that switched, and that did not, from which on a current enters the runs test, whose law is asymptotic."""
 
 
+BOOTSTRAP = "parametric bootstrap"
+"""How a p-value was found where expected counts are too small for chi-square."""
+
+
 class Goodness(NamedTuple):
     """How well a fitted curve describes its counts."""
 
@@ -177,7 +181,7 @@ def _p_value(observed: float, simulated: Floats, trials: Floats, p: Floats, dof:
     if np.mean(expected >= 5) >= 0.8 and expected.min() >= 1:
         return float(chi2.sf(observed, dof)), "chi-square"
     known = simulated[np.isfinite(simulated)]
-    return float((1 + np.sum(known >= observed)) / (1 + known.size)), "parametric bootstrap"
+    return float((1 + np.sum(known >= observed)) / (1 + known.size)), BOOTSTRAP
 
 
 def _aic_without_deviance(counts: Floats, trials: Floats) -> float:

@@ -10,11 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from spinneurons.characterization.analysis import without_levels
 from spinneurons.characterization.decisions import DecisionRule, DeviceDecision
+from spinneurons.characterization.fit_table import known_goodness, status_text
+from spinneurons.characterization.goodness import BOOTSTRAP, Goodness
 from spinneurons.characterization.imported import ImportedLog
 from spinneurons.logs.cycles import Cycles
 from spinneurons.neurons import card as cards
+from spinneurons.neurons.checked_fit import checked_fit
+from spinneurons.neurons.family import Law
+from spinneurons.neurons.fit import Fit
 from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Value, key
 from spinsweep.spec import Sweep
 
@@ -41,6 +48,10 @@ class DeviceReport:
     decision: DeviceDecision
     middle: float
     """Current closest to a probability of one half, A; the middle one without any cycle that is used."""
+    curve: Fit
+    """Through the counts, or why there is none; before the bootstrap, which may yet reject it."""
+    quality: Goodness | None
+    """None without a curve."""
 
 
 def reports(sweep: Sweep) -> list[DeviceReport]:
@@ -48,10 +59,11 @@ def reports(sweep: Sweep) -> list[DeviceReport]:
     function = sweep.function
     assert isinstance(function, ImportedLog)
     rule = DecisionRule.of(sweep.params["reset_state"], sweep.params["decision"])
-    return [_report(function, coords, rule) for coords in function.cells()]
+    law = family_of(cards.default()).law(sweep.params["link"])
+    return [_report(function, coords, rule, law) for coords in function.cells()]
 
 
-def _report(function: ImportedLog, coords: Mapping[str, Value], rule: DecisionRule) -> DeviceReport:
+def _report(function: ImportedLog, coords: Mapping[str, Value], rule: DecisionRule, law: Law) -> DeviceReport:
     one = function.log.sel({name: coords[name] for name in function.axes})
     decision = function.decision(coords, rule)
     current = one["i_write"].values
@@ -63,35 +75,64 @@ def _report(function: ImportedLog, coords: Mapping[str, Value], rule: DecisionRu
         p = k[good] / n[good]
         middle = float(current[good][np.argmin(np.abs(p - 0.5))])
     recorded = int(n.sum()) if decision.method == "counts" else int(one["recorded"].sum())
-    return DeviceReport(coords, float(one["width"]), int(seen.sum()), recorded, int(n.sum()), decision, middle)
+    curve = (
+        without_levels(decision.decision, decision.mixture) if decision.reason else checked_fit(k, n, current, law)
+    )
+    quality = None if curve.reason else known_goodness(
+        tuple(k.tolist()), tuple(n.tolist()), tuple(current.tolist()), (curve.i_bias, curve.i0), law,
+        tuple(other for other in family_of(cards.default()).laws if other.name != law.name),
+    )  # fmt: skip
+    return DeviceReport(
+        coords, float(one["width"]), int(seen.sum()), recorded, int(n.sum()), decision, middle, curve, quality
+    )
 
 
 def table(log: Cycles, devices: list[DeviceReport]) -> Iterator[str]:
     """Lines of the table, aligned, and the sums."""
     further = [name for name in devices[0].coords if name not in ("width", "device")]
     what = "pulses" if log.counted else "cycles"
-    rows = [["width", "device", *further, "currents", what, "used", "levels", "not used"]]
+    fit = ["I_bias (mA)", "deviance/dof", "p"]
+    rows = [["width", "device", *further, "currents", what, "used", "levels", *fit, "not used"]]
     for device in devices[:MOST_DEVICES]:
         place = [key(device.coords[name]) for name in further]
         rows.append([
             f"{device.width:g} um", key(device.coords["device"]), *place, str(device.currents), str(device.recorded),
-            str(device.used), _levels(device.decision), _unused(device.decision.unused),
+            str(device.used), _levels(device.decision), *_fit(device), _unused(device.decision.unused),
         ])  # fmt: skip
     sizes = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(size) for cell, size in zip(row, sizes, strict=True)).rstrip()
     if len(devices) > MOST_DEVICES:
         yield f"and {len(devices) - MOST_DEVICES} more"
+    fitted = [device for device in devices if device.quality is not None]
+    if any(device.quality.p_method == BOOTSTRAP for device in fitted if device.quality):
+        yield "* expected counts are too small for chi-square: parametric bootstrap"
     recorded, used = (sum(getattr(device, name) for device in devices) for name in ("recorded", "used"))
     counts: Counter[str] = Counter()
     for device in devices:
         counts.update(device.decision.unused)
     reasons = f"; not used: {_unused(counts)}" if counts else ""
+    bad = sum(device.quality.is_bad for device in fitted if device.quality)
     currents = [float(f(log.frame["i_write"])) * 1e3 for f in (np.min, np.max)]
     yield (
         f"{len(devices)} curves, {used} of {recorded} {what} used{reasons}; currents from {currents[0]:.4g} to "
-        f"{currents[1]:.4g} mA"
+        f"{currents[1]:.4g} mA; {len(fitted)} with a fit, {bad} of these a bad one"
     )
+
+
+def _fit(device: DeviceReport) -> tuple[str, str, str]:
+    """Bias current, deviance and p-value; or in place of the first, why there is no curve."""
+    if device.quality is None:
+        return status_text(device.curve.status, device.used), "-", "-"
+    quality = device.quality
+    bad = "  bad" if quality.is_bad else ""
+    return f"{1e3 * device.curve.i_bias:.4g}", f"{quality.deviance:.1f}/{quality.dof}", _p_text(quality) + bad
+
+
+def _p_text(quality: Goodness) -> str:
+    """A p-value, with a star where it is of the parametric bootstrap."""
+    number = f"{quality.p_value:.2g}" if math.isfinite(quality.p_value) else "-"
+    return number + ("*" if quality.p_method == BOOTSTRAP else "")
 
 
 def _levels(decision: DeviceDecision) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import xarray as xr
@@ -14,6 +15,7 @@ from spinneurons.logs.arrays import ArrayNames, arrays
 from spinneurons.logs.completion import cycles
 from spinneurons.logs.cycles import Cycles, PlausibleRange, Selection
 from spinneurons.logs.mapping import LogMapping, mapped
+from spinneurons.logs.table import LogError
 from spinneurons.neurons.parameters import WIDTH
 from spinsweep.axis import Axis
 from spinsweep.spec import RESERVED, Dim, Output
@@ -47,8 +49,13 @@ def understood(
     LogError
         A file cannot be read, lacks a quantity, or holds a value that cannot be.
     """
-    said = mapping or LogMapping()
-    return cycles([mapped(registry.read(path), said) for path in paths], LIMITS, selection)
+    said, chosen = mapping or LogMapping(), selection or Selection()
+    if (count := len(chosen.axis_values)) and count != len(paths):
+        raise LogError(f"--axis {chosen.axis}: {count} for {len(paths)} files; it takes one value for each")
+    files = [mapped(registry.read(path), said, chosen.axis) for path in paths]
+    if chosen.axis_values:
+        files = [replace(f, axis_value=value) for f, value in zip(files, chosen.axis_values, strict=True)]
+    return cycles(files, LIMITS, chosen)
 
 
 def read(*paths: str | Path, mapping: LogMapping | None = None, selection: Selection | None = None) -> xr.Dataset:

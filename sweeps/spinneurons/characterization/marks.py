@@ -31,7 +31,7 @@ def recorded(cube: xr.Dataset) -> list[tuple[int, int, CharacterizedDevice]]:
 def mark(cube: xr.Dataset, device: CharacterizedDevice) -> str:
     """Words for a panel: why a device has no curve, or that its curve is a bad fit; "" for a good one."""
     if device.status != "fitted":
-        return device.status.replace("_", " ")
+        return device.status_text
     quality = goodness_of(cube, device)
     return f"bad fit, p = {quality.p_value:.1g}" if quality and quality.is_bad else ""
 

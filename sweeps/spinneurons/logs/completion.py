@@ -14,6 +14,7 @@ import pandas as pd
 
 from spinneurons.logs.cycles import FURTHER, Cycles, PlausibleRange, Selection, settled
 from spinneurons.logs.mapping import Mapped
+from spinneurons.logs.quantities import recognised
 from spinneurons.logs.table import LogError
 from spinsweep.axis import closest
 
@@ -212,10 +213,17 @@ class _Completion:
         if not name:
             return 0.0
         names = [str(column) for column in columns]
+        if (value := self.file.axis_value) is not None:
+            if recognised(name):
+                raise LogError(f"--axis {name}: is a quantity of its own, and no further axis")
+            if name in names:
+                raise LogError(f"{self.table.path}: has a column {name!r} too; say --axis {name}, or another name")
+            self.notes.append(f"{name} is {value:g} in {self.table.path.name}")
+            return value
         if name not in names:
             raise LogError(
                 f"{self.table.path}: there is no column {name!r} for --axis{closest(name, names)}; it has "
-                f"{', '.join(names)}"
+                f"{', '.join(names)}; for a value that is one in each file: --axis {name}=0,7"
             )
         if name not in self.file.further:
             raise LogError(f"{self.table.path}: column {name!r} is a quantity of its own, and no further axis")

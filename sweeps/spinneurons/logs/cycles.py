@@ -45,9 +45,12 @@ class Selection:
     polarity: str = ""
     """``positive`` or ``negative``: the write currents to take, where there are both; empty: both."""
     axis: str = ""
-    """A column along which each bar has a curve at each value, such as a temperature."""
+    """A column, a part of the files' names, or what ``axis_values`` are of: each bar has a curve at each value of it,
+    such as a temperature or a day."""
     time_format: str = ""
     """Of columns of times, as ``strptime`` takes it; empty: the usual ones."""
+    axis_values: tuple[float, ...] = ()
+    """One for each file, in their order, where no column has it; empty otherwise."""
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,8 @@ class Mapped:
     """What was recognised, in words."""
     further: Sequence[str]
     """Columns that mean no quantity."""
+    axis_value: float | None = None
+    """Of all rows along the further axis, where the file's name or the user says it, and no column."""
 
 
 def parse(texts: Sequence[str], constants: Sequence[str], pattern: str = "") -> LogMapping:
@@ -142,8 +144,12 @@ def _require_quantity(name: str, where: str) -> None:
         raise LogError(f"{where}{name!r} is no quantity of a log{closest(name, known)}; they are {', '.join(known)}")
 
 
-def mapped(table: LogTable, mapping: LogMapping) -> Mapped:
+def mapped(table: LogTable, mapping: LogMapping, axis: str = "") -> Mapped:
     """The quantities of a table: the user's word first, then columns, file name and header.
+
+    Parameters
+    ----------
+    axis : name of the further axis, which the file's name may hold
 
     Raises
     ------
@@ -161,14 +167,16 @@ def mapped(table: LogTable, mapping: LogMapping) -> Mapped:
         if column.name != quantity:
             notes.append(f"{quantity} is column {column.name!r}" + (f" in {unit}" if unit else ""))
     rows = len(table.columns)
-    for quantity, (text, source) in _constants(table, mapping).items():
+    parts = _of_name(table.path, mapping.pattern, axis)
+    axis_value = _axis_value(table.path, axis, parts.pop(axis)) if axis in parts else None
+    for quantity, (text, source) in _constants(table, mapping, parts).items():
         if quantity not in values and not (quantity in COUNTS and _has_readings(values)):
             values[quantity] = pd.Series([_constant(table, quantity, text, source)] * rows)
             origin[quantity] = source
             notes.append(f"{quantity} is {text}, from {source}")
     filled = {str(name) for name, column in table.columns.items() if (column.notna() & (column != "")).any()}
     further = [str(name) for name in table.columns if name not in used and name in filled]
-    return Mapped(table, values, origin, notes, further)
+    return Mapped(table, values, origin, notes, further, axis_value)
 
 
 def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
@@ -245,10 +253,10 @@ def _times(series: pd.Series, by: float) -> pd.Series:
     return exact
 
 
-def _constants(table: LogTable, mapping: LogMapping) -> dict[str, tuple[str, str]]:
-    """Text and source of each constant: the user's, the file name's, the header's."""
+def _constants(table: LogTable, mapping: LogMapping, parts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Text and source of each constant: the user's, the file name's ``parts``, the header's."""
     known = {q: (text, "what you say") for q, text in mapping.constants.items()}
-    for label, text in _of_name(table.path, mapping.pattern).items():
+    for label, text in parts.items():
         quantity, unit = recognised(label) or (label, "")
         known.setdefault(quantity, (f"{text} {unit}".strip(), "the file's name"))
     for key, text in table.constants.items():
@@ -259,21 +267,29 @@ def _constants(table: LogTable, mapping: LogMapping) -> dict[str, tuple[str, str
     return known
 
 
-def _of_name(path: Path, pattern: str) -> dict[str, str]:
+def _of_name(path: Path, pattern: str, axis: str) -> dict[str, str]:
     """What a file's name holds at the braces of a pattern."""
     if not pattern:
         return {}
     parts = re.split(r"\{(\w+)\}", pattern)
     for label in parts[1::2]:
-        if recognised(label) is None:
+        if recognised(label) is None and label != axis:
             raise LogError(
-                f"--name-pattern {pattern}: {{{label}}} is no quantity; such as {{width_um}} or {{device}}"
+                f"--name-pattern {pattern}: {{{label}}} is no quantity, such as {{width_um}} or {{device}}; if "
+                f"files differ in it, add --axis {label}"
             )
     expression = "".join(re.escape(p) if i % 2 == 0 else f"(?P<{p}>.+?)" for i, p in enumerate(parts))
     match = re.fullmatch(expression, path.name)
     if match is None:
         raise LogError(f"{path}: its name is not of the form {pattern}")
     return match.groupdict()
+
+
+def _axis_value(path: Path, axis: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise LogError(f"{path}: its name says {axis} is {text!r}, and --axis needs a number") from None
 
 
 def _value(quantity: str, text: str) -> float | None:

@@ -18,7 +18,7 @@ from spinneurons.hysteresis.analysis import half_width
 from spinneurons.neurons.cubes import fit_switching, standard_error
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.paper.claim import Cubes, Finding
-from spinneurons.persistence.analysis import drift_percent
+from spinneurons.persistence.analysis import change
 
 PULSE, READ, REST = 1e-4, 0.5, 2.0
 """Times of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""
@@ -189,9 +189,10 @@ def read_disturb(cubes: Cubes) -> Finding:
 
 def drift(cubes: Cubes) -> Finding:
     """Median |change of the bias current| in a week, %; the interval holds 95 % of the devices."""
-    change, error = drift_percent(mask_unfinished(cubes["persistence"]).sortby("day"))
-    size = abs(change).values[np.isfinite(change.values)]
-    beyond = int((abs(change) > 2 * error).sum())
+    changes = change(mask_unfinished(cubes["persistence"]).sortby("day"), "i_bias")
+    error, size = changes["stderr"], abs(changes["change"])
+    beyond = int((size > 2 * error).sum())
+    size = size.values[np.isfinite(size.values)]
     note = (
         f"The fit's own standard error is {float(error.min()):.2f} to {float(error.max()):.2f} %, so that "
         f"{beyond} of {size.size} devices change by more than two of them: with these cycles, 0.5 % cannot be told "

@@ -10,7 +10,17 @@ from spinneurons.style.devices import (
     legend,
     line_against_width,
 )
-from spinneurons.style.frame import Builder, Draw, canvas, figure, note, nothing_done, numbered_names, panels
+from spinneurons.style.frame import (
+    DEFAULTS,
+    Builder,
+    Draw,
+    canvas,
+    figure,
+    note,
+    nothing_done,
+    numbered_names,
+    panels,
+)
 from spinneurons.style.look import (
     BLUE,
     COLOURS,
@@ -47,6 +57,7 @@ __all__ = [
     "BLUE",
     "COLOURS",
     "COLUMN",
+    "DEFAULTS",
     "FEW",
     "GREEN",
     "GREY",

@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from textwrap import shorten, wrap
 from typing import Any
 
@@ -84,7 +85,7 @@ class Builder:
     def caption(self, cube: xr.Dataset, options: FigureOptions = DEFAULTS) -> str:
         """What the figure shows, what bars and lines are, what is left out, and what the data rest on: Markdown."""
         cube = self._finished(cube)
-        texts = [_described(function) for function in self.described]
+        texts = [_described(_function(f)) for f in self.described]
         if len(texts) > 1:
             texts = [" ".join(filter(None, (options.letter(i), text))) for i, text in enumerate(texts)]
         said = [f"Not drawn: {reason}."] if (reason := self.empty(cube)) else list(self.remarks(cube))
@@ -94,10 +95,15 @@ class Builder:
     @property
     def __name__(self) -> str:
         """Of the function that draws, or of the first panel."""
-        return self.described[0].__name__
+        return _function(self.described[0]).__name__
 
     def _finished(self, cube: xr.Dataset) -> xr.Dataset:
         return by_width(mask_unfinished(cube, zeros=self.zeros)).compute()
+
+
+def _function(described: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, of one with some arguments given."""
+    return described.func if isinstance(described, partial) else described
 
 
 def canvas(

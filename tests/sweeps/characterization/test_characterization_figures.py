@@ -42,6 +42,10 @@ def without(cube, *cells):
     return cube
 
 
+ALWAYS = [name for name in figures.FIGURES if name not in ("s4_persistence", "s5_endurance")]
+"""Figures of any characterization; the others take a second day, or a long record."""
+
+
 def axes():
     return Figure().add_subplot()
 
@@ -52,7 +56,7 @@ def shown(ax):
     return sum(int(np.isfinite(line.get_ydata()).sum()) for line in lines)
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", ALWAYS)
 @pytest.mark.parametrize("widths", [[0, 1, 2], [0, 2], [1]])
 def test_a_figure_of_any_widths_is_drawn_without_pyplot(cube, name, widths, tmp_path):
     figure = figures.FIGURES[name](cube.isel(width=widths))
@@ -62,7 +66,7 @@ def test_a_figure_of_any_widths_is_drawn_without_pyplot(cube, name, widths, tmp_
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
 
-@pytest.mark.parametrize("name", figures.FIGURES)
+@pytest.mark.parametrize("name", ALWAYS)
 def test_a_cube_with_nothing_done_says_so(cube, name):
     figure = figures.FIGURES[name](without(cube, *np.ndindex(3, 4)))
     assert "no cell is done yet" in [t.get_text() for ax in figure.axes for t in ax.texts]

@@ -166,7 +166,7 @@ MISTAKES = {
     "no unit": (['i_write={column="i_write_A", unit="V"}'], [], "", "i_write: 'V' is no unit of it; it is kept in A"),
     "no equals": (["i_write"], [], "", "--columns i_write: is not QUANTITY=..., such as"),
     "no value": ([], ["width=wide"], "", "width is 'wide' by what you say, which is no value of it, such as 2 um"),
-    "no brace": ([], [], "w{breadth}.csv", r"\{breadth\} is no quantity; such as \{width_um\} or \{device\}"),
+    "no brace": ([], [], "w{breadth}.csv", r"\{breadth\} is no quantity, such as \{width_um\} or \{device\}"),
 }
 
 

@@ -169,6 +169,9 @@ LINES: dict[str, list[Writer]] = {
     "one width in all rows": [ONE_WIDTH],
     "a file for each device": [a_file_each],
     "a temperature or a field that was varied": [csv(lambda f: pd.concat([f.assign(T_K=t) for t in (10, 300)]))],
+    "a file for each day, or for each temperature": [
+        lambda folder, f: [text(folder / f"{week}.csv", f) for week in ("week0", "week1")]
+    ],
     "times in a form of your own": [csv(lambda f: f.assign(at="20/11/26 10.30"))],
 }  # fmt: skip
 
@@ -194,6 +197,7 @@ def test_a_line_of_the_table_is_imported_with_its_options(
         curves = {
             "pulses of both signs": 8,
             "a temperature or a field that was varied": 8,
+            "a file for each day, or for each temperature": 8,
             "one width in all rows": 2,
         }
         assert ds.i_bias.size == curves.get(line, 4)

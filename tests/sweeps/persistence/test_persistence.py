@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from spinneurons.analysis.cubes import mask_unfinished
 from spinneurons.neurons import card as cards
 from spinneurons.persistence import figures
-from spinneurons.persistence.analysis import drift_percent
+from spinneurons.persistence.analysis import change
 from spinneurons.persistence.sweep import SWEEP
 from spinsweep.evaluate import evaluate
 
@@ -80,18 +80,18 @@ def test_the_figure_is_drawn(cube, widths, tmp_path):
 
 
 def test_the_drift_s_error_is_that_of_both_fits(cube):
-    change, error = drift_percent(cube)
+    first = change(cube, "i_bias").isel(width=0, device=0)
     a, b = cube["i_bias"].values[0, 0]
     sa, sb = cube["i_bias_stderr"].values[0, 0]
-    assert float(change[0, 0]) == pytest.approx(100 * (b / a - 1))
-    assert float(error[0, 0]) == pytest.approx(100 * np.sqrt((sb / a) ** 2 + (b * sa / a**2) ** 2))
+    assert float(first["change"]) == pytest.approx(100 * (b / a - 1))
+    assert float(first["stderr"]) == pytest.approx(100 * np.sqrt((sb / a) ** 2 + (b * sa / a**2) ** 2))
 
 
 def test_the_panel_of_drifts_has_each_device_and_the_card_s_deviation(cube):
     ax = figures.drifts(cube, Figure().add_subplot())
     assert sum(len(c.lines[0].get_ydata()) for c in ax.containers) == 8
     assert "± drift s.d., 0.5 %" in [t.get_text() for t in ax.get_legend().get_texts()]
-    assert "of 8 devices beyond two standard errors" in ax.get_title()
+    assert "of 8 devices changed (95 %); mean" in ax.get_title()
 
 
 def test_a_device_with_one_day_only_is_left_out(cube):
@@ -123,4 +123,5 @@ def test_devices_without_a_fit_on_both_days_are_counted_in_the_figure(cube):
         cube[name].values[1, 2, 1] = np.nan
     axes = figures.FIGURES["s4_persistence"](cube).axes
     title = axes[1].get_title(loc="left").replace("\n", " ")
-    assert title.endswith("of 7 devices beyond two standard errors; 1 without a fit on both days")
+    assert "of 7 devices changed (95 %)" in title
+    assert title.endswith("1 without a fit on both days")
