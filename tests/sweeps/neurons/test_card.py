@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.card import CardError
-from spinneurons.neurons.family import FittedDevices
+from spinneurons.neurons.family import MeasuredDevices
 from spinneurons.neurons.hall_bar import LEAST_RATIO, HallBar
 
 
@@ -176,7 +176,9 @@ def fitted(card):
 def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
     bias[2, 1] = np.nan  # one device has no fit
-    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, scale, scale_error), "recording of a test")
+    found = HallBar(card).measured(
+        MeasuredDevices(widths, bias, bias_error, scale, scale_error), "recording of a test"
+    )
     assert len(found["device"]) == 35
     assert HallBar(found).individual(0.3, 2) == (bias[8, 2], scale[8, 2])
     for section, currents, errors in (("i_bias", bias, bias_error), ("i0", scale, scale_error)):
@@ -196,11 +198,11 @@ def test_devices_through_which_no_line_above_0_goes_make_no_card(card):
     with pytest.raises(
         CardError, match=r"^measured card: i_bias: the straight line through the devices is not above"
     ):
-        HallBar(card).measured(FittedDevices(widths, steep, bias_error, scale, scale_error), "recording of a test")
+        HallBar(card).measured(MeasuredDevices(widths, steep, bias_error, scale, scale_error), "recording of a test")
 
 
 def test_the_title_of_a_measured_card_says_what_it_was_fitted_to_and_no_longer_that_its_scale_is_assumed(card):
-    found = HallBar(card).measured(FittedDevices(*fitted(card)), "fit of lab.zarr, 36 devices")
+    found = HallBar(card).measured(MeasuredDevices(*fitted(card)), "fit of lab.zarr, 36 devices")
     assert found["title"] == "Hall bars as measured: fit of lab.zarr, 36 devices"
 
 
@@ -222,7 +224,7 @@ def test_an_individual_that_is_none_of_the_devices_of_the_card_is_refused(card, 
 
 def test_the_labels_of_measured_devices_may_be_any(card):
     widths, *values = fitted(card)
-    found = HallBar(card).measured(FittedDevices(widths, *values, device=[11, 12, 13, 21]))
+    found = HallBar(card).measured(MeasuredDevices(widths, *values, device=[11, 12, 13, 21]))
     assert HallBar(cards.loads(cards.dumps(found))).labels()["device"] == [11, 12, 13, 21]
 
 
@@ -240,7 +242,7 @@ def test_a_value_that_no_card_has_is_refused_with_the_nearest_one(card, key, say
 
 
 def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
-    found = HallBar(card).measured(FittedDevices(*fitted(card)))
+    found = HallBar(card).measured(MeasuredDevices(*fitted(card)))
     for entry in found["device"]:
         plan = HallBar(found).write_currents(entry["width_um"], 28)
         assert plan[0] <= entry["i_bias"] - 4 * entry["i0"] or plan[0] == cards.value(found, "read.current")
@@ -250,16 +252,16 @@ def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
 def test_a_measured_card_needs_two_widths_with_a_fit(card):
     widths, *values = fitted(card)
     with pytest.raises(CardError, match="1 width has a fitted device; a line needs two"):
-        HallBar(card).measured(FittedDevices(widths[:1], *(v[:1] for v in values)))
+        HallBar(card).measured(MeasuredDevices(widths[:1], *(v[:1] for v in values)))
     with pytest.raises(CardError, match="no width has a fitted device; a line needs two, so characterize bars"):
-        HallBar(card).measured(FittedDevices(widths, *(np.full_like(v, np.nan) for v in values)))
+        HallBar(card).measured(MeasuredDevices(widths, *(np.full_like(v, np.nan) for v in values)))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
-        HallBar(card).measured(FittedDevices(widths[:1], *values))
+        HallBar(card).measured(MeasuredDevices(widths[:1], *values))
 
 
 def test_a_measured_edge_below_zero_is_reported_not_refused(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
-    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, 2 * scale, scale_error))
+    found = HallBar(card).measured(MeasuredDevices(widths, bias, bias_error, 2 * scale, scale_error))
     assert HallBar(found).i_bias(5.0) / HallBar(found).i0(5.0) < LEAST_RATIO
     assumed = copy.deepcopy(found)
     assumed["i0"]["slope"]["provenance"] = "assumed"
