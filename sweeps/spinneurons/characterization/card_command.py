@@ -130,8 +130,8 @@ def _extreme(family: NeuronFamily, devices: MeasuredDevices, cube: xr.Dataset, f
     for one in found:
         side = "above" if one.deviation > 0 else "below"
         yield (
-            f"{_device(cube, one.place)}: {one.quantity} {100 * abs(one.deviation):.0f} % {side} the line of the others; "
-            f"{_alone(devices, one.place)}--leave-out {_label(cube, one.place)} makes a card without it"
+            f"{_device(cube, one.place)}: {one.quantity} {100 * abs(one.deviation):.0f} % {side} the line "
+            f"of the others; {_alone(devices, one.place)}--leave-out {_label(cube, one.place)} makes a card without"
         )
     if found:
         try:

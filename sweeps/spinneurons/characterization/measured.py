@@ -42,7 +42,7 @@ def recording_of(cube: xr.Dataset, parameters: Mapping[str, Any]) -> Recording:
     if said is None:
         bars = family(cube)
         conditions["i_read"] = {bars.read_current: 1}
-        reset = parameters["card"].get("hall", {}).get("reset_state", {}).get("value")
+        reset = getattr(bars, "reset_state", None)
         if (bench := parameters.get("bench")) is not None:
             conditions["pulse_width"] = {bench["timing"]["pulse_width"]: 1}
             reset = bench["polarity"]["reset_state"]
@@ -113,7 +113,7 @@ def levels_of(device: CharacterizedDevice, names: Sequence[str]) -> Levels:
         return NO_LEVELS
     low, high = sorted(float(group.mean()) for group in groups)
     residuals = np.concatenate([group - group.mean() for group in groups])
-    noise = float(np.sqrt(residuals @ residuals / max(residuals.size - 2, 1))) / noises
+    noise = float(np.sqrt(np.sum(residuals**2) / max(residuals.size - 2, 1))) / noises
     return Levels(rest + low, rest + high, noise) if high > low else NO_LEVELS
 
 

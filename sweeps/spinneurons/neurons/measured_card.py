@@ -29,7 +29,7 @@ def measured_card(card: Mapping[str, Any], devices: MeasuredDevices, source: str
     rows = good.any(axis=1)
     if not rows.any():
         raise CardError(
-            "measured card: no width has a fitted device, so characterize bars at currents from where none of them "
+            "measured card: no width has a fitted device; characterize bars at currents from where none of them "
             "switches to where all do"
         )
     changed = copy.deepcopy(dict(card)) | {"title": f"Hall bars as measured: {source}"}

@@ -249,14 +249,40 @@ def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
         assert plan[-1] >= entry["i_bias"] + 4 * entry["i0"]
 
 
-def test_a_measured_card_needs_two_widths_with_a_fit(card):
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_one_width_gives_constants_that_are_the_weighted_means_of_its_devices(card, devices):
+    widths, *values = (a[4:5] for a in fitted(card))
+    values = [v[:, :devices] for v in values]
+    found = HallBar(card).measured(MeasuredDevices(widths, *values))
+    for section, currents in (("i_bias", values[0]), ("i0", values[2])):
+        constant = cards.value(found, f"{section}.intercept")
+        assert cards.value(found, f"{section}.slope") == 0
+        assert np.mean(currents / constant) == pytest.approx(
+            1, abs=1e-2
+        )  # errors are one share: nearly equal weights
+        spread = np.abs(currents / constant - 1).max()
+        assert cards.value(found, f"{section}.spread") == pytest.approx(spread, abs=1e-12)
+    assert HallBar(found).labels() == {"width": [1.0], "device": list(range(devices))}
+
+
+def test_a_measured_card_needs_a_device_with_a_fit(card):
     widths, *values = fitted(card)
-    with pytest.raises(CardError, match="1 width has a fitted device; a line needs two"):
-        HallBar(card).measured(MeasuredDevices(widths[:1], *(v[:1] for v in values)))
-    with pytest.raises(CardError, match="no width has a fitted device; a line needs two, so characterize bars"):
+    with pytest.raises(CardError, match="no width has a fitted device; characterize bars"):
         HallBar(card).measured(MeasuredDevices(widths, *(np.full_like(v, np.nan) for v in values)))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
         HallBar(card).measured(MeasuredDevices(widths[:1], *values))
+
+
+def test_drawn_levels_are_the_measured_ones_at_any_tilt(card):
+    widths, *values = fitted(card)
+    card["hall"]["tilt"]["value"] = 0.6
+    low, high, noise = (np.full(values[0].shape, v) for v in (-0.3, 0.35, 0.004))
+    measured = MeasuredDevices(widths, *values, low=low, high=high, noise=noise, law="cloglog")
+    found = HallBar(card).measured(measured, "a log")
+    np.testing.assert_allclose(HallBar(found).levels()[:3], [-0.3, 0.35, 0.004], rtol=1e-12)
+    assert found["hall"]["tilt"] == card["hall"]["tilt"]
+    assert found["hall"]["amplitude"]["source"] == "a log: levels -0.3 and 0.35 ohm"
+    assert found["switching"]["link"]["value"] == "cloglog"
 
 
 def test_a_measured_edge_below_zero_is_reported_not_refused(card):
