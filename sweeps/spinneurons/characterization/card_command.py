@@ -101,12 +101,12 @@ def card(
     return 0
 
 
-def _start(base: Path | None, own: Card | None) -> tuple[Card, str]:
+def _start(base: Path | None, of_cube: Card | None) -> tuple[Card, str]:
     """The card for what was not measured, and where it is from."""
     if base is not None:
         return cards.load(base), str(base)
-    built_in = class_of(own or {}).default()
-    return own or built_in, "the built-in card" if own in (None, built_in) else "the card of the cube"
+    built_in = class_of(of_cube or {}).default()
+    return of_cube or built_in, "the built-in card" if of_cube in (None, built_in) else "the card of the cube"
 
 
 def _not_measured(fitted: Card, start: Card, source: str, origin: str) -> Iterator[str]:
@@ -126,21 +126,21 @@ def _extreme(family: NeuronFamily, devices: MeasuredDevices, cube: xr.Dataset, f
     """Lines about devices that are far from the line of the others, and what they do to the spread."""
     from spinneurons.characterization.extreme import extremes, without
 
-    found = extremes(family, devices)
-    for one in found:
+    extreme = extremes(family, devices)
+    for one in extreme:
         side = "above" if one.deviation > 0 else "below"
         yield (
             f"{_device(cube, one.place)}: {one.quantity} {100 * abs(one.deviation):.0f} % {side} the line "
             f"of the others; {_alone(devices, one.place)}--leave-out {_label(cube, one.place)} makes a card without"
         )
-    if found:
+    if extreme:
         try:
-            rest = family_of(family.measured(without(devices, [one.place for one in found]), "the others"))
+            rest = family_of(family.measured(without(devices, [one.place for one in extreme]), "the others"))
         except cards.CardError:
             return
         pairs = zip(("i_bias", "i0"), family_of(fitted).spread, rest.spread, strict=True)
         spreads = [f"{name} {every:.3g}, and {others:.3g} without" for name, every, others in pairs]
-        yield f"spread with {'that device' if len(found) == 1 else 'those devices'}: {'; '.join(spreads)}"
+        yield f"spread with {'that device' if len(extreme) == 1 else 'those devices'}: {'; '.join(spreads)}"
 
 
 def _alone(devices: MeasuredDevices, place: tuple[int, int]) -> str:
@@ -164,21 +164,23 @@ def _for_card(cube: xr.Dataset, unwanted: list[str], *, include_bad_fits: bool) 
     """Which devices go into a card, (width, device) bool, and what is said of those that do not."""
     from spinneurons.characterization.fit_table import devices, goodness_of, reason
 
-    kept, left_out, asked = cube["cell_state"] == State.DONE, [], set(unwanted)
+    kept, left_out, unwanted_labels = cube["cell_state"] == State.DONE, [], set(unwanted)
     for device in devices(cube):
         why = reason(cube, device)
         quality = goodness_of(cube, device)
         if quality and quality.is_bad and not include_bad_fits:
             why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
-        if (name := f"{key(device.width)}/{device.label}") in asked:
-            asked.remove(name)
+        if (name := f"{key(device.width)}/{device.label}") in unwanted_labels:
+            unwanted_labels.remove(name)
             why = why or f"--leave-out {name}"
         if why:
             kept.loc[{"width": device.width, "device": device.label}] = False
             left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
-    if asked:
+    if unwanted_labels:
         shown = [f"{key(d.width)}/{d.label}" for d in devices(cube)][:20]
-        raise SpecError(f"--leave-out {sorted(asked)[0]}: there is no such device; they are {', '.join(shown)}")
+        raise SpecError(
+            f"--leave-out {sorted(unwanted_labels)[0]}: there is no such device; they are {', '.join(shown)}"
+        )
     return kept, left_out
 
 

@@ -51,19 +51,19 @@ def extremes(family: NeuronFamily, devices: MeasuredDevices) -> list[Extreme]:
     was 38 % off was named alone in 83 % of the sets with two devices at each of two widths, and in 95 to 100 % of all
     others.
     """
-    found: list[Extreme] = []
-    while len(found) < MOST:
-        rest = without(devices, [one.place for one in found])
+    named: list[Extreme] = []
+    while len(named) < MOST:
+        rest = without(devices, [one.place for one in named])
         best = max(_deviations(family, rest), default=None)
         if best is None or best[0] <= FAR:
             break
-        found.append(best[1])
-    return found
+        named.append(best[1])
+    return named
 
 
 def _deviations(family: NeuronFamily, devices: MeasuredDevices) -> list[tuple[float, Extreme]]:
     """Deviation of each candidate, in standard deviations of the others."""
-    found = []
+    named = []
     for place in _candidates(family, devices):
         others = without(devices, [place])
         good = others.fitted
@@ -81,8 +81,8 @@ def _deviations(family: NeuronFamily, devices: MeasuredDevices) -> list[tuple[fl
             likely = float(np.hypot(scatter * np.sqrt(1 + leverage), relative[place]))
             if likely > 0 and nominal[place[0], 0] > 0:
                 sizes = abs(float(deviation[place])) / likely
-                found.append((sizes, Extreme(place, quantity, float(deviation[place]))))
-    return found
+                named.append((sizes, Extreme(place, quantity, float(deviation[place]))))
+    return named
 
 
 def _widths(good: Bools) -> int:
@@ -90,11 +90,11 @@ def _widths(good: Bools) -> int:
     return int(good.any(axis=1).sum())
 
 
-def _leverage(widths: Floats, good: Bools, at: int) -> float:
+def _leverage(widths: Floats, good: Bools, position: int) -> float:
     """Variance of a line through devices of these widths at one width, over that of a device."""
     x = np.repeat(widths, good.sum(axis=1))
     squares = float(((x - x.mean()) ** 2).sum())
-    return 1 / x.size + (float((widths[at] - x.mean()) ** 2) / squares if squares else 0.0)
+    return 1 / x.size + (float((widths[position] - x.mean()) ** 2) / squares if squares else 0.0)
 
 
 def _candidates(family: NeuronFamily, devices: MeasuredDevices) -> list[tuple[int, int]]:

@@ -71,9 +71,9 @@ def measured_devices(cube: xr.Dataset, kept: xr.DataArray, recording: Recording)
     place = {n: {value: i for i, value in enumerate(cube[n].values.tolist())} for n in ("width", "device")}
     names = [reading.name for reading in family(cube).readings]
     for device in devices(cube.isel(width=kept.any("device").values, device=kept.any("width").values)):
-        at = place["width"][device.width], place["device"][device.data["device"].item()]
-        if kept.values[at]:
-            levels[(slice(None), *at)] = levels_of(device, names)[:3]
+        index = place["width"][device.width], place["device"][device.data["device"].item()]
+        if kept.values[index]:
+            levels[(slice(None), *index)] = levels_of(device, names)[:3]
     known = bool(np.isfinite(levels).any())
     low, high, noise = levels if known else (None, None, None)
     return MeasuredDevices(

@@ -220,7 +220,7 @@ class _Completion:
 
     def _conditions(self, keep: Any) -> dict[str, Condition]:
         """How it was measured, of the rows that are taken; what varies along the further axis is none of it."""
-        found = {}
+        conditions = {}
         for name, most in (("i_read", self.limits.current), ("pulse_width", self.limits.pulse)):
             origin = self.file.columns.get(name)
             if origin is None or origin == self.selection.axis:
@@ -235,8 +235,8 @@ class _Completion:
                     raise LogError(f"{self.table.path}: {problem}")
                 self.left_out.append(f"{self.table.path.name}: {problem}")
             if good.any():
-                found[name] = condition(values[good])
-        return found
+                conditions[name] = condition(values[good])
+        return conditions
 
     def _axis(self) -> Any:
         """Values of the further axis; 0 where there is none."""

@@ -51,8 +51,8 @@ def draft(table: LogTable) -> str:
     if "width" not in known:
         lines.append('# width = "2 um"  # or is it the same for all rows?')
     if "i_read" not in known:
-        at = "are the voltages?" if {"v_reset", "v_write"} & known else "was it read? A device card takes it over"
-        lines.append(f'# i_read = "50 uA"  # at which read current {at}')
+        reason = "are the voltages?" if {"v_reset", "v_write"} & known else "was it read? A device card takes it over"
+        lines.append(f'# i_read = "50 uA"  # at which read current {reason}')
     if "pulse_width" not in known:
         lines.append('# pulse_width = "100 us"  # how long are the write pulses? A device card takes it over')
     if "j_write" in known and "thickness" not in known:

@@ -244,8 +244,8 @@ class MeasuredDevices:
     def of_fitted(self, name: str) -> Floats:
         """The numbers of one of the arrays (W, D) that fitted devices have, as far as they are known."""
         values = getattr(self, name)
-        found = np.full(0, np.nan) if values is None else np.asarray(values, np.float64)[self.fitted]
-        return found[np.isfinite(found)]
+        known = np.full(0, np.nan) if values is None else np.asarray(values, np.float64)[self.fitted]
+        return known[np.isfinite(known)]
 
     @property
     def levels(self) -> Levels | None:

@@ -35,12 +35,12 @@ def measured_card(card: Mapping[str, Any], devices: MeasuredDevices, source: str
     changed = copy.deepcopy(dict(card)) | {"title": f"Hall bars as measured: {source}"}
     for section in ("i_bias", "i0"):
         changed[section] = _line_through(section, changed[section], devices, good, source)
-    found: dict[str, tuple[Any, str]] = {
+    entries: dict[str, tuple[Any, str]] = {
         "devices.widths": ([float(w) for w in widths[rows]], ""),
         "devices.per_width": (int(good.shape[1]), ""),
         **_read_out(changed, devices),
     }
-    for key, (number, more) in found.items():
+    for key, (number, more) in entries.items():
         section, name = key.split(".")
         changed[section][name].update(value=number, provenance="measured", source=source + more)
     changed["device"] = _individuals(devices, good)
@@ -54,7 +54,7 @@ def _read_out(card: Mapping[str, Any], devices: MeasuredDevices) -> dict[str, tu
     in ohm is one in V at the read current; where that is not known, at the card's, so that the noise in ohm is right.
     """
     law = "" if devices.law == cards.value(card, "switching.link") else devices.law
-    found: dict[str, tuple[Any, str]] = {
+    entries: dict[str, tuple[Any, str]] = {
         "switching.link": (law or None, ": the law that was fitted"),
         "switching.pulse_width": (devices.pulse_width, ""),
         "hall.reset_state": (devices.reset_state, ""),
@@ -64,12 +64,12 @@ def _read_out(card: Mapping[str, Any], devices: MeasuredDevices) -> dict[str, tu
         read_current = devices.read_current or cards.value(card, "read.current")
         amplitude = (levels.high - levels.low) / 2 / math.sqrt(1 - cards.value(card, "hall.tilt") ** 2)
         shown = f": levels {levels.low:.4g} and {levels.high:.4g} ohm"
-        found |= {
+        entries |= {
             "hall.amplitude": (amplitude, shown),
             "hall.offset": (levels.threshold, shown),
             "read.noise": (levels.noise * read_current, f": {levels.noise:.3g} ohm at {read_current:.3g} A"),
         }
-    return {key: entry for key, entry in found.items() if entry[0] is not None}
+    return {key: entry for key, entry in entries.items() if entry[0] is not None}
 
 
 def _individuals(devices: MeasuredDevices, good: Bools) -> list[dict[str, float | int]]:
