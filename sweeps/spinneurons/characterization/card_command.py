@@ -80,7 +80,8 @@ def card(
         start, origin = _start(base, cube.attributes.params.get("card"))
         recording = recording_of(selected, cube.attributes.params)
         devices = measured_devices(dataset, kept, recording)
-        family, source = family_of(start), f"fit of {cube.storage.name}, {int(devices.fitted.sum())} devices"
+        family, number = family_of(start), int(devices.fitted.sum())
+        source = f"fit of {cube.storage.name}, {number} device{'' if number == 1 else 's'}"
         fitted = family.measured(devices, source)
     except cards.CardError as error:
         raise SpecError("; ".join([f"{store}: {error}", *left_out])) from None
