@@ -1,4 +1,4 @@
-"""Verbs that the characterization adds to the command line: ``spinsweep import`` and ``spinsweep card``."""
+"""The verb ``spinsweep import``: a laboratory's log becomes a characterization cube."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spinneurons.characterization.card_command import card
 from spinneurons.characterization.fits_command import notes
 from spinsweep.cli.display import Display
 from spinsweep.cube import Cube
@@ -19,7 +18,6 @@ if TYPE_CHECKING:  # they take a second to load
     from spinneurons.logs.mapping import LogMapping
 
 
-__all__ = ["card", "import_log"]
 MEASURED = ("fitted", "never_switched", "always_switched")
 """Statuses of devices of which a log says something."""
 
