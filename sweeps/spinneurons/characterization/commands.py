@@ -1,4 +1,4 @@
-"""Verbs that the characterization adds to the command line: ``spinsweep import`` and ``spinsweep card``."""
+"""The verb ``spinsweep import``: a laboratory's log becomes a characterization cube."""
 
 from __future__ import annotations
 
@@ -6,25 +6,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
 
 from spinneurons.characterization.fits_command import notes
-from spinneurons.characterization.store import characterization, require_free
-from spinneurons.neurons import card as cards
-from spinneurons.neurons.family import FittedDevices
-from spinneurons.neurons.registry import family_of
-from spinsweep.axis import key
 from spinsweep.cli.display import Display
-from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
 from spinsweep.errors import SpecError
-from spinsweep.ledger import State
 from spinsweep.printable import say
 
 if TYPE_CHECKING:  # they take a second to load
-    import xarray as xr
-
     from spinneurons.logs.mapping import LogMapping
 
 
@@ -58,7 +48,7 @@ def import_log(
             "--constant",
             metavar="QUANTITY=VALUE",
             show_default=False,
-            help="What is the same for all rows, such as 'width=2 um', 'i_read=50 uA' or n=30.",
+            help="What is the same for all rows, such as 'width=2 um', 'i_read=50 uA', 'pulse_width=100 us' or n=30.",
         ),
     ] = None,
     name_pattern: Annotated[
@@ -225,103 +215,3 @@ def _meaning(columns: list[str], constants: list[str], name_pattern: str, mappin
             f"--mapping {mapping}: says what columns mean; leave out --columns, --constant and --name-pattern"
         )
     return load(mapping)
-
-
-def card(
-    store: Store,
-    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(
-            help="Card for what was not measured (read-out, pulses, drift).",
-            show_default="the cube's own, else the built-in one",
-        ),
-    ] = None,
-    include_bad_fits: Annotated[
-        bool, typer.Option("--include-bad-fits", help="Take devices as well whose counts contradict their curve.")
-    ] = False,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--select",
-            metavar="AXIS=VALUE",
-            show_default=False,
-            help="Which curves of a log that has several of each device, such as polarity=1 or T_K=300.",
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
-) -> int:
-    """Write a device card from the fits in a characterization cube, with the provenance "measured".
-
-    Sweeps of devices take the card by --set card=FILE. Devices without a fit, and those with a bad one (p < 0.001),
-    are named and left out. Where devices of an imported log have names, or widths of their own, the card counts those
-    of a width from 0.
-
-    Example:  spinsweep card results/characterization.zarr --out my-card.toml
-    """
-    if out is not None:
-        require_free(out, "--out", "card.toml", force=force)
-    cube = characterization(store, "a card is fitted from a characterization")
-    from spinneurons.analysis.cubes import by_width  # which takes a second to load
-
-    parameters = cube.attributes.params
-    dataset = by_width(_selected(cube.dataset(), select or []))
-    kept, left_out = _for_card(dataset, include_bad_fits=include_bad_fits)
-    fits = {name: dataset[name].where(kept).values for name in ("i_bias", "i_bias_stderr", "i0", "i0_stderr")}
-    try:
-        start = cards.load(base) if base else parameters.get("card") or cards.default()
-    except cards.CardError as error:
-        raise SpecError(str(error)) from None
-    source = f"fit of {cube.storage.name}, {int(np.isfinite(fits['i_bias']).sum())} devices"
-    try:
-        devices = FittedDevices(dataset["width"].values, **fits, device=dataset["device"].values)
-        fitted = family_of(start).measured(devices, source)
-    except cards.CardError as error:
-        raise SpecError("; ".join([f"{store}: {error}", *left_out])) from None
-    for line in left_out:
-        say(f"left out  {line}", error=out is None)  # standard output is the card's
-    text = cards.dumps(fitted)
-    if out is None:
-        say(text.removesuffix("\n"))
-    else:
-        out.write_text(text, encoding="utf-8")
-        say(out)
-    return 0
-
-
-def _for_card(cube: xr.Dataset, *, include_bad_fits: bool) -> tuple[xr.DataArray, list[str]]:
-    """Which devices go into a card, (width, device) bool, and what is said of those that do not."""
-    from spinneurons.characterization.fit_table import devices, goodness_of, reason
-
-    kept, left_out = cube["cell_state"] == State.DONE, []
-    for device in devices(cube):
-        why = reason(cube, device)
-        quality = goodness_of(cube, device)
-        if quality and quality.is_bad and not include_bad_fits:
-            why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
-        if why:
-            kept.loc[{"width": device.width, "device": device.label}] = False
-            left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
-    return kept, left_out
-
-
-def _selected(cube: xr.Dataset, select: list[str]) -> xr.Dataset:
-    """The cube at one value of each axis beside ``width`` and ``device``."""
-    wanted = dict(text.split("=", 1) for text in select if "=" in text)
-    if len(wanted) < len(select):
-        raise SpecError(f"--select {next(t for t in select if '=' not in t)}: is not AXIS=VALUE, such as polarity=1")
-    further = [str(d) for d in cube["cell_state"].dims if d not in ("width", "device")]
-    if unknown := [name for name in wanted if name not in further]:
-        raise SpecError(f"--select {unknown[0]}: the cube has {', '.join(further) or 'no further axis'}")
-    for name in further:
-        values = [key(value) for value in cube[name].values.tolist()]
-        if name not in wanted and len(values) > 1:
-            raise SpecError(
-                f"each device has {len(values)} curves, along {name}; choose one for the card: --select "
-                f"{name}={values[0]} (it has {', '.join(values[:20])})"
-            )
-        chosen = wanted.get(name, values[0])
-        if chosen not in values:
-            raise SpecError(f"--select {name}={chosen}: it has {', '.join(values[:20])}")
-        cube = cube.isel({name: values.index(chosen)})
-    return cube

@@ -22,11 +22,11 @@ from spinneurons.characterization.decisions import METHODS, DecisionRule, Device
 from spinneurons.characterization.log_files import COUNTED, NAMES
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.logs.arrays import arrays
-from spinneurons.logs.cycles import Cycles
+from spinneurons.logs.cycles import Condition, Cycles
 from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.registry import family_of
-from spinsweep.axis import Axis, Value
+from spinsweep.axis import Axis, Value, key
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
@@ -204,6 +204,7 @@ def recorded(log: Cycles, source: str, how: Understanding, form: str = "") -> Sw
     recording = {
         "file": source, "form": readings.attrs["form"], "signs": log.signs, "axis": log.axis,
         "reset_read": function.reset_read, "further": [output.name for output in extra],
+        **({"conditions": _as_json(log.conditions)} if log.conditions else {}),
     }  # fmt: skip
     levels = "-1: the reset level is the low one; 1: the high one"
     return dataclasses.replace(
@@ -235,6 +236,10 @@ def recorded(log: Cycles, source: str, how: Understanding, form: str = "") -> Sw
 def _kind_of_log(recording: Mapping[str, Any]) -> dict[str, Any]:
     """What more files of the same log have in common with it."""
     return {name: recording[name] for name in ("form", "signs", "axis", "reset_read")}
+
+
+def _as_json(conditions: Mapping[str, Condition]) -> dict[str, dict[str, int]]:
+    return {name: {key(value): rows for value, rows in of.items()} for name, of in conditions.items()}
 
 
 def _axis(readings: xr.Dataset, name: str) -> Axis:

@@ -141,9 +141,14 @@ def _computed(
             if function.is_recorded(_coords(run, task.block.start)):
                 run.note(execute(run.job, task))
             update(run)
-        attributes = run.cube.attributes
-        if attributes.imported_from != planned.source:
-            run.cube.commit(dataclasses.replace(attributes, imported_from=planned.source, title=planned.sweep.title))
+        attributes, recording = run.cube.attributes, planned.sweep.params["recording"]
+        held = attributes.params["recording"].get("conditions")
+        if attributes.imported_from != planned.source or recording.get("conditions") != held:
+            parameters = json.dumps({**attributes.params, "recording": recording})
+            now = dataclasses.replace(
+                attributes, imported_from=planned.source, title=planned.sweep.title, parameters=parameters
+            )
+            run.cube.commit(now)
         return run.finish()
 
 

@@ -20,9 +20,9 @@ from spinneurons.neurons.parameters import WIDTH
 from spinsweep.axis import Axis
 from spinsweep.spec import RESERVED, Dim, Output
 
-LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1)
+LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1, pulse=10.0)
 """Widths are those of the axis. 0.1 A is 15 times what the built-in card gives for the widest bar; a narrow bar's
-current written in mA is above it."""
+current written in mA is above it. No pulse that switches a device takes ten seconds; one written in ms or us does."""
 
 _DECLARED: tuple[Axis | Dim | Output, ...] = (*SWEEP.axes, *SWEEP.dims, *SWEEP.outputs)
 COUNTED = (

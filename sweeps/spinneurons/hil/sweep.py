@@ -172,11 +172,21 @@ def _images(cell: Cell, plan: Layout) -> tuple[Images, Images]:
 
 def check(sweep: Sweep) -> None:
     """``SpecError`` with one line where the parameters do not fit together: before anything runs."""
+    _require_width(sweep.params)
     cell = Cell(sweep, {axis.name: axis.values[0] for axis in sweep.axes})
     try:
         _images(cell, layout(sweep.params))
     except ValueError as error:
         raise SpecError(f"sweep {sweep.name!r}: {error}") from None
+
+
+def _require_width(params: Mapping[str, Any]) -> None:
+    """Refuse another width than that of a card which was measured at one alone: it has no line against the width."""
+    widths, entry = family_of(params["card"]).labels()["width"], params["card"]["devices"]["widths"]
+    if len(widths) == 1 and entry["provenance"] == "measured" and params["width"] != widths[0]:
+        raise SpecError(
+            f"width: {params['width']:g} um, but the card was measured at {widths[0]:g} um; set width={widths[0]:g}"
+        )
 
 
 TRAINING = (

@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from spinneurons.logs.arrays import BY_BOTH, key_of
-from spinneurons.logs.cycles import FURTHER, Cycles
+from spinneurons.logs.cycles import FURTHER, Condition, Cycles, merged
 from spinneurons.logs.table import LogError
 
 
@@ -34,7 +34,7 @@ def rows_of(cube: xr.Dataset, recording: Mapping[str, Any]) -> Cycles:
     cube : as :func:`spinneurons.logs.arrays.arrays` gives it, with further columns of text as positions in the list
         ``labels``, -1 for no text; its times are not decoded
     recording : what the cube says of the log: ``form``, ``signs``, ``axis``, ``reset_read``, and ``further``, the
-        arrays that are further columns
+        arrays that are further columns; ``conditions``, if it was kept
     """
     place = np.nonzero(cube["recorded"].values)
     dims = cube["recorded"].dims
@@ -70,7 +70,13 @@ def rows_of(cube: xr.Dataset, recording: Mapping[str, Any]) -> Cycles:
     if "r_reset" in table and not recording["reset_read"]:
         table = table.drop(columns="r_reset")
     axis = str(recording["axis"])
-    return Cycles(table, lambda row: "the cube", rows=len(table), signs=signs, axis=axis, units=units)
+    conditions = {
+        name: {float(value): rows for value, rows in rows_of.items()}
+        for name, rows_of in recording.get("conditions", {}).items()
+    }
+    return Cycles(
+        table, lambda row: "the cube", rows=len(table), signs=signs, axis=axis, units=units, conditions=conditions
+    )
 
 
 def appended(old: Cycles, new: Cycles) -> Appended:
@@ -108,9 +114,14 @@ def appended(old: Cycles, new: Cycles) -> Appended:
     ]
     log = replace(
         new, frame=rows, line_of=line_of, left_out=(*new.left_out, *left_out), signs=old.signs,
-        units={**new.units, **old.units},
+        units={**new.units, **old.units}, conditions=_conditions(old, new, fresh.size),
     )  # fmt: skip
     return Appended(log, fresh.size, known.size)
+
+
+def _conditions(old: Cycles, new: Cycles, fresh: int) -> dict[str, Condition]:
+    """Conditions of both; a file with rows of the cube alone tells those that the cube does not have."""
+    return merged([old.conditions, new.conditions]) if fresh else {**new.conditions, **old.conditions}
 
 
 def _require_alike(old: Cycles, new: Cycles) -> None:

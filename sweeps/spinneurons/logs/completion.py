@@ -12,9 +12,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spinneurons.logs.cycles import FURTHER, Cycles, PlausibleRange, Selection, settled
-from spinneurons.logs.mapping import Mapped
-from spinneurons.logs.quantities import recognised
+from spinneurons.logs.cycles import (
+    FURTHER,
+    Condition,
+    Cycles,
+    PlausibleRange,
+    Selection,
+    condition,
+    merged,
+    settled,
+)
+from spinneurons.logs.mapping import SAID, Mapped
+from spinneurons.logs.quantities import QUANTITIES, recognised
 from spinneurons.logs.table import LogError
 from spinsweep.axis import closest
 
@@ -50,6 +59,7 @@ def cycles(files: Sequence[Mapped], limits: PlausibleRange, selection: Selection
         {name: unit for part in parts for name, unit in part.units.items()},
         parts[0].thickness,
         parts[0].columns,
+        merged(part.conditions for part in parts),
     )
     return settled(log, chosen.time_format)
 
@@ -83,6 +93,7 @@ class _Completion:
         further = [column for column in self.file.further if column != self.selection.axis]
         taken |= {FURTHER + column: self.table.columns[column] for column in further}
         frame = pd.DataFrame(taken, copy=False)  # columns that nothing changes stay those of the file
+        conditions = self._conditions(keep)
         chosen: Any = range(rows)
         if not keep.all():
             chosen, frame = np.flatnonzero(keep), frame[keep].reset_index(drop=True)
@@ -91,7 +102,7 @@ class _Completion:
         units = {(n if n == self.selection.axis else FURTHER + n): u for n, u in self.table.units.items()}
         return Cycles(
             frame, lambda row: line_of(int(chosen[row])), tuple(self.notes), tuple(self.left_out), rows,
-            signs, self.selection.axis, units, thickness, self.file.columns,
+            signs, self.selection.axis, units, thickness, self.file.columns, conditions,
         )  # fmt: skip
 
     def require(self, quantity: str, help: str) -> Any:
@@ -206,6 +217,26 @@ class _Completion:
             values[name] = values[name].astype(np.int64)
         self.notes.append("counts, not cycles: there are no readings to look at")
         return ["n_switched", "n"]
+
+    def _conditions(self, keep: Any) -> dict[str, Condition]:
+        """How it was measured, of the rows that are taken; what varies along the further axis is none of it."""
+        conditions = {}
+        for name, most in (("i_read", self.limits.current), ("pulse_width", self.limits.pulse)):
+            origin = self.file.columns.get(name)
+            if origin is None or origin == self.selection.axis:
+                continue
+            values = self.values[name].abs().to_numpy(np.float64)[keep]
+            values = values[np.isfinite(values)]
+            good = (values > 0) & (values <= most)
+            if not good.all():
+                unit, wrong = QUANTITIES[name].unit, values[~good][0]
+                problem = f"{name} is {wrong:g} {unit} by {origin}; it is above 0 and up to {most:g} {unit}"
+                if origin == SAID:
+                    raise LogError(f"{self.table.path}: {problem}")
+                self.left_out.append(f"{self.table.path.name}: {problem}")
+            if good.any():
+                conditions[name] = condition(values[good])
+        return conditions
 
     def _axis(self) -> Any:
         """Values of the further axis; 0 where there is none."""

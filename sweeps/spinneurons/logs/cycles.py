@@ -7,7 +7,7 @@ currents as read back belong to, times.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,10 @@ FURTHER = "log:"
 """Stands before the names of columns that mean no quantity."""
 
 
+Condition = Mapping[float, int]
+"""Rows of a log by the value that one of its ``CONDITIONS`` had."""
+
+
 @dataclass(frozen=True)
 class PlausibleRange:
     """What can be true of a device; a value beyond is most likely in another unit."""
@@ -36,6 +40,8 @@ class PlausibleRange:
     """um"""
     current: float
     """A, at the most."""
+    pulse: float
+    """Length of a pulse, s, at the most."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,8 @@ class Cycles:
 
     columns: Mapping[str, str] = field(default_factory=dict)
     """The column of the first file that each quantity comes from."""
+    conditions: Mapping[str, Condition] = field(default_factory=dict)
+    """By quantity, one of ``CONDITIONS``; absent where the files do not say it."""
 
     @property
     def counted(self) -> bool:
@@ -117,6 +125,29 @@ def _labelled(log: Cycles) -> Cycles:
         text = device.map(lambda d: f"{d:g}" if isinstance(d, float) else str(d).strip())
         device = text.astype(np.int64) if text.str.fullmatch("[0-9]{1,15}").all() else text.astype(object)
     return replace(log, frame=log.frame.assign(device=device, width=rounded(log.frame["width"])))
+
+
+MOST_VALUES = 20
+
+
+def condition(values: Floats) -> Condition:
+    """Rows by value; values as read back, of which there are many, to two digits."""
+    for digits in (6, 3, 2):
+        different, rows = np.unique([float(f"{v:.{digits}g}") for v in values], return_counts=True)
+        if different.size <= MOST_VALUES:
+            break
+    return dict(zip(different.tolist(), rows.tolist(), strict=True))
+
+
+def merged(parts: Iterable[Mapping[str, Condition]]) -> dict[str, Condition]:
+    """The conditions of several logs as those of one."""
+    sums: dict[str, dict[float, int]] = {}
+    for part in parts:
+        for name, rows_of in part.items():
+            total = sums.setdefault(name, {})
+            for value, rows in rows_of.items():
+                total[value] = total.get(value, 0) + rows
+    return dict(sums)
 
 
 def rounded(values: pd.Series) -> Floats:

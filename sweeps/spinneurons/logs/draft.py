@@ -50,8 +50,11 @@ def draft(table: LogTable) -> str:
     lines += ["", "[constants]", *(f"{q} = {_text(text)}  # from the header" for q, text in constants.items())]
     if "width" not in known:
         lines.append('# width = "2 um"  # or is it the same for all rows?')
-    if {"v_reset", "v_write"} & known and "i_read" not in known:
-        lines.append('# i_read = "50 uA"  # at which read current are the voltages?')
+    if "i_read" not in known:
+        reason = "are the voltages?" if {"v_reset", "v_write"} & known else "was it read? A device card takes it over"
+        lines.append(f'# i_read = "50 uA"  # at which read current {reason}')
+    if "pulse_width" not in known:
+        lines.append('# pulse_width = "100 us"  # how long are the write pulses? A device card takes it over')
     if "j_write" in known and "thickness" not in known:
         lines.append('# thickness = "5 nm"  # through which thickness does the current flow?')
     lines += ["", "# [file_name]", '# pattern = "w{width_um}_d{device}.csv"  # if files are named by their device']

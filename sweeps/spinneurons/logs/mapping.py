@@ -88,6 +88,8 @@ def parse(texts: Sequence[str], constants: Sequence[str], pattern: str = "") -> 
     return of({"columns": columns, "constants": fixed, "file_name": {"pattern": pattern}}, "")
 
 
+SAID = "what you say"
+"""Where a constant comes from that the user gives."""
 _EXAMPLE = {"--columns": "'i_write=\"Current (A)\"'", "--constant": "'width=2 um'"}
 
 
@@ -161,7 +163,8 @@ def mapped(table: LogTable, mapping: LogMapping, axis: str = "") -> Mapped:
     notes: list[str] = []
     used: set[str] = set()
     for quantity, column in _columns(table, mapping).items():
-        used.add(column.name)
+        if quantity != "pulse_width":  # which may differ from row to row: its column is kept as well
+            used.add(column.name)
         values[quantity], unit = _converted(table, quantity, column)
         origin[quantity] = column.name
         if column.name != quantity:
@@ -195,6 +198,8 @@ def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
         if name in taken or (meant := recognised(name)) is None or meant[0] in mapping.columns:
             continue
         quantity, unit = meant
+        if quantity == "pulse_width" and (quantity in chosen or not _is_in(table, name, unit, "s")):
+            continue
         if quantity in chosen:
             raise LogError(
                 f"{table.path}: columns {chosen[quantity].name!r} and {name!r} could both be {quantity}; say which "
@@ -204,6 +209,12 @@ def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
     if _has_readings(chosen):
         return {q: column for q, column in chosen.items() if q not in COUNTS or q in mapping.columns}
     return chosen
+
+
+def _is_in(table: LogTable, name: str, unit: str, of: str) -> bool:
+    """Whether a column holds numbers in a unit of that kind, or without one."""
+    unit = unit or table.units.get(name, "")
+    return table.columns[name].dtype.kind == "f" and (not unit or factor(unit, of) is not None)
 
 
 def _has_readings(quantities: Container[str]) -> bool:
@@ -255,7 +266,7 @@ def _times(series: pd.Series, by: float) -> pd.Series:
 
 def _constants(table: LogTable, mapping: LogMapping, parts: Mapping[str, str]) -> dict[str, tuple[str, str]]:
     """Text and source of each constant: the user's, the file name's ``parts``, the header's."""
-    known = {q: (text, "what you say") for q, text in mapping.constants.items()}
+    known = {q: (text, SAID) for q, text in mapping.constants.items()}
     for label, text in parts.items():
         quantity, unit = recognised(label) or (label, "")
         known.setdefault(quantity, (f"{text} {unit}".strip(), "the file's name"))

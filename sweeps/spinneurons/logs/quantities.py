@@ -36,11 +36,16 @@ QUANTITIES = {
     "r_write": Quantity("ohm", "resistance after write", ("r write", "write resistance", "r xy write", "rxy write")),
     "v_reset": Quantity("V", "voltage after reset", ("v reset", "reset voltage", "v xy reset", "vxy reset")),
     "v_write": Quantity("V", "voltage after write", ("v write", "write voltage", "v xy write", "vxy write")),
-    "i_read": Quantity("A", "read current, for voltages", ("read current", "sense current", "i sense")),
+    "i_read": Quantity("A", "read current", ("read current", "sense current", "i sense")),
+    "pulse_width": Quantity(
+        "s", "length of the write pulses", ("pulse length", "pulse duration", "write pulse width", "t pulse")
+    ),
     "n_switched": Quantity("", "pulses that switched, of n", ("switched", "switches", "k", "successes")),
     "n": Quantity("", "pulses at a current", ("n valid", "pulses", "trials", "n pulses", "n trials", "n cycles")),
     "p": Quantity("", "switching probability", ("probability", "switching probability", "p switch", "p sw")),
 }
+CONDITIONS = ("i_read", "pulse_width")
+"""How it was measured: what a log says of them is kept with its cube."""
 COUNTS = ("n_switched", "n", "p")
 """Of a log that has one row for each current, and no readings; with readings they are further columns."""
 

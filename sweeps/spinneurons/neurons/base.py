@@ -19,11 +19,11 @@ from spinneurons.neurons.family import (
     Card,
     CycleReading,
     Decision,
-    FittedDevices,
     Floats,
     Law,
     LevelMixture,
     Levels,
+    MeasuredDevices,
     Readings,
     Size,
 )
@@ -195,6 +195,6 @@ class Family:
         """Levels among the readings after the write pulse, the last of each cycle; what is between is not known."""
         return LevelMixture(level_means(readings[-1]), np.nan)
 
-    def measured(self, fits: FittedDevices, source: str) -> Card:
+    def measured(self, devices: MeasuredDevices, source: str) -> Card:
         """A card in which these devices are the individuals."""
-        raise CardError(f"card: no card is made of fitted devices of the family {self.name}")
+        raise CardError(f"card: no card is made of measured devices of the family {self.name}")

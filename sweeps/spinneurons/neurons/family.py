@@ -131,6 +131,10 @@ class NeuronFamily(Protocol):
     def individual(self, width: float, device: int) -> tuple[float, float]:
         """(i_bias, i0) in A of one device; the same in every sweep."""
 
+    @property
+    def spread(self) -> tuple[float, float]:
+        """Largest relative deviation of a device's i_bias and i0 from the nominal ones."""
+
     def drift(self, days: npt.ArrayLike, normals: npt.ArrayLike) -> Floats:
         """Factor on i_bias after whole days, from standard normals (..., m >= days); one path for all days."""
 
@@ -173,8 +177,10 @@ class NeuronFamily(Protocol):
     def level_mixture(self, readings: Readings) -> LevelMixture:
         """How many levels the readings of one device have."""
 
-    def measured(self, fits: FittedDevices, source: str) -> Card:
+    def measured(self, devices: MeasuredDevices, source: str) -> Card:
         """A card in which these devices are the individuals, and formulas follow from them.
+
+        Entries that were measured have that provenance and this source, one line; all others stay as they are.
 
         Raises
         ------
@@ -184,15 +190,68 @@ class NeuronFamily(Protocol):
 
 
 @dataclass(frozen=True)
-class FittedDevices:
-    """Fitted devices of all widths."""
+class MeasuredDevices:
+    """Devices of all widths, and what a recording says of them; what it does not say is None, "" or NaN."""
+
+    FITTED: ClassVar = ("i_bias", "i_bias_stderr", "i0", "i0_stderr")
 
     width: npt.ArrayLike
     """(W,) um."""
     i_bias: npt.ArrayLike
-    """(W, D) A, as all that follow; a device without a fit is NaN."""
+    """(W, D) A, as the three that follow; a device without a fit is NaN."""
     i_bias_stderr: npt.ArrayLike
     i0: npt.ArrayLike
     i0_stderr: npt.ArrayLike
     device: npt.ArrayLike | None = None
     """(D,) labels of the devices of each width; None: 0, 1, ..."""
+    low: npt.ArrayLike | None = None
+    """(W, D) lower level of each device, in the unit of the readings."""
+    high: npt.ArrayLike | None = None
+    """(W, D) upper level."""
+    noise: npt.ArrayLike | None = None
+    """(W, D) standard deviation of a reading about its level."""
+    read_current: float | None = None
+    """A."""
+    pulse_width: float | None = None
+    """Length of the write pulses, s."""
+    reset_state: int | None = None
+    """-1 if reset gave the low level, 1 if it gave the high one."""
+    law: str = ""
+    """Name of the law that was fitted."""
+
+    @property
+    def fitted(self) -> Bools:
+        """(W, D), which devices have a fit.
+
+        Raises
+        ------
+        ValueError
+            The fitted values are not (width, device).
+        """
+        columns = [np.asarray(getattr(self, name), dtype=np.float64) for name in self.FITTED]
+        shapes = {a.shape for a in columns}
+        if len(shapes) != 1 or columns[0].ndim != 2 or len(columns[0]) != np.size(self.width):
+            raise ValueError(f"the fitted values have shapes {shapes}; all are (width, device)")
+        i_bias, _, i0, _ = columns
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.logical_and.reduce(np.isfinite(columns)) & (i_bias > 0) & (i0 > 0))
+
+    @property
+    def labels(self) -> list[Any]:
+        """Of the devices of each width."""
+        return list(range(np.shape(self.i_bias)[1])) if self.device is None else list(np.asarray(self.device))
+
+    def of_fitted(self, name: str) -> Floats:
+        """The numbers of one of the arrays (W, D) that fitted devices have, as far as they are known."""
+        values = getattr(self, name)
+        known = np.full(0, np.nan) if values is None else np.asarray(values, np.float64)[self.fitted]
+        return known[np.isfinite(known)]
+
+    @property
+    def levels(self) -> Levels | None:
+        """Levels and noise of the fitted devices, medians over them; None where no levels are known."""
+        low, high, noise = (self.of_fitted(name) for name in ("low", "high", "noise"))
+        if not low.size:
+            return None
+        middle, half = np.median((low + high) / 2), np.median((high - low) / 2)
+        return Levels(float(middle - half), float(middle + half), float(np.median(noise)))

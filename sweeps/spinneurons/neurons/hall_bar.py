@@ -7,21 +7,19 @@ currents in A, resistances in ohm.  :mod:`spinneurons.neurons.hall_bar_reference
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
-from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons import levels as two_levels
 from spinneurons.neurons.base import Family
 from spinneurons.neurons.card import (
-    CardError,
     CardModel,
     Entry,
     Flag,
@@ -36,15 +34,16 @@ from spinneurons.neurons.family import (
     Card,
     CycleReading,
     Decision,
-    FittedDevices,
     Floats,
     Law,
     LevelMixture,
     Levels,
+    MeasuredDevices,
     Readings,
     Size,
 )
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC, P_LOW
+from spinneurons.neurons.measured_card import MOST_SPREAD, measured_card
 
 if TYPE_CHECKING:
     from spinneurons.neurons.family import NeuronFamily
@@ -61,7 +60,7 @@ class WidthLine(Strictly):
 
     intercept: Annotated[Entry[Real], Unit("A")]
     slope: Annotated[Entry[Real], Unit("A/um")]
-    spread: Annotated[Entry[Annotated[NotNegative, Field(le=0.9)]], Unit("1")]
+    spread: Annotated[Entry[Annotated[NotNegative, Field(le=MOST_SPREAD)]], Unit("1")]
 
     def current_at(self, width: float) -> float:
         """A at ``width`` (um)."""
@@ -383,11 +382,12 @@ class HallBar(Family):
             changed["i_bias"][key].update(value=number, provenance="assumed", source=source)
         return cards.validate(changed, "card with ratios")
 
-    def measured(self, fits: FittedDevices, source: str = "fit of recorded readings") -> Card:
-        """A card from fitted devices: straight lines against width for the formulas, and each device by itself.
+    def measured(self, devices: MeasuredDevices, source: str = "fit of recorded readings") -> Card:
+        """A card from measured devices: straight lines against width for the formulas, and each device by itself.
 
-        All other values are this card's.  Title, formulas and ``[[device]]`` entries say "measured"; a spread is the
-        largest relative deviation of a device from its line.
+        Devices of one width give constants: the slope is 0.  Levels, noise, read current, pulse width, reset state
+        and law are those of the recording, as far as it says them; all other values are this card's.  What was
+        measured says "measured"; a spread is the largest relative deviation of a device from its line.
 
         Parameters
         ----------
@@ -396,61 +396,11 @@ class HallBar(Family):
         Raises
         ------
         CardError
-            Fewer than two widths have a fitted device, or the lines are not positive at some width.
+            There is no fitted device, or the lines are not positive at some width.
 
         Source: linear fits of Fig. 3(a, b) of the paper.
         """
-        widths = np.asarray(fits.width, dtype=np.float64)
-        names = ("i_bias", "i_bias_stderr", "i0", "i0_stderr")
-        columns = {name: np.asarray(getattr(fits, name), dtype=np.float64) for name in names}
-        shapes = [a.shape for a in columns.values()]
-        if any(len(shape) != 2 or shape != shapes[0] or shape[0] != widths.size for shape in shapes):
-            raise CardError(f"measured card: the fitted values have shapes {shapes}; all are (width, device)")
-        good = np.logical_and.reduce([np.isfinite(a) for a in columns.values()])
-        good &= (columns["i_bias"] > 0) & (columns["i0"] > 0)
-        labels = np.arange(good.shape[1]) if fits.device is None else np.asarray(fits.device)
-        rows = good.any(axis=1)
-        if rows.sum() < 2:
-            raise CardError(
-                f"measured card: {'1' if rows.any() else 'no'} width has a fitted device; a line needs two, so "
-                "characterize bars of further widths, at currents from where none of them switches to where all do"
-            )
-        changed = copy.deepcopy(dict(self.card)) | {"title": f"Hall bars as measured: {source}"}
-        for section in ("i_bias", "i0"):
-            currents, errors = (np.where(good, columns[section + end], np.nan) for end in ("", "_stderr"))
-            changed[section] = _line_through(section, changed[section], widths, currents, errors, source)
-        for key, number in (("widths", [float(w) for w in widths[rows]]), ("per_width", int(good.shape[1]))):
-            changed["devices"][key].update(value=number, provenance="measured", source=source)
-        changed["device"] = [
-            {
-                "width_um": float(widths[w]),
-                "index": int(labels[d]),
-                **{name: float(a[w, d]) for name, a in columns.items()},
-            }
-            for w, d in np.argwhere(good)
-        ]
-        return cards.validate(changed, "measured card")
-
-
-def _line_through(
-    section: str, entries: Mapping[str, Any], widths: Floats, currents: Floats, errors: Floats, source: str
-) -> dict[str, Any]:
-    """The section of a card with the straight line through (width, device) currents, NaN where there is none.
-
-    Each device is weighed by its error and by the spread that the devices show about the line.
-    """
-    line = straight_line(widths[:, None], currents, errors, proportional=True)
-    if np.isnan(line.slope):
-        raise CardError(
-            f"measured card: {section}: the straight line through the devices is not above 0 A at each width, and no "
-            "card can hold it; characterize more of the narrow bars"
-        )
-    spread = float(np.nanmax(np.abs(currents / line.predict(widths)[:, None] - 1)))
-    numbers = {"intercept": line.intercept, "slope": line.slope, "spread": spread}
-    return {
-        key: {**entries[key], "value": number, "provenance": "measured", "source": source}
-        for key, number in numbers.items()
-    }
+        return measured_card(self.card, devices, source)
 
 
 if TYPE_CHECKING:

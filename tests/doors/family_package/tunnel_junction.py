@@ -6,6 +6,7 @@ gives one reading: the voltage after the write pulse.  The numbers are made up.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
@@ -20,10 +21,10 @@ from spinneurons.neurons.family import (
     Card,
     CycleReading,
     Decision,
-    FittedDevices,
     Floats,
     Law,
     Levels,
+    MeasuredDevices,
     Readings,
     Size,
 )
@@ -149,16 +150,22 @@ class TunnelJunction(Family):
         valid = np.isfinite(readings[0])
         return Decision((readings[0] > levels.threshold) & valid, valid, levels, "")
 
-    def measured(self, fits: FittedDevices, source: str) -> Card:
-        area = np.pi / 4 * np.asarray(fits.width)[:, None] ** 2
-        density = np.asarray(fits.i_bias) / area
-        blur = float(np.nanmean(np.asarray(fits.i0) / np.asarray(fits.i_bias)))
-        changed = {key: dict(section) if isinstance(section, dict) else section for key, section in self.card.items()}
-        for key, number in (("density", float(np.nanmean(density))), ("blur", blur)):
-            changed["threshold"][key] = {
-                **changed["threshold"][key],
-                "value": number,
-                "provenance": "measured",
-                "source": source,
-            }
+    def measured(self, devices: MeasuredDevices, source: str) -> Card:
+        area, good = np.pi / 4 * np.asarray(devices.width)[:, None] ** 2, devices.fitted
+        found = {
+            "threshold.density": float(np.mean((np.asarray(devices.i_bias) / area)[good])),
+            "threshold.blur": float(np.mean((np.asarray(devices.i0) / np.asarray(devices.i_bias))[good])),
+        }
+        if devices.read_current is not None:
+            found["junction.read_current"] = devices.read_current
+        if (levels := devices.levels) is not None:  # those of the smallest pillar, as in `levels` above
+            smallest = np.pi / 4 * min(self.value("devices.widths")) ** 2
+            read_current = devices.read_current or self.read_current
+            found["junction.resistance_area"] = levels.low * smallest / read_current
+            found["junction.magnetoresistance"] = levels.high / levels.low - 1
+            found["junction.noise"] = levels.noise
+        changed = copy.deepcopy(dict(self.card))
+        for key, number in found.items():
+            section, name = key.split(".")
+            changed[section][name].update(value=number, provenance="measured", source=source)
         return cards.validate(changed)

@@ -7,7 +7,7 @@ import pytest
 
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
-from spinneurons.neurons.family import FittedDevices
+from spinneurons.neurons.family import MeasuredDevices
 from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.evaluate import evaluate
 
@@ -62,7 +62,7 @@ def test_a_card_from_a_file_is_part_of_the_identity(tmp_path):
 
 def test_a_card_fitted_from_a_characterization_brings_its_devices_back(result):
     fits = (result[n] for n in ("i_bias", "i_bias_stderr", "i0", "i0_stderr"))
-    card = HallBar(cards.default()).measured(FittedDevices(COORDS["width"], *fits))
+    card = HallBar(cards.default()).measured(MeasuredDevices(COORDS["width"], *fits))
     again = evaluate(SMALL.with_values(card=card), COORDS).values
     off = (again["i_bias"] - result["i_bias"]) / again["i_bias_stderr"]
     assert np.abs(off).max() < 4

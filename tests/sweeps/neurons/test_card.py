@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from spinneurons.analysis.lines import straight_line
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.card import CardError
-from spinneurons.neurons.family import FittedDevices
+from spinneurons.neurons.family import MeasuredDevices
 from spinneurons.neurons.hall_bar import LEAST_RATIO, HallBar
 
 
@@ -176,7 +176,9 @@ def fitted(card):
 def test_a_measured_card_gives_each_device_back_and_its_formulas_are_the_lines(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
     bias[2, 1] = np.nan  # one device has no fit
-    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, scale, scale_error), "recording of a test")
+    found = HallBar(card).measured(
+        MeasuredDevices(widths, bias, bias_error, scale, scale_error), "recording of a test"
+    )
     assert len(found["device"]) == 35
     assert HallBar(found).individual(0.3, 2) == (bias[8, 2], scale[8, 2])
     for section, currents, errors in (("i_bias", bias, bias_error), ("i0", scale, scale_error)):
@@ -196,11 +198,11 @@ def test_devices_through_which_no_line_above_0_goes_make_no_card(card):
     with pytest.raises(
         CardError, match=r"^measured card: i_bias: the straight line through the devices is not above"
     ):
-        HallBar(card).measured(FittedDevices(widths, steep, bias_error, scale, scale_error), "recording of a test")
+        HallBar(card).measured(MeasuredDevices(widths, steep, bias_error, scale, scale_error), "recording of a test")
 
 
 def test_the_title_of_a_measured_card_says_what_it_was_fitted_to_and_no_longer_that_its_scale_is_assumed(card):
-    found = HallBar(card).measured(FittedDevices(*fitted(card)), "fit of lab.zarr, 36 devices")
+    found = HallBar(card).measured(MeasuredDevices(*fitted(card)), "fit of lab.zarr, 36 devices")
     assert found["title"] == "Hall bars as measured: fit of lab.zarr, 36 devices"
 
 
@@ -222,7 +224,7 @@ def test_an_individual_that_is_none_of_the_devices_of_the_card_is_refused(card, 
 
 def test_the_labels_of_measured_devices_may_be_any(card):
     widths, *values = fitted(card)
-    found = HallBar(card).measured(FittedDevices(widths, *values, device=[11, 12, 13, 21]))
+    found = HallBar(card).measured(MeasuredDevices(widths, *values, device=[11, 12, 13, 21]))
     assert HallBar(cards.loads(cards.dumps(found))).labels()["device"] == [11, 12, 13, 21]
 
 
@@ -240,26 +242,52 @@ def test_a_value_that_no_card_has_is_refused_with_the_nearest_one(card, key, say
 
 
 def test_the_plan_of_a_measured_card_covers_each_measured_device(card):
-    found = HallBar(card).measured(FittedDevices(*fitted(card)))
+    found = HallBar(card).measured(MeasuredDevices(*fitted(card)))
     for entry in found["device"]:
         plan = HallBar(found).write_currents(entry["width_um"], 28)
         assert plan[0] <= entry["i_bias"] - 4 * entry["i0"] or plan[0] == cards.value(found, "read.current")
         assert plan[-1] >= entry["i_bias"] + 4 * entry["i0"]
 
 
-def test_a_measured_card_needs_two_widths_with_a_fit(card):
+@pytest.mark.parametrize("devices", [1, 2, 4])
+def test_one_width_gives_constants_that_are_the_weighted_means_of_its_devices(card, devices):
+    widths, *values = (a[4:5] for a in fitted(card))
+    values = [v[:, :devices] for v in values]
+    found = HallBar(card).measured(MeasuredDevices(widths, *values))
+    for section, currents in (("i_bias", values[0]), ("i0", values[2])):
+        constant = cards.value(found, f"{section}.intercept")
+        assert cards.value(found, f"{section}.slope") == 0
+        assert np.mean(currents / constant) == pytest.approx(
+            1, abs=1e-2
+        )  # errors are one share: nearly equal weights
+        spread = np.abs(currents / constant - 1).max()
+        assert cards.value(found, f"{section}.spread") == pytest.approx(spread, abs=1e-12)
+    assert HallBar(found).labels() == {"width": [1.0], "device": list(range(devices))}
+
+
+def test_a_measured_card_needs_a_device_with_a_fit(card):
     widths, *values = fitted(card)
-    with pytest.raises(CardError, match="1 width has a fitted device; a line needs two"):
-        HallBar(card).measured(FittedDevices(widths[:1], *(v[:1] for v in values)))
-    with pytest.raises(CardError, match="no width has a fitted device; a line needs two, so characterize bars"):
-        HallBar(card).measured(FittedDevices(widths, *(np.full_like(v, np.nan) for v in values)))
+    with pytest.raises(CardError, match="no width has a fitted device; characterize bars"):
+        HallBar(card).measured(MeasuredDevices(widths, *(np.full_like(v, np.nan) for v in values)))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
-        HallBar(card).measured(FittedDevices(widths[:1], *values))
+        HallBar(card).measured(MeasuredDevices(widths[:1], *values))
+
+
+def test_drawn_levels_are_the_measured_ones_at_any_tilt(card):
+    widths, *values = fitted(card)
+    card["hall"]["tilt"]["value"] = 0.6
+    low, high, noise = (np.full(values[0].shape, v) for v in (-0.3, 0.35, 0.004))
+    measured = MeasuredDevices(widths, *values, low=low, high=high, noise=noise, law="cloglog")
+    found = HallBar(card).measured(measured, "a log")
+    np.testing.assert_allclose(HallBar(found).levels()[:3], [-0.3, 0.35, 0.004], rtol=1e-12)
+    assert found["hall"]["tilt"] == card["hall"]["tilt"]
+    assert found["hall"]["amplitude"]["source"] == "a log: levels -0.3 and 0.35 ohm"
+    assert found["switching"]["link"]["value"] == "cloglog"
 
 
 def test_a_measured_edge_below_zero_is_reported_not_refused(card):
     widths, bias, bias_error, scale, scale_error = fitted(card)
-    found = HallBar(card).measured(FittedDevices(widths, bias, bias_error, 2 * scale, scale_error))
+    found = HallBar(card).measured(MeasuredDevices(widths, bias, bias_error, 2 * scale, scale_error))
     assert HallBar(found).i_bias(5.0) / HallBar(found).i0(5.0) < LEAST_RATIO
     assumed = copy.deepcopy(found)
     assumed["i0"]["slope"]["provenance"] = "assumed"

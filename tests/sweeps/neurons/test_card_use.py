@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 from tests.digit_files import write_folder
 
 from spinneurons.mnist import data
 from spinneurons.neurons import card as cards
-from spinneurons.neurons.family import Card
+from spinneurons.neurons.family import Card, MeasuredDevices
+from spinneurons.neurons.hall_bar import HallBar
+from spinsweep.cli import main
 from spinsweep.discovery import find
 from spinsweep.evaluate import evaluate
 from spinsweep.plugins import installed
@@ -145,6 +148,48 @@ def numbers(sweep: Sweep) -> dict[str, np.ndarray]:
 
 def same(some: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> bool:
     return all(np.array_equal(some[n], others[n], equal_nan=some[n].dtype.kind == "f") for n in some)
+
+
+FEW = {
+    "characterization": {"currents": 8, "cycles": 50},
+    "endurance": {"cycles": 20},
+    "persistence": {"currents": 9, "cycles": 100},
+}
+"""Where fewer cycles than in the small cube will do."""
+
+
+def one_width() -> Card:
+    """Two devices of one width, as measured: constants instead of lines."""
+    rows = [np.array([row]) for row in ([6.0e-4, 6.3e-4], [1e-6, 1e-6], [4.2e-5, 3.9e-5], [2e-6, 2e-6])]
+    return HallBar(cards.default()).measured(MeasuredDevices(np.array([2.0]), *rows))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_card_of_one_width_works_in_every_sweep_and_its_figures_are_drawn(
+    name: str, digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sweep, path, store = find(name), tmp_path / "one.toml", tmp_path / "cube.zarr"
+    path.write_text(cards.dumps(one_width()))
+    given = {"card": path, **SMALL[name], **FEW.get(name, {})}
+    given |= {"data": digits} if any(p.name == "data" for p in sweep.parameters) else {}
+    width = given.pop("width", None)
+    if "width" in sweep.axis_names:  # they follow the card
+        given.pop("device", None)
+    texts = {n: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for n, v in given.items()}
+    words = ["run", name, "--workers", "0", "--store", str(store)]
+    words += [word for n, text in texts.items() for word in ("--set", f"{n}={text}")]
+    if width is not None and "width" not in sweep.axis_names:
+        assert main(words) == 2
+        said = capfd.readouterr().err.splitlines()[-1]
+        assert said == "spinsweep: width: 0.5 um, but the card was measured at 2 um; set width=2"
+        words += ["--set", "width=2"]
+    assert main(words) == 0
+    cube = xr.open_zarr(store)
+    assert (cube["cell_state"] == 1).all()
+    if "width" in sweep.axis_names:
+        assert cube["width"].values.tolist() == [2.0]
+    assert main(["figures", str(store), "--out", str(tmp_path / "figures")]) == 0
+    assert list((tmp_path / "figures").glob("*.png"))
 
 
 def takes_a_card(sweep: Sweep) -> bool:

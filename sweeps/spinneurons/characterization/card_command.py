@@ -1,0 +1,207 @@
+"""The verb ``spinsweep card``: what a characterization measured becomes a device card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spinneurons.characterization.store import characterization, require_free
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.family import Card, MeasuredDevices, NeuronFamily
+from spinneurons.neurons.registry import class_of, family_of
+from spinsweep.axis import key
+from spinsweep.cli.options import Store
+from spinsweep.errors import SpecError
+from spinsweep.ledger import State
+from spinsweep.printable import say
+
+if TYPE_CHECKING:  # they take a second to load
+    import xarray as xr
+
+
+def card(
+    store: Store,
+    out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            help="Card for what was not measured, such as the drift.",
+            show_default="the cube's own, else the built-in one",
+        ),
+    ] = None,
+    include_bad_fits: Annotated[
+        bool, typer.Option("--include-bad-fits", help="Take devices as well whose counts contradict their curve.")
+    ] = False,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--leave-out", metavar="WIDTH/DEVICE", show_default=False, help="A device not to take, such as 2/1."
+        ),
+    ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select",
+            metavar="AXIS=VALUE",
+            show_default=False,
+            help="Which curves of a log that has several of each device, such as polarity=1 or T_K=300.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+) -> int:
+    """Write a device card of what a characterization measured, with the provenance "measured".
+
+    It takes the fits, the levels and the noise of the readings, and as far as the log or the bench says them, read
+    current, pulse width and reset state. It names what the card has from elsewhere. Sweeps of devices take the card
+    by --set card=FILE. Devices without a fit, and those with a bad one (p < 0.001), are named and left out; one that
+    is far from the line of the others is named. Where devices of an imported log have names, or widths of their own,
+    the card counts those of a width from 0.
+
+    Example:  spinsweep card results/characterization.zarr --out my-card.toml
+    """
+    if out is not None:
+        require_free(out, "--out", "card.toml", force=force)
+    cube = characterization(store, "a card is fitted from a characterization")
+    from spinneurons.analysis.cubes import by_width  # they take a second to load
+    from spinneurons.characterization.measured import (
+        differences,
+        measured_devices,
+        recording_of,
+        without_levels,
+    )
+
+    selected = _selected(cube.dataset(), select or [])
+    dataset = by_width(selected)
+    kept, left_out = _for_card(dataset, leave_out or [], include_bad_fits=include_bad_fits)
+    try:
+        start, origin = _start(base, cube.attributes.params.get("card"))
+        recording = recording_of(selected, cube.attributes.params)
+        devices = measured_devices(dataset, kept, recording)
+        family, number = family_of(start), int(devices.fitted.sum())
+        source = f"fit of {cube.storage.name}, {number} device{'' if number == 1 else 's'}"
+        fitted = family.measured(devices, source)
+    except cards.CardError as error:
+        raise SpecError("; ".join([f"{store}: {error}", *left_out])) from None
+    unit = class_of(fitted).readings[-1].unit
+    lines = [f"left out  {line}" for line in left_out]
+    lines += [f"look      {line}" for line in _extreme(family, devices, dataset, fitted)]
+    lines += [f"look      {line}" for line in differences(devices, recording, unit)]
+    why = "" if devices.levels else without_levels(dataset, [one.name for one in family.readings])
+    lines += _not_measured(fitted, start, source, origin + (f" ({why})" if why else ""))
+    for line in lines:
+        say(line, error=out is None)  # standard output is the card's
+    text = cards.dumps(fitted)
+    if out is None:
+        say(text.removesuffix("\n"))
+    else:
+        out.write_text(text, encoding="utf-8")
+        say(out)
+    return 0
+
+
+def _start(base: Path | None, of_cube: Card | None) -> tuple[Card, str]:
+    """The card for what was not measured, and where it is from."""
+    if base is not None:
+        return cards.load(base), str(base)
+    built_in = class_of(of_cube or {}).default()
+    return of_cube or built_in, "the built-in card" if of_cube in (None, built_in) else "the card of the cube"
+
+
+def _not_measured(fitted: Card, start: Card, source: str, origin: str) -> Iterator[str]:
+    """A line that names the entries which the card has from elsewhere."""
+    names = [
+        f"{section}.{name}"
+        for section, entries in fitted.items()
+        if isinstance(entries, Mapping)
+        for name, entry in entries.items()
+        if entry == start[section][name] and not entry["source"].startswith(source)
+    ]
+    if names:
+        yield f"not measured  {', '.join(names)}: from {origin}"
+
+
+def _extreme(family: NeuronFamily, devices: MeasuredDevices, cube: xr.Dataset, fitted: Card) -> Iterator[str]:
+    """Lines about devices that are far from the line of the others, and what they do to the spread."""
+    from spinneurons.characterization.extreme import extremes, without
+
+    extreme = extremes(family, devices)
+    for one in extreme:
+        side = "above" if one.deviation > 0 else "below"
+        yield (
+            f"{_device(cube, one.place)}: {one.quantity} {100 * abs(one.deviation):.0f} % {side} the line "
+            f"of the others; {_alone(devices, one.place)}--leave-out {_label(cube, one.place)} makes a card without"
+        )
+    if extreme:
+        try:
+            rest = family_of(family.measured(without(devices, [one.place for one in extreme]), "the others"))
+        except cards.CardError:
+            return
+        pairs = zip(("i_bias", "i0"), family_of(fitted).spread, rest.spread, strict=True)
+        spreads = [f"{name} {every:.3g}, and {others:.3g} without" for name, every, others in pairs]
+        yield f"spread with {'that device' if len(extreme) == 1 else 'those devices'}: {'; '.join(spreads)}"
+
+
+def _alone(devices: MeasuredDevices, place: tuple[int, int]) -> str:
+    """A remark where two devices of a width differ, and nothing tells which one is extreme."""
+    others = devices.fitted[place[0]].sum() - 1
+    return "the width has one other device, and it may be that one; " if others == 1 else ""
+
+
+def _device(cube: xr.Dataset, place: tuple[int, int]) -> str:
+    from spinneurons.characterization.fit_table import CharacterizedDevice
+
+    one = CharacterizedDevice.of(cube.isel(width=place[0], device=place[1]))
+    return f"width {one.width:g} um, device {one.name}"
+
+
+def _label(cube: xr.Dataset, place: tuple[int, int]) -> str:
+    return f"{key(float(cube['width'][place[0]]))}/{int(cube['device'][place[1]])}"
+
+
+def _for_card(cube: xr.Dataset, unwanted: list[str], *, include_bad_fits: bool) -> tuple[xr.DataArray, list[str]]:
+    """Which devices go into a card, (width, device) bool, and what is said of those that do not."""
+    from spinneurons.characterization.fit_table import devices, goodness_of, reason
+
+    kept, left_out, unwanted_labels = cube["cell_state"] == State.DONE, [], set(unwanted)
+    for device in devices(cube):
+        why = reason(cube, device)
+        quality = goodness_of(cube, device)
+        if quality and quality.is_bad and not include_bad_fits:
+            why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
+        if (name := f"{key(device.width)}/{device.label}") in unwanted_labels:
+            unwanted_labels.remove(name)
+            why = why or f"--leave-out {name}"
+        if why:
+            kept.loc[{"width": device.width, "device": device.label}] = False
+            left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
+    if unwanted_labels:
+        shown = [f"{key(d.width)}/{d.label}" for d in devices(cube)][:20]
+        raise SpecError(
+            f"--leave-out {sorted(unwanted_labels)[0]}: there is no such device; they are {', '.join(shown)}"
+        )
+    return kept, left_out
+
+
+def _selected(cube: xr.Dataset, select: list[str]) -> xr.Dataset:
+    """The cube at one value of each axis beside ``width`` and ``device``."""
+    wanted = dict(text.split("=", 1) for text in select if "=" in text)
+    if len(wanted) < len(select):
+        raise SpecError(f"--select {next(t for t in select if '=' not in t)}: is not AXIS=VALUE, such as polarity=1")
+    further = [str(d) for d in cube["cell_state"].dims if d not in ("width", "device")]
+    if unknown := [name for name in wanted if name not in further]:
+        raise SpecError(f"--select {unknown[0]}: the cube has {', '.join(further) or 'no further axis'}")
+    for name in further:
+        values = [key(value) for value in cube[name].values.tolist()]
+        if name not in wanted and len(values) > 1:
+            raise SpecError(
+                f"each device has {len(values)} curves, along {name}; choose one for the card: --select "
+                f"{name}={values[0]} (it has {', '.join(values[:20])})"
+            )
+        chosen = wanted.get(name, values[0])
+        if chosen not in values:
+            raise SpecError(f"--select {name}={chosen}: it has {', '.join(values[:20])}")
+        cube = cube.isel({name: values.index(chosen)})
+    return cube
