@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -198,7 +199,7 @@ def _axis(text: str) -> tuple[str, tuple[float, ...]]:
         numbers = tuple(map(float, values.split(",")))
     except ValueError:
         numbers = ()
-    if not name.strip() or not numbers or not np.isfinite(numbers).all():
+    if not name.strip() or not numbers or not all(map(math.isfinite, numbers)):
         raise SpecError(f"--axis {text}: is not NAME=VALUES, a number for each file, such as --axis day=0,7")
     return name.strip(), numbers
 

@@ -30,7 +30,7 @@ from spinneurons.characterization.marks import (
     remarks,
     shortened,
 )
-from spinneurons.characterization.repeated import s4_persistence, s5_endurance
+from spinneurons.characterization.repeated import OfPart, s4_persistence, s5_endurance
 from spinneurons.neurons.cubes import family, law, standard_error
 
 Look = Callable[[int, int], dict[str, Any]]
@@ -282,7 +282,7 @@ def _all_labels(panels: list[Axes]) -> tuple[list[Artist], list[str]]:
     return list(entries.values()), list(entries)
 
 
-FIGURES: dict[str, style.Builder] = {
+FIGURES: dict[str, style.Builder | OfPart] = {
     "fig2_switching": style.canvas(fig2_switching, zeros=True, remarks=remarks),
     "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),

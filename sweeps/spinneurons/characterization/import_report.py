@@ -75,9 +75,10 @@ def _report(function: ImportedLog, coords: Mapping[str, Value], rule: DecisionRu
         p = k[good] / n[good]
         middle = float(current[good][np.argmin(np.abs(p - 0.5))])
     recorded = int(n.sum()) if decision.method == "counts" else int(one["recorded"].sum())
-    curve = (
-        without_levels(decision.decision, decision.mixture) if decision.reason else checked_fit(k, n, current, law)
-    )
+    if decision.reason:
+        curve = without_levels(decision.decision, function.mixture(coords, decision))
+    else:
+        curve = checked_fit(k, n, current, law)
     quality = None if curve.reason else known_goodness(
         tuple(k.tolist()), tuple(n.tolist()), tuple(current.tolist()), (curve.i_bias, curve.i0), law,
         tuple(other for other in family_of(cards.default()).laws if other.name != law.name),

@@ -25,6 +25,7 @@ from spinneurons.logs.arrays import arrays
 from spinneurons.logs.cycles import Condition, Cycles
 from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
+from spinneurons.neurons.family import LevelMixture
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis, Value, key
 from spinsweep.errors import SpecError
@@ -70,9 +71,8 @@ class ImportedLog:
             return {**raw, **_fitted_into(kept[results], one)}
         p = cell.params
         decision = self.decision(cell.coords, DecisionRule.of(p["reset_state"], p["decision"]))
-        family = family_of(cards.default())
-        levels = mixture(decision, raw["r_reset"] if self.reset_read else None, raw.get("r_write"), family)
-        law, rng = family.law(p["link"]), cell.rng("bootstrap")
+        levels = self.mixture(cell.coords, decision)
+        law, rng = family_of(cards.default()).law(p["link"]), cell.rng("bootstrap")
         analysis = analyse(decision.decision, levels, raw["i_write"], law, rng, p["resamples"])
         values = {n: v for n, v in analysis.values.items() if n not in READINGS or "n_switched" not in raw}
         return {**raw, **values, "decided_by": METHODS.index(decision.method)}
@@ -105,6 +105,14 @@ class ImportedLog:
         rule = dataclasses.replace(rule, reset_state=rule.reset_state * sign)
         reset = one["r_reset"].values if self.reset_read else None
         return decide(reset, one["r_write"].values, one["recorded"].values, rule, family_of(cards.default()))
+
+    def mixture(self, coords: Mapping[str, Value], decided: DeviceDecision) -> LevelMixture:
+        """Levels among the readings of a cell, which say why nothing could be decided."""
+        one = self.log.sel({name: coords[name] for name in self.axes})
+        if "n_switched" in one:
+            return mixture(decided, None, None, family_of(cards.default()))
+        reset = one["r_reset"].values if self.reset_read else None
+        return mixture(decided, reset, one["r_write"].values, family_of(cards.default()))
 
     def _kept(self, coords: Mapping[str, Value], number: np.uint64) -> xr.Dataset | None:
         """The cell in the cube that stays, if its rows are the same."""

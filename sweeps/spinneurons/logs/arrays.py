@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from spinneurons.logs.cycles import FURTHER, Cycles, Floats
+from spinneurons.logs.cycles import FURTHER, Cycles, Floats, rounded
 from spinneurons.logs.table import LogError
 
 BY_WIDTH_AND_DEVICE, BY_DEVICE, BY_BOTH = FORMS = "by width and device", "by device", "by width/device"
@@ -140,10 +140,10 @@ def _axes(log: Cycles, form: str, names: ArrayNames) -> list[_Axis]:
         axes = [_Axis("device", values[order], rank[codes], attributes["device"])]
     if log.signs == "both":
         both = np.array([1, -1])
-        codes = (frame["polarity"].to_numpy() < 0).astype(np.int64)
+        codes = (frame["polarity"].to_numpy() < 0).astype(np.int32)
         axes.append(_Axis("polarity", both, codes, {"units": "1", "long_name": "sign of the write current"}))
     if log.axis:
-        values, codes = np.unique(np.array([float(f"{v:.12g}") for v in frame["at"].to_numpy()]), return_inverse=True)
+        values, codes = _unique(pd.Series(rounded(frame["at"])))
         name = variable(log.axis, {axis.name for axis in axes}, names.taken)
         axes.append(_Axis(name, values, codes, {"units": log.units.get(log.axis, "1"), "long_name": log.axis}))
     return axes
