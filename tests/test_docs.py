@@ -141,7 +141,9 @@ def test_what_the_documentation_tells_to_type_works(
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_the_command_line_knows_each_command_of_the_documentation_and_python_its_imports(page: Path) -> None:
+def test_the_command_line_knows_each_command_of_the_documentation_and_python_its_imports(
+    page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for block in BLOCK.finditer((ROOT / page).read_text()):
         if (block["mark"] or "").startswith("not run: "):
             continue
@@ -149,25 +151,26 @@ def test_the_command_line_knows_each_command_of_the_documentation_and_python_its
             for line in block["text"].splitlines():
                 words = list(takewhile(lambda word: word not in (">", "|", "&&"), shlex.split(line, comments=True)))
                 if words[0] == "spinsweep":
-                    require_understood(words[1:])
+                    require_understood(words[1:], monkeypatch)
         elif block["kind"] == "python":
             imports = [n for n in ast.walk(ast.parse(block["text"])) if isinstance(n, ast.Import | ast.ImportFrom)]
             known = [n for n in imports if "spin" in (getattr(n, "module", "") or n.names[0].name)]
             exec("\n".join(map(ast.unparse, known)), {})
 
 
-def require_understood(words: list[str]) -> None:
+def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse a command as it would be run, and what it runs itself; of an installed sweep also the values of --set."""
     root, chosen = app(words[0]), dict[str, Any]()
     commands = [c for t in (root, *(g.typer_instance for g in root.registered_groups)) for c in t.registered_commands]
     for command in commands:
-        command.callback = functools.wraps(command.callback)(lambda **options: chosen.update(options))
+        recorder = functools.wraps(command.callback)(lambda **options: chosen.update(options))
+        monkeypatch.setattr(command, "callback", recorder)
     root(args=words, standalone_mode=False)
     if words[0] == "run" and chosen["name"] in installed():
         given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
         requested(chosen["name"], given, chosen["seed"])
     if words[0] == "emulate" and chosen["run"]:
-        require_understood(shlex.split(chosen["run"])[1:])
+        require_understood(shlex.split(chosen["run"])[1:], monkeypatch)
 
 
 def no_node() -> str:

@@ -46,10 +46,10 @@ def days(cube: xr.Dataset) -> xr.Dataset:
 
 def records(cube: xr.Dataset) -> xr.Dataset:
     """The longest record of each device as an endurance."""
-    found = long_records(by_width(mask_unfinished(cube, zeros=True)))
-    if not found.sizes["cycle"]:
+    long = long_records(by_width(mask_unfinished(cube, zeros=True)))
+    if not long.sizes["cycle"]:
         raise NotDrawn(f"no device has {LONG} cycles at one current, cycle by cycle")
-    return found
+    return long
 
 
 s4_persistence = OfPart(persistence.FIGURES["s4_persistence"], days)

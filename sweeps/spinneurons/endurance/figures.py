@@ -84,6 +84,8 @@ def _pulses(switched: npt.ArrayLike) -> str:
     """Whether the share drifts from start to end, and whether a pulse depends on the one before."""
     record = long_record(switched)
     change, low, high = (100 * v for v in (record.change, record.change_low, record.change_high))
+    if np.isnan(low + high):
+        return "all pulses alike"
     text = f"drift {change:+.1f} points ({low:.1f} to {high:.1f}), p = {record.change_p_value:.2g}"
     if np.isfinite(record.correlation):
         text += f"; correlation of neighbours {record.correlation:+.3f}"

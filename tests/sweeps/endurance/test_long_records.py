@@ -81,7 +81,7 @@ def test_the_dry_run_says_that_there_is_one_current(lab: Path, capsys: pytest.Ca
 
 def test_figure_s5_holds_a_measured_device_against_its_own_share(cubes: dict[str, xr.Dataset]) -> None:
     left, right = FIGURES["s5_endurance"](cubes["long"]).axes
-    assert left.get_title().startswith("2 µm, device 1, 600 µA: ")  # the longer record
+    assert left.get_title(loc="left").startswith("(a)  2 µm, device 1, 600 µA: ")  # the longer record
     share = pulses(3000, seed=2).mean()
     half = 1.96 * np.sqrt(share * (1 - share) / 1000)
     band = left.patches[1].get_extents().transformed(left.transData.inverted())
@@ -100,8 +100,8 @@ def test_a_cube_with_curves_and_a_long_record_has_fits_and_figure_s5(cubes: dict
     np.testing.assert_array_equal(records.switched.values[0, 0], pulses(1200, seed=3))
     assert float(records.i_write[0, 0]) == CURRENT
     left, right = FIGURES["s5_endurance"](cube).axes
-    assert " of 1200, " in left.get_title()
-    assert right.get_title() == f"devices without {LONG} cycles at one current: 1"
+    assert " of 1200, " in left.get_title(loc="left").replace("\n", " ")
+    assert right.get_title(loc="left") == f"(b)  devices without {LONG} cycles at one current: 1"
 
 
 def test_a_log_of_counts_has_no_order_and_no_figure_s5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -151,5 +151,5 @@ def test_a_device_that_always_switches_is_drawn() -> None:
     data = {"i_write": (("width", "device", "current"), [[[6e-4]]]), "switched": pulses, "valid": pulses}
     cube = xr.Dataset(data, {"width": [2.0], "device": [0], "cycle": np.arange(LONG)})
     left, _ = FIGURES["s5_endurance"](cube).axes
-    assert f"{LONG} of {LONG}, 100.0 %" in left.get_title()
+    assert f"{LONG} of {LONG}, 100.0 %" in left.get_title(loc="left").replace("\n", " ")
     assert left.get_ylim()[0] < 1 < left.get_ylim()[1]
