@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from spinsweep.cli.options import NamedSweep, Store, Trust, code_of
-from spinsweep.cube import Cube
+from spinsweep.cube import AT_ONCE, Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
@@ -23,8 +23,6 @@ from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
 from spinsweep.spec import Sweep
 
-AT_ONCE = 2**28
-"""Bytes of a cube that is read once for all figures; of a larger one, each figure reads what it shows."""
 FORMATS: Mapping[str, Mapping[str, Any]] = {
     "png": {"dpi": 300},
     "pdf": {"metadata": {"CreationDate": None}},
@@ -91,9 +89,7 @@ def figures(
     parent = Path("results") if "://" in store else Path(store).parent
     folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = cube.dataset()
-    if dataset.nbytes <= AT_ONCE:
-        dataset = dataset.load()
+    dataset = cube.dataset(load_up_to=AT_ONCE)
     chosen = {name: build for name, build in known.items() if not only or name in only}
     facts = "\n\n".join(_facts(cube, sweep, dataset))
     failed, not_drawn = {}, {}

@@ -42,6 +42,10 @@ if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which writ
     import xarray as xr
 
 
+AT_ONCE = 2**28
+"""Bytes of a cube that commands read at once; of a larger one, each part reads what it shows."""
+
+
 class Cube:
     """A sweep's store, as its last commit left it.
 
@@ -146,12 +150,15 @@ class Cube:
         """Cells by state."""
         return Counts.of(self.ledger("cell_state"))
 
-    def dataset(self) -> xr.Dataset:
-        """The cube as xarray opens it (lazily)."""
+    def dataset(self, *, load_up_to: int = 0) -> xr.Dataset:
+        """The cube as xarray opens it: lazily, or in memory if it has no more than ``load_up_to`` bytes.
+
+        Who looks at each cell by itself reads a small cube at once: a chunk a cell takes milliseconds each time.
+        """
         import xarray as xr
 
         dataset: xr.Dataset = xr.open_zarr(str(self.storage))
-        return dataset
+        return dataset.load() if dataset.nbytes <= load_up_to else dataset
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""

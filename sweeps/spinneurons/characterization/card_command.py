@@ -14,6 +14,7 @@ from spinneurons.neurons.family import Card, MeasuredDevices, NeuronFamily
 from spinneurons.neurons.registry import class_of, family_of
 from spinsweep.axis import key
 from spinsweep.cli.options import Store
+from spinsweep.cube import AT_ONCE
 from spinsweep.errors import SpecError
 from spinsweep.ledger import State
 from spinsweep.printable import say
@@ -73,7 +74,7 @@ def card(
         without_levels,
     )
 
-    selected = _selected(cube.dataset(), select or [])
+    selected = _selected(cube.dataset(load_up_to=AT_ONCE), select or [])
     dataset = by_width(selected)
     kept, left_out = _for_card(dataset, leave_out or [], include_bad_fits=include_bad_fits)
     try:
