@@ -96,6 +96,7 @@ def test_a_run_on_this_machine_imports_no_file_of_the_current_folder_but_the_use
     assert Cube(folder / "c.zarr").dataset()["y"].values.tolist() == [1, 3, 5]
 
 
+@pytest.mark.slow
 def test_a_users_module_may_be_named_instead_of_its_file(folder: Path) -> None:
     run(folder, "mine:SWEEP", "--workers", 2)
     assert Cube(folder / "c.zarr").counts().done == 3
@@ -152,6 +153,7 @@ def test_workers_that_dasks_own_command_started_import_no_installed_package_from
     assert Cube(folder / "c.zarr").dataset()["y"].values.tolist() == [1, 3, 5]
 
 
+@pytest.mark.slow
 def test_workers_of_ones_own_command_import_no_file_of_the_current_folder(folder: Path) -> None:
     file = folder / "cluster.json"
     ports = ["--port", "0", "--dashboard-port", "0"]

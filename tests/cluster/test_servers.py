@@ -199,6 +199,7 @@ def test_of_a_scheduler_elsewhere_the_way_to_its_dashboard_is_told() -> None:
     assert display._sweep_page("::1", 8787) == "http://127.0.0.1:8787/sweep"
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_workers_that_were_brought_back_ends_them_without_a_traceback(tmp_path: Path) -> None:
     def computing() -> list[psutil.Process]:
         children = psutil.Process(workers.pid).children(recursive=True)

@@ -194,7 +194,8 @@ def test_a_driver_that_stood_still_while_another_took_over_writes_nothing_more(
     stories["stood_still"].result()
 
 
-@pytest.mark.parametrize(("x", "deaths"), [("0.3,0.4", 1), pytest.param("0:0.9:10", 3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("x", "deaths"), [("0.3,0.4", 1), ("0:0.9:10", 3)])
 def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(
     store: str, log: Path, monkeypatch: pytest.MonkeyPatch, x: str, deaths: int
 ) -> None:

@@ -92,6 +92,7 @@ def test_a_lane_that_the_scheduler_refuses_has_connected_to_nothing_and_left_not
         assert client.sync(client.scheduler.spinsweep_lease, **lease) == ""
 
 
+@pytest.mark.slow
 def test_a_second_bench_of_one_name_on_one_scheduler_is_refused_in_one_line(tmp_path: Path, scheduler: str) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
     here.mkdir()

@@ -78,7 +78,8 @@ def test_a_training_on_the_bench_keeps_every_reading_and_its_loss_falls(undistur
     assert set(cell.test_label.values.tolist()) == {0, 2, 4, 6}
 
 
-@pytest.mark.parametrize("stops", [(300, 800), pytest.param((300, 600, 900), marks=pytest.mark.slow)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("stops", [(300, 800), (300, 600, 900)], ids=str)
 def test_a_training_that_is_interrupted_again_and_again_comes_to_the_same_weights_bit_for_bit(
     tmp_path: Path, undisturbed: xr.Dataset, stops: tuple[int, ...]
 ) -> None:
