@@ -177,9 +177,13 @@ def mapped(table: LogTable, mapping: LogMapping, axis: str = "") -> Mapped:
             values[quantity] = pd.Series([_constant(table, quantity, text, source)] * rows)
             origin[quantity] = source
             notes.append(f"{quantity} is {text}, from {source}")
-    filled = {str(name) for name, column in table.columns.items() if (column.notna() & (column != "")).any()}
-    further = [str(name) for name in table.columns if name not in used and name in filled]
+    unused = [str(name) for name in table.columns if name not in used]
+    further = [name for name in unused if _is_filled(table.columns[name])]
     return Mapped(table, values, origin, notes, further, axis_value)
+
+
+def _is_filled(column: pd.Series) -> bool:
+    return bool((column.notna() & (column != "")).any())
 
 
 def _columns(table: LogTable, mapping: LogMapping) -> dict[str, Column]:
