@@ -81,6 +81,7 @@ class _Completion:
         rows = len(self.table.columns)
         self._width()
         polarity, keep, signs = self._current()
+        self._states()
         counted = not {"r_write", "v_write"} & self.values.keys() and bool({"n_switched", "p"} & self.values.keys())
         columns = self._counts() if counted else self._readings()
         if "device" not in self.values:
@@ -104,6 +105,15 @@ class _Completion:
             frame, lambda row: line_of(int(chosen[row])), tuple(self.notes), tuple(self.left_out), rows,
             signs, self.selection.axis, units, thickness, self.file.columns, conditions,
         )  # fmt: skip
+
+    def _states(self) -> None:
+        """A column of what switched that has 0 or 1 in each row, of nobody knows how many, has states of cycles."""
+        values = self.values
+        if "n_switched" not in values or {"n", "p", "r_write", "v_write"} & values.keys():
+            return
+        if values["n_switched"].isin((0, 1)).all():
+            values["r_write"] = values.pop("n_switched")
+            self.notes.append(f"{self.file.columns['n_switched']!r} is the state after each write pulse, 0 or 1")
 
     def require(self, quantity: str, help: str) -> Any:
         """The values of a quantity."""

@@ -16,6 +16,9 @@ SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "bars", r"\s+
 """What may stand between fields, and how it is called."""
 OVERLOAD = ("overflow", "ovld", "ol", "o.l", "o.l.", "overload", "+ol", "-ol")
 """Texts, in lower case, that instruments write where a reading was beyond the range."""
+COMMENTS = ("#", "%", "//")
+"""What a line begins with that is a comment."""
+UNIT = re.compile(r"[numkMGµμ]?(A|V|[oO]hms?|[ΩΩ]|m|s|K|T|Oe|Hz|W)([/*^ ].*)?|%|a\.? ?u\.?|arb\.? ?u(nits?)?\.?|1|-")
 ROW = 0.5  # part of the fields of a row that are numbers, at the least
 _NUMBER = {
     mark: re.compile(rf"[+-]?(\d+({mark}\d*)?|{mark}\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)|", re.I)
@@ -63,7 +66,7 @@ class TextLayout:
 
 def is_blank(line: str) -> bool:
     """Whether a line is skipped: empty, only separators, or a comment."""
-    return line.startswith("#") or not line.strip(" \t,;|\r\n")
+    return line.startswith(COMMENTS) or not line.strip(" \t,;|\r\n")
 
 
 def encoding_of(start: bytes) -> str | None:
@@ -132,23 +135,43 @@ def _with_header(lines: Sequence[str], layout: TextLayout) -> TextLayout:
     """The layout with what stands before the first row: names, units and constants."""
     before = [line for line in lines[: layout.first] if line.strip()]
     head: list[list[str]] = []
-    while before and len(head) < 2:
-        fields = layout.fields(before[-1].removeprefix("#").strip(" \r\n"))
+    while before and len(head) < 3:
+        fields = layout.fields(_uncommented(before[-1]))
         if len(fields) < layout.width or (len(fields) > layout.width + 1):
             break
         head.insert(0, fields[: layout.width])
-        if before.pop().startswith("#"):
+        if before.pop().startswith(COMMENTS):
             break
-    names, units = (head[0], head[1]) if len(head) == 2 else (head[0] if head else [], [])
-    if units and not all(len(u.strip("[]() ")) <= 8 and not re.search(r"[_ ]", u.strip()) for u in units):
-        names, units = units, []  # what stands above the names is a title
+    names, units = _names_and_units(head)
     return replace(layout, names=names, units=units, constants=dict(constants(before)))
 
 
+def _uncommented(line: str) -> str:
+    mark = next((mark for mark in COMMENTS if line.startswith(mark)), "")
+    return line.removeprefix(mark).strip(" \r\n")
+
+
+def _names_and_units(head: list[list[str]]) -> tuple[list[str], list[str]]:
+    """Of up to three lines above the rows: what stands above the names is a title, and below the units a comment."""
+    if len(head) == 3:
+        if _are_units(head[1]):
+            return head[0], head[1]
+        head = head[1:]
+    if len(head) < 2:
+        return (head[0] if head else []), []
+    short = all(len(u.strip("[]() ")) <= 8 and not re.search(r"[_ ]", u.strip()) for u in head[1])
+    return (head[0], head[1]) if short else (head[1], [])
+
+
+def _are_units(fields: list[str]) -> bool:
+    filled = [text for f in fields if (text := f.strip("[]() "))]
+    return bool(filled) and sum(UNIT.fullmatch(text) is not None for text in filled) >= len(filled) / 2
+
+
 def constants(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """``key: value``, ``key = value`` or ``key,value`` of a preamble, with or without ``#``."""
+    """``key: value``, ``key = value`` or ``key,value`` of a preamble, with or without the mark of a comment."""
     for line in lines:
-        if match := re.fullmatch(r"[#\s]*([^:=,;\t]+?)\s*[:=,;\t]\s*(\S.*?)[\s,;]*", line):
+        if match := re.fullmatch(r"(?:[#%\s]|//)*([^:=,;\t]+?)\s*[:=,;\t]\s*(\S.*?)[\s,;]*", line):
             yield match[1], match[2]
 
 

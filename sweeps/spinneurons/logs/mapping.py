@@ -13,16 +13,17 @@ A mapping is TOML::
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from spinneurons.logs.quantities import COUNTS, QUANTITIES, factor, recognised
+from spinneurons.logs.quantities import COUNTS, QUANTITIES, factor, recognised, split
 from spinneurons.logs.table import LogError, LogTable
 from spinsweep.axis import closest
 
@@ -162,6 +163,7 @@ def mapped(table: LogTable, mapping: LogMapping, axis: str = "") -> Mapped:
     origin: dict[str, str] = {}
     notes: list[str] = []
     used: set[str] = set()
+    table = _a_row_each_cycle(table, mapping)
     for quantity, column in _columns(table, mapping).items():
         if quantity != "pulse_width":  # which may differ from row to row: its column is kept as well
             used.add(column.name)
@@ -180,6 +182,40 @@ def mapped(table: LogTable, mapping: LogMapping, axis: str = "") -> Mapped:
     unused = [str(name) for name in table.columns if name not in used]
     further = [name for name in unused if _is_filled(table.columns[name])]
     return Mapped(table, values, origin, notes, further, axis_value)
+
+
+def _a_row_each_cycle(table: LogTable, mapping: LogMapping) -> LogTable:
+    """Of a file with a column for each cycle, which the user names by a pattern such as ``R*``: a row for each."""
+    names = [str(name) for name in table.columns]
+    patterns = {q: c.name for q, c in mapping.columns.items() if "*" in c.name and c.name not in names}
+    spread = {pattern: fnmatch.filter(names, pattern) for pattern in patterns.values()}
+    for quantity, pattern in patterns.items():
+        if not spread[pattern]:
+            raise LogError(f"{table.path}: no column is like {pattern!r} for {quantity}; it has {', '.join(names)}")
+    if not spread:
+        return table
+    counts = {len(columns) for columns in spread.values()}
+    if len(counts) > 1:
+        said = ", ".join(f"{len(columns)} like {pattern!r}" for pattern, columns in spread.items())
+        raise LogError(f"{table.path}: columns of cycles are in pairs, and there are {said}")
+    cycles = counts.pop()
+    rest = table.columns.drop(columns=[name for columns in spread.values() for name in columns])
+    frame = rest.loc[rest.index.repeat(cycles)].reset_index(drop=True)
+    units = dict(table.units)
+    for pattern, columns in spread.items():
+        frame[pattern] = table.columns[columns].to_numpy().ravel()
+        units.setdefault(pattern, table.units.get(columns[0], split(columns[0])[1]))
+    return replace(
+        table,
+        columns=frame,
+        line_of=lambda row: f"{table.line_of(row // cycles)}, cycle {row % cycles}",
+        units=units,
+        notes=[*table.notes, f"{cycles} columns of cycles, a row for each"],
+    )
+
+
+STATES = {word: float(state) for state, words in enumerate(("no false off", "yes true on")) for word in words.split()}
+"""Words for what switched and what did not."""
 
 
 def _is_filled(column: pd.Series) -> bool:
@@ -244,13 +280,16 @@ def _converted(table: LogTable, quantity: str, column: Column) -> tuple[pd.Serie
     series = table.columns[column.name]
     if quantity == "device":
         return series, ""
+    if quantity == "n_switched" and series.dtype.kind != "f":
+        words = series.str.strip().str.lower()
+        series = words.map(STATES) if words.isin(STATES).all() else series
     if series.dtype.kind != "f":
         numbers = pd.to_numeric(series.replace("", np.nan), errors="coerce")
         row = int(np.argmax((numbers.isna() & (series != "")).to_numpy()))
         raise LogError(
             f"{table.line_of(row)}: column {column.name!r} holds {series.iloc[row]!r}, where {quantity} is a number"
         )
-    unit = column.unit
+    unit = column.unit or ("" if "*" not in column.name else table.units.get(column.name, ""))
     scale = factor(unit, QUANTITIES[quantity].unit) if unit and QUANTITIES[quantity].unit else 1.0
     if scale is None:
         raise LogError(

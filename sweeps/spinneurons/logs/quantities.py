@@ -25,7 +25,9 @@ QUANTITIES = {
         "", "label of the device", ("dev", "sample", "device id", "device name", "device number", "bar")
     ),
     "i_write": Quantity(
-        "A", "write current", ("current", "write current", "pulse current", "i pulse", "i w", "applied current")
+        "A",
+        "write current",
+        ("current", "write current", "pulse current", "pulse amplitude", "i pulse", "i w", "i", "applied current"),
     ),
     "j_write": Quantity("A/m^2", "density of the write current", ("current density", "write current density", "j")),
     "thickness": Quantity("nm", "thickness that the current flows through, for a density", ("thickness", "t hm")),
@@ -34,13 +36,19 @@ QUANTITIES = {
     ),
     "r_reset": Quantity("ohm", "resistance after reset", ("r reset", "reset resistance", "r xy reset", "rxy reset")),
     "r_write": Quantity("ohm", "resistance after write", ("r write", "write resistance", "r xy write", "rxy write")),
-    "v_reset": Quantity("V", "voltage after reset", ("v reset", "reset voltage", "v xy reset", "vxy reset")),
-    "v_write": Quantity("V", "voltage after write", ("v write", "write voltage", "v xy write", "vxy write")),
+    "v_reset": Quantity(
+        "V", "voltage after reset", ("v reset", "reset voltage", "voltage reset", "v xy reset", "vxy reset")
+    ),
+    "v_write": Quantity(
+        "V", "voltage after write", ("v write", "write voltage", "voltage write", "v xy write", "vxy write")
+    ),
     "i_read": Quantity("A", "read current", ("read current", "sense current", "i sense")),
     "pulse_width": Quantity(
         "s", "length of the write pulses", ("pulse length", "pulse duration", "write pulse width", "t pulse")
     ),
-    "n_switched": Quantity("", "pulses that switched, of n", ("switched", "switches", "k", "successes")),
+    "n_switched": Quantity(
+        "", "pulses that switched, of n", ("switched", "switches", "k", "successes", "state", "switching")
+    ),
     "n": Quantity("", "pulses at a current", ("n valid", "pulses", "trials", "n pulses", "n trials", "n cycles")),
     "p": Quantity("", "switching probability", ("probability", "switching probability", "p switch", "p sw")),
 }

@@ -16,7 +16,16 @@ from typing import IO, Any, cast
 import pandas as pd
 
 from spinneurons.logs.frames import tidy
-from spinneurons.logs.layout import OVERLOAD, SEPARATORS, TextLayout, encoding_of, footer, is_blank, recognise
+from spinneurons.logs.layout import (
+    COMMENTS,
+    OVERLOAD,
+    SEPARATORS,
+    TextLayout,
+    encoding_of,
+    footer,
+    is_blank,
+    recognise,
+)
 from spinneurons.logs.table import LogError, LogTable
 from spinsweep.files import Unreadable, require_file
 from spinsweep.printable import said
@@ -153,7 +162,7 @@ class _Rows:
                     number, line = held.popleft()
                     if number <= self.layout.first:
                         continue
-                    if not plain or line.count(separator) != between or line.startswith("#"):
+                    if not plain or line.count(separator) != between or line.startswith(COMMENTS):
                         if is_blank(line):
                             continue
                         fields = self.layout.fields(line)
@@ -247,7 +256,7 @@ def _read_whole(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
     texts = [frame[name] for name in frame if frame[name].dtype.kind not in "iufb"]
     if not isinstance(frame.index, pd.RangeIndex) or frame.iloc[:, -1].isna().any():
         return None
-    if any(column.astype(str).str.contains(r"^#|\n").any() for column in texts):
+    if any(column.astype(str).str.contains(r"^(?:#|%|//)|\n").any() for column in texts):
         return None
     return frame
 

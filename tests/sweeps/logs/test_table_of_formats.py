@@ -86,6 +86,45 @@ def cut(folder: Path, frame: Frame) -> Path:
     return path
 
 
+def commented(mark: str) -> Writer:
+    """Comments above, the last of them the names, and one between the rows."""
+
+    def write(folder: Path, frame: Frame) -> Path:
+        names, *rows = text(folder / "a.csv", frame).read_text().splitlines()
+        above = [f"{mark} a chip from Monday", f"{mark} operator: us", f"{mark} {names}"]
+        (folder / "a.csv").write_text("\n".join([*above, *rows[:20], f"{mark} coffee", *rows[20:]]))
+        return folder / "a.csv"
+
+    return write
+
+
+def origin(folder: Path, frame: Frame) -> Path:
+    names = ["Bar width", "Device", "Pulse current", "Cycle", "R reset", "R write"]
+    units, comments = ["µm", "", "A", "", "Ohm", "Ohm"], ["by SEM", "chip 7", "", "", "lock-in X", "lock-in X"]
+    _, *rows = text(folder / "a.csv", frame).read_text().splitlines()
+    head = ["\t".join(line) for line in (names, units, comments)]
+    (folder / "a.txt").write_text("\n".join([*head, *(row.replace(",", "\t") for row in rows)]))
+    return folder / "a.txt"
+
+
+def json_of(*, lines: bool) -> Writer:
+    def write(folder: Path, frame: Frame) -> Path:
+        path = folder / ("a.jsonl" if lines else "a.json")
+        frame.to_json(path, orient="records", lines=lines, double_precision=15)
+        return path
+
+    return write
+
+
+def states(frame: Frame) -> Frame:
+    return frame.assign(switched=(frame["r_write_ohm"] > 0).astype(int)).drop(columns=["r_reset_ohm", "r_write_ohm"])
+
+
+def wide(folder: Path, frame: Frame) -> Path:
+    rows = frame.pivot(index=["width_um", "device", "i_write_A"], columns="cycle", values="r_write_ohm")
+    return text(folder / "a.csv", rows.rename(columns="R{}".format).reset_index())
+
+
 def qcodes(folder: Path, frame: Frame, apart: bool = True) -> Path:
     """A database in the schema of QCoDeS, with one run; each dependent parameter has rows of its own, or not."""
     names = {n: n.rpartition("_")[0] or n for n in frame if n not in ("device", "cycle")}
@@ -126,6 +165,8 @@ LINES: dict[str, list[Writer]] = {
     "comments, a header of `key: value` lines, a row of units, a footer": [
         TEXTS["a comment above"], TEXTS["a preamble of keys"], TEXTS["units below the names"], TEXTS["a footer"],
     ],
+    "comments that begin with `#`, `%` or `//`": [commented("#"), commented("%"), commented("//")],
+    "Origin: names, units and comments above the columns": [origin],
     "a last line that is cut": [cut],
     "pymeasure": [TEXTS["pymeasure"]],
     "LabVIEW `.lvm`": [TEXTS["LabVIEW"], TEXTS["LabVIEW, decimal comma"]],
@@ -136,6 +177,7 @@ LINES: dict[str, list[Writer]] = {
     "NumPy `.npz`": [OTHERS["NumPy"]],
     "Parquet": [OTHERS["Parquet"]],
     "QCoDeS `.db`": [qcodes],
+    "JSON: an object a line, or an array of objects": [json_of(lines=True), json_of(lines=False)],
     "no line of names": [TEXTS["no names"]],
     "names and units such as `Current (mA)`, `i_write_uA`, `R_write / mΩ`, `Bar width [nm]`": [
         csv(lambda f: scaled(f, "i_write_A", "Current (mA)", 1e3)),
@@ -156,6 +198,10 @@ LINES: dict[str, list[Writer]] = {
     "more than two levels": [csv(three_levels)],
     "states that a threshold tells": [csv(lambda f: f)],
     "reset gives the high resistance": [csv(lambda f: both_signs(f)[len(f) :].assign(i_write_A=f["i_write_A"]))],
+    "states, 0 or 1, yes or no: a column `switched`": [
+        csv(lambda f: states(f)), csv(lambda f: states(f).replace({"switched": {0: "no", 1: "yes"}}))
+    ],
+    "a column for each cycle": [wide],
     "counts: `n_switched` of `n` at each current": [csv(counted)],
     "probabilities, `p`": [csv(shares)],
     "other names": [csv(lambda f: f.rename(columns={"r_write_ohm": "Rxy after"}))],
