@@ -87,11 +87,11 @@ def test_many_claims_have_wider_intervals_and_those_that_change_with_them_are_na
     found = multiplicity([*many, (ONE, close), exact, unruled])
     assert found.judged == 9
     assert found.by_chance == pytest.approx(9 * 0.025)
-    assert found.stretch == pytest.approx(2.7729 / 1.95996, rel=1e-4)  # normal quantiles of 1 - 0.05/18 and 0.975
+    assert found.factor == pytest.approx(2.7729 / 1.95996, rel=1e-4)  # normal quantiles of 1 - 0.05/18 and 0.975
     assert found.changed == (("one", Verdict.REPRODUCED, Verdict.CONSISTENT),)
     assert "9 claims are judged" in found.text
     assert "one from reproduced to consistent" in found.text
     alone = multiplicity([(ONE, close)])
-    assert alone.stretch == pytest.approx(1)
+    assert alone.factor == pytest.approx(1)
     assert alone.changed == ()
     assert multiplicity([]).judged == 0
