@@ -179,6 +179,25 @@ def test_the_command_writes_the_built_in_card(lab: Path) -> None:
     assert cards.load(lab / "junctions.toml") == CARD
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--default", "superparamagnetic"], "--default: value 'superparamagnetic' (did you mean"),
+        (["cube.zarr", "--default", "hall-bar"], "--default hall-bar: takes no cube and no option but --out and"),
+        (["--default", "hall-bar", "--out", "junctions.toml"], "--out junctions.toml is there already"),
+        ([], "card: no cube given; name one, or --default FAMILY for a built-in card"),
+    ],
+)
+def test_a_built_in_card_is_not_written_where_the_request_makes_no_sense(
+    lab: Path, words: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["card", *words]) == 2
+    said = capfd.readouterr()
+    assert said.err.startswith(f"spinsweep: {message}")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
 def test_a_characterization_gives_back_the_card_it_was_made_with(lab: Path) -> None:
     cube = run("characterization", "width=0.05,0.034 currents=16 cycles=200 resamples=20")
     assert cube["width"].attrs["long_name"] == "junction diameter"
