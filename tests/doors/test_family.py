@@ -181,7 +181,7 @@ def test_where_the_package_is_not_installed_the_card_says_so(
 ) -> None:
     monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(site)])
     registry.find.cache_clear()
-    with pytest.raises(
-        cards.CardError, match=r"junction\.toml: family: value 'tunnel-junction'; installed are hall-bar"
-    ):
+    installed = "hall-bar, superparamagnetic-junction"
+    refused = rf"junction\.toml: family: value 'tunnel-junction'; installed are {installed}"
+    with pytest.raises(cards.CardError, match=refused):
         cards.load("junction.toml")

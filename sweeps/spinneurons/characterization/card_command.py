@@ -1,4 +1,4 @@
-"""The verb ``spinsweep card``: what a characterization measured becomes a device card."""
+"""The verb ``spinsweep card``: what a characterization measured becomes a device card, or a built-in card."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import typer
 from spinneurons.characterization.store import characterization, require_free
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import Card, MeasuredDevices, NeuronFamily
-from spinneurons.neurons.registry import class_of, family_of
+from spinneurons.neurons.registry import class_of, family_of, find
 from spinsweep.axis import key
-from spinsweep.cli.options import Store
 from spinsweep.cube import AT_ONCE
 from spinsweep.errors import SpecError
 from spinsweep.ledger import State
@@ -22,9 +21,14 @@ from spinsweep.printable import say
 if TYPE_CHECKING:  # they take a second to load
     import xarray as xr
 
+OptionalStore = Annotated[
+    str | None,
+    typer.Argument(show_default=False, help="The cube that a characterization wrote: a folder, or its URL."),
+]
+
 
 def card(
-    store: Store,
+    store: OptionalStore = None,
     out: Annotated[Path | None, typer.Option(help="File to write.", show_default="standard output")] = None,
     base: Annotated[
         Path | None,
@@ -51,6 +55,12 @@ def card(
             help="Which curves of a log that has several of each device, such as polarity=1 or T_K=300.",
         ),
     ] = None,
+    default: Annotated[
+        str | None,
+        typer.Option(
+            "--default", metavar="FAMILY", show_default=False, help="Write the built-in card of that family instead."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
 ) -> int:
     """Write a device card of what a characterization measured, with the provenance "measured".
@@ -61,10 +71,20 @@ def card(
     is far from the line of the others is named. Where devices of an imported log have names, or widths of their own,
     the card counts those of a width from 0.
 
+    With --default FAMILY it writes the built-in card of a family, to be edited.
+
     Example:  spinsweep card results/characterization.zarr --out my-card.toml
+              spinsweep card --default superparamagnetic-junction --out junctions.toml
     """
     if out is not None:
         require_free(out, "--out", "card.toml", force=force)
+    if default is not None:
+        if store is not None or base is not None or include_bad_fits or leave_out or select:
+            raise SpecError(f"--default {default}: takes no cube and no option but --out and --force")
+        _write(_built_in(default), out)
+        return 0
+    if store is None:
+        raise SpecError("card: no cube given; name one, or --default FAMILY for a built-in card")
     cube = characterization(store, "a card is fitted from a characterization")
     from spinneurons.analysis.cubes import by_width  # they take a second to load
     from spinneurons.characterization.measured import (
@@ -94,13 +114,24 @@ def card(
     lines += _not_measured(fitted, start, source, origin + (f" ({why})" if why else ""))
     for line in lines:
         say(line, error=out is None)  # standard output is the card's
-    text = cards.dumps(fitted)
+    _write(fitted, out)
+    return 0
+
+
+def _write(made: Card, out: Path | None) -> None:
+    text = cards.dumps(made)
     if out is None:
         say(text.removesuffix("\n"))
     else:
         out.write_text(text, encoding="utf-8")
         say(out)
-    return 0
+
+
+def _built_in(family: str) -> Card:
+    try:
+        return find(family).default()
+    except LookupError as error:
+        raise SpecError(f"--default: {error}") from None
 
 
 def _start(base: Path | None, of_cube: Card | None) -> tuple[Card, str]:

@@ -154,7 +154,7 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Synaptic energy relative to the widest bar, which goes as i0 squared, from the line through the fitted i0.
+    """Synaptic energy relative to the widest device, which goes as i0 squared, from the line through the fitted i0.
 
     The band is the 95 % interval of the line.
     """

@@ -3,5 +3,5 @@
 ``network`` trained weights as a named artifact; ``chip`` one chip of eq. 3; ``draws`` the
 random numbers by address; ``reference`` one cell as the equations read; ``model`` a whole plane of cells at
 once; ``crossbar`` the mapping to tiles of conductance pairs; ``sweep``, ``analysis`` and ``figures`` the
-experiment; ``bench`` how fast it is.
+experiment; ``energy_ledger`` where the energy of an image goes, ``account`` that of a cube; ``bench`` how fast it is.
 """

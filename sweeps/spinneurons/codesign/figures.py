@@ -18,8 +18,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 from spinneurons import style
 from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.pareto import pareto
-from spinneurons.codesign import analysis
+from spinneurons.codesign import account, analysis
 from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
+from spinneurons.codesign.energy_ledger import fold
 
 S9_WIDTHS = (5.0, 1.0)
 
@@ -253,6 +254,37 @@ def _no_baseline(cube: xr.Dataset) -> str:
     return "" if done else "no cell without variation is done yet"
 
 
+def energy_terms(cube: xr.Dataset, figure: Figure) -> None:
+    """Energy of an image against width, by where it goes: synapses, write pulses, reset pulses and reads.
+
+    Without variation.  Bars are of one shape at each width at the left, and of one length at the right.  Write pulses
+    are taken at the bias current.  Sheet resistance, squares and length are those of the card's section ``bar``, or
+    the built-in ones: no numbers of the paper.
+    """
+    both = account.of_cube(cube)
+    axes = style.panels(figure, 2, narrowest=60 * style.MM, sharey=True)
+    looks = zip(("synapse", "write", "reset", "read"), style.COLOURS, style.MARKERS, strict=False)
+    shown: dict[str, dict[str, Any]] = {
+        name: {"color": colour, "marker": marker, "label": name} for name, colour, marker in looks
+    }
+    for ax, (shape, energies) in zip(axes, both.items(), strict=True):
+        for name, look in shown.items():
+            ax.plot(energies["width"], energies[name], **look)
+        pulsed = energies[list(account.WITHOUT_READS)].to_dataarray().sum("variable")
+        ax.plot(energies["width"], pulsed, color="black", ls="--", label="without reads")
+        folds = [fold(e, energies["width"]) for e in (energies["synapse"], pulsed)]
+        ends = [f"{float(energies['width'][i]):g}" for i in (-1, 0)]
+        ax.set(yscale="log", xlim=(0, 1.06 * float(energies["width"][-1])), xlabel=style.width_label(cube))
+        ax.set_title(f"{shape}; {ends[0]} over {ends[1]} µm:\nsynapses {folds[0]:.3g}, with pulses {folds[1]:.3g}")
+    axes[0].set_ylabel("Energy of an image (J)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
+
+
+def _no_resistance(cube: xr.Dataset) -> str:
+    done = cube.sizes["width"] and _no_variation(analysis.final(cube, "synaptic_energy")).notnull().any()
+    return account.missing(cube) if done else "no cell without variation is done yet"
+
+
 _CROSSBAR = style.figure(pair_sketch, tile_map, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
 """How the network lies on crossbars."""
 
@@ -262,6 +294,7 @@ FIGURES: dict[str, style.Builder] = {
     "s8_steps": style.figure(accuracy_against_steps),
     "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE),
     "s10_crossbar": _CROSSBAR,
+    "energy_ledger": style.canvas(energy_terms, width=style.PAGE, height=70 * style.MM, empty=_no_resistance),
     "trade_off": style.figure(
         accuracy_against_energy, good_width, width=style.PAGE, height=70 * style.MM, empty=_no_baseline
     ),

@@ -1,7 +1,7 @@
 """Figure of the endurance: Fig. S5 of the paper, of the sweep or of a measured log.
 
-The device model is a fair coin at its bias current, and is held against one.  A measured device has whatever
-probability its current gives: it is held against independent pulses of the share that was measured.
+The device model is a coin of probability 1/2 at its bias current, and is held against a fair one.  A measured device
+has whatever probability its current gives: it is held against independent pulses of the share that was measured.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ Floats = npt.NDArray[np.float64]
 SPANS = (100, 1000)
 """Cycles of the two moving averages."""
 
+CORRELATED = 4.5
+"""Standard errors from which on a correlation of neighbours is no chance: once in 150,000 fair coins."""
+
 
 def moving_average(switched: npt.ArrayLike, span: int) -> Floats:
     """Mean of each ``span`` successive entries, (m - span + 1,) float64; empty if there are fewer."""
@@ -44,8 +47,8 @@ def moving_averages(
     Parameters
     ----------
     width, device : um and label of the device; by default the one with most valid cycles
-    expected : probability of the bands; None: the share of the device itself, whose drift and correlation are then
-        said
+    expected : probability of the bands; None: the share of the device itself.  Drift and correlation are said of it
+        then, and of a device of the model whose cycles remember those before
     """
     valid = cube["valid"].sum("cycle")
     labels = first_device(
@@ -70,7 +73,7 @@ def moving_averages(
     ax.axhline(centre, color="black", ls="--", lw=0.7)
     current = style.si_text(float(chosen["i_write"]), "A", style.current_power(cube))
     counts = f"{int(switched.sum())} of {switched.size}, {100 * p:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    more = f"\n{_pulses(switched)}" if expected is None and switched.size >= LONG else ""
+    more = f"\n{_pulses(switched)}" if switched.size >= LONG and (expected is None or _remember(switched)) else ""
     ax.set(title=f"{style.device_text(chosen)}, {current}: {counts}{more}", xlim=(cycle.min(), cycle.max() + 1))
     _limits(ax, centre, sd / np.sqrt(SPANS[0]), moving_average(switched, SPANS[0]))
     ax.set(xlabel="Cycle", ylabel="Switching probability")
@@ -90,6 +93,11 @@ def _pulses(switched: npt.ArrayLike) -> str:
     if np.isfinite(record.correlation):
         text += f"; correlation of neighbours {record.correlation:+.3f}"
     return text.replace("-", "−")
+
+
+def _remember(switched: npt.ArrayLike) -> bool:
+    """Whether neighbours are correlated beyond chance: 1/sqrt(n) is the standard error of independent ones."""
+    return bool(abs(long_record(switched).correlation) * np.sqrt(np.size(switched)) > CORRELATED)
 
 
 def _limits(ax: Axes, centre: float, sd: float, average: Floats) -> None:

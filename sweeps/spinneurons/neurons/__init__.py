@@ -4,5 +4,5 @@
 families have in common; ``laws`` probability of firing against drive; ``card`` the file of parameters and its schema;
 ``levels`` two levels among readings, and what switched; ``fit`` a law to counts; ``parameters`` axes and parameters
 of sweeps; ``hall_bar`` the first family, ``measured_card`` its card from measured bars, and ``hall_bar_reference``
-its pulses one at a time.
+its pulses one at a time; ``tunnel_junction`` the second family, with its own reference.
 """

@@ -15,7 +15,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import annotated_types
 from pydantic import (
@@ -128,6 +128,8 @@ class Devices(Strictly):
 class CardModel(Strictly):
     """The card of any family; a family adds its own sections, each a :class:`Strictly` of entries."""
 
+    without_numbers: ClassVar[tuple[str, ...]] = ()
+    """Sections on which no number of a sweep rests: analysis alone uses them.  They may be left out (``| None``)."""
     title: Annotated[str, Strict()] = ""
     devices: Devices
     device: list[Individual] | None = None
@@ -206,8 +208,8 @@ def validate(raw: Mapping[str, Any], name: str = "card") -> Card:
         model = schema.model_validate(content)
     except ValidationError as error:
         raise CardError(f"{name}: {_one_line(error, schema, content)}") from None
-    checked = model.model_dump()
-    individuals = checked.pop("device")
+    checked = model.model_dump(exclude_none=True)
+    individuals = checked.pop("device", None)
     card: Card = {"title": checked.pop("title")}
     if family != registry.DEFAULT:
         card["family"] = family
@@ -275,7 +277,9 @@ def _of_individual(location: tuple[int | str, ...], raw: Any) -> str:
 
 
 def _sections(schema: type[CardModel]) -> dict[str, type[BaseModel]]:
-    return {n: f.annotation for n, f in schema.model_fields.items() if n not in ("title", "device")}  # type: ignore[misc]
+    """By name; what a section that may be left out holds is the first type of its annotation."""
+    fields = {n: f.annotation for n, f in schema.model_fields.items() if n not in ("title", "device")}
+    return {n: next(iter(typing.get_args(type_)), type_) for n, type_ in fields.items()}  # type: ignore[misc]
 
 
 def _allowed(field: FieldInfo) -> str:
@@ -329,10 +333,11 @@ def value(card: Mapping[str, Any], key: str) -> Any:
 
 def values(card: Mapping[str, Any]) -> Card:
     """All in the card that can change a number: no titles, units and sources, and not how many devices there are."""
+    without_numbers = registry.class_of(card).schema.without_numbers
     sections: Card = {
         section: {key: entry["value"] for key, entry in entries.items()}
         for section, entries in card.items()
-        if isinstance(entries, Mapping)
+        if isinstance(entries, Mapping) and section not in without_numbers
     }
     del sections["devices"]["per_width"]
     return {**sections, **{key: card[key] for key in ("family", "device") if key in card}}

@@ -7,6 +7,7 @@ currents in A, resistances in ohm.  :mod:`spinneurons.neurons.hall_bar_reference
 from __future__ import annotations
 
 import copy
+import tomllib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ from spinneurons.neurons.card import (
     Sign,
     Strictly,
     Unit,
+    value,
 )
 from spinneurons.neurons.family import (
     Card,
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
     from spinneurons.neurons.family import NeuronFamily
 
 DEFAULT_CARD = Path(__file__).parent / "data" / "hall_bar.toml"
+SHAPE = DEFAULT_CARD.with_name("hall_bar_shape.toml")
+"""The section ``bar`` of a card that has none."""
 LEAST_RATIO = -float(LOGISTIC.quantile(P_LOW))
 """I_bias/i0 below which the 0.01 % edge of the logistic curve is at a negative current: 9.21."""
 
@@ -99,6 +103,14 @@ class Drift(Strictly):
     period: Annotated[Entry[Positive], Unit("day")]
 
 
+class BarShape(Strictly):
+    """The bar as a resistor, of so many squares or of one length: for the energy of pulses alone."""
+
+    sheet_resistance: Annotated[Entry[Positive], Unit("ohm")]
+    squares: Annotated[Entry[Positive], Unit("1")]
+    length: Annotated[Entry[Positive], Unit("um")]
+
+
 class HallBarCard(CardModel):
     """The card of Hall bars.
 
@@ -112,6 +124,10 @@ class HallBarCard(CardModel):
     hall: Hall
     read: Read
     drift: Drift
+    bar: BarShape | None = None
+    """Of a card without it: :data:`SHAPE`."""
+
+    without_numbers: ClassVar = ("bar",)
 
     @model_validator(mode="after")
     def _check_curve(self) -> Self:
@@ -136,6 +152,12 @@ class HallBarCard(CardModel):
 @cache
 def _default() -> Card:
     return cards.load(DEFAULT_CARD)
+
+
+@cache
+def _built_in_shape() -> Card:
+    section = tomllib.loads(SHAPE.read_text(encoding="utf-8"))["bar"]
+    return {"bar": BarShape.model_validate(section).model_dump()}
 
 
 # Pulses
@@ -204,6 +226,10 @@ class HallBar(Family):
     def _line(self, section: str, width: npt.ArrayLike) -> Floats:
         width = np.asarray(width, dtype=np.float64)
         return np.asarray(self.value(f"{section}.intercept") + self.value(f"{section}.slope") * width)
+
+    def shape(self, key: str) -> float:
+        """``sheet_resistance`` (ohm), ``squares`` or ``length`` (um) of the bar: the card's, else built in."""
+        return float(self.value(f"bar.{key}") if "bar" in self.card else value(_built_in_shape(), f"bar.{key}"))
 
     @property
     def spread(self) -> tuple[float, float]:

@@ -21,17 +21,9 @@ MOST_SPREAD = 0.9
 
 def measured_card(card: Mapping[str, Any], devices: MeasuredDevices, source: str) -> Card:
     """The card with what was measured in place of what it said; see :meth:`HallBar.measured`."""
-    try:
-        good = devices.fitted
-    except ValueError as error:
-        raise CardError(f"measured card: {error}") from None
+    good = require_fitted(devices)
     widths = np.asarray(devices.width, dtype=np.float64)
     rows = good.any(axis=1)
-    if not rows.any():
-        raise CardError(
-            "measured card: no width has a fitted device; characterize bars at currents from where none of them "
-            "switches to where all do"
-        )
     changed = copy.deepcopy(dict(card)) | {"title": f"Hall bars as measured: {source}"}
     for section in ("i_bias", "i0"):
         changed[section] = _line_through(section, changed[section], devices, good, source)
@@ -43,7 +35,7 @@ def measured_card(card: Mapping[str, Any], devices: MeasuredDevices, source: str
     for key, (number, more) in entries.items():
         section, name = key.split(".")
         changed[section][name].update(value=number, provenance="measured", source=source + more)
-    changed["device"] = _individuals(devices, good)
+    changed["device"] = individuals(devices, good)
     return cards.validate(changed, "measured card")
 
 
@@ -72,7 +64,28 @@ def _read_out(card: Mapping[str, Any], devices: MeasuredDevices) -> dict[str, tu
     return {key: entry for key, entry in entries.items() if entry[0] is not None}
 
 
-def _individuals(devices: MeasuredDevices, good: Bools) -> list[dict[str, float | int]]:
+def require_fitted(devices: MeasuredDevices) -> Bools:
+    """(W, D), which devices have a fit.
+
+    Raises
+    ------
+    CardError
+        None has, or their numbers have different shapes.
+    """
+    try:
+        good = devices.fitted
+    except ValueError as error:
+        raise CardError(f"measured card: {error}") from None
+    if not good.any():
+        raise CardError(
+            "measured card: no width has a fitted device; characterize devices at currents from where none of them "
+            "switches to where all do"
+        )
+    return good
+
+
+def individuals(devices: MeasuredDevices, good: Bools) -> list[dict[str, float | int]]:
+    """The list ``device`` of a card: each device that is good, with its numbers."""
     widths = np.asarray(devices.width, np.float64)
     numbers = {name: np.asarray(getattr(devices, name), np.float64) for name in MeasuredDevices.FITTED}
     return [

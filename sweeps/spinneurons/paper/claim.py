@@ -101,6 +101,8 @@ class Claim:
     """None: there is nothing of the paper's to compare with."""
     ceiling_reason: str = ""
     """Why the claim can at most be consistent; empty if it can be reproduced."""
+    generic: str = ""
+    """Of what else the claim is true: one that any such network fulfils says little of this one."""
 
     def verdict(self, finding: Finding) -> Verdict:
         """By the rule; a number without an interval decides nothing."""

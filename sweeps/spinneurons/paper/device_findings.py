@@ -96,17 +96,18 @@ def bend(cubes: Cubes, name: str) -> Finding:
     return Finding.of((100 * float(line[n]) for n in ("bend", "bend_low", "bend_high")), note)
 
 
-def trend_of_variation(cubes: Cubes) -> Finding:
+def trend_of_variation(cubes: Cubes, name: str) -> Finding:
     """Spearman's rank correlation of |deviation from the line| with the width, Fisher's interval."""
-    i_bias = _characterization(cubes)["i_bias"].transpose("width", "device")
-    line = _device_line(cubes, "i_bias")
-    deviation = i_bias / (line["intercept"] + line["slope"] * i_bias["width"]) - 1
-    size, width = xr.broadcast(abs(deviation), i_bias["width"])
+    values = _characterization(cubes)[name].transpose("width", "device")
+    line = _device_line(cubes, name)
+    deviation = values / (line["intercept"] + line["slope"] * values["width"]) - 1
+    size, width = xr.broadcast(abs(deviation), values["width"])
     good = np.isfinite(size.values)
     rho = float(stats.spearmanr(size.values[good], width.values[good]).statistic)
     half = 1.96 * math.sqrt((1 + rho**2 / 2) / (good.sum() - 3))  # Bonett and Wright, Psychometrika 65, 23 (2000)
     low, high = (math.tanh(math.atanh(rho) + sign * half) for sign in (-1, 1))
     note = f"{int(good.sum())} devices, standard deviation about the line {100 * float(deviation.std()):.1f} %."
+    note += _left_out(_characterization(cubes))
     return Finding(rho, low, high, note)
 
 

@@ -45,7 +45,7 @@ def _content(content: Content) -> Iterator[str]:
 
 def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
-    qualifier = f", {row.short_qualifier}" if row.qualifier else ""
+    qualifier = f", {row.short_qualifier}" if row.short_qualifier else ""
     return (claim.where, claim.statement, claim.paper, row.ours, f"**{row.verdict}**{qualifier}")
 
 
@@ -56,6 +56,8 @@ def _details(row: Row) -> Iterator[str]:
     yield f"- {claim.measure}: {row.ours}. *{str(row.verdict).capitalize()}{qualifier}.*"
     if row.finding.note:
         yield f"- {row.finding.note}"
+    if claim.generic:
+        yield f"- Generic: {claim.generic}."
     if claim.rests_on:
         yield f"- Rests on: {', '.join(claim.rests_on)}."
     yield from (f"- Again: `{command}`" for command in row.commands)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from spinneurons.paper.claim import Claim, Finding, Verdict
+from spinneurons.paper.multiplicity import Multiplicity, multiplicity
 from spinneurons.paper.plan import Picture, gallery
 from spinneurons.paper.texts import ASSUMPTIONS, CONVENTIONS
 
@@ -36,8 +37,9 @@ class Row:
 
     @property
     def short_qualifier(self) -> str:
-        """The same for a table, without the reason."""
-        return self.qualifier.partition(":")[0]
+        """The same for a table, without the reason; and whether the claim is a generic one."""
+        texts = (self.qualifier.partition(":")[0], "generic" if self.claim.generic else "")
+        return ", ".join(filter(None, texts))
 
     @property
     def ours(self) -> str:
@@ -117,6 +119,11 @@ class Report:
         return f"{len(self.rows)} claims: {counts}."
 
     @property
+    def multiplicity(self) -> Multiplicity:
+        """What chance decides among so many claims."""
+        return multiplicity([(row.claim, row.finding) for row in self.rows])
+
+    @property
     def command(self) -> str:
         """What one types for the whole report."""
         return f"spinsweep paper --{'quick' if self.quick else 'full'}"
@@ -127,6 +134,7 @@ class Report:
         conventions = Table(("Where", "The paper", "Chosen here"), CONVENTIONS)
         return (
             Section("Claims", "Claims", (claims,)),
+            Section("Multiplicity", "All claims at once", (Lines((self.multiplicity.text,)),)),
             Section("Assumptions", "What the numbers rest on", (Definitions(ASSUMPTIONS),)),
             Section("Conventions", "Where the text contradicts itself or is silent", (conventions,)),
             Section("Figures", "Figures", (Gallery(gallery()),)),
@@ -141,6 +149,11 @@ class Report:
             (
                 f"Made {source['made']}, commit {source['commit'] or 'unknown'}{changed}.",
                 f"Python {source['python']} on {source['system']}, {source['cpus']} cores; {packages}.",
+                *(
+                    f"Network of `{name}`: weights with SHA-256 `{c['network_sha256']}`."
+                    for name, c in source["cubes"].items()
+                    if "network_sha256" in c
+                ),
             )
         )
 

@@ -25,6 +25,8 @@ def packaged(name: str) -> str:
 _TEXTS: dict[str, Any] = tomllib.loads(packaged("texts.toml"))
 TITLE: str = _TEXTS["title"]
 INTRODUCTION: tuple[str, ...] = tuple(_TEXTS["introduction"])
+CAPS: dict[str, str] = _TEXTS["caps"]
+"""Why a claim that rests on an assumption is consistent at best, by the name of the assumption."""
 ASSUMPTIONS: dict[str, str] = _TEXTS["assumptions"]
 """What our numbers rest on, in a sentence, by a short name."""
 CONVENTIONS = tuple(Convention(**entry) for entry in _TEXTS["conventions"])

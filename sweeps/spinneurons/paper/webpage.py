@@ -79,11 +79,12 @@ def _cells(row: Row) -> tuple[str, ...]:
     claim = row.claim
     more = [claim.measure + ".", row.finding.note]
     more += [f"{str(row.verdict).capitalize()}, {row.qualifier}."] if row.qualifier else []
+    more += [f"Generic: {claim.generic}."] if claim.generic else []
     more += [f"Rests on: {', '.join(claim.rests_on)}."] if claim.rests_on else []
     texts = "".join(f"<p>{_inline(text)}</p>" for text in more if text)
     commands = escape("\n".join(row.commands))
     details = f"<details><summary>{_inline(claim.statement)}</summary>{texts}<pre>{commands}</pre></details>"
-    qualifier = f"<br><small>{escape(row.short_qualifier)}</small>" if row.qualifier else ""
+    qualifier = f"<br><small>{escape(row.short_qualifier)}</small>" if row.short_qualifier else ""
     return (escape(claim.where), details, escape(claim.paper), escape(row.ours), _verdict(row.verdict) + qualifier)
 
 

@@ -82,6 +82,7 @@ def collect(cubes: Cubes) -> dict[str, Any]:
                 "root_seed": int(cube.attrs["root_seed"]),
                 "cells": int(CubeView(cube).done.sum()),
                 "seconds": round(float(cube["cell_duration"].sum()), 1),
+                **{key: cube.attrs[key] for key in ("network_file", "network_sha256") if key in cube.attrs},
             }
             for name, cube in cubes.items()
         },

@@ -198,4 +198,4 @@ def test_a_cube_without_fits_gives_no_card_and_is_named_with_a_remedy(
     assert main(["run", "characterization", "--workers", "0", "--store", str(store), *chosen]) == 0
 
     error = fails(["card", store], capfd)
-    assert f"{store}: measured card: no width has a fitted device; characterize bars at currents from where" in error
+    assert f"{store}: measured card: no width has a fitted device; characterize devices at currents from" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from io import BytesIO
 
@@ -25,7 +26,8 @@ def dataset(sweep: Sweep) -> xr.Dataset:
     arrays = {o.name: ((*sweep.axis_names, *o.dims), found.values[o.name]) for o in sweep.outputs}
     state = (sweep.axis_names, np.ones(sweep.shape, np.uint8))
     steps = {"timestep": np.arange(sweep.params["steps"]) + 1}
-    return xr.Dataset({**arrays, "cell_state": state}, coords={**coords, **steps})
+    attrs = {"parameters": json.dumps(sweep.params)}
+    return xr.Dataset({**arrays, "cell_state": state}, {**coords, **steps}, attrs)
 
 
 @pytest.fixture(scope="module")

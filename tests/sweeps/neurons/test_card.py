@@ -267,7 +267,7 @@ def test_one_width_gives_constants_that_are_the_weighted_means_of_its_devices(ca
 
 def test_a_measured_card_needs_a_device_with_a_fit(card):
     widths, *values = fitted(card)
-    with pytest.raises(CardError, match="no width has a fitted device; characterize bars"):
+    with pytest.raises(CardError, match="no width has a fitted device; characterize devices"):
         HallBar(card).measured(MeasuredDevices(widths, *(np.full_like(v, np.nan) for v in values)))
     with pytest.raises(CardError, match=r"all are \(width, device\)"):
         HallBar(card).measured(MeasuredDevices(widths[:1], *values))

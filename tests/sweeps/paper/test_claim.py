@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spinneurons.paper.claim import Between, Claim, Covers, Finding, Verdict
+from spinneurons.paper.multiplicity import multiplicity
 
 ONE = Claim(
     id="one", where="Fig. 0", statement="Something rises.", paper="rises", measure="Slope; above 0", unit="A",
@@ -76,3 +77,21 @@ def test_a_consistent_claim_says_whether_it_was_put_in_or_is_undecided_and_what_
     assert put_in.qualifier(Finding(-0.5, -2.0, 1.0)) == "undecided, point estimate disagrees"
     assert ONE.qualifier(Finding(1.5, 1.0, 2.0)) == ONE.qualifier(Finding(-1.5, -2.0, -1.0)) == ""
     assert dataclasses.replace(ONE, rule=None).qualifier(Finding(1.5)) == ""
+
+
+def test_many_claims_have_wider_intervals_and_those_that_change_with_them_are_named() -> None:
+    clear, close = Finding(5.0, 4.0, 6.0), Finding(1.0, 0.1, 1.9)
+    many = [(dataclasses.replace(ONE, id=f"{i}"), clear) for i in range(8)]
+    exact = (dataclasses.replace(ONE, id="exact"), Finding(3.0, 3.0, 3.0))
+    unruled = (dataclasses.replace(ONE, id="unruled", rule=None), close)
+    found = multiplicity([*many, (ONE, close), exact, unruled])
+    assert found.judged == 9
+    assert found.by_chance == pytest.approx(9 * 0.025)
+    assert found.factor == pytest.approx(2.7729 / 1.95996, rel=1e-4)  # normal quantiles of 1 - 0.05/18 and 0.975
+    assert found.changed == (("one", Verdict.REPRODUCED, Verdict.CONSISTENT),)
+    assert "9 claims are judged" in found.text
+    assert "one from reproduced to consistent" in found.text
+    alone = multiplicity([(ONE, close)])
+    assert alone.factor == pytest.approx(1)
+    assert alone.changed == ()
+    assert multiplicity([]).judged == 0

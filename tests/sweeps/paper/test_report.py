@@ -59,7 +59,7 @@ def report() -> Report:
     """Findings that no run made: of both signs, without interval, and with characters that HTML reserves."""
     found = (Finding(1.5, 1.25, 2.0, "a < b & `code`"), Finding(-3.0, -4.0, -2.0), Finding(math.nan))
     rows = tuple(Row(c, found[i % 3], ("spinsweep run x --set a='1<2'",)) for i, c in enumerate(CLAIMS))
-    cube = {"digest": "0123456789abcdef", "root_seed": 0, "cells": 4, "seconds": 1.5}
+    cube = {"digest": "0123456789abcdef", "root_seed": 0, "cells": 4, "seconds": 1.5, "network_sha256": "fedcba98"}
     source = {
         "made": "2024-01-01", "packages": {"numpy": "2"}, "python": "3.11", "system": "Linux", "cpus": 2,
         "commit": None, "uncommitted_changes": None, "cubes": {planned.name: cube for planned in SWEEPS},
@@ -103,6 +103,9 @@ def test_the_markdown_has_one_row_a_claim_and_a_file_for_each_figure(report: Rep
     assert {"", "undecided, point estimate agrees", "the most it can be"} <= set(reasons)
     assert re.findall(r"\(figures/(\w+)\.png\)", text) == [picture.stem for picture in gallery()]
     assert report.summary.startswith(f"{len(CLAIMS)} claims: ")
+    assert f"{report.multiplicity.judged} claims are judged by an interval of their own" in text
+    assert "Network of `codesign`: weights with SHA-256 `fedcba98`." in text
+    assert text.count("- Generic: ") == sum(bool(claim.generic) for claim in CLAIMS)
 
 
 def test_figures_stand_in_the_order_of_the_paper() -> None:

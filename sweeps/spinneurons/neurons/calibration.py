@@ -1,0 +1,112 @@
+"""Calibration: the bias current of each device from a few pulses, where a fit would find no curve.
+
+In units of the nominal scale current about the nominal bias current, a device switches with p = law((z - s)/g): its
+shift s = (i_bias - nominal)/i0, its gain g = own i0/nominal i0.  What is known before any pulse is how far devices
+deviate; with it two pulses say something, and none say "nominal".
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from spinneurons.neurons.family import Law
+
+Floats = npt.NDArray[np.float64]
+Counts = npt.NDArray[np.int64]
+
+HALVINGS = 50
+"""Of a bracket of the shift: to 1e-13 of a reach of 100."""
+SECTIONS = 40
+"""Golden sections of a bracket of log g: to 1e-8 of it."""
+GOLDEN = (np.sqrt(5) - 1) / 2
+REACH = 3.0
+"""Half of that bracket, in standard deviations of log g."""
+
+
+class Calibration(NamedTuple):
+    """What is known of devices after a calibration."""
+
+    shift: Floats
+    """(devices,) s, in nominal i0."""
+    gain: Floats
+    """(devices,) g; 1 where it was not estimated."""
+
+
+def pulses_at(budget: int, z: npt.ArrayLike) -> Counts:
+    """(m,) pulses at each drive: as many at each, and what is left over at those closest to z = 0.
+
+    Parameters
+    ----------
+    budget : pulses of one device
+    z : (m,) drives of the plan
+    """
+    drives = np.asarray(z, np.float64)
+    each, rest = divmod(int(budget), drives.size)
+    pulses = np.full(drives.size, each, np.int64)
+    pulses[np.argsort(np.abs(drives), kind="stable")[:rest]] += 1
+    return pulses
+
+
+def calibrate(
+    k: npt.ArrayLike, n: npt.ArrayLike, z: npt.ArrayLike, law: Law, shift_sd: float, gain_sd: float = 0.0
+) -> Calibration:
+    """The most probable shift, and gain, of each device.
+
+    Maximises sum_m log Binomial(k_m; n_m, law((z_m - s)/g)) - s^2/(2 shift_sd^2) - (log g)^2/(2 gain_sd^2).  Both
+    laws are log-concave, so that the derivative in s falls and its zero is bracketed; g is found by golden sections,
+    each with its best s.
+
+    Parameters
+    ----------
+    k, n : (devices, m) or (m,) pulses that switched, and pulses, at each drive
+    z : (m,) drives
+    law : probability against the reduced drive
+    shift_sd : standard deviation of s over devices before any pulse; 0: there is none
+    gain_sd : of log g; 0: g is 1
+
+    Raises
+    ------
+    ValueError
+        A standard deviation is negative.
+
+    Source: maximum a posteriori; A. Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), section 13.1.
+    """
+    if shift_sd < 0 or gain_sd < 0:
+        raise ValueError(f"standard deviations {shift_sd:g} and {gain_sd:g}; neither is below 0")
+    drives = np.asarray(z, np.float64)
+    switched, pulses = np.broadcast_arrays(*(np.atleast_2d(np.asarray(a, np.float64)) for a in (k, n)))
+    devices = len(switched)
+    if not shift_sd:
+        return Calibration(np.zeros(devices), np.ones(devices))
+
+    def best(log_gain: Floats) -> tuple[Floats, Floats]:
+        """Shift and posterior at this log g."""
+        per_gain = law.scale / np.exp(log_gain)[:, None]
+
+        def score(shift: Floats) -> tuple[Floats, Floats]:
+            eta = law.half + per_gain * (drives - shift[:, None])
+            likelihood, slope, _ = law.score(switched, pulses, eta)
+            return likelihood - (shift / shift_sd) ** 2 / 2, -(slope * per_gain).sum(axis=1) - shift / shift_sd**2
+
+        high = np.full(devices, np.abs(drives).max() + 8 * shift_sd + 40.0)
+        low = -high
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            rising = score(middle)[1] > 0
+            low, high = np.where(rising, middle, low), np.where(rising, high, middle)
+        shift = (low + high) / 2
+        prior = 0.0 if not gain_sd else (log_gain / gain_sd) ** 2 / 2
+        return shift, score(shift)[0] - prior
+
+    if not gain_sd:
+        return Calibration(best(np.zeros(devices))[0], np.ones(devices))
+    low, high = np.full(devices, -REACH * gain_sd), np.full(devices, REACH * gain_sd)
+    for _ in range(SECTIONS):
+        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+        better = best(left)[1] > best(right)[1]
+        low, high = np.where(better, low, left), np.where(better, right, high)
+    log_gain = (low + high) / 2
+    return Calibration(best(log_gain)[0], np.exp(log_gain))
