@@ -122,7 +122,7 @@ def test_the_fast_plane_with_its_law_equals_the_reference(lab: Path) -> None:
     batch = Batch.first(rng.integers(0, 256, (16, 784)).astype(np.uint8), np.arange(16, dtype=np.uint8) % 10, 16)
     table = neuron_thresholds(PROBIT)
     fast = model.plane(chip, batch, Draws((4, 5)), model.CellGrid([0.2], [25.0], 12, thresholds=table), threads=1)
-    slow = reference.run(chip, batch, Draws((4, 5)), 0.2, 25.0, 12, thresholds=table)
+    slow = reference.run(chip, batch, Draws((4, 5)), 0.2, 25.0, 12, neurons=reference.Neurons(table))
     np.testing.assert_array_equal(fast.spikes_hidden[0, 0], slow.spikes_hidden)
     np.testing.assert_array_equal(fast.spikes_output[0, 0], slow.spikes_output)
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, rtol=1e-12)

@@ -2,8 +2,10 @@
 
     I_bias -> I_bias (1 + eta x)         z -> z - s,   s = eta x I_bias/i0
     w      -> w (1 + eta xi)             W(eta) = W + eta D,   D = W xi
+    i0     -> i0 g,  g = 1 + zeta y      a neuron fires with probability p((z - s)/g)
 
-x and xi belong to the chip, eta and the width to the cell: a chip is seen at every width and every eta.
+x, xi and y belong to the chip, eta, zeta and the width to the cell: a chip is seen at every width and every eta.  The
+spread zeta of i0 is not in equation 3; without it g = 1.
 
 Weights of the first layer are kept on a grid of a power of two, as fine as float32's own rounding of the largest sum:
 every sum of weights is then exact in float32, in any order.  That is why results cannot depend on the batch, the
@@ -25,7 +27,7 @@ DISTRIBUTIONS = ("uniform", "normal")
 
 @dataclass(frozen=True)
 class Chip:
-    """Weights W + eta D of both layers, and the deviations x of the neurons."""
+    """Weights W + eta D of both layers, and the deviations x and y of the neurons."""
 
     w1: Floats
     """(inputs, hidden)."""
@@ -37,6 +39,21 @@ class Chip:
     """(hidden,)."""
     x2: Floats
     """(classes,)."""
+    y: Floats
+    """(hidden + classes,)."""
+
+    @property
+    def x(self) -> Floats:
+        """(hidden + classes,) x of both layers."""
+        return np.concatenate([self.x1, self.x2])
+
+    def shift(self, eta: float, ratio: float) -> npt.NDArray[np.float64]:
+        """(hidden + classes,) s of each neuron, at a width with I_bias/i0 = ``ratio``."""
+        return np.float64(eta) * ratio * self.x
+
+    def gain(self, zeta: float) -> npt.NDArray[np.float64]:
+        """(hidden + classes,) g of each neuron."""
+        return 1 + np.float64(zeta) * self.y
 
 
 @dataclass(frozen=True)
@@ -68,25 +85,28 @@ def make(
     weights: np.random.Generator,
     vary: str = "both",
     distribution: str = "uniform",
+    scales: np.random.Generator | None = None,
 ) -> Chip:
-    """The chip whose deviations are the next numbers of the two streams.
+    """The chip whose deviations are the next numbers of the streams.
 
     Parameters
     ----------
     first, second : weights of the layers as they are programmed
+    neurons, weights : of x and xi
     vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
-    distribution : "uniform" on [-1, 1) or standard "normal"
+    distribution : of x and xi, "uniform" on [-1, 1) or standard "normal"
+    scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     """
     hidden, classes = second.w.shape
     x = deviations(neurons, (hidden + classes,), distribution)
+    y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
     xi1, xi2 = (deviations(weights, layer.w.shape, distribution) for layer in (first, second))
     if vary == "weights":
-        x = np.zeros_like(x)
+        x, y = np.zeros_like(x), np.zeros_like(y)
     if vary == "neurons":
         xi1, xi2 = np.zeros_like(xi1), np.zeros_like(xi2)
-    return Chip(
-        on_grid(first.w), on_grid(first.varying * xi1), second.w, second.varying * xi2, x[:hidden], x[hidden:]
-    )
+    w1, d1 = on_grid(first.w), on_grid(first.varying * xi1)
+    return Chip(w1, d1, second.w, second.varying * xi2, x[:hidden], x[hidden:], y)
 
 
 def on_grid(w: npt.NDArray[np.floating]) -> Floats:

@@ -72,6 +72,8 @@ class Buffers:
         """x W1 - L, then the same divided by x."""
         self.b = new((rows, hidden), "float32")
         """x D1, divided by x where the width makes a difference."""
+        self.thresholds = new((rows, hidden) if tables.rescaled else (0, hidden), "float32")
+        """L, where ``a`` is x W1 alone."""
         self.d = new((rows, hidden), "float32")
         """What is compared with the ratios."""
         self.fired = new((widest, rows, hidden), "bool")
@@ -107,7 +109,17 @@ class CpuKernel:
         self.digits = [torch.from_numpy(layer.digits).to(device) for layer in layers]
         self.constant = [self.to_device(layer.constant[:, None]) for layer in layers]
         self.step = [self.to_device(layer.step[: tables.classes, None].astype(np.float32)) for layer in layers]
-        self.ratios = [self.to_device(layer.ratios[:, None, None].astype(np.float32)) for layer in layers]
+        # (widths, 1, TILE x hidden), so that a comparison runs over a long row
+        self.compared = [
+            self.to_device(
+                np.tile(layer.limits, TILE if layer.limits.shape[1] > 1 else 1)[:, None].astype(np.float32)
+            )
+            for layer in layers
+        ]
+        self.gain = None if tables.gain is None else self.to_device(tables.gain)
+        gains = [np.split(layer.gain.astype(np.float32), [tables.hidden], axis=1) for layer in layers]
+        self.per_gain = [self.to_device(1 / hidden) for hidden, _ in gains]
+        self.output_gain = [self.to_device(output.T[:, :, None]) for _, output in gains]
         self.shift = [self.to_device(layer.shift[:, :, None].astype(np.float32)) for layer in layers]
         self.prepare()
 
@@ -143,7 +155,12 @@ class CpuKernel:
         np.take(tables.first_layer, active_pixels, axis=0, out=weights, mode="clip")
         torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z))
         np.take(tables.thresholds, u[:, n_active:-1], out=thresholds, mode="clip")
-        np.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if self.gain is not None:
+            np.multiply(thresholds, self.gain, out=thresholds)
+        if tables.rescaled:
+            buffers.a[rows], buffers.thresholds[rows] = z[:, :hidden], thresholds[:, :hidden]
+        else:
+            np.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
         if tables.varied:
             np.multiply(z[:, hidden : 2 * hidden], self.inverse if tables.shifted else 1.0, out=buffers.b[rows])
         buffers.by_row[rows] = thresholds[:, hidden:]
@@ -169,10 +186,7 @@ class CpuKernel:
         xp, tables = self.xp, self.tables
         for i, layer in enumerate(tables.output_layers):
             if not layer.shifted:
-                buffers.d[...] = buffers.a
-                if layer.eta != 0 and tables.varied:
-                    buffers.d += buffers.b * layer.eta
-                xp.greater(buffers.d, 0.0, out=buffers.fired[0])
+                self.unshifted_spikes(i, buffers)
                 self.output_spikes(i, chunk, buffers)
         if tables.shifted:
             buffers.a *= self.inverse
@@ -181,13 +195,29 @@ class CpuKernel:
                 xp.multiply(buffers.a, 1 / layer.eta, out=buffers.d)
                 if tables.varied:
                     xp.add(buffers.d, buffers.b, out=buffers.d)
-                xp.greater(buffers.d, self.ratios[i], out=buffers.fired[: len(layer.ratios)])
+                fired = buffers.fired[: layer.widths].reshape(layer.widths, chunk.steps, -1)
+                xp.greater(buffers.d.reshape(chunk.steps, -1), self.compared[i], out=fired)
                 self.output_spikes(i, chunk, buffers)
+
+    def unshifted_spikes(self, i: int, buffers: Buffers) -> None:
+        """Hidden spikes of variation ``i``, from sums that are not divided by x."""
+        xp, tables, layer = self.xp, self.tables, self.tables.output_layers[i]
+        for j in range(layer.widths if tables.rescaled else 1):
+            buffers.d[...] = buffers.a
+            if layer.eta != 0 and tables.varied:
+                buffers.d += buffers.b * layer.eta
+            if tables.rescaled:
+                buffers.d *= self.per_gain[i][j]
+                buffers.d -= buffers.thresholds
+                fired = buffers.fired[j].reshape(-1, TILE * tables.hidden)
+                xp.greater(buffers.d.reshape(fired.shape), self.compared[i][j], out=fired)
+            else:
+                xp.greater(buffers.d, 0.0, out=buffers.fired[0])
 
     def output_spikes(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
         """Output spikes of variation ``i`` at all widths, from the hidden spikes in ``fired``."""
         xp, tables, layer = self.xp, self.tables, self.tables.output_layers[i]
-        widths, classes = len(layer.ratios), tables.classes
+        widths, classes = layer.widths, tables.classes
         rows = TILE * chunk.steps
         fired, n = buffers.fired[:widths].reshape(-1, tables.hidden), widths * rows
         # a contiguous part of the buffer, as long as these widths need
@@ -200,7 +230,11 @@ class CpuKernel:
             buffer.reshape(-1)[: classes * n].reshape(classes, widths, rows) for buffer in (buffers.z, buffers.levels)
         )
         self.scale(whole[:classes], self.step[i], z.reshape(classes, n))
-        xp.add(buffers.limits, self.shift[i], out=levels)
+        if tables.rescaled:
+            xp.multiply(buffers.limits, self.output_gain[i], out=levels)
+            levels += self.shift[i]
+        else:
+            xp.add(buffers.limits, self.shift[i], out=levels)
         cells = slice(tables.starts[i], tables.starts[i] + widths)
         xp.greater(z, levels, out=buffers.output[:, cells])
         count = sums[-1] + self.constant[i][-1]
@@ -234,7 +268,7 @@ class CpuKernel:
         assert self.observe is not None
         tables, layer, used = self.tables, self.tables.output_layers[i], len(chunk.tile)
         folded = (tables.x < 0) & layer.shifted
-        for j in range(len(layer.ratios)):
+        for j in range(layer.widths):
             hidden = self.to_cpu(buffers.fired[j].reshape(-1, TILE, tables.hidden)[:, :used]) ^ folded
             fired = buffers.output[:, tables.starts[i] + j].reshape(tables.classes, -1, TILE)[..., :used]
             output = self.to_cpu(fired).transpose(2, 1, 0).copy()
@@ -315,7 +349,12 @@ class TorchKernel(CpuKernel):
         x = self.to_device(u[:, :n_active] <= input_limits()[chunk.tile.images[index][active_pixels]]).float()
         z = x @ self.weights[self.to_device(active_pixels)]
         thresholds = self.thresholds[self.to_device(u[:, n_active:-1].astype(np.int64))]
-        torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if self.gain is not None:
+            thresholds *= self.gain
+        if tables.rescaled:
+            buffers.a[rows], buffers.thresholds[rows] = z[:, :hidden], thresholds[:, :hidden]
+        else:
+            torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
         if tables.varied:
             torch.multiply(
                 z[:, hidden : 2 * hidden], self.inverse if tables.shifted else self.one, out=buffers.b[rows]

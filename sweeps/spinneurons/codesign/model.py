@@ -10,7 +10,11 @@ What makes it fast:
 
       a + eta b - s > L   <=>   (a - L)/(eta x) + b/x > r      for x > 0,   < r for x < 0:
 
-  one number on the right for all neurons, with which the comparison is two to three times as fast.
+  one number on the right for all neurons, with which the comparison is two to three times as fast.  After a
+  calibration it is r - s^/(eta x), one for each neuron, and repeated for all images of a tile, because a comparison
+  is fast along long rows.
+* A spread of i0 multiplies L, once for all cells.  Where i0 is estimated, too, cells differ in all that they add, and
+  each is computed from x W1(eta).
 * Only active pixels (not dark) are drawn and multiplied, image by image: 151 of MNIST's 784 on average.
 * The second layer is a product of bytes: spikes are 0 or 1, weights are three digits to the base 256, 24 bits in all.
   A neuron with x < 0 enters as 1 - spike and with its weights negated.
@@ -104,7 +108,7 @@ def _means(parts: list[Totals], tables: PlaneTables, n: int) -> Plane:
     shares, hidden, output, read_second, read_first = (
         np.sum([getattr(part, field.name) for part in parts], axis=0) for field in fields(Totals)
     )
-    unit = np.concatenate([np.full(len(layer.ratios), layer.step[-1]) for layer in tables.output_layers])
+    unit = np.concatenate([np.full(layer.widths, layer.step[-1]) for layer in tables.output_layers])
     read = (read_second * unit[:, None]).cumsum(axis=1)[tables.columns] + read_first.cumsum(axis=0).T[:, None]
     return Plane(
         shares[tables.columns] / (SHARES * n),

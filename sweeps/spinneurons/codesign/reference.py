@@ -7,7 +7,7 @@ user of PyTorch would write, with draws of its own: the independent check, and t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,19 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.integer]
 Bools = npt.NDArray[np.bool_]
 BATCH = 500
+
+
+@dataclass(frozen=True)
+class Neurons:
+    """How the neurons of a cell fire, beside the shift of equation 3."""
+
+    thresholds: npt.NDArray[np.float32] = field(default_factory=neuron_thresholds)
+    """(65536,) from :func:`spinneurons.codesign.draws.neuron_thresholds`; by default the sigmoid, without noise."""
+    zeta: float = 0.0
+    """Spread of i0."""
+    shift: Floats | float = 0.0
+    """(neurons,) s^ and g^ of a calibration, hidden neurons first."""
+    gain: Floats | float = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +72,7 @@ def run(
     ratio: float,
     steps: int,
     ties: str = "fraction",
-    thresholds: npt.NDArray[np.float32] | None = None,
+    neurons: Neurons | None = None,
 ) -> CellResult:
     """One cell: variation ``eta``, width with I_bias/i0 = ``ratio``.
 
@@ -71,7 +84,7 @@ def run(
     right, hidden, output, read = np.zeros((4, steps))
     for part in (batch[i : i + BATCH] for i in range(0, len(batch), BATCH)):
         counts = np.zeros((len(part), w2.shape[1]), np.int64)
-        for step in spikes(chip, part, draws, eta, ratio, steps, thresholds):
+        for step in spikes(chip, part, draws, eta, ratio, steps, neurons):
             counts += step.output
             right[step.number] += credit(counts, part.labels, step.u_tie, ties).sum()
             hidden[step.number] += step.hidden.sum()
@@ -88,28 +101,32 @@ def spikes(
     eta: float,
     ratio: float,
     steps: int,
-    thresholds: npt.NDArray[np.float32] | None = None,
+    neurons: Neurons | None = None,
 ) -> Iterator[BatchStep]:
     """The spikes of a batch, step by step.
 
         input     with probability intensity/255
-        hidden    with probability p(x W1(eta) - s),   s = eta x I_bias/i0, p the law of ``thresholds``
+        hidden    with probability p((g^ x W1(eta) - (s - s^))/g),   s = eta x I_bias/i0,   g = 1 + zeta y
         output    likewise, from the hidden spikes and W2(eta)
 
-    ``thresholds``: from :func:`spinneurons.codesign.draws.neuron_thresholds`; None: the sigmoid, without noise.
+    ``neurons``: their law p, zeta, and s^ and g^ of a calibration; None: the sigmoid, and i0 as it is nominally.
 
     Source: sections 2.3 and 4.5 of the paper; the deviations are equation 3.
     """
     w1, w2 = chip.w1 + np.float64(eta) * chip.d1, chip.w2 + np.float64(eta) * chip.d2
-    s1, s2 = np.float64(eta) * ratio * chip.x1, np.float64(eta) * ratio * chip.x2
-    thresholds = (neuron_thresholds() if thresholds is None else thresholds).astype(np.float64)
-    limits = input_limits()
+    neurons = neurons or Neurons()
+    hidden, classes = w2.shape
+    (s1, s2), (g1, g2), (drive1, drive2) = (
+        np.split(np.broadcast_to(each, hidden + classes), [hidden])
+        for each in (chip.shift(eta, ratio) - neurons.shift, chip.gain(neurons.zeta), neurons.gain)
+    )
+    thresholds, limits = neurons.thresholds.astype(np.float64), input_limits()
     for first in range(0, steps, CHUNK):
-        u = _numbers(draws, batch, first, min(CHUNK, steps - first), len(s1), len(s2))
+        u = _numbers(draws, batch, first, min(CHUNK, steps - first), hidden, classes)
         for row in range(min(CHUNK, steps - first)):
             x = (batch.images > 0) & (u["input"][:, row] <= limits[batch.images])
-            h = x @ w1 - s1 > thresholds[u["hidden"][:, row]]
-            y = h @ w2 - s2 > thresholds[u["output"][:, row]]
+            h = (drive1 * (x @ w1) - s1) / g1 > thresholds[u["hidden"][:, row]]
+            y = (drive2 * (h @ w2) - s2) / g2 > thresholds[u["output"][:, row]]
             yield BatchStep(first + row, x, h, y, u["tie"][:, row])
 
 

@@ -17,7 +17,10 @@ import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import crossbar
+from spinneurons.codesign.calibrated import Method, estimate
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
+from spinneurons.codesign.pulses_axis import EXACT, PulsesAxis, pulses_of
+from spinneurons.codesign.tables import CellGrid
 from spinneurons.mnist import data
 from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.parameters import LINK, WIDTH, card_of, require_law
@@ -31,6 +34,7 @@ if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not nee
     from spinneurons.codesign.network import Network
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
+_BOTH = "i_bias,i0"
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 """Properties of the crossbar: parameters of one sweep, axes of the other."""
 
@@ -38,8 +42,8 @@ _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     """All cells of a box: planes of widths and variations, one for each chip seed and each kind of crossbar.
 
-    Streams: ``neurons`` and ``weights`` of a chip (x and xi of equation 3), ``faults`` (stuck cells) and ``spikes``,
-    each at its seed.
+    Streams: ``neurons``, ``weights`` and ``scales`` of a chip (x and xi of equation 3, and y of the spread of i0),
+    ``faults`` (stuck cells), ``calibration`` (pulses at the neurons) and ``spikes``, each at its seed.
     """
     from spinneurons.codesign import model
 
@@ -47,23 +51,18 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
-    ratios = z_shift_scale(widths, p)
     family = family_of(p["card"])
-    law = family.law(p["link"])
-    faults = {name: cells.coords.get(name, np.array([p.get(name)])) for name in _FAULTS}
-    # (width, variation, seed, levels, ...): the faults come last and are squeezed away where they are no axes
-    lengths = cells.coords["variation"], cells.coords["seed"], *faults.values()
+    kinds = {name: cells.coords.get(name, np.array([default])) for name, default in _kinds(p).items()}
+    # (width, variation, seed, levels, ...): what comes after the seed is squeezed away where it is no axis
+    lengths = cells.coords["variation"], cells.coords["seed"], *kinds.values()
     grid = (len(widths), *(len(values) for values in lengths))
     arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
     for index in np.ndindex(grid[2:]):
         seed = int(cells.coords["seed"][index[0]])
-        kind = {name: values[i].item() for (name, values), i in zip(faults.items(), index[1:], strict=True)}
-        thresholds = neuron_thresholds(law, kind["read_noise"])
+        kind = {name: values[i].item() for (name, values), i in zip(kinds.items(), index[1:], strict=True)}
+        chip = _chip(cells, network, seed, kind)
         plane = model.plane(
-            _chip(cells, network, seed, kind),
-            batch,
-            Draws.of(cells.rng("spikes", seed=seed)),
-            model.CellGrid(cells.coords["variation"].tolist(), ratios.tolist(), steps, p["ties"], thresholds),
+            chip, batch, Draws.of(cells.rng("spikes", seed=seed)), _plane_cells(cells, chip, seed, kind)
         )
         for name, array in arrays.items():
             array[(slice(None), slice(None), *index)] = getattr(plane, name).swapaxes(0, 1)
@@ -79,14 +78,33 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     }
 
 
+def _kinds(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes planes of a chip differ, in the order of the axes: the value where it is no axis."""
+    return {"calibration_cycles": "0", "i0_variation": 0.0, **{name: params.get(name) for name in _FAULTS}}
+
+
+def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]) -> CellGrid:
+    """The cells of a plane, with the estimates of the chip's neurons if they are calibrated."""
+    p, law = cells.params, family_of(cells.params["card"]).law(cells.params["link"])
+    ratios = z_shift_scale(cells.coords["width"], p).tolist()
+    thresholds = neuron_thresholds(law, kind["read_noise"])
+    zeta = kind["i0_variation"]
+    grid = CellGrid(cells.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta)
+    if kind["calibration_cycles"] == "0":
+        return grid
+    method = Method(pulses_of(kind["calibration_cycles"]), law, p["calibrate"] == _BOTH, p["distribution"])
+    rng = cells.rng("calibration", seed=seed)
+    return replace(grid, estimates=estimate(chip, grid.etas, grid.ratios, zeta, method, rng))
+
+
 def _chip(cells: Cells, network: Network, seed: int, kind: dict[str, Any]) -> chips.Chip:
     faults = cells.rng("faults", seed=seed)
     first, second = (
         crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"])
         for w in (network.w1, _second(network, cells.params["w2"]))
     )
-    neurons, weights = cells.rng("neurons", seed=seed), cells.rng("weights", seed=seed)
-    return chips.make(first, second, neurons, weights, cells.params["vary"], cells.params["distribution"])
+    neurons, weights, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
+    return chips.make(first, second, neurons, weights, cells.params["vary"], cells.params["distribution"], scales)
 
 
 def _second(network: Network, w2: str) -> npt.NDArray[np.float32]:
@@ -163,6 +181,13 @@ _PARAMETERS = (
     replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
     DATA,
 )
+_CALIBRATE = Parameter(
+    "calibrate",
+    "i_bias",
+    help="what the pulses of calibration_cycles estimate of each neuron",
+    choices=("i_bias", _BOTH),
+    neutral="i_bias",
+)
 _FAULT_PARAMETERS = (
     Parameter("levels", 0, help="conductance levels of a cell; 0: any conductance", low=0, high=65_536),
     Parameter("stuck_off", 0.0, help="share of cells stuck at zero conductance", low=0, high=1),
@@ -170,6 +195,10 @@ _FAULT_PARAMETERS = (
     Parameter("read_noise", 0.0, "i0", "noise of a neuron's current in a step, standard deviation", low=0, high=100),
 )
 _VARIATION = Axis("variation", _VARIATIONS, long_name="variation", low=0.0, high=1.0)
+_CALIBRATION = (
+    PulsesAxis("calibration_cycles", ("0",), long_name=f"pulses of a neuron's calibration, or {EXACT}", neutral="0"),
+    Axis("i0_variation", (0.0,), long_name="variation of i0", low=0.0, high=0.9, neutral=0.0),
+)
 _STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
 _RATIO = Coordinate(
     "z_shift_scale", "width", z_shift_scale, long_name="I_bias/i0: shift of z for a deviation of 100 %"
@@ -178,14 +207,14 @@ _RATIO = Coordinate(
 SWEEP = Sweep(
     name="codesign",
     title="Accuracy and energy of a spiking MNIST network against bar width and variation",
-    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
+    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0), *_CALIBRATION),
     dims=(_STEP,),
     coordinates=(_RATIO,),
     artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=(),
     outputs_of=outputs,
-    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
+    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS, _CALIBRATE),
     function=codesign,
     shared_axes=("width", "variation"),
     figures="spinneurons.codesign.figures:FIGURES",

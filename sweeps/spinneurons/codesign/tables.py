@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.codesign.calibrated import Estimates
 from spinneurons.codesign.chip import Chip, on_grid
 from spinneurons.codesign.draws import neuron_thresholds
 
@@ -31,6 +32,37 @@ class CellGrid:
     """"fraction" (one of k classes with most spikes: 1/k right) or "random" (one of the k is drawn)."""
     thresholds: npt.NDArray[np.float32] = field(default_factory=neuron_thresholds)
     """(65536,) the neurons' law and noise, from :func:`neuron_thresholds`; by default the sigmoid without noise."""
+    zeta: float = 0.0
+    """Spread of i0."""
+    estimates: Estimates | None = None
+    """Of a calibration; None: there was none."""
+
+    @property
+    def rescaled(self) -> bool:
+        """Whether each neuron is driven in units of its own estimate of i0, so that cells differ in what they add."""
+        return self.estimates is not None and bool(np.any(self.estimates.gain != 1))
+
+
+class CellNeurons:
+    """The neurons of one variation at all widths that differ: a neuron fires where z - shift > gain L.
+
+    That is (g^ z - (s - s^))/g > L, divided by g^/g.
+    """
+
+    def __init__(self, chip: Chip, grid: CellGrid, e: int) -> None:
+        self.eta, self.moves = grid.etas[e], bool(np.any(chip.x))
+        distinct = grid.ratios if self.eta != 0 and self.moves else [0.0] * len(grid.ratios)
+        self.ratios, first, self.column = np.unique(
+            np.array(distinct, np.float64), return_index=True, return_inverse=True
+        )
+        shift = np.array([chip.shift(self.eta, ratio) for ratio in self.ratios])
+        self.gain = np.broadcast_to(chip.gain(grid.zeta), shift.shape)
+        """(widths, neurons)."""
+        if grid.estimates is not None:
+            drive = grid.estimates.gain[e, first]
+            shift, self.gain = (shift - grid.estimates.shift[e, first]) / drive, self.gain / drive
+        self.shift = shift
+        """(widths, neurons)."""
 
 
 class OutputLayer:
@@ -40,14 +72,25 @@ class OutputLayer:
     multiply fastest, but 8 bits are too coarse: a weight is three digits to the base 256, 24 bits as in float32.
     """
 
-    def __init__(self, chip: Chip, eta: float, ratios: Sequence[float]) -> None:
-        self.eta = eta
-        self.shifted = eta != 0 and bool(np.any(chip.x1) or np.any(chip.x2))
-        """Whether the width makes a difference."""
-        distinct = ratios if self.shifted else [0.0] * len(ratios)
-        self.ratios, self.column = np.unique(np.array(distinct, np.float64), return_inverse=True)
-        w = chip.w2 + np.float64(eta) * chip.d2
-        self.shift = eta * self.ratios * chip.x2[:, None].astype(np.float64)
+    def __init__(self, chip: Chip, grid: CellGrid, e: int) -> None:
+        neurons = CellNeurons(chip, grid, e)
+        self.eta, self.column = neurons.eta, neurons.column
+        self.widths = len(neurons.ratios)
+        self.shifted = self.eta != 0 and neurons.moves and not grid.rescaled
+        """Whether hidden neurons are compared after a division by x."""
+        hidden = len(chip.x1)
+        if grid.rescaled:
+            self.limits = neurons.shift[:, :hidden] / neurons.gain[:, :hidden]
+        elif grid.estimates is not None and self.shifted:
+            inverse = inverse_of(chip.x1).astype(np.float64)
+            self.limits = neurons.shift[:, :hidden] * inverse / self.eta
+        else:
+            self.limits = neurons.ratios[:, None]
+        """(widths, hidden), or (widths, 1) where it is the same for all: what hidden neurons are compared with."""
+        self.gain = neurons.gain
+        """(widths, neurons) of hidden and output neurons."""
+        w = chip.w2 + np.float64(self.eta) * chip.d2
+        self.shift = neurons.shift[:, hidden:].T
         """(classes, widths) s of the output neurons."""
         # For a neuron with x < 0 the comparison of the hidden layer turns round: it tells who does not spike.  Such
         # a neuron enters as 1 - spike: its weights change sign, and their sum is added once as a constant.
@@ -65,6 +108,12 @@ class OutputLayer:
         high, middle, low = _digits(whole[:, :-1].T)
         self.digits = np.concatenate([high, middle, low, whole[:, -1:].T]).astype(np.int8)
         """(3 (classes + 1) + 1, hidden) three digits of each weight, then +-1, whose product counts the spikes."""
+
+
+def inverse_of(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """1/x; a neuron with x = 0 is so much above or below what it is compared with that its sign decides."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.abs(x) > 1e-20, 1 / x, np.float32(1e20)).astype(np.float32)
 
 
 def _digits(whole: Integers) -> list[Integers]:
@@ -88,15 +137,19 @@ class PlaneTables:
         self.hidden, self.classes = chip.w2.shape
         self.x = chip.x1
         self.varied = bool(np.any(chip.d1))
-        self.shifted = bool(np.any(chip.x1) or np.any(chip.x2))
-        self.output_layers = [OutputLayer(chip, eta, grid.ratios) for eta in etas]
-        starts = np.cumsum([0, *(len(layer.ratios) for layer in self.output_layers)])
+        self.rescaled = grid.rescaled
+        self.shifted = bool(np.any(chip.x)) and not self.rescaled
+        """Whether hidden neurons are compared after a division by x, where there is variation."""
+        self.gain = None if self.rescaled or not grid.zeta else chip.gain(grid.zeta).astype(np.float32)
+        """(neurons,) factor on the thresholds, the same in all cells; None: there is none."""
+        self.output_layers = [OutputLayer(chip, grid, e) for e in range(len(etas))]
+        starts = np.cumsum([0, *(layer.widths for layer in self.output_layers)])
         self.starts, self.cells = starts[:-1].tolist(), int(starts[-1])
         self.columns = np.array(
             [start + layer.column for start, layer in zip(self.starts, self.output_layers, strict=True)]
         )
         """(etas, ratios) column of each cell among those that differ."""
-        self.widest = max(len(layer.ratios) for layer in self.output_layers)
+        self.widest = max(layer.widths for layer in self.output_layers)
         reads = [on_grid(np.abs(chip.w1 + np.float64(eta) * chip.d1).sum(axis=1, keepdims=True)) for eta in etas]
         layers = [chip.w1, *([chip.d1] if self.varied else []), *reads]
         columns = sum(layer.shape[1] for layer in layers)
@@ -107,9 +160,8 @@ class PlaneTables:
         variation, then zeros."""
         self.first_layer[:, :columns] = np.column_stack(layers)
         self.thresholds = grid.thresholds
-        with np.errstate(divide="ignore"):
-            self.inverse = np.where(np.abs(chip.x1) > 1e-20, 1 / chip.x1, np.float32(1e20)).astype(np.float32)
-        """(hidden,) 1/x; a neuron with x = 0 is so much above or below each ratio that its sign decides."""
+        self.inverse = inverse_of(chip.x1)
+        """(hidden,) 1/x."""
 
 
 @dataclass
