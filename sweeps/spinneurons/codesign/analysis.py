@@ -18,6 +18,15 @@ SETTLED = 0.005
 """Distance from the final accuracy below which a run has settled."""
 
 
+CALIBRATION = ("calibration_cycles", "i0_variation")
+"""Axes of the neurons that a cube may lack."""
+
+
+def at_first(cube: xr.Dataset, *axes: str) -> xr.Dataset:
+    """The cube at the first value of these axes, as far as it has them."""
+    return cube.isel({axis: 0 for axis in axes if axis in cube.dims}, drop=True)
+
+
 def final(cube: xr.Dataset, name: str) -> xr.DataArray:
     """A quantity after the last step, in float64."""
     return cube[name].isel(timestep=-1).astype(np.float64)

@@ -6,7 +6,9 @@ are not done are left out.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
@@ -20,23 +22,48 @@ from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.pareto import pareto
 from spinneurons.codesign import analysis
 from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
+from spinneurons.codesign.pulses_axis import EXACT
 
+P = ParamSpec("P")
+R = TypeVar("R")
 S9_WIDTHS = (5.0, 1.0)
 
 
-def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+def _not_calibrated(draw: Callable[Concatenate[xr.Dataset, P], R]) -> Callable[Concatenate[xr.Dataset, P], R]:
+    """Draw the first number of pulses and the first variation of i0 of a cube that has these axes."""
+
+    @wraps(draw)
+    def wrapped(cube: xr.Dataset, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return draw(analysis.at_first(cube, *analysis.CALIBRATION), *args, **kwargs)
+
+    return wrapped
+
+
+def accuracy_against_variation(cube: xr.Dataset, figure: Figure) -> None:
     """Final accuracy against variation, one line a width.
 
-    Bars are 95 % intervals over chips; fewer than five chips are points.
+    After a calibration of the neurons there is one panel for each number of pulses a neuron.  Bars are 95 % intervals
+    over chips; fewer than five chips are points.
     """
+    cube = analysis.at_first(cube, "i0_variation")
     accuracy = analysis.final(cube, "accuracy")
-    for width, look in _looks(cube).items():
-        style.shares_against(ax, 100 * cube["variation"], accuracy.sel(width=width), label=f"{width:g}", **look)
-    ax.set(ylim=(_floor(accuracy), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
-    style.legend(ax, title="Width (µm)")
-    return ax
+    pulses = accuracy["calibration_cycles"].values.tolist() if "calibration_cycles" in accuracy.dims else []
+    if pulses:
+        figure.set_figheight(52 * style.MM)
+    axes = style.panels(figure, max(len(pulses), 1), narrowest=40 * style.MM, sharex=True, sharey=True)
+    for i, ax in enumerate(axes):
+        shown = accuracy.isel(calibration_cycles=i) if pulses else accuracy
+        for width, look in _looks(cube).items():
+            style.shares_against(ax, 100 * cube["variation"], shown.sel(width=width), label=f"{width:g}", **look)
+        ax.set(xlabel="Variation (%)", ylabel="Accuracy (%)")
+        if pulses:
+            ax.set_title({"0": "no calibration", EXACT: "exact calibration"}.get(pulses[i], f"{pulses[i]} pulses"))
+        ax.label_outer()
+    axes[0].set(ylim=(_floor(accuracy), 101))
+    style.legend(axes[-1], title="Width (µm)")
 
 
+@_not_calibrated
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy of an image against width, without variation, relative to the widest bar."""
     energy = _no_variation(analysis.final(cube, "synaptic_energy")).mean("seed").sortby("width").dropna("width")
@@ -55,6 +82,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+@_not_calibrated
 def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy after each step without variation; the band is the 95 % interval over chips, if there are five."""
     widest = float(cube["width"].max())
@@ -83,6 +111,7 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
     return ax
 
 
+@_not_calibrated
 def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps.
 
@@ -108,6 +137,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+@_not_calibrated
 def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """The narrowest bar that loses at most one point, against variation, with its energy and steps."""
     narrowest = analysis.smallest_good_width(cube)
@@ -182,6 +212,7 @@ def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+@_not_calibrated
 def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy against time steps at several variations, for 5 µm and 1 µm, or the first two widths.
 
@@ -253,17 +284,38 @@ def _no_baseline(cube: xr.Dataset) -> str:
     return "" if done else "no cell without variation is done yet"
 
 
+def _which_i0(cube: xr.Dataset) -> list[str]:
+    """What of a cube over a spread of i0 is shown."""
+    if "i0_variation" not in cube.dims:
+        return []
+    return [f"i0 varies by {100 * float(cube['i0_variation'][0]):g} %, the first value in the cube."]
+
+
+def _which_neurons(cube: xr.Dataset) -> list[str]:
+    """What of a cube over calibrations and a spread of i0 is shown."""
+    if "calibration_cycles" not in cube.dims:
+        return _which_i0(cube)
+    pulses = str(cube["calibration_cycles"].values[0])
+    said = {"0": "No neuron is calibrated", EXACT: "Neurons are calibrated exactly"}
+    return [f"{said.get(pulses, f'Neurons are calibrated by {pulses} pulses each')}.", *_which_i0(cube)]
+
+
 _CROSSBAR = style.figure(pair_sketch, tile_map, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
 """How the network lies on crossbars."""
 
 FIGURES: dict[str, style.Builder] = {
-    "fig3c_accuracy": style.figure(accuracy_against_variation, height=75 * style.MM),
-    "fig3d_energy": style.figure(energy_against_width),
-    "s8_steps": style.figure(accuracy_against_steps),
-    "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE),
+    "fig3c_accuracy": style.canvas(accuracy_against_variation, height=75 * style.MM, remarks=_which_i0),
+    "fig3d_energy": style.figure(energy_against_width, remarks=_which_neurons),
+    "s8_steps": style.figure(accuracy_against_steps, remarks=_which_neurons),
+    "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE, remarks=_which_neurons),
     "s10_crossbar": _CROSSBAR,
     "trade_off": style.figure(
-        accuracy_against_energy, good_width, width=style.PAGE, height=70 * style.MM, empty=_no_baseline
+        accuracy_against_energy,
+        good_width,
+        width=style.PAGE,
+        height=70 * style.MM,
+        empty=_no_baseline,
+        remarks=_which_neurons,
     ),
 }
 FIGURES_CROSSBAR: dict[str, style.Builder] = {
