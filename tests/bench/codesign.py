@@ -18,7 +18,7 @@ import torch
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model, reference
-from spinneurons.codesign.calibrated import Estimates, Method, estimate
+from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.network import Recipe, obtain
 from spinneurons.codesign.sweep import SWEEP
@@ -90,8 +90,8 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     network = obtain(Recipe(epochs=epochs), data.describe(), 0, print)
     test = data.load("test")
     batch = Batch.first(test.images, test.labels, images)
-    first, second = (chips.Programmed.ideal(w) for w in (network.w1, network.folded))
-    chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
+    layers = [chips.Programmed.ideal(w) for w in network.folded]
+    chip = chips.make(layers, np.random.default_rng(1), np.random.default_rng(2))
     widths, variations = (np.array(SWEEP.axis(name).values, np.float64) for name in ("width", "variation"))
     bars = HallBar(cards.default())
     ratios = (bars.i_bias(widths) / bars.i0(widths)).tolist()
@@ -99,7 +99,7 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     torch.set_num_threads(threads)
     method = Method(PULSES, LOGISTIC)
 
-    def calibration() -> Estimates:
+    def calibration() -> NeuronEstimates:
         return estimate(chip, etas, ratios, 0.0, method, np.random.default_rng(3))
 
     calibrated = model.CellGrid(etas, ratios, STEPS, estimates=calibration())

@@ -32,8 +32,8 @@ SPREAD = {"uniform": 1 / np.sqrt(3), "normal": 1.0}
 
 
 @dataclass(frozen=True)
-class Estimates:
-    """What is known of the neurons of a plane, hidden ones first."""
+class NeuronEstimates:
+    """What is known of the neurons of a plane, in the order of the chip."""
 
     shift: Floats
     """(etas, ratios, neurons) s^."""
@@ -71,7 +71,7 @@ class Spread:
 
 def estimate(
     chip: Chip, etas: Sequence[float], ratios: Sequence[float], zeta: float, method: Method, rng: np.random.Generator
-) -> Estimates:
+) -> NeuronEstimates:
     """Calibrate every neuron of a chip in all cells of a plane.
 
     All cells share the random numbers of the pulses, and the first pulses of a larger budget are those of a smaller
@@ -88,17 +88,17 @@ def estimate(
     shift = np.array([[chip.shift(eta, ratio) for ratio in ratios] for eta in etas])
     gain = np.broadcast_to(chip.gain(zeta), shift.shape)
     if method.pulses is None:
-        return Estimates(shift, gain if method.gains else np.ones_like(gain))
+        return NeuronEstimates(shift, gain if method.gains else np.ones_like(gain))
     varied = bool(np.any(chip.x) or np.any(chip.y))
     spreads = [[Spread(eta * ratio if varied else 0.0, zeta if varied else 0.0) for ratio in ratios] for eta in etas]
     plans = np.array([[spread.drives for spread in row] for row in spreads])
     n = pulses_at(method.pulses, np.linspace(-1, 1, DRIVES))
     p = method.law.probability((plans[..., None] - shift[..., None, :]) / gain[..., None, :])
     k = _switched(p, n, rng)
-    found = Estimates(np.empty_like(shift), np.empty_like(shift))
+    estimates = NeuronEstimates(np.empty_like(shift), np.empty_like(shift))
     for e, r in np.ndindex(k.shape[:2]):
         spread = spreads[e][r]
-        found.shift[e, r], found.gain[e, r] = calibrate(
+        estimates.shift[e, r], estimates.gain[e, r] = calibrate(
             k[e, r].T,
             n,
             plans[e, r],
@@ -106,7 +106,7 @@ def estimate(
             shift_sd=spread.shift * SPREAD[method.distribution],
             gain_sd=spread.zeta * SPREAD["uniform"] if method.gains else 0.0,
         )
-    return found
+    return estimates
 
 
 def _switched(p: Floats, n: npt.NDArray[np.int64], rng: np.random.Generator) -> npt.NDArray[np.int64]:

@@ -14,6 +14,8 @@ number of threads, the BLAS library or the device.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,32 +29,32 @@ DISTRIBUTIONS = ("uniform", "normal")
 
 @dataclass(frozen=True)
 class Chip:
-    """Weights W + eta D of both layers, and the deviations x and y of the neurons."""
+    """Weights W + eta D of all layers, and the deviations x and y of the neurons, first layer first."""
 
-    w1: Floats
-    """(inputs, hidden)."""
-    d1: Floats
-    w2: Floats
-    """(hidden, classes)."""
-    d2: Floats
-    x1: Floats
-    """(hidden,)."""
-    x2: Floats
-    """(classes,)."""
+    w: tuple[Floats, ...]
+    """(inputs, outputs) each."""
+    d: tuple[Floats, ...]
+    x: Floats
+    """(neurons,)."""
     y: Floats
-    """(hidden + classes,)."""
+    """(neurons,)."""
 
     @property
-    def x(self) -> Floats:
-        """(hidden + classes,) x of both layers."""
-        return np.concatenate([self.x1, self.x2])
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer; the last are the classes."""
+        return tuple(w.shape[1] for w in self.w)
+
+    @property
+    def x1(self) -> Floats:
+        """x of the first layer."""
+        return self.x[: self.sizes[0]]
 
     def shift(self, eta: float, ratio: float) -> npt.NDArray[np.float64]:
-        """(hidden + classes,) s of each neuron, at a width with I_bias/i0 = ``ratio``."""
+        """(neurons,) s of each neuron, at a width with I_bias/i0 = ``ratio``."""
         return np.float64(eta) * ratio * self.x
 
     def gain(self, zeta: float) -> npt.NDArray[np.float64]:
-        """(hidden + classes,) g of each neuron."""
+        """(neurons,) g of each neuron."""
         return 1 + np.float64(zeta) * self.y
 
 
@@ -79,8 +81,7 @@ def deviations(rng: np.random.Generator, shape: tuple[int, ...], distribution: s
 
 
 def make(
-    first: Programmed,
-    second: Programmed,
+    layers: Sequence[Programmed],
     neurons: np.random.Generator,
     weights: np.random.Generator,
     vary: str = "both",
@@ -91,22 +92,27 @@ def make(
 
     Parameters
     ----------
-    first, second : weights of the layers as they are programmed
+    layers : weights as they are programmed, first layer first
     neurons, weights : of x and xi
     vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
     distribution : of x and xi, "uniform" on [-1, 1) or standard "normal"
     scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     """
-    hidden, classes = second.w.shape
-    x = deviations(neurons, (hidden + classes,), distribution)
+    x = deviations(neurons, (sum(layer.w.shape[1] for layer in layers),), distribution)
     y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
-    xi1, xi2 = (deviations(weights, layer.w.shape, distribution) for layer in (first, second))
+    xi = [deviations(weights, layer.w.shape, distribution) for layer in layers]
     if vary == "weights":
         x, y = np.zeros_like(x), np.zeros_like(y)
     if vary == "neurons":
-        xi1, xi2 = np.zeros_like(xi1), np.zeros_like(xi2)
-    w1, d1 = on_grid(first.w), on_grid(first.varying * xi1)
-    return Chip(w1, d1, second.w, second.varying * xi2, x[:hidden], x[hidden:], y)
+        xi = [np.zeros_like(one) for one in xi]
+    w, d = [layer.w for layer in layers], [layer.varying * one for layer, one in zip(layers, xi, strict=True)]
+    w[0], d[0] = on_grid(w[0]), on_grid(d[0])
+    return Chip(tuple(w), tuple(d), x, y)
+
+
+def digest_of(weights: Sequence[Floats]) -> str:
+    """SHA-256 of the weights of all layers."""
+    return hashlib.sha256(b"".join(w.astype("<f4").tobytes() for w in weights)).hexdigest()
 
 
 def on_grid(w: npt.NDArray[np.floating]) -> Floats:

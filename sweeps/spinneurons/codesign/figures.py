@@ -15,13 +15,13 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from spinneurons import style
 from spinneurons.analysis.cubes import parameters
 from spinneurons.analysis.pareto import pareto
 from spinneurons.codesign import analysis
-from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
+from spinneurons.codesign.crossbar import COLUMNS, ROWS, SIZES, layers
 from spinneurons.codesign.pulses_axis import EXACT
 
 P = ParamSpec("P")
@@ -42,25 +42,47 @@ def _not_calibrated(draw: Callable[Concatenate[xr.Dataset, P], R]) -> Callable[C
 def accuracy_against_variation(cube: xr.Dataset, figure: Figure) -> None:
     """Final accuracy against variation, one line a width.
 
-    After a calibration of the neurons there is one panel for each number of pulses a neuron.  Bars are 95 % intervals
-    over chips; fewer than five chips are points.
+    After a calibration of the neurons there is one panel for each number of pulses a neuron, and a last one with the
+    error that is left at the largest variation, on a logarithmic scale.  Bars are 95 % intervals over chips; fewer
+    than five chips are points.
     """
     cube = analysis.at_first(cube, "i0_variation")
     accuracy = analysis.final(cube, "accuracy")
-    pulses = accuracy["calibration_cycles"].values.tolist() if "calibration_cycles" in accuracy.dims else []
-    if pulses:
-        figure.set_figheight(52 * style.MM)
-    axes = style.panels(figure, max(len(pulses), 1), narrowest=40 * style.MM, sharex=True, sharey=True)
-    for i, ax in enumerate(axes):
-        shown = accuracy.isel(calibration_cycles=i) if pulses else accuracy
-        for width, look in _looks(cube).items():
-            style.shares_against(ax, 100 * cube["variation"], shown.sel(width=width), label=f"{width:g}", **look)
-        ax.set(xlabel="Variation (%)", ylabel="Accuracy (%)")
-        if pulses:
-            ax.set_title({"0": "no calibration", EXACT: "exact calibration"}.get(pulses[i], f"{pulses[i]} pulses"))
-        ax.label_outer()
-    axes[0].set(ylim=(_floor(accuracy), 101))
-    style.legend(axes[-1], title="Width (µm)")
+    if "calibration_cycles" not in accuracy.dims:
+        (ax,) = style.panels(figure, 1)
+        _against_variation(accuracy, ax)
+        return style.legend(ax, title="Width (µm)")
+    pulses = accuracy["calibration_cycles"].values.tolist()
+    if getattr(figure, "columns", None) is None:
+        figure.set_figwidth(style.PAGE)
+    figure.set_figheight(50 * style.MM)
+    *axes, last = style.panels(figure, len(pulses) + 1, narrowest=34 * style.MM)
+    for i, (ax, value) in enumerate(zip(axes, pulses, strict=True)):
+        _against_variation(accuracy.isel(calibration_cycles=i), ax)
+        ax.set_ylim(_floor(accuracy), 101)
+        spec = ax.get_subplotspec()
+        ax.set_ylabel("Accuracy (%)" if spec and spec.is_first_col() else "")
+        ax.set_title({"0": "no calibration", EXACT: "exact calibration"}.get(value, f"{value} pulses"))
+    largest = float(accuracy["variation"].max())
+    for width, look in _looks(cube).items():
+        error = 1 - accuracy.sel(width=width, variation=largest)
+        style.shares_against(last, np.arange(len(pulses)), error, label=f"{width:g}", **look)
+    last.set_xticks(np.arange(len(pulses)), pulses)
+    last.set_yscale("log")
+    last.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    last.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    last.yaxis.set_minor_formatter(NullFormatter())
+    last.set(xlabel="Pulses of a neuron", ylabel="Error (%)", title=f"variation {100 * largest:g} %")
+    style.legend(last, title="Width (µm)")
+    return None
+
+
+def _against_variation(accuracy: xr.DataArray, ax: Axes) -> None:
+    """Lines of (width, variation, seed)."""
+    for width, look in _looks(accuracy).items():
+        label = f"{width:g}"
+        style.shares_against(ax, 100 * accuracy["variation"], accuracy.sel(width=width), label=label, **look)
+    ax.set(ylim=(_floor(accuracy), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
 
 
 @_not_calibrated
@@ -190,11 +212,11 @@ def pair_sketch(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Both layers cut into tiles of the sweep's size; filled where a tile's cells belong to weights."""
+    """All layers cut into tiles of the sweep's size; filled where a tile's cells belong to weights."""
     params, x0 = parameters(cube), 0.0
     rows, columns = params.get("tile_rows", ROWS), params.get("tile_columns", COLUMNS)
-    both = layers(rows, columns)
-    for name, layer in zip(("layer 1", "layer 2"), both, strict=True):
+    every = layers(rows, columns, _sizes(params))
+    for number, layer in enumerate(every, start=1):
         for across in range(layer.across):
             for down in range(layer.down):
                 filled = min(layer.rows, layer.inputs - down * layer.rows) / layer.rows
@@ -202,14 +224,20 @@ def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
                 x, y = x0 + across, -float(down)
                 ax.add_patch(Rectangle((x, y - filled * 0.9), wide * 0.9, filled * 0.9, color=style.SKY, lw=0))
                 ax.add_patch(Rectangle((x, y - 0.9), 0.9, 0.9, fill=False, ec=style.GREY, lw=0.5))
-        text = f"{name}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
+        text = f"layer {number}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
         ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
         x0 += layer.across + 2.6
     ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)
-    ax.set(xlim=(-0.2, x0), ylim=(-max(layer.down for layer in both) - 0.2, 1.6))
+    ax.set(xlim=(-0.2, x0), ylim=(-max(layer.down for layer in every) - 0.2, 1.6))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
+
+
+def _sizes(params: dict[str, Any]) -> tuple[int, ...]:
+    """Of the network's layers; a cube of an older version does not say them."""
+    stored = params.get("weights", {}).get("sizes")
+    return tuple(stored or map(int, params["layers"].split("-"))) if stored or "layers" in params else SIZES
 
 
 @_not_calibrated
@@ -266,7 +294,7 @@ def _floor(accuracy: xr.DataArray) -> float:
     return max(0.0, lowest - 0.15 * (100 - lowest)) if np.isfinite(lowest) else 0.0
 
 
-def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:
+def _looks(cube: xr.Dataset | xr.DataArray) -> dict[float, dict[str, Any]]:
     """Colour and marker of each width, the widest first."""
     widths = sorted(cube["width"].values.tolist(), reverse=True)
     colours = style.shades(len(widths))

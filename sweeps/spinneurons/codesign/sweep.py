@@ -7,34 +7,39 @@ costs little more than one cell: blocks hold whole planes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
-from spinneurons.codesign import crossbar
+from spinneurons.codesign import crossbar, own_weights
 from spinneurons.codesign.calibrated import Method, estimate
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.codesign.pulses_axis import EXACT, PulsesAxis, pulses_of
 from spinneurons.codesign.tables import CellGrid
 from spinneurons.mnist import data
+from spinneurons.mnist.data import CLASSES, PIXELS
 from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.parameters import LINK, WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
-from spinsweep.printable import say
+from spinsweep.printable import brief, say
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
 
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
-    from spinneurons.codesign.network import Network
+    from spinneurons.codesign.chip import Floats
+    from spinneurons.codesign.network import Network, Recipe
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 _BOTH = "i_bias,i0"
+_LAYERS = "-".join(map(str, crossbar.SIZES))
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 """Properties of the crossbar: parameters of one sweep, axes of the other."""
 
@@ -48,7 +53,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     from spinneurons.codesign import model
 
     p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
-    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
+    weights = _weights(p)
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     family = family_of(p["card"])
@@ -60,7 +65,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     for index in np.ndindex(grid[2:]):
         seed = int(cells.coords["seed"][index[0]])
         kind = {name: values[i].item() for (name, values), i in zip(kinds.items(), index[1:], strict=True)}
-        chip = _chip(cells, network, seed, kind)
+        chip = _chip(cells, weights, seed, kind)
         plane = model.plane(
             chip, batch, Draws.of(cells.rng("spikes", seed=seed)), _plane_cells(cells, chip, seed, kind)
         )
@@ -70,7 +75,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     read = results.pop("weight_read")
     i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
     unit = float(family.i0(max(family.labels()["width"])))
-    every_synapse = float(np.abs(network.w1).sum() + np.abs(_second(network, p["w2"])).sum())
+    every_synapse = float(sum(np.abs(w).sum() for w in weights))
     return {
         **results,
         "synaptic_energy": i0**2 / p["conductance"] * p["dt"] * read,
@@ -97,46 +102,84 @@ def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]
     return replace(grid, estimates=estimate(chip, grid.etas, grid.ratios, zeta, method, rng))
 
 
-def _chip(cells: Cells, network: Network, seed: int, kind: dict[str, Any]) -> chips.Chip:
+def _chip(cells: Cells, weights: Sequence[Floats], seed: int, kind: dict[str, Any]) -> chips.Chip:
     faults = cells.rng("faults", seed=seed)
-    first, second = (
-        crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"])
-        for w in (network.w1, _second(network, cells.params["w2"]))
-    )
-    neurons, weights, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
-    return chips.make(first, second, neurons, weights, cells.params["vary"], cells.params["distribution"], scales)
+    layers = [crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"]) for w in weights]
+    neurons, deviations, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
+    return chips.make(layers, neurons, deviations, cells.params["vary"], cells.params["distribution"], scales)
 
 
-def _second(network: Network, w2: str) -> npt.NDArray[np.float32]:
-    return network.folded if w2 == "folded" else network.w2
+def sizes_of(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Pixels, neurons of each hidden layer, classes of the parameters' network.
+
+    Raises
+    ------
+    ValueError
+        ``layers`` is no such network, or is not that of ``weights``; one line.
+    """
+    text, stored = params["layers"], tuple(params["weights"].get("sizes", ()))
+    if stored and text in (_LAYERS, "-".join(map(str, stored))):
+        return stored
+    if stored:
+        raise ValueError(
+            f"layers {text} are not those of the weights, {'-'.join(map(str, stored))}; leave layers out"
+        )
+    if not re.fullmatch(rf"{PIXELS}(-[1-9][0-9]{{0,3}})+-{CLASSES}", text):
+        raise ValueError(
+            f"layers {brief(text)}: write {PIXELS} pixels, one or more hidden layers of at most 9999 neurons, and "
+            f"{CLASSES} classes, such as {PIXELS}-400-100-{CLASSES}"
+        )
+    return tuple(map(int, text.split("-")))
+
+
+def _recipe(params: Mapping[str, Any]) -> Recipe:
+    from spinneurons.codesign.network import Recipe
+
+    _, hidden, *further, _ = sizes_of(params)
+    return Recipe(epochs=params["epochs"], hidden=hidden, further=tuple(further))
+
+
+def _weights(params: Mapping[str, Any]) -> tuple[Floats, ...]:
+    """Layers as they are used: those of the file, or of the trained network."""
+    if stored := params["weights"]:
+        return own_weights.checked(stored["file"], stored["sha256"])
+    network = _network(params["data"]["folder"], params["data"]["sha256"], _recipe(params), params["network"])
+    return network.folded if params["w2"] == "folded" else network.w
 
 
 @lru_cache(maxsize=2)
-def _network(folder: str, sha256: str, epochs: int, seed: int) -> Network:
-    from spinneurons.codesign.network import Recipe, obtain
+def _network(folder: str, sha256: str, recipe: Recipe, seed: int) -> Network:
+    from spinneurons.codesign.network import obtain
 
-    return obtain(Recipe(epochs=epochs), {"folder": folder, "sha256": sha256}, seed)
+    return obtain(recipe, {"folder": folder, "sha256": sha256}, seed)
 
 
 def prepare(sweep: Sweep) -> None:
     """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
-    from spinneurons.codesign.network import Recipe, obtain
+    from spinneurons.codesign.network import obtain
 
     p = sweep.params
-    obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
+    if not p["weights"]:
+        obtain(_recipe(p), p["data"], p["network"], say=lambda line: say(line, error=True))
 
 
 def artifact_ids(sweep: Sweep) -> dict[str, Any]:
-    """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
-    from spinneurons.codesign.network import Recipe, network_file
-
+    """Attributes of the cube: the network's file, the SHA-256 of its weights, and the tiles of its layers."""
     p = sweep.params
-    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
-    first, second = crossbar.layers(p["tile_rows"], p["tile_columns"])
+    tiles = [layer.count for layer in crossbar.layers(p["tile_rows"], p["tile_columns"], sizes_of(p))]
+    if stored := p["weights"]:
+        return {
+            "network_file": Path(stored["file"]).name,
+            "network_sha256": stored["sha256"],
+            "crossbar_tiles": tiles,
+        }
+    from spinneurons.codesign.network import network_file
+
+    network = _network(p["data"]["folder"], p["data"]["sha256"], _recipe(p), p["network"])
     return {
-        "network_file": network_file(Recipe(epochs=p["epochs"]), p["data"]["sha256"], p["network"]).name,
+        "network_file": network_file(network.recipe, p["data"]["sha256"], p["network"]).name,
         "network_sha256": network.digest,
-        "crossbar_tiles": [first.count, second.count],
+        "crossbar_tiles": tiles,
     }
 
 
@@ -147,8 +190,9 @@ def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.ND
 
 
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
-    """The same for every family; ``ValueError`` where the card's has no such law."""
+    """The same for every family; ``ValueError`` where the card's has no such law, or layers cannot be."""
     require_law(params)
+    sizes_of(params)
     return (
         Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
         Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
@@ -163,7 +207,7 @@ _PARAMETERS = (
     Parameter("images", 10_000, help="test images, the first of the data", low=1, high=1_000_000),
     Parameter("vary", "both", help="what deviates on a chip", choices=chips.VARY),
     Parameter("distribution", "uniform", help="of the deviations", choices=chips.DISTRIBUTIONS),
-    Parameter("w2", "folded", help="second layer with or without the dropout factor 0.5", choices=("folded", "raw")),
+    Parameter("w2", "folded", help="later layers with or without the dropout factor 0.5", choices=("folded", "raw")),
     Parameter("ties", "fraction", help="classes with the same count", choices=("fraction", "random")),
     Parameter("network", 0, help="seed of the training", low=0),
     Parameter("epochs", 40, help="epochs of the training", low=1, high=10_000),
@@ -180,6 +224,8 @@ _PARAMETERS = (
     ),
     replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
     DATA,
+    Parameter("layers", _LAYERS, help="pixels, neurons of each hidden layer, classes", neutral=_LAYERS),
+    own_weights.WEIGHTS,
 )
 _CALIBRATE = Parameter(
     "calibrate",

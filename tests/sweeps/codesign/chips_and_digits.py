@@ -19,16 +19,16 @@ QUICK = Recipe(epochs=1)
 
 def make_chip(trained: Network, vary: str = "both", distribution: str = "uniform", seed: int = 1) -> Chip:
     """A chip of the trained network with the deviations of a seed."""
-    first, second = Programmed.ideal(trained.w1), Programmed.ideal(trained.folded)
+    layers = [Programmed.ideal(w) for w in trained.folded]
     neurons, weights, scales = (np.random.default_rng([seed, i]) for i in range(3))
-    return chips.make(first, second, neurons, weights, vary, distribution, scales)
+    return chips.make(layers, neurons, weights, vary, distribution, scales)
 
 
-def reference_neurons(grid: CellGrid, e: int, r: int) -> reference.Neurons:
+def reference_neurons(grid: CellGrid, e: int, r: int) -> reference.CellNeurons:
     """The neurons of one cell of a plane, for the reference."""
     if grid.estimates is None:
-        return reference.Neurons(grid.thresholds, grid.zeta)
-    return reference.Neurons(grid.thresholds, grid.zeta, grid.estimates.shift[e, r], grid.estimates.gain[e, r])
+        return reference.CellNeurons(grid.thresholds, grid.zeta)
+    return reference.CellNeurons(grid.thresholds, grid.zeta, grid.estimates.shift[e, r], grid.estimates.gain[e, r])
 
 
 def compare_spikes(

@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 from spinneurons.codesign import reference
-from spinneurons.codesign.calibrated import Estimates, Method, estimate
+from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate
 from spinneurons.codesign.chip import Chip
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.model import CellGrid, plane
@@ -76,7 +76,7 @@ def test_nothing_to_learn_leaves_nothing_of_the_neurons_deviations(
     assert exact.spikes_hidden[2, 1, -1] != exact.spikes_hidden[0, 0, -1]
 
 
-def residual(chip: Chip, found: Estimates, eta: float, ratio: float) -> float:
+def residual(chip: Chip, found: NeuronEstimates, eta: float, ratio: float) -> float:
     """Root mean square error of the shifts."""
     return float(np.sqrt(np.mean((found.shift[0, 0] - chip.shift(eta, ratio)) ** 2)))
 
@@ -117,8 +117,8 @@ def test_more_pulses_leave_less_and_none_leave_all(chip: Chip) -> None:
 def test_an_estimate_does_not_depend_on_the_cells_computed_with_it(
     chip: Chip, etas: list[float], ratios: list[float], pulses: int, law: Any
 ) -> None:
-    method, small = Method(pulses, law, gains=True), slice(0, 10)
-    part = Chip(*(getattr(chip, n) for n in ("w1", "d1", "w2", "d2")), chip.x1[small], chip.x2, chip.y[:20])
+    method, small = Method(pulses, law, gains=True), slice(395, 405)
+    part = Chip(chip.w, chip.d, chip.x[small], chip.y[small])
     many, one = (
         estimate(part, *cells, 0.1, method, np.random.default_rng(6))
         for cells in ((etas, ratios), (etas[:1], ratios[-1:]))
@@ -136,9 +136,9 @@ def test_accuracy_after_a_calibration_is_that_of_a_plain_loop_with_its_own_numbe
     grid = CellGrid([eta], [ratio], 20, zeta=zeta, estimates=estimates)
     fast = plane(chip, digits, draws, grid).accuracy[0, 0, -1]
     rng, hidden = np.random.default_rng(8), len(chip.x1)
-    w1, w2 = chip.w1 + eta * chip.d1, chip.w2 + eta * chip.d2
+    w1, w2 = (w + eta * d for w, d in zip(chip.w, chip.d, strict=True))
     drive, shift, g = estimates.gain[0, 0], estimates.shift[0, 0], 1 + zeta * chip.y
-    own = eta * ratio * np.concatenate([chip.x1, chip.x2])
+    own = eta * ratio * chip.x
     loops = []
     for _ in range(4):
         counts = np.zeros((len(digits), 10))

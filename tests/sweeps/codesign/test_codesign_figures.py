@@ -75,7 +75,7 @@ def test_a_figure_of_calibrated_chips(calibrated_cube: xr.Dataset, name: str) ->
 def test_accuracy_has_a_panel_for_each_number_of_pulses(calibrated_cube: xr.Dataset) -> None:
     panels = [ax for ax in FIGURES["fig3c_accuracy"](calibrated_cube).axes if ax.get_title("left")]
     titles = [ax.get_title("left").split(maxsplit=1)[1] for ax in panels]
-    assert titles == ["no calibration", "28 pulses", "exact calibration"]
+    assert titles == ["no calibration", "28 pulses", "exact calibration", "variation 25 %"]
     shown = calibrated_cube["accuracy"].isel(timestep=-1, i0_variation=0).sel(width=5.0, calibration_cycles="28")
     lines = [np.asarray(line.get_ydata(), float) for line in panels[1].lines]
     assert any(len(y) == 2 and np.allclose(y, 100 * shown.mean("seed"), rtol=1e-5) for y in lines)

@@ -81,11 +81,10 @@ def test_a_plane_gives_the_reference_cells(
 
 
 def test_read_noise_and_raw_weights_give_the_reference_too(trained: Network, digits: Batch, draws: Draws) -> None:
-    first, second = Programmed.ideal(trained.w1), Programmed.ideal(trained.w2)
-    chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
+    chip = chips.make([Programmed.ideal(w) for w in trained.w], np.random.default_rng(1), np.random.default_rng(2))
     fast = plane(chip, digits[:30], draws, CellGrid([0.2], [25.0], 30, thresholds=neuron_thresholds(LOGISTIC, 1.5)))
     slow = reference.run(
-        chip, digits[:30], draws, 0.2, 25.0, 30, neurons=reference.Neurons(neuron_thresholds(LOGISTIC, 1.5))
+        chip, digits[:30], draws, 0.2, 25.0, 30, neurons=reference.CellNeurons(neuron_thresholds(LOGISTIC, 1.5))
     )
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, atol=1e-12)
     np.testing.assert_allclose(fast.spikes_output[0, 0], slow.spikes_output, rtol=1e-5)
@@ -235,7 +234,7 @@ from spinneurons.mnist import data
 test = data.load("test")
 rng = np.random.default_rng(0)
 w1, w2 = (Programmed.ideal(rng.normal(0, 0.2, shape).astype(np.float32)) for shape in ((784, 400), (400, 10)))
-chip = chips.make(w1, w2, rng, rng)
+chip = chips.make([w1, w2], rng, rng)
 images, steps = int(sys.argv[1]), int(sys.argv[2])
 batch = Batch.first(test.images, test.labels, images)
 grid = model.CellGrid([0, .05, .1, .15, .2, .25], np.linspace(10, 30, 9).tolist(), steps)
