@@ -22,6 +22,17 @@ CALIBRATION = ("calibration_cycles", "i0_variation")
 """Axes of the neurons that a cube may lack."""
 
 
+def by_network(cube: xr.Dataset) -> xr.Dataset:
+    """A cube over several trainings with the networks as its seeds, each the mean of its chips.
+
+    Intervals then hold what differs from training to training as well: chips of one network are not independent.
+    Another cube comes back as it is.
+    """
+    if "training" not in cube.dims:
+        return cube
+    return cube.drop_vars("cell_state", errors="ignore").mean("seed", keep_attrs=True).rename(training="seed")
+
+
 def at_first(cube: xr.Dataset, *axes: str) -> xr.Dataset:
     """The cube at the first value of these axes, as far as it has them."""
     return cube.isel({axis: 0 for axis in axes if axis in cube.dims}, drop=True)

@@ -30,11 +30,11 @@ S9_WIDTHS = (5.0, 1.0)
 
 
 def _not_calibrated(draw: Callable[Concatenate[xr.Dataset, P], R]) -> Callable[Concatenate[xr.Dataset, P], R]:
-    """Draw the first number of pulses and the first variation of i0 of a cube that has these axes."""
+    """Draw the first number of pulses and the first variation of i0 of a cube that has these axes, by networks."""
 
     @wraps(draw)
     def wrapped(cube: xr.Dataset, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return draw(analysis.at_first(cube, *analysis.CALIBRATION), *args, **kwargs)
+        return draw(analysis.by_network(analysis.at_first(cube, *analysis.CALIBRATION)), *args, **kwargs)
 
     return wrapped
 
@@ -46,7 +46,7 @@ def accuracy_against_variation(cube: xr.Dataset, figure: Figure) -> None:
     error that is left at the largest variation, on a logarithmic scale.  Bars are 95 % intervals over chips; fewer
     than five chips are points.
     """
-    cube = analysis.at_first(cube, "i0_variation")
+    cube = analysis.by_network(analysis.at_first(cube, "i0_variation"))
     accuracy = analysis.final(cube, "accuracy")
     if "calibration_cycles" not in accuracy.dims:
         (ax,) = style.panels(figure, 1)
@@ -312,27 +312,30 @@ def _no_baseline(cube: xr.Dataset) -> str:
     return "" if done else "no cell without variation is done yet"
 
 
-def _which_i0(cube: xr.Dataset) -> list[str]:
-    """What of a cube over a spread of i0 is shown."""
-    if "i0_variation" not in cube.dims:
-        return []
-    return [f"i0 varies by {100 * float(cube['i0_variation'][0]):g} %, the first value in the cube."]
+def _which_networks(cube: xr.Dataset) -> list[str]:
+    """What of a cube over networks and a spread of i0 is shown."""
+    said = []
+    if "training" in cube.dims:
+        said.append(f"There are {cube.sizes['training']} networks; what is said of chips is of means of their chips.")
+    if "i0_variation" in cube.dims:
+        said.append(f"i0 varies by {100 * float(cube['i0_variation'][0]):g} %, the first value in the cube.")
+    return said
 
 
 def _which_neurons(cube: xr.Dataset) -> list[str]:
-    """What of a cube over calibrations and a spread of i0 is shown."""
+    """What of a cube over calibrations, networks and a spread of i0 is shown."""
     if "calibration_cycles" not in cube.dims:
-        return _which_i0(cube)
+        return _which_networks(cube)
     pulses = str(cube["calibration_cycles"].values[0])
     said = {"0": "No neuron is calibrated", EXACT: "Neurons are calibrated exactly"}
-    return [f"{said.get(pulses, f'Neurons are calibrated by {pulses} pulses each')}.", *_which_i0(cube)]
+    return [f"{said.get(pulses, f'Neurons are calibrated by {pulses} pulses each')}.", *_which_networks(cube)]
 
 
 _CROSSBAR = style.figure(pair_sketch, tile_map, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
 """How the network lies on crossbars."""
 
 FIGURES: dict[str, style.Builder] = {
-    "fig3c_accuracy": style.canvas(accuracy_against_variation, height=75 * style.MM, remarks=_which_i0),
+    "fig3c_accuracy": style.canvas(accuracy_against_variation, height=75 * style.MM, remarks=_which_networks),
     "fig3d_energy": style.figure(energy_against_width, remarks=_which_neurons),
     "s8_steps": style.figure(accuracy_against_steps, remarks=_which_neurons),
     "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE, remarks=_which_neurons),

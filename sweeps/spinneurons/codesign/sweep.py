@@ -29,6 +29,7 @@ from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.parameters import LINK, WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
+from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
 from spinsweep.printable import brief, say
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
@@ -53,7 +54,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     from spinneurons.codesign import model
 
     p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
-    weights = _weights(p)
+    weights = {offset: _weights(p, offset) for offset in cells.coords.get("training", np.zeros(1, int)).tolist()}
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     family = family_of(p["card"])
@@ -62,30 +63,36 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     lengths = cells.coords["variation"], cells.coords["seed"], *kinds.values()
     grid = (len(widths), *(len(values) for values in lengths))
     arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
+    every_synapse = np.empty(grid)
     for index in np.ndindex(grid[2:]):
         seed = int(cells.coords["seed"][index[0]])
         kind = {name: values[i].item() for (name, values), i in zip(kinds.items(), index[1:], strict=True)}
-        chip = _chip(cells, weights, seed, kind)
+        chip = _chip(cells, weights[kind["training"]], seed, kind)
         plane = model.plane(
             chip, batch, Draws.of(cells.rng("spikes", seed=seed)), _plane_cells(cells, chip, seed, kind)
         )
+        every_synapse[..., *index] = float(sum(np.abs(w).sum() for w in weights[kind["training"]]))
         for name, array in arrays.items():
             array[(slice(None), slice(None), *index)] = getattr(plane, name).swapaxes(0, 1)
     results = {name: array.reshape(*cells.shape, steps) for name, array in arrays.items()}
     read = results.pop("weight_read")
     i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
     unit = float(family.i0(max(family.labels()["width"])))
-    every_synapse = float(sum(np.abs(w).sum() for w in weights))
     return {
         **results,
         "synaptic_energy": i0**2 / p["conductance"] * p["dt"] * read,
-        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse,
+        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse.reshape(*cells.shape, 1),
     }
 
 
 def _kinds(params: Mapping[str, Any]) -> dict[str, Any]:
     """What makes planes of a chip differ, in the order of the axes: the value where it is no axis."""
-    return {"calibration_cycles": "0", "i0_variation": 0.0, **{name: params.get(name) for name in _FAULTS}}
+    return {
+        "calibration_cycles": "0",
+        "i0_variation": 0.0,
+        "training": 0,
+        **{name: params.get(name) for name in _FAULTS},
+    }
 
 
 def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]) -> CellGrid:
@@ -139,32 +146,49 @@ def _recipe(params: Mapping[str, Any]) -> Recipe:
     return Recipe(epochs=params["epochs"], hidden=hidden, further=tuple(further))
 
 
-def _weights(params: Mapping[str, Any]) -> tuple[Floats, ...]:
-    """Layers as they are used: those of the file, or of the trained network."""
+def _weights(params: Mapping[str, Any], offset: int = 0) -> tuple[Floats, ...]:
+    """Layers as they are used: those of the file, or of the network trained with the seed ``network`` + offset."""
     if stored := params["weights"]:
         return own_weights.checked(stored["file"], stored["sha256"])
-    network = _network(params["data"]["folder"], params["data"]["sha256"], _recipe(params), params["network"])
+    network = _network(
+        params["data"]["folder"], params["data"]["sha256"], _recipe(params), params["network"] + offset
+    )
     return network.folded if params["w2"] == "folded" else network.w
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
 def _network(folder: str, sha256: str, recipe: Recipe, seed: int) -> Network:
     from spinneurons.codesign.network import obtain
 
     return obtain(recipe, {"folder": folder, "sha256": sha256}, seed)
 
 
+def _offsets(sweep: Sweep) -> list[int]:
+    """Training seeds of a sweep, counted from the parameter ``network``."""
+    names = [axis.name for axis in sweep.every_axis]
+    return [int(value) for value in sweep.axis("training").values] if "training" in names else [0]
+
+
 def prepare(sweep: Sweep) -> None:
-    """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
+    """Train the networks of the sweep, unless they are there, and say how far it is.
+
+    Raises
+    ------
+    SpecError
+        Several trainings are asked for of weights that were trained elsewhere.
+    """
     from spinneurons.codesign.network import obtain
 
     p = sweep.params
+    if p["weights"] and _offsets(sweep) != [0]:
+        raise SpecError("axis 'training': the weights of a file are not trained here; leave training or weights out")
     if not p["weights"]:
-        obtain(_recipe(p), p["data"], p["network"], say=lambda line: say(line, error=True))
+        for offset in _offsets(sweep):
+            obtain(_recipe(p), p["data"], p["network"] + offset, say=lambda line: say(line, error=True))
 
 
 def artifact_ids(sweep: Sweep) -> dict[str, Any]:
-    """Attributes of the cube: the network's file, the SHA-256 of its weights, and the tiles of its layers."""
+    """Attributes of the cube: each network's file, the SHA-256 of its weights, and the tiles of its layers."""
     p = sweep.params
     tiles = [layer.count for layer in crossbar.layers(p["tile_rows"], p["tile_columns"], sizes_of(p))]
     if stored := p["weights"]:
@@ -175,12 +199,13 @@ def artifact_ids(sweep: Sweep) -> dict[str, Any]:
         }
     from spinneurons.codesign.network import network_file
 
-    network = _network(p["data"]["folder"], p["data"]["sha256"], _recipe(p), p["network"])
-    return {
-        "network_file": network_file(network.recipe, p["data"]["sha256"], p["network"]).name,
-        "network_sha256": network.digest,
-        "crossbar_tiles": tiles,
-    }
+    ids: dict[str, Any] = {}
+    for offset in _offsets(sweep):
+        network = _network(p["data"]["folder"], p["data"]["sha256"], _recipe(p), p["network"] + offset)
+        suffix = f"_{offset}" if offset else ""
+        ids[f"network_file{suffix}"] = network_file(network.recipe, network.data, network.seed).name
+        ids[f"network_sha256{suffix}"] = network.digest
+    return {**ids, "crossbar_tiles": tiles}
 
 
 def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -241,9 +266,10 @@ _FAULT_PARAMETERS = (
     Parameter("read_noise", 0.0, "i0", "noise of a neuron's current in a step, standard deviation", low=0, high=100),
 )
 _VARIATION = Axis("variation", _VARIATIONS, long_name="variation", low=0.0, high=1.0)
-_CALIBRATION = (
+_LATER_AXES = (
     PulsesAxis("calibration_cycles", ("0",), long_name=f"pulses of a neuron's calibration, or {EXACT}", neutral="0"),
     Axis("i0_variation", (0.0,), long_name="variation of i0", low=0.0, high=0.9, neutral=0.0),
+    Axis("training", (0,), long_name="training seed, counted from the parameter network", low=0, neutral=0),
 )
 _STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
 _RATIO = Coordinate(
@@ -253,7 +279,7 @@ _RATIO = Coordinate(
 SWEEP = Sweep(
     name="codesign",
     title="Accuracy and energy of a spiking MNIST network against bar width and variation",
-    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0), *_CALIBRATION),
+    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0), *_LATER_AXES),
     dims=(_STEP,),
     coordinates=(_RATIO,),
     artifact_ids=artifact_ids,

@@ -205,3 +205,32 @@ def test_a_sweep_of_a_deeper_network_has_its_tiles_and_energy(sweep: Any) -> Non
     assert np.all(found["energy_normalised"] < 12)
     assert deeper.artifact_ids(deeper)["crossbar_tiles"] == [14, 1, 1]
     assert deeper.digest != deeper.with_values(layers="784-30-10").digest
+
+
+@pytest.fixture(scope="module")
+def several(trained: Network) -> dict[str, np.ndarray]:
+    return values(SMALL.with_values(training=(0, 1), calibration_cycles=("0", "28")))
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+def test_a_training_of_the_axis_is_the_network_of_that_seed(several: dict[str, np.ndarray], offset: int) -> None:
+    alone = values(SMALL.with_values(network=offset))
+    for name, here in several.items():
+        np.testing.assert_array_equal(here[:, :, :, 0, offset], alone[name])
+    assert not np.array_equal(several["accuracy"][..., 0, :], several["accuracy"][..., 1, :])
+
+
+def test_each_training_is_named_so_that_a_cube_grows_along_it(trained: Network) -> None:
+    assert SMALL.artifact_ids is not None
+    one, two = (SMALL.artifact_ids(SMALL.with_values(training=offsets)) for offsets in ((0,), (0, 1)))
+    assert one["network_sha256"] == trained.digest
+    assert {name: value for name, value in two.items() if name in one} == one
+    assert two["network_sha256_1"] != two["network_sha256"]
+
+
+def test_trainings_of_weights_from_elsewhere_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "own.npz", a=np.ones((784, 5)), b=np.ones((5, 10)))
+    sweep = SMALL.with_text({"weights": str(tmp_path / "own.npz"), "training": "0,1"})
+    assert sweep.prepare is not None
+    with pytest.raises(SpecError, match="not trained here"):
+        sweep.prepare(sweep)
