@@ -44,8 +44,8 @@ def test_all_spikes_of_calibrated_neurons_equal_the_reference(
     chip = make_chip(trained)
     chip.x1[:10] = 0.0  # neurons without deviation of their own, but with an error of the estimate
     grid = calibrated(chip, *CASES[case], steps=52)
-    compared, different = compare_spikes(chip, digits[:9], draws, grid, ((0, 1), (1, 0), (2, 0), (2, 1)))
-    assert compared > 750_000
+    compared, different = compare_spikes(chip, digits[:5], draws, grid, ((0, 1), (1, 0), (2, 1)))
+    assert compared > 300_000
     assert different <= 2e-6 * compared
 
 
