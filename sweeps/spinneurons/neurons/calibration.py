@@ -87,8 +87,8 @@ def calibrate(
     if not shift_sd and not gain_sd:
         return Calibration(np.zeros(devices), np.ones(devices))
 
-    def best(log_gain: Floats) -> tuple[Floats, Floats]:
-        """Shift and posterior at this log g."""
+    def best(log_gain: Floats, shift: Floats) -> tuple[Floats, Floats]:
+        """Shift and posterior at this log g; the search begins at ``shift``."""
         per_gain = law.scale / np.exp(log_gain)[:, None]
 
         def score(shift: Floats) -> tuple[Floats, Floats, Floats]:
@@ -101,7 +101,7 @@ def calibrate(
             falls = (curvature * per_gain**2).sum(axis=1) + 1 / shift_sd**2
             return likelihood, -(slope * per_gain).sum(axis=1) - shift / shift_sd**2, falls
 
-        shift, settled = np.zeros(devices), np.zeros(devices, bool)
+        settled = np.zeros(devices, bool)
         high = np.full(devices, np.abs(drives).max() + 8 * shift_sd + 40.0)
         low, moved = -high, 2 * high
         for _ in range(STEPS):
@@ -117,12 +117,19 @@ def calibrate(
         prior = 0.0 if not gain_sd else (log_gain / gain_sd) ** 2 / 2
         return shift, score(shift)[0] - prior
 
+    zeros = np.zeros(devices)
     if not gain_sd:
-        return Calibration(best(np.zeros(devices))[0], np.ones(devices))
+        return Calibration(best(zeros, zeros)[0], np.ones(devices))
     low, high = np.full(devices, -REACH * gain_sd), np.full(devices, REACH * gain_sd)
+    left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
+    shift, at_left = best(left, zeros)
+    shift, at_right = best(right, shift)
     for _ in range(SECTIONS):
-        left, right = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
-        better = best(left)[1] > best(right)[1]
+        better = at_left > at_right
         low, high = np.where(better, low, left), np.where(better, right, high)
+        new = np.where(better, high - GOLDEN * (high - low), low + GOLDEN * (high - low))
+        shift, at_new = best(new, shift)
+        left, right = np.where(better, new, right), np.where(better, left, new)
+        at_left, at_right = np.where(better, at_new, at_right), np.where(better, at_left, at_new)
     log_gain = (low + high) / 2
-    return Calibration(best(log_gain)[0], np.exp(log_gain))
+    return Calibration(best(log_gain, shift)[0], np.exp(log_gain))
