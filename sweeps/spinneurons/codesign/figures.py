@@ -224,7 +224,8 @@ def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
                 x, y = x0 + across, -float(down)
                 ax.add_patch(Rectangle((x, y - filled * 0.9), wide * 0.9, filled * 0.9, color=style.SKY, lw=0))
                 ax.add_patch(Rectangle((x, y - 0.9), 0.9, 0.9, fill=False, ec=style.GREY, lw=0.5))
-        text = f"layer {number}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
+        tiles = f"{layer.count} tile" + "s"[: layer.count > 1]
+        text = f"layer {number}: {layer.inputs} × {layer.outputs}\n{tiles}, {100 * layer.used:.0f} % used"
         ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
         x0 += layer.across + 2.6
     ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)

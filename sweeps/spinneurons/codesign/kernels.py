@@ -200,28 +200,28 @@ class CpuKernel:
     def hidden_spikes(self, chunk: StepChunk, buffers: Buffers) -> None:
         """Spikes of all cells: those first whose neurons are not shifted, because the others divide ``a`` by x."""
         xp, tables = self.xp, self.tables
-        for i, layer in enumerate(tables.variations):
-            if not layer.shifted:
+        for i, one in enumerate(tables.variations):
+            if not one.shifted:
                 self.unshifted_spikes(i, buffers)
                 self.output_spikes(i, chunk, buffers)
         if tables.shifted:
             buffers.a *= self.inverse
-        for i, layer in enumerate(tables.variations):
-            if layer.shifted:
-                xp.multiply(buffers.a, 1 / layer.eta, out=buffers.d)
+        for i, one in enumerate(tables.variations):
+            if one.shifted:
+                xp.multiply(buffers.a, 1 / one.eta, out=buffers.d)
                 if tables.varied:
                     xp.add(buffers.d, buffers.b, out=buffers.d)
-                fired = buffers.fired[: layer.widths].reshape(layer.widths, chunk.steps, -1)
+                fired = buffers.fired[: one.widths].reshape(one.widths, chunk.steps, -1)
                 xp.greater(buffers.d.reshape(chunk.steps, -1), self.compared[i], out=fired)
                 self.output_spikes(i, chunk, buffers)
 
     def unshifted_spikes(self, i: int, buffers: Buffers) -> None:
         """Hidden spikes of variation ``i``, from sums that are not divided by x."""
-        xp, tables, layer = self.xp, self.tables, self.tables.variations[i]
-        for j in range(layer.widths if tables.rescaled else 1):
+        xp, tables, one = self.xp, self.tables, self.tables.variations[i]
+        for j in range(one.widths if tables.rescaled else 1):
             buffers.d[...] = buffers.a
-            if layer.eta != 0 and tables.varied:
-                buffers.d += buffers.b * layer.eta
+            if one.eta != 0 and tables.varied:
+                buffers.d += buffers.b * one.eta
             if tables.rescaled:
                 buffers.d *= self.per_gain[i][j]
                 buffers.d -= buffers.thresholds
