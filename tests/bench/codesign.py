@@ -18,15 +18,18 @@ import torch
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model, reference
+from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.network import Recipe, obtain
 from spinneurons.codesign.sweep import SWEEP
 from spinneurons.mnist import data
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
+from spinneurons.neurons.laws import LOGISTIC
 
 GOAL, STRETCH = 60, 100
 STEPS = 50
+PULSES = 28
 FLOP = 2 * STEPS * (784 * 400 + 400 * 10)
 """Of one image in one cell, as the plain loop multiplies."""
 
@@ -59,6 +62,10 @@ class Found:
     """All cells of a plane in the kernel."""
     alone: list[float]
     """One cell in the kernel."""
+    calibrated: list[float]
+    """All cells of a plane whose neurons are calibrated, without the calibration."""
+    calibration: list[float]
+    """The calibration of all cells of a plane, which no image is needed for."""
     cells: int
     """Of the plane."""
 
@@ -66,6 +73,12 @@ class Found:
     def ratio(self) -> float:
         """The plain loop's time over that of a plane's cell: median of the turns."""
         return statistics.median(a * self.cells / b for a, b in zip(self.loop, self.plane, strict=True))
+
+    @property
+    def calibrated_ratio(self) -> float:
+        """A calibrated plane's time, with its calibration, over that of a plane: median of the turns."""
+        turns = zip(self.calibrated, self.calibration, self.plane, strict=True)
+        return statistics.median((a + b) / c for a, b, c in turns)
 
     @property
     def fastest_ratio(self) -> float:
@@ -77,21 +90,30 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     network = obtain(Recipe(epochs=epochs), data.describe(), 0, print)
     test = data.load("test")
     batch = Batch.first(test.images, test.labels, images)
-    first, second = (chips.Programmed.ideal(w) for w in (network.w1, network.folded))
-    chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
+    layers = [chips.Programmed.ideal(w) for w in network.folded]
+    chip = chips.make(layers, np.random.default_rng(1), np.random.default_rng(2))
     widths, variations = (np.array(SWEEP.axis(name).values, np.float64) for name in ("width", "variation"))
     bars = HallBar(cards.default())
     ratios = (bars.i_bias(widths) / bars.i0(widths)).tolist()
     etas, draws = variations.tolist(), Draws((1, 2))
     torch.set_num_threads(threads)
+    method = Method(PULSES, LOGISTIC)
+
+    def calibration() -> NeuronEstimates:
+        return estimate(chip, etas, ratios, 0.0, method, np.random.default_rng(3))
+
+    calibrated = model.CellGrid(etas, ratios, STEPS, estimates=calibration())
     work: list[Callable[[], object]] = [
         lambda: reference.plain_loop(chip, batch.images, batch.labels, 0.1, ratios[0], STEPS),
         lambda: model.plane(chip, batch, draws, model.CellGrid(etas, ratios, STEPS), threads=threads),
         lambda: model.plane(chip, batch, draws, model.CellGrid([0.1], ratios[:1], STEPS), threads=threads),
+        lambda: model.plane(chip, batch, draws, calibrated, threads=threads),
     ]
-    turns = [[seconds(call) * 10_000 / len(batch) for call in work] for _ in range(rounds + 1)][1:]  # one to warm up
-    loop, plane, alone = (list(column) for column in zip(*turns, strict=True))
-    return Found(loop, plane, alone, len(etas) * len(ratios))
+    scale = 10_000 / len(batch)
+    turns = [[*(seconds(call) * scale for call in work), seconds(calibration)] for _ in range(rounds + 1)][
+        1:
+    ]  # one to warm up
+    return Found(*(list(column) for column in zip(*turns, strict=True)), len(etas) * len(ratios))
 
 
 def main(arguments: Sequence[str] | None = None) -> list[Found]:
@@ -121,6 +143,12 @@ def report(found: Found, peaks: dict[str, float]) -> None:
     print(f"  plain loop      {loop:7.3f} s a cell of 10,000 images and {STEPS} steps")
     print(f"  one cell alone  {alone:7.3f} s")
     print(f"  a plane of {found.cells:<4} {plane:7.3f} s")
+    after, calibration = (statistics.median(t) for t in (found.calibrated, found.calibration))
+    print(
+        f"  the same after {PULSES} pulses a neuron {after:7.3f} s, and {calibration:.3f} s for the calibration:",
+        end="",
+    )
+    print(f" {found.calibrated_ratio:.2f} times the plane's time")
     print(f"  a cell of it    {cell:7.3f} s: {found.ratio:.0f} times the loop's speed ({goals})")
     print(
         f"                  {min(found.plane) / found.cells:7.3f} s: {found.fastest_ratio:.0f} times, fastest turns"

@@ -118,11 +118,11 @@ def test_the_fast_plane_with_its_law_equals_the_reference(lab: Path) -> None:
     rng = np.random.default_rng(1)
     shapes = (((784, 40), 0.05), ((40, 10), 0.3))
     layers = [Programmed.ideal(rng.normal(0, scale, shape).astype(np.float32)) for shape, scale in shapes]
-    chip = make(*layers, np.random.default_rng(2), np.random.default_rng(3))
+    chip = make(layers, np.random.default_rng(2), np.random.default_rng(3))
     batch = Batch.first(rng.integers(0, 256, (16, 784)).astype(np.uint8), np.arange(16, dtype=np.uint8) % 10, 16)
     table = neuron_thresholds(PROBIT)
     fast = model.plane(chip, batch, Draws((4, 5)), model.CellGrid([0.2], [25.0], 12, thresholds=table), threads=1)
-    slow = reference.run(chip, batch, Draws((4, 5)), 0.2, 25.0, 12, thresholds=table)
+    slow = reference.run(chip, batch, Draws((4, 5)), 0.2, 25.0, 12, neurons=reference.CellNeurons(table))
     np.testing.assert_array_equal(fast.spikes_hidden[0, 0], slow.spikes_hidden)
     np.testing.assert_array_equal(fast.spikes_output[0, 0], slow.spikes_output)
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, rtol=1e-12)

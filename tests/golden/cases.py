@@ -83,7 +83,7 @@ def spikes() -> dict[str, Any]:
         Programmed.ideal((rng.integers(-512, 513, shape) / scale).astype(np.float32))
         for shape, scale in (((784, 60), 2048), ((60, 10), 512))
     ]
-    chip = make(*layers, np.random.default_rng(1), np.random.default_rng(2))
+    chip = make(layers, np.random.default_rng(1), np.random.default_rng(2))
     images, labels = _digits(24, seed=5)
     batch = Batch.first(images.reshape(24, -1), labels, 24)
     found = {}

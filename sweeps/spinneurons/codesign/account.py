@@ -6,8 +6,7 @@ import numpy as np
 import xarray as xr
 
 from spinneurons.analysis.cubes import parameters
-from spinneurons.codesign.analysis import final
-from spinneurons.codesign.crossbar import layers
+from spinneurons.codesign.analysis import final, layer_sizes
 from spinneurons.codesign.energy_ledger import Bars, EnergyLedger, InferenceLoad, ledger
 from spinneurons.neurons.cubes import family
 from spinneurons.neurons.hall_bar import HallBar
@@ -52,7 +51,7 @@ def of_cube(cube: xr.Dataset, *, calibration_cycles: int = 0, images: int = 1) -
     least = float(cube["variation"].min())
     energy = final(cube, "synaptic_energy").sel(variation=least).mean("seed").dropna("width").sortby("width")
     pulsed = bars_of(bars, energy["width"])
-    neurons = sum(layer.outputs for layer in layers())
+    neurons = sum(layer_sizes(params)[1:])
     conductance, dt = params["conductance"], params["dt"]
     read = float((energy * conductance / (np.asarray(pulsed.i0) ** 2 * dt)).mean())  # the same at each width
     load = InferenceLoad(read, neurons, cube.sizes["timestep"], dt, conductance, calibration_cycles, images)

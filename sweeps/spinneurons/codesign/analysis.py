@@ -6,16 +6,46 @@ cells are compared seed by seed.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
 from spinneurons.analysis.convergence import steps_to_converge
 from spinneurons.analysis.intervals import mean_interval
+from spinneurons.codesign.crossbar import SIZES
 
 WITHIN = 0.01
 """Loss of accuracy against the width's own baseline that is still good."""
 SETTLED = 0.005
 """Distance from the final accuracy below which a run has settled."""
+
+
+CALIBRATION = ("calibration_cycles", "i0_variation")
+"""Axes of the neurons that a cube may lack."""
+
+
+def by_network(cube: xr.Dataset) -> xr.Dataset:
+    """A cube over several trainings with the networks as its seeds, each the mean of its chips.
+
+    Intervals then hold what differs from training to training as well: chips of one network are not independent.
+    Another cube comes back as it is.
+    """
+    if "training" not in cube.dims:
+        return cube
+    return cube.drop_vars("cell_state", errors="ignore").mean("seed", keep_attrs=True).rename(training="seed")
+
+
+def at_first(cube: xr.Dataset, *axes: str) -> xr.Dataset:
+    """The cube at the first value of these axes, as far as it has them."""
+    return cube.isel({axis: 0 for axis in axes if axis in cube.dims}, drop=True)
+
+
+def layer_sizes(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Neurons of the network's layers, inputs first; a cube of an older version does not say them."""
+    stored = params.get("weights", {}).get("sizes")
+    return tuple(stored or map(int, params["layers"].split("-"))) if stored or "layers" in params else SIZES
 
 
 def final(cube: xr.Dataset, name: str) -> xr.DataArray:

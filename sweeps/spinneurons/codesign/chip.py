@@ -2,8 +2,10 @@
 
     I_bias -> I_bias (1 + eta x)         z -> z - s,   s = eta x I_bias/i0
     w      -> w (1 + eta xi)             W(eta) = W + eta D,   D = W xi
+    i0     -> i0 g,  g = 1 + zeta y      a neuron fires with probability p((z - s)/g)
 
-x and xi belong to the chip, eta and the width to the cell: a chip is seen at every width and every eta.
+x, xi and y belong to the chip, eta, zeta and the width to the cell: a chip is seen at every width and every eta.  The
+spread zeta of i0 is not in equation 3; without it g = 1.
 
 Weights of the first layer are kept on a grid of a power of two, as fine as float32's own rounding of the largest sum:
 every sum of weights is then exact in float32, in any order.  That is why results cannot depend on the batch, the
@@ -12,6 +14,8 @@ number of threads, the BLAS library or the device.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,18 +29,33 @@ DISTRIBUTIONS = ("uniform", "normal")
 
 @dataclass(frozen=True)
 class Chip:
-    """Weights W + eta D of both layers, and the deviations x of the neurons."""
+    """Weights W + eta D of all layers, and the deviations x and y of the neurons, first layer first."""
 
-    w1: Floats
-    """(inputs, hidden)."""
-    d1: Floats
-    w2: Floats
-    """(hidden, classes)."""
-    d2: Floats
-    x1: Floats
-    """(hidden,)."""
-    x2: Floats
-    """(classes,)."""
+    w: tuple[Floats, ...]
+    """(inputs, outputs) each."""
+    d: tuple[Floats, ...]
+    x: Floats
+    """(neurons,)."""
+    y: Floats
+    """(neurons,)."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Neurons of each layer; the last are the classes."""
+        return tuple(w.shape[1] for w in self.w)
+
+    @property
+    def x1(self) -> Floats:
+        """x of the first layer."""
+        return self.x[: self.sizes[0]]
+
+    def shift(self, eta: float, ratio: float) -> npt.NDArray[np.float64]:
+        """(neurons,) s of each neuron, at a width with I_bias/i0 = ``ratio``."""
+        return np.float64(eta) * ratio * self.x
+
+    def gain(self, zeta: float) -> npt.NDArray[np.float64]:
+        """(neurons,) g of each neuron."""
+        return 1 + np.float64(zeta) * self.y
 
 
 @dataclass(frozen=True)
@@ -62,31 +81,38 @@ def deviations(rng: np.random.Generator, shape: tuple[int, ...], distribution: s
 
 
 def make(
-    first: Programmed,
-    second: Programmed,
+    layers: Sequence[Programmed],
     neurons: np.random.Generator,
     weights: np.random.Generator,
     vary: str = "both",
     distribution: str = "uniform",
+    scales: np.random.Generator | None = None,
 ) -> Chip:
-    """The chip whose deviations are the next numbers of the two streams.
+    """The chip whose deviations are the next numbers of the streams.
 
     Parameters
     ----------
-    first, second : weights of the layers as they are programmed
+    layers : weights as they are programmed, first layer first
+    neurons, weights : of x and xi
     vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
-    distribution : "uniform" on [-1, 1) or standard "normal"
+    distribution : of x and xi, "uniform" on [-1, 1) or standard "normal"
+    scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     """
-    hidden, classes = second.w.shape
-    x = deviations(neurons, (hidden + classes,), distribution)
-    xi1, xi2 = (deviations(weights, layer.w.shape, distribution) for layer in (first, second))
+    x = deviations(neurons, (sum(layer.w.shape[1] for layer in layers),), distribution)
+    y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
+    xi = [deviations(weights, layer.w.shape, distribution) for layer in layers]
     if vary == "weights":
-        x = np.zeros_like(x)
+        x, y = np.zeros_like(x), np.zeros_like(y)
     if vary == "neurons":
-        xi1, xi2 = np.zeros_like(xi1), np.zeros_like(xi2)
-    return Chip(
-        on_grid(first.w), on_grid(first.varying * xi1), second.w, second.varying * xi2, x[:hidden], x[hidden:]
-    )
+        xi = [np.zeros_like(one) for one in xi]
+    w, d = [layer.w for layer in layers], [layer.varying * one for layer, one in zip(layers, xi, strict=True)]
+    w[0], d[0] = on_grid(w[0]), on_grid(d[0])
+    return Chip(tuple(w), tuple(d), x, y)
+
+
+def digest_of(weights: Sequence[Floats]) -> str:
+    """SHA-256 of the weights of all layers."""
+    return hashlib.sha256(b"".join(w.astype("<f4").tobytes() for w in weights)).hexdigest()
 
 
 def on_grid(w: npt.NDArray[np.floating]) -> Floats:

@@ -8,18 +8,21 @@ With the defaults a layer is ideal and the mapping changes no number.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign.chip import Programmed
-from spinneurons.mnist.data import CLASSES, PIXELS
 
 Floats = npt.NDArray[np.float32]
 
 ROWS = COLUMNS = 128
 """Default size of a tile."""
+SIZES = (784, 400, 10)
+"""Of the paper's network."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,9 @@ class Tiles:
         return 2 * self.inputs * self.outputs / (self.count * self.rows * self.columns)
 
 
-def layers(rows: int = ROWS, columns: int = COLUMNS) -> tuple[Tiles, Tiles]:
-    """The two layers of the 784-400-10 network on tiles of that size."""
-    from spinneurons.codesign.network import Recipe  # late: it loads torch
-
-    hidden = Recipe().hidden
-    return Tiles(PIXELS, hidden, rows, columns), Tiles(hidden, CLASSES, rows, columns)
+def layers(rows: int = ROWS, columns: int = COLUMNS, sizes: Sequence[int] = SIZES) -> tuple[Tiles, ...]:
+    """The layers of a network of those ``sizes``, inputs first, on tiles of ``rows`` and ``columns``."""
+    return tuple(Tiles(inputs, outputs, rows, columns) for inputs, outputs in pairwise(sizes))
 
 
 def pairs(w: Floats) -> tuple[Floats, float]:

@@ -70,7 +70,7 @@ class Draws:
     def draw_chunk(self, image: int, chunk: int, steps: int, each: int) -> Draw:
         """(steps, each) numbers of an image from step ``CHUNK * chunk`` on; ``steps`` <= CHUNK.
 
-        A step has one for each active pixel, each hidden and each output neuron, and one for the choice among tied
+        A step has one for each active pixel, each neuron, layer by layer, and one for the choice among tied
         classes, in this order.  Fewer steps give the first rows of the same array.
         """
         # Setting the state is cheaper than a new generator.  The lowest word of the counter runs while numbers are

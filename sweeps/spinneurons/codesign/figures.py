@@ -6,14 +6,16 @@ are not done are left out.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from spinneurons import style
 from spinneurons.analysis.cubes import parameters
@@ -21,23 +23,70 @@ from spinneurons.analysis.pareto import pareto
 from spinneurons.codesign import account, analysis
 from spinneurons.codesign.crossbar import COLUMNS, ROWS, layers
 from spinneurons.codesign.energy_ledger import fold
+from spinneurons.codesign.pulses_axis import EXACT
 
+P = ParamSpec("P")
+R = TypeVar("R")
 S9_WIDTHS = (5.0, 1.0)
 
 
-def accuracy_against_variation(cube: xr.Dataset, ax: Axes) -> Axes:
+def _not_calibrated(draw: Callable[Concatenate[xr.Dataset, P], R]) -> Callable[Concatenate[xr.Dataset, P], R]:
+    """Draw the first number of pulses and the first variation of i0 of a cube that has these axes, by networks."""
+
+    @wraps(draw)
+    def wrapped(cube: xr.Dataset, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return draw(analysis.by_network(analysis.at_first(cube, *analysis.CALIBRATION)), *args, **kwargs)
+
+    return wrapped
+
+
+def accuracy_against_variation(cube: xr.Dataset, figure: Figure) -> None:
     """Final accuracy against variation, one line a width.
 
-    Bars are 95 % intervals over chips; fewer than five chips are points.
+    After a calibration of the neurons there is one panel for each number of pulses a neuron, and a last one with the
+    error that is left at the largest variation, on a logarithmic scale.  Bars are 95 % intervals over chips; fewer
+    than five chips are points.
     """
+    cube = analysis.by_network(analysis.at_first(cube, "i0_variation"))
     accuracy = analysis.final(cube, "accuracy")
+    if "calibration_cycles" not in accuracy.dims:
+        (ax,) = style.panels(figure, 1)
+        _against_variation(accuracy, ax)
+        return style.legend(ax, title="Width (µm)")
+    pulses = accuracy["calibration_cycles"].values.tolist()
+    if getattr(figure, "columns", None) is None:
+        figure.set_figwidth(style.PAGE)
+    figure.set_figheight(50 * style.MM)
+    *axes, last = style.panels(figure, len(pulses) + 1, narrowest=34 * style.MM)
+    for i, (ax, value) in enumerate(zip(axes, pulses, strict=True)):
+        _against_variation(accuracy.isel(calibration_cycles=i), ax)
+        ax.set_ylim(_floor(accuracy), 101)
+        spec = ax.get_subplotspec()
+        ax.set_ylabel("Accuracy (%)" if spec and spec.is_first_col() else "")
+        ax.set_title({"0": "no calibration", EXACT: "exact calibration"}.get(value, f"{value} pulses"))
+    largest = float(accuracy["variation"].max())
     for width, look in _looks(cube).items():
-        style.shares_against(ax, 100 * cube["variation"], accuracy.sel(width=width), label=f"{width:g}", **look)
+        error = 1 - accuracy.sel(width=width, variation=largest)
+        style.shares_against(last, np.arange(len(pulses)), error, label=f"{width:g}", **look)
+    last.set_xticks(np.arange(len(pulses)), pulses)
+    last.set_yscale("log")
+    last.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    last.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    last.yaxis.set_minor_formatter(NullFormatter())
+    last.set(xlabel="Pulses of a neuron", ylabel="Error (%)", title=f"variation {100 * largest:g} %")
+    style.legend(last, title="Width (µm)")
+    return None
+
+
+def _against_variation(accuracy: xr.DataArray, ax: Axes) -> None:
+    """Lines of (width, variation, seed)."""
+    for width, look in _looks(accuracy).items():
+        label = f"{width:g}"
+        style.shares_against(ax, 100 * accuracy["variation"], accuracy.sel(width=width), label=label, **look)
     ax.set(ylim=(_floor(accuracy), 101), xlabel="Variation (%)", ylabel="Accuracy (%)")
-    style.legend(ax, title="Width (µm)")
-    return ax
 
 
+@_not_calibrated
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy of an image against width, without variation, relative to the widest bar."""
     energy = _no_variation(analysis.final(cube, "synaptic_energy")).mean("seed").sortby("width").dropna("width")
@@ -56,6 +105,7 @@ def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+@_not_calibrated
 def accuracy_against_steps(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy after each step without variation; the band is the 95 % interval over chips, if there are five."""
     widest = float(cube["width"].max())
@@ -84,6 +134,7 @@ def accuracy_against_steps_varied(cube: xr.Dataset, ax: Axes, width: float) -> A
     return ax
 
 
+@_not_calibrated
 def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     """Accuracy against energy after the last step, one line a variation, with the Pareto front of all steps.
 
@@ -109,6 +160,7 @@ def accuracy_against_energy(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+@_not_calibrated
 def good_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """The narrowest bar that loses at most one point, against variation, with its energy and steps."""
     narrowest = analysis.smallest_good_width(cube)
@@ -161,11 +213,11 @@ def pair_sketch(cube: xr.Dataset, ax: Axes) -> Axes:
 
 
 def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Both layers cut into tiles of the sweep's size; filled where a tile's cells belong to weights."""
+    """All layers cut into tiles of the sweep's size; filled where a tile's cells belong to weights."""
     params, x0 = parameters(cube), 0.0
     rows, columns = params.get("tile_rows", ROWS), params.get("tile_columns", COLUMNS)
-    both = layers(rows, columns)
-    for name, layer in zip(("layer 1", "layer 2"), both, strict=True):
+    every = layers(rows, columns, analysis.layer_sizes(params))
+    for number, layer in enumerate(every, start=1):
         for across in range(layer.across):
             for down in range(layer.down):
                 filled = min(layer.rows, layer.inputs - down * layer.rows) / layer.rows
@@ -173,16 +225,18 @@ def tile_map(cube: xr.Dataset, ax: Axes) -> Axes:
                 x, y = x0 + across, -float(down)
                 ax.add_patch(Rectangle((x, y - filled * 0.9), wide * 0.9, filled * 0.9, color=style.SKY, lw=0))
                 ax.add_patch(Rectangle((x, y - 0.9), 0.9, 0.9, fill=False, ec=style.GREY, lw=0.5))
-        text = f"{name}: {layer.inputs} × {layer.outputs}\n{layer.count} tiles, {100 * layer.used:.0f} % used"
+        tiles = f"{layer.count} tile" + "s"[: layer.count > 1]
+        text = f"layer {number}: {layer.inputs} × {layer.outputs}\n{tiles}, {100 * layer.used:.0f} % used"
         ax.text(x0, 0.25, text, ha="left", va="bottom", linespacing=1.3)
         x0 += layer.across + 2.6
     ax.set_title(f"Tiles of {rows} × {columns} cells, two columns an output", pad=10)
-    ax.set(xlim=(-0.2, x0), ylim=(-max(layer.down for layer in both) - 0.2, 1.6))
+    ax.set(xlim=(-0.2, x0), ylim=(-max(layer.down for layer in every) - 0.2, 1.6))
     ax.set_aspect("equal")
     ax.set_axis_off()
     return ax
 
 
+@_not_calibrated
 def s9_steps_varied(cube: xr.Dataset, figure: Figure) -> None:
     """Accuracy against time steps at several variations, for 5 µm and 1 µm, or the first two widths.
 
@@ -236,7 +290,7 @@ def _floor(accuracy: xr.DataArray) -> float:
     return max(0.0, lowest - 0.15 * (100 - lowest)) if np.isfinite(lowest) else 0.0
 
 
-def _looks(cube: xr.Dataset) -> dict[float, dict[str, Any]]:
+def _looks(cube: xr.Dataset | xr.DataArray) -> dict[float, dict[str, Any]]:
     """Colour and marker of each width, the widest first."""
     widths = sorted(cube["width"].values.tolist(), reverse=True)
     colours = style.shades(len(widths))
@@ -254,6 +308,7 @@ def _no_baseline(cube: xr.Dataset) -> str:
     return "" if done else "no cell without variation is done yet"
 
 
+@_not_calibrated
 def energy_terms(cube: xr.Dataset, figure: Figure) -> None:
     """Energy of an image against width, by where it goes: synapses, write pulses, reset pulses and reads.
 
@@ -280,23 +335,48 @@ def energy_terms(cube: xr.Dataset, figure: Figure) -> None:
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=5)
 
 
+@_not_calibrated
 def _no_resistance(cube: xr.Dataset) -> str:
     done = cube.sizes["width"] and _no_variation(analysis.final(cube, "synaptic_energy")).notnull().any()
     return account.missing(cube) if done else "no cell without variation is done yet"
+
+
+def _which_networks(cube: xr.Dataset) -> list[str]:
+    """What of a cube over networks and a spread of i0 is shown."""
+    said = []
+    if "training" in cube.dims:
+        said.append(f"There are {cube.sizes['training']} networks; what is said of chips is of means of their chips.")
+    if "i0_variation" in cube.dims:
+        said.append(f"i0 varies by {100 * float(cube['i0_variation'][0]):g} %, the first value in the cube.")
+    return said
+
+
+def _which_neurons(cube: xr.Dataset) -> list[str]:
+    """What of a cube over calibrations, networks and a spread of i0 is shown."""
+    if "calibration_cycles" not in cube.dims:
+        return _which_networks(cube)
+    pulses = str(cube["calibration_cycles"].values[0])
+    said = {"0": "No neuron is calibrated", EXACT: "Neurons are calibrated exactly"}
+    return [f"{said.get(pulses, f'Neurons are calibrated by {pulses} pulses each')}.", *_which_networks(cube)]
 
 
 _CROSSBAR = style.figure(pair_sketch, tile_map, width=style.PAGE, ratios=(1, 1.4), empty=lambda cube: "")
 """How the network lies on crossbars."""
 
 FIGURES: dict[str, style.Builder] = {
-    "fig3c_accuracy": style.figure(accuracy_against_variation, height=75 * style.MM),
-    "fig3d_energy": style.figure(energy_against_width),
-    "s8_steps": style.figure(accuracy_against_steps),
-    "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE),
+    "fig3c_accuracy": style.canvas(accuracy_against_variation, height=75 * style.MM, remarks=_which_networks),
+    "fig3d_energy": style.figure(energy_against_width, remarks=_which_neurons),
+    "s8_steps": style.figure(accuracy_against_steps, remarks=_which_neurons),
+    "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE, remarks=_which_neurons),
     "s10_crossbar": _CROSSBAR,
     "energy_ledger": style.canvas(energy_terms, width=style.PAGE, height=70 * style.MM, empty=_no_resistance),
     "trade_off": style.figure(
-        accuracy_against_energy, good_width, width=style.PAGE, height=70 * style.MM, empty=_no_baseline
+        accuracy_against_energy,
+        good_width,
+        width=style.PAGE,
+        height=70 * style.MM,
+        empty=_no_baseline,
+        remarks=_which_neurons,
     ),
 }
 FIGURES_CROSSBAR: dict[str, style.Builder] = {

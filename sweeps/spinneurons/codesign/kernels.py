@@ -7,6 +7,7 @@ computed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from spinneurons.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits
-from spinneurons.codesign.tables import Floats, Integers, PlaneTables, Totals
+from spinneurons.codesign.tables import Floats, Integers, PlaneTables, SpikeLayer, Totals
 
 TILE = 16
 """Images at a time.  A multiple of 8: the counts of eight images are added as the bytes of one word."""
@@ -37,7 +38,7 @@ class Spikes:
     first: int
     """First step."""
     hidden: npt.NDArray[np.bool_]
-    """(images, steps, hidden)."""
+    """(images, steps, hidden) of all hidden layers, one after the other."""
     output: npt.NDArray[np.bool_]
     """(images, steps, classes)."""
 
@@ -67,25 +68,46 @@ class Buffers:
     """
 
     def __init__(self, tables: PlaneTables, steps: int, new: Callable[..., Any]) -> None:
-        rows, hidden, classes, widest = TILE * steps, tables.hidden, tables.classes, tables.widest
+        rows, hidden, widest, later = TILE * steps, tables.hidden, tables.widest, tables.sizes[1:]
         self.a = new((rows, hidden), "float32")
         """x W1 - L, then the same divided by x."""
         self.b = new((rows, hidden), "float32")
         """x D1, divided by x where the width makes a difference."""
+        self.thresholds = new((rows, hidden) if tables.rescaled else (0, hidden), "float32")
+        """L, where ``a`` is x W1 alone."""
         self.d = new((rows, hidden), "float32")
         """What is compared with the ratios."""
         self.fired = new((widest, rows, hidden), "bool")
-        self.sums = new((3 * (classes + 1) + 1, widest * rows), "int32")
-        """Products of the digits, by row of ``OutputLayer.digits``."""
-        self.z = new((classes, widest, rows), "float32")
-        self.levels = new((classes, widest, rows), "float32")
+        self.sums = [new((3 * (outputs + 1) + 1, widest * rows), "int32") for outputs in later]
+        """Products of the digits, by row of ``SpikeLayer.digits``, of each later layer."""
+        self.z = [new((outputs, widest, rows), "float32") for outputs in later]
+        self.levels = [new((outputs, widest, rows), "float32") for outputs in later]
         """What ``z`` has to be above: threshold plus shift."""
-        self.by_row = new((rows, classes), "float32")
-        self.limits = new((classes, 1, rows), "float32")
-        """Thresholds of the output neurons; as they come, and by class."""
+        self.by_row = new((rows, sum(later)), "float32")
+        self.limits = new((sum(later), 1, rows), "float32")
+        """Thresholds of the neurons of the later layers; as they come, and by neuron."""
+        self.middle = [new((outputs, widest, rows), "bool") for outputs in later[:-1]]
+        """Spikes of the layers between the first and the last."""
         self.u_tie = np.zeros(rows, np.int64)
         """Numbers that decide among tied classes."""
-        self.output = new((classes, tables.cells, rows), "bool")
+        self.output = new((tables.classes, tables.cells, rows), "bool")
+
+
+def _part(buffer: Any, shape: tuple[int, ...]) -> Any:
+    """A contiguous part of a buffer, of that shape."""
+    return buffer.reshape(-1)[: math.prod(shape)].reshape(shape)
+
+
+class LaterLayer:
+    """A layer after the first where the kernel works."""
+
+    def __init__(self, kernel: CpuKernel, layer: SpikeLayer, gain: Floats) -> None:
+        self.outputs = layer.outputs
+        self.digits = torch.from_numpy(layer.digits).to(kernel.device)
+        self.constant = kernel.to_device(layer.constant[:, None])
+        self.step = kernel.to_device(layer.step[:-1, None].astype(np.float32))
+        self.shift = kernel.to_device(layer.shift[:, :, None].astype(np.float32))
+        self.gain = kernel.to_device(gain.T[:, :, None].astype(np.float32))
 
 
 class CpuKernel:
@@ -100,15 +122,21 @@ class CpuKernel:
         self.tables, self.draws, self.device, self.observe = tables, draws, device, observe
         self.totals = Totals.zeros(tables)
         self.buffers: dict[int, Buffers] = {}
-        layers = tables.output_layers
+        variations = tables.variations
         self.inverse = self.to_device(tables.inverse)
         self.zero = self.to_device(np.zeros(1, np.int32))
         self.shares = self.to_device(np.array([0, *(SHARES // k for k in range(1, 11))], np.int32))
-        self.digits = [torch.from_numpy(layer.digits).to(device) for layer in layers]
-        self.constant = [self.to_device(layer.constant[:, None]) for layer in layers]
-        self.step = [self.to_device(layer.step[: tables.classes, None].astype(np.float32)) for layer in layers]
-        self.ratios = [self.to_device(layer.ratios[:, None, None].astype(np.float32)) for layer in layers]
-        self.shift = [self.to_device(layer.shift[:, :, None].astype(np.float32)) for layer in layers]
+        # (widths, 1, TILE x hidden), so that a comparison runs over a long row
+        self.compared = [
+            self.to_device(np.tile(one.limits, TILE if one.limits.shape[1] > 1 else 1)[:, None].astype(np.float32))
+            for one in variations
+        ]
+        self.per_gain = [self.to_device((1 / one.gains[0]).astype(np.float32)) for one in variations]
+        self.gain = None if tables.gain is None else self.to_device(tables.gain)
+        self.later = [
+            [LaterLayer(self, layer, gain) for layer, gain in zip(one.layers, one.gains[1:], strict=True)]
+            for one in variations
+        ]
         self.prepare()
 
     # The algorithm
@@ -143,7 +171,12 @@ class CpuKernel:
         np.take(tables.first_layer, active_pixels, axis=0, out=weights, mode="clip")
         torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z))
         np.take(tables.thresholds, u[:, n_active:-1], out=thresholds, mode="clip")
-        np.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if self.gain is not None:
+            np.multiply(thresholds, self.gain, out=thresholds)
+        if tables.rescaled:
+            buffers.a[rows], buffers.thresholds[rows] = z[:, :hidden], thresholds[:, :hidden]
+        else:
+            np.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
         if tables.varied:
             np.multiply(z[:, hidden : 2 * hidden], self.inverse if tables.shifted else 1.0, out=buffers.b[rows])
         buffers.by_row[rows] = thresholds[:, hidden:]
@@ -154,11 +187,11 @@ class CpuKernel:
     ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint16]]:
         """Pixels of an image that are not dark, and its random numbers of each step.
 
-        The numbers are those of these pixels, of the hidden and of the output neurons, and one that decides ties,
-        which it leaves in the buffers as well.
+        The numbers are those of these pixels, of the neurons, and one that decides ties, which it leaves in the
+        buffers as well.
         """
         active_pixels = np.flatnonzero(chunk.tile.images[index])
-        each = len(active_pixels) + self.tables.hidden + self.tables.classes + 1
+        each = len(active_pixels) + self.tables.neurons + 1
         number = int(chunk.tile.numbers[index])
         u = self.draws.draw_chunk(number, chunk.first // CHUNK, chunk.steps, each)
         buffers.u_tie[index::TILE] = u[:, -1]
@@ -167,47 +200,72 @@ class CpuKernel:
     def hidden_spikes(self, chunk: StepChunk, buffers: Buffers) -> None:
         """Spikes of all cells: those first whose neurons are not shifted, because the others divide ``a`` by x."""
         xp, tables = self.xp, self.tables
-        for i, layer in enumerate(tables.output_layers):
-            if not layer.shifted:
-                buffers.d[...] = buffers.a
-                if layer.eta != 0 and tables.varied:
-                    buffers.d += buffers.b * layer.eta
-                xp.greater(buffers.d, 0.0, out=buffers.fired[0])
+        for i, one in enumerate(tables.variations):
+            if not one.shifted:
+                self.unshifted_spikes(i, buffers)
                 self.output_spikes(i, chunk, buffers)
         if tables.shifted:
             buffers.a *= self.inverse
-        for i, layer in enumerate(tables.output_layers):
-            if layer.shifted:
-                xp.multiply(buffers.a, 1 / layer.eta, out=buffers.d)
+        for i, one in enumerate(tables.variations):
+            if one.shifted:
+                xp.multiply(buffers.a, 1 / one.eta, out=buffers.d)
                 if tables.varied:
                     xp.add(buffers.d, buffers.b, out=buffers.d)
-                xp.greater(buffers.d, self.ratios[i], out=buffers.fired[: len(layer.ratios)])
+                fired = buffers.fired[: one.widths].reshape(one.widths, chunk.steps, -1)
+                xp.greater(buffers.d.reshape(chunk.steps, -1), self.compared[i], out=fired)
                 self.output_spikes(i, chunk, buffers)
 
+    def unshifted_spikes(self, i: int, buffers: Buffers) -> None:
+        """Hidden spikes of variation ``i``, from sums that are not divided by x."""
+        xp, tables, one = self.xp, self.tables, self.tables.variations[i]
+        for j in range(one.widths if tables.rescaled else 1):
+            buffers.d[...] = buffers.a
+            if one.eta != 0 and tables.varied:
+                buffers.d += buffers.b * one.eta
+            if tables.rescaled:
+                buffers.d *= self.per_gain[i][j]
+                buffers.d -= buffers.thresholds
+                fired = buffers.fired[j].reshape(-1, TILE * tables.hidden)
+                xp.greater(buffers.d.reshape(fired.shape), self.compared[i][j], out=fired)
+            else:
+                xp.greater(buffers.d, 0.0, out=buffers.fired[0])
+
     def output_spikes(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
-        """Output spikes of variation ``i`` at all widths, from the hidden spikes in ``fired``."""
-        xp, tables, layer = self.xp, self.tables, self.tables.output_layers[i]
-        widths, classes = len(layer.ratios), tables.classes
-        rows = TILE * chunk.steps
-        fired, n = buffers.fired[:widths].reshape(-1, tables.hidden), widths * rows
-        # a contiguous part of the buffer, as long as these widths need
-        sums = buffers.sums.reshape(-1)[: len(buffers.sums) * n].reshape(-1, n)
-        self.multiply_bytes(self.digits[i], fired, sums)
-        whole, middle, low = (sums[k * (classes + 1) : (k + 1) * (classes + 1)] for k in range(3))
-        self.combine_digits(whole, middle, low)
-        whole += self.constant[i][:-1]
-        z, levels = (
-            buffer.reshape(-1)[: classes * n].reshape(classes, widths, rows) for buffer in (buffers.z, buffers.levels)
-        )
-        self.scale(whole[:classes], self.step[i], z.reshape(classes, n))
-        xp.add(buffers.limits, self.shift[i], out=levels)
-        cells = slice(tables.starts[i], tables.starts[i] + widths)
-        xp.greater(z, levels, out=buffers.output[:, cells])
-        count = sums[-1] + self.constant[i][-1]
-        for total, of_rows in ((self.totals.read_second, whole[-1]), (self.totals.hidden, count)):
-            total[cells, chunk.slice] += self.sum_images(of_rows.reshape(widths, chunk.steps, TILE))
+        """Spikes of variation ``i`` at all widths in the later layers, from those of the first in ``fired``."""
+        widths, n = self.tables.variations[i].widths, self.tables.variations[i].widths * TILE * chunk.steps
+        cells = slice(self.tables.starts[i], self.tables.starts[i] + widths)
+        inputs, last = buffers.fired[:widths].reshape(n, -1).T, len(self.later[i]) - 1
+        for k, layer in enumerate(self.later[i]):
+            if k < last:
+                fired = _part(buffers.middle[k], (layer.outputs, widths, n // widths))
+            else:
+                fired = buffers.output[:, cells]
+            read, count = self.later_spikes(k, layer, inputs, buffers, fired)
+            for total, of_rows in ((self.totals.read_later[k], read), (self.totals.hidden, count)):
+                total[cells, chunk.slice] += self.sum_images(of_rows.reshape(widths, chunk.steps, TILE))
+            inputs = fired.reshape(layer.outputs, n) if k < last else None
         if self.observe is not None:
             self.show(i, chunk, buffers)
+
+    def later_spikes(self, k: int, layer: LaterLayer, inputs: Any, buffers: Buffers, out: Any) -> tuple[Any, Any]:
+        """Spikes of a layer from those of its inputs, (inputs, n); returns (n,) what these read, and their number."""
+        xp, outputs, n = self.xp, layer.outputs, inputs.shape[1]
+        first = sum(self.tables.sizes[1 : k + 1])
+        limits = buffers.limits[first : first + outputs]
+        sums = _part(buffers.sums[k], (len(buffers.sums[k]), n))
+        self.multiply_bytes(layer.digits, inputs, sums)
+        whole, middle, low = (sums[part * (outputs + 1) : (part + 1) * (outputs + 1)] for part in range(3))
+        self.combine_digits(whole, middle, low)
+        whole += layer.constant[:-1]
+        z, levels = (_part(buffer[k], tuple(out.shape)) for buffer in (buffers.z, buffers.levels))
+        self.scale(whole[:outputs], layer.step, z.reshape(outputs, n))
+        if self.tables.rescaled:
+            xp.multiply(limits, layer.gain, out=levels)
+            levels += layer.shift
+        else:
+            xp.add(limits, layer.shift, out=levels)
+        xp.greater(z, levels, out=out)
+        return whole[-1], sums[-1] + layer.constant[-1]
 
     def classify(self, chunk: StepChunk, buffers: Buffers, before: Any) -> Any:
         """Add what is classified right after each step; returns the counts of output spikes after the last."""
@@ -232,14 +290,18 @@ class CpuKernel:
     def show(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
         """Tell the observer of one variation's spikes."""
         assert self.observe is not None
-        tables, layer, used = self.tables, self.tables.output_layers[i], len(chunk.tile)
-        folded = (tables.x < 0) & layer.shifted
-        for j in range(len(layer.ratios)):
-            hidden = self.to_cpu(buffers.fired[j].reshape(-1, TILE, tables.hidden)[:, :used]) ^ folded
+        tables, one, used = self.tables, self.tables.variations[i], len(chunk.tile)
+        folded = (tables.x < 0) & one.shifted
+        for j in range(one.widths):
+            hidden = [self.to_cpu(buffers.fired[j].reshape(-1, TILE, tables.hidden)[:, :used]) ^ folded]
+            for buffer, outputs in zip(buffers.middle, tables.sizes[1:-1], strict=True):
+                fired = _part(buffer, (outputs, one.widths, TILE * chunk.steps))[:, j]
+                hidden.append(self.to_cpu(fired.reshape(outputs, -1, TILE)[..., :used]).transpose(1, 2, 0))
             fired = buffers.output[:, tables.starts[i] + j].reshape(tables.classes, -1, TILE)[..., :used]
             output = self.to_cpu(fired).transpose(2, 1, 0).copy()
-            ratios = np.flatnonzero(layer.column == j).tolist()
-            self.observe(Spikes(i, ratios, chunk.tile.numbers, chunk.first, hidden.swapaxes(0, 1), output))
+            ratios = np.flatnonzero(one.column == j).tolist()
+            all_hidden = np.concatenate(hidden, axis=2).swapaxes(0, 1)
+            self.observe(Spikes(i, ratios, chunk.tile.numbers, chunk.first, all_hidden, output))
 
     # Done in another way on another device
 
@@ -250,7 +312,7 @@ class CpuKernel:
         self.weights = np.empty((inputs, columns), np.float32)
         self.x = np.empty(steps * inputs, np.float32)
         self.z = np.empty((steps, columns), np.float32)
-        self.thresholds = np.empty((steps, tables.hidden + tables.classes), np.float32)
+        self.thresholds = np.empty((steps, tables.neurons), np.float32)
 
     def to_device(self, array: npt.NDArray[Any]) -> Any:
         """The array where the kernel works."""
@@ -269,8 +331,8 @@ class CpuKernel:
         return np.take(table, index, mode="clip")
 
     def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
-        """out = digits @ fired.T in whole numbers: bytes in, int32 out.  A bool is a byte of 0 or 1 already."""
-        torch._int_mm(digits, torch.from_numpy(fired).view(torch.int8).t(), out=torch.from_numpy(out))
+        """out = digits @ fired in whole numbers: bytes in, int32 out.  A bool is a byte of 0 or 1 already."""
+        torch._int_mm(digits, torch.from_numpy(fired).view(torch.int8), out=torch.from_numpy(out))
 
     def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         """high = the whole numbers of these digits, in place; the layer's step keeps them within int32."""
@@ -315,7 +377,12 @@ class TorchKernel(CpuKernel):
         x = self.to_device(u[:, :n_active] <= input_limits()[chunk.tile.images[index][active_pixels]]).float()
         z = x @ self.weights[self.to_device(active_pixels)]
         thresholds = self.thresholds[self.to_device(u[:, n_active:-1].astype(np.int64))]
-        torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
+        if self.gain is not None:
+            thresholds *= self.gain
+        if tables.rescaled:
+            buffers.a[rows], buffers.thresholds[rows] = z[:, :hidden], thresholds[:, :hidden]
+        else:
+            torch.subtract(z[:, :hidden], thresholds[:, :hidden], out=buffers.a[rows])
         if tables.varied:
             torch.multiply(
                 z[:, hidden : 2 * hidden], self.inverse if tables.shifted else self.one, out=buffers.b[rows]
@@ -337,7 +404,7 @@ class TorchKernel(CpuKernel):
         return table[index.long()]
 
     def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
-        torch._int_mm(digits, fired.view(torch.int8).t(), out=out)
+        torch._int_mm(digits, fired.view(torch.int8), out=out)
 
     def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         torch.add(middle, high, alpha=256, out=middle)

@@ -4,16 +4,20 @@ It equals :mod:`spinneurons.codesign.reference` cell by cell and spike by spike,
 threshold.
 What makes it fast:
 
-* Input spikes, the products x W1 and x D1 and the thresholds L of the hidden neurons do not depend on the cell, which
-  is left with a comparison and the second layer.
+* Input spikes, the products x W1 and x D1 and the thresholds L of the neurons do not depend on the cell, which is
+  left with a comparison and the layers after the first.
 * With s = eta x r, r = I_bias/i0 of the width, and x W1(eta) = a + eta b,
 
       a + eta b - s > L   <=>   (a - L)/(eta x) + b/x > r      for x > 0,   < r for x < 0:
 
-  one number on the right for all neurons, with which the comparison is two to three times as fast.
+  one number on the right for all neurons, with which the comparison is two to three times as fast.  After a
+  calibration it is r - s^/(eta x), one for each neuron, and repeated for all images of a tile, because a comparison
+  is fast along long rows.
+* A spread of i0 multiplies L, once for all cells.  Where i0 is estimated, too, cells differ in all that they add, and
+  each is computed from x W1(eta).
 * Only active pixels (not dark) are drawn and multiplied, image by image: 151 of MNIST's 784 on average.
-* The second layer is a product of bytes: spikes are 0 or 1, weights are three digits to the base 256, 24 bits in all.
-  A neuron with x < 0 enters as 1 - spike and with its weights negated.
+* Each further layer is a product of bytes: spikes are 0 or 1, weights are three digits to the base 256, 24 bits in
+  all.  A neuron with x < 0 enters as 1 - spike and with its weights negated.
 * Arrays are reused and small, so that they stay in the processor's cache; a thread has 16 images at a time.
 
 Sums are exact (whole numbers here, :func:`spinneurons.codesign.chip.on_grid` in the first layer), so that no result
@@ -48,7 +52,7 @@ class Plane:
     accuracy: Floats
     """Part that is classified right."""
     spikes_hidden: Floats
-    """Spikes of the hidden layer in steps 1..t."""
+    """Spikes of the hidden layers in steps 1..t."""
     spikes_output: Floats
     weight_read: Floats
     """Sum of |w| over the synapses that spikes read in steps 1..t."""
@@ -101,11 +105,14 @@ def plane(
 
 
 def _means(parts: list[Totals], tables: PlaneTables, n: int) -> Plane:
-    shares, hidden, output, read_second, read_first = (
+    shares, hidden, output, read_later, read_first = (
         np.sum([getattr(part, field.name) for part in parts], axis=0) for field in fields(Totals)
     )
-    unit = np.concatenate([np.full(len(layer.ratios), layer.step[-1]) for layer in tables.output_layers])
-    read = (read_second * unit[:, None]).cumsum(axis=1)[tables.columns] + read_first.cumsum(axis=0).T[:, None]
+    units = np.concatenate(
+        [np.tile([[layer.step[-1]] for layer in one.layers], one.widths) for one in tables.variations], axis=1
+    )
+    later = (read_later * units[:, :, None]).sum(axis=0)
+    read = later.cumsum(axis=1)[tables.columns] + read_first.cumsum(axis=0).T[:, None]
     return Plane(
         shares[tables.columns] / (SHARES * n),
         hidden.cumsum(axis=1)[tables.columns] / n,

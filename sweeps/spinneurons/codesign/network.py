@@ -1,7 +1,7 @@
-"""The trained network: 784-400-10, sigmoid, no biases, as an artifact that its recipe, data and seed name.
+"""The trained network: 784-400-10 or deeper, sigmoid, no biases, as an artifact that recipe, data and seed name.
 
 Recipe of the paper (sections 2.3 and 4.5), whose details are those of R. B. Palm's DeepLearnToolbox and of
-D. Neil's fork of it for spiking networks: dropout by a mask on the hidden layer without inversion, so that the
+D. Neil's fork of it for spiking networks: dropout by a mask on the hidden layers without inversion, so that the
 trained network multiplies the hidden activity by 1 - dropout when it is used.
 
 Training runs once for each name: the weights lie in ``$SPINSWEEP_CACHE`` (else ``~/.cache/spinsweep``), and
@@ -16,6 +16,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from spinneurons.codesign.chip import digest_of
 from spinneurons.mnist import data as digits
 from spinneurons.mnist.data import CLASSES, PIXELS
 from spinneurons.torch_determinism import exact_torch
@@ -41,22 +43,33 @@ class Recipe:
     """How a network is trained.  Source: sections 2.3 and 4.5 of the paper; init and loss of DeepLearnToolbox."""
 
     hidden: int = 400
+    """Neurons of the first hidden layer."""
     epochs: int = 40
     batch: int = 100
     learning_rate: float = 2.0
     momentum: float = 0.5
     dropout: float = 0.5
     """Probability that a hidden neuron is masked in a training step."""
+    further: tuple[int, ...] = ()
+    """Neurons of further hidden layers."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels, neurons of each hidden layer, classes."""
+        return PIXELS, self.hidden, *self.further, CLASSES
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What stands in the name of a network; without further layers, it is what it was before there were any."""
+        return {name: value for name, value in asdict(self).items() if name != "further" or value}
 
 
 @dataclass(frozen=True)
 class Network:
     """Trained weights and where they come from."""
 
-    w1: Floats
-    """(784, hidden)."""
-    w2: Floats
-    """(hidden, 10), as trained: to be used with hidden activity times ``1 - dropout``, or folded."""
+    w: tuple[Floats, ...]
+    """(inputs, outputs) each, as trained: to be used with hidden activity times ``1 - dropout``, or folded."""
     recipe: Recipe
     data: str
     """Digest of the data."""
@@ -70,17 +83,18 @@ class Network:
     @property
     def digest(self) -> str:
         """SHA-256 of the weights themselves."""
-        return hashlib.sha256(self.w1.astype("<f4").tobytes() + self.w2.astype("<f4").tobytes()).hexdigest()
+        return digest_of(self.w)
 
     @property
-    def folded(self) -> Floats:
-        """(hidden, 10): the second layer with the dropout factor folded in, (1 - dropout) W2."""
-        return self.w2 * np.float32(1 - self.recipe.dropout)
+    def folded(self) -> tuple[Floats, ...]:
+        """Layers with the dropout factor of their inputs folded in, (1 - dropout) W, from the second one on."""
+        first, *later = self.w
+        return first, *(w * np.float32(1 - self.recipe.dropout) for w in later)
 
 
 def name(recipe: Recipe, data: str, seed: int) -> str:
     """Digest of what a network is trained from; ``data`` is the digest of the data."""
-    text = json.dumps({"format": 1, "recipe": asdict(recipe), "data": data, "seed": seed}, sort_keys=True)
+    text = json.dumps({"format": 1, "recipe": recipe.described, "data": data, "seed": seed}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -108,7 +122,7 @@ def obtain(recipe: Recipe, data: dict[str, str], seed: int, say: Callable[[str],
         with file_lock(path.with_suffix(".lock"), flags=os.O_RDWR | os.O_CREAT):
             if not path.exists():
                 train = digits.checked("train", **data)
-                network = Network(*fit(train, recipe, seed, say), recipe, data["sha256"], seed)
+                network = Network(fit(train, recipe, seed, say), recipe, data["sha256"], seed)
                 _write(path, network)
     except OSError as error:
         raise NetworkError(f"{path}: cannot be written ({error.strerror}); set SPINSWEEP_CACHE to a folder") from None
@@ -122,10 +136,10 @@ def network_file(recipe: Recipe, data: str, seed: int) -> Path:
 
 def fit(
     train: digits.Digits, recipe: Recipe, seed: int, say: Callable[[str], None] | None = None
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, ...]:
     """Weights after ``recipe.epochs`` epochs of stochastic gradient descent with momentum.
 
-        h = m * sigmoid(x W1)         m: 0 with probability dropout, else 1
+        h = m * sigmoid(x W1)         m: 0 with probability dropout, else 1; likewise each further hidden layer
         y = sigmoid(h W2)
         E = |y - target|^2 / 2, averaged over the batch
         v <- momentum v + learning_rate dE/dW,   W <- W - v
@@ -141,7 +155,7 @@ def fit(
 
     Returns
     -------
-    (784, hidden) and (hidden, 10) float32
+    (inputs, outputs) float32 of each layer
     """
     with exact_torch():
         return _fit(train, recipe, seed, say)
@@ -149,32 +163,33 @@ def fit(
 
 def _fit(
     train: digits.Digits, recipe: Recipe, seed: int, say: Callable[[str], None] | None = None
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, ...]:
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(train.images.astype(np.float32) / 255)
     target = torch.nn.functional.one_hot(torch.from_numpy(train.labels.astype(np.int64)), CLASSES).float()
-    w1, w2 = (torch.from_numpy(_start(rng, shape)) for shape in ((PIXELS, recipe.hidden), (recipe.hidden, CLASSES)))
-    v1, v2 = torch.zeros_like(w1), torch.zeros_like(w2)
+    weights = [torch.from_numpy(_start(rng, shape)) for shape in pairwise(recipe.sizes)]
+    velocities = [torch.zeros_like(w) for w in weights]
     for epoch in range(recipe.epochs):
         order = torch.from_numpy(rng.permutation(len(x)))
         loss = 0.0
         for start in range(0, len(x), recipe.batch):
             batch = order[start : start + recipe.batch]
-            mask = torch.from_numpy(rng.random((len(batch), recipe.hidden), np.float32) >= recipe.dropout)
-            inputs = x[batch]
-            h = torch.sigmoid(inputs @ w1) * mask
-            y = torch.sigmoid(h @ w2)
+            active = [x[batch]]
+            for w in weights[:-1]:
+                mask = torch.from_numpy(rng.random((len(batch), w.shape[1]), np.float32) >= recipe.dropout)
+                active.append(torch.sigmoid(active[-1] @ w) * mask)
+            y = torch.sigmoid(active[-1] @ weights[-1])
             error = y - target[batch]
             loss += 0.5 * float(error.square().sum())
-            delta2 = error * y * (1 - y)
-            delta1 = (delta2 @ w2.T) * h * (1 - h)  # 0 where masked, as h is
-            v2.mul_(recipe.momentum).add_(h.T @ delta2, alpha=recipe.learning_rate / len(batch))
-            v1.mul_(recipe.momentum).add_(inputs.T @ delta1, alpha=recipe.learning_rate / len(batch))
-            w1 -= v1
-            w2 -= v2
+            delta = error * y * (1 - y)
+            for w, v, h in zip(reversed(weights), reversed(velocities), reversed(active), strict=True):
+                v.mul_(recipe.momentum).add_(h.T @ delta, alpha=recipe.learning_rate / len(batch))
+                if h is not active[0]:
+                    delta = (delta @ w.T) * h * (1 - h)  # 0 where masked, as h is
+                w -= v
         if say is not None:
             say(f"epoch {epoch + 1} of {recipe.epochs}: mean loss {loss / len(x):.4f}")
-    return w1.numpy(), w2.numpy()
+    return tuple(w.numpy() for w in weights)
 
 
 def _start(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
@@ -183,9 +198,10 @@ def _start(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
 
 def _write(path: Path, network: Network) -> None:
     """Store whole or not at all."""
-    about = {"recipe": asdict(network.recipe), "data": network.data, "seed": network.seed, "digest": network.digest}
+    about = {"recipe": network.recipe.described, "data": network.data, "seed": network.seed, "digest": network.digest}
     content = io.BytesIO()
-    np.savez(content, w1=network.w1, w2=network.w2, about=np.array(json.dumps(about, sort_keys=True)))
+    layers: dict[str, Any] = {f"w{i}": w for i, w in enumerate(network.w, start=1)}
+    np.savez(content, **layers, about=np.array(json.dumps(about, sort_keys=True)))
     write_whole(str(path), content.getvalue(), sync=True)
 
 
@@ -193,7 +209,8 @@ def _read(path: Path, recipe: Recipe, data: str, seed: int) -> Network:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             about: dict[str, Any] = json.loads(str(stored["about"]))
-            network = Network(stored["w1"], stored["w2"], recipe, data, seed)
+            layers = tuple(stored[f"w{i}"] for i in range(1, len(recipe.sizes)))
+            network = Network(layers, recipe, data, seed)
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise NetworkError(f"{path}: is damaged ({error}); remove it, and the network is trained again") from None
     if network.digest != about.get("digest"):

@@ -7,7 +7,7 @@ user of PyTorch would write, with draws of its own: the independent check, and t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,19 @@ BATCH = 500
 
 
 @dataclass(frozen=True)
+class CellNeurons:
+    """How the neurons of a cell fire, beside the shift of equation 3."""
+
+    thresholds: npt.NDArray[np.float32] = field(default_factory=neuron_thresholds)
+    """(65536,) from :func:`spinneurons.codesign.draws.neuron_thresholds`; by default the sigmoid, without noise."""
+    zeta: float = 0.0
+    """Spread of i0."""
+    shift: Floats | float = 0.0
+    """(neurons,) s^ and g^ of a calibration, in the order of the chip."""
+    gain: Floats | float = 1.0
+
+
+@dataclass(frozen=True)
 class BatchStep:
     """What one cell does with a batch in one step."""
 
@@ -31,7 +44,7 @@ class BatchStep:
     inputs: Bools
     """(n, 784) spikes."""
     hidden: Bools
-    """(n, hidden)."""
+    """(n, hidden) of all hidden layers, one after the other."""
     output: Bools
     """(n, 10)."""
     u_tie: Whole
@@ -45,7 +58,7 @@ class CellResult:
     accuracy: Floats
     """(steps,) part that is classified right."""
     spikes_hidden: Floats
-    """(steps,) spikes of the hidden layer in steps 1..t."""
+    """(steps,) spikes of the hidden layers in steps 1..t."""
     spikes_output: Floats
     weight_read: Floats
     """(steps,) sum of |w| over the synapses that spikes read in steps 1..t."""
@@ -59,24 +72,23 @@ def run(
     ratio: float,
     steps: int,
     ties: str = "fraction",
-    thresholds: npt.NDArray[np.float32] | None = None,
+    neurons: CellNeurons | None = None,
 ) -> CellResult:
     """One cell: variation ``eta``, width with I_bias/i0 = ``ratio``.
 
     The class is the one with most output spikes.  Ties count as the fraction 1/k, or one of the k is drawn
     ("random"): both have the same mean.
     """
-    w1, w2 = chip.w1 + np.float64(eta) * chip.d1, chip.w2 + np.float64(eta) * chip.d2
-    read1, read2 = np.abs(w1).sum(axis=1), np.abs(w2).sum(axis=1)
+    reads = np.concatenate([np.abs(w).sum(axis=1) for w in _weights(chip, eta)])
     right, hidden, output, read = np.zeros((4, steps))
     for part in (batch[i : i + BATCH] for i in range(0, len(batch), BATCH)):
-        counts = np.zeros((len(part), w2.shape[1]), np.int64)
-        for step in spikes(chip, part, draws, eta, ratio, steps, thresholds):
+        counts = np.zeros((len(part), chip.sizes[-1]), np.int64)
+        for step in spikes(chip, part, draws, eta, ratio, steps, neurons):
             counts += step.output
             right[step.number] += credit(counts, part.labels, step.u_tie, ties).sum()
             hidden[step.number] += step.hidden.sum()
             output[step.number] += step.output.sum()
-            read[step.number] += step.inputs.sum(axis=0) @ read1 + step.hidden.sum(axis=0) @ read2
+            read[step.number] += np.concatenate([step.inputs, step.hidden], axis=1).sum(axis=0) @ reads
     n = len(batch)
     return CellResult(right / n, np.cumsum(hidden) / n, np.cumsum(output) / n, np.cumsum(read) / n)
 
@@ -88,29 +100,38 @@ def spikes(
     eta: float,
     ratio: float,
     steps: int,
-    thresholds: npt.NDArray[np.float32] | None = None,
+    neurons: CellNeurons | None = None,
 ) -> Iterator[BatchStep]:
     """The spikes of a batch, step by step.
 
         input     with probability intensity/255
-        hidden    with probability p(x W1(eta) - s),   s = eta x I_bias/i0, p the law of ``thresholds``
-        output    likewise, from the hidden spikes and W2(eta)
+        hidden    with probability p((g^ x W1(eta) - (s - s^))/g),   s = eta x I_bias/i0,   g = 1 + zeta y
+        next      likewise, from the spikes of the layer before and W2(eta), up to the output
 
-    ``thresholds``: from :func:`spinneurons.codesign.draws.neuron_thresholds`; None: the sigmoid, without noise.
+    ``neurons``: their law p, zeta, and s^ and g^ of a calibration; None: the sigmoid, and i0 as it is nominally.
 
     Source: sections 2.3 and 4.5 of the paper; the deviations are equation 3.
     """
-    w1, w2 = chip.w1 + np.float64(eta) * chip.d1, chip.w2 + np.float64(eta) * chip.d2
-    s1, s2 = np.float64(eta) * ratio * chip.x1, np.float64(eta) * ratio * chip.x2
-    thresholds = (neuron_thresholds() if thresholds is None else thresholds).astype(np.float64)
-    limits = input_limits()
+    neurons = neurons or CellNeurons()
+    weights, ends = _weights(chip, eta), np.cumsum(chip.sizes)
+    shifts, gains, drives = (
+        np.split(np.broadcast_to(each, ends[-1]), ends[:-1])
+        for each in (chip.shift(eta, ratio) - neurons.shift, chip.gain(neurons.zeta), neurons.gain)
+    )
+    thresholds, limits = neurons.thresholds.astype(np.float64), input_limits()
     for first in range(0, steps, CHUNK):
-        u = _numbers(draws, batch, first, min(CHUNK, steps - first), len(s1), len(s2))
+        u = _numbers(draws, batch, first, min(CHUNK, steps - first), ends[-1])
         for row in range(min(CHUNK, steps - first)):
             x = (batch.images > 0) & (u["input"][:, row] <= limits[batch.images])
-            h = x @ w1 - s1 > thresholds[u["hidden"][:, row]]
-            y = h @ w2 - s2 > thresholds[u["output"][:, row]]
-            yield BatchStep(first + row, x, h, y, u["tie"][:, row])
+            levels = np.split(thresholds[u["neurons"][:, row]], ends[:-1], axis=1)
+            fired = [x]
+            for w, s, g, drive, level in zip(weights, shifts, gains, drives, levels, strict=True):
+                fired.append((drive * (fired[-1] @ w) - s) / g > level)
+            yield BatchStep(first + row, x, np.concatenate(fired[1:-1], axis=1), fired[-1], u["tie"][:, row])
+
+
+def _weights(chip: Chip, eta: float) -> list[Floats]:
+    return [w + np.float64(eta) * d for w, d in zip(chip.w, chip.d, strict=True)]
 
 
 def credit(counts: Whole, labels: Whole, u_tie: Whole, ties: str) -> Floats:
@@ -126,20 +147,19 @@ def credit(counts: Whole, labels: Whole, u_tie: Whole, ties: str) -> Floats:
     return np.asarray(among / tied)
 
 
-def _numbers(draws: Draws, batch: Batch, first: int, steps: int, hidden: int, classes: int) -> dict[str, Whole]:
+def _numbers(draws: Draws, batch: Batch, first: int, steps: int, neurons: int) -> dict[str, Whole]:
     """The numbers of the steps from ``first`` on, (n, steps, ...); of the pixels only the active ones have one."""
     n, chunk = len(batch), first // CHUNK
     u: dict[str, Whole] = {
         "input": np.zeros((n, steps, batch.images.shape[1]), np.uint16),
-        "hidden": np.empty((n, steps, hidden), np.uint16),
-        "output": np.empty((n, steps, classes), np.uint16),
+        "neurons": np.empty((n, steps, neurons), np.uint16),
         "tie": np.empty((n, steps), np.uint16),
     }
     for i, number in enumerate(batch.numbers.tolist()):
         active_pixels = np.flatnonzero(batch.images[i])
-        numbers = draws.draw_chunk(number, chunk, steps, len(active_pixels) + hidden + classes + 1)
-        ends = np.cumsum([len(active_pixels), hidden, classes])
-        u["input"][i][:, active_pixels], u["hidden"][i], u["output"][i], tie = np.split(numbers, ends, axis=1)
+        numbers = draws.draw_chunk(number, chunk, steps, len(active_pixels) + neurons + 1)
+        ends = np.cumsum([len(active_pixels), neurons])
+        u["input"][i][:, active_pixels], u["neurons"][i], tie = np.split(numbers, ends, axis=1)
         u["tie"][i] = tie[:, 0]
     return u
 
@@ -151,16 +171,17 @@ def plain_loop(
 
     Its draws are torch's own, from the global seed.
     """
-    w1, w2 = torch.from_numpy(chip.w1 + eta * chip.d1).float(), torch.from_numpy(chip.w2 + eta * chip.d2).float()
-    s1, s2 = torch.from_numpy(eta * ratio * chip.x1).float(), torch.from_numpy(eta * ratio * chip.x2).float()
+    weights = [torch.from_numpy(w).float() for w in _weights(chip, eta)]
+    shifts = [torch.from_numpy(s).float() for s in np.split(chip.shift(eta, ratio), np.cumsum(chip.sizes)[:-1])]
     p, target = torch.from_numpy(images.astype(np.float32) / 255), torch.from_numpy(labels.astype(np.int64))
     right = 0
     for batch in range(0, len(p), BATCH):
         pixels = p[batch : batch + BATCH]
-        counts = torch.zeros(len(pixels), w2.shape[1])
+        counts = torch.zeros(len(pixels), chip.sizes[-1])
         for _ in range(steps):
-            x = torch.bernoulli(pixels)
-            h = torch.bernoulli(torch.sigmoid(x @ w1 - s1))
-            counts += torch.bernoulli(torch.sigmoid(h @ w2 - s2))
+            spikes = torch.bernoulli(pixels)
+            for w, s in zip(weights, shifts, strict=True):
+                spikes = torch.bernoulli(torch.sigmoid(spikes @ w - s))
+            counts += spikes
         right += int((counts.argmax(1) == target[batch : batch + BATCH]).sum())
     return right / len(p)

@@ -7,30 +7,40 @@ costs little more than one cell: blocks hold whole planes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
-from spinneurons.codesign import crossbar
+from spinneurons.codesign import crossbar, own_weights
+from spinneurons.codesign.calibrated import Method, estimate
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
+from spinneurons.codesign.pulses_axis import EXACT, PulsesAxis, pulses_of
+from spinneurons.codesign.tables import CellGrid
 from spinneurons.mnist import data
+from spinneurons.mnist.data import CLASSES, PIXELS
 from spinneurons.mnist.parameter import DATA
 from spinneurons.neurons.parameters import LINK, WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
+from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
-from spinsweep.printable import say
+from spinsweep.printable import brief, say
 from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
 
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
-    from spinneurons.codesign.network import Network
+    from spinneurons.codesign.chip import Floats
+    from spinneurons.codesign.network import Network, Recipe
 
 _VARIATIONS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
+_BOTH = "i_bias,i0"
+_LAYERS = "-".join(map(str, crossbar.SIZES))
 _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 """Properties of the crossbar: parameters of one sweep, axes of the other."""
 
@@ -38,88 +48,164 @@ _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     """All cells of a box: planes of widths and variations, one for each chip seed and each kind of crossbar.
 
-    Streams: ``neurons`` and ``weights`` of a chip (x and xi of equation 3), ``faults`` (stuck cells) and ``spikes``,
-    each at its seed.
+    Streams: ``neurons``, ``weights`` and ``scales`` of a chip (x and xi of equation 3, and y of the spread of i0),
+    ``faults`` (stuck cells), ``calibration`` (pulses at the neurons) and ``spikes``, each at its seed.
     """
     from spinneurons.codesign import model
 
     p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
-    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
+    weights = {offset: _weights(p, offset) for offset in cells.coords.get("training", np.zeros(1, int)).tolist()}
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
-    ratios = z_shift_scale(widths, p)
     family = family_of(p["card"])
-    law = family.law(p["link"])
-    faults = {name: cells.coords.get(name, np.array([p.get(name)])) for name in _FAULTS}
-    # (width, variation, seed, levels, ...): the faults come last and are squeezed away where they are no axes
-    lengths = cells.coords["variation"], cells.coords["seed"], *faults.values()
+    kinds = {name: cells.coords.get(name, np.array([default])) for name, default in _kinds(p).items()}
+    # (width, variation, seed, levels, ...): what comes after the seed is squeezed away where it is no axis
+    lengths = cells.coords["variation"], cells.coords["seed"], *kinds.values()
     grid = (len(widths), *(len(values) for values in lengths))
     arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
+    every_synapse = np.empty(grid)
     for index in np.ndindex(grid[2:]):
         seed = int(cells.coords["seed"][index[0]])
-        kind = {name: values[i].item() for (name, values), i in zip(faults.items(), index[1:], strict=True)}
-        thresholds = neuron_thresholds(law, kind["read_noise"])
+        kind = {name: values[i].item() for (name, values), i in zip(kinds.items(), index[1:], strict=True)}
+        chip = _chip(cells, weights[kind["training"]], seed, kind)
         plane = model.plane(
-            _chip(cells, network, seed, kind),
-            batch,
-            Draws.of(cells.rng("spikes", seed=seed)),
-            model.CellGrid(cells.coords["variation"].tolist(), ratios.tolist(), steps, p["ties"], thresholds),
+            chip, batch, Draws.of(cells.rng("spikes", seed=seed)), _plane_cells(cells, chip, seed, kind)
         )
+        every_synapse[..., *index] = float(sum(np.abs(w).sum() for w in weights[kind["training"]]))
         for name, array in arrays.items():
             array[(slice(None), slice(None), *index)] = getattr(plane, name).swapaxes(0, 1)
     results = {name: array.reshape(*cells.shape, steps) for name, array in arrays.items()}
     read = results.pop("weight_read")
     i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
     unit = float(family.i0(max(family.labels()["width"])))
-    every_synapse = float(np.abs(network.w1).sum() + np.abs(_second(network, p["w2"])).sum())
     return {
         **results,
         "synaptic_energy": i0**2 / p["conductance"] * p["dt"] * read,
-        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse,
+        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse.reshape(*cells.shape, 1),
     }
 
 
-def _chip(cells: Cells, network: Network, seed: int, kind: dict[str, Any]) -> chips.Chip:
+def _kinds(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What makes planes of a chip differ, in the order of the axes: the value where it is no axis."""
+    return {
+        "calibration_cycles": "0",
+        "i0_variation": 0.0,
+        "training": 0,
+        **{name: params.get(name) for name in _FAULTS},
+    }
+
+
+def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]) -> CellGrid:
+    """The cells of a plane, with the estimates of the chip's neurons if they are calibrated."""
+    p, law = cells.params, family_of(cells.params["card"]).law(cells.params["link"])
+    ratios = z_shift_scale(cells.coords["width"], p).tolist()
+    thresholds = neuron_thresholds(law, kind["read_noise"])
+    zeta = kind["i0_variation"]
+    grid = CellGrid(cells.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta)
+    if kind["calibration_cycles"] == "0":
+        return grid
+    method = Method(pulses_of(kind["calibration_cycles"]), law, p["calibrate"] == _BOTH, p["distribution"])
+    rng = cells.rng("calibration", seed=seed)
+    return replace(grid, estimates=estimate(chip, grid.etas, grid.ratios, zeta, method, rng))
+
+
+def _chip(cells: Cells, weights: Sequence[Floats], seed: int, kind: dict[str, Any]) -> chips.Chip:
     faults = cells.rng("faults", seed=seed)
-    first, second = (
-        crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"])
-        for w in (network.w1, _second(network, cells.params["w2"]))
+    layers = [crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"]) for w in weights]
+    neurons, deviations, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
+    return chips.make(layers, neurons, deviations, cells.params["vary"], cells.params["distribution"], scales)
+
+
+def sizes_of(params: Mapping[str, Any]) -> tuple[int, ...]:
+    """Pixels, neurons of each hidden layer, classes of the parameters' network.
+
+    Raises
+    ------
+    ValueError
+        ``layers`` is no such network, or is not that of ``weights``; one line.
+    """
+    text, stored = params["layers"], tuple(params["weights"].get("sizes", ()))
+    if stored and text in (_LAYERS, "-".join(map(str, stored))):
+        return stored
+    if stored:
+        raise ValueError(
+            f"layers {text} are not those of the weights, {'-'.join(map(str, stored))}; leave layers out"
+        )
+    if not re.fullmatch(rf"{PIXELS}(-[1-9][0-9]{{0,3}})+-{CLASSES}", text):
+        raise ValueError(
+            f"layers {brief(text)}: write {PIXELS} pixels, one or more hidden layers of at most 9999 neurons, and "
+            f"{CLASSES} classes, such as {PIXELS}-400-100-{CLASSES}"
+        )
+    return tuple(map(int, text.split("-")))
+
+
+def _recipe(params: Mapping[str, Any]) -> Recipe:
+    from spinneurons.codesign.network import Recipe
+
+    _, hidden, *further, _ = sizes_of(params)
+    return Recipe(epochs=params["epochs"], hidden=hidden, further=tuple(further))
+
+
+def _weights(params: Mapping[str, Any], offset: int = 0) -> tuple[Floats, ...]:
+    """Layers as they are used: those of the file, or of the network trained with the seed ``network`` + offset."""
+    if stored := params["weights"]:
+        return own_weights.checked(stored["file"], stored["sha256"])
+    network = _network(
+        params["data"]["folder"], params["data"]["sha256"], _recipe(params), params["network"] + offset
     )
-    neurons, weights = cells.rng("neurons", seed=seed), cells.rng("weights", seed=seed)
-    return chips.make(first, second, neurons, weights, cells.params["vary"], cells.params["distribution"])
+    return network.folded if params["w2"] == "folded" else network.w
 
 
-def _second(network: Network, w2: str) -> npt.NDArray[np.float32]:
-    return network.folded if w2 == "folded" else network.w2
+@lru_cache(maxsize=8)
+def _network(folder: str, sha256: str, recipe: Recipe, seed: int) -> Network:
+    from spinneurons.codesign.network import obtain
+
+    return obtain(recipe, {"folder": folder, "sha256": sha256}, seed)
 
 
-@lru_cache(maxsize=2)
-def _network(folder: str, sha256: str, epochs: int, seed: int) -> Network:
-    from spinneurons.codesign.network import Recipe, obtain
-
-    return obtain(Recipe(epochs=epochs), {"folder": folder, "sha256": sha256}, seed)
+def _offsets(sweep: Sweep) -> list[int]:
+    """Training seeds of a sweep, counted from the parameter ``network``."""
+    names = [axis.name for axis in sweep.every_axis]
+    return [int(value) for value in sweep.axis("training").values] if "training" in names else [0]
 
 
 def prepare(sweep: Sweep) -> None:
-    """Train the network of the sweep's parameters, unless it is there, and say how far it is."""
-    from spinneurons.codesign.network import Recipe, obtain
+    """Train the networks of the sweep, unless they are there, and say how far it is.
+
+    Raises
+    ------
+    SpecError
+        Several trainings are asked for of weights that were trained elsewhere.
+    """
+    from spinneurons.codesign.network import obtain
 
     p = sweep.params
-    obtain(Recipe(epochs=p["epochs"]), p["data"], p["network"], say=lambda line: say(line, error=True))
+    if p["weights"] and _offsets(sweep) != [0]:
+        raise SpecError("axis 'training': the weights of a file are not trained here; leave training or weights out")
+    if not p["weights"]:
+        for offset in _offsets(sweep):
+            obtain(_recipe(p), p["data"], p["network"] + offset, say=lambda line: say(line, error=True))
 
 
 def artifact_ids(sweep: Sweep) -> dict[str, Any]:
-    """Attributes of the cube: the trained network's file, the SHA-256 of its weights, and the tiles of its layers."""
-    from spinneurons.codesign.network import Recipe, network_file
-
+    """Attributes of the cube: each network's file, the SHA-256 of its weights, and the tiles of its layers."""
     p = sweep.params
-    network = _network(p["data"]["folder"], p["data"]["sha256"], p["epochs"], p["network"])
-    first, second = crossbar.layers(p["tile_rows"], p["tile_columns"])
-    return {
-        "network_file": network_file(Recipe(epochs=p["epochs"]), p["data"]["sha256"], p["network"]).name,
-        "network_sha256": network.digest,
-        "crossbar_tiles": [first.count, second.count],
-    }
+    tiles = [layer.count for layer in crossbar.layers(p["tile_rows"], p["tile_columns"], sizes_of(p))]
+    if stored := p["weights"]:
+        return {
+            "network_file": Path(stored["file"]).name,
+            "network_sha256": stored["sha256"],
+            "crossbar_tiles": tiles,
+        }
+    from spinneurons.codesign.network import network_file
+
+    ids: dict[str, Any] = {}
+    for offset in _offsets(sweep):
+        network = _network(p["data"]["folder"], p["data"]["sha256"], _recipe(p), p["network"] + offset)
+        suffix = f"_{offset}" if offset else ""
+        ids[f"network_file{suffix}"] = network_file(network.recipe, network.data, network.seed).name
+        ids[f"network_sha256{suffix}"] = network.digest
+    return {**ids, "crossbar_tiles": tiles}
 
 
 def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -129,8 +215,9 @@ def z_shift_scale(widths: npt.NDArray[Any], params: Mapping[str, Any]) -> npt.ND
 
 
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
-    """The same for every family; ``ValueError`` where the card's has no such law."""
+    """The same for every family; ``ValueError`` where the card's has no such law, or layers cannot be."""
     require_law(params)
+    sizes_of(params)
     return (
         Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
         Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
@@ -145,7 +232,7 @@ _PARAMETERS = (
     Parameter("images", 10_000, help="test images, the first of the data", low=1, high=1_000_000),
     Parameter("vary", "both", help="what deviates on a chip", choices=chips.VARY),
     Parameter("distribution", "uniform", help="of the deviations", choices=chips.DISTRIBUTIONS),
-    Parameter("w2", "folded", help="second layer with or without the dropout factor 0.5", choices=("folded", "raw")),
+    Parameter("w2", "folded", help="later layers with or without the dropout factor 0.5", choices=("folded", "raw")),
     Parameter("ties", "fraction", help="classes with the same count", choices=("fraction", "random")),
     Parameter("network", 0, help="seed of the training", low=0),
     Parameter("epochs", 40, help="epochs of the training", low=1, high=10_000),
@@ -162,6 +249,15 @@ _PARAMETERS = (
     ),
     replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
     DATA,
+    Parameter("layers", _LAYERS, help="pixels, neurons of each hidden layer, classes", neutral=_LAYERS),
+    own_weights.WEIGHTS,
+)
+_CALIBRATE = Parameter(
+    "calibrate",
+    "i_bias",
+    help="what the pulses of calibration_cycles estimate of each neuron",
+    choices=("i_bias", _BOTH),
+    neutral="i_bias",
 )
 _FAULT_PARAMETERS = (
     Parameter("levels", 0, help="conductance levels of a cell; 0: any conductance", low=0, high=65_536),
@@ -170,6 +266,11 @@ _FAULT_PARAMETERS = (
     Parameter("read_noise", 0.0, "i0", "noise of a neuron's current in a step, standard deviation", low=0, high=100),
 )
 _VARIATION = Axis("variation", _VARIATIONS, long_name="variation", low=0.0, high=1.0)
+_LATER_AXES = (
+    PulsesAxis("calibration_cycles", ("0",), long_name=f"pulses of a neuron's calibration, or {EXACT}", neutral="0"),
+    Axis("i0_variation", (0.0,), long_name="variation of i0", low=0.0, high=0.9, neutral=0.0),
+    Axis("training", (0,), long_name="training seed, counted from the parameter network", low=0, neutral=0),
+)
 _STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
 _RATIO = Coordinate(
     "z_shift_scale", "width", z_shift_scale, long_name="I_bias/i0: shift of z for a deviation of 100 %"
@@ -178,14 +279,14 @@ _RATIO = Coordinate(
 SWEEP = Sweep(
     name="codesign",
     title="Accuracy and energy of a spiking MNIST network against bar width and variation",
-    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0)),
+    axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0), *_LATER_AXES),
     dims=(_STEP,),
     coordinates=(_RATIO,),
     artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=(),
     outputs_of=outputs,
-    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS),
+    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS, _CALIBRATE),
     function=codesign,
     shared_axes=("width", "variation"),
     figures="spinneurons.codesign.figures:FIGURES",

@@ -44,3 +44,12 @@ def test_a_run_has_settled_from_the_step_after_the_last_far_one() -> None:
     one["accuracy"][..., 0] = 0.5
     one["accuracy"][..., 2] = 0.8
     assert analysis.steps_to_settle(one).item() == 4
+
+
+def test_networks_are_the_seeds_of_a_cube_with_several_trainings() -> None:
+    one = cube(np.array([[[0.9, 0.8], [0.7, 0.6]]]))
+    several = xr.concat([one, one + 0.05], xr.DataArray([0, 1], dims="training", name="training"))
+    found = analysis.by_network(several)["accuracy"]
+    np.testing.assert_allclose(found.isel(timestep=-1).transpose("width", "variation", "seed")[0],
+                               [[0.85, 0.9], [0.65, 0.7]])  # fmt: skip
+    assert analysis.by_network(one) is one

@@ -37,9 +37,9 @@ def test_the_grid_moves_a_weight_by_no_more_than_the_rounding_of_the_largest_sum
 
 def test_x_and_xi_are_uniform_between_minus_one_and_one(trained: Network) -> None:
     chip = make_chip(trained)
-    xi = (chip.d1 / np.where(chip.w1 == 0, np.inf, chip.w1)).ravel()
+    xi = (chip.d[0] / np.where(chip.w[0] == 0, np.inf, chip.w[0])).ravel()
     assert np.abs(chip.x1).max() < 1
-    assert np.abs(xi[np.abs(chip.w1).ravel() > 0.01]).max() < 1.01
+    assert np.abs(xi[np.abs(chip.w[0]).ravel() > 0.01]).max() < 1.01
     assert np.std(chip.x1) == pytest.approx(1 / np.sqrt(3), rel=0.1)
     assert np.std(xi) == pytest.approx(1 / np.sqrt(3), rel=0.02)
     assert np.mean(chip.x1) == pytest.approx(0, abs=0.12)
@@ -53,16 +53,15 @@ def test_the_normal_distribution_has_a_standard_deviation_of_one(trained: Networ
 
 def test_only_what_varies_deviates_and_it_deviates_alike(trained: Network) -> None:
     both, neurons, weights = (make_chip(trained, vary) for vary in chips.VARY)
-    assert not neurons.d1.any()
-    assert not neurons.d2.any()
-    assert not weights.x1.any()
-    assert not weights.x2.any()
+    assert not neurons.d[0].any()
+    assert not neurons.d[1].any()
+    assert not weights.x.any()
     np.testing.assert_array_equal(both.x1, neurons.x1)
-    np.testing.assert_array_equal(both.d1, weights.d1)
-    np.testing.assert_array_equal(both.d2, weights.d2)
+    np.testing.assert_array_equal(both.d[0], weights.d[0])
+    np.testing.assert_array_equal(both.d[1], weights.d[1])
 
 
 def test_another_seed_is_another_chip(trained: Network) -> None:
     one, other = make_chip(trained, seed=1), make_chip(trained, seed=2)
     assert abs(np.corrcoef(one.x1, other.x1)[0, 1]) < 0.25
-    np.testing.assert_array_equal(one.w1, other.w1)
+    np.testing.assert_array_equal(one.w[0], other.w[0])

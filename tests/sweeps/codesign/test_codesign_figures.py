@@ -36,6 +36,12 @@ def cube(trained: Network) -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
+def calibrated_cube(trained: Network) -> xr.Dataset:
+    axes = {"width": (5.0, 0.3), "variation": (0.0, 0.25), "seed": (0, 1), "calibration_cycles": ("0", "28", "exact")}
+    return dataset(SWEEP.with_values(images=20, steps=4, epochs=1, i0_variation=(0.1, 0.0), training=(0, 1), **axes))
+
+
+@pytest.fixture(scope="module")
 def crossbar_cube(trained: Network) -> xr.Dataset:
     return dataset(CROSSBAR.with_values(images=16, steps=5, epochs=1, seed=(0, 1), width=(5.0,), read_noise=(0.0,)))
 
@@ -60,6 +66,22 @@ def test_a_figure_of_an_unfinished_grid(cube: xr.Dataset, name: str, done: str) 
     elif done == "one cell":
         state[2, 3, 1] = 1
     assert size(FIGURES[name](cube.assign(cell_state=state))) > 1000
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_of_calibrated_chips(calibrated_cube: xr.Dataset, name: str) -> None:
+    assert size(FIGURES[name](calibrated_cube)) > 5000
+    assert ("i0 varies by 10 %" in FIGURES[name].caption(calibrated_cube)) == (name != "s10_crossbar")
+
+
+def test_accuracy_has_a_panel_for_each_number_of_pulses(calibrated_cube: xr.Dataset) -> None:
+    panels = [ax for ax in FIGURES["fig3c_accuracy"](calibrated_cube).axes if ax.get_title("left")]
+    titles = [ax.get_title("left").split(maxsplit=1)[1] for ax in panels]
+    assert titles == ["no calibration", "28 pulses", "exact calibration", "variation 25 %"]
+    shown = calibrated_cube["accuracy"].isel(timestep=-1, i0_variation=0).sel(width=5.0, calibration_cycles="28")
+    shown = shown.mean("training")
+    lines = [np.asarray(line.get_ydata(), float) for line in panels[1].lines]
+    assert any(len(y) == 2 and np.allclose(y, 100 * shown.mean("seed"), rtol=1e-5) for y in lines)
 
 
 @pytest.mark.parametrize("name", FIGURES_CROSSBAR)

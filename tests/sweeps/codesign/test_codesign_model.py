@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from chips_and_digits import make_chip
+from chips_and_digits import compare_spikes, make_chip
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model, reference
 from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
-from spinneurons.codesign.model import CellGrid, Plane, Spikes, plane
+from spinneurons.codesign.model import CellGrid, Plane, plane
 from spinneurons.codesign.network import Network
 from spinneurons.neurons.laws import LOGISTIC
 
@@ -40,24 +40,9 @@ def part(whole: Plane, etas: list[int], ratios: list[int], steps: int | None = N
 def test_all_spikes_equal_the_reference_but_for_rounding_at_a_threshold(
     trained: Network, digits: Batch, draws: Draws, vary: str, distribution: str
 ) -> None:
-    chip, batch, steps = make_chip(trained, vary, distribution), digits[:16], 53
-    seen: list[Spikes] = []
-    plane(chip, batch, draws, CellGrid(ETAS, RATIOS, steps), threads=1, observe=seen.append)
-    compared = different = 0
-    for eta_index, ratio_index in ((0, 0), (1, 2), (2, 1), (3, 0), (3, 2)):
-        mine = [s for s in seen if s.eta == eta_index and ratio_index in s.ratios]
-        hidden, output = (
-            np.concatenate(
-                [np.concatenate([getattr(s, n) for s in mine if s.first == f], axis=0) for f in (0, 50)], axis=1
-            )
-            for n in ("hidden", "output")
-        )
-        for step in reference.spikes(chip, batch, draws, ETAS[eta_index], RATIOS[ratio_index], steps):
-            unequal = hidden[:, step.number] != step.hidden
-            same_hidden = ~unequal.any(axis=1)
-            unequal_output = (output[:, step.number] != step.output)[same_hidden]
-            compared += unequal.size + unequal_output.size
-            different += int(unequal.sum() + unequal_output.sum())
+    chip, grid = make_chip(trained, vary, distribution), CellGrid(ETAS, RATIOS, 53)
+    cells = ((0, 0), (1, 2), (2, 1), (3, 0), (3, 2))
+    compared, different = compare_spikes(chip, digits[:16], draws, grid, cells)
     assert compared > 1_500_000
     assert different <= 2e-6 * compared
 
@@ -96,10 +81,11 @@ def test_a_plane_gives_the_reference_cells(
 
 
 def test_read_noise_and_raw_weights_give_the_reference_too(trained: Network, digits: Batch, draws: Draws) -> None:
-    first, second = Programmed.ideal(trained.w1), Programmed.ideal(trained.w2)
-    chip = chips.make(first, second, np.random.default_rng(1), np.random.default_rng(2))
+    chip = chips.make([Programmed.ideal(w) for w in trained.w], np.random.default_rng(1), np.random.default_rng(2))
     fast = plane(chip, digits[:30], draws, CellGrid([0.2], [25.0], 30, thresholds=neuron_thresholds(LOGISTIC, 1.5)))
-    slow = reference.run(chip, digits[:30], draws, 0.2, 25.0, 30, thresholds=neuron_thresholds(LOGISTIC, 1.5))
+    slow = reference.run(
+        chip, digits[:30], draws, 0.2, 25.0, 30, neurons=reference.CellNeurons(neuron_thresholds(LOGISTIC, 1.5))
+    )
     np.testing.assert_allclose(fast.accuracy[0, 0], slow.accuracy, atol=1e-12)
     np.testing.assert_allclose(fast.spikes_output[0, 0], slow.spikes_output, rtol=1e-5)
 
@@ -248,7 +234,7 @@ from spinneurons.mnist import data
 test = data.load("test")
 rng = np.random.default_rng(0)
 w1, w2 = (Programmed.ideal(rng.normal(0, 0.2, shape).astype(np.float32)) for shape in ((784, 400), (400, 10)))
-chip = chips.make(w1, w2, rng, rng)
+chip = chips.make([w1, w2], rng, rng)
 images, steps = int(sys.argv[1]), int(sys.argv[2])
 batch = Batch.first(test.images, test.labels, images)
 grid = model.CellGrid([0, .05, .1, .15, .2, .25], np.linspace(10, 30, 9).tolist(), steps)

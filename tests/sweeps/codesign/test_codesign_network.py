@@ -25,8 +25,8 @@ TINY = Recipe(hidden=16, epochs=2, batch=50)
 def analog_accuracy(trained: network.Network, test: data.Digits) -> float:
     """Part of the test images whose largest output is their label, without spikes or noise."""
     x = test.images.astype(np.float32) / 255
-    h = 1 / (1 + np.exp(-(x @ trained.w1)))
-    return float(np.mean(np.argmax(h @ trained.folded, axis=1) == test.labels))
+    h = 1 / (1 + np.exp(-(x @ trained.w[0])))
+    return float(np.mean(np.argmax(h @ trained.folded[1], axis=1) == test.labels))
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_the_name_changes_with_data_and_seed_and_with_nothing_else() -> None:
 def test_a_stored_network_is_read_back_with_its_digest(trained: Network) -> None:
     again = network.obtain(QUICK, data.describe(), 0)
     assert again.digest == trained.digest
-    np.testing.assert_array_equal(again.w1, trained.w1)
+    np.testing.assert_array_equal(again.w[0], trained.w[0])
 
 
 WANTED = """

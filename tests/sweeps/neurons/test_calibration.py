@@ -86,3 +86,17 @@ def test_the_error_is_that_of_the_information_in_the_pulses(law: Law, pulses: in
 def test_a_negative_deviation_is_refused() -> None:
     with pytest.raises(ValueError, match="neither is below 0"):
         calibrate([0], [1], [0.0], LOGISTIC, -1.0)
+
+
+def test_the_gain_alone_is_estimated_where_the_shift_is_known() -> None:
+    rng, n = np.random.default_rng(1), np.full(Z.size, 400)
+    gains = np.array([0.7, 1.0, 1.4])
+    k = rng.binomial(n, LOGISTIC.probability(Z / gains[:, None]))
+    found = calibrate(k, n, Z, LOGISTIC, 0.0, 0.3)
+    np.testing.assert_array_equal(found.shift, 0.0)
+    for row, gain in zip(k, found.gain, strict=True):
+        best = minimize(
+            lambda at, k=row: posterior(LOGISTIC, k, n, 1.0, 0.3, np.array([0.0, at[0]])), [0.0], method="Nelder-Mead"
+        )
+        assert np.log(gain) == pytest.approx(best.x[0], abs=1e-3)
+    np.testing.assert_allclose(found.gain, gains, rtol=0.15)
