@@ -369,7 +369,9 @@ FIGURES: dict[str, style.Builder] = {
     "s8_steps": style.figure(accuracy_against_steps, remarks=_which_neurons),
     "s9_steps_varied": style.canvas(s9_steps_varied, width=style.PAGE, remarks=_which_neurons),
     "s10_crossbar": _CROSSBAR,
-    "energy_ledger": style.canvas(energy_terms, width=style.PAGE, height=70 * style.MM, empty=_no_resistance),
+    "energy_ledger": style.canvas(
+        energy_terms, width=style.PAGE, height=70 * style.MM, empty=_no_resistance, remarks=_which_neurons
+    ),
     "trade_off": style.figure(
         accuracy_against_energy,
         good_width,
