@@ -19,7 +19,7 @@ LOOKS: dict[str, dict[str, Any]] = {
     "none": {"color": style.GREY, "label": "software alone"},
     "variation-aware": {"color": "black", "label": "variation-aware software"},
     "calibrated": {"color": style.BLUE, "marker": "o", "label": "calibrated"},
-    "calibrated-i0": {"color": style.SKY, "marker": "s", "label": "calibrated, and $i_0$"},
+    "calibrated-i0": {"color": style.SKY, "marker": "s", "ls": "--", "label": "calibrated, and $i_0$"},
     "output-trim": {"color": style.PURPLE, "marker": "D", "label": "offsets in the loop"},
     "software-then-loop": {"color": style.ORANGE, "marker": "^", "label": "software, then in the loop"},
     "in-the-loop": {"color": style.VERMILION, "marker": "v", "label": "in the loop"},
