@@ -51,8 +51,8 @@ def accuracy_against_pulses(cube: xr.Dataset, ax: Axes) -> Axes:
             style.share_curve(ax, cube["pulses"].values, shares, LOOKS[name]["color"], LOOKS[name]["label"])
             continue
         x, first = np.unique(spent.sel({"method": name}).values, return_index=True)
-        beside = x * 1.02 ** (place - len(names) / 2)  # bars of one budget do not hide each other
-        style.shares_against(ax, beside, shares.isel(pulses=first), **LOOKS[name])
+        places = x * 1.02 ** (place - len(names) / 2)  # bars of one budget do not hide each other
+        style.shares_against(ax, places, shares.isel(pulses=first), **LOOKS[name])
     ax.set_xscale("symlog", linthresh=20, linscale=0.4)
     ax.set_xlim(-4, 1.4 * float(cube["pulses"].max()) + 20)
     ticks = [t for t in (0, 100, 1000, 10_000, 100_000) if t <= cube["pulses"].max()]
