@@ -37,6 +37,9 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" spinsweep emulate $(DEMO)/bench.toml --speed 1e6 --run \
 	  "spinsweep run hil --on $(DEMO)/bench.toml --store $(DEMO)/hil.zarr --set seed=0 --set epochs=2 --set cycles=20"
 	$(BIN)/spinsweep figures $(DEMO)/hil.zarr --out $(DEMO)/figures
+	$(BIN)/spinsweep run frontier --store $(DEMO)/frontier.zarr --set seed=0:5 --set variation=0.25 --set ratio=35 \
+	  --set pulses=0,28,140,1400,5600 --set test_images=200
+	$(BIN)/spinsweep figures $(DEMO)/frontier.zarr --out $(DEMO)/figures
 	$(BIN)/spinsweep card $(DEMO)/characterization.zarr --out $(DEMO)/card.toml --force
 	@echo
 	@echo "cubes     $(DEMO)/*.zarr      xarray: xr.open_zarr(\"$(DEMO)/characterization.zarr\")"

@@ -38,6 +38,8 @@ SWEEPS = {
     "hil layers": "seed=3 hidden=3 neurons=7 bias=fitted images=4 test_images=4 steps=8 epochs=1 currents=8 "
     "cycles=30",
     "hil-multiplexed": "seed=1 images=4 test_images=2 steps=8 epochs=2 currents=6 cycles=8",
+    "frontier": "pulses=0,28,90 variation=0.2 ratio=25.2 i0_variation=0.1 seed=0 images=4 test_images=30 steps=8 "
+    "epochs=2",
     "hil-replicates": "variation=0,0.2 ratio=10 seed=0,1 images=4 test_images=30 steps=8 epochs=2",
 }
 """Settings by case; the first word of a case is the sweep's name."""

@@ -75,7 +75,9 @@ def counts(
     """
     import torch  # late: a look at the sweeps does not need it
 
-    stack = torch.from_numpy(np.concatenate([c.weights for c in contenders], axis=1))
+    distinct = {id(c.weights): c.weights for c in contenders}  # those of several contenders are multiplied once
+    place = {key: n for n, key in enumerate(distinct)}
+    stack = torch.from_numpy(np.concatenate(list(distinct.values()), axis=1))
     pixels, neurons = contenders[0].weights.shape
     sums = np.empty((len(contenders), len(images), neurons), np.int64)
     limits = np.rint(np.arange(256) * (LEVELS / 255)).astype(np.uint32)
@@ -86,10 +88,12 @@ def counts(
             size = batch.stop - first
             spikes = u[:size] < limits[images.pixels[batch]][:, None, :]
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
-            z = z.reshape(size, steps, len(contenders), neurons).astype(np.float64)
+            z = z.reshape(size, steps, len(distinct), neurons).astype(np.float64)
             for c, contender in enumerate(contenders):
                 drive = contender.drive
-                p = contender.neurons.probability(drive.neuron_device, drive.i_write(z[:, :, c]))
+                p = contender.neurons.probability(
+                    drive.neuron_device, drive.i_write(z[:, :, place[id(contender.weights)]])
+                )
                 sums[c, batch] = np.sum(uniforms[:size] < p, axis=1)
     return sums
 

@@ -67,8 +67,8 @@ class Drive:
     """Device number of each neuron, all layers in their order."""
     i_bias: Floats
     """(neurons,) A: of each neuron's device as fitted, or the mean of the width."""
-    i0: float
-    """A, of the width: one read voltage of the crossbar for all columns."""
+    i0: Floats
+    """(neurons,) A: of the width, one read voltage of the crossbar for all columns; or of each device."""
     i_low: float
     """A, the read current: no current up to it switches, so that nothing is lost below."""
     z_limit: float
@@ -79,13 +79,13 @@ class Drive:
 
         Source: main text of the paper, I_write = I_bias + I0 z; the limits are ours.
         """
-        return np.maximum(self.i_bias[neurons] + self.i0 * np.minimum(z, self.z_limit), self.i_low)
+        return np.maximum(self.i_bias[neurons] + self.i0[neurons] * np.minimum(z, self.z_limit), self.i_low)
 
 
 def drive(
-    family: NeuronFamily, neuron_device: Sequence[int], i_bias: npt.ArrayLike, i0: float, z_limit: float
+    family: NeuronFamily, neuron_device: Sequence[int], i_bias: npt.ArrayLike, i0: npt.ArrayLike, z_limit: float
 ) -> Drive:
-    """The drive of these neurons; ``i_bias`` (A) is one value or one a neuron.
+    """The drive of these neurons; ``i_bias`` and ``i0`` (A) are one value or one a neuron.
 
     Raises
     ------
@@ -93,10 +93,10 @@ def drive(
         A bias is not finite, or not above the card's read current, or a neuron's pulse could not switch.
     """
     low = family.read_current
-    biases = np.array(np.broadcast_to(np.asarray(i_bias, np.float64), len(neuron_device)))
+    biases, scales = (np.array(np.broadcast_to(np.asarray(a, np.float64), len(neuron_device))) for a in (i_bias, i0))
     for device, bias in zip(neuron_device, biases, strict=True):
         if not bias > low:
             raise ValueError(
                 f"device {device}: bias current {bias:.3g} A; it has to be above the read current {low:g} A"
             )
-    return Drive(tuple(neuron_device), biases, i0, low, z_limit)
+    return Drive(tuple(neuron_device), biases, scales, low, z_limit)

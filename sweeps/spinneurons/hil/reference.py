@@ -24,7 +24,7 @@ def counts(contender: NetworkOnDevices, images: Images, streams: Streams, steps:
             active_pixels = [q for q in range(pixels.size) if spike_draws[i % BATCH, step, q] < limits[q]]
             for j, device in enumerate(drive.neuron_device):
                 z = sum(float(contender.weights[q, j]) for q in active_pixels)
-                i_write = max(drive.i_bias[j] + drive.i0 * min(z, drive.z_limit), drive.i_low)
+                i_write = max(drive.i_bias[j] + drive.i0[j] * min(z, drive.z_limit), drive.i_low)
                 i_bias, i0 = neurons.devices[device]
                 p = neurons.family.probability(i_write, i_bias, i0, neurons.law)
                 counts[i, j] += uniforms[i % BATCH, step, j] < p

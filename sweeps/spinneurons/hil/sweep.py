@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.hil import images, network, training
-from spinneurons.hil.curves import Curve, characterize
+from spinneurons.hil.curves import Curve, characterize, most_probable_bias
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons, Neurons, drive
 from spinneurons.hil.states import States
@@ -34,6 +34,8 @@ from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
 Floats = npt.NDArray[np.float64]
 
 MODES = ("hil", "software")
+MODE_OF = {"calibrated": "software", "in-the-loop-calibrated": "hil"}
+"""How the network of a method is trained."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,11 @@ def experiment(
     states = States(family)
     i_curve = family.write_currents(p["width"], p["currents"])
     curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], law)
-    hardware = Hardware(neurons, _drive(plan, p, family, curves), states)
+    hardware = Hardware(neurons, _drive(plan, p, family, curves, i_curve), states)
     in_loop = hardware if cell["mode"] == "hil" else None
-    trained = training.train(initial, learned, trains, p["steps"], p["epochs"], p["learning_rate"], in_loop, on_loss)
+    trained = training.train(
+        initial, learned, trains, p["steps"], p["epochs"], p["learning_rate"], in_loop, lambda loss, _: on_loss(loss)
+    )
     shown = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
 
     outputs = slice(-len(plan.classes), None)
@@ -146,10 +150,13 @@ def _readings(prefix: str, family: NeuronFamily, shown: Shown, steps: int) -> di
     return {prefix + reading.name: v for reading, v in zip(family.readings, values, strict=True)}
 
 
-def _drive(plan: Layout, p: dict[str, Any], family: NeuronFamily, curves: dict[int, Curve]) -> Drive:
-    """How the neurons are driven: about their own fitted bias or about the width's mean."""
+def _drive(plan: Layout, p: dict[str, Any], family: NeuronFamily, curves: dict[int, Curve], i_curve: Floats) -> Drive:
+    """How the neurons are driven: about the bias of their own calibration or fit, or about the width's mean."""
     bias: Any = float(family.i_bias(p["width"]))
-    if p["bias"] == "fitted":
+    if p["method"] in MODE_OF:
+        calibrated = most_probable_bias(curves, i_curve, family, p["width"], family.law(p["link"]))
+        bias = [calibrated[d] for d in plan.neuron_device]
+    elif p["bias"] == "fitted":
         for device, curve in curves.items():
             if curve.fit.reason:
                 raise ValueError(f"device {device}: {curve.fit.reason}; drive it with bias=mean")
@@ -173,11 +180,23 @@ def _images(cell: Cell, plan: Layout) -> tuple[Images, Images]:
 def check(sweep: Sweep) -> None:
     """``SpecError`` with one line where the parameters do not fit together: before anything runs."""
     _require_width(sweep.params)
+    _require_one_method(sweep)
     cell = Cell(sweep, {axis.name: axis.values[0] for axis in sweep.axes})
     try:
         _images(cell, layout(sweep.params))
     except ValueError as error:
         raise SpecError(f"sweep {sweep.name!r}: {error}") from None
+
+
+def _require_one_method(sweep: Sweep) -> None:
+    """Refuse a method beside another mode or bias than its own."""
+    method, modes = sweep.params["method"], sweep.axis("mode").values
+    if method not in MODE_OF:
+        return
+    if modes != (MODE_OF[method],):
+        raise SpecError(f"mode: {', '.join(map(str, modes))}, but method={method} has mode={MODE_OF[method]}")
+    if sweep.params["bias"] != "mean":
+        raise SpecError(f"bias: fitted, but method={method} has bias currents of its own; leave bias out")
 
 
 def _require_width(params: Mapping[str, Any]) -> None:
@@ -187,6 +206,11 @@ def _require_width(params: Mapping[str, Any]) -> None:
         raise SpecError(
             f"width: {params['width']:g} um, but the card was measured at {widths[0]:g} um; set width={widths[0]:g}"
         )
+
+
+def mode_of_method(method: str) -> dict[str, tuple[str, ...]]:
+    """The axis ``mode`` of a method; {} where the axis says how it is."""
+    return {"mode": (MODE_OF[method],)} if method in MODE_OF else {}
 
 
 TRAINING = (
@@ -210,6 +234,15 @@ _PARAMETERS = (
     Parameter("width", 0.5, "um", "bar width", low=WIDTH.low, high=WIDTH.high),
     Parameter("devices", "0,1,2,3", help="devices of the width, neurons in turn"),
     Parameter("bias", "mean", help="bias current: the width's mean, or of each device", choices=("mean", "fitted")),
+    Parameter(
+        "method",
+        "mode",
+        help="mode: as mode and bias say; calibrated: software, each device about its most probable bias current by "
+        "its curve and the card's spread; in-the-loop-calibrated: the same drive, trained in the loop",
+        choices=("mode", *MODE_OF),
+        axes=mode_of_method,
+        neutral="mode",
+    ),
     Parameter("currents", 14, help="write currents of a device's curve", low=2, high=10_000),
     Parameter("cycles", 100, help="cycles at each of them", low=1, high=1_000_000),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,17 @@ from spinneurons.torch_determinism import exact_torch
 Floats = npt.NDArray[np.float64]
 
 
+class Responds(Protocol):
+    """What a network is trained on: devices, or a model of them in software."""
+
+    @property
+    def readings(self) -> int:
+        """How many readings each cycle gives."""
+
+    def present(self, key: str, weights: Weights, train: Floats) -> tuple[Response, Readings]:
+        """The response of all layers to the train (steps, pixels) of that key, and the readings of all neurons."""
+
+
 @dataclass(frozen=True)
 class Hardware:
     """Devices, how z drives them, and what their readings mean."""
@@ -33,6 +44,11 @@ class Hardware:
     neurons: Neurons
     drive: Drive
     states: States
+
+    @property
+    def readings(self) -> int:
+        """How many readings each cycle gives."""
+        return self.states.readings
 
     def present(self, key: str, weights: Weights, train: Floats) -> tuple[Response, Readings]:
         """The response of all layers to one train, and the readings of all neurons, (steps, neurons)."""
@@ -78,8 +94,8 @@ def train(
     steps: int,
     epochs: int,
     rate: float,
-    hardware: Hardware | None = None,
-    on_loss: Callable[[float], None] = lambda loss: None,
+    hardware: Responds | None = None,
+    after_image: Callable[[float, Weights], None] = lambda loss, weights: None,
 ) -> Training:
     """Gradient descent, one update an image, each image with a new Poisson train in each epoch.
 
@@ -90,7 +106,7 @@ def train(
     steps : of a train
     rate : learning rate
     hardware : None trains in software, with the ideal sigmoid and no noise but that of the trains
-    on_loss : told after each image the mean loss of the epoch so far
+    after_image : told after each image the mean loss of the epoch so far, and the weights
 
     Source: main text of the paper, Fig. 4(c).
     """
@@ -105,7 +121,7 @@ def train(
                 loss = network.loss_of(response.activation[-1], int(target))
                 network.descend(weights, loss, rate)
                 losses[epoch, i] = loss.item()
-                on_loss(float(losses[epoch, : i + 1].mean()))
+                after_image(float(losses[epoch, : i + 1].mean()), weights)
             after.append(network.arrays(weights))
     return Training(after, losses.mean(axis=1), shown)
 
@@ -142,7 +158,7 @@ def most_confident(confidence: Floats) -> npt.NDArray[np.int64]:
 
 
 def _show(
-    hardware: Hardware | None,
+    hardware: Responds | None,
     key: str,
     weights: Weights,
     pixels: npt.NDArray[np.uint8],
@@ -164,8 +180,8 @@ def _show(
     return response
 
 
-def _empty(images: tuple[int, ...], steps: int, neurons: int, hardware: Hardware | None) -> Shown:
-    count = 0 if hardware is None else hardware.states.readings
+def _empty(images: tuple[int, ...], steps: int, neurons: int, hardware: Responds | None) -> Shown:
+    count = 0 if hardware is None else hardware.readings
     return Shown(
         np.full((*images, neurons), np.nan),
         np.zeros((*images, neurons), np.int64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
@@ -16,10 +17,12 @@ from spinsweep.reaper import Reaper
 from spinsweep.resources import cpu_count
 
 if TYPE_CHECKING:  # loaded where they are needed: help comes at once
+    import xarray as xr
+
     from spinneurons.paper.plan import PlannedSweep
     from spinsweep.executors.protocol import Start
 
-FULL, QUICK = Path("results/paper"), Path("results/paper-quick")
+FULL, QUICK, FRONTIER = (Path(f"results/{name}") for name in ("paper", "paper-quick", "frontier"))
 
 
 def paper(
@@ -29,8 +32,19 @@ def paper(
             "--quick/--full", help="Run for minutes and get wide intervals, or for half an hour and get narrow ones."
         ),
     ] = True,
+    frontier: Annotated[
+        bool,
+        typer.Option(
+            "--frontier",
+            help="In place of the paper's sweeps, compare what makes up for variation, by the pulses of a device.",
+        ),
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write into.", show_default=f"{QUICK}; with --full {FULL}")
+        Path | None,
+        typer.Option(
+            help="Folder to write into.",
+            show_default=f"{QUICK}; with --full {FULL}, with --frontier {FRONTIER}",
+        ),
     ] = None,
     workers: Annotated[
         int, typer.Option(help="Worker processes on this machine; 0 computes in this process.", min=0)
@@ -44,24 +58,35 @@ def paper(
     """
     import xarray as xr
 
-    from spinneurons.paper.plan import SWEEPS
-    from spinneurons.paper.write import write
+    from spinneurons.paper import plan
     from spinsweep.deployment.local_cluster import local_client
     from spinsweep.executors.dask import on_client
 
-    folder = out or (QUICK if quick else FULL)
+    folder = out or (FRONTIER if frontier else QUICK if quick else FULL)
+    sweeps, quick = ((plan.FRONTIER,), False) if frontier else (plan.SWEEPS, quick)
     with ExitStack() as stack:
         stack.enter_context(Reaper(relays_signals=not workers))
         client = cache(lambda: stack.enter_context(local_client(workers)))  # for all sweeps, when the first needs it
         executor: Start | str = (lambda context: on_client(client())(context)) if workers else "serial"
-        for number, planned in enumerate(SWEEPS, 1):
-            say(f"[{number} of {len(SWEEPS)}] {planned.name}", error=True)
+        for number, planned in enumerate(sweeps, 1):
+            say(f"[{number} of {len(sweeps)}] {planned.name}", error=True)
             if not _complete(planned, folder, executor, workers or None, quick=quick):
                 return 1
-    cubes = {planned.name: xr.open_zarr(planned.store(folder)).load() for planned in SWEEPS}
-    for path in write(folder, cubes, quick=quick):
+    cubes = {planned.name: xr.open_zarr(planned.store(folder)).load() for planned in sweeps}
+    for path in _written(folder, cubes, quick=quick):
         say(path)
     return 0
+
+
+def _written(folder: Path, cubes: dict[str, xr.Dataset], *, quick: bool) -> Sequence[Path]:
+    """Write what the cubes come to; the paths for the reader."""
+    if list(cubes) == ["frontier"]:
+        from spinneurons.paper.frontier import write_frontier
+
+        return write_frontier(folder, cubes["frontier"])
+    from spinneurons.paper.write import write
+
+    return write(folder, cubes, quick=quick)
 
 
 def _complete(

@@ -27,14 +27,14 @@ def _lines(report: Report) -> Iterator[str]:
 def _content(content: Content) -> Iterator[str]:
     match content:
         case Claims(head, rows):
-            yield from _table(head, [_cells(row) for row in rows])
+            yield from lines_of_table(head, [_cells(row) for row in rows])
             yield from ("", "### Claim by claim", "")
             for row in rows:
                 yield from _details(row)
         case Definitions(texts):
             yield from (f"- **{name}**: {text}" for name, text in texts.items())
         case Table(head, rows):
-            yield from _table(head, rows)
+            yield from lines_of_table(head, rows)
         case Lines(texts):
             yield from (f"- {text}" for text in texts)
         case Gallery(pictures):
@@ -64,7 +64,8 @@ def _details(row: Row) -> Iterator[str]:
     yield ""
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def lines_of_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table of texts, line by line."""
     yield f"| {' | '.join(head)} |"
     yield "|" + "---|" * len(head)
     for row in rows:

@@ -68,8 +68,11 @@ def _planned(pictures: list[list[str]], **entry: Any) -> PlannedSweep:
     return PlannedSweep(pictures=tuple(Picture(*picture) for picture in pictures), **entry)
 
 
-SWEEPS = tuple(_planned(**entry) for entry in tomllib.loads(packaged("plan.toml"))["sweep"])
+_PLAN = tomllib.loads(packaged("plan.toml"))
+SWEEPS = tuple(_planned(**entry) for entry in _PLAN["sweep"])
 """As ``plan.toml`` has them, in the order in which they run."""
+FRONTIER = _planned(**_PLAN["frontier"], pictures=[])
+"""Of ``spinsweep paper --frontier``."""
 
 
 def gallery() -> list[Picture]:

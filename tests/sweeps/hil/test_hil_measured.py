@@ -17,6 +17,8 @@ import pytest
 import xarray as xr
 
 from instrument_emulator.control import Control
+from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.cli import main
 
 SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]
@@ -129,6 +131,18 @@ def test_a_device_that_fails_in_training_is_left_out_and_the_others_learn(tmp_pa
     assert (cube.trials[0, 0] == 15).all()
     assert np.isfinite(cube.weights).all()
     assert (cube.test_activation[:, [0, 1, 3]] >= 0).all()
+
+
+def test_a_calibration_on_the_bench_spends_no_cycle_on_training_and_finds_the_devices(tmp_path: Path) -> None:
+    small = [word.replace("mode=hil", "method=calibrated") for word in SMALL]
+    with emulated(tmp_path) as (bench, control):
+        assert main(["run", "hil", "--on", str(bench), "--store", str(tmp_path / "hil.zarr"), *small]) == 0
+        assert control.exposure()["overall"]["pulses"] == 2 * 4 * (LEVELS + CURVES + TEST)
+    cell = xr.open_zarr(tmp_path / "hil.zarr").isel(mode=0, seed=0).load()
+    assert str(cell["mode"].values) == "software"
+    true = [HallBar(cards.default()).individual(0.5, d)[0] for d in range(4)]
+    np.testing.assert_allclose(cell["bias_current"], true, rtol=0.04)
+    assert len(set(cell["bias_current"].values)) > 1
 
 
 def test_devices_that_the_bench_does_not_have_are_refused_in_one_line_before_anything_is_fired(

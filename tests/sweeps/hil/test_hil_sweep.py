@@ -18,6 +18,7 @@ from spinneurons.hil.figures import FIGURES, FIGURES_MULTIPLEXED, FIGURES_REPLIC
 from spinneurons.hil.replicates import REPLICATES
 from spinneurons.hil.sweep import MULTIPLEXED, SWEEP
 from spinneurons.neurons import card as cards
+from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.cli import main
 from spinsweep.evaluate import evaluate
 from spinsweep.spec import Sweep
@@ -129,6 +130,38 @@ def test_the_bias_current_is_the_width_s_mean_or_each_device_s_own_fit() -> None
     np.testing.assert_array_equal(fitted["bias_current"], fitted["curve_i_bias"])
     assert len(set(fitted["bias_current"].ravel())) == 4
     np.testing.assert_array_equal(fitted["curve_i_bias"], mean["curve_i_bias"])
+
+
+def test_a_calibrated_device_is_driven_about_its_most_probable_bias_and_two_cycles_a_current_are_enough() -> None:
+    software = values(SMALL, mode=("software",), seed=(0,))
+    found = values(SMALL.with_text({"method": "calibrated", "seed": "0"}))
+    np.testing.assert_array_equal(found["weights"], software["weights"])
+    np.testing.assert_array_equal(found["curve_switches"], software["curve_switches"])
+    np.testing.assert_allclose(found["bias_current"], found["curve_i_bias"], rtol=0.01)
+    few = {"seed": "0", "cycles": "2", "currents": "14"}
+    loop = values(SMALL.with_text({"method": "in-the-loop-calibrated", **few}))
+    card = HallBar(cards.default())
+    true = [card.individual(0.5, d)[0] for d in range(4)]
+    nominal = float(card.i_bias(0.5))
+    error, spread = (np.sqrt(np.mean((np.array(a) - true) ** 2)) for a in (loop["bias_current"][0, 0], nominal))
+    assert error < spread / 2
+    assert not np.array_equal(loop["weights"], software["weights"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["method=calibrated", "mode=hil"], "mode: hil, but method=calibrated has mode=software"),
+        (["method=calibrated", "bias=fitted"], "bias: fitted, but method=calibrated has bias currents of its own"),
+    ],
+)
+def test_a_method_with_another_mode_or_bias_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], settings: list[str], said: str
+) -> None:
+    words = [word for setting in settings for word in ("--set", setting)]
+    assert main(["run", "hil", "--workers", "0", *words, "--store", str(tmp_path / "hil.zarr")]) == 2
+    assert said in capfd.readouterr().err.strip().splitlines()[-1]
+    assert not (tmp_path / "hil.zarr").exists()
 
 
 def test_hidden_neurons_and_fewer_devices_than_neurons_are_described_by_the_cube() -> None:

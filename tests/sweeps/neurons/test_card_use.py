@@ -37,6 +37,10 @@ SMALL: dict[str, dict[str, Any]] = {
         "stuck_on": (0.0,), "read_noise": (1.0,), "images": 12, "steps": 10, "epochs": 1,
     },
     "endurance": {"width": (1.0, 0.5), "device": (0, 1, 2, 3), "cycles": 50},
+    "frontier": {
+        "chips": "card", "pulses": (0, 60, 300), "variation": (0.2,), "ratio": (10.0,), "i0_variation": (0.1,),
+        "seed": (0,), "epochs": 1, "test_images": 12, **DIGITS,
+    },
     "hil": TRAINING,
     "hil-multiplexed": TRAINING,
     "hil-replicates": {
@@ -70,7 +74,7 @@ def base(noise: float) -> Card:
 
 
 def base_of(sweep: str) -> Card:
-    return base(1.2 if sweep.startswith("hil") else 0.65)
+    return base(1.2 if sweep.startswith(("hil", "frontier")) else 0.65)
 
 
 def with_individuals(card: Card) -> Card:
