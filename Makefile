@@ -49,7 +49,7 @@ demo: $(READY)
 
 test: $(READY) lint test-packages
 	@$(BIN)/python -m compileall -q engine sweeps  # once, and not in each of some hundred processes
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
 
 test-all: $(READY) lint test-packages
 	$(BIN)/python -m pytest -m ""

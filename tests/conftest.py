@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from hypothesis import HealthCheck, settings
 
 from spinsweep.deployment.local_cluster import local_client
 
+# Python takes byte code for that of a file of the same second and size: tests write modules anew within a second.
+sys.dont_write_bytecode = True
+os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # An idle Dask worker takes a fortieth of a core: it looks at its stack every 10 ms and at its loop every 20 ms.  Here
 # many of them wait for long, and nobody looks at these.
 os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
