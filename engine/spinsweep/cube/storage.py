@@ -111,7 +111,7 @@ class Storage(ABC):
         CubeError
             The cubes of this storage cannot be exchanged.
         """
-        raise CubeError(f"{self}: its arrays have to become larger, which only a cube in a folder can")
+        raise CubeError(f"{self}: its arrays must become larger, which only a cube in a folder can; make a new cube")
 
 
 class ObjectStorage(Storage):
