@@ -13,7 +13,7 @@ from spinneurons.analysis.lines import straight_line
 from spinneurons.analysis.scatter import weighted_fit
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.card import CardError
-from spinneurons.neurons.family import Bools, Card, MeasuredDevices
+from spinneurons.neurons.family import Bools, Card, Floats, MeasuredDevices
 
 MOST_SPREAD = 0.9
 """Of a line, by the card's schema: what a device may deviate by at the most."""
@@ -32,11 +32,50 @@ def measured_card(card: Mapping[str, Any], devices: MeasuredDevices, source: str
         "devices.per_width": (int(good.shape[1]), ""),
         **_read_out(changed, devices),
     }
+    return completed(changed, entries, devices, good, source)
+
+
+def completed(
+    changed: Card, entries: Mapping[str, tuple[Any, str]], devices: MeasuredDevices, good: Bools, source: str
+) -> Card:
+    """The card with measured entries, each with what more is said of its source, and with the individuals."""
     for key, (number, more) in entries.items():
         section, name = key.split(".")
         changed[section][name].update(value=number, provenance="measured", source=source + more)
     changed["device"] = individuals(devices, good)
     return cards.validate(changed, "measured card")
+
+
+def require_spread(section: str, deviation: Floats, devices: MeasuredDevices, reference: str) -> float:
+    """The largest relative deviation of a device.
+
+    Parameters
+    ----------
+    deviation : (W, D), NaN where a device has no fit
+    reference : what they deviate from, in words
+
+    Raises
+    ------
+    CardError
+        It is larger than a card can hold.
+    """
+    spread = float(np.nanmax(np.abs(deviation)))
+    if spread > MOST_SPREAD:
+        w, d = np.unravel_index(np.nanargmax(np.abs(deviation)), deviation.shape)
+        raise CardError(
+            f"measured card: {section}: width {np.asarray(devices.width)[w]:g} um, device {devices.labels[d]} is "
+            f"{deviation[w, d]:+.0%} from {reference}, and a card holds a spread up to {MOST_SPREAD:.0%}; leave that "
+            "device out"
+        )
+    return spread
+
+
+def fitted_currents(section: str, devices: MeasuredDevices, good: Bools) -> tuple[Floats, Floats]:
+    """(W, D) currents and their standard errors, A, NaN where a device is not good."""
+    current, error = (
+        np.where(good, np.asarray(getattr(devices, section + end), np.float64), np.nan) for end in ("", "_stderr")
+    )
+    return current, error
 
 
 def _read_out(card: Mapping[str, Any], devices: MeasuredDevices) -> dict[str, tuple[Any, str]]:
@@ -107,9 +146,7 @@ def _line_through(
     have no slope: the line is their mean.
     """
     widths = np.asarray(devices.width, np.float64)
-    currents, errors = (
-        np.where(good, np.asarray(getattr(devices, section + end), np.float64), np.nan) for end in ("", "_stderr")
-    )
+    currents, errors = fitted_currents(section, devices, good)
     if good.any(axis=1).sum() > 1:
         line = straight_line(widths[:, None], currents, errors, proportional=True)
         intercept, slope = line.intercept, line.slope
@@ -122,13 +159,7 @@ def _line_through(
             "card can hold it; characterize more of the narrow bars"
         )
     deviation = currents / (intercept + slope * widths)[:, None] - 1
-    spread = float(np.nanmax(np.abs(deviation)))
-    if spread > MOST_SPREAD:
-        w, d = np.unravel_index(np.nanargmax(np.abs(deviation)), deviation.shape)
-        raise CardError(
-            f"measured card: {section}: width {widths[w]:g} um, device {devices.labels[d]} is {deviation[w, d]:+.0%} "
-            f"from the line, and a card holds a spread up to {MOST_SPREAD:.0%}; leave that device out"
-        )
+    spread = require_spread(section, deviation, devices, "the line")
     return {
         key: {**entries[key], "value": number, "provenance": "measured", "source": source}
         for key, number in {"intercept": intercept, "slope": slope, "spread": spread}.items()

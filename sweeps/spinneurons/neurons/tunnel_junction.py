@@ -50,7 +50,7 @@ from spinneurons.neurons.family import (
     Size,
 )
 from spinneurons.neurons.laws import LOGISTIC
-from spinneurons.neurons.measured_card import MOST_SPREAD, individuals, require_fitted
+from spinneurons.neurons.measured_card import MOST_SPREAD, completed, fitted_currents, require_fitted, require_spread
 
 if TYPE_CHECKING:
     from spinneurons.neurons.family import NeuronFamily
@@ -316,11 +316,7 @@ class TunnelJunction(Family):
                 "read.noise": levels.noise,
             }
         changed = copy.deepcopy(dict(self.card)) | {"title": f"Tunnel junctions as measured: {source}"}
-        for key, number in numbers.items():
-            section, entry = key.split(".")
-            changed[section][entry].update(value=number, provenance="measured", source=source)
-        changed["device"] = individuals(devices, fitted)
-        return cards.validate(changed, "measured card")
+        return completed(changed, {key: (number, "") for key, number in numbers.items()}, devices, fitted, source)
 
 
 def area(diameter: npt.ArrayLike) -> Floats:
@@ -332,20 +328,12 @@ def _per_area(name: str, devices: MeasuredDevices, fitted: Bools) -> tuple[float
     """A current over the area, A/um^2, and the largest relative deviation of a device from it."""
     from spinneurons.analysis.scatter import weighted_fit
 
-    w, d = np.nonzero(fitted)
-    current, error = (np.asarray(getattr(devices, name + end), np.float64)[w, d] for end in ("", "_stderr"))
-    areas = area(np.asarray(devices.width, np.float64)[w])
-    density = float(weighted_fit(areas[:, None], current, error, proportional=True).coefficients[0])
-    deviation = current / (density * areas) - 1
-    spread = float(np.abs(deviation).max())
-    if spread > MOST_SPREAD:
-        far = int(np.argmax(np.abs(deviation)))
-        raise cards.CardError(
-            f"measured card: {name}: width {np.asarray(devices.width)[w[far]]:g} um, device "
-            f"{devices.labels[d[far]]} is {deviation[far]:+.0%} from that of its area, and a card holds a spread up "
-            f"to {MOST_SPREAD:.0%}; leave that device out"
-        )
-    return density, spread
+    currents, errors = fitted_currents(name, devices, fitted)
+    areas = area(devices.width)[:, None]
+    columns = np.broadcast_to(areas, fitted.shape)[fitted][:, None]
+    fit = weighted_fit(columns, currents[fitted], errors[fitted], proportional=True)
+    density = float(fit.coefficients[0])
+    return density, require_spread(name, currents / (density * areas) - 1, devices, "that of its area")
 
 
 if TYPE_CHECKING:
