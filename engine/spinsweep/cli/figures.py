@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from spinsweep.cli.options import NamedSweep, Store, Trust, code_of
-from spinsweep.cube import AT_ONCE, Cube
+from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
@@ -89,7 +89,7 @@ def figures(
     parent = Path("results") if "://" in store else Path(store).parent
     folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = cube.dataset(load_up_to=AT_ONCE)
+    dataset = cube.dataset(at_once=True)
     chosen = {name: build for name, build in known.items() if not only or name in only}
     facts = "\n\n".join(_facts(cube, sweep, dataset))
     failed, not_drawn = {}, {}

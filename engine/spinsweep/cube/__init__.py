@@ -2,7 +2,7 @@
 
 from spinsweep.cube.block_array import DamagedChunk
 from spinsweep.cube.creation import compressed_fraction, create
-from spinsweep.cube.cube import AT_ONCE, Cube
+from spinsweep.cube.cube import Cube
 from spinsweep.cube.damage import Damage, examine
 from spinsweep.cube.durable import Durable
 from spinsweep.cube.execution import execute, other_artifacts, record_failure
@@ -14,7 +14,7 @@ from spinsweep.disk import machine_id
 
 # fmt: off
 __all__ = [
-    "AT_ONCE", "CLEAN", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost", "Repair", "Task",
+    "CLEAN", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost", "Repair", "Task",
     "compressed_fraction", "create", "examine", "execute", "keep_origin", "machine_id", "open_storage",
     "other_artifacts", "record_failure", "recover", "repair", "run_group", "write_group",
 ]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which writ
 
 
 AT_ONCE = 2**28
-"""Bytes of a cube that commands read at once; of a larger one, each part reads what it shows."""
+"""Bytes of a cube that is read at once; of a larger one, each part reads what it shows."""
 
 
 class Cube:
@@ -150,15 +150,15 @@ class Cube:
         """Cells by state."""
         return Counts.of(self.ledger("cell_state"))
 
-    def dataset(self, *, load_up_to: int = 0) -> xr.Dataset:
-        """The cube as xarray opens it: lazily, or in memory if it has no more than ``load_up_to`` bytes.
+    def dataset(self, *, at_once: bool = False) -> xr.Dataset:
+        """The cube as xarray opens it: lazily, or ``at_once``, in memory unless it has more than ``AT_ONCE`` bytes.
 
         Who looks at each cell by itself reads a small cube at once: a chunk a cell takes milliseconds each time.
         """
         import xarray as xr
 
         dataset: xr.Dataset = xr.open_zarr(str(self.storage))
-        return dataset.load() if dataset.nbytes <= load_up_to else dataset
+        return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""

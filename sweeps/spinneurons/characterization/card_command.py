@@ -13,7 +13,6 @@ from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import Card, MeasuredDevices, NeuronFamily
 from spinneurons.neurons.registry import class_of, family_of, find
 from spinsweep.axis import key
-from spinsweep.cube import AT_ONCE
 from spinsweep.errors import SpecError
 from spinsweep.ledger import State
 from spinsweep.printable import say
@@ -94,7 +93,7 @@ def card(
         without_levels,
     )
 
-    selected = _selected(cube.dataset(load_up_to=AT_ONCE), select or [])
+    selected = _selected(cube.dataset(at_once=True), select or [])
     dataset = by_width(selected)
     kept, left_out = _for_card(dataset, leave_out or [], include_bad_fits=include_bad_fits)
     try:
@@ -190,7 +189,12 @@ def _device(cube: xr.Dataset, place: tuple[int, int]) -> str:
 
 
 def _label(cube: xr.Dataset, place: tuple[int, int]) -> str:
-    return f"{key(float(cube['width'][place[0]]))}/{int(cube['device'][place[1]])}"
+    return _named(float(cube["width"][place[0]]), int(cube["device"][place[1]]))
+
+
+def _named(width: float, device: int) -> str:
+    """A device as ``--leave-out`` takes it."""
+    return f"{key(width)}/{device}"
 
 
 def _for_card(cube: xr.Dataset, unwanted: list[str], *, include_bad_fits: bool) -> tuple[xr.DataArray, list[str]]:
@@ -203,14 +207,14 @@ def _for_card(cube: xr.Dataset, unwanted: list[str], *, include_bad_fits: bool) 
         quality = goodness_of(cube, device)
         if quality and quality.is_bad and not include_bad_fits:
             why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
-        if (name := f"{key(device.width)}/{device.label}") in unwanted_labels:
+        if (name := _named(device.width, device.label)) in unwanted_labels:
             unwanted_labels.remove(name)
             why = why or f"--leave-out {name}"
         if why:
             kept.loc[{"width": device.width, "device": device.label}] = False
             left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
     if unwanted_labels:
-        shown = [f"{key(d.width)}/{d.label}" for d in devices(cube)][:20]
+        shown = [_named(d.width, d.label) for d in devices(cube)][:20]
         raise SpecError(
             f"--leave-out {sorted(unwanted_labels)[0]}: there is no such device; they are {', '.join(shown)}"
         )

@@ -11,7 +11,7 @@ import typer
 
 from spinneurons.characterization.fits_command import notes
 from spinsweep.cli.display import Display
-from spinsweep.cube import AT_ONCE, Cube
+from spinsweep.cube import Cube
 from spinsweep.errors import SpecError
 from spinsweep.printable import say
 
@@ -169,7 +169,7 @@ def import_log(
         with Display() as show:
             counts = carry_out(planned, store, show.update)
             show.finish()
-    fits = rows(Cube(store).dataset(load_up_to=AT_ONCE))
+    fits = rows(Cube(store).dataset(at_once=True))
     for line in chain.from_iterable(map(notes, fits)):
         say(line)
     absent = counts.total - counts.done - counts.failed

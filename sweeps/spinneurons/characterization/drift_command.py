@@ -12,7 +12,7 @@ from rich.table import Table
 from spinneurons.characterization.store import characterization, require_free
 from spinsweep.cli.console import console
 from spinsweep.cli.options import Store
-from spinsweep.cube import AT_ONCE, Cube
+from spinsweep.cube import Cube
 from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
 from spinsweep.printable import say
@@ -96,7 +96,7 @@ def _pair(cubes: list[Cube]) -> xr.Dataset:
     from spinneurons.persistence.analysis import TIMES, time_axis
     from spinneurons.persistence.pairs import of_days, paired
 
-    datasets = [cube.dataset(load_up_to=AT_ONCE) for cube in cubes]
+    datasets = [cube.dataset(at_once=True) for cube in cubes]
     names = [cube.storage.name for cube in cubes]
     if len(cubes) == 1:
         axis = time_axis(datasets[0])

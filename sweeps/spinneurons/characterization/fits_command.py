@@ -15,7 +15,6 @@ from spinneurons.characterization.goodness import BOOTSTRAP
 from spinneurons.characterization.store import characterization, require_free
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Store
-from spinsweep.cube import AT_ONCE
 from spinsweep.disk import write_whole
 from spinsweep.ledger import State
 from spinsweep.printable import say
@@ -43,7 +42,7 @@ def fits(
     """
     if csv is not None:
         require_free(csv, "--csv", "fits.csv", force=force)
-    cube = characterization(store, "fits are those of a characterization").dataset(load_up_to=AT_ONCE)
+    cube = characterization(store, "fits are those of a characterization").dataset(at_once=True)
     from pandas import DataFrame
 
     from spinneurons.characterization.fit_table import rows

@@ -45,7 +45,7 @@ def frontier(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     calibration and training), ``test`` (trains and luck of the test).
     """
     p = cells.params
-    tested = _tested(p)
+    tested = images.every(data.checked("test", **p["data"]), images.class_list(p["classes"]), p["test_images"])
     names, budgets = (cells.coords[name].tolist() for name in ("method", "pulses"))
     points = list(product(*(cells.coords[name].tolist() for name in ("variation", "ratio", "i0_variation"))))
     result = {name: np.empty(cells.shape, dtype) for name, dtype in _OUTPUTS.items()}
@@ -72,11 +72,6 @@ def _accuracies(outcomes: Sequence[Outcome], tested: Images, streams: Streams, s
     right = accuracy(counts(list(different.values()), tested, streams, steps), tested.targets)
     by_network = dict(zip(different, right.tolist(), strict=True))
     return [by_network[id(one.network)] for one in outcomes]
-
-
-def _tested(p: Mapping[str, Any]) -> Images:
-    every = images.every(data.checked("test", **p["data"]), images.class_list(p["classes"]))
-    return Images(every.pixels[: p["test_images"]], every.targets[: p["test_images"]])
 
 
 def _schedule(cells: Cells, seed: int) -> Schedule:

@@ -88,9 +88,10 @@ def some(digits: Digits, classes: Sequence[int], count: int, what: str, rng: np.
     return Images(digits.images[rows.ravel()], np.tile(np.arange(len(classes)), each))
 
 
-def every(digits: Digits, classes: Sequence[int]) -> Images:
-    """All images of the classes, in the order of the data."""
+def every(digits: Digits, classes: Sequence[int], at_most: int | None = None) -> Images:
+    """All images of the classes in the order of the data, or the first of them."""
     output = np.full(CLASSES, -1)
     output[list(classes)] = np.arange(len(classes))
     targets = output[digits.labels]
-    return Images(digits.images[targets >= 0], targets[targets >= 0])
+    chosen = np.flatnonzero(targets >= 0)[:at_most]
+    return Images(digits.images[chosen], targets[chosen])

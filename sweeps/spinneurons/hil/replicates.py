@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from spinneurons.hil import images, network, training
 from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, counts, exact
-from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import ModelNeurons, drive
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
@@ -47,8 +46,7 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     """
     p = cells.params
     classes = images.class_list(p["classes"])
-    every = images.every(data.checked("test", **p["data"]), classes)
-    tested = Images(every.pixels[: p["test_images"]], every.targets[: p["test_images"]])
+    tested = images.every(data.checked("test", **p["data"]), classes, p["test_images"])
     result = {"accuracy": np.empty(cells.shape), "loss": np.empty((*cells.shape, p["epochs"]))}
     points = list(product(*(cells.coords[name].tolist() for name in ("mode", "variation", "ratio"))))
     for index, seed in enumerate(cells.coords["seed"].tolist()):

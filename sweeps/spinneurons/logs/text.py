@@ -272,14 +272,14 @@ def _from_first_row(rows: _Rows) -> Iterator[IO[str]]:
 def _in_parts(rows: _Rows, options: Mapping[str, Any]) -> pd.DataFrame | None:
     """The rows, in half the memory that the parser takes for the whole; None where parts do not read alike.
 
-    So it is if a row has too many fields, or if a column has only numbers in one part and texts in another: those
-    numbers would not be the texts of the file.
+    So it is if a column has only numbers in one part and texts in another: those numbers would not be the texts of
+    the file.  A part in which a row has too many fields comes back alone: its index shows it.
     """
     parts: dict[str, list[pd.Series]] = {}
     with _from_first_row(rows) as text, pd.read_csv(text, chunksize=PART, **options) as reader:
         for part in reader:
             if not isinstance(part.index, pd.RangeIndex):
-                return None
+                return part
             for name in part:
                 parts.setdefault(str(name), []).append(part[name])
     if any(len({series.dtype.kind in "iuf" for series in column}) > 1 for column in parts.values()):

@@ -43,8 +43,9 @@ def origin_of(cube: xr.Dataset) -> DataOrigin:
 def _by_provenance(cube: xr.Dataset, card: Mapping[str, Any]) -> dict[str, list[str]]:
     """Entries of the card that have a bearing on the cube, by their provenance."""
     groups: dict[str, list[str]] = {}
+    used = _used(cube)
     for key, entry in _entries(card):
-        if _is_used(key, _used(cube)):
+        if _is_used(key, used):
             groups.setdefault(str(entry["provenance"]), []).append(key)
     return groups
 
