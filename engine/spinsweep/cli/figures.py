@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import io
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,18 +17,10 @@ from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
 from spinsweep.errors import NotDrawn, SpecError
+from spinsweep.figure_files import FORMATS, content, settings
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
 from spinsweep.spec import Sweep
-
-FORMATS: Mapping[str, Mapping[str, Any]] = {
-    "png": {"dpi": 300},
-    "pdf": {"metadata": {"CreationDate": None}},
-    "svg": {"metadata": {"Date": None}},
-}
-"""File formats, with what ``savefig`` is told: the same figure gives the same file."""
-REAL_TEXT: Mapping[Any, Any] = {"pdf.fonttype": 42, "svg.fonttype": "none", "svg.hashsalt": "spinsweep"}
-"""Text stays text, which a journal can set and a reader can search; 42 embeds TrueType fonts."""
 
 
 def figures(
@@ -103,8 +93,8 @@ def figures(
             failed[name] = made
             continue
         files = {**made, "md": f"{_caption(build, dataset, options)}\n\n{facts}\n".lstrip().encode()}
-        for suffix, content in files.items():
-            write_whole(str(folder / f"{name}.{suffix}"), content)
+        for suffix, written in files.items():
+            write_whole(str(folder / f"{name}.{suffix}"), written)
             say(folder / f"{name}.{suffix}")
     for name, text in not_drawn.items():
         say(f"not drawn {name}: {text}")
@@ -140,18 +130,11 @@ def _require_font(name: str) -> None:
         raise SpecError(f"--font {name}: no font of this name is installed{meant}") from None
 
 
-def _settings(options: FigureOptions) -> AbstractContextManager[None]:
-    """Matplotlib's settings while a figure is made and written."""
-    import matplotlib
-
-    return matplotlib.rc_context({**REAL_TEXT, **options.font_settings})
-
-
 def _drawn(
     build: Callable[..., Any], dataset: Any, options: FigureOptions, suffixes: list[str]
 ) -> dict[str, bytes] | str:
     """One figure in each format; or what is wrong with its code, in one line."""
-    with _settings(options):
+    with settings(options):
         try:
             figure = build(dataset, **_accepted(build, options))
         except NotDrawn:
@@ -162,12 +145,10 @@ def _drawn(
             return f"{_place(build)} returned {'None' if figure is None else type(figure).__name__}, not a Figure"
         files = {}
         for suffix in suffixes:
-            content = io.BytesIO()
             try:
-                figure.savefig(content, format=suffix, **FORMATS[suffix])
+                files[suffix] = content(figure, suffix)
             except Exception as error:  # a text that matplotlib cannot set, say
                 return f"{_place(build)} returned a Figure that cannot be drawn: {said(error)}"
-            files[suffix] = content.getvalue()
     return files
 
 

@@ -15,6 +15,8 @@ from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
 from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
+from spinsweep.figure_files import content, settings
+from spinsweep.figure_options import FigureOptions
 from spinsweep.printable import say
 
 if TYPE_CHECKING:
@@ -83,7 +85,8 @@ def drift(
     for line in _summary(pair, table):
         say(line)
     if figure is not None:
-        FIGURES["s4_persistence"](pair).savefig(figure, dpi=300)
+        with settings(FigureOptions()):
+            write_whole(str(figure), content(FIGURES["s4_persistence"](pair), figure.suffix.removeprefix(".")))
     for written in (csv, figure):
         if written is not None:
             say(f"written   {written}")
