@@ -289,7 +289,7 @@ def _converted(table: LogTable, quantity: str, column: Column) -> tuple[pd.Serie
         raise LogError(
             f"{table.line_of(row)}: column {column.name!r} holds {series.iloc[row]!r}, where {quantity} is a number"
         )
-    unit = column.unit or ("" if "*" not in column.name else table.units.get(column.name, ""))
+    unit = column.unit or _stated_unit(table, quantity, column)
     scale = factor(unit, QUANTITIES[quantity].unit) if unit and QUANTITIES[quantity].unit else 1.0
     if scale is None:
         raise LogError(
@@ -298,6 +298,13 @@ def _converted(table: LogTable, quantity: str, column: Column) -> tuple[pd.Serie
         )
     multiplied = column.factor * scale
     return (series if multiplied == 1.0 else _times(series, multiplied)), unit or QUANTITIES[quantity].unit
+
+
+def _stated_unit(table: LogTable, quantity: str, column: Column) -> str:
+    """The unit that the file states of a column, in its label or beside it; "" where the user gives a factor."""
+    stated = (split(column.name)[1], table.units.get(column.name, ""))
+    kept = QUANTITIES[quantity].unit
+    return next((u for u in stated if column.factor == 1.0 and u and factor(u, kept) is not None), "")
 
 
 def _times(series: pd.Series, by: float) -> pd.Series:

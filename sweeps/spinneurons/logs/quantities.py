@@ -69,7 +69,7 @@ def factor(unit: str, to: str) -> float | None:
     """By what a number in ``unit`` is multiplied to be one in ``to``; None where it is no unit of that kind."""
     text = unit.strip().replace("µ", "u").replace("μ", "u").replace("Ω", "ohm").replace("²", "^2")
     text = re.sub(r"(?<=[a-zA-Z])2\b", "^2", text)  # A/cm2
-    text = re.sub(r"\bOhms?\b", "ohm", text)
+    text = re.sub(r"Ohms?\b", "ohm", text)  # also kOhm
     if not to or not text or re.search(r"[^\w/^*.\- ]", text):
         return None
     if text == to:

@@ -87,6 +87,17 @@ def test_voltages_become_resistances_by_the_read_current(tmp_path: Path, expecte
     xr.testing.assert_allclose(read(headed), expected, rtol=1e-6)
 
 
+def test_a_column_that_the_user_names_has_the_unit_that_the_file_states_or_the_factor_that_is_given(
+    tmp_path: Path, expected: xr.Dataset
+) -> None:
+    frame = scaled(scaled(measured(), "i_write_A", "Amplitude (mA)", 1e3), "r_write_ohm", "Rxy after", 1e3)
+    path = text(tmp_path / "a.csv", frame, ",".join(frame) + "\num,,mA,,ohm,mOhm\n", header=False)
+    columns = ['i_write="Amplitude (mA)"', 'r_write="Rxy after"']
+    xr.testing.assert_allclose(read(path, mapping=parse(columns, [])), expected, rtol=1e-6)
+    by_hand = ['i_write={column="Amplitude (mA)", factor=1e-3}', 'r_write={column="Rxy after", factor=1e-3}']
+    xr.testing.assert_allclose(read(path, mapping=parse(by_hand, [])), expected, rtol=1e-6)
+
+
 def test_a_density_becomes_a_current_by_width_and_thickness(tmp_path: Path, expected: xr.Dataset) -> None:
     frame = measured()
     frame["J"] = frame["i_write_A"] / (frame["width_um"] * 1e-6 * 5e-9) * 1e-10  # MA/cm^2
