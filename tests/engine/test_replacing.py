@@ -84,7 +84,7 @@ def test_a_link_to_a_cube_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_cube_on_object_storage_is_not_exchanged() -> None:
-    with pytest.raises(CubeError, match="s3://bucket/x: its arrays have to become larger, which only a cube in a"):
+    with pytest.raises(CubeError, match="s3://bucket/x: its arrays must become larger, which only a cube in a"):
         open_storage("s3://bucket/x").replacing()
 
 
