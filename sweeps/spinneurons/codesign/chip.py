@@ -88,23 +88,47 @@ def make(
     distribution: str = "uniform",
     scales: np.random.Generator | None = None,
 ) -> Chip:
-    """The chip whose deviations are the next numbers of the streams.
+    """The chip of these layers whose deviations are the next numbers of the streams; see :func:`draw`.
 
     Parameters
     ----------
     layers : weights as they are programmed, first layer first
-    neurons, weights : of x and xi
+    """
+    shapes = [layer.w.shape for layer in layers]
+    return assemble(layers, *draw(shapes, neurons, weights, scales, vary=vary, distribution=distribution))
+
+
+def draw(
+    shapes: Sequence[tuple[int, ...]],
+    neurons: np.random.Generator,
+    weights: np.random.Generator,
+    scales: np.random.Generator | None = None,
+    *,
+    vary: str = "both",
+    distribution: str = "uniform",
+) -> tuple[Floats, Floats, list[Floats]]:
+    """x and y of all neurons, (neurons,) each, and xi of each layer, (inputs, outputs).
+
+    Parameters
+    ----------
+    shapes : (inputs, outputs) of each layer
+    neurons, weights : streams of x and xi
+    scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
     distribution : of x and xi, "uniform" on [-1, 1) or standard "normal"
-    scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     """
-    x = deviations(neurons, (sum(layer.w.shape[1] for layer in layers),), distribution)
+    x = deviations(neurons, (sum(outputs for _, outputs in shapes),), distribution)
     y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
-    xi = [deviations(weights, layer.w.shape, distribution) for layer in layers]
+    xi = [deviations(weights, shape, distribution) for shape in shapes]
     if vary == "weights":
         x, y = np.zeros_like(x), np.zeros_like(y)
     if vary == "neurons":
         xi = [np.zeros_like(one) for one in xi]
+    return x, y, xi
+
+
+def assemble(layers: Sequence[Programmed], x: Floats, y: Floats, xi: Sequence[Floats]) -> Chip:
+    """The chip of these layers with deviations as of :func:`draw`."""
     w, d = [layer.w for layer in layers], [layer.varying * one for layer, one in zip(layers, xi, strict=True)]
     w[0], d[0] = on_grid(w[0]), on_grid(d[0])
     return Chip(tuple(w), tuple(d), x, y)

@@ -167,7 +167,7 @@ def _fit(
     rng = np.random.default_rng(seed)
     x = torch.from_numpy(train.images.astype(np.float32) / 255)
     target = torch.nn.functional.one_hot(torch.from_numpy(train.labels.astype(np.int64)), CLASSES).float()
-    weights = [torch.from_numpy(_start(rng, shape)) for shape in pairwise(recipe.sizes)]
+    weights = [torch.from_numpy(initial(rng, shape)) for shape in pairwise(recipe.sizes)]
     velocities = [torch.zeros_like(w) for w in weights]
     for epoch in range(recipe.epochs):
         order = torch.from_numpy(rng.permutation(len(x)))
@@ -192,7 +192,8 @@ def _fit(
     return tuple(w.numpy() for w in weights)
 
 
-def _start(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+def initial(rng: np.random.Generator, shape: tuple[int, int]) -> Floats:
+    """Weights before any training: uniform on +-4 sqrt(6/(inputs + outputs)), of shape (inputs, outputs)."""
     return (rng.random(shape, np.float32) * 2 - 1) * np.float32(4 * np.sqrt(6 / sum(shape)))
 
 

@@ -54,7 +54,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     from spinneurons.codesign import model
 
     p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
-    weights = {offset: _weights(p, offset) for offset in cells.coords.get("training", np.zeros(1, int)).tolist()}
+    weights = {offset: weights_of(p, offset) for offset in cells.coords.get("training", np.zeros(1, int)).tolist()}
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     family = family_of(p["card"])
@@ -146,7 +146,7 @@ def _recipe(params: Mapping[str, Any]) -> Recipe:
     return Recipe(epochs=params["epochs"], hidden=hidden, further=tuple(further))
 
 
-def _weights(params: Mapping[str, Any], offset: int = 0) -> tuple[Floats, ...]:
+def weights_of(params: Mapping[str, Any], offset: int = 0) -> tuple[Floats, ...]:
     """Layers as they are used: those of the file, or of the network trained with the seed ``network`` + offset."""
     if stored := params["weights"]:
         return own_weights.checked(stored["file"], stored["sha256"])
@@ -177,14 +177,23 @@ def prepare(sweep: Sweep) -> None:
     SpecError
         Several trainings are asked for of weights that were trained elsewhere.
     """
-    from spinneurons.codesign.network import obtain
-
     p = sweep.params
     if p["weights"] and _offsets(sweep) != [0]:
         raise SpecError("axis 'training': the weights of a file are not trained here; leave training or weights out")
-    if not p["weights"]:
-        for offset in _offsets(sweep):
-            obtain(_recipe(p), p["data"], p["network"] + offset, say=lambda line: say(line, error=True))
+    train_networks(p, _offsets(sweep))
+
+
+def train_networks(params: Mapping[str, Any], offsets: Sequence[int]) -> None:
+    """Train the networks of these seeds, counted from the parameter ``network``, unless they are there or in a file.
+
+    How far it is, is said on stderr.
+    """
+    from spinneurons.codesign.network import obtain
+
+    if not params["weights"]:
+        for offset in offsets:
+            seed = params["network"] + offset
+            obtain(_recipe(params), params["data"], seed, say=lambda line: say(line, error=True))
 
 
 def artifact_ids(sweep: Sweep) -> dict[str, Any]:

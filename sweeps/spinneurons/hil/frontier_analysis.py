@@ -16,6 +16,8 @@ if TYPE_CHECKING:  # slow to import, and the table alone needs it
 
 ENDURANCE = 10_000
 """Cycles that each device of Fig. S5 of the paper went through without a change."""
+POINT = ("layers", "width", "i0_variation", "variation", "ratio")
+"""Dimensions along which chips and networks differ."""
 WITHIN = 0.01
 """Of the best accuracy: good enough."""
 
@@ -76,7 +78,7 @@ def table(cube: xr.Dataset) -> pd.DataFrame:
     }
     for name, interval in intervals.items():
         columns |= {name: 100 * interval.mean, f"{name}_half": 100 * interval.half}
-    first = [d for d in ("i0_variation", "variation", "ratio") if d in cube.dims]
+    first = [d for d in POINT if d in cube.dims]
     frame = xr.Dataset(columns).to_dataframe(dim_order=[*first, "method", "pulses"]).reset_index()
     repeated = frame.duplicated([*first, "method", "used"])  # a larger budget of which no more was used
     rows: pd.DataFrame = frame[~repeated & np.isfinite(frame["accuracy"])].reset_index(drop=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -30,32 +31,43 @@ FREE = ("none", "variation-aware")
 
 
 def chips_of(cube: xr.Dataset) -> Iterator[tuple[str, xr.Dataset]]:
-    """The cube at each variation and ratio, with a title."""
-    scales = cube["i0_variation"].values.tolist() if "i0_variation" in cube.dims else [0.0]
-    for scale in scales:
-        part = cube.sel(i0_variation=scale) if "i0_variation" in cube.dims else cube
-        for variation in cube["variation"].values.tolist():
-            for ratio in cube["ratio"].values.tolist():
-                title = f"{style.RATIO} = {ratio:g}, ±{100 * variation:g} %"
-                title += f", {style.I_0} ±{100 * scale:g} %" if scale else ""
-                yield title, part.sel(variation=variation, ratio=ratio)
+    """The cube at each point of its chips, with a title."""
+    names = [name for name in analysis.POINT if name in cube.dims]
+    for values in product(*(cube[name].values.tolist() for name in names)):
+        point = dict(zip(names, values, strict=True))
+        yield _title(point), cube.sel(point)
 
 
-def accuracy_against_pulses(cube: xr.Dataset, ax: Axes) -> Axes:
-    """Accuracy of each method against the pulses that it takes of each device, over chips."""
+def _title(point: Mapping[str, Any]) -> str:
+    parts = [str(point["layers"])] if "layers" in point else []
+    parts += [style.width_text(point["width"])] if "width" in point else []
+    parts += [f"{style.RATIO} = {point['ratio']:g}"] if "ratio" in point else []
+    parts += [f"±{100 * point['variation']:g} %"]
+    parts += [f"{style.I_0} ±{100 * point['i0_variation']:g} %"] if point.get("i0_variation") else []
+    return ", ".join(parts)
+
+
+def accuracy_against_pulses(cube: xr.Dataset, ax: Axes, looks: Mapping[str, dict[str, Any]] = LOOKS) -> Axes:
+    """Accuracy of each method against the pulses that it takes of each device, over chips.
+
+    Parameters
+    ----------
+    cube : of one point
+    looks : of the methods to show, in their order
+    """
     right, spent = analysis.accuracy(cube), analysis.used(cube)
-    names = [name for name in LOOKS if name in cube["method"].values]
+    names = [name for name in looks if name in cube["method"].values]
     for place, name in enumerate(names):
         shares = right.sel({"method": name})
         if name in FREE:
-            style.share_curve(ax, cube["pulses"].values, shares, LOOKS[name]["color"], LOOKS[name]["label"])
+            style.share_curve(ax, cube["pulses"].values, shares, looks[name]["color"], looks[name]["label"])
             continue
         x, first = np.unique(spent.sel({"method": name}).values, return_index=True)
         places = x * 1.02 ** (place - len(names) / 2)  # bars of one budget do not hide each other
-        style.shares_against(ax, places, shares.isel(pulses=first), **LOOKS[name])
+        style.shares_against(ax, places, shares.isel(pulses=first), **looks[name])
     ax.set_xscale("symlog", linthresh=20, linscale=0.4)
     ax.set_xlim(-4, 1.4 * float(cube["pulses"].max()) + 20)
-    ticks = [t for t in (0, 100, 1000, 10_000, 100_000) if t <= cube["pulses"].max()]
+    ticks = [t for t in (0, 100, 1000, 10_000, 100_000, 1_000_000) if t <= cube["pulses"].max()]
     ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="Pulses of each device", ylabel="Accuracy (%)")
@@ -78,10 +90,11 @@ def frontier(cube: xr.Dataset, figure: Figure) -> None:
     figure.legend(handles, labels, loc="outside upper center", ncols=4)
 
 
-def _no_chip(cube: xr.Dataset) -> str:
+def no_chip(cube: xr.Dataset) -> str:
+    """Why nothing can be drawn; empty where something can."""
     return "" if bool(done(cube).any()) else "no chip is done yet"
 
 
 FIGURES: dict[str, style.Builder] = {
-    "frontier": style.canvas(frontier, style.PAGE, 62 * style.MM, _no_chip, zeros=True),
+    "frontier": style.canvas(frontier, style.PAGE, 62 * style.MM, no_chip, zeros=True),
 }
