@@ -49,7 +49,7 @@ class Layer(NamedTuple):
     def activation(self) -> Floats:
         """(neurons,) share of the valid steps that switched; 0 where none is valid."""
         share = self.done.switched.sum(axis=0) / np.maximum(self.valid, 1)
-        return share.astype(self.z.dtype)
+        return np.asarray(share, self.z.dtype)
 
 
 class Show(Protocol):
@@ -81,9 +81,7 @@ Rule = Callable[[Show, Sequence[Floats], int, np.random.Generator, float], Step]
 """(show, weights, class, signs of perturbations, their size) -> what to do."""
 
 
-def gradient(
-    show: Show, weights: Sequence[Floats], target: int, rng: np.random.Generator, size: float = 0.0
-) -> Step:
+def gradient(show: Show, weights: Sequence[Floats], target: int, rng: np.random.Generator, size: float = 0.0) -> Step:
     """Back through the layers, each neuron being the sigmoid that would have given what it did.
 
     The derivative of a neuron in a step is that of sigmoid(z - s), with the shift s at which the sigmoid's mean is
@@ -172,7 +170,13 @@ RULES: Mapping[str, Rule] = {
     "noise-based": noise_based,
 }
 """By name."""
-PRESENTATIONS = {"gradient": 1, "physics-aware": 1, "node-perturbation": 2, "weight-perturbation": 2, "noise-based": 2}
+PRESENTATIONS = {
+    "gradient": 1,
+    "physics-aware": 1,
+    "node-perturbation": 2,
+    "weight-perturbation": 2,
+    "noise-based": 2,
+}
 """Of each image that a rule learns from."""
 
 
@@ -226,12 +230,10 @@ def matching_shift(layer: Layer) -> Floats:
     return np.where(n > 0, shift, 0.0).astype(dtype)
 
 
-def _backwards(
-    layers: Sequence[Layer], weights: Sequence[Floats], target: int, shifts: Sequence[Floats]
-) -> Step:
+def _backwards(layers: Sequence[Layer], weights: Sequence[Floats], target: int, shifts: Sequence[Floats]) -> Step:
     """The gradient, with the derivative of sigmoid(z - shift) for each neuron."""
     last, valid = layers[-1], layers[-1].valid
-    flow = np.broadcast_to(_error(last, target) / np.maximum(valid, 1).astype(last.z.dtype), last.z.shape)
+    flow: Floats = np.broadcast_to(_error(last, target) / np.maximum(valid, 1).astype(last.z.dtype), last.z.shape)
     found: list[Floats] = []
     for layer, w, shift in zip(reversed(layers), reversed(weights), reversed(shifts), strict=True):
         p = _sigmoid(layer.z - shift)
@@ -255,7 +257,9 @@ def _loss(layers: Sequence[Layer], target: int) -> float:
 
 def _mean_inputs(first: Sequence[Layer], second: Sequence[Layer]) -> list[Floats]:
     """(inputs,) mean input of each layer over the steps of both presentations."""
-    return [(one.inputs.mean(axis=0) + other.inputs.mean(axis=0)) / 2 for one, other in zip(first, second, strict=True)]
+    return [
+        (one.inputs.mean(axis=0) + other.inputs.mean(axis=0)) / 2 for one, other in zip(first, second, strict=True)
+    ]
 
 
 def _signs(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Floats:

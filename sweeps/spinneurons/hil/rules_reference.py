@@ -6,7 +6,7 @@ No matrix product and no vector: a sum is over the steps, inputs and neurons tha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,10 +78,10 @@ def _error(last: Layer, neuron: int, target: int) -> float:
 
 
 def _backwards(layers: Sequence[Layer], weights: Sequence[rules.Floats], target: int, *, matched: bool) -> Change:
-    """dE/dw_ij = sum_t x_ti flow_tj p'(z_tj - s_j), and flow of the layer before: sum_j w_ij flow_tj p'(z_tj - s_j)."""
+    """dE/dw_ij = sum_t x_ti flow_tj p'(z_tj - s_j); flow of the layer before is sum_j w_ij flow_tj p'(z_tj - s_j)."""
     last = layers[-1]
     found: list[Floats] = []
-    flow = np.zeros(last.z.shape)
+    flow: Floats = np.zeros(last.z.shape)
     for t, j in np.ndindex(flow.shape):
         flow[t, j] = _error(last, j, target) / max(int(last.done.valid[:, j].sum()), 1)
     for layer, w in zip(reversed(layers), reversed(weights), strict=True):
@@ -108,8 +108,11 @@ def _shift(layer: Layer, neuron: int) -> float:
     if not z:
         return 0.0
     share = (int(layer.done.switched[:, neuron].sum()) + 0.5) / (len(z) + 1)
-    mean: Callable[[float], float] = lambda s: math.fsum(float(expit(a - s)) for a in z) / len(z) - share
-    return float(brentq(mean, -1000, 1000, xtol=1e-12))
+
+    def above(s: float) -> float:
+        return math.fsum(float(expit(a - s)) for a in z) / len(z) - share
+
+    return float(brentq(above, -1000, 1000, xtol=1e-12))
 
 
 def _mean_input(layer: Layer, i: int) -> float:
@@ -120,4 +123,6 @@ def _signs(rng: np.random.Generator, shape: tuple[int, ...]) -> rules.Floats:
     """The same bits as those of the fast rules: 1 for a bit that is set, else -1."""
     count = math.prod(shape)
     raw = rng.bytes(-(-count // 8))
-    return np.array([1.0 if raw[n // 8] >> (7 - n % 8) & 1 else -1.0 for n in range(count)], np.float32).reshape(shape)
+    return np.array([1.0 if raw[n // 8] >> (7 - n % 8) & 1 else -1.0 for n in range(count)], np.float32).reshape(
+        shape
+    )

@@ -1,7 +1,7 @@
 """A chip on which a whole network learns: its neurons and synapses, and what a few pulses say of each neuron.
 
-The deviations are those of :mod:`spinneurons.codesign.chip`; of the same seed, the chip is the same as in
-``codesign``.  What is learned are the weights as they are programmed: a synapse of weight w adds w (1 + variation xi).
+The deviations are those of :mod:`spinneurons.codesign.chip`.  What is learned are the weights as they are programmed:
+a synapse of weight w adds w (1 + variation xi).
 """
 
 from __future__ import annotations
@@ -105,7 +105,13 @@ class LearningChip:
         """Part of the test images that is right, by the kernel of ``codesign``; tied classes share an image."""
         point = self.point
         grid = CellGrid(
-            [point.variation], [point.ratio], steps, "fraction", neuron_thresholds(self.law), point.i0_variation, estimates
+            [point.variation],
+            [point.ratio],
+            steps,
+            "fraction",
+            neuron_thresholds(self.law),
+            point.i0_variation,
+            estimates,
         )
         return float(model.plane(self.with_weights(weights), test, draws, grid).accuracy[0, 0, -1])
 
@@ -161,7 +167,9 @@ class Image:
         """Present the image once."""
         sizes = self.devices.chip.sizes
         rng = self.devices.luck.generator(f"{self.key}/{time}")
-        u = np.split(rng.integers(0, LEVELS, (len(self.spikes), sum(sizes)), np.uint16), np.cumsum(sizes)[:-1], axis=1)
+        u = np.split(
+            rng.integers(0, LEVELS, (len(self.spikes), sum(sizes)), np.uint16), np.cumsum(sizes)[:-1], axis=1
+        )
 
         def respond(layer: int, z: rules.Floats) -> Switches:
             drive, shift, per_gain = self.devices.layers[layer]

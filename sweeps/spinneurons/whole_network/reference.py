@@ -1,4 +1,4 @@
-"""A whole network that learns on a chip as the equations read, neuron by neuron: what ``chip`` and ``learning`` equal.
+"""A whole network that learns on a chip, neuron by neuron as the equations read: what ``chip`` and ``learning`` are.
 
 It shares with them the random numbers alone.
 """
@@ -43,7 +43,9 @@ def learn(
         active = [k for k in range(len(pixels)) if pixels[k]]
         rng = trains.generator(f"image/{shown}")
         u = rng.integers(0, LEVELS, (by.steps, len(active)), np.uint16)
-        spikes = [[float(u[t, n] <= input_limits()[pixels[k]]) for n, k in enumerate(active)] for t in range(by.steps)]
+        spikes = [
+            [float(u[t, n] <= input_limits()[pixels[k]]) for n, k in enumerate(active)] for t in range(by.steps)
+        ]
         used = [weights[0][active].astype(np.float32), *(w.astype(np.float32) for w in weights[1:])]
         image = Image(chip, estimates, luck, f"image/{shown}", active, spikes)
         found = rules_reference.step(by.rule, image, used, int(digits.labels[which]), rng, by.size)
