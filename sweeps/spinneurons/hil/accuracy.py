@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,13 +74,28 @@ def counts(
     A pixel of intensity k spikes where its draw is below 65536 k/255, a neuron switches where its draw is below its
     device's probability at the write current of its z.
     """
+    return evidence(contenders, images, streams, steps)["counts"].astype(np.int64)
+
+
+def evidence(
+    contenders: Sequence[NetworkOnDevices],
+    images: Images,
+    streams: Streams,
+    steps: int,
+    decisions: Sequence[str] = ("counts",),
+) -> dict[str, Floats]:
+    """What each decision of :data:`spinneurons.hil.decisions.DECISIONS` compares, (contenders, images, neurons) each.
+
+    ``counts``: steps in which a neuron switched, as :func:`counts` has them; ``inputs``: mean of z over the steps;
+    ``normalised``: mean of the probability that its device has at the write current of z.
+    """
     import torch  # late: a look at the sweeps does not need it
 
     distinct = {id(c.weights): c.weights for c in contenders}  # those of several contenders are multiplied once
     place = {key: n for n, key in enumerate(distinct)}
     stack = torch.from_numpy(np.concatenate(list(distinct.values()), axis=1))
     pixels, neurons = contenders[0].weights.shape
-    sums = np.empty((len(contenders), len(images), neurons), np.int64)
+    found = {name: np.empty((len(contenders), len(images), neurons)) for name in decisions}
     limits = np.rint(np.arange(256) * (LEVELS / 255)).astype(np.uint32)
     with exact_torch():
         for first in range(0, len(images), BATCH):
@@ -90,20 +106,23 @@ def counts(
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
             z = z.reshape(size, steps, len(distinct), neurons).astype(np.float64)
             for c, contender in enumerate(contenders):
-                drive = contender.drive
-                p = contender.neurons.probability(
-                    drive.neuron_device, drive.i_write(z[:, :, place[id(contender.weights)]])
-                )
-                sums[c, batch] = np.sum(uniforms[:size] < p, axis=1)
-    return sums
+                drive, own = contender.drive, z[:, :, place[id(contender.weights)]]
+                p = contender.neurons.probability(drive.neuron_device, drive.i_write(own))
+                if "counts" in found:
+                    found["counts"][c, batch] = np.sum(uniforms[:size] < p, axis=1)
+                if "inputs" in found:
+                    found["inputs"][c, batch] = own.mean(axis=1)
+                if "normalised" in found:
+                    found["normalised"][c, batch] = p.mean(axis=1)
+    return found
 
 
-def accuracy(counts: npt.NDArray[np.int64], targets: npt.NDArray[np.int64]) -> Floats:
+def accuracy(counts: npt.NDArray[np.number[Any]], targets: npt.NDArray[np.int64]) -> Floats:
     """(...) part of the images whose class switched most often; of k classes that did so, each is worth 1/k.
 
     Parameters
     ----------
-    counts : (..., images, classes)
+    counts : (..., images, classes), or what else is compared
     targets : (images,) place of the right class
     """
     best = counts == counts.max(axis=-1, keepdims=True)

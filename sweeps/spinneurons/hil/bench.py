@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
+from spinneurons.hil.rules import PRESENTATIONS
 from spinneurons.hil.sweep import check, experiment, layout
 from spinneurons.neurons.family import NeuronFamily, Readings
 from spinneurons.neurons.parameters import with_whole_card
@@ -70,7 +71,8 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     bench, cycles_of = parse(p["bench"]), Counter[str]()
     neurons = Counter(layout(p).neuron_device)
     for mode in sweep.axis("mode").values:
-        shown = p["test_images"] + (p["images"] * p["epochs"] if mode == "hil" else 0)
+        learned = p["images"] * p["epochs"] * PRESENTATIONS[p["rule"]]
+        shown = p["test_images"] + (learned if mode == "hil" else 0)
         for device, number in neurons.items():
             each = CALIBRATION_CYCLES + p["currents"] * p["cycles"] + number * shown * p["steps"]
             name = bench.device_with(width=p["width"], device=device).name

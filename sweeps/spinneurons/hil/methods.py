@@ -20,6 +20,7 @@ from spinneurons.hil.chips import OutputDevices
 from spinneurons.hil.images import Images
 from spinneurons.hil.network import Response, Weights
 from spinneurons.hil.neurons import Drive
+from spinneurons.hil.rules import AUTOMATIC, LearnBy
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Responds
@@ -88,7 +89,8 @@ class Schedule:
 
         epochs = -(-max(counts) // len(self.images))
         if epochs:
-            training.train([weights], self.images, trains, self.steps, epochs, self.rate, hardware, keep)
+            by = LearnBy(AUTOMATIC, self.rate, 0.0, self.steps)
+            training.train([weights], self.images, trains, by, epochs, hardware, keep)
         return kept
 
     @cached_property

@@ -41,6 +41,8 @@ class Response(NamedTuple):
     """For each layer (neurons,): share of the valid steps that switched; NaN where none is valid."""
     trials: tuple[npt.NDArray[np.int64], ...]
     """For each layer (neurons,): valid steps."""
+    z: tuple[Floats, ...] = ()
+    """For each layer (steps, neurons): what its neurons were given."""
 
 
 def start(rng: np.random.Generator, layers: Sequence[int], limit: float) -> list[Floats]:
@@ -88,23 +90,23 @@ def present(weights: Weights, train: Floats, respond: Respond | None = None) -> 
     import torch
 
     flow = torch.from_numpy(train)
-    activation, trials = [], []
+    activation, trials, inputs = [], [], []
     for layer, w in enumerate(weights):
         z = flow @ w
+        inputs.append(z.detach().numpy())
         if respond is None:
             flow = torch.sigmoid(z)
             count = np.full(w.shape[1], len(train))
         else:
-            current = z.detach().numpy()
-            done = respond(layer, current)
+            done = respond(layer, inputs[-1])
             count = done.valid.sum(axis=0)
-            ideal = torch.sigmoid(z - torch.from_numpy(matching_shift(current, done)))
+            ideal = torch.sigmoid(z - torch.from_numpy(matching_shift(inputs[-1], done)))
             measured = torch.from_numpy(done.switched.astype(np.float64))
             # the value is that of the switches, the gradient that of the sigmoid
             flow = torch.where(torch.from_numpy(done.valid), measured + (ideal - ideal.detach()), 0.0)
         activation.append(flow.sum(dim=0) / torch.from_numpy(count))  # 0/0 is NaN
         trials.append(count)
-    return Response(tuple(activation), tuple(trials))
+    return Response(tuple(activation), tuple(trials), tuple(inputs))
 
 
 def matching_shift(z: Floats, done: Switches) -> Floats:

@@ -2,7 +2,8 @@
 
 A seed stands for four devices, the training images, the initial weights and the trains.  Its devices deviate by
 ``variation`` times the same numbers in all cells: I_bias (1 + variation x), x uniform on [-1, 1), as in equation 3;
-they are driven about the width's mean.  All cells of a seed are tested with the same trains and the same luck.
+they are driven about the width's mean, or each about its own bias current.  All cells of a seed are tested with the
+same trains and the same luck.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.hil import images, network, training
-from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, counts, exact
+from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, evidence, exact
+from spinneurons.hil.decisions import DECISIONS
 from spinneurons.hil.neurons import ModelNeurons, drive
+from spinneurons.hil.rules import AUTOMATIC, LearnBy
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.sweep import MODES, TRAINING
@@ -48,26 +51,29 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     classes = images.class_list(p["classes"])
     tested = images.every(data.checked("test", **p["data"]), classes, p["test_images"])
     result = {"accuracy": np.empty(cells.shape), "loss": np.empty((*cells.shape, p["epochs"]))}
-    points = list(product(*(cells.coords[name].tolist() for name in ("mode", "variation", "ratio"))))
+    decisions = cells.coords["decision"].tolist()
+    points = list(product(*(cells.coords[name].tolist() for name in ("mode", "variation", "ratio", "bias"))))
     for index, seed in enumerate(cells.coords["seed"].tolist()):
-        software = _train(cells, seed, None)  # one network for all variations and ratios
-        bars = [_Bars(cells, seed, variation, ratio) for _, variation, ratio in points]
+        software = _train(cells, seed, None)  # one network for all variations, ratios and drives
+        bars = [_Bars(cells, seed, *chip) for _, *chip in points]
         trained = [
             _train(cells, seed, b) if mode == "hil" else software for (mode, *_), b in zip(points, bars, strict=True)
         ]
         contenders = [
             NetworkOnDevices(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
         ]
-        spikes = counts(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
-        result["accuracy"][..., index] = accuracy(spikes, tested.targets).reshape(cells.shape[:-1])
-        result["loss"][..., index, :] = np.reshape([t.loss for t in trained], (*cells.shape[:-1], p["epochs"]))
+        found = evidence(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"], decisions)
+        right = np.stack([accuracy(found[name], tested.targets) for name in decisions], axis=-1)
+        losses = np.repeat([t.loss for t in trained], len(decisions), axis=0)
+        result["accuracy"][..., index] = right.reshape(cells.shape[:-1])
+        result["loss"][..., index, :] = losses.reshape(*cells.shape[:-1], p["epochs"])
     return result
 
 
 class _Bars:
-    """The devices of a seed, one a class, with their deviations and the drive about their mean."""
+    """The devices of a seed, one a class, with their deviations, driven about their mean or each about its own."""
 
-    def __init__(self, cells: Cells, seed: int, variation: float, ratio: float) -> None:
+    def __init__(self, cells: Cells, seed: int, variation: float, ratio: float, bias: str) -> None:
         p, family = cells.params, family_of(cells.params["card"])
         i0 = float(family.i0(WIDTH))
         classes = images.class_list(p["classes"])
@@ -75,7 +81,8 @@ class _Bars:
         devices = {d: (ratio * i0 * (1 + variation * float(deviation)), i0) for d, deviation in enumerate(x)}
         self.neurons = ModelNeurons(family, devices, family.law(p["link"]), Streams(cells.rng("pulses", seed=seed)))
         self.states = States(family)
-        self.drive = drive(family, tuple(devices), ratio * i0, i0, p["z_limit"])
+        about = ratio * i0 if bias == "mean" else [own for own, _ in devices.values()]
+        self.drive = drive(family, tuple(devices), about, i0, p["z_limit"])
 
 
 def _train(cells: Cells, seed: int, bars: _Bars | None) -> Training:
@@ -86,9 +93,8 @@ def _train(cells: Cells, seed: int, bars: _Bars | None) -> Training:
         network.start(cells.rng("weights", seed=seed), (data.PIXELS, len(classes)), p["initial"]),
         images.some(digits, classes, p["images"], "images", cells.rng("images", seed=seed)),
         Streams(cells.rng("trains", seed=seed)),
-        p["steps"],
+        LearnBy(AUTOMATIC, p["learning_rate"], 0.0, p["steps"]),
         p["epochs"],
-        p["learning_rate"],
         Hardware(bars.neurons, bars.drive, bars.states) if bars else None,
     )
 
@@ -116,6 +122,16 @@ REPLICATES = Sweep(
         Axis("mode", MODES, long_name="how it is trained", choices=MODES),
         Axis("variation", (0.0, 0.05, 0.1, 0.125, 0.15, 0.2, 0.25), long_name="variation", low=0.0, high=0.7),
         Axis("ratio", (10.0, 20.0, 35.0), long_name="I_bias/i0", low=9.21, high=200.0),
+        Axis(
+            "bias",
+            ("mean",),
+            long_name="bias current: the mean, or each device's own, exactly",
+            choices=("mean", "own"),
+            neutral="mean",
+        ),
+        Axis(
+            "decision", ("counts",), long_name="by what a class is chosen", choices=tuple(DECISIONS), neutral="counts"
+        ),
         Axis("seed", tuple(range(20)), long_name="seed of devices, images, weights, trains", low=0),
     ),
     dims=(Dim("epoch", "epochs", start=1, long_name="epoch"),),
@@ -126,7 +142,7 @@ REPLICATES = Sweep(
         Parameter("test_images", 10_000, help="test images, the first of the classes", low=1, high=1_000_000),
     ),
     function=replicates,
-    shared_axes=("mode", "variation", "ratio"),
+    shared_axes=("mode", "variation", "ratio", "bias", "decision"),
     figures="spinneurons.hil.figures:FIGURES_REPLICATES",
     source="Islam et al. 2024, Fig. 4(c-e), beyond the paper",
 )

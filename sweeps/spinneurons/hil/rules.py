@@ -11,7 +11,8 @@ switched and t 1 for the image's class, else 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from spinneurons.hil.network import Switches
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need it
     import torch
 
-Floats = npt.NDArray[np.floating[Any]]
+Floats: TypeAlias = npt.NDArray[Any]
 """float64, or float32 where the weights are."""
 
 NEWTON = 30
@@ -178,6 +179,26 @@ PRESENTATIONS = {
     "noise-based": 2,
 }
 """Of each image that a rule learns from."""
+AUTOMATIC = "gradient"
+"""The rule that automatic differentiation serves as well."""
+
+
+@dataclass(frozen=True)
+class LearnBy:
+    """A rule with its numbers."""
+
+    rule: str
+    """One of ``RULES``."""
+    rate: float
+    size: float
+    """Of the perturbation, in z or in weight."""
+    steps: int
+    """Of a presentation."""
+
+    @property
+    def cycles(self) -> int:
+        """Cycles that an image takes of each device."""
+        return self.steps * PRESENTATIONS[self.rule]
 
 
 def forward(

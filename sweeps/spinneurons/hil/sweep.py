@@ -15,14 +15,16 @@ import numpy.typing as npt
 
 from spinneurons.hil import images, network, training
 from spinneurons.hil.curves import Curve, characterize, most_probable_bias
+from spinneurons.hil.decisions import DECISIONS, of_curves, of_inputs
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons, Neurons, drive
+from spinneurons.hil.rules import AUTOMATIC, RULES, LearnBy
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Shown
 from spinneurons.mnist import data
 from spinneurons.mnist.parameter import DATA
-from spinneurons.neurons.family import NeuronFamily
+from spinneurons.neurons.family import Law, NeuronFamily
 from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import CURVES, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
@@ -108,14 +110,15 @@ def experiment(
     curves = characterize(neurons, states, plan.neuron_device, i_curve, p["cycles"], law)
     hardware = Hardware(neurons, _drive(plan, p, family, curves, i_curve), states)
     in_loop = hardware if cell["mode"] == "hil" else None
-    trained = training.train(
-        initial, learned, trains, p["steps"], p["epochs"], p["learning_rate"], in_loop, lambda loss, _: on_loss(loss)
-    )
-    shown = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
+    by = LearnBy(p["rule"], p["learning_rate"], p["perturbation"], p["steps"])
+    trained = training.train(initial, learned, trains, by, p["epochs"], in_loop, lambda loss, _: on_loss(loss))
+    shown, inputs = training.test(trained.weights[-1], tested, trains, p["steps"], hardware)
 
     outputs = slice(-len(plan.classes), None)
     confidence = np.full(shown.activation.shape, np.nan)
-    confidence[:, outputs] = training.confidence(shown.activation[:, outputs])
+    given = np.full(shown.activation.shape, np.nan)
+    given[:, outputs] = inputs.mean(axis=1)
+    confidence[:, outputs] = _confidence(p["decision"], shown.activation[:, outputs], inputs, hardware, curves, law)
     best = training.most_confident(confidence[:, outputs])
     digits = np.array([*plan.classes, -1])  # place -1: undecided
     by_neuron = [curves[d] for d in plan.neuron_device]
@@ -130,6 +133,7 @@ def experiment(
         "test_activation": shown.activation,
         "test_trials": shown.trials,
         **_readings("test_", family, shown, p["steps"]),
+        **({} if p["decision"] == "counts" else {"test_input": given}),
         "confidence": confidence,
         "predicted": digits[best],
         "device_number": np.array(plan.neuron_device),
@@ -140,6 +144,26 @@ def experiment(
         "curve_i_bias": np.array([c.fit.i_bias for c in by_neuron]),
         "curve_i0": np.array([c.fit.i0 for c in by_neuron]),
     }
+
+
+def _confidence(
+    decision: str, activation: Floats, z: Floats, hardware: Hardware, curves: Mapping[int, Curve], law: Law
+) -> Floats:
+    """(images, classes) confidence by counts, inputs, or inputs through the fitted curves.
+
+    Parameters
+    ----------
+    activation : (images, classes) of the output neurons
+    z : (images, steps, classes) that they were given
+    """
+    if decision == "inputs":
+        return of_inputs(z)
+    if decision == "normalised":
+        outputs = slice(-z.shape[-1], None)
+        fits = [curves[d].fit for d in hardware.drive.neuron_device[outputs]]
+        i_bias, i0 = np.array([(fit.i_bias, fit.i0) for fit in fits]).T
+        activation = of_curves(z, lambda one: law.probability((hardware.drive.i_write(one, outputs) - i_bias) / i0))
+    return training.confidence(activation)
 
 
 def _readings(prefix: str, family: NeuronFamily, shown: Shown, steps: int) -> dict[str, Any]:
@@ -181,6 +205,9 @@ def check(sweep: Sweep) -> None:
     """``SpecError`` with one line where the parameters do not fit together: before anything runs."""
     _require_width(sweep.params)
     _require_one_method(sweep)
+    modes, rule = sweep.axis("mode").values, sweep.params["rule"]
+    if rule != AUTOMATIC and modes != ("hil",):
+        raise SpecError(f"mode: {', '.join(map(str, modes))}, but rule={rule} learns from devices; set mode=hil")
     cell = Cell(sweep, {axis.name: axis.values[0] for axis in sweep.axes})
     try:
         _images(cell, layout(sweep.params))
@@ -213,6 +240,11 @@ def mode_of_method(method: str) -> dict[str, tuple[str, ...]]:
     return {"mode": (MODE_OF[method],)} if method in MODE_OF else {}
 
 
+def mode_of_rule(rule: str) -> dict[str, tuple[str, ...]]:
+    """The axis ``mode`` of a rule of learning; {} where there are both."""
+    return {} if rule == AUTOMATIC else {"mode": ("hil",)}
+
+
 TRAINING = (
     Parameter("classes", "0,2,4,6", help="digits, one output neuron each"),
     Parameter("images", 16, help="training images, of all classes together", low=2, high=60_000),
@@ -243,12 +275,42 @@ _PARAMETERS = (
         axes=mode_of_method,
         neutral="mode",
     ),
+    Parameter(
+        "rule",
+        AUTOMATIC,
+        help="of learning on the devices; all but gradient and physics-aware show each image twice, and need no "
+        "model of a device; the cube has the readings of the first time",
+        choices=tuple(RULES),
+        axes=mode_of_rule,
+        neutral=AUTOMATIC,
+    ),
+    Parameter(
+        "perturbation",
+        1.0,
+        help="of node-perturbation in z, of weight-perturbation in weight; assumed",
+        low=1e-6,
+        high=100.0,
+        neutral=1.0,
+    ),
+    Parameter(
+        "decision",
+        "counts",
+        help=f"by what a class is chosen: {'; '.join(f'{name}: {text}' for name, text in DECISIONS.items())}",
+        choices=tuple(DECISIONS),
+        neutral="counts",
+    ),
     Parameter("currents", 14, help="write currents of a device's curve", low=2, high=10_000),
     Parameter("cycles", 100, help="cycles at each of them", low=1, high=1_000_000),
 )
 _SHOWN = ("image", "neuron")
 _READ = ("image", "step", "neuron")
 _TEST = ("test_image", "neuron")
+_CONFIDENCE = {
+    "counts": "share of the class in the activations of the test image",
+    "inputs": "softmax of the mean inputs of the output neurons",
+    "normalised": "share of the class in what the curves of the devices make of the inputs",
+}
+_INPUT = (rounded("test_input", _TEST, long_name="mean input z of the output neuron, in the test"),)
 
 
 def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
@@ -264,7 +326,8 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
         rounded("test_activation", _TEST, long_name="share of the valid steps that switched, in the test"),
         Output("test_trials", _TEST, "int64", long_name="valid steps, in the test"),
         *readings(params, ("test_image", "step", "neuron"), "test_"),
-        rounded("confidence", _TEST, long_name="share of the class in the activations of the test image"),
+        *(() if params["decision"] == "counts" else _INPUT),
+        rounded("confidence", _TEST, long_name=_CONFIDENCE[params["decision"]]),
         Output("predicted", ("test_image",), "int64", long_name="most confident class; -1: not a single one"),
         Output("device_number", ("neuron",), "int64", long_name="device of the neuron"),
         rounded("bias_current", ("neuron",), unit="A", long_name="bias current that the neuron is driven about"),
@@ -307,6 +370,12 @@ def _with_defaults(**defaults: Any) -> tuple[Parameter, ...]:
     return tuple(replace(p, default=defaults.get(p.name, p.default)) for p in _PARAMETERS)
 
 
+FITTED = replace(
+    SWEEP,
+    name="hil-fitted",
+    title="The same, each device driven about its own fitted bias current",
+    parameters=_with_defaults(bias="fitted"),
+)
 MULTIPLEXED = replace(
     SWEEP,
     name="hil-multiplexed",

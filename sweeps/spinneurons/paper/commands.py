@@ -63,7 +63,7 @@ def paper(
     from spinsweep.executors.dask import on_client
 
     folder = out or (FRONTIER if frontier else QUICK if quick else FULL)
-    sweeps, quick = ((plan.FRONTIER,), False) if frontier else (plan.SWEEPS, quick)
+    sweeps, quick = (plan.FRONTIER, False) if frontier else (plan.SWEEPS, quick)
     with ExitStack() as stack:
         stack.enter_context(Reaper(relays_signals=not workers))
         client = cache(lambda: stack.enter_context(local_client(workers)))  # for all sweeps, when the first needs it
@@ -80,10 +80,10 @@ def paper(
 
 def _written(folder: Path, cubes: dict[str, xr.Dataset], *, quick: bool) -> Sequence[Path]:
     """Write what the cubes come to; the paths for the reader."""
-    if list(cubes) == ["frontier"]:
+    if "frontier" in cubes:
         from spinneurons.paper.frontier import write_frontier
 
-        return write_frontier(folder, cubes["frontier"])
+        return write_frontier(folder, cubes)
     from spinneurons.paper.write import write
 
     return write(folder, cubes, quick=quick)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +18,59 @@ from spinneurons.paper.plan import FRONTIER
 from spinneurons.paper.webpage import DPI
 from spinsweep.discovery import figures
 
-FEW, LOOP = "calibrated", "in-the-loop"
-"""The methods that the sentence compares: by few pulses, and by the most."""
+FEW = "calibrated"
+"""The method that a sentence shows with few pulses."""
 
 
-def write_frontier(folder: Path, cube: xr.Dataset) -> Sequence[Path]:
-    """Write ``frontier.png``, ``frontier.csv`` and ``frontier.md``.
+@dataclass(frozen=True)
+class Page:
+    """What is written of one sweep."""
+
+    figure: str
+    """Its builder's name among the sweep's figures."""
+    title: str
+    chips: str
+    """What a seed is, in the plural."""
+    loops: tuple[str, ...]
+    """Methods that a sentence compares ``FEW`` with, at their largest budget."""
+
+
+PAGES = {
+    "frontier": Page(
+        "frontier",
+        "What makes up for variation, and how many pulses of a device that takes",
+        "chips of four devices",
+        ("in-the-loop",),
+    ),
+    "whole-network": Page(
+        "whole_network",
+        "What makes up for variation in a whole network, and how many pulses of each device that takes",
+        "chips with a device for each neuron",
+        ("software-then-loop", "in-the-loop"),
+    ),
+}
+
+
+def write_frontier(folder: Path, cubes: Mapping[str, xr.Dataset]) -> Sequence[Path]:
+    """Write figure, table and page of each cube: ``frontier.png``, ``.csv``, ``.md`` and so on.
 
     Parameters
     ----------
-    cube : complete and in memory
+    cubes : complete and in memory, by name of the sweep
 
     Returns
     -------
     Their paths
     """
-    paths = [folder / f"frontier.{kind}" for kind in ("png", "csv", "md")]
-    figure = figures(FRONTIER.sweep(quick=False))["frontier"](cube)
-    figure.savefig(paths[0], dpi=DPI, pil_kwargs={"optimize": True})
-    table(cube).to_csv(paths[1], index=False, float_format="%.5g")
-    paths[2].write_text("\n".join(_page(cube)) + "\n")
+    paths: list[Path] = []
+    for planned in FRONTIER:
+        page, cube = PAGES[planned.name], cubes[planned.name]
+        image, rows, text = (folder / f"{planned.name}.{kind}" for kind in ("png", "csv", "md"))
+        figure = figures(planned.sweep(quick=False))[page.figure](cube)
+        figure.savefig(image, dpi=DPI, pil_kwargs={"optimize": True})
+        table(cube).to_csv(rows, index=False, float_format="%.5g")
+        text.write_text("\n".join(_lines(planned.name, page, cube)) + "\n")
+        paths += [image, rows, text]
     return paths
 
 
@@ -45,18 +79,19 @@ def core_hours(cube: xr.Dataset) -> float:
     return float(cube["cell_duration"].sum()) / 3600
 
 
-def _page(cube: xr.Dataset) -> Iterator[str]:
-    yield from ("# What makes up for variation, and how many pulses of a device that takes", "")
+def _lines(name: str, page: Page, cube: xr.Dataset) -> Iterator[str]:
+    yield from (f"# {page.title}", "")
     yield (
-        f"Made by `spinsweep paper --frontier` in {core_hours(cube):.2g} core hours: {cube.sizes['seed']} chips of "
-        "four devices, the same for all methods. Gains over software and over hardware in the loop, hours and "
-        "endurance are in [frontier.csv](frontier.csv)."
+        f"Made by `spinsweep paper --frontier` in {core_hours(cube):.2g} core hours: {cube.sizes['seed']} "
+        f"{page.chips}, the same for all methods. Gains over software and over hardware in the loop, hours and "
+        f"endurance are in [{name}.csv]({name}.csv)."
     )
-    yield from ("", "![Accuracy against the pulses of each device](frontier.png)", "")
+    yield from ("", f"![Accuracy against the pulses of each device]({name}.png)", "")
     yield "Accuracy in %, mean and 95 % interval over chips, by the budget of pulses of a device. **Bold**: no method"
     yield from ("has a better mean for as many pulses or fewer.", "")
     for title, part in chips_of(cube):
-        yield from (f"## {title.replace(style.RATIO, 'I_bias/i0').replace(style.I_0, 'i0')}", "", sentence(part), "")
+        heading = title.replace(style.RATIO, "I_bias/i0").replace(style.I_0, "i0")
+        yield from (f"## {heading}", "", sentence(part, page.loops), "")
         yield from (*lines_of_table(*_by_budget(part)), "")
 
 
@@ -75,27 +110,37 @@ def _by_budget(part: xr.Dataset) -> tuple[list[str], list[list[str]]]:
     return ["method", *(f"{b:,}" for b in budgets)], rows
 
 
-def sentence(part: xr.Dataset) -> str:
-    """What calibration with few pulses is worth beside the largest budget of hardware in the loop.
+def sentence(part: xr.Dataset, loops: Sequence[str] = ("in-the-loop",)) -> str:
+    """What calibration with few pulses is worth beside the largest budget of learning on the devices.
 
     Parameters
     ----------
-    part : of one variation and ratio
+    part : of one point
+    loops : the methods that learn, to be compared with
     """
     budgets = np.sort(part["pulses"].values)
-    most, difference = int(budgets[-1]), gain(part, LOOP, int(budgets[-1]))
+    most = int(budgets[-1])
     right, hours = 100 * part["accuracy"].mean("seed"), part["hours"].max("seed")
     said = []
-    for pulses in budgets[budgets > 0][:3].tolist():
-        place = {"method": FEW, "pulses": pulses}
-        mean, half = (100 * float(v.sel(place)) for v in difference)
-        verdict = "more" if mean > half else "less" if -mean > half else "no difference beyond the interval"
-        said.append(f"{mean:+.1f} ± {half:.1f} points with {pulses:,} ({float(hours.sel(place)):.2g} h; {verdict})")
+    for loop in loops:
+        place, compared = {"method": loop, "pulses": most}, []
+        for pulses in budgets[budgets > 0][:3].tolist():
+            few = {"method": FEW, "pulses": pulses}
+            mean, half = (100 * float(v.sel(few)) for v in gain(part, loop, most))
+            verdict = "more" if mean > half else "less" if -mean > half else "no difference beyond the interval"
+            took = f"{pulses:,} ({float(hours.sel(few)):.2g} h; {verdict})"
+            compared.append(f"{mean:+.1f} ± {half:.1f} points with {took}")
+        said.append(
+            f"{NAMES.get(loop, loop)} with {most:,} pulses a device ({float(hours.sel(place)):.2g} h) gives "
+            f"{float(right.sel(place)):.1f} %. Beside it, on the same chips, calibration gives {', '.join(compared)}."
+        )
     needed = pulses_needed(part).to_series().dropna().sort_values(kind="stable")
     names = ", ".join(f"{name} {int(pulses):,}" for name, pulses in needed.items())
-    loop = {"method": LOOP, "pulses": most}
-    return (
-        f"Hardware in the loop with {most:,} pulses a device ({float(hours.sel(loop)):.2g} h) gives "
-        f"{float(right.sel(loop)):.1f} %. Beside it, on the same chips, calibration gives {', '.join(said)}. "
-        f"Pulses for a mean within {100 * WITHIN:g} point of the best: {names}."
-    )
+    return f"{' '.join(said)} Pulses for a mean within {100 * WITHIN:g} point of the best: {names}."
+
+
+NAMES = {
+    "in-the-loop": "Hardware in the loop",
+    "software-then-loop": "Hardware in the loop, begun with weights of software,",
+}
+"""Of methods, in words."""

@@ -71,7 +71,7 @@ def _planned(pictures: list[list[str]], **entry: Any) -> PlannedSweep:
 _PLAN = tomllib.loads(packaged("plan.toml"))
 SWEEPS = tuple(_planned(**entry) for entry in _PLAN["sweep"])
 """As ``plan.toml`` has them, in the order in which they run."""
-FRONTIER = _planned(**_PLAN["frontier"], pictures=[])
+FRONTIER = tuple(_planned(**entry, pictures=[]) for entry in _PLAN["frontier"])
 """Of ``spinsweep paper --frontier``."""
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign.draws import LEVELS, input_limits
-from spinneurons.hil.rules import PRESENTATIONS, RULES
+from spinneurons.hil.rules import RULES, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist.data import Digits
 from spinneurons.torch_determinism import exact_torch
@@ -21,24 +20,6 @@ Floats = npt.NDArray[np.float32]
 
 LATEST = 500
 """Images over which the loss is averaged."""
-
-
-@dataclass(frozen=True)
-class LearnBy:
-    """A rule with its numbers."""
-
-    rule: str
-    """One of :data:`spinneurons.hil.rules.RULES`."""
-    rate: float
-    size: float
-    """Of the perturbation, in z or in weight."""
-    steps: int
-    """Of a presentation."""
-
-    @property
-    def cycles(self) -> int:
-        """Cycles that an image takes of each device."""
-        return self.steps * PRESENTATIONS[self.rule]
 
 
 class Learned(NamedTuple):

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign.calibrated import NeuronEstimates
+from spinneurons.hil.rules import LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist.data import Digits
 from spinneurons.whole_network.chip import Devices, LearningChip
-from spinneurons.whole_network.learning import LearnBy, Learned, learn
+from spinneurons.whole_network.learning import Learned, learn
 
 Floats = npt.NDArray[np.float32]
 

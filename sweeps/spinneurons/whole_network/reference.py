@@ -15,11 +15,10 @@ from spinneurons.codesign.calibrated import NeuronEstimates
 from spinneurons.codesign.draws import LEVELS, input_limits, neuron_thresholds
 from spinneurons.hil import rules, rules_reference
 from spinneurons.hil.network import Switches
-from spinneurons.hil.rules import Layer
+from spinneurons.hil.rules import Layer, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist.data import Digits
 from spinneurons.whole_network.chip import LearningChip
-from spinneurons.whole_network.learning import LearnBy
 
 Floats = npt.NDArray[np.float64]
 

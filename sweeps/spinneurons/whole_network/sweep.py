@@ -18,14 +18,13 @@ import numpy.typing as npt
 from spinneurons.codesign import sweep as codesign
 from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.hil.frontier import CYCLE
-from spinneurons.hil.rules import RULES
+from spinneurons.hil.rules import RULES, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist import data
 from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import WIDTH, require_law
 from spinneurons.neurons.registry import family_of
 from spinneurons.whole_network.chip import ON_DEVICES, LearningChip, Point
-from spinneurons.whole_network.learning import LearnBy
 from spinneurons.whole_network.methods import METHODS, Floats, Outcome, Schedule, outcomes
 from spinsweep.axis import Axis, Value, listed
 from spinsweep.errors import SpecError

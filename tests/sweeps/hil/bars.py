@@ -11,6 +11,7 @@ import numpy.typing as npt
 from spinneurons.hil import images, network, training
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import ModelNeurons, Neurons, drive
+from spinneurons.hil.rules import LearnBy
 from spinneurons.hil.states import States
 from spinneurons.hil.streams import Streams
 from spinneurons.hil.training import Hardware, Training
@@ -49,12 +50,18 @@ def some(count: int = 8, part: str = "train") -> Images:
 
 
 def trained(
-    with_hardware: Hardware | None, count: int = 8, steps: int = 20, epochs: int = 2, hidden: Sequence[int] = ()
+    with_hardware: Hardware | None,
+    count: int = 8,
+    steps: int = 20,
+    epochs: int = 2,
+    hidden: Sequence[int] = (),
+    rule: str = "gradient",
 ) -> Training:
     """A short training on the same images, initial weights and trains, whatever the hardware."""
     layers = (data.PIXELS, *hidden, len(CLASSES))
     initial = network.start(np.random.default_rng(2), layers, 0.1)
-    return training.train(initial, some(count), streams(4), steps, epochs, 0.3, with_hardware)
+    by = LearnBy(rule, 0.3, 0.5, steps)
+    return training.train(initial, some(count), streams(4), by, epochs, with_hardware)
 
 
 class Kept:

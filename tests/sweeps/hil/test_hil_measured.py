@@ -145,6 +145,18 @@ def test_a_calibration_on_the_bench_spends_no_cycle_on_training_and_finds_the_de
     assert len(set(cell["bias_current"].values)) > 1
 
 
+def test_a_rule_that_needs_no_model_of_a_device_shows_each_image_twice_on_the_bench(tmp_path: Path) -> None:
+    small = [*SMALL, "--set", "rule=noise-based", "--set", "hidden=2", "--set", "neurons=6"]
+    with emulated(tmp_path) as (bench, control):
+        assert main(["run", "hil", "--on", str(bench), "--store", str(tmp_path / "hil.zarr"), *small]) == 0
+        neurons = {0: 2, 1: 2, 2: 1, 3: 1}  # six neurons on four devices in turn
+        pulses = sum(2 * (LEVELS + CURVES + n * (2 * TRAINING + TEST)) for n in neurons.values())
+        assert control.exposure()["overall"]["pulses"] == pulses
+    cell = xr.open_zarr(tmp_path / "hil.zarr").isel(mode=0, seed=0).load()
+    assert (cell["trials"] == 15).all()
+    assert float(cell["loss"][0]) > 0
+
+
 def test_devices_that_the_bench_does_not_have_are_refused_in_one_line_before_anything_is_fired(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

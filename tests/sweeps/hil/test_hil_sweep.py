@@ -202,6 +202,49 @@ def test_any_box_of_the_replicates_has_the_same_numbers(replicated: xr.Dataset, 
         np.testing.assert_array_equal(found[name], replicated[name].values[np.ix_(*places)])
 
 
+def test_drives_and_decisions_beside_each_other_have_the_numbers_that_each_has_alone(replicated: xr.Dataset) -> None:
+    both = {"bias": ("mean", "own"), "decision": ("counts", "inputs", "normalised")}
+    sweep = SMALL_REPLICATES.with_values(variation=(0.25,), ratio=(35.0,), **both)
+    found = values(sweep)["accuracy"][:, 0, 0]  # mode, bias, decision, seed
+    np.testing.assert_array_equal(found[:, 0, 0], replicated["accuracy"].sel(variation=0.25, ratio=35.0))
+    for b, d in np.ndindex(2, 3):
+        alone = values(sweep, bias=(both["bias"][b],), decision=(both["decision"][d],))["accuracy"]
+        np.testing.assert_array_equal(alone.reshape(2, 2), found[:, b, d])
+    software = found[1]
+    np.testing.assert_array_equal(software[0, 1], software[1, 1])  # inputs come of no device
+
+
+def test_devices_that_do_not_deviate_have_the_same_mean_and_own_drive() -> None:
+    sweep = SMALL_REPLICATES.with_values(variation=(0.0,), ratio=(35.0,), bias=("mean", "own"))
+    found = values(sweep)["accuracy"][:, 0, 0]
+    np.testing.assert_array_equal(found[:, 0], found[:, 1])
+
+
+@pytest.mark.parametrize("decision", ["inputs", "normalised"])
+def test_a_class_may_be_chosen_by_the_inputs_of_the_neurons(decision: str) -> None:
+    found = values(SMALL, decision=decision, mode=("hil",), seed=(0,))
+    plain = values(SMALL, mode=("hil",), seed=(0,))
+    for name in ("weights", "test_activation", "test_label"):
+        np.testing.assert_array_equal(found[name], plain[name])
+    z, confidence = found["test_input"][0, 0], found["confidence"][0, 0]
+    np.testing.assert_allclose(confidence.sum(axis=-1), 1)
+    if decision == "inputs":
+        np.testing.assert_allclose(confidence, np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True), rtol=1e-9)
+        classes = np.array([0, 2, 4, 6])
+        np.testing.assert_array_equal(found["predicted"][0, 0], classes[z.argmax(axis=-1)])
+    assert "test_input" not in plain
+
+
+def test_a_rule_without_a_model_of_a_device_trains_in_the_loop_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert SWEEP.with_values(rule="noise-based").axis("mode").values == ("hil",)
+    words = ["run", "hil", "--workers", "0", "--store", str(tmp_path / "a.zarr"), "--set", "rule=noise-based"]
+    assert main([*words, "--set", "mode=hil,software"]) == 2
+    assert "mode: hil, software, but rule=noise-based learns from devices; set mode=hil" in capfd.readouterr().err
+    assert not (tmp_path / "a.zarr").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_hardware_in_the_loop_keeps_what_variation_takes_from_software() -> None:
@@ -288,6 +331,15 @@ def test_confidences_are_drawn_by_class_and_marked_right_or_wrong(cube: xr.Datas
 
 
 def test_the_identity_of_a_training_has_what_changes_numbers() -> None:
-    changed = [SWEEP.with_values(**{name: v}) for name, v in (("bias", "fitted"), ("epochs", 3), ("z_limit", 6.0))]
+    changed = [
+        SWEEP.with_values(**{name: v})
+        for name, v in (
+            ("bias", "fitted"),
+            ("epochs", 3),
+            ("z_limit", 6.0),
+            ("rule", "noise-based"),
+            ("decision", "inputs"),
+        )
+    ]
     digests = {s.digest for s in (SWEEP, MULTIPLEXED, replace(SWEEP, title="another"), *changed)}
-    assert len(digests) == 5
+    assert len(digests) == 7

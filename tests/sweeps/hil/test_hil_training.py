@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from spinneurons.hil import training
 from spinneurons.hil.neurons import Neurons
+from spinneurons.hil.rules import PRESENTATIONS, RULES
 from spinneurons.neurons.family import Readings
 
 SHIFTS = (2.0, -1.5, 0.5, -3.0)
@@ -151,7 +152,8 @@ def test_the_test_shows_each_image_once_and_changes_no_weight() -> None:
     weights = trained(None).weights[-1]
     before = weights[0].copy()
     tested = some(8, "test")
-    shown = training.test(weights, tested, streams(9), 30, hardware(bars()))
+    shown, inputs = training.test(weights, tested, streams(9), 30, hardware(bars()))
+    assert inputs.shape == (8, 30, len(CLASSES))
     assert shown.activation.shape == (8, len(CLASSES))
     assert shown.readings[0].shape == (8, 30, 4)
     assert (shown.trials == 30).all()
@@ -167,3 +169,36 @@ def test_confidence_is_the_share_of_the_activations() -> None:
 def test_a_draw_is_no_answer() -> None:
     confidence = np.array([[0.5, 0.5, 0.0], [0.2, 0.4, 0.4], [0.1, 0.45, 0.45 + 1e-9], [np.nan] * 3])
     assert training.most_confident(confidence).tolist() == [-1, -1, 2, -1]
+
+
+@pytest.mark.parametrize("hidden", [(), (3,)])
+@pytest.mark.parametrize("rule", [name for name in RULES if name != "gradient"])
+def test_a_rule_on_devices_comes_to_the_same_weights_from_what_a_journal_kept(
+    rule: str, hidden: tuple[int, ...]
+) -> None:
+    journal: dict[str, Readings] = {}
+    numbers = range(4 + sum(hidden))
+    with pytest.raises(ConnectionError):
+        trained(hardware(Kept(bars([0.0] * 7), journal, trains=11), numbers), hidden=hidden, rule=rule)
+    found = trained(hardware(Kept(bars([0.0] * 7), journal), numbers), hidden=hidden, rule=rule)
+    whole = trained(hardware(bars([0.0] * 7), numbers), hidden=hidden, rule=rule)
+    assert_equal(found.weights, whole.weights)
+    assert any(not np.array_equal(a, b) for a, b in zip(found.weights[0], found.weights[1], strict=True))
+    again = [key for key in journal if "again" in key]
+    assert len(again) == (PRESENTATIONS[rule] - 1) * 16 * (1 + len(hidden))
+    assert "epoch 1/image 0/layer 1" in journal
+    last = journal[f"epoch 1/image 0/layer {1 + len(hidden)}"]
+    np.testing.assert_array_equal(found.shown.readings[1][0, 0, :, -4:], last[1])
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_lost_and_faulty_samples_keep_a_rule_s_weights_finite(rule: str) -> None:
+    found = trained(hardware(Faulty(lossy(bars()), [2], good_trains=3)), rule=rule)
+    assert np.isfinite(found.loss).all()
+    assert all(np.isfinite(w).all() for epoch in found.weights for w in epoch)
+    assert np.isnan(found.shown.activation.reshape(-1, 4)[3:, 2]).all()
+
+
+def test_devices_far_off_their_mean_learn_by_their_own_noise() -> None:
+    found = trained(hardware(bars((1.0, -1.0, 0.5, -0.5))), steps=100, epochs=60, rule="noise-based")
+    assert found.loss[-10:].mean() < 0.75 * found.loss[:3].mean()

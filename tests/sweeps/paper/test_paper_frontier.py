@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from spinneurons.paper import plan
+from spinneurons.paper import frontier, plan
 from spinneurons.paper.frontier import core_hours, sentence
 from spinneurons.paper.plan import PlannedSweep
 from spinsweep.cli import main
@@ -16,19 +16,26 @@ from spinsweep.cli import main
 SMALL = {"method": "none,calibrated,in-the-loop", "pulses": "0,28,200", "ratio": "35", "seed": "0:3",
          "steps": "20", "epochs": "1", "images": "8", "test_images": "60"}  # fmt: skip
 
+WHOLE = {"method": "none,calibrated,software-then-loop,in-the-loop", "pulses": "0,28,200", "layers": "784-20-10",
+         "seed": "0:3", "epochs": "1", "test_images": "60", "test_steps": "10"}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command writes, with small settings."""
     made = tmp_path_factory.mktemp("frontier")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "FRONTIER", PlannedSweep("frontier", (), full=SMALL))
+        patch.setenv("SPINSWEEP_CACHE", str(made / "cache"))
+        both = PlannedSweep("frontier", (), full=SMALL), PlannedSweep("whole-network", (), full=WHOLE)
+        patch.setattr(plan, "FRONTIER", both)
+        patch.setattr(frontier, "FRONTIER", both)
         assert main(["paper", "--frontier", "--workers", "0", "--out", str(made)]) == 0
     return made
 
 
 def test_figure_table_and_page_are_written(folder: Path) -> None:
-    assert {p.name for p in folder.iterdir()} == {"cubes", "frontier.png", "frontier.csv", "frontier.md"}
+    written = {f"{name}.{kind}" for name in ("frontier", "whole-network") for kind in ("png", "csv", "md")}
+    assert {p.name for p in folder.iterdir()} == {"cubes", "cache", *written}
     cube = xr.open_zarr(folder / "cubes/frontier.zarr").load()
     page = (folder / "frontier.md").read_text()
     assert f"in {core_hours(cube):.2g} core hours: 3 chips" in page
@@ -54,6 +61,17 @@ def test_the_sentence_says_more_or_less_only_where_the_interval_does(folder: Pat
 
 
 def test_the_full_frontier_is_that_of_the_sweep_with_and_without_variation_of_i0() -> None:
-    sweep = plan.FRONTIER.sweep(quick=False)
-    assert sweep.axis("i0_variation").values == (0.0, 0.1)
-    assert len(sweep.axis("seed").values) == 20
+    four, whole = (planned.sweep(quick=False) for planned in plan.FRONTIER)
+    assert four.axis("i0_variation").values == (0.0, 0.1)
+    assert len(four.axis("seed").values) == 20
+    assert whole.axis("layers").values == ("784-25-10", "784-400-10")
+    assert len(whole.axis("seed").values) == 5
+
+
+def test_the_page_of_a_whole_network_compares_with_both_starts(folder: Path) -> None:
+    page = (folder / "whole-network.md").read_text()
+    assert "3 chips with a device for each neuron" in page
+    assert "## 784-20-10, 0.3 µm, ±25 %" in page
+    assert "Hardware in the loop, begun with weights of software, with 200 pulses a device (0.28 h) gives" in page
+    assert "Hardware in the loop with 200 pulses a device (0.28 h) gives" in page
+    assert page.count("points with 28 (0.039 h;") == 2

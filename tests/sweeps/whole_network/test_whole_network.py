@@ -19,7 +19,7 @@ from scipy.special import expit
 from spinneurons.codesign import reference as codesign_reference
 from spinneurons.codesign.calibrated import NeuronEstimates
 from spinneurons.codesign.draws import Batch, Draws
-from spinneurons.hil.rules import RULES
+from spinneurons.hil.rules import RULES, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist import data
 from spinneurons.mnist.data import Digits
@@ -28,7 +28,7 @@ from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.whole_network import reference
 from spinneurons.whole_network.chip import Devices, LearningChip, Point
 from spinneurons.whole_network.figures import FIGURES
-from spinneurons.whole_network.learning import LearnBy, learn
+from spinneurons.whole_network.learning import learn
 from spinneurons.whole_network.methods import METHODS, Schedule, outcomes
 from spinneurons.whole_network.sweep import SWEEP
 from spinsweep.cli import main
