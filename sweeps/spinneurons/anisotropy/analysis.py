@@ -29,3 +29,31 @@ def width_dependence(cube: xr.Dataset) -> WidthDependence:
     error = float(fitted.std(ddof=1) / np.sqrt(fitted.size))
     line = straight_line(width.values, h_an.values, stderr.values, proportional=True)
     return WidthDependence(float(fitted.mean()), error, line)
+
+
+class Parabola(NamedTuple):
+    """R = offset + state * amplitude (1 - (Hx/H_an)^2/2), which the square root is near zero field."""
+
+    h_an: float
+    """A/m."""
+    amplitude: float
+    """Ohm."""
+    offset: float
+
+
+def as_printed(device: xr.Dataset) -> Parabola | None:
+    """Least-squares parabola through the readings below half of the fitted field; None where there is none.
+
+    Parameters
+    ----------
+    device : one device's cell, with ``r`` (2, fields): from the up state, then from the down state
+    """
+    field, r = device["h_x"].values, device["r"].values
+    inside = np.isfinite(field) & (np.abs(field) < float(device["h_an"]) / 2) & np.isfinite(r).all(axis=0)
+    if inside.sum() < 3:
+        return None
+    mean, half = (r[0] + r[1])[inside] / 2, (r[0] - r[1])[inside] / 2
+    slope, amplitude = np.polyfit(field[inside] ** 2, half, 1)
+    if slope * amplitude >= 0:
+        return None
+    return Parabola(float(np.sqrt(-amplitude / (2 * slope))), float(amplitude), float(mean.mean()))

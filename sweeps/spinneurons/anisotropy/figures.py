@@ -7,7 +7,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from spinneurons import style
-from spinneurons.anisotropy.analysis import width_dependence
+from spinneurons.anisotropy.analysis import as_printed, width_dependence
 from spinneurons.anisotropy.model import perpendicular
 
 WIDTH = 0.7
@@ -15,7 +15,10 @@ WIDTH = 0.7
 
 
 def scan(device: xr.Dataset, ax: Axes) -> Axes:
-    """Readings of one device in both states, with the fit if there is one; ``device`` has no such dims."""
+    """Readings of one device in both states, with the fit if there is one; ``device`` has no such dims.
+
+    Dashed: the parabola that equation S2 is in the paper's print, fitted below half of the field.
+    """
     field, h_an = device["h_x"].values, float(device["h_an"])
     is_fitted = bool(np.isfinite(h_an))
     for index, (state, colour) in enumerate(((1, style.VERMILION), (-1, style.BLUE))):
@@ -24,7 +27,13 @@ def scan(device: xr.Dataset, ax: Axes) -> Axes:
         if not is_fitted:
             continue
         fitted = float(device["offset"]) + state * float(device["amplitude"]) * perpendicular(field, h_an)
-        ax.plot(field, fitted, color="black", lw=0.7, label="fit" if index == 0 else None)
+        ax.plot(field, fitted, color="black", lw=0.7, label="fit, square root" if index == 0 else None)
+    if is_fitted and (parabola := as_printed(device)) is not None:
+        for state in (1, -1):
+            drawn = parabola.offset + state * parabola.amplitude * (1 - (field / parabola.h_an) ** 2 / 2)
+            inside = np.abs(field) < parabola.h_an
+            label = f"parabola, $H_\\mathrm{{an}}$ = {parabola.h_an / 1e3:.0f} kA/m" if state > 0 else None
+            ax.plot(field[inside], drawn[inside], color=style.GREEN, lw=0.7, ls="--", label=label)
     error = float(device["h_an_stderr"])
     result = f"$H_\\mathrm{{an}}$ = {h_an / 1e3:.1f} ± {error / 1e3:.1f} kA/m" if is_fitted else "no fit"
     ax.set_title(f"{style.device_text(device)}: {result}")

@@ -153,6 +153,59 @@ def gain_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
+def gain_against_window(cube: xr.Dataset, ax: Axes) -> Axes:
+    """Gain 1 mA/i0 of every device against its stochastic window (0.01 % to 99.9 %), as the paper draws its "I0".
+
+    On one law the two are the same number in other units: the line is 1 mA times the law's window in i0, over the
+    window.  No error bars are drawn.
+    """
+    power = style.current_power(cube)
+    ratio = float((cube["window"] / cube["i0"]).median())
+    for place, width in enumerate(cube["width"].values.tolist()):
+        row = cube.sel(width=width)
+        look: dict[str, Any] = {
+            "color": style.COLOURS[place % len(style.COLOURS)],
+            "marker": style.MARKERS[place % len(style.MARKERS)],
+        }
+        ax.plot(row["window"], 1e-3 / row["i0"], ls="none", ms=3, label=style.width_text(width), **look)
+    low, high = float(cube["window"].min()), float(cube["window"].max())
+    if np.isfinite(low + high):
+        fine = np.linspace(0.9 * low, 1.05 * high, 300)
+        ax.plot(fine, 1e-3 * ratio / fine, color="black", lw=0.8, zorder=1, label=f"{ratio:.4g} mA/window")
+    style.label_axis(ax.xaxis, "Window, 0.01 % to 99.9 %", "A", power)
+    ax.set(ylim=(0, 1.05 * ax.get_ylim()[1]), ylabel=f"Gain, 1 mA/{style.I_0}")
+    style.legend(ax)
+    return ax
+
+
+def pulse_sequence(cube: xr.Dataset, ax: Axes) -> Axes:
+    """The pulses of two cycles: reset, read, write and read, at the current closest to 50 % of a device.
+
+    Heights are to scale, lengths are not: a write pulse is drawn as wide as a read.  The device is the first of the
+    narrowest width with valid cycles.
+    """
+    labels = first_device(cube["valid"].any(["current", "cycle"]).sortby("width"))
+    if labels is None:
+        return style.note(ax, "no device with valid cycles")
+    chosen, neurons = cube.sel(labels), family(cube)
+    valid = chosen["valid"].sum("cycle").values
+    share = (chosen["switched"] & chosen["valid"]).sum("cycle").values / np.maximum(valid, 1)
+    write = float(chosen["i_write"].values[int(np.argmin(np.where(valid > 0, abs(share - 0.5), np.inf)))])
+    power, names = style.current_power(cube), {"reset": style.VERMILION, "read": style.GREY, "write": style.BLUE}
+    heights = {"reset": neurons.reset_current(float(labels["width"])), "read": neurons.read_current, "write": write}
+    at = 0.0
+    for cycle in range(2):
+        for name in ("reset", "read", "write", "read"):
+            ax.bar(at + 0.5, heights[name], 1.0, color=names[name], label=name if (cycle, at) < (0, 4.0) else None)
+            at += 2.0
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set_xticks([0.5 + 2 * k for k in range(8)], ["reset", "read", "write", "read"] * 2, rotation=45, ha="right")
+    ax.tick_params(axis="x", length=0)
+    style.label_axis(ax.yaxis, "Current", "A", power)
+    ax.set_title(style.device_text(chosen))
+    return ax
+
+
 def energy_against_width(cube: xr.Dataset, ax: Axes) -> Axes:
     """Synaptic energy relative to the widest device, which goes as i0 squared, from the line through the fitted i0.
 
@@ -287,8 +340,10 @@ FIGURES: dict[str, style.Builder | OfPart] = {
     "fig3a_i_bias": style.figure(i_bias_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "fig3b_window": style.figure(window_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
     "fig3d_energy_fitted": style.figure(energy_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
+    "s3a_pulses": style.figure(pulse_sequence, zeros=True),
     "s3b_trace": style.figure(trace, zeros=True),
     "s4_persistence": s4_persistence,
     "s5_endurance": s5_endurance,
     "s6_gain": style.figure(gain_against_width, zeros=True, empty=nothing_fitted, remarks=remarks),
+    "s6_gain_window": style.figure(gain_against_window, zeros=True, empty=nothing_fitted, remarks=remarks),
 }

@@ -58,7 +58,9 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     family = family_of(p["card"])
-    kinds = {name: cells.coords.get(name, np.array([default])) for name, default in _kinds(p).items()}
+    names = list(cells.coords)
+    in_order = sorted(_kinds(p).items(), key=lambda one: names.index(one[0]) if one[0] in names else len(names))
+    kinds = {name: cells.coords.get(name, np.array([default])) for name, default in in_order}
     # (width, variation, seed, levels, ...): what comes after the seed is squeezed away where it is no axis
     lengths = cells.coords["variation"], cells.coords["seed"], *kinds.values()
     grid = (len(widths), *(len(values) for values in lengths))
@@ -86,7 +88,7 @@ def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
 
 
 def _kinds(params: Mapping[str, Any]) -> dict[str, Any]:
-    """What makes planes of a chip differ, in the order of the axes: the value where it is no axis."""
+    """What makes planes of a chip differ: the value where it is no axis."""
     return {
         "calibration_cycles": "0",
         "i0_variation": 0.0,
@@ -302,6 +304,12 @@ SWEEP = Sweep(
     source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
 )
 
+NETWORKS = replace(
+    SWEEP.with_values(width=(5.0,), variation=(0.0,), seed=(0, 1), training=tuple(range(5))),
+    name="codesign-networks",
+    title="Accuracy without variation of networks that were trained from different seeds",
+    source="Islam et al. 2024, main text: 97.13 %",
+)
 CROSSBAR = replace(
     SWEEP,
     name="codesign-crossbar",
@@ -315,7 +323,7 @@ CROSSBAR = replace(
         Axis("stuck_on", (0.0, 0.001), long_name="share of cells stuck on", low=0.0, high=1.0),
         Axis("read_noise", (0.0, 1.0), "i0", "read noise", low=0.0, high=100.0),
     ),
-    parameters=_PARAMETERS,
+    parameters=(*_PARAMETERS, _CALIBRATE),
     figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
     source="Islam et al. 2024, Fig. S10",
 )

@@ -17,8 +17,49 @@ def done(cube: xr.Dataset) -> xr.DataArray:
 
 
 def right(cube: xr.Dataset) -> xr.DataArray:
-    """(mode, seed) test images whose most confident class is their own; NaN where the cell is not done."""
-    return (cube["predicted"] == cube["test_label"]).sum("test_image").astype(np.float64).where(done(cube))
+    """(mode, seed) test images whose most confident class is their own; NaN where the cell is not done.
+
+    Of k classes that share the largest confidence each is worth 1/k, as in the replicates; an image that no output
+    neuron has a valid sample of is worth nothing.
+    """
+    return right_of_each(cube).sum("test_image").where(done(cube))
+
+
+def right_of_each(cube: xr.Dataset) -> xr.DataArray:
+    """(mode, seed, test_image) what each test image is worth, see :func:`right`; NaN where the cell is not done."""
+    outputs = classes(cube)
+    confidence = cube["confidence"].isel(neuron=slice(cube.sizes["neuron"] - len(outputs), None)).fillna(-1.0)
+    best = (confidence == confidence.max("neuron")) & (confidence >= 0)
+    own = xr.DataArray(np.array(outputs, np.int64), dims="neuron") == cube["test_label"]
+    shares: xr.DataArray = (best & own).sum("neuron") / best.sum("neuron").clip(1)
+    return shares.where(done(cube))
+
+
+def classes(cube: xr.Dataset) -> list[int]:
+    """Classes of the trainings in the order of the output neurons; [] where no training is done."""
+    finished = done(cube)
+    if not finished.any():
+        return []
+    first = {name: int(i) for name, i in zip(finished.dims, np.argwhere(finished.values)[0], strict=True)}
+    return classes_of(cube.isel(first))
+
+
+def classes_of(run: xr.Dataset) -> list[int]:
+    """Classes of one training in the order of the output neurons: its images follow each other class by class."""
+    return list(dict.fromkeys(run["label"].values.tolist()))
+
+
+def run_of(cube: xr.Dataset, seed: int) -> xr.Dataset:
+    """The seed in the first mode in which it is done."""
+    run = cube.sel(seed=seed)
+    return run.isel(mode=int(done(run).values.argmax()))
+
+
+def with_convention(cube: xr.Dataset, bias: str = "mean", decision: str = "counts") -> xr.Dataset:
+    """Replicates with one drive and one decision: these, or the first that there are."""
+    chosen = {name: value for name, value in {"bias": bias, "decision": decision}.items() if name in cube.dims}
+    values = {n: v if v in cube[n].values else cube[n].values[0] for n, v in chosen.items()}
+    return cube.sel(values, drop=True)
 
 
 def shown_seed(cube: xr.Dataset) -> int | None:

@@ -17,17 +17,15 @@ from matplotlib.figure import Figure
 from spinneurons import style
 from spinneurons.analysis.intervals import wilson
 from spinneurons.hil import analysis
+from spinneurons.hil.image_figures import MODES, right_by_class, s11_network, s12_images
 from spinneurons.neurons.cubes import law as law_of
 
 Target = TypeVar("Target", Axes, Figure)
 
-MODES = {"hil": ("hardware in the loop", style.BLUE, "-"), "software": ("software", style.VERMILION, "--")}
-"""Name in words, colour and line of each mode."""
-
 
 def switching_curves(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
     """Counted and fitted switching curve of each device; bars are Wilson's 95 % intervals."""
-    run = _any_mode(cube, seed)
+    run = analysis.run_of(cube, seed)
     current, law = run["curve_i_write"].values, law_of(cube)
     _, first = np.unique(run["device_number"].values, return_index=True)
     for j in first:
@@ -66,7 +64,7 @@ def loss_against_epochs(cube: xr.Dataset, ax: Axes, seed: int) -> Axes:
 def confidence_of_test_images(cube: xr.Dataset, ax: Axes, mode: str, seed: int) -> Axes:
     """Confidence in each class for each test image, next to each other."""
     run = cube.sel(mode=mode, seed=seed)
-    classes = _classes(run)
+    classes = analysis.classes_of(run)
     outputs = run["confidence"].isel(neuron=slice(-len(classes), None)).transpose("test_image", "neuron").values
     wide, images = 0.8 / len(classes), np.arange(cube.sizes["test_image"])
     for j, digit in enumerate(classes):
@@ -88,7 +86,7 @@ def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) 
     """Activation of an output neuron for each image shown: those of its own class and others."""
     run = cube.sel(mode="hil", seed=seed).isel(neuron=neuron)
     activation, label = run["activation"].transpose("epoch", "image").values, run["label"].values
-    digit = _classes(run)[neuron]
+    digit = analysis.classes_of(run)[neuron]
     number = np.arange(activation.size).reshape(activation.shape)
     for own_class, colour, marker, name in ((True, style.BLUE, "o", "own class"), (False, style.GREY, "x", "others")):
         chosen = (label == digit) == own_class
@@ -101,7 +99,7 @@ def activations_in_training(cube: xr.Dataset, ax: Axes, seed: int, neuron: int) 
 
 
 def right_over_seeds(cube: xr.Dataset, ax: Axes) -> Axes:
-    """How many seeds have how many test images right, in both modes."""
+    """How many seeds have how many test images right, in both modes; what ties are worth is rounded down."""
     right, count = analysis.right(cube), cube.sizes["test_image"]
     for k, mode in enumerate(cube["mode"].values.tolist()):
         each = right.sel(mode=mode).dropna("seed").values.astype(int)
@@ -229,20 +227,40 @@ def _confidences(cube: xr.Dataset, axes: list[Axes], seed: int) -> None:
     style.legend(drawn[-1], title="in class", handlelength=0.8)
 
 
-def _any_mode(cube: xr.Dataset, seed: int) -> xr.Dataset:
-    """The seed in the first mode in which it is done."""
-    run = cube.sel(seed=seed)
-    return run.isel(mode=int(analysis.done(run).values.argmax()))
-
-
-def _classes(run: xr.Dataset) -> list[int]:
-    """Classes of a training in the order of the output neurons: images follow each other class by class."""
-    return list(dict.fromkeys(run["label"].values.tolist()))
-
-
 def _outputs(run: xr.Dataset) -> xr.Dataset:
     """The output neurons alone."""
-    return run.isel(neuron=slice(-len(_classes(run)), None))
+    return run.isel(neuron=slice(-len(analysis.classes_of(run)), None))
+
+
+def replicates_conventions(cube: xr.Dataset, figure: Figure) -> None:
+    """What hardware in the loop gains on the same seeds: a panel for each way to choose a class.
+
+    Full lines: all devices driven about the mean bias current; dashed: each about its own.  Bars are 95 % intervals.
+    """
+    decisions = cube["decision"].values.tolist() if "decision" in cube.dims else ["counts"]
+    drives = cube["bias"].values.tolist() if "bias" in cube.dims else ["mean"]
+    axes = style.panels(figure, len(decisions), narrowest=50 * style.MM, sharey=True)
+    for ax, decision in zip(axes, decisions, strict=True):
+        for drive in drives:
+            advantage = analysis.advantage(analysis.with_convention(cube, drive, decision))
+            for k, ratio in enumerate(cube["ratio"].values.tolist()):
+                y, error = (100 * advantage[name].sel(ratio=ratio).values for name in ("mean", "half"))
+                line = "-" if drive == "mean" else "--"
+                text = f"{style.RATIO} = {ratio:g}" if drive == drives[0] else None
+                look = style.device_look(k) | {"ls": line, "label": text}
+                ax.errorbar(100 * cube["variation"].values, y, error, capsize=1.2, elinewidth=0.5, **look)
+        ax.axhline(0, color="black", lw=0.6)
+        ax.set(xlabel="Variation (%)", title=f"class by {BY[decision]}")
+        ax.label_outer()
+    axes[0].set_ylabel("Gain (points)")
+    if len(drives) > 1:
+        for line, text in (("-", "mean bias current"), ("--", "own bias current")):
+            axes[0].plot([], [], color="black", ls=line, label=text)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+
+
+BY = {"counts": "counts", "inputs": "largest input", "normalised": "inputs through curves"}
 
 
 def _no_training(cube: xr.Dataset) -> str:
@@ -270,6 +288,20 @@ def _of_shown_seed(draw: Callable[[xr.Dataset, Target, int], object]) -> Callabl
     return drawn
 
 
+def _of_one_convention(draw: Callable[[xr.Dataset, Target], object]) -> Callable[[xr.Dataset, Target], object]:
+    """Draw the replicates about the mean bias current and by counts."""
+
+    @wraps(draw)
+    def drawn(cube: xr.Dataset, target: Target) -> object:
+        return draw(analysis.with_convention(cube), target)
+
+    return drawn
+
+
+def _no_pair(cube: xr.Dataset) -> str:
+    return _no_training(cube) or ("" if cube.sizes["mode"] > 1 else "one mode only")
+
+
 def _one_run(panel: Callable[[xr.Dataset, Axes, int], object]) -> style.Builder:
     return style.figure(_of_shown_seed(panel), empty=_no_training, zeros=True)
 
@@ -280,20 +312,26 @@ def _page(draw: style.Draw, height_mm: float, empty: Callable[[xr.Dataset], str]
 
 _CURVES = _one_run(switching_curves)
 _RIGHT = style.figure(right_over_seeds, empty=_no_training, zeros=True)
+_BY_CLASS = style.figure(right_by_class, empty=_no_training, zeros=True)
 
 FIGURES: dict[str, style.Builder] = {
     "fig4b_curves": _CURVES,
     "fig4c_loss": _one_run(loss_against_epochs),
     "fig4de_confidence": _page(_of_shown_seed(fig4de_confidence), 60),
+    "s11_network": _page(_of_shown_seed(s11_network), 60),
     "s11_activations": _page(_of_shown_seed(s11_activations), 55, _shown_not_in_the_loop),
     "right_by_seed": _RIGHT,
+    "right_by_class": _BY_CLASS,
 }
+FIGURES_FITTED: dict[str, style.Builder] = {f"{name}_fitted": builder for name, builder in FIGURES.items()}
 FIGURES_MULTIPLEXED: dict[str, style.Builder] = {
     "s12_multiplexed": _page(_of_shown_seed(s12_multiplexed), 60),
+    "s12_images": _one_run(s12_images),
     "fig4b_curves": _CURVES,
     "right_by_seed": _RIGHT,
 }
 FIGURES_REPLICATES: dict[str, style.Builder] = {
-    "replicates_gain": _page(replicates_gain, 62),
-    "replicates_loss": style.figure(replicates_loss, empty=_none_in_the_loop, zeros=True),
+    "replicates_gain": _page(_of_one_convention(replicates_gain), 62),
+    "replicates_conventions": _page(replicates_conventions, 58, _no_pair),
+    "replicates_loss": style.figure(_of_one_convention(replicates_loss), empty=_none_in_the_loop, zeros=True),
 }

@@ -26,8 +26,8 @@ Floats: TypeAlias = npt.NDArray[Any]
 """float64, or float32 where the weights are."""
 
 NEWTON = 30
-"""Steps towards a neuron's shift, at most; a dozen are usual."""
-SETTLED = 1e-5
+"""Steps towards a neuron's shift, at most; four are usual."""
+SETTLED = 1e-4
 """Of the shift, in z: far below what any number of steps can tell."""
 
 
@@ -228,7 +228,8 @@ def forward(
 def matching_shift(layer: Layer) -> Floats:
     """(neurons,) s with mean sigmoid(z - s) = (k + 1/2)/(n + 1) over the n valid steps, to ``SETTLED``.
 
-    As :func:`spinneurons.hil.network.matching_shift`, by Newton's steps within a bracket: ten times as fast.
+    As :func:`spinneurons.hil.network.matching_shift`, by Newton's steps within a bracket, which take a tenth of the
+    halvings.
     """
     z, dtype = layer.z, layer.z.dtype
     n = layer.valid
@@ -236,14 +237,18 @@ def matching_shift(layer: Layer) -> Floats:
     share = (layer.done.valid / np.maximum(n, 1)).astype(dtype)
     logit = np.log(observed / (1 - observed))
     low, high = z.min(axis=0) - logit, z.max(axis=0) - logit
-    shift = (low + high) / 2
+    shift = np.sum(share * z, axis=0) - logit
+    tiny = np.finfo(dtype).tiny
     for _ in range(NEWTON):
         p = _sigmoid(z - shift)
-        above = np.sum(share * p, axis=0) - observed
-        low, high = np.where(above > 0, shift, low), np.where(above > 0, high, shift)
-        step = above / np.maximum(np.sum(share * p * (1 - p), axis=0), np.finfo(dtype).tiny)
-        moved = shift + step
-        moved = np.where((low < moved) & (moved < high), moved, (low + high) / 2)
+        weighed = share * p
+        mean = weighed.sum(axis=0)
+        other = np.maximum(1 - mean, tiny)
+        # Newton's step on the logit of the mean, which is all but a straight line against the shift
+        slope = np.maximum((weighed * (1 - p)).sum(axis=0), tiny)
+        moved = shift + (np.log(np.maximum(mean, tiny) / other) - logit) * (mean * other) / slope
+        low, high = np.where(mean > observed, shift, low), np.where(mean > observed, high, shift)
+        moved = np.where((low <= moved) & (moved <= high), moved, (low + high) / 2)
         settled = np.abs(moved - shift).max(initial=0) < SETTLED
         shift = moved
         if settled:

@@ -101,7 +101,7 @@ def experiment(
     """
     p, plan = cell.params, layout(cell.params)
     law = family.law(p["link"])
-    learned, tested = _images(cell, plan)
+    learned, tested = images_of(cell)
     trains = Streams(cell.rng("trains", axes=("seed",)))
     initial = network.start(cell.rng("weights", axes=("seed",)), plan.layers, p["initial"])
 
@@ -194,8 +194,9 @@ def _columns(weights: list[Floats]) -> Floats:
     return np.concatenate(padded, axis=1)
 
 
-def _images(cell: Cell, plan: Layout) -> tuple[Images, Images]:
-    """Training and test images of the seed."""
+def images_of(cell: Cell) -> tuple[Images, Images]:
+    """Training and test images of the cell's seed."""
+    plan = layout(cell.params)
     p, rng = cell.params, cell.rng("images", axes=("seed",))
     learned = images.some(data.checked("train", **p["data"]), plan.classes, p["images"], "images", rng)
     return learned, images.some(data.checked("test", **p["data"]), plan.classes, p["test_images"], "test_images", rng)
@@ -210,7 +211,7 @@ def check(sweep: Sweep) -> None:
         raise SpecError(f"mode: {', '.join(map(str, modes))}, but rule={rule} learns from devices; set mode=hil")
     cell = Cell(sweep, {axis.name: axis.values[0] for axis in sweep.axes})
     try:
-        _images(cell, layout(sweep.params))
+        images_of(cell)
     except ValueError as error:
         raise SpecError(f"sweep {sweep.name!r}: {error}") from None
 
@@ -375,6 +376,7 @@ FITTED = replace(
     name="hil-fitted",
     title="The same, each device driven about its own fitted bias current",
     parameters=_with_defaults(bias="fitted"),
+    figures="spinneurons.hil.figures:FIGURES_FITTED",
 )
 MULTIPLEXED = replace(
     SWEEP,

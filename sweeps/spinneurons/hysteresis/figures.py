@@ -50,7 +50,7 @@ def field_loop(cube: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def current_loops(cube: xr.Dataset, figure: Figure) -> None:
+def current_loops(cube: xr.Dataset, figure: Figure, *, normalised: bool = False) -> None:
     """Hall resistance after each write pulse: a panel for each width, its first device.
 
     Points are one loop, lines the mean of all.  Where a page has no room for all widths, some are left out, evenly.
@@ -59,7 +59,9 @@ def current_loops(cube: xr.Dataset, figure: Figure) -> None:
     limit, power = float(np.nanmax(np.abs(cube["i_write"]))), style.current_power(cube)
     for ax, leftmost, lowest, widths, _ in panels:
         device = _first_with_loop(cube.isel(width=widths[0]))
-        loop(device, "i_write", "r_current", ax)
+        loop(_normalised(device) if normalised else device, "i_write", "r_current", ax)
+        if normalised:
+            ax.set_ylabel("Hall resistance (normalised)")
         ax.set_title(style.device_text(device), loc="left", pad=3)
         ax.set_xlim(-1.02 * limit, 1.02 * limit)
         style.label_axis(ax.xaxis, "Write current", "A", power)
@@ -72,6 +74,22 @@ def current_loops(cube: xr.Dataset, figure: Figure) -> None:
     figure.legend(*panels[0].ax.get_legend_handles_labels(), loc="outside upper center", ncols=4)
 
 
+def normalised_current_loops(cube: xr.Dataset, figure: Figure) -> None:
+    """The same loops from -1 to 1: less the mean of the device's two levels, over half their distance.
+
+    The levels are the medians of the readings above and below the middle of all.  Points are one loop, lines the mean
+    of all.
+    """
+    current_loops(cube, figure, normalised=True)
+
+
+def _normalised(device: xr.Dataset) -> xr.Dataset:
+    r = device["r_current"]
+    middle = (float(r.max()) + float(r.min())) / 2
+    low, high = float(r.where(r < middle).median()), float(r.where(r >= middle).median())
+    return device.assign(r_current=(r - (high + low) / 2) / ((high - low) / 2 or 1.0))
+
+
 def _first_with_loop(device: xr.Dataset) -> xr.Dataset:
     """The first device of a width with a loop."""
     seen = device["i_write"].notnull().all(["branch", "step"]).values
@@ -81,5 +99,6 @@ def _first_with_loop(device: xr.Dataset) -> xr.Dataset:
 FIGURES: dict[str, style.Builder] = {
     "fig1d_field_loop": style.figure(field_loop),
     "fig2b_current_loops": style.canvas(current_loops),
+    "fig2b_normalised": style.canvas(normalised_current_loops),
     "fig2b_width": style.figure(half_width_against_width),
 }

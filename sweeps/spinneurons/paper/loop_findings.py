@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 
 import xarray as xr
 from scipy.stats import binom
 
 from spinneurons.analysis.cubes import parameters
-from spinneurons.analysis.intervals import mean_interval, paired_difference, share
-from spinneurons.hil.analysis import gain, right
+from spinneurons.analysis.intervals import MeanInterval, mean_interval, paired_difference, share
+from spinneurons.hil.analysis import gain, right, with_convention
 from spinneurons.neurons.registry import family_of
 from spinneurons.paper.claim import Cubes, Finding
 
@@ -38,13 +39,40 @@ def one_run(cubes: Cubes) -> Finding:
     """Share of seeds with at least 3 of 4 right in the loop and at most 1 of 4 in software, %."""
     images = right(cubes["hil"])
     loop, software = images.sel(mode="hil"), images.sel(mode="software")
-    mean, half = (float(v) for v in paired_difference(loop, software))
-    note = (
-        f"Right on average: {float(loop.mean()):.2f} in the loop, {float(software.mean()):.2f} in software; "
-        f"{mean:.2f} ± {half:.2f} more in the loop. {int((loop > software).sum())} of {loop.size} seeds gain, "
-        f"{int((loop < software).sum())} lose. {_expected(cubes['hil-replicates'])}"
+    note = f"{_right_on_average(cubes['hil'])} {_expected(with_convention(cubes['hil-replicates']))} "
+    fitted = right(cubes["hil-fitted"])
+    so = _share((fitted.sel(mode="hil") >= 3) & (fitted.sel(mode="software") <= 1), "")
+    note += (
+        f"About each device's own fitted bias current it is {so.value:.1f} % ({so.low:.1f} to {so.high:.1f}). "
+        f"{_right_on_average(cubes['hil-fitted'])}"
     )
     return _share((loop >= 3) & (software <= 1), note)
+
+
+def _right_on_average(cube: xr.Dataset) -> str:
+    """What the loop gains in images, seed by seed."""
+    images = right(cube)
+    loop, software = images.sel(mode="hil"), images.sel(mode="software")
+    mean, half = (float(v) for v in paired_difference(loop, software))
+    return (
+        f"Right on average: {float(loop.mean()):.2f} in the loop, {float(software.mean()):.2f} in software; "
+        f"{mean:.2f} ± {half:.2f} more in the loop. {int((loop > software).sum())} of {loop.size} seeds gain, "
+        f"{int((loop < software).sum())} lose."
+    )
+
+
+def _otherwise(cube: xr.Dataset, number: Callable[[xr.Dataset], MeanInterval]) -> str:
+    """The same number with the other drive, and by the other decisions."""
+    said = []
+    for bias, decision in product(cube["bias"].values.tolist(), cube["decision"].values.tolist()):
+        if (bias, decision) != ("mean", "counts"):
+            mean, half = (float(v) for v in number(with_convention(cube, bias, decision)))
+            said.append(f"{mean:.1f} ± {half:.1f} ({DRIVES[bias]}, {BY[decision]})")
+    return f" Otherwise: {'; '.join(said)}."
+
+
+DRIVES = {"mean": "mean bias current", "own": "own bias current"}
+BY = {"counts": "by counts", "inputs": "by largest input", "normalised": "by inputs through the devices' curves"}
 
 
 def _expected(cube: xr.Dataset) -> str:
@@ -70,12 +98,15 @@ def advantage(cubes: Cubes) -> Finding:
 
     At the ratio below the card's, where the loop gains less.
     """
-    cube = cubes["hil-replicates"]
-    ours = _ratio(cube)
-    each = 100 * gain(cube)
-    gains = each.sel(variation=VARIATION).sel(ratio=ours, method="ffill")
+    whole = cubes["hil-replicates"]
+    cube, ours = with_convention(whole), _ratio(whole)
+
+    def at_ours(some: xr.Dataset) -> xr.DataArray:
+        return 100 * gain(some).sel(variation=VARIATION).sel(ratio=ours, method="ffill")
+
+    gains = at_ours(cube)
     mean, half = (float(v) for v in mean_interval(gains))
-    varied = each.isel(variation=-1).mean("seed")
+    varied = 100 * gain(cube).isel(variation=-1).mean("seed")
     software = 100 * cube["accuracy"].sel(mode="software", ratio=float(gains["ratio"]), drop=True)
     lost = float((software.sel(variation=0.0) - software.sel(variation=VARIATION)).mean("seed"))
     ends = ", ".join(f"{float(varied.sel(ratio=r)):.1f} at {r:g}" for r in cube["ratio"].values.tolist())
@@ -84,6 +115,7 @@ def advantage(cubes: Cubes) -> Finding:
         f"Variation costs training in software {lost:.1f} points, of which the loop makes up for {mean:.1f}. At "
         f"±{100 * float(varied['variation']):g} % the gain is {ends}."
     )
+    note += _otherwise(whole, lambda some: mean_interval(at_ours(some)))
     return Finding(mean, mean - half, mean + half, note)
 
 
@@ -92,17 +124,23 @@ def equivalence(cubes: Cubes) -> Finding:
 
     At the ratio above the card's, where variation costs more.
     """
-    cube = cubes["hil-replicates"]
-    accuracy = 100 * cube["accuracy"].sel(ratio=_ratio(cube), method="bfill")
-    loop = accuracy.sel(mode="hil", variation=VARIATION, drop=True)
-    ideal = accuracy.sel(mode="software", variation=0.0, drop=True)
+    whole = cubes["hil-replicates"]
+    ours = _ratio(whole)
+
+    def pair(some: xr.Dataset) -> tuple[xr.DataArray, xr.DataArray]:
+        accuracy = 100 * some["accuracy"].sel(ratio=ours, method="bfill")
+        loop = accuracy.sel(mode="hil", variation=VARIATION, drop=True)
+        return loop, accuracy.sel(mode="software", variation=0.0, drop=True)
+
+    loop, ideal = pair(with_convention(whole))
     mean, half = (float(v) for v in paired_difference(loop, ideal))
     note = (
         f"{float(loop.mean()):.1f} % in the loop, {float(ideal.mean()):.1f} % in software without variation, "
-        f"I_bias/i0 = {float(accuracy['ratio']):g}."
+        f"I_bias/i0 = {float(loop['ratio']):g}."
     )
     if mean + half < 0:
         note += " The loop is worse by more than chance, whether or not by more than the margin."
+    note += _otherwise(whole, lambda some: paired_difference(*pair(some)))
     return Finding(mean, mean - half, mean + half, note)
 
 

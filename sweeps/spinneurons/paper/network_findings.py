@@ -33,16 +33,24 @@ def _finding(interval: MeanInterval, factor: float, note: str) -> Finding:
 
 
 def inference(cubes: Cubes) -> Finding:
-    """Accuracy after the last step without variation, %."""
-    runs = _accuracy(cubes).sel(variation=0.0).isel(width=-1, timestep=-1)
-    mean, half = (float(v) for v in mean_interval(runs))
-    images = min(IMAGES, parameters(cubes["codesign"])["images"])
+    """Accuracy after the last step without variation, %, over networks trained from different seeds."""
+    cube = cubes["codesign-networks"]
+    final = mask_unfinished(cube)["accuracy"].astype(np.float64).isel(width=-1, timestep=-1).sel(variation=0.0)
+    of_each = (final if "training" in final.dims else final.expand_dims("training")).mean("seed")
+    several = of_each.sizes["training"] > 1
+    mean, half = (float(v) for v in (mean_interval(of_each, "training") if several else mean_interval(final)))
+    images = min(IMAGES, parameters(cube)["images"])
     sampling = 1.96 * math.sqrt(mean * (1 - mean) / images * (IMAGES - images) / (IMAGES - 1))
     half = math.hypot(half, sampling)
-    steps = int(runs["timestep"])
+    networks = ", ".join(f"{100 * v:.2f}" for v in of_each.values.tolist())
     note = (
-        f"{runs.size} runs of {images:,} images and {steps} steps of one trained network; the interval holds the "
-        "luck of pulses, not that of the training."
+        f"{of_each.size} trained networks: {networks} %, each the mean of {final.sizes['seed']} runs of {images:,} "
+        f"images and {int(final['timestep'])} steps; "
+    )
+    note += (
+        "the interval holds training and pulses."
+        if several
+        else "the interval holds the luck of pulses, not training."
     )
     return Finding(100 * mean, 100 * max(mean - half, 0.0), 100 * min(mean + half, 1.0), note)
 

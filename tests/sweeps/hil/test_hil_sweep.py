@@ -274,16 +274,42 @@ def test_the_gain_is_compared_seed_by_seed_and_unpaired_seeds_are_left_out() -> 
     assert 0 < float(found["low"]) < 2.5 / 3 < float(found["high"]) <= 1
 
 
-def test_images_right_are_counted_and_cells_not_done_are_not(cube: xr.Dataset) -> None:
+def test_images_right_are_counted_ties_in_part_and_cells_not_done_are_not(cube: xr.Dataset) -> None:
     cube = cube.copy(deep=True)
-    cube["predicted"][0, 0] = cube["test_label"][0, 0]
-    cube["predicted"][1, 0] = -1
+    labels = cube["test_label"][0, 0].values
+    own = (np.array([0, 2, 4, 6]) == labels[:, None]).astype(float)
+    cube["confidence"][0, 0] = own
+    cube["confidence"][1, 0] = np.array([0.25, 0.5 * own[1].max(), np.nan, 0.0])[:, None] + 0 * own
+    cube["confidence"][1, 0, 0] = 0.25  # four classes share it
+    cube["confidence"][1, 0, 1] = np.where(own[1] > 0, 0.4, np.where(np.roll(own[1], 1) > 0, 0.4, 0.1))  # two do
+    cube["confidence"][1, 0, 3] = np.where(own[3] > 0, 0.1, 0.3)  # another class is ahead
     cube["cell_state"][0, 1] = 2
     right = analysis.right(cube)
     assert float(right[0, 0]) == 4
-    assert float(right[1, 0]) == 0
+    assert float(right[1, 0]) == 0.25 + 0.5 + 0 + 0
     assert np.isnan(right[0, 1])
     assert analysis.shown_seed(cube) == 0
+
+
+def test_the_images_of_a_figure_are_those_of_the_training(
+    cube: xr.Dataset, multiplexed: xr.Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    multiplexed.attrs["sweep"] = "hil-multiplexed"
+    for one, name, count in ((cube, "s11_network", 16), (multiplexed, "s12_images", 6)):
+        *_, ax = (FIGURES | FIGURES_MULTIPLEXED)[name](one).axes
+        assert len(ax.images) == count
+    labels = cube["label"].values.copy()
+    labels[..., 4:] = np.roll(labels[..., 4:], 1, axis=-1)
+    other = cube.assign(label=cube["label"].copy(data=labels))
+    *_, ax = FIGURES["s11_network"](other).axes
+    assert [t.get_text() for t in ax.texts] == ["the data here give other training images"]
+
+    def gone(*_: Any, **__: Any) -> None:
+        raise FileNotFoundError("digits")
+
+    monkeypatch.setattr("spinneurons.hil.sweep.data.checked", gone)
+    *_, ax = FIGURES["s11_network"](cube).axes
+    assert [t.get_text() for t in ax.texts] == ["the data of the training images are not here"]
 
 
 def size(build: Any, cube: xr.Dataset) -> int:
