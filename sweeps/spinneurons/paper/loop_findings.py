@@ -63,6 +63,8 @@ def _right_on_average(cube: xr.Dataset) -> str:
 
 def _otherwise(cube: xr.Dataset, number: Callable[[xr.Dataset], MeanInterval]) -> str:
     """The same number with the other drive, and by the other decisions."""
+    if "bias" not in cube.dims or "decision" not in cube.dims:
+        return ""
     said = []
     for bias, decision in product(cube["bias"].values.tolist(), cube["decision"].values.tolist()):
         if (bias, decision) != ("mean", "counts"):

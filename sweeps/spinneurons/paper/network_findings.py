@@ -35,7 +35,8 @@ def _finding(interval: MeanInterval, factor: float, note: str) -> Finding:
 def inference(cubes: Cubes) -> Finding:
     """Accuracy after the last step without variation, %, over networks trained from different seeds."""
     cube = cubes["codesign-networks"]
-    final = mask_unfinished(cube)["accuracy"].astype(np.float64).isel(width=-1, timestep=-1).sel(variation=0.0)
+    accuracy = mask_unfinished(cube)["accuracy"].astype(np.float64).sortby("width")
+    final = accuracy.isel(width=-1, timestep=-1).sel(variation=0.0)
     of_each = (final if "training" in final.dims else final.expand_dims("training")).mean("seed")
     several = of_each.sizes["training"] > 1
     mean, half = (float(v) for v in (mean_interval(of_each, "training") if several else mean_interval(final)))

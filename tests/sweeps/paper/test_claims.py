@@ -165,7 +165,7 @@ def test_the_time_is_that_of_the_stated_pulses_reads_and_rests(bars: xr.Dataset)
 
 
 def test_the_network_claims_hold_on_a_grid_made_so(grid: xr.Dataset) -> None:
-    cubes = {"codesign": grid}
+    cubes = {"codesign": grid, "codesign-networks": grid}
     assert verdict("accuracy", cubes) is Verdict.REPRODUCED
     assert verdict("tolerance", cubes) is Verdict.CONSISTENT
     assert verdict("convergence", cubes) is Verdict.REPRODUCED
@@ -173,7 +173,7 @@ def test_the_network_claims_hold_on_a_grid_made_so(grid: xr.Dataset) -> None:
 
 
 def test_the_network_claims_fail_on_a_grid_made_otherwise(grid: xr.Dataset) -> None:
-    worse = {"codesign": grid.assign(accuracy=grid["accuracy"] - 0.02)}
+    worse = {"codesign-networks": grid.assign(accuracy=grid["accuracy"] - 0.02)}
     turned = {"codesign": grid.assign_coords(width=[0.3, 1.0, 5.0]).sortby("width", ascending=False)}
     slow = {"codesign": grid.assign(accuracy=grid["accuracy"] + 0.002 * grid["timestep"])}
     quicker = {"codesign": grid.assign_coords(variation=[0.25, 0.0]).sortby("variation")}
@@ -200,21 +200,34 @@ def test_a_curve_that_falls_now_and_then_is_erratic_and_one_that_does_not_differ
 
 def test_fewer_test_images_make_the_accuracy_less_certain(grid: xr.Dataset) -> None:
     few = grid.assign_attrs(parameters=json.dumps({"images": 1000}))
-    narrow, wide = (BY_ID["accuracy"].find({"codesign": cube}) for cube in (grid, few))
+    narrow, wide = (BY_ID["accuracy"].find({"codesign-networks": cube}) for cube in (grid, few))
     assert narrow.high - narrow.low < 0.1
     assert wide.high - wide.low == pytest.approx(2 * 1.96 * 100 * np.sqrt(0.9713 * 0.0287 / 1000 * 0.9), rel=0.02)
+
+
+def test_the_interval_of_the_accuracy_holds_how_much_trained_networks_differ(grid: xr.Dataset) -> None:
+    apart = xr.DataArray([-0.004, 0.0, 0.004], {"training": [0, 1, 2]}, ("training",))
+    found = BY_ID["accuracy"].find({"codesign-networks": grid.assign(accuracy=grid["accuracy"] + apart)})
+    assert found.value == pytest.approx(97.13, abs=0.05)
+    assert found.high - found.value == pytest.approx(4.302653 * 0.4 / np.sqrt(3), rel=0.02)
+    assert "3 trained networks: 96.7" in found.note
+    assert "holds training and pulses" in found.note
+    assert verdict("accuracy", {"codesign-networks": grid.assign(accuracy=grid["accuracy"] + apart)}) is (
+        Verdict.CONSISTENT
+    )
 
 
 def trainings(loop: list[int], software: list[int], images: int) -> xr.Dataset:
     """Cubes of trainings with so many images right, seed by seed."""
     right = np.array([loop, software])
     label = np.broadcast_to(np.arange(images), (*right.shape, images))
-    predicted = np.where(np.arange(images) < right[..., None], label, -1)
+    predicted = np.where(np.arange(images) < right[..., None], label, (label + 1) % images)
     dims = ("mode", "seed", "test_image")
     loss = np.broadcast_to(np.linspace(0.5, 0.01, 10), (*right.shape, 10)) * np.linspace(0.9, 1.1, len(loop))[:, None]
     return xr.Dataset(
         {
-            "predicted": (dims, predicted),
+            "confidence": ((*dims, "neuron"), (predicted[..., None] == np.arange(images)).astype(float)),
+            "label": ((*dims[:2], "image"), label),
             "test_label": (dims, label),
             "loss": ((*dims[:2], "epoch"), loss),
             "cell_state": (dims[:2], np.ones(right.shape, np.uint8)),
@@ -245,13 +258,31 @@ def test_a_gain_in_the_loop_is_consistent_at_best_and_a_loss_differs() -> None:
     assert verdict("equivalent", {"hil-replicates": chips(0.7, 0.5)}) is Verdict.DIFFERS
 
 
+def test_the_other_drive_and_the_other_decisions_stand_beside_a_gain() -> None:
+    drives = [xr.concat([chips(0.79, 0.5), chips(0.4, 0.7), chips(0.78, 0.5)], "decision"), chips(0.8, 0.8)]
+    names = {"bias": ["mean", "own"], "decision": ["counts", "inputs", "normalised"]}
+    both = xr.concat([drives[0], xr.concat([drives[1]] * 3, "decision")], "bias").assign_coords(names)
+    both = both.assign_attrs(parameters=CARD)
+    cubes = {"hil-replicates": both}
+    for id, alone in (("advantage", 29), ("equivalent", -1)):
+        found = BY_ID[id].find(cubes)
+        assert found.value == pytest.approx(alone, abs=0.5)
+        assert found.value == BY_ID[id].find({"hil-replicates": chips(0.79, 0.5)}).value
+        assert "(mean bias current, by largest input)" in found.note
+        assert "(own bias current, by counts)" in found.note
+    assert "Otherwise: −30" in BY_ID["advantage"].find(cubes).note.replace("-", "−")
+
+
 def test_one_run_of_four_images_is_consistent_at_best_and_may_be_too_rare() -> None:
-    other = {"hil-replicates": chips(0.8, 0.4)}
+    other = {"hil-replicates": chips(0.8, 0.4), "hil-fitted": trainings([4, 3] * 5, [3, 4] * 5, 4)}
     as_told = trainings([3] * 20 + [4] * 20, [1] * 40, 4)
     never = trainings([3] * 100, [3] * 100, 4)
     assert verdict("three-of-four", {"hil": as_told, **other}) is Verdict.CONSISTENT
     assert verdict("three-of-four", {"hil": never, **other}) is Verdict.DIFFERS
-    assert BY_ID["three-of-four"].find({"hil": as_told, **other}).value == 100
+    found = BY_ID["three-of-four"].find({"hil": as_told, **other})
+    assert found.value == 100
+    assert "About each device's own fitted bias current it is 0.0 % (0.0 to" in found.note
+    assert "0.00 ± " in found.note.rpartition("Right on average: 3.50 in the loop, 3.50 in software;")[2]
 
 
 def test_all_images_right_with_one_device_is_consistent_at_best_and_may_be_too_rare() -> None:
