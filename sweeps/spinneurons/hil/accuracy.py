@@ -17,6 +17,7 @@ import numpy.typing as npt
 from spinneurons.hil.images import Images
 from spinneurons.hil.neurons import Drive, ModelNeurons
 from spinneurons.hil.streams import Streams
+from spinneurons.neurons.base import with_luck_of_before
 from spinneurons.torch_determinism import exact_torch
 
 Floats = npt.NDArray[np.float64]
@@ -102,6 +103,7 @@ def evidence(
             batch = slice(first, min(first + BATCH, len(images)))
             u, uniforms = draws(streams, first, steps, (pixels, neurons))
             size = batch.stop - first
+            uniforms = _correlated(uniforms, contenders[0].neurons.family.pulse_correlation, streams, first)
             spikes = u[:size] < limits[images.pixels[batch]][:, None, :]
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
             z = z.reshape(size, steps, len(distinct), neurons).astype(np.float64)
@@ -115,6 +117,15 @@ def evidence(
                 if "normalised" in found:
                     found["normalised"][c, batch] = p.mean(axis=1)
     return found
+
+
+def _correlated(uniforms: Floats, correlation: float, streams: Streams, first: int) -> Floats:
+    """The luck of a batch, (BATCH, steps, neurons), along the steps of each image as the card has it."""
+    if not correlation:
+        return uniforms
+    kept = streams.generator(f"kept/{first}").random(uniforms.shape) < correlation
+    in_time, keeps = uniforms.swapaxes(1, 2), kept.swapaxes(1, 2)
+    return with_luck_of_before(in_time, keeps).swapaxes(1, 2)
 
 
 def accuracy(counts: npt.NDArray[np.number[Any]], targets: npt.NDArray[np.int64]) -> Floats:

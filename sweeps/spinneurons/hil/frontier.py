@@ -6,8 +6,9 @@ methods, budgets, variations and ratios of a seed are tested with the same train
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -50,8 +51,8 @@ def frontier(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     points = list(product(*(cells.coords[name].tolist() for name in ("variation", "ratio", "i0_variation"))))
     result = {name: np.empty(cells.shape, dtype) for name, dtype in _OUTPUTS.items()}
     for index, seed in enumerate(cells.coords["seed"].tolist()):
-        schedule = _schedule(cells, seed)
-        chips = [_chip(cells, seed, *point) for point in points]
+        schedule = schedule_of(cells, seed)
+        chips = [chip_of(cells, seed, *point) for point in points]
         outcomes = [[METHODS[name](chip, schedule, budgets) for chip in chips] for name in names]
         flat = [outcomes[m][c][b] for m, b, c in np.ndindex(len(names), len(budgets), len(chips))]
         right = _accuracies(flat, tested, Streams(cells.rng("test", seed=seed)), p["steps"])
@@ -74,7 +75,7 @@ def _accuracies(outcomes: Sequence[Outcome], tested: Images, streams: Streams, s
     return [by_network[id(one.network)] for one in outcomes]
 
 
-def _schedule(cells: Cells, seed: int) -> Schedule:
+def schedule_of(cells: Cells, seed: int) -> Schedule:
     """What all methods of a seed have in common."""
     p, classes = cells.params, images.class_list(cells.params["classes"])
     digits = data.checked("train", **p["data"])
@@ -93,7 +94,7 @@ def _schedule(cells: Cells, seed: int) -> Schedule:
     )
 
 
-def _chip(cells: Cells, seed: int, variation: float, ratio: float, i0_variation: float) -> OutputDevices:
+def chip_of(cells: Cells, seed: int, variation: float, ratio: float, i0_variation: float) -> OutputDevices:
     p, family = cells.params, family_of(cells.params["card"])
     devices = population(family, p["chips"])
     return OutputDevices(
@@ -112,7 +113,7 @@ def check(sweep: Sweep) -> None:
     """``SpecError`` with one line where the parameters do not fit together: before anything runs."""
     cells = Cells(sweep, {axis.name: axis.values[:1] for axis in sweep.axes})
     try:
-        _schedule(cells, int(sweep.axis("seed").values[0]))
+        schedule_of(cells, int(sweep.axis("seed").values[0]))
     except ValueError as error:
         raise SpecError(f"sweep {sweep.name!r}: {error}") from None
 
@@ -139,20 +140,25 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     )
 
 
-_USED = CardUse(("i0.intercept", "i0.slope", *READOUT, "switching.link"))
+USED = ("i0.intercept", "i0.slope", *READOUT, "switching.link")
+"""Entries of the card that count."""
 
 
-def fingerprint(card: Card) -> dict[str, Any]:
-    """The entries that count, and how the devices deviate relative to each other."""
+def fingerprint_of(*entries: str) -> Callable[[Card], dict[str, Any]]:
+    """The entries of a card that count, and how the devices deviate relative to each other."""
+    return partial(_fingerprint, CardUse(entries))
+
+
+def _fingerprint(use: CardUse, card: Card) -> dict[str, Any]:
     deviations = population(family_of(card), "card").measured
     assert deviations is not None
-    return {**_USED(card), "deviations": deviations.tolist()}
+    return {**use(card), "deviations": deviations.tolist()}
 
 
-_CARD = replace(
+OWN_CARD = replace(
     CARD,
     help="device card, a TOML file; where it is given, ratio, variation and i0_variation are by default its own",
-    fingerprint=fingerprint,
+    fingerprint=fingerprint_of(*USED),
     axes=axes_of_card,
 )
 
@@ -170,7 +176,7 @@ FRONTIER = Sweep(
     outputs=(),
     outputs_of=outputs,
     parameters=(
-        *(_CARD if p.name == "card" else p for p in REPLICATES.parameters),
+        *(OWN_CARD if p.name == "card" else p for p in REPLICATES.parameters),
         Parameter("trim_rate", 30.0, help="learning rate of output-trim; assumed", low=0.0, high=100_000.0),
         Parameter("currents", 14, help="write currents of a calibration", low=2, high=10_000),
         Parameter(

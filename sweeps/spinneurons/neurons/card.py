@@ -340,6 +340,8 @@ def values(card: Mapping[str, Any]) -> Card:
         if isinstance(entries, Mapping) and section not in without_numbers
     }
     del sections["devices"]["per_width"]
+    if use := {key: v for key, v in sections.pop("use", {}).items() if v}:  # 0 is as if it were not there
+        sections["use"] = use
     return {**sections, **{key: card[key] for key in ("family", "device") if key in card}}
 
 

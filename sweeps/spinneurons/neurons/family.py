@@ -141,6 +141,14 @@ class NeuronFamily(Protocol):
     def drift_deviation(self, days: float) -> float:
         """Standard deviation of the relative change of i_bias in so many days."""
 
+    @property
+    def pulse_correlation(self) -> float:
+        """Correlation of the outcomes of successive pulses of a device, beyond that of its law; 0: none."""
+
+    @property
+    def temperature(self) -> tuple[float, float]:
+        """Relative change of the bias per K, and the standard deviation of the temperature from week to week, K."""
+
     def write_currents(self, width: float, n: int) -> Floats:
         """(n,) A, rising: currents that show the whole law of each device of a width."""
 

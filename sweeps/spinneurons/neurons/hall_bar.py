@@ -19,7 +19,7 @@ from pydantic import Field, model_validator
 
 from spinneurons.neurons import card as cards
 from spinneurons.neurons import levels as two_levels
-from spinneurons.neurons.base import Family
+from spinneurons.neurons.base import Family, with_luck_of_before
 from spinneurons.neurons.card import (
     CardModel,
     Entry,
@@ -103,6 +103,17 @@ class Drift(Strictly):
     period: Annotated[Entry[Positive], Unit("day")]
 
 
+class Use(Strictly):
+    """What changes while a device is in use, beside its drift; a card without it has none of this."""
+
+    temperature_coefficient: Annotated[Entry[Real], Unit("1/K")]
+    """Relative change of I_bias."""
+    temperature_sd: Annotated[Entry[NotNegative], Unit("K")]
+    """Of the temperature of a bench or a chip, from week to week."""
+    pulse_correlation: Annotated[Entry[Annotated[NotNegative, Field(le=0.999)]], Unit("1")]
+    """Of the outcomes of two write pulses that follow each other at one current."""
+
+
 class BarShape(Strictly):
     """The bar as a resistor, of so many squares or of one length: for the energy of pulses alone."""
 
@@ -124,6 +135,7 @@ class HallBarCard(CardModel):
     hall: Hall
     read: Read
     drift: Drift
+    use: Use | None = None
     bar: BarShape | None = None
     """Of a card without it: :data:`SHAPE`."""
 
@@ -170,6 +182,8 @@ class HallBarDraws(NamedTuple):
     """A write pulse switches where this is below its probability."""
     noise_reset: Floats
     noise_write: Floats
+    kept: Floats | None = None
+    """A pulse has the luck of the one before where this is below the correlation of pulses; None without one."""
 
 
 class HallReadings(NamedTuple):
@@ -179,12 +193,12 @@ class HallReadings(NamedTuple):
     r_write: npt.NDArray[np.float32]
 
 
-def draw(rng: np.random.Generator, n: int, cycles: int) -> HallBarDraws:
+def draw(rng: np.random.Generator, n: int, cycles: int, *, correlated: bool = False) -> HallBarDraws:
     """All random numbers of ``n`` currents and ``cycles`` cycles, in this order: uniforms, reset noise, write
-    noise."""
+    noise, and of correlated pulses what is kept."""
     uniform = rng.random((n, cycles))
     noise_reset, noise_write = rng.standard_normal((2, n, cycles))
-    return HallBarDraws(uniform, noise_reset, noise_write)
+    return HallBarDraws(uniform, noise_reset, noise_write, rng.random((n, cycles)) if correlated else None)
 
 
 class HallBar(Family):
@@ -270,6 +284,18 @@ class HallBar(Family):
     def drift_deviation(self, days: float) -> float:
         """Standard deviation of the relative change of I_bias in so many days."""
         return float(self.value("drift.sd") * np.sqrt(days / self.value("drift.period")))
+
+    @property
+    def pulse_correlation(self) -> float:
+        """``use.pulse_correlation`` of the card, else 0."""
+        return float(self.value("use.pulse_correlation")) if "use" in self.card else 0.0
+
+    @property
+    def temperature(self) -> tuple[float, float]:
+        """Relative change of I_bias per K, and the standard deviation of the temperature, K."""
+        if "use" not in self.card:
+            return 0.0, 0.0
+        return float(self.value("use.temperature_coefficient")), float(self.value("use.temperature_sd"))
 
     def reset_current(self, width: float) -> float:
         """Amplitude of the reset pulse, A; negative, for it drives the device the other way.
@@ -357,9 +383,11 @@ class HallBar(Family):
         Source: protocol of the main text and Fig. 2(b).
         """
         currents = np.asarray(i_write, dtype=np.float64)
-        draws = draw(rng, currents.size, cycles)
-        p = self.probability(currents, i_bias, i0, law)
-        state = np.where(draws.uniform < p[:, None], -self.reset_state, self.reset_state)
+        draws = draw(rng, currents.size, cycles, correlated=self.pulse_correlation > 0)
+        p, uniform = self.probability(currents, i_bias, i0, law), draws.uniform
+        if draws.kept is not None:
+            uniform = with_luck_of_before(uniform.ravel(), draws.kept.ravel() < self.pulse_correlation)
+        state = np.where(uniform.reshape(draws.uniform.shape) < p[:, None], -self.reset_state, self.reset_state)
         r_reset = self.resistance(self.reset_state, draws.noise_reset)
         r_write = self.resistance(state, draws.noise_write)
         return HallReadings(r_reset.astype(np.float32), r_write.astype(np.float32))

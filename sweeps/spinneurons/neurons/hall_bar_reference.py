@@ -62,13 +62,17 @@ def measure(
 ) -> HallReadings:
     """As ``HallBar(card).measure``: same arguments, same random numbers, same readings."""
     currents = np.asarray(i_write, dtype=np.float64)
-    draws = draw(rng, currents.size, cycles)
+    rho = value(card, "use.pulse_correlation") if "use" in card else 0.0
+    draws = draw(rng, currents.size, cycles, correlated=rho > 0)
+    luck = math.nan
     r_reset, r_write = np.empty((2, currents.size, cycles), dtype=np.float32)
     bar = PulsedBar(card, i_bias, i0, link)
     for i, current in enumerate(currents):
         for c in range(cycles):
             bar.reset()
             r_reset[i, c] = bar.read(draws.noise_reset[i, c])
-            bar.write(current, draws.uniform[i, c])
+            if draws.kept is None or (i, c) == (0, 0) or not draws.kept[i, c] < rho:
+                luck = draws.uniform[i, c]
+            bar.write(current, luck)
             r_write[i, c] = bar.read(draws.noise_write[i, c])
     return HallReadings(r_reset, r_write)

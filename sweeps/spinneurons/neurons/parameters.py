@@ -46,9 +46,15 @@ class CardUse:
         built_in = cards.values(registry.class_of(card).default())
         listed = used.pop("device", ())
         for section in ("devices",) if "family" in used else [*used]:
-            for key in used[section]:
-                if section not in self.entries and f"{section}.{key}" not in self.entries:
+            for key in [*used[section]]:
+                if section in self.entries or f"{section}.{key}" in self.entries:
+                    continue
+                if section in built_in:
                     used[section][key] = built_in[section][key]
+                else:
+                    del used[section][key]
+            if not used[section]:
+                del used[section]
         if listed and self.individuals:
             used["device"] = [{key: one[key] for key in ("width_um", "index", *self.individuals)} for one in listed]
         return used
@@ -77,7 +83,7 @@ def with_whole_card(parameters: Iterable[Parameter]) -> tuple[Parameter, ...]:
 
 CURVES = ("i_bias", "i0", "devices.seed")
 """Entries that say what individuals are, and which currents show their curves."""
-READOUT = ("hall", "read")
+READOUT = ("hall", "read", "use.pulse_correlation")
 LINK = Parameter("link", "card", help="switching curve: card (what the card says), or another one of its family")
 
 

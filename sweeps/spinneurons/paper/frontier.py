@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -13,10 +14,14 @@ from spinneurons import style
 from spinneurons.analysis.intervals import mean_interval
 from spinneurons.hil.frontier_analysis import WITHIN, accuracy, gain, on_front, pulses_needed, table
 from spinneurons.hil.frontier_figures import chips_of
+from spinneurons.hil.lifetime_analysis import POINT, loss, upkeep
 from spinneurons.paper.markdown import lines_of_table
 from spinneurons.paper.plan import FRONTIER
 from spinneurons.paper.webpage import DPI
 from spinsweep.discovery import figures
+
+if TYPE_CHECKING:  # slow to import, and tables alone need it
+    import pandas as pd
 
 FEW = "calibrated"
 """The method that a sentence shows with few pulses."""
@@ -32,7 +37,7 @@ class Page:
     chips: str
     """What a seed is, in the plural."""
     loops: tuple[str, ...]
-    """Methods that a sentence compares ``FEW`` with, at their largest budget."""
+    """Methods that a sentence compares ``FEW`` with, at their largest budget; none: the page is one of weeks."""
 
 
 PAGES = {
@@ -47,6 +52,12 @@ PAGES = {
         "What makes up for variation in a whole network, and how many pulses of each device that takes",
         "chips with a device for each neuron",
         ("software-then-loop", "in-the-loop"),
+    ),
+    "lifetime": Page(
+        "lifetime",
+        "How long a calibrated or trained network lasts while its devices drift",
+        "chips of four devices",
+        (),
     ),
 }
 
@@ -68,7 +79,7 @@ def write_frontier(folder: Path, cubes: Mapping[str, xr.Dataset]) -> Sequence[Pa
         image, rows, text = (folder / f"{planned.name}.{kind}" for kind in ("png", "csv", "md"))
         figure = figures(planned.sweep(quick=False))[page.figure](cube)
         figure.savefig(image, dpi=DPI, pil_kwargs={"optimize": True})
-        table(cube).to_csv(rows, index=False, float_format="%.5g")
+        (table(cube) if page.loops else weeks_table(cube)).to_csv(rows, index=False, float_format="%.5g")
         text.write_text("\n".join(_lines(planned.name, page, cube)) + "\n")
         paths += [image, rows, text]
     return paths
@@ -81,18 +92,63 @@ def core_hours(cube: xr.Dataset) -> float:
 
 def _lines(name: str, page: Page, cube: xr.Dataset) -> Iterator[str]:
     yield from (f"# {page.title}", "")
+    more = "Gains over software and over hardware in the loop, hours and endurance" if page.loops else "All numbers"
     yield (
         f"Made by `spinsweep paper --frontier` in {core_hours(cube):.2g} core hours: {cube.sizes['seed']} "
-        f"{page.chips}, the same for all methods. Gains over software and over hardware in the loop, hours and "
-        f"endurance are in [{name}.csv]({name}.csv)."
+        f"{page.chips}, the same for all methods. {more} are in [{name}.csv]({name}.csv)."
     )
-    yield from ("", f"![Accuracy against the pulses of each device]({name}.png)", "")
-    yield "Accuracy in %, mean and 95 % interval over chips, by the budget of pulses of a device. **Bold**: no method"
-    yield from ("has a better mean for as many pulses or fewer.", "")
+    against = "the pulses of each device" if page.loops else "weeks of use"
+    yield from ("", f"![Accuracy against {against}]({name}.png)", "")
+    if page.loops:
+        yield "Accuracy in %, mean and 95 % interval over chips, by the budget of pulses of a device. **Bold**: no"
+        yield from ("method has a better mean for as many pulses or fewer.", "")
+    else:
+        yield "Accuracy in %, mean and 95 % interval over chips, by the weeks since the only calibration or training;"
+        yield from ("bias currents drift as the card says.", "")
     for title, part in chips_of(cube):
         heading = title.replace(style.RATIO, "I_bias/i0").replace(style.I_0, "i0")
-        yield from (f"## {heading}", "", sentence(part, page.loops), "")
-        yield from (*lines_of_table(*_by_budget(part)), "")
+        yield from (f"## {heading}", "", sentence(part, page.loops) if page.loops else upkeep_sentence(part), "")
+        yield from (*lines_of_table(*(_by_budget(part) if page.loops else _by_week(part))), "")
+
+
+def upkeep_sentence(part: xr.Dataset) -> str:
+    """After how long a network has lost a point, and the pulses a day that hold it.
+
+    Parameters
+    ----------
+    part : of one point
+    """
+    said = []
+    for method in part["method"].values.tolist():
+        if method == "none":
+            continue
+        found = upkeep(part, method)
+        ends = " to ".join(f"{w:.0f}" if np.isfinite(w) else "more" for w in (found.earliest, found.latest))
+        lasts = f"{found.weeks:.0f} weeks ({ends})" if np.isfinite(found.weeks) else "no week of these"
+        said.append(
+            f"`{method}`, with {found.pulses:,} pulses a device, has lost {100 * POINT:g} point after {lasts}: to do "
+            f"it again each time takes {found.pulses_a_day:.2g} pulses of each device a day"
+        )
+    return ". ".join(said) + "."
+
+
+def weeks_table(cube: xr.Dataset) -> pd.DataFrame:
+    """One row a method and week, of each point: accuracy and loss since week 0, in % and points, intervals as ±."""
+    columns: dict[str, xr.DataArray] = {"pulses_used": cube["pulses_used"].max("seed")}
+    for name, interval in {"accuracy": mean_interval(accuracy(cube)), "loss": loss(cube)}.items():
+        columns |= {name: 100 * interval.mean, f"{name}_half": 100 * interval.half}
+    return xr.Dataset(columns).to_dataframe().reset_index()
+
+
+def _by_week(part: xr.Dataset) -> tuple[list[str], list[list[str]]]:
+    """Head and rows: a method a row, a week a column."""
+    weeks = part["week"].values.tolist()
+    mean, half = (100 * v for v in mean_interval(accuracy(part)))
+    rows = []
+    for method in part["method"].values.tolist():
+        places = [{"method": method, "week": week} for week in weeks]
+        rows.append([method, *(f"{float(mean.sel(p)):.1f} ± {float(half.sel(p)):.1f}" for p in places)])
+    return ["method", *(f"week {w:,}" for w in weeks)], rows
 
 
 def _by_budget(part: xr.Dataset) -> tuple[list[str], list[list[str]]]:

@@ -22,7 +22,7 @@ from spinneurons.hil.rules import RULES, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist import data
 from spinneurons.neurons.outputs import rounded
-from spinneurons.neurons.parameters import WIDTH, require_law
+from spinneurons.neurons.parameters import WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinneurons.whole_network.chip import ON_DEVICES, LearningChip, Point
 from spinneurons.whole_network.methods import METHODS, Floats, Outcome, Schedule, outcomes
@@ -180,7 +180,7 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     )
 
 
-_SHARED = ("vary", "distribution", "network", "epochs", "card", "link", "data", "weights")
+_SHARED = ("vary", "distribution", "network", "epochs", "link", "data", "weights")
 _LAYERS = "784-400-10"
 
 SWEEP = Sweep(
@@ -199,6 +199,7 @@ SWEEP = Sweep(
     outputs_of=outputs,
     parameters=(
         *(p for p in codesign.SWEEP.parameters if p.name in _SHARED),
+        card_of("i_bias.intercept", "i_bias.slope", "i0.intercept", "i0.slope", "switching.link"),
         Parameter("steps", 20, help="time steps of an image in training", low=1, high=100_000),
         Parameter("test_steps", 50, help="time steps of a test image", low=1, high=100_000),
         Parameter("test_images", 2000, help="test images, the first of the data", low=1, high=1_000_000),

@@ -41,8 +41,21 @@ SMALL: dict[str, dict[str, Any]] = {
         "chips": "card", "pulses": (0, 60, 300), "variation": (0.2,), "ratio": (10.0,), "i0_variation": (0.1,),
         "seed": (0,), "epochs": 1, "test_images": 12, **DIGITS,
     },
+    "codesign-networks": {
+        "width": (1.0, 0.5), "variation": (0.2,), "seed": (0,), "training": (0,), "images": 12, "steps": 10,
+        "epochs": 1,
+    },
     "hil": TRAINING,
+    "hil-fitted": TRAINING | {"bias": "mean"},  # of these bars, some have no fitted curve
     "hil-multiplexed": TRAINING,
+    "lifetime": {
+        "chips": "card", "week": (0, 500), "variation": (0.2,), "ratio": (10.0,), "i0_variation": (0.1,),
+        "seed": (0,), "epochs": 1, "pulses": 900, "calibrated_pulses": 60, "test_images": 400, **DIGITS,
+    },
+    "whole-network": {
+        "method": ("calibrated", "in-the-loop"), "pulses": (0, 200), "width": (1.0, 0.5), "layers": ("784-12-10",),
+        "variation": (0.2,), "seed": (0,), "epochs": 1, "steps": 10, "test_images": 20, "test_steps": 10,
+    },
     "hil-replicates": {
         "variation": (0.2,), "ratio": (10.0,), "seed": (0,), "epochs": 2, "test_images": 12, **DIGITS,
     },
@@ -74,7 +87,7 @@ def base(noise: float) -> Card:
 
 
 def base_of(sweep: str) -> Card:
-    return base(1.2 if sweep.startswith(("hil", "frontier")) else 0.65)
+    return base(1.2 if sweep.startswith(("hil", "frontier", "lifetime")) else 0.65)
 
 
 def with_individuals(card: Card) -> Card:

@@ -18,6 +18,8 @@ SMALL = {"method": "none,calibrated,in-the-loop", "pulses": "0,28,200", "ratio":
 
 WHOLE = {"method": "none,calibrated,software-then-loop,in-the-loop", "pulses": "0,28,200", "layers": "784-20-10",
          "seed": "0:3", "epochs": "1", "test_images": "60", "test_steps": "10"}  # fmt: skip
+WEEKS = {"week": "0,52,1000", "ratio": "35", "seed": "0:3", "steps": "20", "epochs": "1", "images": "8",
+         "pulses": "200", "test_images": "60"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +28,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("frontier")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPINSWEEP_CACHE", str(made / "cache"))
-        both = PlannedSweep("frontier", (), full=SMALL), PlannedSweep("whole-network", (), full=WHOLE)
-        patch.setattr(plan, "FRONTIER", both)
-        patch.setattr(frontier, "FRONTIER", both)
+        settings = {"frontier": SMALL, "whole-network": WHOLE, "lifetime": WEEKS}
+        small = tuple(PlannedSweep(name, (), full=values) for name, values in settings.items())
+        patch.setattr(plan, "FRONTIER", small)
+        patch.setattr(frontier, "FRONTIER", small)
         assert main(["paper", "--frontier", "--workers", "0", "--out", str(made)]) == 0
     return made
 
 
 def test_figure_table_and_page_are_written(folder: Path) -> None:
-    written = {f"{name}.{kind}" for name in ("frontier", "whole-network") for kind in ("png", "csv", "md")}
+    written = {
+        f"{name}.{kind}" for name in ("frontier", "whole-network", "lifetime") for kind in ("png", "csv", "md")
+    }
     assert {p.name for p in folder.iterdir()} == {"cubes", "cache", *written}
     cube = xr.open_zarr(folder / "cubes/frontier.zarr").load()
     page = (folder / "frontier.md").read_text()
@@ -61,11 +66,12 @@ def test_the_sentence_says_more_or_less_only_where_the_interval_does(folder: Pat
 
 
 def test_the_full_frontier_is_that_of_the_sweep_with_and_without_variation_of_i0() -> None:
-    four, whole = (planned.sweep(quick=False) for planned in plan.FRONTIER)
+    four, whole, weeks = (planned.sweep(quick=False) for planned in plan.FRONTIER)
     assert four.axis("i0_variation").values == (0.0, 0.1)
     assert len(four.axis("seed").values) == 20
     assert whole.axis("layers").values == ("784-25-10", "784-400-10")
     assert len(whole.axis("seed").values) == 5
+    assert weeks.axis("week").values == (0, 1, 4, 13, 26, 52, 104, 208)
 
 
 def test_the_page_of_a_whole_network_compares_with_both_starts(folder: Path) -> None:
@@ -75,3 +81,14 @@ def test_the_page_of_a_whole_network_compares_with_both_starts(folder: Path) -> 
     assert "Hardware in the loop, begun with weights of software, with 200 pulses a device (0.28 h) gives" in page
     assert "Hardware in the loop with 200 pulses a device (0.28 h) gives" in page
     assert page.count("points with 28 (0.039 h;") == 2
+
+
+def test_the_page_of_the_lifetime_says_when_a_point_is_lost(folder: Path) -> None:
+    page = (folder / "lifetime.md").read_text()
+    assert "| method | week 0 | week 52 | week 1,000 |" in page
+    assert "`calibrated`, with 140 pulses a device, has lost 1 point after" in page
+    assert "pulses of each device a day" in page
+    with (folder / "lifetime.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["week"] for row in rows} == {"0", "52", "1000"}
+    assert all(float(row["loss"]) == 0 for row in rows if row["week"] == "0")
