@@ -31,6 +31,14 @@ SPREAD = {"uniform": 1 / np.sqrt(3), "normal": 1.0}
 """Standard deviation of x, by its distribution."""
 
 
+def spread_of(distribution: str, measured: npt.NDArray[np.float64] | None = None) -> tuple[float, float]:
+    """Standard deviations of x and y: of the distribution, or of measured devices, (devices, 2)."""
+    if measured is None:
+        return float(SPREAD[distribution]), float(SPREAD["uniform"])
+    x, y = np.sqrt(np.mean(measured**2, axis=0)).tolist()
+    return x, y
+
+
 @dataclass(frozen=True)
 class NeuronEstimates:
     """What is known of the neurons of a plane, in the order of the chip."""
@@ -50,8 +58,8 @@ class Method:
     law: Law
     gains: bool = False
     """Whether i0 is estimated, too."""
-    distribution: str = "uniform"
-    """Of the deviations of I_bias, which are what is known before any pulse."""
+    spread: tuple[float, float] = (1 / np.sqrt(3), 1 / np.sqrt(3))
+    """Standard deviations of x and y, which are what is known before any pulse."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +111,8 @@ def estimate(
             n,
             plans[e, r],
             method.law,
-            shift_sd=spread.shift * SPREAD[method.distribution],
-            gain_sd=spread.zeta * SPREAD["uniform"] if method.gains else 0.0,
+            shift_sd=spread.shift * method.spread[0],
+            gain_sd=spread.zeta * method.spread[1] if method.gains else 0.0,
         )
     return estimates
 

@@ -87,6 +87,7 @@ def make(
     vary: str = "both",
     distribution: str = "uniform",
     scales: np.random.Generator | None = None,
+    measured: npt.NDArray[np.float64] | None = None,
 ) -> Chip:
     """The chip of these layers whose deviations are the next numbers of the streams; see :func:`draw`.
 
@@ -95,7 +96,8 @@ def make(
     layers : weights as they are programmed, first layer first
     """
     shapes = [layer.w.shape for layer in layers]
-    return assemble(layers, *draw(shapes, neurons, weights, scales, vary=vary, distribution=distribution))
+    deviates = draw(shapes, neurons, weights, scales, vary=vary, distribution=distribution, measured=measured)
+    return assemble(layers, *deviates)
 
 
 def draw(
@@ -106,6 +108,7 @@ def draw(
     *,
     vary: str = "both",
     distribution: str = "uniform",
+    measured: npt.NDArray[np.float64] | None = None,
 ) -> tuple[Floats, Floats, list[Floats]]:
     """x and y of all neurons, (neurons,) each, and xi of each layer, (inputs, outputs).
 
@@ -116,9 +119,14 @@ def draw(
     scales : of y, which is uniform on [-1, 1) always, so that no i0 is below 0; None: y = 0
     vary : what deviates: "neurons", "weights" or "both"; the deviations of the others are 0
     distribution : of x and xi, "uniform" on [-1, 1) or standard "normal"
+    measured : (devices, 2) x and y of devices of which each neuron is one, drawn again and again; None: of no device
     """
-    x = deviations(neurons, (sum(outputs for _, outputs in shapes),), distribution)
-    y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
+    count = sum(outputs for _, outputs in shapes)
+    if measured is not None:
+        x, y = measured[neurons.integers(len(measured), size=count)].astype(np.float32).T
+    else:
+        x = deviations(neurons, (count,), distribution)
+        y = np.zeros_like(x) if scales is None else deviations(scales, x.shape, "uniform")
     xi = [deviations(weights, shape, distribution) for shape in shapes]
     if vary == "weights":
         x, y = np.zeros_like(x), np.zeros_like(y)

@@ -91,6 +91,8 @@ class Buffers:
         self.u_tie = np.zeros(rows, np.int64)
         """Numbers that decide among tied classes."""
         self.output = new((tables.classes, tables.cells, rows), "bool")
+        self.membrane = new((tables.classes, tables.cells, rows) if tables.by_membrane else (0, 0, rows), "float64")
+        """What the output neurons are given, where the class is decided by it."""
 
 
 def _part(buffer: Any, shape: tuple[int, ...]) -> Any:
@@ -106,6 +108,7 @@ class LaterLayer:
         self.digits = torch.from_numpy(layer.digits).to(kernel.device)
         self.constant = kernel.to_device(layer.constant[:, None])
         self.step = kernel.to_device(layer.step[:-1, None].astype(np.float32))
+        self.fine_step = kernel.to_device(layer.step[:-1, None])
         self.shift = kernel.to_device(layer.shift[:, :, None].astype(np.float32))
         self.gain = kernel.to_device(gain.T[:, :, None].astype(np.float32))
 
@@ -145,6 +148,7 @@ class CpuKernel:
         """Add a tile of images to the totals."""
         self.used = self.to_device((np.arange(TILE) < len(tile)).astype(np.float64))
         counts: Any = 0
+        membrane: Any = 0.0
         for first in range(0, self.tables.steps, CHUNK):
             chunk = StepChunk(tile, first, min(CHUNK, self.tables.steps - first))
             steps = chunk.steps
@@ -157,7 +161,7 @@ class CpuKernel:
                 buffers.a.reshape(steps, TILE, -1)[:, len(tile) :] = 0
             buffers.limits[:, 0] = buffers.by_row.T
             self.hidden_spikes(chunk, buffers)
-            counts = self.classify(chunk, buffers, counts)
+            counts, membrane = self.classify(chunk, buffers, counts, membrane)
 
     def first_layer(self, chunk: StepChunk, index: int, buffers: Buffers) -> npt.NDArray[np.float32]:
         """Fill the rows of one image of the tile; returns (steps, etas) the sum of |w| that its inputs read."""
@@ -240,15 +244,21 @@ class CpuKernel:
                 fired = _part(buffers.middle[k], (layer.outputs, widths, n // widths))
             else:
                 fired = buffers.output[:, cells]
-            read, count = self.later_spikes(k, layer, inputs, buffers, fired)
+            given = buffers.membrane[:, cells] if self.tables.by_membrane and k == last else None
+            read, count = self.later_spikes(k, layer, inputs, buffers, fired, given)
             for total, of_rows in ((self.totals.read_later[k], read), (self.totals.hidden, count)):
                 total[cells, chunk.slice] += self.sum_images(of_rows.reshape(widths, chunk.steps, TILE))
             inputs = fired.reshape(layer.outputs, n) if k < last else None
         if self.observe is not None:
             self.show(i, chunk, buffers)
 
-    def later_spikes(self, k: int, layer: LaterLayer, inputs: Any, buffers: Buffers, out: Any) -> tuple[Any, Any]:
-        """Spikes of a layer from those of its inputs, (inputs, n); returns (n,) what these read, and their number."""
+    def later_spikes(
+        self, k: int, layer: LaterLayer, inputs: Any, buffers: Buffers, out: Any, given: Any = None
+    ) -> tuple[Any, Any]:
+        """Spikes of a layer from those of its inputs, (inputs, n); returns (n,) what these read, and their number.
+
+        ``given``: where to leave what the neurons are given, shaped as ``out``; None: nowhere.
+        """
         xp, outputs, n = self.xp, layer.outputs, inputs.shape[1]
         first = sum(self.tables.sizes[1 : k + 1])
         limits = buffers.limits[first : first + outputs]
@@ -259,6 +269,8 @@ class CpuKernel:
         whole += layer.constant[:-1]
         z, levels = (_part(buffer[k], tuple(out.shape)) for buffer in (buffers.z, buffers.levels))
         self.scale(whole[:outputs], layer.step, z.reshape(outputs, n))
+        if given is not None:
+            given[...] = (whole[:outputs] * layer.fine_step).reshape(tuple(out.shape))
         if self.tables.rescaled:
             xp.multiply(limits, layer.gain, out=levels)
             levels += layer.shift
@@ -267,13 +279,21 @@ class CpuKernel:
         xp.greater(z, levels, out=out)
         return whole[-1], sums[-1] + layer.constant[-1]
 
-    def classify(self, chunk: StepChunk, buffers: Buffers, before: Any) -> Any:
-        """Add what is classified right after each step; returns the counts of output spikes after the last."""
+    def classify(self, chunk: StepChunk, buffers: Buffers, before: Any, membrane_before: Any) -> tuple[Any, Any]:
+        """Add what is classified right after each step; returns counts and membrane sums after the last.
+
+        Counts are those of output spikes; membrane sums are 0 where the class is not decided by them.
+        """
         xp, tables = self.xp, self.tables
         counts = self.running_counts(buffers.output.reshape(tables.classes, tables.cells, -1, TILE))
         if chunk.first:
             counts = counts + before
-        most = counts == xp.amax(counts, 0)
+        compared, membrane = counts, membrane_before
+        if tables.by_membrane:
+            given = buffers.membrane.reshape(tables.classes, tables.cells, -1, TILE)
+            compared = membrane = xp.cumsum(given, 2) + membrane_before
+            membrane = membrane[:, :, -1:]
+        most = compared == xp.amax(compared, 0)
         tied = most.sum(0, dtype=xp.uint8)
         among = self.new(tuple(tied.shape), "bool")
         for k, label in enumerate(chunk.tile.labels.tolist()):
@@ -285,7 +305,7 @@ class CpuKernel:
             shares = among * self.take(self.shares, tied)
         self.totals.shares[:, chunk.slice] += self.sum_images(shares)
         self.totals.output[:, chunk.slice] += self.sum_images(counts.sum(0, dtype=xp.int32))
-        return counts[:, :, -1:] + self.zero  # int32: bytes hold the counts of one chunk only
+        return counts[:, :, -1:] + self.zero, membrane  # int32: bytes hold the counts of one chunk only
 
     def show(self, i: int, chunk: StepChunk, buffers: Buffers) -> None:
         """Tell the observer of one variation's spikes."""

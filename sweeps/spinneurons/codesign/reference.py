@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,8 @@ class CellNeurons:
     shift: Floats | float = 0.0
     """(neurons,) s^ and g^ of a calibration, in the order of the chip."""
     gain: Floats | float = 1.0
+    class_by: str = "spikes"
+    """Of the output neurons; "membrane": the sum of what they are given."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class BatchStep:
     """(n, 10)."""
     u_tie: Whole
     """(n,) number that decides among tied classes."""
+    given: Floats
+    """(n, 10) what the output neurons were given."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +81,15 @@ def run(
 ) -> CellResult:
     """One cell: variation ``eta``, width with I_bias/i0 = ``ratio``.
 
-    The class is the one with most output spikes.  Ties count as the fraction 1/k, or one of the k is drawn
-    ("random"): both have the same mean.
+    The class is the one with most output spikes, or with the largest sum of what its neuron was given.  Ties count as
+    the fraction 1/k, or one of the k is drawn ("random"): both have the same mean.
     """
     reads = np.concatenate([np.abs(w).sum(axis=1) for w in _weights(chip, eta)])
     right, hidden, output, read = np.zeros((4, steps))
     for part in (batch[i : i + BATCH] for i in range(0, len(batch), BATCH)):
-        counts = np.zeros((len(part), chip.sizes[-1]), np.int64)
+        counts = np.zeros((len(part), chip.sizes[-1]))
         for step in spikes(chip, part, draws, eta, ratio, steps, neurons):
-            counts += step.output
+            counts += step.given if neurons is not None and neurons.class_by == "membrane" else step.output
             right[step.number] += credit(counts, part.labels, step.u_tie, ties).sum()
             hidden[step.number] += step.hidden.sum()
             output[step.number] += step.output.sum()
@@ -126,15 +131,17 @@ def spikes(
             levels = np.split(thresholds[u["neurons"][:, row]], ends[:-1], axis=1)
             fired = [x]
             for w, s, g, drive, level in zip(weights, shifts, gains, drives, levels, strict=True):
-                fired.append((drive * (fired[-1] @ w) - s) / g > level)
-            yield BatchStep(first + row, x, np.concatenate(fired[1:-1], axis=1), fired[-1], u["tie"][:, row])
+                z = fired[-1] @ w
+                fired.append((drive * z - s) / g > level)
+            hidden = np.concatenate(fired[1:-1], axis=1)
+            yield BatchStep(first + row, x, hidden, fired[-1], u["tie"][:, row], z)
 
 
 def _weights(chip: Chip, eta: float) -> list[Floats]:
     return [w + np.float64(eta) * d for w, d in zip(chip.w, chip.d, strict=True)]
 
 
-def credit(counts: Whole, labels: Whole, u_tie: Whole, ties: str) -> Floats:
+def credit(counts: npt.NDArray[np.number[Any]], labels: Whole, u_tie: Whole, ties: str) -> Floats:
     """(n,) how right each image is: 1/k when its label is one of the k classes with most spikes, else 0.
 
     With "random" ties it is 0 or 1: 1 with probability 1/k.

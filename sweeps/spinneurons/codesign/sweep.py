@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
-from spinneurons.codesign import crossbar, own_weights
-from spinneurons.codesign.calibrated import Method, estimate
+from spinneurons.codesign import crossbar, own_devices, own_weights
+from spinneurons.codesign.calibrated import Method, estimate, spread_of
 from spinneurons.codesign.draws import Batch, Draws, neuron_thresholds
 from spinneurons.codesign.pulses_axis import EXACT, PulsesAxis, pulses_of
 from spinneurons.codesign.tables import CellGrid
@@ -103,10 +103,13 @@ def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]
     ratios = z_shift_scale(cells.coords["width"], p).tolist()
     thresholds = neuron_thresholds(law, kind["read_noise"])
     zeta = kind["i0_variation"]
-    grid = CellGrid(cells.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta)
+    grid = CellGrid(
+        cells.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta, class_by=p["class_by"]
+    )
     if kind["calibration_cycles"] == "0":
         return grid
-    method = Method(pulses_of(kind["calibration_cycles"]), law, p["calibrate"] == _BOTH, p["distribution"])
+    spread = spread_of(p["distribution"], own_devices.measured(p["devices"]))
+    method = Method(pulses_of(kind["calibration_cycles"]), law, p["calibrate"] == _BOTH, spread)
     rng = cells.rng("calibration", seed=seed)
     return replace(grid, estimates=estimate(chip, grid.etas, grid.ratios, zeta, method, rng))
 
@@ -115,7 +118,9 @@ def _chip(cells: Cells, weights: Sequence[Floats], seed: int, kind: dict[str, An
     faults = cells.rng("faults", seed=seed)
     layers = [crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"]) for w in weights]
     neurons, deviations, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
-    return chips.make(layers, neurons, deviations, cells.params["vary"], cells.params["distribution"], scales)
+    p = cells.params
+    devices = own_devices.measured(p["devices"])
+    return chips.make(layers, neurons, deviations, p["vary"], p["distribution"], scales, devices)
 
 
 def sizes_of(params: Mapping[str, Any]) -> tuple[int, ...]:
@@ -262,6 +267,14 @@ _PARAMETERS = (
     DATA,
     Parameter("layers", _LAYERS, help="pixels, neurons of each hidden layer, classes", neutral=_LAYERS),
     own_weights.WEIGHTS,
+    own_devices.DEVICES,
+    Parameter(
+        "class_by",
+        "spikes",
+        help="of the output neurons: spikes, or membrane, the sum of what they are given from the layer before",
+        choices=("spikes", "membrane"),
+        neutral="spikes",
+    ),
 )
 _CALIBRATE = Parameter(
     "calibrate",

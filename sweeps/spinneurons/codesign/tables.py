@@ -36,6 +36,8 @@ class CellGrid:
     """Spread of i0."""
     estimates: NeuronEstimates | None = None
     """Of a calibration; None: there was none."""
+    class_by: str = "spikes"
+    """Of the output neurons: "spikes", or "membrane", the sum of what they were given from the layer before."""
 
     @property
     def rescaled(self) -> bool:
@@ -130,6 +132,7 @@ class PlaneTables:
 
     def __init__(self, chip: Chip, grid: CellGrid) -> None:
         self.steps, self.ties, etas = grid.steps, grid.ties, grid.etas
+        self.by_membrane = grid.class_by == "membrane"
         self.sizes = chip.sizes
         self.hidden, self.classes, self.neurons = chip.sizes[0], chip.sizes[-1], sum(chip.sizes)
         """Neurons of the first layer, of the last, and of all."""

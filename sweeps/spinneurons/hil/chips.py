@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +14,7 @@ from spinneurons.hil.streams import Streams
 from spinneurons.neurons.base import REACH
 from spinneurons.neurons.calibration import calibrate, pulses_at
 from spinneurons.neurons.family import Law, NeuronFamily
+from spinneurons.neurons.population import card_deviations, relative
 
 Floats = npt.NDArray[np.float64]
 
@@ -38,27 +38,13 @@ class Population:
         return np.full(2, 3**-0.5) if self.measured is None else np.sqrt(np.mean(self.measured**2, axis=0))
 
 
-def card_deviations(family: NeuronFamily) -> Floats:
-    """(devices, 2) relative deviations of I_bias and i0 of a card's devices from its nominal ones.
-
-    The devices are those that the card lists; where it lists none, all of its widths.
-    """
-    if listed := family.card.get("device"):
-        keys = [(one["width_um"], one["index"]) for one in listed]
-    else:
-        keys = list(product(*family.labels().values()))
-    rows = [np.divide(family.individual(w, d), (float(family.i_bias(w)), float(family.i0(w)))) - 1 for w, d in keys]
-    return np.array(rows)
-
-
 def population(family: NeuronFamily, chips: str) -> Population:
     """The devices of the parameter ``chips``: "uniform", or those of the card."""
     if chips == "uniform":
         return Population()
-    deviations = card_deviations(family)
-    largest = np.abs(deviations).max(axis=0)
-    relative = np.divide(deviations, largest, out=np.zeros_like(deviations), where=largest > 0)
-    return Population(relative.round(12))  # the same whatever the scale of the card's currents
+    return Population(
+        relative(card_deviations(family)).round(12)
+    )  # the same whatever the scale of the card's currents
 
 
 @dataclass(frozen=True)

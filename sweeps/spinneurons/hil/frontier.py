@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from spinneurons.hil import images, network
 from spinneurons.hil.accuracy import accuracy, counts
-from spinneurons.hil.chips import Deviations, OutputDevices, card_deviations, population
+from spinneurons.hil.chips import Deviations, OutputDevices, population
 from spinneurons.hil.images import Images
 from spinneurons.hil.methods import METHODS, Outcome, Schedule
 from spinneurons.hil.replicates import REPLICATES, WIDTH
@@ -26,6 +26,7 @@ from spinneurons.mnist import data
 from spinneurons.neurons.family import Card
 from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import CARD, READOUT, CardUse, require_law
+from spinneurons.neurons.population import card_deviations
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError

@@ -1,4 +1,4 @@
-"""MNIST and any folder of the same shape: four IDX files, gzip or not, checked as they are read.
+"""MNIST and any data of the same shape: IDX files, packed or not, .npz, or folders of images, checked when read.
 
 The package holds MNIST itself, so that a fresh machine needs no download; its files are verified by SHA-256.
 """
@@ -17,10 +17,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.mnist import containers
+from spinneurons.mnist.containers import CLASSES, SIDE, DataError
+
 Bytes = npt.NDArray[np.uint8]
 
 PACKAGE = Path(__file__).parent / "data"
-SIDE, PIXELS, CLASSES = 28, 784, 10
+PIXELS = SIDE * SIDE
+
+__all__ = ["CLASSES", "MNIST_SHA256", "PIXELS", "SIDE", "DataError", "Digits", "checked", "describe", "load"]
 
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
@@ -33,10 +38,6 @@ MNIST_SHA256 = {
 _PREFIX = {"train": "train", "test": "t10k"}
 _MAGIC = {"images": 0x803, "labels": 0x801}
 """IDX: two zero bytes, 8 for unsigned bytes, then the number of dimensions."""
-
-
-class DataError(ValueError):
-    """One line: the file, and what is wrong with it."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,27 @@ def describe(folder: str = "") -> dict[str, str]:
         return {"folder": "", "sha256": _digest(MNIST_SHA256)}
     for part in _PREFIX:
         load(part, folder)
+    if _is_other(Path(folder)):
+        return {"folder": folder, "sha256": _digest(_as_idx(folder))}
     digests = {name: hashlib.sha256(_unpacked(name, Path(folder))[1]).hexdigest() for name in MNIST_SHA256}
     return {"folder": folder, "sha256": _digest(digests)}
 
 
 def load(part: str, folder: str = "") -> Digits:
-    """The ``train`` or ``test`` part of a folder of IDX files; "" is the package's MNIST.
+    """The ``train`` or ``test`` part of the data; "" is the package's MNIST.
+
+    Parameters
+    ----------
+    folder : of IDX files, or of folders of images, or an .npz file; see :mod:`spinneurons.mnist.containers`
 
     Raises
     ------
     DataError
         A file is missing, truncated, of the wrong kind or shape, or the two do not belong together.
     """
+    if folder and _is_other(path := Path(folder)):
+        read = containers.of_npz if containers.is_npz(path) else containers.of_image_folders
+        return _matching(*read(path, part), str(path), part)
     images_path, images = _array(f"{_PREFIX[part]}-images-idx3-ubyte", "images", folder)
     labels_path, labels = _array(f"{_PREFIX[part]}-labels-idx1-ubyte", "labels", folder)
     if len(images) == 0:
@@ -84,6 +94,30 @@ def load(part: str, folder: str = "") -> Digits:
     if labels.max() >= CLASSES:
         raise DataError(f"{labels_path}: holds the label {labels.max()}; labels are 0 to {CLASSES - 1}")
     return Digits(images, labels)
+
+
+def _is_other(path: Path) -> bool:
+    return containers.is_npz(path) or containers.has_image_folders(path)
+
+
+def _matching(images: Bytes, labels: Bytes, name: str, part: str) -> Digits:
+    if not len(images):
+        raise DataError(f"{name}: holds no image in {part}")
+    if len(images) != len(labels):
+        raise DataError(f"{name}: holds {len(labels)} labels for the {len(images)} images in {part}")
+    return Digits(images, labels)
+
+
+def _as_idx(folder: str) -> dict[str, str]:
+    """SHA-256 of each file that these data would be as IDX: the same data have one digest in any container."""
+    digests = {}
+    for part, prefix in _PREFIX.items():
+        digits = load(part, folder)
+        for kind, array in (("images", digits.images.reshape(-1, SIDE, SIDE)), ("labels", digits.labels)):
+            head = _MAGIC[kind].to_bytes(4, "big") + np.array(array.shape, ">u4").tobytes()
+            name = next(n for n in MNIST_SHA256 if n.startswith(f"{prefix}-{kind}"))
+            digests[name] = hashlib.sha256(head + array.tobytes()).hexdigest()
+    return {name: digests[name] for name in MNIST_SHA256}
 
 
 @cache

@@ -12,5 +12,9 @@ def contents(value: dict[str, str]) -> str:
 
 
 DATA = Parameter(
-    "data", data.describe(), help="folder of MNIST-shaped IDX files", load=data.describe, fingerprint=contents
+    "data",
+    data.describe(),
+    help="MNIST-shaped data: a folder of IDX files, folders of images (train/CLASS/*.png), or .npz",
+    load=data.describe,
+    fingerprint=contents,
 )

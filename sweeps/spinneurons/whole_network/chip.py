@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
 from spinneurons.codesign import model
-from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate
+from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate, spread_of
 from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.draws import LEVELS, Batch, Draws, neuron_thresholds
 from spinneurons.codesign.tables import CellGrid
@@ -93,7 +93,7 @@ class LearningChip:
         """Estimates of each neuron after so many pulses; None without any."""
         if not pulses:
             return None
-        method = Method(pulses, self.law, gains, self.distribution)
+        method = Method(pulses, self.law, gains, spread_of(self.distribution))
         chip = self.with_weights([np.zeros_like(one) for one in self.xi])
         found = estimate(chip, [self.point.variation], [self.point.ratio], self.point.i0_variation, method, rng)
         deviates = (self.x != 0) | (self.y != 0)

@@ -17,13 +17,14 @@ from scipy.special import expit
 
 from spinneurons.hil import frontier_reference, network, reference
 from spinneurons.hil.accuracy import counts
-from spinneurons.hil.chips import Deviations, OutputDevices, Population, card_deviations, population
+from spinneurons.hil.chips import Deviations, OutputDevices, Population, population
 from spinneurons.hil.frontier import FRONTIER
 from spinneurons.hil.methods import METHODS, Schedule
 from spinneurons.mnist import data
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.laws import LOGISTIC
+from spinneurons.neurons.population import card_deviations
 from spinsweep.cli import main
 from spinsweep.evaluate import evaluate
 
