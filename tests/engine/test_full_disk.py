@@ -84,7 +84,7 @@ def test_a_disk_that_fills_up_cuts_no_chunk_and_keeps_all_that_was_done(tmp_path
         assert_done_cells_are_whole(store, set(range(8)))
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_a_limit_on_file_sizes_is_told_and_nothing_cut_counts_as_done(tmp_path: Path, workers: str) -> None:
     store = tmp_path / "big.zarr"
     words = [

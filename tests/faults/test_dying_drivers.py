@@ -45,7 +45,7 @@ def test_sigterm_ends_a_driver_after_the_cycle_in_hand_as_ctrl_c_does(tmp_path: 
         assert lost(bench) == []
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("elsewhere", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_the_lane_of_a_killed_driver_fires_no_further_cycle(tmp_path: Path, scheduler: str, elsewhere: bool) -> None:
     with emulated(tmp_path, speed=SPEED) as (bench, control):
         lane = start("worker", scheduler, "--bench", bench) if elsewhere else None

@@ -154,7 +154,11 @@ def test_a_killed_worker_costs_attempts_not_numbers(
 
 
 @pytest.mark.parametrize(
-    ("executor", "error"), [("dask", "distributed.KilledWorker"), ("processes", "spinsweep.WorkerKilled")]
+    ("executor", "error"),
+    [
+        ("dask", "distributed.KilledWorker"),
+        pytest.param("processes", "spinsweep.WorkerKilled", marks=pytest.mark.slow),
+    ],
 )
 def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(
     tmp_path: Path, log: Path, executor: str, error: str

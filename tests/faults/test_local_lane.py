@@ -43,7 +43,7 @@ def pid(lane: LocalLane) -> int:
     return lane.process.pid
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.3, 1.5])
+@pytest.mark.parametrize("delay", [0.3, *(pytest.param(d, marks=pytest.mark.slow) for d in (0.0, 1.5))])
 def test_a_lane_that_is_being_started_again_at_the_end_is_gone_after_it(
     tmp_path: Path, scheduler: str, delay: float
 ) -> None:

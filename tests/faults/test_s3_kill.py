@@ -257,7 +257,10 @@ for seeds in sys.argv[4:]:
 
 @pytest.mark.parametrize(
     ("where", "block", "stalled", "other"),
-    [("merge", 4, "0,1,2", "0,1,2,3"), ("growth", 1, "0,1,7", "0,1,2")],
+    [
+        ("merge", 4, "0,1,2", "0,1,2,3"),
+        pytest.param("growth", 1, "0,1,7", "0,1,2", marks=pytest.mark.slow),
+    ],
     ids=["between reading and writing a block", "between looking and writing new coordinates"],
 )
 def test_a_run_that_stalls_in_the_middle_of_a_write_destroys_nothing_of_the_next_run(

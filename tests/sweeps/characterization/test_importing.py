@@ -363,7 +363,9 @@ PARTS = {
 }
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part", [part if "rows" in part else pytest.param(part, marks=pytest.mark.slow) for part in PARTS]
+)
 def test_a_log_in_two_files_one_after_the_other_is_the_log_in_one(part: str, tmp_path: Path) -> None:
     frame = log().assign(
         T_K=lambda f: 290 + f["cycle"] / 10, operator=lambda f: np.where(f["cycle"] > 15, "Bo", "Ada")

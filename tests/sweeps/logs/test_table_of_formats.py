@@ -226,7 +226,35 @@ def test_the_table_has_the_lines_that_are_run_here() -> None:
     assert list(table()) == list(LINES)
 
 
+CURVES = {
+    "pulses of both signs": 8,
+    "a temperature or a field that was varied": 8,
+    "a file for each day, or for each temperature": 8,
+    "one width in all rows": 2,
+}
+"""Of a line, where they are not four."""
+
+
 @pytest.mark.parametrize("line", LINES)
+def test_a_line_of_the_table_is_recognised_with_its_options(
+    line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, writer in enumerate(LINES[line]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        files = writer(folder, rows())
+        paths = [str(p) for p in (files if isinstance(files, list) else [files])]
+        store = folder / "lab.zarr"
+        code = main(["import", *paths, str(store), "--dry-run", "--resamples", "10", *table()[line]])
+        said = capfd.readouterr()
+        assert code == 0, said.out + said.err
+        assert re.search(rf"^holds +{CURVES.get(line, 4)} curves?, ", said.out, re.M), said.out
+        assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    "line", [line if n % 5 == 0 else pytest.param(line, marks=pytest.mark.slow) for n, line in enumerate(LINES)]
+)
 def test_a_line_of_the_table_is_imported_with_its_options(
     line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -240,13 +268,7 @@ def test_a_line_of_the_table_is_imported_with_its_options(
         said = capfd.readouterr()
         assert code == 0, said.out + said.err
         ds = xr.open_zarr(store).load()
-        curves = {
-            "pulses of both signs": 8,
-            "a temperature or a field that was varied": 8,
-            "a file for each day, or for each temperature": 8,
-            "one width in all rows": 2,
-        }
-        assert ds.i_bias.size == curves.get(line, 4)
+        assert ds.i_bias.size == CURVES.get(line, 4)
         assert (ds.cell_state == 1).all()
         k = ds.n_switched if "n_switched" in ds else (ds.switched & ds.valid).sum("cycle")
         expected = counted(rows())["n_switched"].sum() * ds.i_bias.size // 4

@@ -67,8 +67,7 @@ def tiny(count: int = 5, pixels: int = 12) -> Digits:
     return Digits(images.astype(np.uint8), rng.integers(0, 3, count).astype(np.uint8))
 
 
-@pytest.mark.parametrize("law", [LOGISTIC, CLOGLOG], ids=["logistic", "cloglog"])
-@pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.parametrize(("law", "calibrated"), [(LOGISTIC, True), (CLOGLOG, False)], ids=["logistic", "cloglog"])
 @pytest.mark.parametrize("rule", RULES)
 def test_a_training_is_the_loop_over_images_steps_and_neurons(rule: str, calibrated: bool, law: Law) -> None:
     sizes = (12, 5, 4, 3)
