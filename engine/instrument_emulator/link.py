@@ -12,6 +12,7 @@ from contextlib import suppress
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.errors import EmulatorError
 from instrument_emulator.instrument import Instrument
+from instrument_emulator.status import USER_REQUEST
 
 LONGEST_MESSAGE_BYTES = 1 << 20
 HANDOVER_S = 0.05
@@ -153,6 +154,10 @@ class Port:
         if faults.take("errors", self.role, message) is not None:
             for _ in range(11):
                 instrument.status.error(-221)
+        for name in ("foreign", "local_key"):
+            if (other := faults.take(name, self.role, message)) is not None:
+                instrument.execute(other["text"])
+                instrument.status.events |= USER_REQUEST if name == "local_key" else 0
         cuts = {name: faults.take(name, self.role, message) for name in ("drop", "reset")}
         reply = ""
         if all(cut is None or cut["executed"] for cut in cuts.values()):

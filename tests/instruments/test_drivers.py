@@ -591,3 +591,74 @@ def test_errors_of_the_past_do_not_keep_the_relays_closed(drivers: Drivers, emul
     drivers.sessions["switch"].ask("*CLS;:ROUT:CLOS (@9!9);*OPC?", 1)
     drivers.switch.open_all()
     assert emulated.control.state()["switch"]["closed"] == []
+
+
+# Another program, or somebody at the keys
+
+
+CHANGES = ["SOUR:WAVE:AMPL 2.1e-3", "SOUR:WAVE:OFFS 1e-3", "SOUR:WAVE:DUR:CYCL 50", "SOUR:WAVE:FREQ 100",
+           "SOUR:WAVE:FUNC SIN", "SOUR:CURR:RANG 0.02", "SOUR:CURR:COMP 100", "SOUR:WAVE:RANG BEST"]  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_another_program_writes_between_check_and_pulse_does_not_reach_the_device(
+    drivers: Drivers, emulated: Emulated, change: str
+) -> None:
+    session, header = drivers.source.session, change.split()[0]
+    drivers.source.pulse(1e-3, 1e-4)
+    before = session.ask(f":{header}?;*OPC?", 2)[0]
+    pulses = emulated.control.exposure()["devices"]["a"]["pulses"]
+    emulated.control.set("foreign", "source", text=change, match="WAVE:ARM")
+    assert not drivers.source.pulse(1e-3, 1e-4).compliance
+    assert session.ask(f":{header}?;*OPC?", 2)[0] == before
+    seen = emulated.control.exposure()["devices"]["a"]
+    assert seen["pulses"] == pulses + 1
+    assert seen["max_current"] <= ENVELOPE.max_pulse
+
+
+def test_a_wave_that_another_program_turned_round_is_told_and_the_source_is_safe(
+    drivers: Drivers, emulated: Emulated
+) -> None:
+    emulated.control.set("foreign", "source", text="SOUR:WAVE:ARB:DATA -1,0", match="WAVE:ARM")
+    with pytest.raises(
+        InstrumentFault, match=r"ARB:DATA reads -1.*where 1,0 was sent; a pulse was fired with it: another"
+    ):
+        drivers.source.pulse(1e-3, 1e-4)
+    assert emulated.control.state()["source"]["output"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [("SENS:VOLT:DC:NPLC 0.01", "NPLC"), ("SENS:VOLT:DC:RANG 10", "RANG"), ("SENS:VOLT:DC:AVER:STAT 1", "AVER"),
+     ("SYST:AZER:STAT 1", "AZER")],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["foreign", "local_key"])
+def test_a_reading_with_other_settings_than_the_meter_was_started_with_is_not_used(
+    drivers: Drivers, emulated: Emulated, change: str, named: str, kind: str
+) -> None:
+    assert drivers.meter.read().valid
+    emulated.control.set(kind, "meter", text=change, match="READ?")
+    words = f"{named}.* reads .* where .* was sent; .*the reading is not used" if kind == "foreign" else "key LOCAL"
+    with pytest.raises(InstrumentFault, match=words):
+        drivers.meter.read()
+
+
+def test_a_key_that_was_pressed_at_the_source_is_told_before_any_current(
+    drivers: Drivers, emulated: Emulated
+) -> None:
+    before = emulated.control.exposure()["overall"]["pulses"]
+    emulated.control.set("local_key", "source", match="WAVE:ABOR")
+    with pytest.raises(InstrumentFault, match="its key LOCAL was pressed"):
+        drivers.source.pulse(1e-3, 1e-4)
+    emulated.control.set("local_key", "source", match="WAVE:ABOR")
+    with pytest.raises(InstrumentFault, match="its key LOCAL was pressed"):
+        drivers.source.read_on(5e-5)
+    assert emulated.control.exposure()["overall"]["pulses"] == before
+
+
+def test_relays_that_another_program_moved_are_told_and_none_is_moved(drivers: Drivers, emulated: Emulated) -> None:
+    drivers.switch.connect(ROUTES["a"])
+    drivers.switch.verify(ROUTES["a"])
+    emulated.control.set("foreign", "switch", text="ROUT:OPEN (@1!11)", match="ROUT:CLOS?")
+    with pytest.raises(InstrumentFault, match="closed relays are 1!1 instead of 1!1, 1!11; check the relays"):
+        drivers.switch.verify(ROUTES["a"])

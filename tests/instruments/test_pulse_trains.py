@@ -345,3 +345,41 @@ def test_the_journal_holds_every_reading(bench: Bench) -> None:
         rows = [json.loads(line) for line in trains.journal.path.read_text().splitlines()]
     assert [row["op"] for row in rows] == ["open", "intent", *["fire", "result"] * 3, "end"]
     assert [row["volts"][1] for row in rows if row["op"] == "result"] == run.v_write[:, 0].tolist()
+
+
+# Another program on the same instruments
+
+
+def test_a_pulse_that_another_program_changed_stops_the_lane_and_its_cycle_is_in_doubt(
+    bench: Bench, emulated: Emulated
+) -> None:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        emulated.control.set("foreign", "source", text="SOUR:WAVE:ARB:DATA -1,0", match="WAVE:ARM", after=5)
+        with pytest.raises(InstrumentFault, match=r"ARB:DATA reads .* a pulse was fired with it: another program"):
+            trains.run("one", ["a"], np.full((6, 1), WRITE), [RESET], READ)
+        record = trains.journal.trains["one"]
+        assert emulated.control.state()["source"]["output"] is False
+    assert sorted(record.results) == [0, 1]
+    assert list(record.lost) == [2]
+    assert "another program has changed it" in record.lost[2]
+    assert list(record.missing()) == [3, 4, 5]
+
+
+def test_a_meter_that_another_program_set_gives_no_reading_and_stops_the_lane(
+    bench: Bench, emulated: Emulated
+) -> None:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        emulated.control.set("foreign", "meter", text="SENS:VOLT:DC:NPLC 0.01", match="READ?", after=6)
+        with pytest.raises(InstrumentFault, match=r"NPLC reads .*: the reading is not used"):
+            trains.run("one", ["a"], np.full((6, 1), WRITE), [RESET], READ)
+        assert len(trains.journal.trains["one"].results) < 4
+
+
+def test_relays_that_were_moved_between_two_trains_are_told_before_a_pulse(bench: Bench, emulated: Emulated) -> None:
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        trains.run("one", ["a"], np.full((2, 1), WRITE), [RESET], READ)
+        pulses_before = emulated.control.exposure()["overall"]["pulses"]
+        emulated.control.set("foreign", "switch", text="ROUT:CLOS (@1!2)", match="ROUT:CLOS?")
+        with pytest.raises(InstrumentFault, match=r"closed relays are .* instead of 1!1, 1!11; check the relays"):
+            trains.run("two", ["a"], np.full((2, 1), WRITE), [RESET], READ)
+        assert emulated.control.exposure()["overall"]["pulses"] == pulses_before

@@ -139,6 +139,9 @@ class Router(Protocol):
     def open_all(self) -> None:
         """Open all relays, in whatever state the switch is; verified."""
 
+    def verify(self, channels: Sequence[str]) -> None:
+        """``InstrumentFault`` unless these relays are closed and no other; moves none.  At the start of a train."""
+
 
 class Auxiliary(Protocol):
     """Any other instrument: a field supply, a temperature controller, a lock-in.

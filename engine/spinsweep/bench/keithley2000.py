@@ -17,7 +17,7 @@ from spinsweep.bench.capabilities import METER, Reading, Surroundings, VoltageRe
 from spinsweep.bench.errors import InstrumentFault
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.section import InstrumentSection, Wired
-from spinsweep.bench.settings import ERRORS, Setting, apply, number, refuse_errors, refuse_power_cycle
+from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_events
 
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session
@@ -29,6 +29,7 @@ OVERFLOW = 9e37
 """V; an overflow is reported as 9.9E37 (2000 manual, p. 5-28)."""
 RESET_TIME_S = 10.0
 DIGITS = 7
+_CHANGED = "another program, or somebody at its keys, has changed it: the reading is not used"
 UNIT = "VDC"
 """What stands behind a voltage in every reply until ``FORM:ELEM READ`` is set."""
 
@@ -70,42 +71,52 @@ class Keithley2000(VoltageReader):
         self.range = section.range
         self.nplc = section.nplc
         self.reading_time = section.nplc / surroundings.mains
+        self._held = [
+            Setting("SENS:FUNC", "'VOLT:DC'"),
+            Setting("SENS:VOLT:DC:RANG", float(self.range), 1e-3 * self.range),
+            Setting("SENS:VOLT:DC:NPLC", float(self.nplc), 0.01 * float(self.nplc)),
+            Setting("SENS:VOLT:DC:AVER:STAT", 0.0),
+            Setting("SYST:AZER:STAT", 0.0),
+            Setting("FORM:ELEM", "READ"),
+        ]
+        """Settings that a reading rests on; read back with every one."""
 
     def start(self) -> None:
         """Bring the meter from any state to fixed settings: direct voltage, one range, no averaging, no autozero."""
         self.session.ask("*RST;*CLS;*OPC?", 1, RESET_TIME_S)
-        apply(
-            self.session,
-            [
-                Setting("INIT:CONT", 0.0),
-                Setting("SENS:FUNC", "'VOLT:DC'"),
-                Setting("SENS:VOLT:DC:RANG", float(self.range), 1e-3 * self.range),
-                Setting("SENS:VOLT:DC:NPLC", float(self.nplc), 0.01),
-                Setting("SENS:VOLT:DC:DIG", float(DIGITS)),
-                Setting("SENS:VOLT:DC:AVER:STAT", 0.0),
-                Setting("SYST:AZER:STAT", 0.0),
-                Setting("FORM:ELEM", "READ"),
-                Setting("TRIG:SOUR", "IMM"),
-                Setting("TRIG:COUN", 1.0),
-                Setting("SAMP:COUN", 1.0),
-            ],
-        )
+        once = [
+            Setting("INIT:CONT", 0.0),
+            Setting("SENS:VOLT:DC:DIG", float(DIGITS)),
+            Setting("TRIG:SOUR", "IMM"),
+            Setting("TRIG:COUN", 1.0),
+            Setting("SAMP:COUN", 1.0),
+        ]
+        apply(self.session, [*self._held, *once])
         self.rezero()
 
     def rezero(self) -> None:
         """Measure the zero anew; between blocks, while no current flows."""
         message = f":SYST:AZER:STAT 1;:READ?;:SYST:AZER:STAT 0;:SYST:AZER:STAT?;*ESR?;{ERRORS}"
         _, autozero, events, error = self.session.ask(message, 4, self._longest_time())
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "its zero was measured")
         if number(self.session, autozero) != 0:
             raise InstrumentFault(f"{self.session.name}: autozero is still on ({autozero}); start it again")
 
     def read(self) -> Reading:
-        """Take one new reading."""
-        text, events, error = self.session.ask(f":READ?;*ESR?;{ERRORS}", 3, self._longest_time())
-        refuse_power_cycle(self.session, events)
+        """Take one new reading, and look at the settings with which it was taken.
+
+        Raises
+        ------
+        InstrumentFault
+            Also if a setting is no longer what it was started with: the reading is not to be used.
+        """
+        queries = [setting.query for setting in self._held]
+        message = ";".join([":READ?", *queries, "*ESR?", ERRORS])
+        text, *settings, events, error = self.session.ask(message, len(queries) + 3, self._longest_time())
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "it was read")
+        compare(self.session, self._held, settings, _CHANGED)
         if UNIT in text.upper():
             raise InstrumentFault(
                 f"{self.session.name}: reads {text!r}, with units: its format was lost; start it again"

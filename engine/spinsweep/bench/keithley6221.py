@@ -21,7 +21,7 @@ from spinsweep.bench.capabilities import SOURCE, Envelope, Pulse, PulseSource, S
 from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.section import SourceSection, Wired
-from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_power_cycle
+from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_events
 
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session
@@ -45,6 +45,7 @@ POLL_S = 1e-3
 """Real time between looks at a wave that should have ended."""
 
 _SAFE = ":SOUR:WAVE:ABOR;:SOUR:CLE"
+_CHANGED = "another program has changed it; give the instrument to one program alone"
 _HIT_COMPLIANCE = 8  # STAT:MEAS
 _WAVE_STARTED = 16  # STAT:OPER
 _WAVE_STOPPED = 128  # STAT:OPER
@@ -169,12 +170,13 @@ class Keithley6221(PulseSource):
             Setting("SOUR:WAVE:AMPL", abs(current), RESOLUTION[self._range]),
             Setting("SOUR:WAVE:FREQ", 1 / (2 * width), FREQUENCY_ERROR / (2 * width)),
         ]
-        self._prepare(f":SOUR:WAVE:ARB:DATA {'1,0' if current > 0 else '-1,0'}", wave)
+        sign = 1 if current > 0 else -1
+        self._prepare(f":SOUR:WAVE:ARB:DATA {sign},0", wave)
         self.clock.sleep(self.arm_settle)
         if self.on_fire is not None:
             self.on_fire()
         try:
-            return self._fire(width)
+            return self._fire(width, sign, wave)
         except InstrumentFault:
             self.safe()
             raise
@@ -192,7 +194,7 @@ class Keithley6221(PulseSource):
         settings = [Setting("SOUR:CURR", current, RESOLUTION[self._range]), *self._held]
         message = [":SOUR:WAVE:ABOR", settings[0].command, *(s.query for s in settings), "*ESR?", ":OUTP?", ERRORS]
         *read_back, events, output, error = self.session.ask(";".join(message), len(settings) + 3)
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "a read current was set")
         compare(self.session, settings, read_back)
         self._refuse_output(output, 0)
@@ -211,7 +213,7 @@ class Keithley6221(PulseSource):
         """Switch the direct current off; whether the voltage limit was hit while it flowed."""
         message = f":STAT:MEAS:COND?;:STAT:MEAS:EVEN?;{_SAFE};:OUTP?;*ESR?;{ERRORS}"
         condition, event, output, events, error = self.session.ask(message, 5)
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "the output was switched off")
         self._refuse_output(output, 0)
         return self._compliant(condition, event)
@@ -239,16 +241,26 @@ class Keithley6221(PulseSource):
         message = [":SOUR:WAVE:ABOR", data, *new, *queries, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
         replies = self.session.ask(";".join(message), len(settings) + 6)
         *read_back, interlock, output, events, _, _, error = replies
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "a pulse was prepared; no pulse was fired")
         compare(self.session, settings, read_back)
         self._refuse_open_interlock(interlock)
         self._refuse_output(output, 0)
         self._sent = {s.header: s for s in wave}
 
-    def _fire(self, width: float) -> Pulse:
-        message = f":SOUR:WAVE:ARM;:SOUR:WAVE:INIT;*OPC?;{_PROGRESS}"
-        _, *progress = self.session.ask(message, 6, ARM_TIME_S)
+    def _fire(self, width: float, sign: int, wave: list[Setting]) -> Pulse:
+        """Set the pulse again and fire it in one message: nobody can write between the last check and its use.
+
+        The points of the wave alone are not sent again: a source that has lost its power has none, and arms nothing.
+        What is read back before arming and after the start is looked at when the pulse has left: a difference says
+        that the pulse was another one.
+        """
+        settings = [*wave, *self._held]
+        queries = [*(s.query for s in settings), ":SOUR:WAVE:ARB:DATA?"]
+        message = [*(s.command for s in settings), *queries, ":SOUR:WAVE:ARM", ":SOUR:WAVE:INIT", "*OPC?"]
+        count = len(queries)
+        replies = self.session.ask(";".join([*message, *queries, _PROGRESS]), 2 * count + 6, ARM_TIME_S)
+        before, after, progress = replies[:count], replies[count + 1 : 2 * count + 1], replies[2 * count + 1 :]
         began = time.monotonic()
         wait = partial(self.clock.sleep, 2 * width)
         seen = 0
@@ -260,6 +272,9 @@ class Keithley6221(PulseSource):
             refuse_errors(self.session, error, f"a wave was armed{unseen}")
             compliance |= self._compliant(condition, event)
             if seen & _WAVE_STOPPED and number(self.session, output) == 0:
+                for *read_back, points in (before, after):
+                    compare(self.session, settings, read_back, f"a pulse was fired with it: {_CHANGED}")
+                    self._refuse_points(points, sign)
                 return Pulse(compliance)
             if time.monotonic() - began > width + self.session.instrument.timeout:
                 what = f"its wave was not seen{unseen}" if unseen else f"its wave of {width:g} s does not end"
@@ -267,6 +282,13 @@ class Keithley6221(PulseSource):
             wait()
             wait = partial(time.sleep, POLL_S)
             progress = self.session.ask(_PROGRESS, 5)
+
+    def _refuse_points(self, points: str, sign: int) -> None:
+        if [number(self.session, point) for point in points.split(",")] != [float(sign), 0.0]:
+            raise InstrumentFault(
+                f"{self.session.name}: SOUR:WAVE:ARB:DATA reads {points} where {sign},0 was sent; a pulse was fired "
+                f"with it: {_CHANGED}"
+            )
 
     def _compliant(self, *registers: str) -> bool:
         return any(int(number(self.session, r)) & _HIT_COMPLIANCE for r in registers)

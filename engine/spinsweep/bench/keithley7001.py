@@ -75,16 +75,25 @@ class Keithley7001(Router):
         """
         self._switch("*CLS;:ROUT:OPEN ALL", ())
 
+    def verify(self, channels: Sequence[str]) -> None:
+        """``InstrumentFault`` unless these relays are closed and no other of the devices' is; moves none."""
+        states, error = self.session.ask(f":ROUT:CLOS? {_list(self.channels)};{ERRORS}", 2)
+        refuse_errors(self.session, error, "its relays were looked at")
+        self._refuse_other(states, channels)
+
     def _switch(self, command: str, closed: Sequence[str]) -> None:
         message = f"{command};*OPC?;:ROUT:CLOS? {_list(self.channels)};{ERRORS}"
         _, states, error = self.session.ask(message, 3)
         refuse_errors(self.session, error, f"{command} was sent")
+        self._refuse_other(states, closed)
+        self.clock.sleep(self.settle)
+
+    def _refuse_other(self, states: str, closed: Sequence[str]) -> None:
         positions = [number(self.session, state) for state in states.split(",")]
         if positions != [float(c in closed) for c in self.channels]:
             is_closed = [c for c, state in zip(self.channels, positions, strict=False) if state]
             what = f"closed relays are {_words(is_closed)} instead of {_words(closed)}"
             raise InstrumentFault(f"{self.session.name}: {what}; check the relays")
-        self.clock.sleep(self.settle)
 
 
 def _list(channels: Sequence[str]) -> str:

@@ -66,6 +66,8 @@ class BenchSession:
         try:
             if self.instruments.powered_on():
                 self.open()
+            if self._route and self.instruments.switch is not None:
+                self.instruments.switch.verify(self.bench.named(self._route).channels)
             self.instruments.meter.rezero()
         except ConnectionLost:
             self.open()

@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # who reads a bench file loads no VISA
 
 POWER_ON = 128
 """Bit of ``*ESR?``: the power was off since it was last read (IEEE 488.2, 11.5.1)."""
+USER_REQUEST = 64
+"""Bit of ``*ESR?``: a key of the front panel was pressed, the key LOCAL of Keithley's (IEEE 488.2, 11.5.1)."""
 ERRORS = ":STAT:QUE?"
 """The oldest entry of the error queue, ``0,"No error"`` when it is empty."""
 _MAX_ERRORS = 20
@@ -53,8 +55,13 @@ def apply(session: Session, settings: Sequence[Setting]) -> None:
     compare(session, settings, read_back)
 
 
-def compare(session: Session, settings: Iterable[Setting], read_back: Iterable[str]) -> None:
-    """``InstrumentFault`` that names the first setting that reads back otherwise than it was sent."""
+def compare(
+    session: Session, settings: Iterable[Setting], read_back: Iterable[str], after: str = "start the instrument again"
+) -> None:
+    """``InstrumentFault`` that names the first setting that reads back otherwise than it was sent.
+
+    ``after`` says what to do, or what it means.
+    """
     for setting, text in zip(settings, read_back, strict=True):
         if isinstance(setting.value, float):
             same = abs(number(session, text) - setting.value) <= setting.tolerance
@@ -62,8 +69,7 @@ def compare(session: Session, settings: Iterable[Setting], read_back: Iterable[s
             same = text.strip("'\"").upper() == setting.value.strip("'\"").upper()
         if not same:
             raise InstrumentFault(
-                f"{session.name}: {setting.header} reads {text} where {setting.value} was sent; "
-                "start the instrument again"
+                f"{session.name}: {setting.header} reads {text} where {setting.value} was sent; {after}"
             )
 
 
@@ -75,11 +81,20 @@ def number(session: Session, text: str) -> float:
         raise session.distrust(f"{text!r} came instead of a number") from None
 
 
-def refuse_power_cycle(session: Session, events: str) -> None:
-    """``InstrumentFault`` if ``events``, the reply to ``*ESR?``, says that the power was off."""
-    if int(number(session, events)) & POWER_ON:
+def refuse_events(session: Session, events: str) -> None:
+    """``InstrumentFault`` if ``events``, the reply to ``*ESR?``, says that settings may be others now.
+
+    The power was off, or somebody pressed the key LOCAL.
+    """
+    happened = int(number(session, events))
+    if happened & POWER_ON:
         session.power_was_lost = True
         raise InstrumentFault(f"{session.name}: its power was off, and its settings are gone; start it again")
+    if happened & USER_REQUEST:
+        raise InstrumentFault(
+            f"{session.name}: its key LOCAL was pressed, so that its settings may have been changed by hand; "
+            "start the run again when nobody works at it"
+        )
 
 
 def refuse_errors(session: Session, first: str, when: str) -> None:

@@ -7,6 +7,7 @@ stem to the builder of the whole figure.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from spinneurons.characterization.marks import (
     shortened,
 )
 from spinneurons.characterization.repeated import OfPart, s4_persistence, s5_endurance
+from spinneurons.neurons.card import CardError
 from spinneurons.neurons.cubes import family, law, standard_error
 
 Look = Callable[[int, int], dict[str, Any]]
@@ -192,14 +194,14 @@ def pulse_sequence(cube: xr.Dataset, ax: Axes) -> Axes:
     share = (chosen["switched"] & chosen["valid"]).sum("cycle").values / np.maximum(valid, 1)
     write = float(chosen["i_write"].values[int(np.argmin(np.where(valid > 0, abs(share - 0.5), np.inf)))])
     power, names = style.current_power(cube), {"reset": style.VERMILION, "read": style.GREY, "write": style.BLUE}
-    heights = {"reset": neurons.reset_current(float(labels["width"])), "read": neurons.read_current, "write": write}
-    at = 0.0
-    for cycle in range(2):
-        for name in ("reset", "read", "write", "read"):
-            ax.bar(at + 0.5, heights[name], 1.0, color=names[name], label=name if (cycle, at) < (0, 4.0) else None)
-            at += 2.0
+    heights = {"read": neurons.read_current, "write": write}
+    with suppress(CardError):  # a family that no pulse resets
+        heights["reset"] = neurons.reset_current(float(labels["width"]))
+    cycle = [name for name in ("reset", "read", "write", "read") if name in heights]
+    for place, name in enumerate(2 * cycle):
+        ax.bar(2 * place + 0.5, heights[name], 1.0, color=names[name])
     ax.axhline(0, color="black", lw=0.6)
-    ax.set_xticks([0.5 + 2 * k for k in range(8)], ["reset", "read", "write", "read"] * 2, rotation=45, ha="right")
+    ax.set_xticks([0.5 + 2 * k for k in range(2 * len(cycle))], 2 * cycle, rotation=45, ha="right")
     ax.tick_params(axis="x", length=0)
     style.label_axis(ax.yaxis, "Current", "A", power)
     ax.set_title(style.device_text(chosen))

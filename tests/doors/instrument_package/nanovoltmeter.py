@@ -14,7 +14,7 @@ from pydantic import Field
 from spinsweep.bench.capabilities import METER, Reading, Surroundings, VoltageReader
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.section import InstrumentSection, Wired
-from spinsweep.bench.settings import ERRORS, Setting, apply, number, refuse_errors, refuse_power_cycle
+from spinsweep.bench.settings import ERRORS, Setting, apply, number, refuse_errors, refuse_events
 
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session
@@ -76,12 +76,12 @@ class Keithley2182A(VoltageReader):
     def rezero(self) -> None:
         message = f":SYST:AZER 1;:READ?;:SYST:AZER 0;*ESR?;{ERRORS}"
         _, events, error = self.session.ask(message, 3, 4 * self.reading_time)
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "its zero was measured")
 
     def read(self) -> Reading:
         text, events, error = self.session.ask(f":READ?;*ESR?;{ERRORS}", 3, 4 * self.reading_time)
-        refuse_power_cycle(self.session, events)
+        refuse_events(self.session, events)
         refuse_errors(self.session, error, "it was read")
         volts = number(self.session, text)
         if math.isfinite(volts) and abs(volts) <= OVERRANGE * self.section.range:
