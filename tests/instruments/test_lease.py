@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from spinsweep.bench.bench_file import Bench, parse
 from spinsweep.bench.errors import LeaseError
-from spinsweep.bench.lease import BenchLease, owner
+from spinsweep.bench.lease import BenchLease, owner, stop_owner_of
 
 STRANGER = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user takes part")
@@ -28,18 +29,37 @@ time.sleep(60)
 """
 
 
+@contextmanager
+def holding(described: Bench) -> Iterator[subprocess.Popen[str]]:
+    """A process that owns the bench."""
+    command = [sys.executable, "-c", HOLDER, described.model_dump_json()]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "taken\n"
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture(autouse=True)
 def _locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
 
 
-def bench(tmp_path: Path, name: str = "hall", source: str = "GPIB0::12::INSTR") -> Bench:
+def bench(tmp_path: Path, name: str = "hall", source: str = "GPIB0::12::INSTR", serial: str = "") -> Bench:
     return parse(
         {
             "name": name,
             "state": str(tmp_path / name),
-            "source": {"driver": "keithley-6221", "resource": source, "serial": "1", "range": 2e-3, "compliance": 10},
-            "meter": {"driver": "keithley-2000", "resource": f"GPIB0::16::{name}", "serial": "2"},
+            "source": {
+                "driver": "keithley-6221",
+                "resource": source,
+                "serial": serial or source,
+                "range": 2e-3,
+                "compliance": 10,
+            },
+            "meter": {"driver": "keithley-2000", "resource": f"GPIB0::16::{name}", "serial": name},
             "limits": {"max_pulse": 2e-3, "max_read": 1e-4, "max_compliance": 20},
             "device": [{"name": "a", "labels": {"x": 1}}],
         }
@@ -61,6 +81,39 @@ def test_two_benches_with_a_common_instrument_exclude_each_other(tmp_path: Path)
         BenchLease(bench(tmp_path, "two")).take()
     BenchLease(bench(tmp_path, "three", source="GPIB0::13::INSTR")).take().release()
     first.release()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("TCPIP::127.0.0.1::1394::SOCKET", "TCPIP0::localhost::1394::SOCKET"),
+        ("TCPIP::127.0.0.1::1394::SOCKET", "tcpip1::127.1::1394::socket"),
+        ("GPIB::12", "GPIB0::12::INSTR"),
+    ],
+)
+def test_an_address_in_another_spelling_is_the_same(tmp_path: Path, one: str, other: str) -> None:
+    first = BenchLease(bench(tmp_path, "one", one, "1")).take()
+    with pytest.raises(LeaseError, match="is owned by a lane"):
+        BenchLease(bench(tmp_path, "two", other, "2")).take()
+    first.release()
+
+
+def test_one_instrument_at_two_addresses_has_one_owner_before_anybody_writes_to_it(tmp_path: Path) -> None:
+    first = BenchLease(bench(tmp_path, "one", "GPIB0::12::INSTR", "4559777")).take()
+    with pytest.raises(LeaseError, match=r"6221 serial 4559777.* is owned by a lane"):
+        BenchLease(bench(tmp_path, "two", "TCPIP::192.0.2.7::1394::SOCKET", "4559777")).take()
+    BenchLease(bench(tmp_path, "two", "TCPIP::192.0.2.7::1394::SOCKET", "4559778")).take().release()
+    first.release()
+
+
+def test_the_owner_of_another_process_is_ended_where_a_person_says_so(tmp_path: Path) -> None:
+    described = bench(tmp_path)
+    with holding(described) as process:
+        lease = BenchLease(described)
+        stop_owner_of(lease)
+        lease.check()
+        assert process.wait(5) != 0
+        lease.release()
 
 
 def test_two_benches_with_one_folder_exclude_each_other(tmp_path: Path) -> None:

@@ -18,13 +18,12 @@ from spinsweep.axis import canonical
 from spinsweep.bench.capabilities import AUXILIARY, METER, SOURCE, SWITCH
 from spinsweep.bench.drivers import driver, driver_for_model, driver_of
 from spinsweep.bench.errors import BenchError
-from spinsweep.bench.parts import Check, Device, Label, Limits, Part, Polarity, Timing
+from spinsweep.bench.parts import Check, Device, Label, Limits, Name, Part, Polarity, Timing
 from spinsweep.bench.section import EMULATED, InstrumentSection, SourceSection, Wired
 from spinsweep.files import first_mistake, read
 from spinsweep.resources import EXCLUSIVE
 
 MAIN_ROLES = (SOURCE, METER, SWITCH)
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
 
 
 def _by_driver(role: str) -> WrapValidator:
@@ -213,6 +212,8 @@ def _device_problems(bench: Bench, device: Device, limits: Limits) -> Iterator[s
         )
     if bench.source.compliance > limits.max_compliance:
         yield (f"source.compliance {bench.source.compliance:g} V is above max_compliance {limits.max_compliance:g} V")
+    if limits.max_read > limits.max_pulse:
+        yield f"max_read {limits.max_read:g} A is above max_pulse {limits.max_pulse:g} A; a read is the smaller one"
     check = bench.check_of(device)
     if check is not None and (check.pulse > limits.max_pulse or check.read > limits.max_read):
         yield (

@@ -1,4 +1,4 @@
-"""``spinsweep bench``: check a bench, and plan a run on it."""
+"""``spinsweep bench``: check a bench, make it safe, and plan a run on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.equipment import BenchEquipment
-from spinsweep.bench.errors import DeviceFault
+from spinsweep.bench.errors import DeviceFault, LeaseError
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import SpecError
@@ -25,7 +25,7 @@ CycleName = Annotated[
     ),
 ]
 
-app = typer.Typer(no_args_is_help=True, help="Check a bench, and plan a run on it.")
+app = typer.Typer(no_args_is_help=True, help="Check a bench, make it safe, and plan a run on it.")
 
 
 @app.command()
@@ -73,6 +73,41 @@ def check(bench: BenchFile, cycle: CycleName = None) -> int:
         out.print(table)
     out.print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
     return 1 if faults else 0
+
+
+@app.command()
+def safe(
+    bench: BenchFile,
+    stop_owner: Annotated[
+        bool,
+        typer.Option("--stop-owner", help="End the lane that owns the bench first, by force if it does not end."),
+    ] = False,
+) -> int:
+    """Make a bench safe, and do nothing else: wave aborted, 0 A, output off, relays open.
+
+    It fires no pulse and needs no watchdog. While a lane owns the bench, Ctrl-C in its terminal makes the bench safe;
+    where nobody is at it, --stop-owner does.
+
+    Example:  spinsweep bench safe bench.toml
+    """
+    from spinsweep.bench.lease import BenchLease, stop_owner_of
+    from spinsweep.bench.make_safe import make_safe
+
+    described = load(bench)
+    lease = BenchLease(described, "a command that makes it safe,")
+    try:
+        lease.take()
+    except LeaseError as refused:
+        if not stop_owner:
+            here = f"`spinsweep bench safe {bench} --stop-owner` ends it from here"
+            raise LeaseError(f"{refused}. Ctrl-C there makes the bench safe; {here}") from None
+        stop_owner_of(lease)
+    try:
+        make_safe(described)
+    finally:
+        lease.release()
+    console().print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
+    return 0
 
 
 @app.command()

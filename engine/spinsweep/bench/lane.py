@@ -28,7 +28,7 @@ from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.errors import LeaseError
-from spinsweep.bench.lease import BenchLease
+from spinsweep.bench.lease import BenchLease, exclusive_names
 from spinsweep.bench.session import BenchSession
 from spinsweep.deployment.equipment_lease import STARTED, TTL, ClusterLease
 from spinsweep.deployment.local_cluster import own_files, quiet
@@ -63,7 +63,7 @@ def admitted(lease: BenchLease, address: str, security: Security | None = None) 
     """
     bench, host = lease.bench, os.uname().nodename
     question = {
-        "addresses": sorted(i.address for i in bench.instruments.values()),
+        "addresses": exclusive_names(bench),
         "holder": f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}",
         "host": host,
         "bench": bench.name,

@@ -1,10 +1,11 @@
 """The right to own a bench: an operating-system lock on every address, and an epoch that only grows.
 
 The lock is the kernel's and ends with the process that holds it: a name in the machine's abstract namespace of
-sockets, made of the address alone, so that two bench files with a common instrument exclude each other, whoever
-uses them. There is no file that somebody could remove or replace. What it cannot do: any user may take the name of
-a free address, and the kernel then says who it is; and programs in another network namespace have names of their own.
-A second lock, on a file in the bench's folder, keeps two benches with one folder apart.
+sockets, made of the address or of the serial number alone, so that two bench files with a common instrument exclude
+each other, whoever uses them and however they spell it. There is no file that somebody could remove or replace. What
+it cannot do: any user may take the name of a free address, and the kernel then says who it is; and programs in
+another network namespace have names of their own. A second lock, on a file in the bench's folder, keeps two benches
+with one folder apart.
 
 The epoch stands in the bench's folder; whoever takes the lease, or makes the bench safe for a dead owner, raises
 it, and an owner with an older one may do nothing more.
@@ -17,6 +18,7 @@ import fcntl
 import hashlib
 import json
 import os
+import signal
 import socket
 import stat
 import struct
@@ -30,6 +32,8 @@ from spinsweep.bench.errors import LeaseError
 from spinsweep.private import user
 
 _DIGITS = 20
+PATIENCE_S, FREE_S = 10.0, 30.0
+"""That an owner has to end its cycle when it is told to, and that a watchdog has to make its bench safe, s."""
 
 
 class _Taken(LeaseError):
@@ -59,8 +63,8 @@ class BenchLease:
         deadline = time.monotonic() + timeout_s
         while True:
             try:
-                for address in sorted(i.address for i in self.bench.instruments.values()):
-                    self._hold(address)
+                for name in exclusive_names(self.bench):
+                    self._hold(name)
                 self.bench.folder.mkdir(parents=True, exist_ok=True)
                 _require_own(self.bench.folder)
                 self._lock(self.bench.folder / "lock")
@@ -217,6 +221,49 @@ def _holder(address: str) -> tuple[int, int] | None:
             return None
         process, number, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return (process, number) if process else None  # 0: of another namespace
+
+
+def stop_owner_of(lease: BenchLease) -> None:
+    """End the process of this machine that owns the bench of a lease, and take the lease.
+
+    It is told to end, then told again, and killed at last; its watchdog makes the bench safe then.
+
+    Raises
+    ------
+    LeaseError
+        The owner cannot be told, or there is none that this machine knows; or the bench stays taken.
+    """
+    for number, wait_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, FREE_S)):
+        for process in _owners(lease.bench):
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                continue
+            except PermissionError:
+                raise LeaseError(
+                    f"bench {lease.bench.name}: process {process} owns it and is another user's; "
+                    "switch the source off by hand"
+                ) from None
+        with suppress(LeaseError):
+            lease.take(wait_s)
+            return
+    lease.take()
+
+
+def exclusive_names(bench: Bench) -> list[str]:
+    """What nobody else may hold while the bench has an owner: all addresses, then the serial numbers."""
+    of_each = [instrument.exclusive_names for instrument in bench.instruments.values()]
+    return [*sorted({a for a, *_ in of_each}), *sorted({number for _, *numbers in of_each for number in numbers})]
+
+
+def _owners(bench: Bench) -> set[int]:
+    """Processes of this machine that own the bench's instruments, as the kernel knows them."""
+    owners = set()
+    for name in exclusive_names(bench):
+        with suppress(ConnectionRefusedError):
+            if (holder := _holder(name)) is not None:
+                owners.add(holder[0])
+    return owners - {os.getpid()}
 
 
 def owner(address: str) -> str:

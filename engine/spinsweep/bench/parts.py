@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[float, Field(gt=0)]
+Width = Annotated[float, Field(gt=0, le=10)]
+"""Of a pulse, s."""
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+"""Of a bench or a device: it names files, so that it begins with no dot."""
 Sign = Literal[-1, 1]
 Label = float | int | str
 Channel = Annotated[str, Field(pattern=r"^[1-9]\d*![1-9]\d*$")]
@@ -24,7 +28,7 @@ class Part(BaseModel):
 class Timing(Part):
     """When things happen; the defaults are the paper's (Islam et al. 2024, section 4.3)."""
 
-    pulse_width: Positive = 100e-6
+    pulse_width: Width = 100e-6
     read_time: Annotated[float, Field(gt=0, le=10)] = 0.5
     """How long the read current flows."""
     gap: Annotated[float, Field(ge=0, le=600)] = 2.0
@@ -55,8 +59,8 @@ class Limits(Part):
     """Largest current of a read, either sign, A."""
     max_compliance: Positive
     """Largest voltage limit of the source, V."""
-    min_width: Positive = 50e-6
-    max_width: Positive = 200e-6
+    min_width: Width = 50e-6
+    max_width: Width = 200e-6
     min_gap: Annotated[float, Field(ge=0)] = 0.0
     """Shortest rest between two pulses, s."""
     max_pulses: Annotated[int, Field(ge=1)] = 10_000_000
@@ -69,8 +73,8 @@ class DeviceLimits(Part):
     max_pulse: Positive | None = None
     max_read: Positive | None = None
     max_compliance: Positive | None = None
-    min_width: Positive | None = None
-    max_width: Positive | None = None
+    min_width: Width | None = None
+    max_width: Width | None = None
     min_gap: Annotated[float, Field(ge=0)] | None = None
     max_pulses: Annotated[int, Field(ge=1)] | None = None
 
@@ -87,7 +91,7 @@ class Check(Part):
 class Device(Part):
     """One device under test."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]
+    name: Name
     labels: dict[str, Label]
     """Its coordinates in sweeps, such as ``{width = 0.5, device = 0}``."""
     channels: tuple[Channel, ...] = ()

@@ -5,7 +5,9 @@ Each driver's file has a subclass of its own.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Annotated, ClassVar, NamedTuple
 
 from pydantic import Field
@@ -49,6 +51,21 @@ class InstrumentSection(Part):
         bus, *rest = self.resource.upper().split("::")
         bus += "" if bus[-1].isdigit() else "0"
         return "::".join([bus, *rest] if rest[-1:] in (["INSTR"], ["SOCKET"], ["RAW"]) else [bus, *rest, "INSTR"])
+
+    @property
+    def exclusive_names(self) -> tuple[str, ...]:
+        """What nobody else may hold while this instrument has an owner: where it is reached, and which one it is.
+
+        A host has its number: ``localhost`` and ``127.1`` are one address.  All emulated instruments have the same
+        serial numbers, so that these say nothing.
+        """
+        bus, *rest = self.address.split("::")
+        if bus.startswith("TCPIP") and rest:
+            with suppress(OSError, UnicodeError):  # of a host that is not known, the name stands for itself
+                rest[0] = socket.gethostbyname(rest[0])
+            bus = "TCPIP"  # the board says which of ours it is, and not which of theirs
+        numbers = () if self.emulated else (f"{self.model} serial {self.serial}",)
+        return ("::".join([bus, *rest]), *numbers)
 
     @property
     def emulated(self) -> bool:

@@ -197,10 +197,15 @@ class Trains:
     def _intend(self, train: TrainRequest) -> list[int]:
         """Put the plan on disk if it is new; the cycles that may be fired."""
         self.session.lease.check()
-        if train.name not in self.journal.trains:
+        is_new = train.name not in self.journal.trains
+        if is_new:
             counted = Counter(device.name for device in train.devices)
             self.session.count_pulses({name: train.pulses_per_cycle * n for name, n in counted.items()})
-        return list(self.journal.intend(train.name, train.plan).missing())
+        missing = list(self.journal.intend(train.name, train.plan).missing())
+        if missing and not is_new:  # the cycle in which a device was left has had all pulses but its last, maybe
+            begun = {train.devices[number].name for number in missing}
+            self.session.count_pulses(dict.fromkeys(begun, train.pulses_per_cycle - 1))
+        return missing
 
     def _fire(self, train: TrainRequest, missing: Sequence[int], cycle: Callable[[Device, int], Steps]) -> None:
         """Fire cycles, one device after the other, or each in the rests of the others."""
