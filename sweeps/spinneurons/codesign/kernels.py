@@ -244,8 +244,8 @@ class CpuKernel:
                 fired = _part(buffers.middle[k], (layer.outputs, widths, n // widths))
             else:
                 fired = buffers.output[:, cells]
-            given = buffers.membrane[:, cells] if self.tables.by_membrane and k == last else None
-            read, count = self.later_spikes(k, layer, inputs, buffers, fired, given)
+            membrane = buffers.membrane[:, cells] if self.tables.by_membrane and k == last else None
+            read, count = self.later_spikes(k, layer, inputs, buffers, fired, membrane)
             for total, of_rows in ((self.totals.read_later[k], read), (self.totals.hidden, count)):
                 total[cells, chunk.slice] += self.sum_images(of_rows.reshape(widths, chunk.steps, TILE))
             inputs = fired.reshape(layer.outputs, n) if k < last else None
@@ -253,11 +253,11 @@ class CpuKernel:
             self.show(i, chunk, buffers)
 
     def later_spikes(
-        self, k: int, layer: LaterLayer, inputs: Any, buffers: Buffers, out: Any, given: Any = None
+        self, k: int, layer: LaterLayer, inputs: Any, buffers: Buffers, out: Any, membrane: Any = None
     ) -> tuple[Any, Any]:
         """Spikes of a layer from those of its inputs, (inputs, n); returns (n,) what these read, and their number.
 
-        ``given``: where to leave what the neurons are given, shaped as ``out``; None: nowhere.
+        ``membrane``: where to leave what the neurons receive, shaped as ``out``; None: nowhere.
         """
         xp, outputs, n = self.xp, layer.outputs, inputs.shape[1]
         first = sum(self.tables.sizes[1 : k + 1])
@@ -269,8 +269,8 @@ class CpuKernel:
         whole += layer.constant[:-1]
         z, levels = (_part(buffer[k], tuple(out.shape)) for buffer in (buffers.z, buffers.levels))
         self.scale(whole[:outputs], layer.step, z.reshape(outputs, n))
-        if given is not None:
-            given[...] = (whole[:outputs] * layer.fine_step).reshape(tuple(out.shape))
+        if membrane is not None:
+            membrane[...] = (whole[:outputs] * layer.fine_step).reshape(tuple(out.shape))
         if self.tables.rescaled:
             xp.multiply(limits, layer.gain, out=levels)
             levels += layer.shift
@@ -290,8 +290,8 @@ class CpuKernel:
             counts = counts + before
         compared, membrane = counts, membrane_before
         if tables.by_membrane:
-            given = buffers.membrane.reshape(tables.classes, tables.cells, -1, TILE)
-            compared = membrane = xp.cumsum(given, 2) + membrane_before
+            steps = buffers.membrane.reshape(tables.classes, tables.cells, -1, TILE)
+            compared = membrane = xp.cumsum(steps, 2) + membrane_before
             membrane = membrane[:, :, -1:]
         most = compared == xp.amax(compared, 0)
         tied = most.sum(0, dtype=xp.uint8)

@@ -52,8 +52,8 @@ class BatchStep:
     """(n, 10)."""
     u_tie: Whole
     """(n,) number that decides among tied classes."""
-    given: Floats
-    """(n, 10) what the output neurons were given."""
+    membrane: Floats
+    """(n, 10) what the output neurons received."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def run(
     for part in (batch[i : i + BATCH] for i in range(0, len(batch), BATCH)):
         counts = np.zeros((len(part), chip.sizes[-1]))
         for step in spikes(chip, part, draws, eta, ratio, steps, neurons):
-            counts += step.given if neurons is not None and neurons.class_by == "membrane" else step.output
+            counts += step.membrane if neurons is not None and neurons.class_by == "membrane" else step.output
             right[step.number] += credit(counts, part.labels, step.u_tie, ties).sum()
             hidden[step.number] += step.hidden.sum()
             output[step.number] += step.output.sum()

@@ -96,7 +96,7 @@ def evidence(
     place = {key: n for n, key in enumerate(distinct)}
     stack = torch.from_numpy(np.concatenate(list(distinct.values()), axis=1))
     pixels, neurons = contenders[0].weights.shape
-    found = {name: np.empty((len(contenders), len(images), neurons)) for name in decisions}
+    compared = {name: np.empty((len(contenders), len(images), neurons)) for name in decisions}
     limits = np.rint(np.arange(256) * (LEVELS / 255)).astype(np.uint32)
     with exact_torch():
         for first in range(0, len(images), BATCH):
@@ -108,15 +108,15 @@ def evidence(
             z = (torch.from_numpy(spikes).reshape(-1, pixels).float() @ stack).numpy()
             z = z.reshape(size, steps, len(distinct), neurons).astype(np.float64)
             for c, contender in enumerate(contenders):
-                drive, own = contender.drive, z[:, :, place[id(contender.weights)]]
-                p = contender.neurons.probability(drive.neuron_device, drive.i_write(own))
-                if "counts" in found:
-                    found["counts"][c, batch] = np.sum(uniforms[:size] < p, axis=1)
-                if "inputs" in found:
-                    found["inputs"][c, batch] = own.mean(axis=1)
-                if "normalised" in found:
-                    found["normalised"][c, batch] = p.mean(axis=1)
-    return found
+                drive, inputs = contender.drive, z[:, :, place[id(contender.weights)]]
+                p = contender.neurons.probability(drive.neuron_device, drive.i_write(inputs))
+                if "counts" in compared:
+                    compared["counts"][c, batch] = np.sum(uniforms[:size] < p, axis=1)
+                if "inputs" in compared:
+                    compared["inputs"][c, batch] = inputs.mean(axis=1)
+                if "normalised" in compared:
+                    compared["normalised"][c, batch] = p.mean(axis=1)
+    return compared
 
 
 def _correlated(uniforms: Floats, correlation: float, streams: Streams, first: int) -> Floats:

@@ -30,8 +30,8 @@ def right_of_each(cube: xr.Dataset) -> xr.DataArray:
     outputs = classes(cube)
     confidence = cube["confidence"].isel(neuron=slice(cube.sizes["neuron"] - len(outputs), None)).fillna(-1.0)
     best = (confidence == confidence.max("neuron")) & (confidence >= 0)
-    own = xr.DataArray(np.array(outputs, np.int64), dims="neuron") == cube["test_label"]
-    shares: xr.DataArray = (best & own).sum("neuron") / best.sum("neuron").clip(1)
+    is_class = xr.DataArray(np.array(outputs, np.int64), dims="neuron") == cube["test_label"]
+    shares: xr.DataArray = (best & is_class).sum("neuron") / best.sum("neuron").clip(1)
     return shares.where(done(cube))
 
 

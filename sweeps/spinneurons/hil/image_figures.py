@@ -90,14 +90,14 @@ def _images(cube: xr.Dataset, ax: Axes, seed: int, part: int, columns: int) -> N
     name, label = (("training", "label"), ("test", "test_label"))[part]
     labels = analysis.run_of(cube, seed)[label].values.tolist()
     try:
-        found = images_in(cube, seed)[part]
+        shown = images_in(cube, seed)[part]
     except (DataError, OSError):
         style.note(ax, f"the data of the {name} images are not here")
         return
-    if analysis.classes(cube) and [_named(analysis.classes(cube), i) for i in found.targets.tolist()] != labels:
+    if analysis.classes(cube) and [_named(analysis.classes(cube), i) for i in shown.targets.tolist()] != labels:
         style.note(ax, f"the data here give other {name} images")
         return
-    show_images(found, labels, ax, columns)
+    show_images(shown, labels, ax, columns)
     ax.set_title(f"{name} images of seed {seed}")
 
 

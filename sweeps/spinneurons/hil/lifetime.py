@@ -125,7 +125,7 @@ _AXES = {
 }
 """In the place of those of ``frontier``."""
 
-LIFETIME = Sweep(
+SWEEP = Sweep(
     name="lifetime",
     title="How long a calibrated or trained network lasts while its devices drift",
     axes=tuple(_AXES.get(axis.name, axis) for axis in FRONTIER.every_axis),

@@ -24,8 +24,8 @@ def accuracy_against_weeks(cube: xr.Dataset, ax: Axes) -> Axes:
     weeks = right["week"].values.astype(float)
     names = [name for name in LOOKS if name in cube["method"].values]
     for place, name in enumerate(names):
-        beside = weeks * 1.03 ** (place - len(names) / 2)  # bars of one week do not hide each other
-        style.shares_against(ax, beside, right.sel({"method": name}), **LOOKS[name])
+        x = weeks * 1.03 ** (place - len(names) / 2)  # bars of one week do not hide each other
+        style.shares_against(ax, x, right.sel({"method": name}), **LOOKS[name])
     ax.set_xscale("symlog", linthresh=1, linscale=0.4)
     ax.set_xlim(-0.3, 1.4 * weeks.max() + 1)
     ax.set_xticks(weeks, [f"{w:g}" for w in weeks])

@@ -62,8 +62,8 @@ def replicates(cells: Cells) -> dict[str, npt.NDArray[Any]]:
         contenders = [
             NetworkOnDevices(exact(t.weights[-1][0]), b.neurons, b.drive) for t, b in zip(trained, bars, strict=True)
         ]
-        found = evidence(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"], decisions)
-        right = np.stack([accuracy(found[name], tested.targets) for name in decisions], axis=-1)
+        compared = evidence(contenders, tested, Streams(cells.rng("test", seed=seed)), p["steps"], decisions)
+        right = np.stack([accuracy(compared[name], tested.targets) for name in decisions], axis=-1)
         losses = np.repeat([t.loss for t in trained], len(decisions), axis=0)
         result["accuracy"][..., index] = right.reshape(cells.shape[:-1])
         result["loss"][..., index, :] = losses.reshape(*cells.shape[:-1], p["epochs"])
@@ -81,7 +81,7 @@ class _Bars:
         devices = {d: (ratio * i0 * (1 + variation * float(deviation)), i0) for d, deviation in enumerate(x)}
         self.neurons = ModelNeurons(family, devices, family.law(p["link"]), Streams(cells.rng("pulses", seed=seed)))
         self.states = States(family)
-        about = ratio * i0 if bias == "mean" else [own for own, _ in devices.values()]
+        about = ratio * i0 if bias == "mean" else [bias_of_each for bias_of_each, _ in devices.values()]
         self.drive = drive(family, tuple(devices), about, i0, p["z_limit"])
 
 

@@ -118,8 +118,10 @@ def node_perturbation(
     signs = [_signs(rng, w.shape[1:], w.dtype) for w in weights]
     up, down = (show(time, weights, [way * size * one for one in signs]) for time, way in ((0, 1), (1, -1)))
     slope = (_loss(up, target) - _loss(down, target)) / (2 * size)
-    found = [np.outer(i, one * one.dtype.type(slope)) for i, one in zip(_mean_inputs(up, down), signs, strict=True)]
-    return Step(found, (_loss(up, target) + _loss(down, target)) / 2, up)
+    gradients = [
+        np.outer(i, one * one.dtype.type(slope)) for i, one in zip(_mean_inputs(up, down), signs, strict=True)
+    ]
+    return Step(gradients, (_loss(up, target) + _loss(down, target)) / 2, up)
 
 
 def weight_perturbation(
@@ -156,11 +158,11 @@ def noise_based(
     """
     first, second = (show(time, weights) for time in (0, 1))
     change = _loss(first, target) - _loss(second, target)
-    found = []
+    gradients = []
     for inputs, one, other in zip(_mean_inputs(first, second), first, second, strict=True):
         moved = (one.activation - other.activation) * (one.valid + other.valid) / 4 * change
-        found.append(np.outer(inputs, moved.astype(inputs.dtype)))
-    return Step(found, (_loss(first, target) + _loss(second, target)) / 2, first)
+        gradients.append(np.outer(inputs, moved.astype(inputs.dtype)))
+    return Step(gradients, (_loss(first, target) + _loss(second, target)) / 2, first)
 
 
 RULES: Mapping[str, Rule] = {
@@ -260,14 +262,14 @@ def _backwards(layers: Sequence[Layer], weights: Sequence[Floats], target: int, 
     """The gradient, with the derivative of sigmoid(z - shift) for each neuron."""
     last, valid = layers[-1], layers[-1].valid
     flow: Floats = np.broadcast_to(_error(last, target) / np.maximum(valid, 1).astype(last.z.dtype), last.z.shape)
-    found: list[Floats] = []
+    gradients: list[Floats] = []
     for layer, w, shift in zip(reversed(layers), reversed(weights), reversed(shifts), strict=True):
         p = _sigmoid(layer.z - shift)
         delta = flow * (p * (1 - p)) * layer.done.valid
-        found.insert(0, _product(layer.inputs.T, delta))
+        gradients.insert(0, _product(layer.inputs.T, delta))
         if layer is not layers[0]:
             flow = _product(delta, w.T)
-    return Step(found, _loss(layers, target), list(layers))
+    return Step(gradients, _loss(layers, target), list(layers))
 
 
 def _error(last: Layer, target: int) -> Floats:

@@ -44,7 +44,7 @@ def step(
             for t, way in ((0, 1.0), (1, -1.0))
         )
     up, down = loss(one, target), loss(other, target)
-    found = []
+    gradients = []
     for number, w in enumerate(weights):
         gradient = np.zeros(w.shape)
         for i, j in np.ndindex(w.shape):
@@ -57,8 +57,8 @@ def step(
                 gradient[i, j] = (up - down) / (2 * size) * signs[number][j] * mean
             else:
                 gradient[i, j] = (up - down) / (2 * size) * signs[number][i, j]
-        found.append(gradient)
-    return Change(found, (up + down) / 2)
+        gradients.append(gradient)
+    return Change(gradients, (up + down) / 2)
 
 
 def activation(layer: Layer, neuron: int) -> float:
@@ -80,7 +80,7 @@ def _error(last: Layer, neuron: int, target: int) -> float:
 def _backwards(layers: Sequence[Layer], weights: Sequence[rules.Floats], target: int, *, matched: bool) -> Change:
     """dE/dw_ij = sum_t x_ti flow_tj p'(z_tj - s_j); flow of the layer before is sum_j w_ij flow_tj p'(z_tj - s_j)."""
     last = layers[-1]
-    found: list[Floats] = []
+    gradients: list[Floats] = []
     flow: Floats = np.zeros(last.z.shape)
     for t, j in np.ndindex(flow.shape):
         flow[t, j] = _error(last, j, target) / max(int(last.done.valid[:, j].sum()), 1)
@@ -97,9 +97,9 @@ def _backwards(layers: Sequence[Layer], weights: Sequence[rules.Floats], target:
             for t in range(steps):
                 gradient[i, j] += float(layer.inputs[t, i]) * flow[t, j] * slope[t, j]
                 before[t, i] += float(w[i, j]) * flow[t, j] * slope[t, j]
-        found.insert(0, gradient)
+        gradients.insert(0, gradient)
         flow = before
-    return Change(found, loss(layers, target))
+    return Change(gradients, loss(layers, target))
 
 
 def _shift(layer: Layer, neuron: int) -> float:

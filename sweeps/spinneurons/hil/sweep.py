@@ -116,8 +116,8 @@ def experiment(
 
     outputs = slice(-len(plan.classes), None)
     confidence = np.full(shown.activation.shape, np.nan)
-    given = np.full(shown.activation.shape, np.nan)
-    given[:, outputs] = inputs.mean(axis=1)
+    mean_inputs = np.full(shown.activation.shape, np.nan)
+    mean_inputs[:, outputs] = inputs.mean(axis=1)
     confidence[:, outputs] = _confidence(p["decision"], shown.activation[:, outputs], inputs, hardware, curves, law)
     best = training.most_confident(confidence[:, outputs])
     digits = np.array([*plan.classes, -1])  # place -1: undecided
@@ -133,7 +133,7 @@ def experiment(
         "test_activation": shown.activation,
         "test_trials": shown.trials,
         **_readings("test_", family, shown, p["steps"]),
-        **({} if p["decision"] == "counts" else {"test_input": given}),
+        **({} if p["decision"] == "counts" else {"test_input": mean_inputs}),
         "confidence": confidence,
         "predicted": digits[best],
         "device_number": np.array(plan.neuron_device),

@@ -33,15 +33,15 @@ REACH = 6.0
 """Half-span of the plan of currents in i0, beyond the spread of i_bias: p = 0.25 % and 99.75 % of a logistic."""
 
 
-def with_luck_of_before(luck: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
+def with_luck_of_before(uniform: npt.NDArray[Any], kept: npt.NDArray[np.bool_]) -> npt.NDArray[Any]:
     """Luck along the last axis (time) with that of the step before where ``kept``.
 
     Each number stays uniform, and two that follow each other are the same with the probability of ``kept``: this is
     then the correlation of their outcomes at one probability.
     """
-    steps = np.broadcast_to(np.arange(luck.shape[-1]), luck.shape)
+    steps = np.broadcast_to(np.arange(uniform.shape[-1]), uniform.shape)
     latest = np.maximum.accumulate(np.where(kept, 0, steps), axis=-1)  # the first has none before it
-    return np.take_along_axis(luck, latest, axis=-1)
+    return np.take_along_axis(uniform, latest, axis=-1)
 
 
 class Family:

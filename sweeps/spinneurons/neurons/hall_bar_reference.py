@@ -64,7 +64,7 @@ def measure(
     currents = np.asarray(i_write, dtype=np.float64)
     rho = value(card, "use.pulse_correlation") if "use" in card else 0.0
     draws = draw(rng, currents.size, cycles, correlated=rho > 0)
-    luck = math.nan
+    uniform = math.nan
     r_reset, r_write = np.empty((2, currents.size, cycles), dtype=np.float32)
     bar = PulsedBar(card, i_bias, i0, link)
     for i, current in enumerate(currents):
@@ -72,7 +72,7 @@ def measure(
             bar.reset()
             r_reset[i, c] = bar.read(draws.noise_reset[i, c])
             if draws.kept is None or (i, c) == (0, 0) or not draws.kept[i, c] < rho:
-                luck = draws.uniform[i, c]
-            bar.write(current, luck)
+                uniform = draws.uniform[i, c]
+            bar.write(current, uniform)
             r_write[i, c] = bar.read(draws.noise_write[i, c])
     return HallReadings(r_reset, r_write)

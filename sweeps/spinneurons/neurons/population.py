@@ -27,6 +27,6 @@ def card_deviations(family: NeuronFamily) -> Floats:
 
 def relative(deviations: npt.ArrayLike) -> Floats:
     """(devices, 2) the same, each quantity over its largest; 0 where nothing deviates."""
-    found = np.asarray(deviations, np.float64)
-    largest = np.abs(found).max(axis=0)
-    return np.asarray(np.divide(found, largest, out=np.zeros_like(found), where=largest > 0))
+    values = np.asarray(deviations, np.float64)
+    largest = np.abs(values).max(axis=0)
+    return np.asarray(np.divide(values, largest, out=np.zeros_like(values), where=largest > 0))

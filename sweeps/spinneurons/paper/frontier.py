@@ -122,12 +122,12 @@ def upkeep_sentence(part: xr.Dataset) -> str:
     for method in part["method"].values.tolist():
         if method == "none":
             continue
-        found = upkeep(part, method)
-        ends = " to ".join(f"{w:.0f}" if np.isfinite(w) else "more" for w in (found.earliest, found.latest))
-        lasts = f"{found.weeks:.0f} weeks ({ends})" if np.isfinite(found.weeks) else "no week of these"
+        lasting = upkeep(part, method)
+        ends = " to ".join(f"{w:.0f}" if np.isfinite(w) else "more" for w in (lasting.earliest, lasting.latest))
+        lasts = f"{lasting.weeks:.0f} weeks ({ends})" if np.isfinite(lasting.weeks) else "no week of these"
         said.append(
-            f"`{method}`, with {found.pulses:,} pulses a device, has lost {100 * POINT:g} point after {lasts}: to do "
-            f"it again each time takes {found.pulses_a_day:.2g} pulses of each device a day"
+            f"`{method}`, with {lasting.pulses:,} pulses a device, has lost {100 * POINT:g} point after {lasts}: to "
+            f"do it again each time takes {lasting.pulses_a_day:.2g} pulses of each device a day"
         )
     return ". ".join(said) + "."
 

@@ -95,9 +95,9 @@ class LearningChip:
             return None
         method = Method(pulses, self.law, gains, spread_of(self.distribution))
         chip = self.with_weights([np.zeros_like(one) for one in self.xi])
-        found = estimate(chip, [self.point.variation], [self.point.ratio], self.point.i0_variation, method, rng)
+        known = estimate(chip, [self.point.variation], [self.point.ratio], self.point.i0_variation, method, rng)
         deviates = (self.x != 0) | (self.y != 0)
-        return NeuronEstimates(np.where(deviates, found.shift, 0.0), np.where(deviates, found.gain, 1.0))
+        return NeuronEstimates(np.where(deviates, known.shift, 0.0), np.where(deviates, known.gain, 1.0))
 
     def accuracy(
         self, weights: Sequence[Floats], estimates: NeuronEstimates | None, test: Batch, draws: Draws, steps: int
@@ -117,13 +117,13 @@ class LearningChip:
 
 
 @dataclass(frozen=True)
-class Devices:
+class ChipDevices:
     """The neurons and synapses of a chip as images are shown to them."""
 
     chip: LearningChip
     estimates: NeuronEstimates | None
     """About which each neuron is driven; None: as the nominal one."""
-    luck: Streams
+    pulses: Streams
     thresholds: Floats = field(init=False)
 
     def __post_init__(self) -> None:
@@ -148,16 +148,16 @@ class Devices:
         """(inputs, outputs) 1 + variation xi of each layer."""
         return [1 + np.float32(self.chip.point.variation) * one for one in self.chip.xi]
 
-    def shown(self, key: str, active: npt.NDArray[np.int64], spikes: Floats) -> Image:
+    def shown(self, key: str, active: npt.NDArray[np.int64], spikes: Floats) -> ShownImage:
         """An image to be shown: ``spikes`` (steps, active) of its ``active`` pixels."""
-        return Image(self, key, spikes, [self.factors[0][active], *self.factors[1:]])
+        return ShownImage(self, key, spikes, [self.factors[0][active], *self.factors[1:]])
 
 
 @dataclass(frozen=True)
-class Image:
+class ShownImage:
     """One image in front of a chip; see :class:`spinneurons.hil.rules.Show`."""
 
-    devices: Devices
+    devices: ChipDevices
     key: str
     spikes: Floats
     factors: list[Floats]
@@ -166,7 +166,7 @@ class Image:
     def __call__(self, time: int, weights: Sequence[Floats], offsets: Sequence[Floats] | None = None) -> list[Layer]:
         """Present the image once."""
         sizes = self.devices.chip.sizes
-        rng = self.devices.luck.generator(f"{self.key}/{time}")
+        rng = self.devices.pulses.generator(f"{self.key}/{time}")
         u = np.split(
             rng.integers(0, LEVELS, (len(self.spikes), sum(sizes)), np.uint16), np.cumsum(sizes)[:-1], axis=1
         )

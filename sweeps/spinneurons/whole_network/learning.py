@@ -14,7 +14,7 @@ from spinneurons.hil.rules import RULES, LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist.data import Digits
 from spinneurons.torch_determinism import exact_torch
-from spinneurons.whole_network.chip import Devices
+from spinneurons.whole_network.chip import ChipDevices
 
 Floats = npt.NDArray[np.float32]
 
@@ -22,7 +22,7 @@ LATEST = 500
 """Images over which the loss is averaged."""
 
 
-class Learned(NamedTuple):
+class LearnedNetwork(NamedTuple):
     """Weights after some images."""
 
     weights: tuple[Floats, ...]
@@ -31,8 +31,8 @@ class Learned(NamedTuple):
 
 
 def learn(
-    start: Sequence[Floats], digits: Digits, trains: Streams, devices: Devices, by: LearnBy, counts: Sequence[int]
-) -> dict[int, Learned]:
+    start: Sequence[Floats], digits: Digits, trains: Streams, devices: ChipDevices, by: LearnBy, counts: Sequence[int]
+) -> dict[int, LearnedNetwork]:
     """The network after so many images, each of ``counts``; images come in a new order in each epoch.
 
     Parameters
@@ -41,7 +41,7 @@ def learn(
     trains : of the order of the images, their spikes, and the signs of perturbations
     """
     weights = [w.copy() for w in start]
-    kept = {0: Learned(tuple(start), float("nan"))}
+    kept = {0: LearnedNetwork(tuple(start), float("nan"))}
     losses = deque[float](maxlen=LATEST)
     order = np.empty(0, np.int64)
     limits, images = input_limits(), len(digits.labels)
@@ -56,11 +56,11 @@ def learn(
             spikes = rng.integers(0, LEVELS, (by.steps, len(active)), np.uint16) <= limits[pixels[active]]
             image = devices.shown(f"image/{shown}", active, spikes.astype(np.float32))
             used = [weights[0][active], *weights[1:]]
-            found = RULES[by.rule](image, used, label, rng, by.size)
-            weights[0][active] = used[0] - by.rate * found.gradient[0]
-            for w, gradient in zip(weights[1:], found.gradient[1:], strict=True):
+            change = RULES[by.rule](image, used, label, rng, by.size)
+            weights[0][active] = used[0] - by.rate * change.gradient[0]
+            for w, gradient in zip(weights[1:], change.gradient[1:], strict=True):
                 w -= by.rate * gradient
-            losses.append(found.loss)
+            losses.append(change.loss)
             if shown + 1 in counts:
-                kept[shown + 1] = Learned(tuple(w.copy() for w in weights), float(np.mean(losses)))
+                kept[shown + 1] = LearnedNetwork(tuple(w.copy() for w in weights), float(np.mean(losses)))
     return {count: kept[count] for count in counts}

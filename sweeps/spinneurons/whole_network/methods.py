@@ -13,13 +13,13 @@ from spinneurons.codesign.calibrated import NeuronEstimates
 from spinneurons.hil.rules import LearnBy
 from spinneurons.hil.streams import Streams
 from spinneurons.mnist.data import Digits
-from spinneurons.whole_network.chip import Devices, LearningChip
-from spinneurons.whole_network.learning import Learned, learn
+from spinneurons.whole_network.chip import ChipDevices, LearningChip
+from spinneurons.whole_network.learning import LearnedNetwork, learn
 
 Floats = npt.NDArray[np.float32]
 
 
-class Method(NamedTuple):
+class NetworkMethod(NamedTuple):
     """How cycles of the devices are used."""
 
     rule: str = ""
@@ -39,19 +39,19 @@ _THEN = {
     "weight-perturbation": "weight-perturbation",
     "noise-based": "noise-based",
 }
-METHODS: Mapping[str, Method] = {
-    "none": Method(),
-    "calibrated": Method(calibrates=True),
-    "calibrated-i0": Method(calibrates=True, gains=True),
-    **{f"software-then-{name}": Method(rule) for name, rule in _THEN.items()},
-    "calibrated-then-loop": Method("gradient", calibrates=True),
-    "in-the-loop": Method("gradient", "random"),
-    **{name: Method(rule, "random") for name, rule in _THEN.items() if name != "loop"},
+METHODS: Mapping[str, NetworkMethod] = {
+    "none": NetworkMethod(),
+    "calibrated": NetworkMethod(calibrates=True),
+    "calibrated-i0": NetworkMethod(calibrates=True, gains=True),
+    **{f"software-then-{name}": NetworkMethod(rule) for name, rule in _THEN.items()},
+    "calibrated-then-loop": NetworkMethod("gradient", calibrates=True),
+    "in-the-loop": NetworkMethod("gradient", "random"),
+    **{name: NetworkMethod(rule, "random") for name, rule in _THEN.items() if name != "loop"},
 }
 """By name."""
 
 
-class Outcome(NamedTuple):
+class NetworkOutcome(NamedTuple):
     """What a method comes to within a budget."""
 
     weights: tuple[Floats, ...]
@@ -63,7 +63,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Schedule:
+class NetworkSchedule:
     """What the methods of a seed have in common."""
 
     digits: Digits
@@ -71,7 +71,7 @@ class Schedule:
     starts: Mapping[str, Callable[[], tuple[Floats, ...]]]
     """Weights by the name of the start, made where they are needed."""
     trains: Streams
-    luck: Streams
+    pulses: Streams
     rng: Callable[[], np.random.Generator]
     """A new generator of the luck of a calibration."""
     rules: Mapping[str, LearnBy]
@@ -79,7 +79,9 @@ class Schedule:
     """Cycles that a method which also learns calibrates with, at the most."""
 
 
-def outcomes(method: Method, chip: LearningChip, schedule: Schedule, budgets: Sequence[int]) -> list[Outcome]:
+def outcomes(
+    method: NetworkMethod, chip: LearningChip, schedule: NetworkSchedule, budgets: Sequence[int]
+) -> list[NetworkOutcome]:
     """The network within each budget of cycles a device."""
     start = schedule.starts[method.starts]()
     before = [0] * len(budgets)
@@ -87,17 +89,17 @@ def outcomes(method: Method, chip: LearningChip, schedule: Schedule, budgets: Se
         before = [min(b, schedule.calibration) if method.rule else b for b in budgets]
     estimates = {first: chip.calibrated(first, schedule.rng(), gains=method.gains) for first in sorted(set(before))}
     if not method.rule:
-        return [Outcome(start, estimates[first], first, float("nan")) for first in before]
+        return [NetworkOutcome(start, estimates[first], first, float("nan")) for first in before]
     by = schedule.rules[method.rule]
-    learned: dict[tuple[int, int], Learned] = {}
+    learned: dict[tuple[int, int], LearnedNetwork] = {}
     for first in estimates:
         counts = [(b - f) // by.cycles for b, f in zip(budgets, before, strict=True) if f == first]
-        devices = Devices(chip, estimates[first], schedule.luck)
-        found = learn(start, schedule.digits, schedule.trains, devices, by, counts)
-        learned |= {(first, count): one for count, one in found.items()}
+        devices = ChipDevices(chip, estimates[first], schedule.pulses)
+        of_counts = learn(start, schedule.digits, schedule.trains, devices, by, counts)
+        learned |= {(first, count): one for count, one in of_counts.items()}
     result = []
     for budget, first in zip(budgets, before, strict=True):
         images = (budget - first) // by.cycles
         weights, loss = learned[first, images]
-        result.append(Outcome(weights, estimates[first], first + images * by.cycles, loss))
+        result.append(NetworkOutcome(weights, estimates[first], first + images * by.cycles, loss))
     return result

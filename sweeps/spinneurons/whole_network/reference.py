@@ -29,7 +29,7 @@ def learn(
     trains: Streams,
     chip: LearningChip,
     estimates: NeuronEstimates | None,
-    luck: Streams,
+    pulses: Streams,
     by: LearnBy,
     images: int,
 ) -> list[Floats]:
@@ -46,24 +46,24 @@ def learn(
             [float(u[t, n] <= input_limits()[pixels[k]]) for n, k in enumerate(active)] for t in range(by.steps)
         ]
         used = [weights[0][active].astype(np.float32), *(w.astype(np.float32) for w in weights[1:])]
-        image = Image(chip, estimates, luck, f"image/{shown}", active, spikes)
-        found = rules_reference.step(by.rule, image, used, int(digits.labels[which]), rng, by.size)
+        image = ReferenceImage(chip, estimates, pulses, f"image/{shown}", active, spikes)
+        change = rules_reference.step(by.rule, image, used, int(digits.labels[which]), rng, by.size)
         for n, k in enumerate(active):
             for j in range(weights[0].shape[1]):
-                weights[0][k, j] -= by.rate * found.gradient[0][n, j]
-        for w, gradient in zip(weights[1:], found.gradient[1:], strict=True):
+                weights[0][k, j] -= by.rate * change.gradient[0][n, j]
+        for w, gradient in zip(weights[1:], change.gradient[1:], strict=True):
             for i, j in np.ndindex(w.shape):
                 w[i, j] -= by.rate * gradient[i, j]
     return weights
 
 
 @dataclass(frozen=True)
-class Image:
+class ReferenceImage:
     """One image in front of a chip; see :class:`spinneurons.hil.rules.Show`."""
 
     chip: LearningChip
     estimates: NeuronEstimates | None
-    luck: Streams
+    pulses: Streams
     key: str
     active: list[int]
     spikes: list[list[float]]
@@ -73,7 +73,7 @@ class Image:
     ) -> list[Layer]:
         """A neuron fires with p((g^ z - (s - s^))/g), z = sum_i x_i w_ij (1 + variation xi_ij) and its offset."""
         chip, point, steps = self.chip, self.chip.point, len(self.spikes)
-        u = self.luck.generator(f"{self.key}/{time}").integers(0, LEVELS, (steps, sum(chip.sizes)), np.uint16)
+        u = self.pulses.generator(f"{self.key}/{time}").integers(0, LEVELS, (steps, sum(chip.sizes)), np.uint16)
         thresholds, x, first, layers = neuron_thresholds(chip.law), self.spikes, 0, []
         for number, w in enumerate(weights):
             inputs, neurons = w.shape
@@ -91,8 +91,8 @@ class Image:
                 if self.estimates is not None:
                     s_estimate = float(self.estimates.shift[0, 0, neuron])
                     g_estimate = float(self.estimates.gain[0, 0, neuron])
-                driven = float(z[t, j]) + (float(offsets[number][j]) if offsets is not None else 0.0)
-                switched[t, j] = (g_estimate * driven - (s - s_estimate)) / g > thresholds[u[t, neuron]]
+                drive_z = float(z[t, j]) + (float(offsets[number][j]) if offsets is not None else 0.0)
+                switched[t, j] = (g_estimate * drive_z - (s - s_estimate)) / g > thresholds[u[t, neuron]]
             layers.append(Layer(np.array(x, np.float32), z, Switches(switched, np.ones_like(switched))))
             x, first = switched.astype(float).tolist(), first + neurons
         return layers

@@ -25,7 +25,7 @@ from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import WIDTH, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinneurons.whole_network.chip import ON_DEVICES, LearningChip, Point
-from spinneurons.whole_network.methods import METHODS, Floats, Outcome, Schedule, outcomes
+from spinneurons.whole_network.methods import METHODS, Floats, NetworkOutcome, NetworkSchedule, outcomes
 from spinsweep.axis import Axis, Value, listed
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
@@ -65,32 +65,32 @@ def whole_network(cells: Cells) -> dict[str, npt.NDArray[Any]]:
     lengths = {name: len(values) for name, values in cells.coords.items()}  # also of axes at their neutral value
     result = {name: np.empty(tuple(lengths.values()), dtype) for name, dtype in _OUTPUTS.items()}
     for index in np.ndindex(*(1 if name == "pulses" else length for name, length in lengths.items())):
-        at = dict(zip(lengths, index, strict=True))
-        point = {name: cells.coords[name][i].item() for name, i in at.items() if name != "pulses"}
+        position = dict(zip(lengths, index, strict=True))
+        point = {name: cells.coords[name][i].item() for name, i in position.items() if name != "pulses"}
         chip = _chip(cells, point)
-        found = outcomes(METHODS[point["method"]], chip, _schedule(cells, point), budgets)
+        reached = outcomes(METHODS[point["method"]], chip, _schedule(cells, point), budgets)
         values: dict[str, Any] = {
-            "accuracy": _accuracies(cells, chip, found, point["seed"]),
-            "loss": [one.loss for one in found],
-            "pulses_used": [one.cycles for one in found],
-            "hours": [one.cycles * p["cycle_time"] / 3600 for one in found],
+            "accuracy": _accuracies(cells, chip, reached, point["seed"]),
+            "loss": [one.loss for one in reached],
+            "pulses_used": [one.cycles for one in reached],
+            "hours": [one.cycles * p["cycle_time"] / 3600 for one in reached],
         }
-        where = tuple(slice(None) if name == "pulses" else i for name, i in at.items())
+        where = tuple(slice(None) if name == "pulses" else i for name, i in position.items())
         for name, numbers in values.items():
             result[name][where] = numbers
     return {name: numbers.reshape(cells.shape) for name, numbers in result.items()}
 
 
-def _accuracies(cells: Cells, chip: LearningChip, found: list[Outcome], seed: int) -> list[float]:
+def _accuracies(cells: Cells, chip: LearningChip, reached: list[NetworkOutcome], seed: int) -> list[float]:
     """Of each outcome; one that stands more than once is tested once."""
     p, test = cells.params, data.checked("test", **cells.params["data"])
     batch = Batch.first(test.images, test.labels, p["test_images"])
     known: dict[tuple[int, int], float] = {}
-    for one in found:
+    for one in reached:
         if (key := (id(one.weights), id(one.estimates))) not in known:
             draws = Draws.of(cells.rng("spikes", seed=seed))
             known[key] = chip.accuracy(one.weights, one.estimates, batch, draws, p["test_steps"])
-    return [known[id(one.weights), id(one.estimates)] for one in found]
+    return [known[id(one.weights), id(one.estimates)] for one in reached]
 
 
 def _params(cells: Cells, point: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _chip(cells: Cells, point: Mapping[str, Any]) -> LearningChip:
     )
 
 
-def _schedule(cells: Cells, point: Mapping[str, Any]) -> Schedule:
+def _schedule(cells: Cells, point: Mapping[str, Any]) -> NetworkSchedule:
     """What all methods of a seed have in common at a point."""
     p, params, seed = cells.params, _params(cells, point), point["seed"]
 
@@ -123,7 +123,7 @@ def _schedule(cells: Cells, point: Mapping[str, Any]) -> Schedule:
     rates = {"gradient": p["learning_rate"], "physics-aware": p["learning_rate"]}
     rates |= {"node-perturbation": p["node_rate"], "weight-perturbation": p["weight_rate"]}
     rates |= {"noise-based": p["noise_rate"]}
-    return Schedule(
+    return NetworkSchedule(
         data.checked("train", **p["data"]),
         {"software": lambda: codesign.weights_of(params), "random": random_start},
         Streams(cells.rng("trains", seed=seed)),

@@ -19,7 +19,7 @@ from spinneurons.hil import images
 from spinneurons.hil import lifetime_analysis as analysis
 from spinneurons.hil.accuracy import NetworkOnDevices, accuracy, counts, exact
 from spinneurons.hil.frontier import chip_of, schedule_of
-from spinneurons.hil.lifetime import LIFETIME, factors_of
+from spinneurons.hil.lifetime import SWEEP, factors_of
 from spinneurons.hil.lifetime_figures import FIGURES
 from spinneurons.hil.methods import METHODS
 from spinneurons.hil.neurons import ModelNeurons, drive
@@ -32,7 +32,7 @@ from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.evaluate import Cells, evaluate
 
-SMALL = LIFETIME.with_values(
+SMALL = SWEEP.with_values(
     week=(0, 10, 300), variation=(0.25,), ratio=(35.0,), seed=(0, 1), epochs=2, steps=10, images=8, test_images=130,
     pulses=160,
 )  # fmt: skip
@@ -51,7 +51,7 @@ def used(**entries: float) -> dict[str, Any]:
 
 def test_a_card_that_says_nothing_of_use_is_the_same_as_one_that_says_zero() -> None:
     nothing = used()
-    for sweep in (LIFETIME, SMALL):
+    for sweep in (SWEEP, SMALL):
         assert sweep.with_values(card=nothing, ratio=(35.0,), variation=(0.25,), i0_variation=(0.0,)).digest == (
             sweep.with_values(card=CARD, ratio=(35.0,), variation=(0.25,), i0_variation=(0.0,)).digest
         )

@@ -26,10 +26,10 @@ from spinneurons.mnist.data import Digits
 from spinneurons.neurons.family import Law
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.whole_network import reference
-from spinneurons.whole_network.chip import Devices, LearningChip, Point
+from spinneurons.whole_network.chip import ChipDevices, LearningChip, Point
 from spinneurons.whole_network.figures import FIGURES
 from spinneurons.whole_network.learning import learn
-from spinneurons.whole_network.methods import METHODS, Schedule, outcomes
+from spinneurons.whole_network.methods import METHODS, NetworkSchedule, outcomes
 from spinneurons.whole_network.sweep import SWEEP
 from spinsweep.cli import main
 from spinsweep.evaluate import evaluate
@@ -74,7 +74,7 @@ def test_a_training_is_the_loop_over_images_steps_and_neurons(rule: str, calibra
     one, begin = chip(sizes, law=law), weights(sizes)
     estimates = one.calibrated(28, np.random.default_rng(3), gains=True) if calibrated else None
     by = LearnBy(rule, 0.5, 0.2, 7)
-    fast = learn(begin, tiny(), streams(1), Devices(one, estimates, streams(2)), by, [0, 7, 12])
+    fast = learn(begin, tiny(), streams(1), ChipDevices(one, estimates, streams(2)), by, [0, 7, 12])
     slow = reference.learn(begin, tiny(), streams(1), one, estimates, streams(2), by, 12)
     for mine, other, first in zip(fast[12].weights, slow, begin, strict=True):
         np.testing.assert_allclose(mine, other, rtol=2e-3, atol=2e-5)
@@ -84,10 +84,10 @@ def test_a_training_is_the_loop_over_images_steps_and_neurons(rule: str, calibra
     assert fast[7].loss > 0
 
 
-def schedule(digits: Digits, sizes: tuple[int, ...], rate: float = 0.3, steps: int = 10) -> Schedule:
+def schedule(digits: Digits, sizes: tuple[int, ...], rate: float = 0.3, steps: int = 10) -> NetworkSchedule:
     rules = {name: LearnBy(name, rate if k < 2 else 0.02, 0.5, steps) for k, name in enumerate(RULES)}
     starts = {"software": lambda: weights(sizes), "random": lambda: weights(sizes, 1)}
-    return Schedule(digits, starts, streams(1), streams(2), lambda: np.random.default_rng(3), rules, 28)
+    return NetworkSchedule(digits, starts, streams(1), streams(2), lambda: np.random.default_rng(3), rules, 28)
 
 
 def test_no_method_uses_more_than_its_budget_and_all_begin_where_they_say() -> None:
@@ -319,7 +319,7 @@ def agree(rule: str, seeds: int, images: int) -> None:
     differences, rights, untrained = [], [], []
     for seed in range(seeds):
         one, begin = chip(sizes, seed, Point(0.15, 20.0, 0.1)), weights(sizes, seed, 0.15)
-        mine = learn(begin, learned, streams(seed), Devices(one, None, streams(seed + 50)), by, [images])[images]
+        mine = learn(begin, learned, streams(seed), ChipDevices(one, None, streams(seed + 50)), by, [images])[images]
         other = independent(one, learned, begin, images, by, seed)
         both = [right(one, w, tested, seed + k) for k, w in enumerate((mine.weights, [a.numpy() for a in other]))]
         differences.append(both[0] - both[1])
