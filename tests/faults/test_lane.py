@@ -64,7 +64,7 @@ def measuring(bench: Path, store: Path, *more: object) -> subprocess.Popen[str]:
 
 def lane_of(bench: Path) -> int:
     """The process that owns the bench now, 0 if none does."""
-    found = re.search(r"process (\d+)", owner(load(bench).source.address))
+    found = re.search(r"process (\d+)", owner(load(bench).source.exclusive_names[0]))
     return int(found[1]) if found else 0
 
 

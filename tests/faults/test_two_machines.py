@@ -71,7 +71,7 @@ def test_a_lane_that_the_scheduler_refuses_has_connected_to_nothing_and_left_not
 ) -> None:
     with emulated(tmp_path) as (bench, control), Client(scheduler, set_as_default=False) as client:
         client.register_plugin(ClusterLease())
-        address = load(bench).meter.address
+        address = load(bench).meter.exclusive_names[0]
         lease = {"addresses": [address], "holder": "lane 7 of bench hall", "host": "elsewhere", "bench": "hall"}
         assert client.sync(client.scheduler.spinsweep_lease, **lease) == ""
         status, said = ended(start("worker", scheduler, "--bench", bench))

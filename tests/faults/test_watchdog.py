@@ -198,7 +198,7 @@ def test_a_lane_whose_watchdog_dies_stops(tmp_path: Path) -> None:
         os.kill(int(children[0]), signal.SIGKILL)
         assert process.wait(20) != 0
         assert is_safe(control)
-        assert owner(load(path).source.address) == ""
+        assert owner(load(path).source.exclusive_names[0]) == ""
 
 
 def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tm
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
         assert "tried for 3 s" in done.stderr
-        assert owner(load(path).source.address) == ""
+        assert owner(load(path).source.exclusive_names[0]) == ""
         assert not watchdog_rows(load(path))
 
 
@@ -270,4 +270,4 @@ def test_a_watchdog_that_cannot_start_is_quoted_and_nothing_is_touched(tmp_path:
         assert ended.stderr.splitlines()[-1].endswith(quoted)
         assert set(control.state()["connections"].values()) == {0}
         assert not (tmp_path / "cube.zarr").exists()
-        assert owner(load(path).source.address) == ""
+        assert owner(load(path).source.exclusive_names[0]) == ""

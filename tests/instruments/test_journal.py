@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from spinsweep.bench import journal as journals
 from spinsweep.bench.errors import BenchError
-from spinsweep.bench.journal import Journal
+from spinsweep.bench.journal import Journal, head_of, path_of
 
 PLAN = {"cycles": 4, "i_write": [1e-3, 0.1 + 0.2, 3.0, 4.0]}
 
@@ -128,7 +130,8 @@ def test_rows_stand_in_the_file_as_they_always_did(tmp_path: Path, monkeypatch: 
     journal.lose("a", 1, "stuck")
     journal.end("a")
     journal.close()
-    assert journal.path.read_text().splitlines() == [
+    stands = journal.path.read_text().splitlines()
+    assert [re.sub(r',"previous":"[0-9a-f]*"}$', "}", line) for line in stands] == [
         '{"op":"open","format":1,"key":"key","epoch":1,"boot":"b","process":7,"host":"lab",'
         '"time":"2026-11-24T12:00:00.000+00:00"}',
         '{"op":"intent","epoch":1,"train":"a","plan":{"cycles":2,"i_write":[[0.001],[0.5]]},'
@@ -138,6 +141,105 @@ def test_rows_stand_in_the_file_as_they_always_did(tmp_path: Path, monkeypatch: 
         '{"op":"lost","epoch":1,"train":"a","cycle":1,"reason":"stuck"}',
         '{"op":"end","epoch":1,"train":"a","time":"2026-11-24T12:00:00.000+00:00"}',
     ]
+
+
+def test_each_row_names_the_hash_of_the_one_before(tmp_path: Path) -> None:
+    written(tmp_path)
+    lines = path_of(tmp_path, "key").read_bytes().splitlines()
+    named = [json.loads(line)["previous"] for line in lines]
+    assert named == ["", *(hashlib.sha256(line).hexdigest()[:16] for line in lines[:-1])]
+
+
+def written(folder: Path) -> Path:
+    """A journal of a train with results, closed."""
+    journal = Journal(folder, "key", 1)
+    journal.intend("a", PLAN)
+    for cycle in range(2):
+        journal.fire("a", cycle)
+        journal.result("a", cycle, [0.0])
+    journal.sync()
+    journal.close()
+    return journal.path
+
+
+def edited(lines: list[bytes], how: str) -> list[bytes]:
+    """The rows after somebody was at them."""
+    match how:
+        case "a row is taken out":
+            return [*lines[:3], *lines[4:]]
+        case "two rows change places":
+            return [*lines[:2], lines[3], lines[2], *lines[4:]]
+        case "a result is changed":
+            return [line.replace(b"[0.0]", b"[0.1]") for line in lines]
+        case "a row of another time is put in":
+            return [*lines, b'{"op":"fire","epoch":1,"train":"a","cycle":3}']
+    raise AssertionError(how)
+
+
+@pytest.mark.parametrize(
+    "how", ["a row is taken out", "two rows change places", "a result is changed", "a row of another time is put in"]
+)
+def test_rows_that_somebody_changed_are_no_journal(tmp_path: Path, how: str) -> None:
+    path = written(tmp_path)
+    content = path.read_bytes()
+    path.write_bytes(b"\n".join(edited(content.splitlines(), how)) + b"\n")
+    words = "does not follow the one before it|is not a valid|is shorter than it was|was replaced"
+    with pytest.raises(BenchError, match=words):
+        Journal(tmp_path, "key", 2)
+    path.write_bytes(content)
+    Journal(tmp_path, "key", 2).close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "cut", "replaced"])
+def test_a_journal_that_is_lost_between_runs_is_noticed_until_a_person_says_so(tmp_path: Path, how: str) -> None:
+    path = written(tmp_path)
+    if how == "deleted":
+        path.unlink()
+    elif how == "cut":
+        path.write_bytes(b"\n".join(path.read_bytes().splitlines()[:3]) + b"\n")
+    else:
+        other = written(tmp_path / "elsewhere")
+        Journal(tmp_path / "elsewhere", "key", 2).close()
+        other.replace(path)
+    with pytest.raises(
+        BenchError, match=r"(is gone|is shorter|was replaced).* remove .*-heads/.* No pulse is sent"
+    ) as told:
+        Journal(tmp_path, "key", 3)
+    head_of(path).unlink()
+    assert str(head_of(path)) in str(told.value)
+    Journal(tmp_path, "key", 3).close()
+
+
+@pytest.mark.parametrize("how", ["deleted", "cut", "written to"])
+def test_a_journal_that_somebody_is_at_while_a_lane_writes_stops_the_next_pulse(tmp_path: Path, how: str) -> None:
+    journal = Journal(tmp_path, "key", 1)
+    journal.intend("a", PLAN)
+    journal.fire("a", 0)
+    if how == "deleted":
+        journal.path.unlink()
+    elif how == "cut":
+        os.truncate(journal.path, 50)
+    else:
+        with journal.path.open("a") as file:
+            file.write("{}\n")
+    with pytest.raises(BenchError, match=r"was (deleted|changed) by another program while a lane writes to it"):
+        journal.fire("a", 1)
+    assert journal.trains["a"].fired == {0}
+    journal.close()
+
+
+def test_a_journal_from_before_there_was_a_chain_goes_on_and_has_one_from_then_on(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    old = [re.sub(rb',"previous":"[0-9a-f]*"}$', b"}", line) for line in path.read_bytes().splitlines()]
+    path.write_bytes(b"\n".join(old) + b"\n")
+    head_of(path).unlink()
+    journal = Journal(tmp_path, "key", 2)
+    journal.fire("a", 2)
+    journal.close()
+    lines = path.read_bytes().splitlines()
+    assert all(b"previous" not in line for line in lines[: len(old)])
+    assert json.loads(lines[len(old)])["previous"] == hashlib.sha256(old[-1]).hexdigest()[:16]
+    Journal(tmp_path, "key", 3).close()
 
 
 def test_a_train_goes_on_only_as_it_was_intended(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def acquire_bench(
         An instrument cannot be reached, is another one, or does not respond as it should; or the number of pulses
         that the devices have had is not known.
     """
+    from spinsweep.bench.journal import refuse_any_lost
     from spinsweep.bench.lease import BenchLease
     from spinsweep.bench.session import BenchSession, pulses
     from spinsweep.bench.watchdog import Watchdog, dirty, mark_clean, mark_dirty
@@ -57,6 +58,7 @@ def acquire_bench(
     lease = BenchLease(bench).take(timeout_s)
     try:
         pulses(bench)  # without which no limit of a device's life could be kept
+        refuse_any_lost(bench.folder)
         with admit(lease):
             watchdog = Watchdog(bench, lease, on_death=lambda: setattr(lease, "lost", "the watchdog died"))
             session = BenchSession(bench, lease)

@@ -13,6 +13,10 @@ Syncing to the disk costs milliseconds, so a train is synced as a whole: its int
 results before they are used.  A process that dies between loses nothing, for the kernel has the rows written in
 between; then a cycle is in doubt only if it was fired and has no result.  When the machine itself went down (its
 boot has another name), every cycle of the train without a result is in doubt.  What is in doubt is marked lost.
+
+Rows are a chain: each names the hash of the one before.  Beside the folder of the journals, in ``journal-heads``,
+stands how far each was written when it was synced.  A journal that somebody deletes, cuts or replaces, between runs
+or under a lane, is noticed, and nothing is fired: its pulses might be fired again.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from typing import Any
 
 from spinsweep.bench import journal_rows as rows
 from spinsweep.bench.errors import BenchError
-from spinsweep.disk import sync_folder
+from spinsweep.disk import sync_folder, write_whole
 
 FORMAT = 1
 PLAN_ROUNDING = 1e-9
@@ -82,6 +86,9 @@ class Journal:
         self.path = path_of(folder, key)
         self.trains: dict[str, TrainRecord] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._head = head_of(self.path)
+        refuse_lost(self._head)
+        self._size, self._last, self._chained = 0, "", False
         new = not self.path.exists()
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
@@ -123,6 +130,7 @@ class Journal:
             raise BenchError(
                 f"{self.path}: cycle {cycle} of train {train!r} was fired before and cannot be fired twice"
             )
+        self._refuse_changed()
         self._append(rows.CycleFired(self.epoch, train, cycle))
         record.fired.add(cycle)
 
@@ -143,8 +151,10 @@ class Journal:
         self.trains[train].ended = True
 
     def sync(self) -> None:
-        """Wait until everything written is on the disk."""
+        """Wait until everything written is on the disk; then note how far it goes."""
         os.fdatasync(self._file)
+        self._head.parent.mkdir(exist_ok=True)
+        write_whole(str(self._head), json.dumps({"size": self._size, "last": self._last}).encode(), sync=False)
 
     def close(self) -> None:
         """Close the file."""
@@ -153,9 +163,20 @@ class Journal:
             self._file = -1
 
     def _append(self, row: rows.Row) -> None:
-        line = f"{row.to_json()}\n".encode()
-        if os.write(self._file, line) != len(line):
+        line = f'{row.to_json()[:-1]},"previous":"{self._last}"}}'.encode()
+        if os.write(self._file, line + b"\n") != len(line) + 1:
             raise BenchError(f"{self.path}: the disk is full, so nothing can be noted and no pulse is sent")
+        self._size += len(line) + 1
+        self._last = _hash(line)
+
+    def _refuse_changed(self) -> None:
+        """``BenchError`` if somebody deleted, cut, or wrote into the file that is open here."""
+        status = os.fstat(self._file)
+        if status.st_nlink == 0 or status.st_size != self._size:
+            what = "deleted" if status.st_nlink == 0 else "changed"
+            raise BenchError(
+                f"{self.path}: was {what} by another program while a lane writes to it; no pulse is sent"
+            )
 
     def _replay(self) -> list[str]:
         """Read all rows; cut off what a lost machine left half-written. Returns the boots of all lanes."""
@@ -163,6 +184,7 @@ class Journal:
             content = file.read()
         boots: list[str] = []
         *lines, rest = content.split(b"\n")
+        known = _known(self._head)
         for number, line in enumerate(lines, 1):
             try:
                 self._read(rows.parse(line), boots)
@@ -171,9 +193,22 @@ class Journal:
                     f"{self.path}: line {number} is not a valid journal entry; repair or remove it. "
                     "No pulse will be sent until then."
                 ) from None
+            previous = _previous(line)
+            if previous != self._last and (previous is not None or self._chained):
+                raise BenchError(
+                    f"{self.path}: line {number} does not follow the one before it: rows were taken out or changed. "
+                    "Put the file back as it was; no pulse is sent until then."
+                )
+            self._chained |= previous is not None
+            self._size += len(line) + 1
+            self._last = _hash(line)
+            if known and self._size == known["size"] and self._last != known["last"]:
+                raise BenchError(_lost(self._head, "was replaced"))
         if rest:  # its writer died in the middle of it
             self.path.with_suffix(f".torn-{self.epoch}").write_bytes(rest)
             os.ftruncate(self._file, len(content) - len(rest))
+        if known and self._size < known["size"]:
+            raise BenchError(_lost(self._head, "is shorter than it was"))
         return boots
 
     def _read(self, row: rows.Row, boots: list[str]) -> None:
@@ -211,6 +246,65 @@ def path_of(folder: Path, key: str) -> Path:
     """The file of an experiment: some of its key to be read, and a digest to tell keys apart."""
     readable = re.sub(r"[^A-Za-z0-9.=-]+", "_", key)[-60:].strip("_")
     return folder / f"{readable}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.jsonl"
+
+
+def head_of(journal: Path) -> Path:
+    """Where it stands how far a journal was written."""
+    return journal.parent.parent / f"{journal.parent.name}-heads" / f"{journal.name}.json"
+
+
+def _journal_of(head: Path) -> Path:
+    return head.parent.parent / head.parent.name.removesuffix("-heads") / head.name.removesuffix(".json")
+
+
+def refuse_lost(head: Path) -> None:
+    """``BenchError`` if the journal of a head is gone, or is shorter than it was."""
+    known, journal = _known(head), _journal_of(head)
+    if known is None:
+        return
+    if not journal.exists():
+        raise BenchError(_lost(head, "is gone"))
+    if journal.stat().st_size < known["size"]:
+        raise BenchError(_lost(head, "is shorter than it was"))
+
+
+def refuse_any_lost(folder: Path) -> None:
+    """The same of all journals of a bench in its folder."""
+    for head in sorted((folder / "journal-heads").glob("*.json")):
+        refuse_lost(head)
+
+
+def _known(head: Path) -> dict[str, Any] | None:
+    """What a head says; None if there is none."""
+    try:
+        known = json.loads(head.read_bytes())
+        if isinstance(known, dict) and isinstance(known["size"], int) and isinstance(known["last"], str):
+            return known
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError):
+        pass
+    raise BenchError(f"{head} is damaged; remove it if the journal of that name is as it should be")
+
+
+def _lost(head: Path, what: str) -> str:
+    return (
+        f"{_journal_of(head)} {what}, so that pulses in it might be fired again. Put it back; or, if that is what "
+        f"you want, remove {head}. No pulse is sent until then."
+    )
+
+
+_PREVIOUS = re.compile(rb',"previous":"([0-9a-f]*)"}$')
+
+
+def _previous(line: bytes) -> str | None:
+    """The hash that a row names; None of a row from before there were any."""
+    match = _PREVIOUS.search(line)
+    return None if match is None else match[1].decode()
+
+
+def _hash(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()[:16]
 
 
 def _same(one: Any, other: Any) -> bool:

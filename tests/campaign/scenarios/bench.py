@@ -169,5 +169,5 @@ def one_fault(c: Campaign, bench: Bench, run: Command) -> bool:
 
 
 def _lane(bench: Bench) -> int:
-    found = re.search(r"process (\d+)", owner(load(bench.path).source.address))
+    found = re.search(r"process (\d+)", owner(load(bench.path).source.exclusive_names[0]))
     return int(found[1]) if found else 0
