@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -127,7 +127,7 @@ def upkeep_sentence(part: xr.Dataset) -> str:
         lasts = f"{lasting.weeks:.0f} weeks ({ends})" if np.isfinite(lasting.weeks) else "no week of these"
         said.append(
             f"`{method}`, with {lasting.pulses:,} pulses a device, has lost {100 * POINT:g} point after {lasts}: to "
-            f"do it again each time takes {lasting.pulses_a_day:.2g} pulses of each device a day"
+            f"do it again each time takes {_short(lasting.pulses_a_day)} pulses of each device a day"
         )
     return ". ".join(said) + "."
 
@@ -184,15 +184,20 @@ def sentence(part: xr.Dataset, loops: Sequence[str] = ("in-the-loop",)) -> str:
             few = {"method": FEW, "pulses": pulses}
             mean, half = (100 * float(v.sel(few)) for v in gain(part, loop, most))
             verdict = "more" if mean > half else "less" if -mean > half else "no difference beyond the interval"
-            took = f"{pulses:,} ({float(hours.sel(few)):.2g} h; {verdict})"
+            took = f"{pulses:,} ({_short(hours.sel(few))} h; {verdict})"
             compared.append(f"{mean:+.1f} ± {half:.1f} points with {took}")
         said.append(
-            f"{NAMES.get(loop, loop)} with {most:,} pulses a device ({float(hours.sel(place)):.2g} h) gives "
+            f"{NAMES.get(loop, loop)} with {most:,} pulses a device ({_short(hours.sel(place))} h) gives "
             f"{float(right.sel(place)):.1f} %. Beside it, on the same chips, calibration gives {', '.join(compared)}."
         )
     needed = pulses_needed(part).to_series().dropna().sort_values(kind="stable")
     names = ", ".join(f"{name} {int(pulses):,}" for name, pulses in needed.items())
     return f"{' '.join(said)} Pulses for a mean within {100 * WITHIN:g} point of the best: {names}."
+
+
+def _short(number: Any) -> str:
+    """Two digits, without a power of ten: 780."""
+    return f"{float(f'{float(number):.2g}'):,.10g}"
 
 
 NAMES = {
