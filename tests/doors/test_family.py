@@ -176,6 +176,30 @@ def test_workers_find_it_too(lab: Path, site: Path) -> None:
     assert (xr.open_zarr("endurance.zarr")["cell_state"] == 1).all()
 
 
+def test_the_shortest_family_is_the_law_of_its_pulses_and_runs_in_every_kind_of_sweep(
+    lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPINSWEEP_CACHE", str(lab / "cache"))
+    import filament
+
+    (lab / "junction.toml").write_text(filament.CARD)  # the card that the sweeps of this file take
+    family = filament.Filament(cards.loads(filament.CARD))
+    i_bias, i0 = float(family.i_bias(0.1)), float(family.i0(0.1))
+    for current in i_bias + i0 * np.array([-4.0, -1.0, 0.0, 0.5, 2.0]):
+        rate = np.exp(2000.0 * current / 0.2) / 10.0  # 1/tau
+        p = float(family.probability(current, i_bias, i0, family.law()))
+        assert p == pytest.approx(1 - np.exp(-1e-4 * rate), rel=1e-9)
+    cube = run("characterization", "currents=14 cycles=300 resamples=50")
+    np.testing.assert_allclose(cube["i_bias"], i_bias, rtol=0.06)
+    np.testing.assert_allclose(cube["i0"], i0, rtol=0.3)
+    dof = float(cube["dof"].sum())
+    assert abs(float(cube["deviance"].sum()) - dof) < 5 * np.sqrt(2 * dof)
+    network = run("codesign", "width=0.1 variation=0,0.05 seed=0 images=40 steps=6 epochs=1")
+    assert (network["accuracy"].isel(timestep=-1).sel(variation=0.0) > 0.5).all()
+    loop = run("hil", "width=0.1 seed=0 images=4 test_images=4 steps=20 epochs=1 currents=8 cycles=50")
+    assert loop["r_cell"].sel(mode="hil").notnull().all()
+
+
 def test_where_the_package_is_not_installed_the_card_says_so(
     lab: Path, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
