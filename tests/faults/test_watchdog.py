@@ -20,7 +20,7 @@ from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.journal import Journal
-from spinsweep.bench.lease import BenchLease, owner
+from spinsweep.bench.lease import BenchLease, owner, owners
 from spinsweep.bench.watchdog import log_path
 
 pytestmark = pytest.mark.faults
@@ -93,6 +93,12 @@ def until(condition: Callable[[], object], seconds: float = 100) -> float:
     return time.monotonic() - began
 
 
+def child_of(process: int) -> int:
+    """The watchdog of a lane, or the standby of a watchdog; 0 if there is none that lives."""
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return next((int(c) for c in children if b"bench.watchdog" in Path(f"/proc/{c}/cmdline").read_bytes()), 0)
+
+
 def is_safe(control: Control) -> bool:
     state = control.state()
     return state["source"]["output"] == 0 and state["source"]["wave"] == "idle" and not state["switch"]["closed"]
@@ -134,9 +140,9 @@ def test_a_watchdog_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
-        (watchdog,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(watchdog), signal.SIGKILL)
-        os.kill(process.pid, signal.SIGKILL)  # before it notices
+        watchdog = child_of(process.pid)
+        for pid in (child_of(watchdog), watchdog, process.pid):  # before they notice
+            os.kill(pid, signal.SIGKILL)
         process.wait()
         control.set("refuse", "source")
         command = [sys.executable, "-m", "spinsweep.cli", "bench", "check", str(path)]
@@ -194,11 +200,63 @@ def test_a_lane_whose_watchdog_dies_stops(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.exposure()["overall"]["pulses"] > 2)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        os.kill(int(children[0]), signal.SIGKILL)
+        os.kill(child_of(process.pid), signal.SIGKILL)
         assert process.wait(20) != 0
         assert is_safe(control)
         assert owner(load(path).source.exclusive_names[0]) == ""
+
+
+def test_a_lane_and_its_watchdog_that_are_killed_together_leave_a_standby_that_makes_the_bench_safe(
+    tmp_path: Path,
+) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        until(lambda: control.state()["source"]["output"] == 1)
+        for pid in (child_of(process.pid), process.pid):
+            os.kill(pid, signal.SIGKILL)
+        took = until(lambda: is_safe(control), 10)
+        assert took < 2.0
+        until(lambda: watchdog_rows(load(path)))
+        (row,) = watchdog_rows(load(path))
+        assert row["reason"] == "the watchdog died; the lane died"
+        assert row["safe"] is True
+
+
+def test_a_standby_that_dies_is_replaced_while_the_lane_goes_on(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
+        assert said(process) == "ready"
+        watchdog = child_of(process.pid)
+        first = child_of(watchdog)
+        os.kill(first, signal.SIGKILL)
+        until(lambda: child_of(watchdog) not in (0, first))
+        fired = control.exposure()["overall"]["pulses"]
+        until(lambda: control.exposure()["overall"]["pulses"] > fired)
+        until(lambda: control.state()["source"]["output"] == 1)
+        for pid in (watchdog, process.pid):
+            os.kill(pid, signal.SIGKILL)
+        until(lambda: is_safe(control), 10)
+
+
+def test_a_run_makes_its_bench_safe_when_lane_watchdog_and_standby_were_killed_together(tmp_path: Path) -> None:
+    with emulated(tmp_path, speed=50) as (path, control):
+        store = tmp_path / "cube.zarr"
+        asked = ["--set", "device=0", "--set", "currents=6", "--set", "cycles=500", "--no-dashboard"]
+        command = [sys.executable, "-m", "spinsweep.cli", "run", "characterization", "--on", str(path)]
+        with subprocess.Popen(
+            [*command, "--store", str(store), *asked], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as run:
+            try:
+                bench = load(path)
+                until(lambda: control.state()["source"]["output"] == 1 and owners(bench))
+                (owning,) = owners(bench)
+                watchdog = child_of(owning)
+                for pid in (child_of(watchdog), watchdog, owning):
+                    os.kill(pid, signal.SIGKILL)
+                until(lambda: is_safe(control), 30)
+            finally:
+                run.terminate()
+                out, _ = run.communicate(timeout=60)
+        assert "lane and watchdog of bench emulated died; the run has made it safe" in out
 
 
 def test_of_many_owners_at_once_exactly_one_gets_the_bench(tmp_path: Path) -> None:
@@ -217,12 +275,13 @@ def test_a_lane_that_is_told_to_end_leaves_the_bench_safe_and_no_watchdog_behind
     with emulated(tmp_path, speed=50) as (path, control), lane(path, 100) as process:
         assert said(process) == "ready"
         until(lambda: control.state()["source"]["output"] == 1)
-        (watchdog,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        watchdog = child_of(process.pid)
+        standby = child_of(watchdog)
         process.terminate()
         process.wait(20)
         assert is_safe(control)
         assert not watchdog_rows(load(path))
-        until(lambda: not Path(f"/proc/{watchdog}").exists())
+        until(lambda: not Path(f"/proc/{watchdog}").exists() and not Path(f"/proc/{standby}").exists())
 
 
 def test_a_bench_that_does_not_answer_is_one_line_and_nothing_is_left_running(tmp_path: Path) -> None:

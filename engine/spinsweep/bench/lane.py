@@ -27,9 +27,11 @@ from distributed import Client, Security, Worker
 from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
-from spinsweep.bench.errors import LeaseError
-from spinsweep.bench.lease import BenchLease, exclusive_names
+from spinsweep.bench.errors import BenchError, LeaseError
+from spinsweep.bench.lease import BenchLease, exclusive_names, owners
+from spinsweep.bench.make_safe import make_safe
 from spinsweep.bench.session import BenchSession
+from spinsweep.bench.watchdog import dirty
 from spinsweep.deployment.equipment_lease import STARTED, TTL, ClusterLease
 from spinsweep.deployment.local_cluster import own_files, quiet
 from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
@@ -44,6 +46,7 @@ BENCH_LOCK_TIMEOUT_S = 3.0  # that a lane waits for the bench, which the watchdo
 RESTART_TIMEOUT_S = 90.0  # the same after a lane that died: a source may refuse connections for a minute
 START_TIMEOUT_S = 120.0  # that a lane started on this machine may take
 REMIND_INTERVAL_S = 0.2  # of a lane that is to end at once
+WATCHDOG_TIME_S = 2.0  # that the watchdog of a dead lane has before the run makes the bench safe itself
 MAX_RESTARTS = 3  # lanes that a run starts again when they die
 EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
 
@@ -202,6 +205,7 @@ class LocalLane:
     """A lane in a process of this machine, started again when it dies."""
 
     def __init__(self, bench_path: Path, address: str, security: Security | None = None) -> None:
+        self.bench = load(bench_path)
         self.security = to_text(security).encode()
         self.command = [sys.executable, "-P", "-m", "spinsweep.bench.lane", str(bench_path), address]
         self.process: subprocess.Popen[bytes] | None = None
@@ -240,6 +244,8 @@ class LocalLane:
                 interrupted = error
         if self._thread.is_alive():
             self._thread.join()
+        elif self.process is not None:
+            leave_safe(self.bench)
         if interrupted is not None:
             raise interrupted
 
@@ -266,6 +272,7 @@ class LocalLane:
         while not self._ending.is_set():
             assert self.process is not None
             words = self._last_words(self.process)
+            leave_safe(self.bench)
             if self._ending.is_set():
                 return
             self.deaths += 1
@@ -288,6 +295,27 @@ class LocalLane:
         """``RunnerError`` if the lane is gone for good."""
         if self.problem:
             raise RunnerError(f"{self.problem}; what was measured is kept; run the same command again to continue")
+
+
+def leave_safe(bench: Bench) -> None:
+    """Make a bench safe that a dead lane has left as it was, if no watchdog of it does within ``WATCHDOG_TIME_S``."""
+    until = time.monotonic() + WATCHDOG_TIME_S
+    while dirty(bench) and not owners(bench):
+        if time.monotonic() < until:
+            time.sleep(0.02)
+            continue
+        lease = BenchLease(bench, "the run of a lane that died, which makes the bench safe,")
+        try:
+            lease.take()
+            make_safe(bench)
+            say(f"spinsweep: lane and watchdog of bench {bench.name} died; the run has made it safe", error=True)
+        except LeaseError:
+            return  # a watchdog has it after all, or a new lane
+        except BenchError as error:
+            say(f"spinsweep: lane and watchdog of bench {bench.name} died; {error}", error=True)
+            return
+        finally:
+            lease.release()
 
 
 @contextmanager

@@ -234,7 +234,7 @@ def stop_owner_of(lease: BenchLease) -> None:
         The owner cannot be told, or there is none that this machine knows; or the bench stays taken.
     """
     for number, wait_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, FREE_S)):
-        for process in _owners(lease.bench):
+        for process in owners(lease.bench):
             try:
                 os.kill(process, number)
             except ProcessLookupError:
@@ -256,7 +256,7 @@ def exclusive_names(bench: Bench) -> list[str]:
     return [*sorted({a for a, *_ in of_each}), *sorted({number for _, *numbers in of_each for number in numbers})]
 
 
-def _owners(bench: Bench) -> set[int]:
+def owners(bench: Bench) -> set[int]:
     """Processes of this machine that own the bench's instruments, as the kernel knows them."""
     owners = set()
     for name in exclusive_names(bench):

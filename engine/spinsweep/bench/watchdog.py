@@ -5,6 +5,11 @@ watchdog holds the end of a pipe: when the lane dies, the pipe closes at once; w
 (stopped, or hung), the watchdog kills it first, because the bench has one owner at a time and a lane that wakes up
 later must not act.  Then it takes the lease, which raises the epoch, and sends the safe state.
 
+The watchdog is watched, too.  It has a *standby*, a fork of itself that waits on a pipe from it and takes its place
+when it dies or falls silent, so that a lane and its watchdog may be killed together.  The lane looks whether its
+watchdog lives, and ends when it does not.  A run that started the lane makes the bench safe itself when nobody else
+has (:class:`~spinsweep.bench.lane.LocalLane`).
+
 A Keithley 6221 on Ethernet may refuse connections for 30 to 60 s after its client died (seen by one laboratory):
 the watchdog keeps trying, and only GPIB can be faster there.
 """
@@ -37,6 +42,7 @@ START_TIMEOUT_S = 30.0  # that a watchdog may take to start
 FAREWELL = b"q"
 RETRY_INTERVAL_S = 1.0  # between attempts to reach the instruments
 GIVE_UP_S = 600.0  # after which instruments that do not answer are taken to be switched off
+STANDBY_TIMEOUT_S = 30.0  # without a sign of life, after which a watchdog counts as hung; it may be busy for seconds
 
 
 class Watchdog:
@@ -91,7 +97,7 @@ class Watchdog:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            if not self._say(b"."):
+            if not self._say(b".") or self.process.poll() is not None:  # its standby would read the pipe
                 self._on_death()
                 return
 
@@ -117,23 +123,33 @@ def main() -> int:
     bench = parse(order["bench"])
     from spinsweep.bench.instruments import Instruments  # pyvisa is loaded now, not when it is needed
 
-    say("ready")
-    reason = _watch(order["process"])
-    if not reason:
-        return 0
+    standby = _Standby()
+    if not standby.took_over:
+        say("ready")
+    reason = _watch(order["process"], standby)
+    if reason:
+        said = f"{standby.took_over}; {reason}" if standby.took_over else reason
+        _make_safe(bench, Instruments, {"lane": order["epoch"], "reason": said}, standby)
+    standby.dismiss()
+    return 0
+
+
+def _make_safe(bench: Bench, instruments: Any, outcome: dict[str, Any], standby: _Standby) -> None:
+    """Make the bench safe, unless somebody else does; tried again until it is, or for ``GIVE_UP_S``."""
     began = time.monotonic()
-    outcome: dict[str, Any] = {"lane": order["epoch"], "reason": reason, "time": time.time()}
+    outcome["time"] = time.time()
     lease = BenchLease(bench, "the watchdog of a lane that died, which makes the bench safe,")
     try:
         while dirty(bench):  # until somebody has left it safe: this watchdog, or a lane that came after
+            standby.beat()
             try:
                 lease.take(RETRY_INTERVAL_S)
-                problem = _made_safe(Instruments(bench))
+                problem = _made_safe(instruments(bench))
                 if not problem:
                     mark_clean(bench)
                     outcome.pop("problem", None)
                     _note(bench, outcome | {"safe": True, "epoch": lease.epoch, "seconds": time.monotonic() - began})
-                    return 0
+                    return
             except LeaseError as error:  # a newer lane has it, and a watchdog of its own
                 problem = str(error)
             finally:
@@ -142,11 +158,69 @@ def main() -> int:
                 outcome["problem"] = problem
                 _note(bench, outcome | {"safe": False, "seconds": time.monotonic() - began})
             if time.monotonic() - began > GIVE_UP_S:
-                return 1
+                return
             time.sleep(RETRY_INTERVAL_S)
     finally:
         lease.release()
-    return 0
+
+
+class _Standby:
+    """A fork of the watchdog that takes its place when it dies or falls silent.
+
+    ``_Standby()`` returns in the process that has to be the watchdog: at once in the one that made it, and in the
+    fork when that one has died.  A system without forks has no standby.
+    """
+
+    def __init__(self) -> None:
+        self.took_over = ""
+        """Why this process is the watchdog now; empty of the first one."""
+        self._process = self._pipe = -1
+        self._stand_by()
+
+    def _stand_by(self) -> None:
+        """Fork; the fork waits for its turn, and stands here when it has come, with a standby of its own."""
+        while hasattr(os, "fork"):
+            watchdog, (reading, writing) = os.getpid(), os.pipe()
+            self._process = os.fork()
+            if self._process:
+                os.close(reading)
+                self._pipe = writing
+                return
+            os.close(writing)
+            os.setsid()
+            self.took_over = _await_turn(reading, watchdog)
+            os.close(reading)
+
+    def beat(self, *, renew: bool = False) -> None:
+        """A sign of life; ``renew`` a standby that has died; not under a lease, which the fork would hold."""
+        if self._process < 0:
+            return
+        if renew and os.waitpid(self._process, os.WNOHANG)[0]:
+            os.close(self._pipe)
+            self._stand_by()
+        with suppress(BrokenPipeError):
+            os.write(self._pipe, b".")
+
+    def dismiss(self) -> None:
+        """End it: its watchdog has done its work."""
+        if self._process >= 0:
+            with suppress(BrokenPipeError):
+                os.write(self._pipe, FAREWELL)
+
+
+def _await_turn(pipe: int, watchdog: int) -> str:
+    """In a standby: why it has to be the watchdog now; the process ends here when it is dismissed."""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], STANDBY_TIMEOUT_S)
+        if not ready:
+            with suppress(ProcessLookupError):
+                os.kill(watchdog, signal.SIGKILL)
+            return f"the watchdog was silent for {STANDBY_TIMEOUT_S:.0f} s and was killed"
+        received = os.read(pipe, 65536)
+        if received.endswith(FAREWELL):
+            os._exit(0)
+        if not received:
+            return "the watchdog died"
 
 
 def dirty(bench: Bench) -> bool:
@@ -166,20 +240,23 @@ def mark_clean(bench: Bench) -> None:
     (bench.folder / "dirty").unlink(missing_ok=True)
 
 
-def _watch(lane: int) -> str:
+def _watch(lane: int, standby: _Standby) -> str:
     """Wait for the lane's end; why the bench has to be made safe, or "" when the lane said farewell."""
-    pipe = sys.stdin.fileno()
+    pipe, heard = sys.stdin.fileno(), time.monotonic()
     while True:
-        ready, _, _ = select.select([pipe], [], [], SILENCE_TIMEOUT_S)
-        if not ready:
+        standby.beat(renew=True)
+        ready, _, _ = select.select([pipe], [], [], 4 * HEARTBEAT_S)
+        if ready:
+            received = os.read(pipe, 65536)
+            if received.endswith(FAREWELL):
+                return ""
+            if not received:
+                return "the lane died"
+            heard = time.monotonic()
+        elif time.monotonic() > heard + SILENCE_TIMEOUT_S:
             with suppress(ProcessLookupError):
                 os.kill(lane, signal.SIGKILL)
             return f"the lane was silent for {SILENCE_TIMEOUT_S:.0f} s and was killed"
-        received = os.read(pipe, 65536)
-        if received.endswith(FAREWELL):
-            return ""
-        if not received:
-            return "the lane died"
 
 
 def _made_safe(instruments: Any) -> str:
