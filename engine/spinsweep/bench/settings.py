@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from spinsweep.bench.errors import InstrumentFault
@@ -63,14 +64,22 @@ def compare(
     ``after`` says what to do, or what it means.
     """
     for setting, text in zip(settings, read_back, strict=True):
-        if isinstance(setting.value, float):
-            same = abs(number(session, text) - setting.value) <= setting.tolerance
-        else:
-            same = text.strip("'\"").upper() == setting.value.strip("'\"").upper()
+        try:
+            same = _agrees(setting, text)
+        except ValueError:
+            raise session.distrust(f"{text!r} came instead of a number") from None
         if not same:
             raise InstrumentFault(
                 f"{session.name}: {setting.header} reads {text} where {setting.value} was sent; {after}"
             )
+
+
+@lru_cache(maxsize=4096)  # most read back as they did in the cycle before
+def _agrees(setting: Setting, text: str) -> bool:
+    """Whether a setting reads back as it was sent; ``ValueError`` if ``text`` is no number and should be one."""
+    if isinstance(setting.value, float):
+        return abs(float(text) - setting.value) <= setting.tolerance
+    return text.strip("'\"").upper() == setting.value.strip("'\"").upper()
 
 
 def number(session: Session, text: str) -> float:
