@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from spinneurons.codesign import chip as chips
-from spinneurons.codesign import model
 from spinneurons.codesign.calibrated import Method, NeuronEstimates, estimate, spread_of
 from spinneurons.codesign.chip import Chip, Programmed
 from spinneurons.codesign.draws import LEVELS, Batch, Draws, neuron_thresholds
@@ -113,6 +112,8 @@ class LearningChip:
             point.i0_variation,
             estimates,
         )
+        from spinneurons.codesign import model  # late: it loads torch and numba
+
         return float(model.plane(self.with_weights(weights), test, draws, grid).accuracy[0, 0, -1])
 
 

@@ -272,6 +272,7 @@ def test_figures_of_a_log_in_which_nothing_switched_say_so(cube: xr.Dataset, nam
     words = " ".join([*texts, *(ax.get_title(loc=loc) for ax in figure.axes for loc in ("left", "center"))])
     expected = {
         "fig2_switching": "device 3: never switched",
+        "s3a_pulses": "2 µm, device 3",  # its pulses are drawn all the same: no fit is needed
         "s3b_trace": "2 µm, device 3, 400 µA: 0 of 60 switched",
     }
     assert expected.get(name, "no device has a fit (2 µm, device 3: never switched)") in words.replace("\n", " ")

@@ -93,7 +93,7 @@ def test_bars_with_widths_of_their_own_are_one_cell_each(tmp_path: Path) -> None
     np.testing.assert_array_equal(ds.width, [w for w, _ in measured_widths()])
     assert main(["status", store]) == 0
     assert main(["figures", store]) == 0
-    assert len(list((tmp_path / "lab-figures").glob("*.png"))) == 6
+    assert len(list((tmp_path / "lab-figures").glob("*.png"))) == 8
 
 
 def test_lines_and_cards_take_bars_with_widths_of_their_own(tmp_path: Path) -> None:

@@ -51,10 +51,14 @@ def test_a_whole_characterization_equals_the_slow_one_bit_by_bit(law):
 
 
 def test_the_draws_fill_their_arrays_and_differ():
-    draws = hall_bar.draw(np.random.default_rng(0), 3, 5)
+    draws = hall_bar.draw(np.random.default_rng(0), 3, 5, correlated=True)
     assert all(a.shape == (3, 5) for a in draws)
-    assert len(np.unique(draws)) == 45
+    assert len(np.unique(draws)) == 60
     assert 0 <= draws.uniform.min() < draws.uniform.max() < 1
+    plain = hall_bar.draw(np.random.default_rng(0), 3, 5)
+    assert plain[3] is None
+    for a, b in zip(plain[:3], draws[:3], strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
