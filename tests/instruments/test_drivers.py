@@ -627,6 +627,33 @@ def test_a_wave_that_another_program_turned_round_is_told_and_the_source_is_safe
     assert emulated.control.state()["source"]["output"] is False
 
 
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_changed_between_arming_and_start_is_told_and_the_source_is_safe(
+    drivers: Drivers, emulated: Emulated, change: str
+) -> None:
+    drivers.source.arm_wait = 2.0
+    assert not drivers.source.pulse(1e-3, 1e-4).compliance
+    emulated.control.set("foreign", "source", text=change, match="WAVE:INIT")
+    noted = []
+    drivers.source.on_fire = lambda: noted.append(emulated.control.exposure()["devices"]["a"]["pulses"])
+    fired = emulated.control.exposure()["devices"]["a"]["pulses"]
+    told = r"(404|-221).*when a wave was armed|COMP reads 1.*a pulse was fired with it: another program"
+    with pytest.raises(InstrumentFault, match=told):
+        drivers.source.pulse(1e-3, 1e-4)
+    assert noted == [fired]  # in the journal before it leaves
+    assert emulated.control.exposure()["devices"]["a"]["max_current"] <= ENVELOPE.max_pulse
+    assert emulated.control.state()["source"]["output"] is False
+
+
+def test_the_wait_between_arming_and_start_is_kept(drivers: Drivers, emulated: Emulated) -> None:
+    clock = drivers.source.clock
+    drivers.source.pulse(1e-3, 1e-4)
+    began = clock.now()
+    drivers.source.arm_wait = 3e4
+    drivers.source.pulse(1e-3, 1e-4)
+    assert clock.now() - began >= 3e4
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [("SENS:VOLT:DC:NPLC 0.01", "NPLC"), ("SENS:VOLT:DC:RANG 10", "RANG"), ("SENS:VOLT:DC:AVER:STAT 1", "AVER"),

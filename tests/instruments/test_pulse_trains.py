@@ -17,6 +17,7 @@ from spinsweep.bench.acquire import acquire_bench, current_session
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
 from spinsweep.bench.session import pulses
+from spinsweep.bench.trains import Spoiled
 from spinsweep.errors import Stopped
 from spinsweep.work import working
 
@@ -383,3 +384,19 @@ def test_relays_that_were_moved_between_two_trains_are_told_before_a_pulse(bench
         with pytest.raises(InstrumentFault, match=r"closed relays are .* instead of 1!1, 1!11; check the relays"):
             trains.run("two", ["a"], np.full((2, 1), WRITE), [RESET], READ)
         assert emulated.control.exposure()["overall"]["pulses"] == pulses_before
+
+
+def test_a_read_whose_current_flowed_too_long_is_taken_again_and_its_value_is_not_used(
+    tmp_path: Path, emulated: Emulated
+) -> None:
+    bench = described(tmp_path, emulated, meter={"timeout": 20.0})
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        emulated.control.set("slow", "meter", match="READ?", seconds=2.2)
+        device = bench.device[0]
+        trains.pulse(device, WRITE)
+        taken = emulated.control.exposure()["devices"]["a"]
+        assert trains.read(device, READ) == pytest.approx(volts(HIGH))
+        assert emulated.control.exposure()["devices"]["a"]["pulses"] == taken["pulses"]
+        emulated.control.set("slow", "meter", match="READ?", seconds=2.2, times=2)
+        with pytest.raises(Spoiled, match=r"no valid reading: its current flowed 2\.\d s longer than planned"):
+            trains.read(device, READ)

@@ -62,6 +62,10 @@ class Keithley6221Section(SourceSection):
     compliance: Annotated[float, Field(ge=COMPLIANCE[0], le=COMPLIANCE[1])]
     arm_settle: Annotated[float, Field(ge=0, le=10)] = 0.1
     """Wait between the settings of a pulse and arming it, s."""
+    arm_wait: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Wait between arming a pulse and starting it, s; some laboratories wait 2 s.  Without a wait nothing can come
+    between the last check and the start; with one a change is found and stops the pulse, unless it comes in the very
+    last moment, between the question and the start."""
 
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
         """Ranges that it does not have, and limits that are beyond what it can do."""
@@ -95,6 +99,7 @@ class Keithley6221(PulseSource):
         self.session = session
         self.clock = surroundings.clock
         self.arm_settle = section.arm_settle
+        self.arm_wait = section.arm_wait
         self.on_fire: Callable[[], None] | None = None
         self._envelope: Envelope | None = None
         self._compliance = math.nan
@@ -173,9 +178,12 @@ class Keithley6221(PulseSource):
         sign = 1 if current > 0 else -1
         self._prepare(f":SOUR:WAVE:ARB:DATA {sign},0", wave)
         self.clock.sleep(self.arm_settle)
-        if self.on_fire is not None:
-            self.on_fire()
         try:
+            if self.arm_wait:
+                self._arm(sign, wave)
+                self.clock.sleep(self.arm_wait)
+            if self.on_fire is not None:
+                self.on_fire()
             return self._fire(width, sign, wave)
         except InstrumentFault:
             self.safe()
@@ -248,16 +256,31 @@ class Keithley6221(PulseSource):
         self._refuse_output(output, 0)
         self._sent = {s.header: s for s in wave}
 
+    def _arm(self, sign: int, wave: list[Setting]) -> None:
+        """Set the pulse again, read it back, and arm it; a difference is found before it is started."""
+        settings, queries = self._pulse_queries(wave)
+        message = [*(s.command for s in settings), ":SOUR:WAVE:ARM", "*OPC?", *queries, ERRORS]
+        _, *read_back, error = self.session.ask(";".join(message), len(queries) + 2, ARM_TIME_S)
+        refuse_errors(self.session, error, "a wave was armed; no pulse was fired")
+        self._refuse_changed(settings, read_back, sign, "no pulse was fired")
+
+    def _pulse_queries(self, wave: list[Setting]) -> tuple[list[Setting], list[str]]:
+        """All that bounds a pulse, and what asks for it; the points of the wave come last."""
+        settings = [*wave, *self._held]
+        return settings, [*(s.query for s in settings), ":SOUR:WAVE:ARB:DATA?"]
+
     def _fire(self, width: float, sign: int, wave: list[Setting]) -> Pulse:
         """Set the pulse again and fire it in one message: nobody can write between the last check and its use.
 
         The points of the wave alone are not sent again: a source that has lost its power has none, and arms nothing.
         What is read back before arming and after the start is looked at when the pulse has left: a difference says
-        that the pulse was another one.
+        that the pulse was another one.  One that is armed already takes no settings any more: it is only started.
         """
-        settings = [*wave, *self._held]
-        queries = [*(s.query for s in settings), ":SOUR:WAVE:ARB:DATA?"]
-        message = [*(s.command for s in settings), *queries, ":SOUR:WAVE:ARM", ":SOUR:WAVE:INIT", "*OPC?"]
+        settings, queries = self._pulse_queries(wave)
+        armed = bool(self.arm_wait)
+        set_again = [] if armed else [*(s.command for s in settings)]
+        start = [":SOUR:WAVE:INIT"] if armed else [":SOUR:WAVE:ARM", ":SOUR:WAVE:INIT"]
+        message = [*set_again, *queries, *start, "*OPC?"]
         count = len(queries)
         replies = self.session.ask(";".join([*message, *queries, _PROGRESS]), 2 * count + 6, ARM_TIME_S)
         before, after, progress = replies[:count], replies[count + 1 : 2 * count + 1], replies[2 * count + 1 :]
@@ -272,9 +295,8 @@ class Keithley6221(PulseSource):
             refuse_errors(self.session, error, f"a wave was armed{unseen}")
             compliance |= self._compliant(condition, event)
             if seen & _WAVE_STOPPED and number(self.session, output) == 0:
-                for *read_back, points in (before, after):
-                    compare(self.session, settings, read_back, f"a pulse was fired with it: {_CHANGED}")
-                    self._refuse_points(points, sign)
+                for read_back in (before, after):
+                    self._refuse_changed(settings, read_back, sign, "a pulse was fired with it")
                 return Pulse(compliance)
             if time.monotonic() - began > width + self.session.instrument.timeout:
                 what = f"its wave was not seen{unseen}" if unseen else f"its wave of {width:g} s does not end"
@@ -283,11 +305,12 @@ class Keithley6221(PulseSource):
             wait = partial(time.sleep, POLL_S)
             progress = self.session.ask(_PROGRESS, 5)
 
-    def _refuse_points(self, points: str, sign: int) -> None:
+    def _refuse_changed(self, settings: list[Setting], read_back: list[str], sign: int, fired: str) -> None:
+        *values, points = read_back
+        compare(self.session, settings, values, f"{fired}: {_CHANGED}")
         if [number(self.session, point) for point in points.split(",")] != [float(sign), 0.0]:
             raise InstrumentFault(
-                f"{self.session.name}: SOUR:WAVE:ARB:DATA reads {points} where {sign},0 was sent; a pulse was fired "
-                f"with it: {_CHANGED}"
+                f"{self.session.name}: SOUR:WAVE:ARB:DATA reads {points} where {sign},0 was sent; {fired}: {_CHANGED}"
             )
 
     def _compliant(self, *registers: str) -> bool:

@@ -7,6 +7,7 @@ lost and never fired again; one that was cut short before its last pulse is begu
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -14,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, Self
 
+from spinsweep.bench.capabilities import Reading
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
 from spinsweep.bench.journal import Journal, TrainRecord
 from spinsweep.bench.parts import Device
@@ -22,6 +24,7 @@ from spinsweep.errors import Stopped
 
 MAX_STRIKES = 3  # cycles in a row that a device may spoil before it is left out
 INTERLOCK_POLL_S = 0.5  # between looks at an open interlock
+READ_SLACK_S = 2.0  # that a read may take beyond its time before its value is not used
 MAX_RECONNECTS = 3  # lost connections with no cycle between before an experiment gives up
 
 Steps = Generator[float, None, None]
@@ -148,6 +151,9 @@ class Trains:
     def read(self, device: Device, current: float, is_decided: Callable[[float], bool] = lambda volts: True) -> float:
         """A valid reading, V; one that is invalid or undecided is taken again once.
 
+        One that took longer than planned by ``READ_SLACK_S`` (the process was stopped, or the machine hung) is not
+        valid: the current has flowed too long.
+
         Raises
         ------
         Spoiled
@@ -159,12 +165,16 @@ class Trains:
         rest = self.bench.timing.read_time - instruments.meter.reading_time
         try:
             for attempt in (1, 2):
+                began = time.monotonic()
                 instruments.source.read_on(current)
                 try:
                     instruments.clock.sleep(rest)
                     reading = instruments.meter.read()
                 finally:
                     hit = instruments.source.read_off()
+                late = time.monotonic() - began - self.bench.timing.read_time / self.bench.timing.speed
+                if late > READ_SLACK_S:
+                    reading = Reading(math.nan, False, f"its current flowed {late:.1f} s longer than planned")
                 if hit:
                     raise _HitCompliance(
                         f"the read current of {current:.4g} A ran into the compliance: open, or a bad contact"

@@ -180,16 +180,16 @@ class _Standby:
     def _stand_by(self) -> None:
         """Fork; the fork waits for its turn, and stands here when it has come, with a standby of its own."""
         while hasattr(os, "fork"):
-            watchdog, (reading, writing) = os.getpid(), os.pipe()
+            watchdog, (read_end, write_end) = os.getpid(), os.pipe()
             self._process = os.fork()
             if self._process:
-                os.close(reading)
-                self._pipe = writing
+                os.close(read_end)
+                self._pipe = write_end
                 return
-            os.close(writing)
+            os.close(write_end)
             os.setsid()
-            self.took_over = _await_turn(reading, watchdog)
-            os.close(reading)
+            self.took_over = _await_turn(read_end, watchdog)
+            os.close(read_end)
 
     def beat(self, *, renew: bool = False) -> None:
         """A sign of life; ``renew`` a standby that has died; not under a lease, which the fork would hold."""
@@ -242,7 +242,7 @@ def mark_clean(bench: Bench) -> None:
 
 def _watch(lane: int, standby: _Standby) -> str:
     """Wait for the lane's end; why the bench has to be made safe, or "" when the lane said farewell."""
-    pipe, heard = sys.stdin.fileno(), time.monotonic()
+    pipe, last_beat = sys.stdin.fileno(), time.monotonic()
     while True:
         standby.beat(renew=True)
         ready, _, _ = select.select([pipe], [], [], 4 * HEARTBEAT_S)
@@ -252,8 +252,8 @@ def _watch(lane: int, standby: _Standby) -> str:
                 return ""
             if not received:
                 return "the lane died"
-            heard = time.monotonic()
-        elif time.monotonic() > heard + SILENCE_TIMEOUT_S:
+            last_beat = time.monotonic()
+        elif time.monotonic() > last_beat + SILENCE_TIMEOUT_S:
             with suppress(ProcessLookupError):
                 os.kill(lane, signal.SIGKILL)
             return f"the lane was silent for {SILENCE_TIMEOUT_S:.0f} s and was killed"
