@@ -37,6 +37,9 @@ class Equipment(Protocol):
     def measured(self, sweep: Sweep) -> Sweep:
         """The sweep as it is measured with this; ``SpecError`` if it is only computed."""
 
+    def confirm(self, sweep: Sweep) -> None:
+        """Tell a person what a run of the sweep does, and ask; ``SpinsweepError`` if the answer is no."""
+
     def acquire(self) -> AbstractContextManager[object]:
         """Own it in this process."""
 

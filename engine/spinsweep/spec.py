@@ -324,6 +324,8 @@ class Sweep:
     """``module:NAME`` of a function (Sweep, Bench) -> Sweep that measures on a bench instead of computing."""
     bench_cycles: Callable[[Sweep], Mapping[str, int]] | None = None
     """Of a sweep on a bench: how many cycles its cells take, by name of the device."""
+    bench_currents: Callable[[Sweep], Mapping[str, float]] | None = None
+    """Of a sweep on a bench: the largest current that its cells ask for, by name of the device, A."""
     source: str = ""
     """What it reproduces: figures of the paper, a reference."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -367,7 +369,7 @@ class Sweep:
                 f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
-        for name in ("artifact_ids", "prepare", "bench_cycles"):
+        for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents"):
             if getattr(self, name) is not None:
                 _require_callable(f"{where}: {name}", getattr(self, name))
         for name in ("resources", "overrides", "neutral_axes"):

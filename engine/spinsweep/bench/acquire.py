@@ -46,6 +46,7 @@ def acquire_bench(
         An instrument cannot be reached, is another one, or does not respond as it should; or the number of pulses
         that the devices have had is not known.
     """
+    from spinsweep.bench import logbook
     from spinsweep.bench.journal import refuse_any_lost
     from spinsweep.bench.lease import BenchLease
     from spinsweep.bench.session import BenchSession, pulses
@@ -62,8 +63,9 @@ def acquire_bench(
         with admit(lease):
             watchdog = Watchdog(bench, lease, on_death=lambda: setattr(lease, "lost", "the watchdog died"))
             session = BenchSession(bench, lease)
-            safe, was_dirty = False, dirty(bench)
+            safe, was_dirty, before = False, dirty(bench), pulses(bench)
             mark_dirty(bench)
+            logbook.note(bench, logbook.OPENED, lane=lease.epoch)
             try:
                 with Interrupts():
                     try:
@@ -84,6 +86,8 @@ def acquire_bench(
                     if safe:
                         mark_clean(bench)
                 finally:
+                    fired = before, pulses(bench)
+                    logbook.closed(bench, lease.epoch, fired, session.work, session.faults, safe=safe)
                     watchdog.dismiss(safe=safe)
     finally:
         lease.release()

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from spinsweep.bench.bench_file import load
+from spinsweep.bench import cycle_time, logbook
+from spinsweep.bench.bench_file import Bench, load
+from spinsweep.bench.cycles import Cycle
 from spinsweep.bench.equipment import BenchEquipment
-from spinsweep.bench.errors import DeviceFault, LeaseError
+from spinsweep.bench.errors import BenchError, DeviceFault, LeaseError
+from spinsweep.bench.parts import Device
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import SpecError
+from spinsweep.printable import say
 from spinsweep.progress import duration
 
 BenchFile = Annotated[Path, typer.Argument(metavar="BENCH.toml", help="The bench file.", show_default=False)]
@@ -106,17 +111,67 @@ def safe(
         make_safe(described)
     finally:
         lease.release()
+    logbook.note(described, logbook.MADE_SAFE)
     console().print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
     return 0
 
 
 @app.command()
-def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, cycle: CycleName = None) -> int:
+def log(
+    bench: BenchFile,
+    last: Annotated[int, typer.Option(help="Show so many events.", min=1)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")] = False,
+) -> int:
+    """Show who owned a bench when, what was measured, the pulses of each device, and what went wrong.
+
+    Example:  spinsweep bench log bench.toml --last 50
+    """
+    rows = logbook.read(load(bench))
+    if as_json:
+        for row in rows:
+            say(json.dumps(row))
+        return 0
+    out = console()
+    table = Table("time", "who", "what", "faults", box=None, header_style="bold", pad_edge=False)
+    for row in rows[-last:]:
+        table.add_row(*logbook.words(row))
+    out.print(table if rows else "nothing yet")
+    if len(rows) > last:
+        out.print(f"{len(rows) - last} earlier events: --last {len(rows)}")
+    return 0
+
+
+def _measure(described: Bench, device: Device, each: Cycle) -> None:
+    """Try a device, which notes how long its cycles take."""
+    from spinsweep.bench.acquire import acquire_bench
+
+    trial = described.check_of(device)
+    if trial is None:
+        raise BenchError(f"--measure fires pulses on {device.name}; write a section [check] with their currents")
+    console().print(f"{each.trial_cycles * each.pulses} pulses on {device.name}")
+    with acquire_bench(described) as session:
+        session.route(device)
+        each.try_device(session, device, trial)
+
+
+@app.command()
+def plan(
+    name: Name,
+    bench: BenchFile,
+    settings: Set = None,
+    seed: Seed = None,
+    cycle: CycleName = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Try the sweep's first device, as bench check does, and time its cycles."),
+    ] = False,
+) -> int:
     """Show how long a sweep takes on a bench, how many pulses it fires, and how much of each device's life is left.
 
-    It connects to no instrument.
+    Without --measure it connects to no instrument.
 
     Example:  spinsweep bench plan characterization bench.toml --set cycles=100
+              spinsweep bench plan characterization bench.toml --measure
     """
     from spinsweep.bench import cycles
     from spinsweep.bench.session import pulses
@@ -127,6 +182,8 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, 
         raise SpecError(f"sweep {name!r} does not say how many cycles it takes")
     numbers = sweep.bench_cycles(sweep)
     timing, each = described.timing, cycles.cycle(cycle)
+    if measure:
+        _measure(described, described.named(next(iter(numbers))), each)
     total = sum(numbers.values())
     one_by_one = total * each.time(timing)
     interleaved = max(max(numbers.values()) * each.time(timing), total * each.busy_time(timing))
@@ -140,6 +197,16 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, 
         shown = interleaved if timing.interleave else one_by_one
         table.add_row(
             f"emulated, {timing.speed:g} times as fast", f"{duration(shown / timing.speed)} and the traffic"
+        )
+    known = cycle_time.measured(described, type(each).__name__)
+    if known is None:
+        table.add_row("as measured", "not yet; the instruments' own time is not in these: --measure, or bench check")
+    else:
+        share = known.seconds * timing.speed / each.time(timing)
+        table.add_row(
+            "as measured, one after the other",
+            f"{duration(known.seconds * total)}: {known.seconds:.3g} s a cycle on {known.device}, {known.date}"
+            + (f", {share - 1:+.0%}" if timing.speed == 1 else ""),
         )
     out.print(table)
     lives = Table(

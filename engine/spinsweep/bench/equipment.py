@@ -33,6 +33,12 @@ class BenchEquipment:
         """The sweep as it is measured on this bench."""
         return discovery.on_bench(sweep, self.bench)
 
+    def confirm(self, sweep: Sweep) -> None:
+        """Tell devices, currents, pulses and time, and ask for ``yes``, on a terminal."""
+        from spinsweep.bench.confirmation import confirm
+
+        confirm(self.bench, sweep)
+
     def acquire(self) -> AbstractContextManager[object]:
         """Own the bench in this process."""
         from spinsweep.bench.acquire import acquire_bench

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,10 @@ class BenchSession:
         """Bench time before which a device must rest, s."""
         self.figures: dict[str, float] = {}
         """What the work in hand says of itself, such as its loss; reported with the progress."""
-        self.cycles = 0
-        """Cycles since the lane began."""
+        self.work: Counter[str] = Counter()
+        """Cycles since the lane began, by experiment."""
+        self.faults: list[str] = []
+        """What went wrong since the lane began, for the log book."""
         self._last_report = 0.0
         self._route = ""
 
@@ -101,7 +104,7 @@ class BenchSession:
 
     def done(self, experiment: str, train: str) -> None:
         """Count a cycle."""
-        self.cycles += 1
+        self.work[experiment] += 1
         self.tell(experiment, train)
 
     def tell(self, experiment: str, train: str) -> None:
@@ -109,7 +112,7 @@ class BenchSession:
         if time.monotonic() > self._last_report + REPORT_INTERVAL_S:
             self._last_report = time.monotonic()
             doing = LaneReport(
-                **wear(self.bench), experiment=experiment, train=train, cycles=self.cycles, figures=self.figures
+                **wear(self.bench), experiment=experiment, train=train, cycles=self.work.total(), figures=self.figures
             )
             report(doing.to_json())
 

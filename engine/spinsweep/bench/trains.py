@@ -234,7 +234,7 @@ class Trains:
         except BaseException as error:
             record = self.journal.trains[train.name]
             for number in record.in_doubt():
-                self.journal.lose(train.name, number, str(error) or type(error).__name__)
+                self._lose(train, number, str(error) or type(error).__name__)
             raise
 
     def _take_turns(self, group: Sequence[Steps]) -> None:
@@ -269,7 +269,7 @@ class Trains:
                 if reason := self.quarantined.get(device.name):
                     if not train.leave_out:
                         raise DeviceFault(f"device {device.name}: {reason}")
-                    self.journal.lose(train.name, number, reason)
+                    self._lose(train, number, reason)
                     break
                 try:
                     yield from cycle(device, number)
@@ -277,22 +277,26 @@ class Trains:
                     self._await_interlock(train)
                     if self._begin_again(train, device, number):
                         continue
-                    self.journal.lose(train.name, number, str(error))
+                    self._lose(train, number, str(error))
                 except (ConnectionLost, InstrumentFault) as error:
                     if isinstance(error, InstrumentFault) and not self.session.instruments.powered_on():
                         self._stop(train, number, error)
                     self._reconnect(error)
                     if self._begin_again(train, device, number):
                         continue
-                    self.journal.lose(train.name, number, str(error))
+                    self._lose(train, number, str(error))
                 except Spoiled as error:
                     self._strike(train, device, number, str(error))
                 except _HitCompliance as error:
                     self.quarantined[device.name] = str(error)
-                    self.journal.lose(train.name, number, str(error))
+                    self._lose(train, number, str(error))
                 else:
                     self._strikes[device.name] = self._reconnects = 0
                 break
+
+    def _lose(self, train: TrainRequest, number: int, reason: str) -> None:
+        self.journal.lose(train.name, number, reason)
+        self.session.faults.append(f"{train.devices[number].name}: {reason}")
 
     def _begin_again(self, train: TrainRequest, device: Device, number: int) -> bool:
         """Whether a cycle that was cut short may begin anew: its last pulse has not left."""
@@ -305,7 +309,7 @@ class Trains:
         self.session.ready[device.name] = self.session.instruments.clock.now() + self.bench.timing.gap
 
     def _strike(self, train: TrainRequest, device: Device, number: int, reason: str) -> None:
-        self.journal.lose(train.name, number, reason)
+        self._lose(train, number, reason)
         self._strikes[device.name] += 1
         if self._strikes[device.name] >= MAX_STRIKES:
             self.quarantined[device.name] = f"{MAX_STRIKES} cycles in a row were spoiled, the last: {reason}"
@@ -313,7 +317,8 @@ class Trains:
     def _stop(self, train: TrainRequest, number: int, error: InstrumentFault) -> NoReturn:
         """An instrument is not to be trusted: nothing more is fired."""
         if number in self.journal.trains[train.name].fired:
-            self.journal.lose(train.name, number, str(error))
+            self._lose(train, number, str(error))
+        self.session.faults.append(str(error))
         self.session.safe()
         raise error
 
@@ -329,6 +334,7 @@ class Trains:
 
     def _reconnect(self, error: ConnectionLost | InstrumentFault) -> None:
         self._reconnects += 1
+        self.session.faults.append(str(error))
         if self._reconnects > MAX_RECONNECTS:
             raise error
         self.session.open()

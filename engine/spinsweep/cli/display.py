@@ -29,6 +29,8 @@ class Display:
         """Called at each update; may raise to end the run."""
         self.advice = ""
         """Said once when the run waits for long."""
+        self.summary = ""
+        """How the run ended, once it has."""
         self.console = console(stderr=True)
         self.bar = Progress(
             TextColumn("{task.description}", style="bold", markup=False),
@@ -100,6 +102,8 @@ class Display:
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.storage}")
         failed = f", {counts.failed} failed" if counts.failed else ""
+        self.summary = f"{counts.done} of {counts.total} cells done{failed}"
+        self.summary += ", stopped" if run.outcome == "stopped" else ""
         here = f"{run.progress.cells_ended} in this run, {duration(seconds)}"
         say(f"cells     {counts.done} of {counts.total} done{failed} ({here})")
         for line in run.unwritten_blocks[:5]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -64,6 +65,17 @@ def run(
             help="Let workers with other code or packages compute. Each cell records what computed it.",
         ),
     ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Begin on a bench without asking; off a terminal nobody is asked.")
+    ] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            show_default="nothing",
+            help="When the run ends, however it ends, run this command with one line about it on its standard input.",
+        ),
+    ] = None,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
     dashboard_token: options.DashboardToken = False,
     dashboard_host: options.DashboardHost = None,
@@ -87,7 +99,9 @@ def run(
               spinsweep run characterization --set device=0:8 --executor processes
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
+              spinsweep run characterization --notify "mail -s spinsweep me@example.org"
     """
+    from spinsweep.cli.notify import Hook
     from spinsweep.cli.workers import DASK, SERIAL, Workers, name_of_executor, require_no_cluster
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
@@ -116,8 +130,11 @@ def run(
         require_sendable(sweep)
     if bench is not None and sweep.prepare is not None:
         sweep.prepare(sweep)  # refuses what the bench cannot do, before anything is written
+    if bench is not None and not yes:
+        bench.confirm(sweep)
     made_on = {"measured_on": bench.name} if bench else {}
-    with Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
+    hook = Hook(notify, f"{sweep.name} in {path}") if notify else nullcontext()
+    with hook, Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
         if not _exists(path, sweep, block):
             chosen.reach_bench()
         run_sweep(
@@ -132,7 +149,10 @@ def run(
             allow_mixed=allow_mixed,
             attrs={"sweep_reference": reference(name), **made_on},
         )
-        return show.finish()
+        status = show.finish()
+        if isinstance(hook, Hook):
+            hook.ended(show.summary)
+        return status
 
 
 def _exists(path: str, sweep: Sweep, block: str | None) -> bool:

@@ -55,6 +55,17 @@ def cycles(sweep: Sweep) -> dict[str, int]:
     return {bench.device_with(width=width, device=device).name: each for width, device in labels}
 
 
+def currents(sweep: Sweep) -> dict[str, float]:
+    """The largest current of a pulse of the cells asked for, by name of the device, A."""
+    p, bench = sweep.params, parse(sweep.params["bench"])
+    family, largest = family_of(p["card"]), dict[str, float]()
+    for width, device in product(sweep.axis("width").values, sweep.axis("device").values):
+        bar = float(width)
+        writes, reset = family.write_currents(bar, p["currents"]), abs(family.reset_current(bar))
+        largest[bench.device_with(width=width, device=device).name] = max(float(np.abs(writes).max()), reset)
+    return largest
+
+
 def prepare(sweep: Sweep) -> None:
     """``BenchError`` where the bench has no device for a cell asked for: before anything is fired."""
     cycles(sweep)
@@ -79,4 +90,5 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         resources=bench.needs,
         measured=True,
         bench_cycles=cycles,
+        bench_currents=currents,
     )

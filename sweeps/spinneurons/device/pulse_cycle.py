@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep.bench import cycle_time
 from spinsweep.bench.errors import DeviceFault, LimitError
 from spinsweep.bench.journal import TrainRecord
 from spinsweep.bench.parts import Check, Device, Timing
@@ -253,6 +254,7 @@ class ResetReadWriteRead:
             (record,) = (r for r in trains.journal.trains.values() if r.plan["devices"] == [device.name])
             took = (session.instruments.clock.now() - began) / record.length
             volts = np.array(list(record.results.values()))
+        cycle_time.note(session.bench, type(self).__name__, took / session.bench.timing.speed, device.name)
         noise = float(np.sqrt(np.mean(np.var(volts, axis=0, ddof=1)))) if len(volts) > 1 else float("nan")
         contrast = levels.high - levels.low
         return [
