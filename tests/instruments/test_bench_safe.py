@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from emulated import Emulated
 
@@ -86,13 +87,13 @@ def test_a_bench_that_nobody_owns_is_made_safe_and_nothing_else_is_done(
     assert not dirty(bench)
 
 
-def test_a_bench_whose_owner_and_watchdog_died_together_is_made_safe(
+def test_a_bench_whose_owner_watchdog_and_standby_died_together_is_made_safe(
     bench: Bench, emulated: Emulated, tmp_path: Path
 ) -> None:
     with owned(bench) as process:
-        found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True)
-        for pid in (*found.stdout.split(), str(process.pid)):
-            subprocess.run(["kill", "-9", pid], check=True)
+        standby, watchdog = reversed(psutil.Process(process.pid).children(recursive=True))
+        for each in (standby, watchdog, process):
+            each.kill()
         process.wait(10)
         assert output(emulated)
         assert dirty(bench)

@@ -101,7 +101,7 @@ def safe(
     described = load(bench)
     lease = BenchLease(described, "a command that makes it safe,")
     try:
-        lease.take()
+        lease.take(2.0)  # the watchdog of a lane that has just died makes it safe by itself
     except LeaseError as refused:
         if not stop_owner:
             here = f"`spinsweep bench safe {bench} --stop-owner` ends it from here"
