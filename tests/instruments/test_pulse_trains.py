@@ -16,7 +16,7 @@ from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinsweep.bench.acquire import acquire_bench, current_session
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, LimitError
-from spinsweep.bench.session import pulses
+from spinsweep.bench.pulse_counts import pulses
 from spinsweep.bench.trains import Spoiled
 from spinsweep.errors import Stopped
 from spinsweep.work import working

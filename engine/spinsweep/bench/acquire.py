@@ -49,7 +49,8 @@ def acquire_bench(
     from spinsweep.bench import logbook
     from spinsweep.bench.journal import refuse_any_lost
     from spinsweep.bench.lease import BenchLease
-    from spinsweep.bench.session import BenchSession, pulses
+    from spinsweep.bench.pulse_counts import pulses
+    from spinsweep.bench.session import BenchSession
     from spinsweep.bench.watchdog import Watchdog, dirty, mark_clean, mark_dirty
 
     if _process.session is not None:

@@ -53,6 +53,9 @@ class Bench(Part):
     state: str = ""
     """Folder of epoch and journals; empty: that of the bench's name in ``$SPINSWEEP_STATE``, else in
     ``~/.local/state/spinsweep``."""
+    lease: str = ""
+    """Folder that all machines share which can reach these instruments, and all accounts that use them: who owns an
+    instrument is locked there, and the pulses of devices with a serial number are counted there; empty: none."""
     source: Annotated[SerializeAsAny[SourceSection], _by_driver(SOURCE)]
     meter: Annotated[SerializeAsAny[InstrumentSection], _by_driver(METER)]
     switch: Annotated[SerializeAsAny[InstrumentSection], _by_driver(SWITCH)] | None = None
@@ -69,8 +72,7 @@ class Bench(Part):
     @property
     def folder(self) -> Path:
         """Where lease, epoch and journals are kept."""
-        root = os.environ.get("SPINSWEEP_STATE") or "~/.local/state/spinsweep"
-        return _of_user(self.state) if self.state else _of_user(root) / self.name
+        return _of_user(self.state) if self.state else state_root() / self.name
 
     @property
     def instruments(self) -> dict[str, InstrumentSection]:
@@ -142,13 +144,23 @@ def fingerprint(bench: Mapping[str, Any]) -> dict[str, Any]:
         "meter": _reading_values(bench[METER]),
         "timing": timing,
         "polarity": bench["polarity"],
-        "devices": [[d["name"], d["labels"], d["range"]] for d in bench["device"]],
+        "devices": [[d["name"], d["labels"], d["range"], *_serial(d)] for d in bench["device"]],
         **({AUXILIARY: {n: [a["serial"], *_reading_values(a)] for n, a in auxiliary.items()}} if auxiliary else {}),
     }
 
 
+def _serial(device: Mapping[str, Any]) -> list[Any]:
+    """A device's serial number; none of a device that has none, as in old bench files."""
+    return [device["serial"]] if device.get("serial") else []
+
+
 def _reading_values(section: Mapping[str, Any]) -> list[Any]:
     return [section[key] for key in driver(section["driver"]).Section.reading_keys]
+
+
+def state_root() -> Path:
+    """Where the folders of benches are, unless a bench file says otherwise."""
+    return _of_user(os.environ.get("SPINSWEEP_STATE") or "~/.local/state/spinsweep")
 
 
 def load(path: str | Path) -> Bench:
@@ -180,6 +192,12 @@ def _problems(bench: Bench) -> Iterator[str]:
         Path(bench.state).expanduser()
     except RuntimeError:
         yield f"state: there is no user {Path(bench.state).parts[0]} here"
+    try:
+        Path(bench.lease).expanduser()
+    except RuntimeError:
+        yield f"lease: there is no user {Path(bench.lease).parts[0]} here"
+    for serial in _repeated([d.serial for d in bench.device if d.serial]):
+        yield f"serial {serial!r} of a device stands twice"
     for resource in _repeated([i.address for i in bench.instruments.values()]):
         yield f"resource {resource!r} stands twice"
     for name in _repeated([*(d.name for d in bench.device)]):

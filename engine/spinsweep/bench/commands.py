@@ -174,7 +174,7 @@ def plan(
               spinsweep bench plan characterization bench.toml --measure
     """
     from spinsweep.bench import cycles
-    from spinsweep.bench.session import pulses
+    from spinsweep.bench.pulse_counts import pulses
 
     described = load(bench)
     sweep = requested(name, settings, seed, BenchEquipment(bench))

@@ -94,6 +94,8 @@ class Device(Part):
     name: Name
     labels: dict[str, Label]
     """Its coordinates in sweeps, such as ``{width = 0.5, device = 0}``."""
+    serial: str = ""
+    """Names the device itself, such as ``wafer 7, bar 3``: its pulses are counted wherever it hangs."""
     channels: tuple[Channel, ...] = ()
     """Relays that connect it, such as ``["1!1", "1!11"]``; empty without a switch."""
     range: Positive | None = None

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
+from spinsweep.bench import pulse_counts
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import Envelope
-from spinsweep.bench.errors import BenchError, ConnectionLost, LimitError
+from spinsweep.bench.errors import BenchError, ConnectionLost
 from spinsweep.bench.instruments import Instruments
 from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
-from spinsweep.disk import write_whole
 from spinsweep.errors import Stopped
 from spinsweep.messages import LaneReport
 from spinsweep.work import cancelled, report
@@ -112,7 +109,11 @@ class BenchSession:
         if time.monotonic() > self._last_report + REPORT_INTERVAL_S:
             self._last_report = time.monotonic()
             doing = LaneReport(
-                **wear(self.bench), experiment=experiment, train=train, cycles=self.work.total(), figures=self.figures
+                **pulse_counts.wear(self.bench),
+                experiment=experiment,
+                train=train,
+                cycles=self.work.total(),
+                figures=self.figures,
             )
             report(doing.to_json())
 
@@ -132,53 +133,4 @@ class BenchSession:
 
     def count_pulses(self, planned: Mapping[str, int]) -> None:
         """Add pulses that are going to be fired, or ``LimitError`` if a device would get too many."""
-        counted = pulses(self.bench)
-        for name, more in planned.items():
-            total = counted.get(name, 0) + more
-            most = self.bench.limits_of(self.bench.named(name)).max_pulses
-            if total > most:
-                raise LimitError(
-                    f"device {name}: {total} pulses in its life with this train, limits.max_pulses is {most}"
-                )
-            counted[name] = total
-        # a train's journal is on the disk before it is fired, and so are its pulses
-        write_whole(str(_pulses_path(self.bench)), json.dumps(counted).encode(), sync=True)
-
-
-def pulses(bench: Bench) -> dict[str, int]:
-    """Pulses of each device so far in its life on a bench; at most one train too many.
-
-    Raises
-    ------
-    BenchError
-        The file that counts them is damaged, or gone though the journals know of trains.
-    """
-    path, problem = _pulses_path(bench), "is damaged"
-    counted = None
-    try:
-        counted = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        problem = "is gone"
-        if not any(b'"op":"intent"' in j.read_bytes() for j in (bench.folder / "journal").glob("*.jsonl")):
-            return {}
-    except ValueError:
-        pass
-    if not isinstance(counted, dict) or not all(isinstance(n, int) and n >= 0 for n in counted.values()):
-        raise BenchError(
-            f"{path} {problem}, so the number of pulses that the devices have had is not known; write "
-            f'it into that file, as {{"{bench.device[0].name}": 1200}} (the journals beside it say what was fired). '
-            "No pulse is sent until then."
-        )
-    return counted
-
-
-def wear(bench: Bench) -> dict[str, Any]:
-    """Pulses of the bench's devices in their life, and which of them is nearest to its limit, and how near."""
-    counted = pulses(bench)
-    wear = {d.name: counted.get(d.name, 0) / bench.limits_of(d).max_pulses for d in bench.device}
-    worn = max(wear, key=lambda name: wear[name])
-    return {"bench": bench.name, "pulses": sum(counted.values()), "worn": worn, "wear": wear[worn]}
-
-
-def _pulses_path(bench: Bench) -> Path:
-    return bench.folder / "pulses.json"
+        pulse_counts.add(self.bench, planned)
