@@ -13,6 +13,7 @@ import platform
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -113,6 +114,13 @@ def current_user() -> str:
         return getpass.getuser()
     except (ImportError, KeyError, OSError):
         return str(user_id())
+
+
+def time_since_boot() -> float:
+    """A clock that nobody sets and, on Linux and Windows, goes on while the machine is suspended, s."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
 
 
 def data_sync(handle: int) -> None:

@@ -30,7 +30,7 @@ from spinsweep.bench.lease import BenchLease
 from spinsweep.bench.pipes import PipeReader, first_line
 from spinsweep.errors import SpinsweepError
 from spinsweep.printable import say
-from spinsweep.system import END_SIGNALS, KILL, send
+from spinsweep.system import BINARY, END_SIGNALS, KILL, send
 
 HEARTBEAT_S = 0.25  # between signs of life
 SILENCE_TIMEOUT_S = 10.0  # without one, after which a lane counts as hung
@@ -157,7 +157,7 @@ def dirty(bench: Bench) -> bool:
 
 def mark_dirty(bench: Bench) -> None:
     """Note that the bench may be unsafe from now on; on disk before this returns."""
-    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT, 0o644)
+    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT | BINARY, 0o644)
     os.fsync(handle)
     os.close(handle)
 

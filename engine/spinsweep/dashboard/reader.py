@@ -177,5 +177,6 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 
 def main() -> None:
     """The process's work, at a lower priority than the workers'."""
-    os.nice(10)
+    if hasattr(os, "nice"):
+        os.nice(10)
     serve(sys.stdin.buffer, sys.stdout.buffer)
