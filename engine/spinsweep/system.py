@@ -90,7 +90,7 @@ def tell_to_end(process: subprocess.Popen[bytes]) -> None:
 
 def host_name() -> str:
     """This machine's name in its network."""
-    return platform.node()
+    return os.uname().nodename if hasattr(os, "uname") else platform.node()
 
 
 def user_id() -> int:

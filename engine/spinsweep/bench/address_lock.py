@@ -127,10 +127,10 @@ def holder(address: str) -> Holder | None:
 def owner(address: str) -> str:
     """Who holds an address on this machine now, in words; empty if nobody does."""
     try:
-        found = holder(address)
+        other = holder(address)
     except ConnectionRefusedError:
         return ""
-    return "another process" if found is None else f"process {found.process} of user {found.user}"
+    return "another process" if other is None else f"process {other.process} of user {other.user}"
 
 
 def _digest(address: str) -> str:

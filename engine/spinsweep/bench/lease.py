@@ -133,12 +133,12 @@ class BenchLease:
     def _owned_by_another(self, refused: AddressTaken) -> LeaseError:
         address = str(refused)
         try:
-            found = holder(address)
+            other = holder(address)
         except ConnectionRefusedError:  # it has just taken it, or given it back
-            found = None
-        return self._owned(address, "another process" if found is None else self._known(found))
+            other = None
+        return self._owned(address, "another process" if other is None else self._known(other))
 
-    def _known(self, found: Holder) -> str:
+    def _known(self, other: Holder) -> str:
         """The holder of an address in words; the bench's own folder knows more of its lanes."""
         with suppress(OSError, LeaseError):
             handle = _opened(self.bench.folder / "lock")
@@ -146,9 +146,9 @@ class BenchLease:
                 who, number = _owner(system.read_at(handle, 4096, 0))
             finally:
                 os.close(handle)
-            if number == found.process:
+            if number == other.process:
                 return who
-        return f"a lane, process {found.process} on {system.host_name()} of user {found.user}"
+        return f"a lane, process {other.process} on {system.host_name()} of user {other.user}"
 
     def _owned(self, what: str, who: str) -> LeaseError:
         return LeaseError(
@@ -222,8 +222,8 @@ def _owners(bench: Bench) -> set[int]:
     owners = set()
     for name in exclusive_names(bench):
         with suppress(ConnectionRefusedError):
-            if (found := holder(name)) is not None:
-                owners.add(found.process)
+            if (other := holder(name)) is not None:
+                owners.add(other.process)
     return owners - {os.getpid()}
 
 
