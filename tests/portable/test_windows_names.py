@@ -167,6 +167,84 @@ def test_a_cube_has_one_driver_and_grows(log: Callable[[], str]) -> None:
     assert "96 of 96 done (48 in this run" in said(*run)
 
 
+PARTS = """
+import os, threading, time
+from pathlib import Path
+from spinsweep.bench.pipes import PipeReader, first_line
+from spinsweep.cube.local import LocalStorage
+from spinsweep.disk import file_lock, write_whole
+
+def refused(path, **how):
+    try:
+        with file_lock(path, timeout_s=0.05, **how):
+            return ""
+    except OSError as error:
+        return type(error).__name__
+
+# pipes that nobody could wait for by select
+out, into = os.pipe()
+reader = PipeReader(out)
+print(reader.read(0.05))
+os.write(into, b"sign of life")
+print(reader.read(60))
+os.close(into)
+print(reader.read(60))
+out, into = os.pipe()
+lines = open(out, "rb", buffering=0)
+print(first_line(lines, 0.05))
+os.write(into, b"ready\\n")  # for the thread that still reads
+out, into = os.pipe()
+os.write(into, b"ready\\n")
+print(first_line(open(out, "rb", buffering=0), 60))
+
+# locks, between two handles as between two processes
+path = Path("locked")
+path.write_text("read by others while it is locked")
+print(refused(path, shared=True, flags=os.O_RDONLY))  # who only looks makes no file
+with file_lock(path, shared=True):
+    print(refused(path, shared=True) or "shared", refused(path), path.read_text()[:4])
+with file_lock(path):
+    print(refused(path, shared=True), refused(path, shared=True, flags=os.O_RDONLY), refused(path))
+print(refused(path) or "free")
+
+# a file that others read is replaced when they have done
+others = open("locked")
+threading.Timer(0.2, others.close).start()
+write_whole("locked", b"new", sync=True)
+print(path.read_text())
+
+# what a creation left is removed when it is old, and not while it may go on
+left = Path(".cube.zarr.0.partial")
+left.mkdir()
+(left / ".busy").touch()
+with LocalStorage(Path("cube.zarr")).staging() as storage:
+    storage.write("zarr.json", b"{}")
+print(left.exists(), sorted(os.listdir("cube.zarr")))
+os.utime(left, (0, 0))
+with LocalStorage(Path("cube.zarr")).replacing() as storage:
+    storage.write("zarr.json", b"{ }")
+print(left.exists(), Path("cube.zarr/zarr.json").read_text())
+"""
+
+
+def test_pipes_locks_and_files_do_what_they_do_on_linux(log: Callable[[], str]) -> None:
+    Path("parts.py").write_text(PARTS)
+    done = subprocess.run(
+        [sys.executable, "parts.py"], capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        *("None", "b'sign of life'", "b''", "None", "b'ready\\n'"),
+        "FileNotFoundError",
+        "shared BlockingIOError read",
+        "BlockingIOError BlockingIOError BlockingIOError",
+        "free",
+        "new",
+        "True ['zarr.json']",
+        "False { }",
+    ]
+
+
 @contextmanager
 def emulated() -> Iterator[Control]:
     with subprocess.Popen([*SPINSWEEP, "emulate", "bench.toml", "--speed", "1e4"], stdout=subprocess.PIPE) as process:
