@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import itertools
 import os
 import platform
@@ -23,9 +22,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-POLL_S = 0.02
-"""Between two attempts to lock a file."""
+from spinsweep import locks, system
+
+REPLACE_TIMEOUT_S = 2.0
+"""That a file which others read on Windows is tried to be replaced."""
+SYNCS_ALL = hasattr(os, "sync")
+"""Whether everything can be synced at once; else each file is as it is written, which takes longer."""
 _PROCESS_TOKEN = uuid.uuid4().hex[:16]
 _file_numbers = itertools.count()
 
@@ -47,26 +51,38 @@ def write_whole(path: str, data: bytes, *, sync: bool = False, before: Callable[
     """
     temporary = f"{path}.{_PROCESS_TOKEN}{os.getpid():x}-{next(_file_numbers)}.partial"
     try:
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | system.BINARY, 0o666)
         try:
             unwritten = memoryview(data)
             while unwritten:
                 unwritten = unwritten[os.write(handle, unwritten) :]
             if os.fstat(handle).st_size != len(data):
                 raise OSError(errno.EIO, "the file system kept only a part of it")
-            if sync and before is None:
+            if (sync and before is None) or not SYNCS_ALL:
                 os.fsync(handle)
         finally:
             os.close(handle)  # NFS tells of a full disk only here
         if before is not None:
             before()
-        os.replace(temporary, path)  # noqa: PTH105
+        _replace(temporary, path)
         if sync:
             sync_folder(os.path.dirname(path))  # noqa: PTH120
     except OSError as error:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise OSError(error.errno, error.strerror, path) from None
+
+
+def _replace(new: str, old: str) -> None:
+    """Windows refuses for as long as somebody has the old file open."""
+    deadline = time.monotonic() + (0.0 if system.POSIX else REPLACE_TIMEOUT_S)
+    while True:
+        try:
+            return os.replace(new, old)  # noqa: PTH105
+        except PermissionError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(locks.POLL_S)
 
 
 RENAME_EXCHANGE = 2
@@ -77,10 +93,10 @@ AT_FDCWD = -100
 def exchange(new: str, old: str) -> None:
     """Have two folders change their names in one step.
 
-    Where the kernel or the file system cannot do that (macOS, NFS), ``old`` is moved away first, and for an instant
-    there is none.
+    Where the kernel or the file system cannot do that (macOS, Windows, NFS), ``old`` is moved away first, and for an
+    instant there is none.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
+    libc = _libc()
     if hasattr(libc, "renameat2"):
         if libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(old), RENAME_EXCHANGE) == 0:
             return
@@ -98,8 +114,13 @@ def exchange(new: str, old: str) -> None:
 
 
 def sync_folder(path: str) -> None:
-    """Return when the names in a folder outlive a power cut."""
-    handle = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Return when the names in a folder outlive a power cut; at once on Windows, which opens no folder.
+
+    NTFS keeps a journal of names: after a power cut there is the folder as it was before or after.
+    """
+    if not system.POSIX:
+        return
+    handle = os.open(path or ".", os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     except OSError as error:
@@ -117,11 +138,13 @@ def sync_all(path: str) -> None:
     OSError
         The disk reported an error: some of it may be lost.
     """
+    if not SYNCS_ALL:
+        return
     call = _syncfs()
     if call is None:
         os.sync()
         return
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    handle = os.open(path, os.O_RDONLY)
     try:
         if call(handle) != 0:
             number = ctypes.get_errno()
@@ -130,10 +153,15 @@ def sync_all(path: str) -> None:
         os.close(handle)
 
 
+def _libc() -> Any:
+    """The C library of this process; Windows has none under this name."""
+    return ctypes.CDLL(None, use_errno=True) if system.POSIX else None
+
+
 @cache
 def _syncfs() -> Callable[[int], int] | None:
     """Linux's ``syncfs``, which Python does not offer; it syncs one file system where ``sync`` syncs all."""
-    call: Callable[[int], int] | None = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+    call: Callable[[int], int] | None = getattr(_libc(), "syncfs", None)
     return call
 
 
@@ -147,33 +175,20 @@ def file_lock(
     ----------
     shared : beside others that hold it so
     timeout_s : how long to wait for it; None: for as long as it takes
-    flags : how the file is opened, beside ``O_CLOEXEC``
+    flags : how the file is opened
 
     Raises
     ------
     BlockingIOError
         It is not free in time.
     """
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    handle = os.open(path, flags | os.O_CLOEXEC, 0o666)
+    handle = os.open(path, flags | system.BINARY, 0o666)
     try:
-        if timeout_s is None:
-            fcntl.flock(handle, kind)
-        else:
-            _lock_before(time.monotonic() + timeout_s, handle, kind)
-        yield handle
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        with locks.file_locked(handle, str(path), shared=shared, deadline=deadline, flags=flags):
+            yield handle
     finally:
         os.close(handle)
-
-
-def _lock_before(deadline: float, handle: int, kind: int) -> None:
-    while True:
-        try:
-            return fcntl.flock(handle, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                raise
-            time.sleep(POLL_S)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Being told to end: Ctrl-C, SIGTERM, and the SIGHUP of a terminal that is closed, which all mean the same.
+"""Being told to end: Ctrl-C, SIGTERM, and what a terminal sends that is closed, which all mean the same.
 
 Once asks to end soon, twice to end now; what comes after that changes nothing, because the end is making things safe.
 A signal that is ignored when a process starts stays ignored: so do ``nohup``, and shells that start a job in the
@@ -16,11 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from spinsweep import system
 from spinsweep.process import SAFE_PATH, environment
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-TERMINALS = {signal.SIGINT, signal.SIGHUP}
-"""What a terminal sends to every process that it runs in the foreground."""
+from spinsweep.system import END_SIGNALS, TERMINAL_SIGNALS
 
 
 class Interrupted(KeyboardInterrupt):
@@ -87,7 +85,7 @@ class Interrupts:
                 Interrupts._heard = 0
             self.requested_before = Interrupts._heard > 0
             Interrupts._depth += 1
-            for number in SIGNALS:
+            for number in END_SIGNALS:
                 if signal.getsignal(number) is not signal.SIG_IGN:
                     self._before[number] = signal.signal(number, self._handle)
         return self
@@ -102,14 +100,13 @@ class Interrupts:
     def before_fork() -> None:
         """A fork hears no signal until its handlers are those of Python again: with ours it would not end."""
         if Interrupts._depth:
-            _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            _forking.mask = system.mask(END_SIGNALS)
 
     @staticmethod
     def after_fork() -> None:
         """In the parent, and at the end in the fork."""
         mask, _forking.mask = getattr(_forking, "mask", None), None
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        system.unmask(mask)
 
     @staticmethod
     def forget() -> None:
@@ -117,7 +114,7 @@ class Interrupts:
         if Interrupts._depth:
             Interrupts._depth = 0
             signal.set_wakeup_fd(-1)
-            for number in SIGNALS:
+            for number in END_SIGNALS:
                 if isinstance(getattr(signal.getsignal(number), "__self__", None), Interrupts):
                     usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                     signal.signal(number, usual)
@@ -133,24 +130,26 @@ class Interrupts:
 
 
 _forking = threading.local()
-os.register_at_fork(
-    before=Interrupts.before_fork, after_in_parent=Interrupts.after_fork, after_in_child=Interrupts.forget
-)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=Interrupts.before_fork, after_in_parent=Interrupts.after_fork, after_in_child=Interrupts.forget
+    )
 
 
 @contextmanager
 def sigint_blocked() -> Iterator[None]:
     """What a terminal sends waits until the block has ended; processes and threads started inside never see it.
 
-    It goes to the whole process group, and only the driver is to act on it.
+    It goes to the whole process group, and only the driver is to act on it.  Windows cannot hold it back: workers
+    there ignore it once they have started.
     """
+    if not system.POSIX:
+        yield
+        return
     from multiprocessing import resource_tracker  # late: most commands need it not
 
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
+    with system.masked(TERMINAL_SIGNALS - {signal.SIGINT}):
         with environment({SAFE_PATH: "1"}):
             resource_tracker.ensure_running()  # it lets Ctrl-C in again when it starts, and is deaf to it itself
-        signal.pthread_sigmask(signal.SIG_BLOCK, TERMINALS)
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        with system.masked(TERMINAL_SIGNALS):
+            yield

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import atexit
 import os
-import pwd
 import shutil
 import stat
 import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+
+from spinsweep import system
+from spinsweep.system import user_name
 
 LINKS = 40  # in a path, as the kernel allows
 WRITABLE = stat.S_IWGRP | stat.S_IWOTH
@@ -19,6 +21,7 @@ WRITABLE = stat.S_IWGRP | stat.S_IWOTH
 def objection(path: Path) -> str:
     """How another user could change what is read at ``path``, and what to do; empty: only root could.
 
+    It is empty on Windows, too, where access lists say who may change what, and nothing here reads them.
     Every folder on the way and every link is looked at, as the kernel goes: each belongs to this user or to root,
     and is writable for nobody else, but for folders such as ``/tmp``, where users cannot touch each other's files.
 
@@ -27,6 +30,9 @@ def objection(path: Path) -> str:
     OSError
         There is nothing at ``path``, or it cannot be looked at.
     """
+    if not system.POSIX:
+        path.lstat()
+        return ""
     entry, links = Path("/"), 0
     left = list(reversed(path.absolute().parts))
     while left:
@@ -35,8 +41,8 @@ def objection(path: Path) -> str:
             entry = entry.parent.parent
             continue
         status = entry.lstat()
-        if status.st_uid not in (os.geteuid(), 0):
-            return f"{entry} belongs to {user(status.st_uid)}, who could replace it; use one of your own"
+        if status.st_uid not in (system.user_id(), 0):
+            return f"{entry} belongs to {user_name(status.st_uid)}, who could replace it; use one of your own"
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > LINKS:
@@ -46,14 +52,6 @@ def objection(path: Path) -> str:
         elif status.st_mode & WRITABLE and not (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
             return f"{entry} can be written by others; `chmod go-w {entry}`"
     return ""
-
-
-def user(number: int) -> str:
-    """The name of a user, or the number where it has none."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
 
 
 def make_folders(path: Path) -> None:
@@ -96,10 +94,10 @@ def scratch() -> Path:
 
     Dask puts the folder of its temporary files first on Python's path, so whoever can write there runs code.
     """
-    folder = Path(tempfile.gettempdir()) / f"spinsweep-{os.geteuid()}"
+    folder = Path(tempfile.gettempdir()) / f"spinsweep-{system.user_id()}"
     with suppress(OSError):
         make_folders(folder)
-        if not objection(folder) and not folder.lstat().st_mode & 0o077:
+        if not objection(folder) and not (system.POSIX and folder.lstat().st_mode & 0o077):
             return folder
     made = Path(tempfile.mkdtemp(prefix="spinsweep-"))  # somebody has the name
     atexit.register(shutil.rmtree, made, ignore_errors=True)

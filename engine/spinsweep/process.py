@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from spinsweep import system
+
 SAFE_PATH = "PYTHONSAFEPATH"
 """Variable that keeps the current folder, which may hold a file named like any module, off the path of a Python that
 is started; empty: it is on it."""
@@ -13,7 +15,7 @@ is started; empty: it is on it."""
 
 def this_process() -> str:
     """Which one holds a lock, in the words of a message."""
-    return f"process {os.getpid()} on {os.uname().nodename}"
+    return f"process {os.getpid()} on {system.host_name()}"
 
 
 @contextmanager

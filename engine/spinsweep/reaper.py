@@ -11,8 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from spinsweep import reaper_process
-from spinsweep.interrupts import TERMINALS
+from spinsweep import reaper_process, system
 from spinsweep.printable import say
 from spinsweep.reaper_process import RELAY
 
@@ -20,7 +19,7 @@ INTERRUPTED = 130  # exit status of what was told to end at once
 
 
 class Reaper:
-    """For a ``with`` around all that a command starts.
+    """For a ``with`` around all that a command starts; on Windows it has no process, and ends and relays nothing.
 
     Parameters
     ----------
@@ -33,12 +32,14 @@ class Reaper:
     """That of this process."""
 
     def __init__(self, *, relays_signals: bool = False) -> None:
-        self.relays_signals = relays_signals
+        self.relays_signals = relays_signals and system.POSIX
         self._token = uuid.uuid4().hex
         self.on_first: Callable[[], None] = lambda: None
         """Called in a thread when this process is told to end for the first time, if signals are relayed."""
 
     def __enter__(self) -> Reaper:
+        if not system.POSIX:
+            return self
         self._file = reaper_process.marked_file(self._token)
         mode = RELAY if self.relays_signals else ""
         self._process = subprocess.Popen(
@@ -46,7 +47,7 @@ class Reaper:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if self.relays_signals else subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # it may outlive this process, whose pipes must not wait for it
-            start_new_session=True,
+            **system.OWN_SESSION,
             env=reaper_process.unmarked(),
             bufsize=0,
         )
@@ -62,6 +63,8 @@ class Reaper:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if not system.POSIX:
+            return
         Reaper.current = None
         if self.relays_signals:
             signal.set_wakeup_fd(self._wakeup)
@@ -86,8 +89,5 @@ class Reaper:
     @contextmanager
     def terminal_blocked(self) -> Iterator[None]:
         """What a terminal sends does not reach processes that this thread starts; the thread that listens gets it."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINALS)
-        try:
+        with system.masked(system.TERMINAL_SIGNALS):
             yield
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -61,7 +61,7 @@ def marking(token: str) -> Iterator[None]:
 def marked_file(token: str) -> int:
     """A file that every fork of this process has open until it runs another program."""
     if not hasattr(os, "memfd_create"):
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(os.devnull, os.O_RDONLY)
     return os.memfd_create(f"{MARK}-{token}", os.MFD_CLOEXEC)
 
 

@@ -89,6 +89,7 @@ def test_two_benches_with_a_common_instrument_exclude_each_other(tmp_path: Path)
         ("TCPIP::127.0.0.1::1394::SOCKET", "TCPIP0::localhost::1394::SOCKET"),
         ("TCPIP::127.0.0.1::1394::SOCKET", "tcpip1::127.1::1394::socket"),
         ("GPIB::12", "GPIB0::12::INSTR"),
+        ("visa://127.0.0.1/GPIB0::12::INSTR", "VISA://localhost/GPIB::12"),
     ],
 )
 def test_an_address_in_another_spelling_is_the_same(tmp_path: Path, one: str, other: str) -> None:

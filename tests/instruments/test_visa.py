@@ -332,6 +332,8 @@ def test_a_closed_session_says_so() -> None:
     [
         ("somewhere", "@py", "this is not a VISA resource name, such as"),
         ("TCPIP::127.0.0.1::1::SOCKET", "@nowhere", "backend '@nowhere'"),
+        ("visa://bench-pc/GPIB0::12::INSTR", "@py", "reached by the vendor's library: backend = '@ivi'"),
+        ("visa://bench-pc/somewhere", "@ivi", "this is not a VISA resource name, such as"),
     ],
 )
 def test_what_can_never_be_opened_is_refused_at_once(resource: str, backend: str, says: str) -> None:

@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from spinsweep.reaper_process import unmarked
+from spinsweep.system import OWN_SESSION
 
 
 def start(command: Sequence[str], *, bufsize: int = -1) -> tuple[subprocess.Popen[bytes], IO[str]]:
@@ -18,7 +19,7 @@ def start(command: Sequence[str], *, bufsize: int = -1) -> tuple[subprocess.Pope
     errors = TemporaryFile("w+", errors="replace")  # noqa: SIM115
     pipe = subprocess.PIPE  # where nobody else reads along
     process = subprocess.Popen(
-        command, stdin=pipe, stdout=pipe, stderr=errors, start_new_session=True, env=unmarked(), bufsize=bufsize
+        command, stdin=pipe, stdout=pipe, stderr=errors, **OWN_SESSION, env=unmarked(), bufsize=bufsize
     )
     return process, errors
 

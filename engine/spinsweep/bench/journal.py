@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from spinsweep import system
 from spinsweep.bench import journal_rows as rows
 from spinsweep.bench.errors import BenchError
 from spinsweep.disk import sync_folder, write_whole
@@ -90,12 +91,12 @@ class Journal:
         refuse_lost(self._head)
         self._size, self._last, self._chained = 0, "", False
         new = not self.path.exists()
-        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | system.BINARY, 0o644)
         try:
             boots = self._replay()
             self._settle(same_boot=boots[-1:] == [boot()])  # before this boot is in the journal
             self.sync()
-            self._append(rows.LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), os.uname().nodename, _now()))
+            self._append(rows.LaneOpened(FORMAT, key, epoch, boot(), os.getpid(), system.host_name(), _now()))
             self.sync()
             if new:
                 sync_folder(str(self.path.parent))
@@ -152,7 +153,7 @@ class Journal:
 
     def sync(self) -> None:
         """Wait until everything written is on the disk; then note how far it goes."""
-        os.fdatasync(self._file)
+        system.data_sync(self._file)
         self._head.parent.mkdir(exist_ok=True)
         write_whole(str(self._head), json.dumps({"size": self._size, "last": self._last}).encode(), sync=False)
 

@@ -39,6 +39,7 @@ from spinsweep.errors import RunnerError, SpinsweepError
 from spinsweep.interrupts import Interrupts
 from spinsweep.printable import one_line, say
 from spinsweep.reaper import Reaper
+from spinsweep.system import host_name, tell_to_end
 
 LEASE_FRACTION = 0.8  # of the lease's time to live, after which the lane ends itself
 RENEW_INTERVAL_S = 3.0
@@ -64,7 +65,7 @@ def admitted(lease: BenchLease, address: str, security: Security | None = None) 
     RunnerError
         No scheduler answers.
     """
-    bench, host = lease.bench, os.uname().nodename
+    bench, host = lease.bench, host_name()
     question = {
         "addresses": exclusive_names(bench),
         "holder": f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}",
@@ -232,14 +233,14 @@ class LocalLane:
         with self._turn:
             self._ending.set()
             if self.process is not None:
-                self.process.terminate()
+                tell_to_end(self.process)
         interrupted: KeyboardInterrupt | None = None
         while self.process is not None:
             try:
                 self.process.wait(REMIND_INTERVAL_S if Interrupts.received() >= 2 else None)
                 break
             except subprocess.TimeoutExpired:
-                self.process.terminate()
+                tell_to_end(self.process)
             except KeyboardInterrupt as error:  # the second
                 interrupted = error
         if self._thread.is_alive():

@@ -1,11 +1,9 @@
 """The right to own a bench: an operating-system lock on every address, and an epoch that only grows.
 
-The lock is the kernel's and ends with the process that holds it: a name in the machine's abstract namespace of
-sockets, made of the address or of the serial number alone, so that two bench files with a common instrument exclude
-each other, whoever uses them and however they spell it. There is no file that somebody could remove or replace. What
-it cannot do: any user may take the name of a free address, and the kernel then says who it is; and programs in
-another network namespace have names of their own. A second lock, on a file in the bench's folder, keeps two benches
-with one folder apart.
+The lock of an address ends with the process that holds it, and is made of the address or of the serial number alone
+(:mod:`spinsweep.bench.address_lock`), so that two bench files with a common instrument exclude each other, whoever
+uses them and however they spell it.  A second lock, on a file in the bench's folder, keeps two benches with one
+folder apart.
 
 The epoch stands in the bench's folder; whoever takes the lease, or makes the bench safe for a dead owner, raises
 it, and an owner with an older one may do nothing more.
@@ -13,31 +11,24 @@ it, and an owner with an older one may do nothing more.
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import hashlib
 import json
 import os
 import signal
-import socket
 import stat
-import struct
 import threading
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+from spinsweep import locks, system
+from spinsweep.bench.address_lock import AddressLock, AddressTaken, Holder, hold, holder
+from spinsweep.bench.address_lock import owner as owner
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.errors import LeaseError
-from spinsweep.private import user
 
 _DIGITS = 20
 PATIENCE_S, FREE_S = 10.0, 30.0
 """That an owner has to end its cycle when it is told to, and that a watchdog has to make its bench safe, s."""
-
-
-class _Taken(LeaseError):
-    """Another process holds the address that is the message."""
 
 
 class BenchLease:
@@ -55,7 +46,7 @@ class BenchLease:
         """Whoever renews it does not answer: nothing new is begun until it does."""
         self._stack = ExitStack()
         self._epoch_file = -1
-        self._held: list[socket.socket] = []
+        self._held: list[AddressLock] = []
         self._answered = 0.0
 
     def take(self, timeout_s: float = 0.0) -> BenchLease:
@@ -72,7 +63,9 @@ class BenchLease:
             except LeaseError as refused:
                 self.release()
                 if time.monotonic() >= deadline:
-                    raise (self._owned_by_another(refused) if isinstance(refused, _Taken) else refused) from None
+                    raise (
+                        self._owned_by_another(refused) if isinstance(refused, AddressTaken) else refused
+                    ) from None
                 time.sleep(0.02)
             except BaseException:
                 self.release()
@@ -83,10 +76,10 @@ class BenchLease:
     def raise_epoch(self) -> None:
         """Take the next epoch; the lock is held."""
         if self._epoch_file < 0:
-            self._epoch_file = os.open(self.bench.folder / "epoch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._epoch_file = os.open(self.bench.folder / "epoch", os.O_RDWR | os.O_CREAT | system.BINARY, 0o644)
             self._stack.callback(self._close_epoch)
         self.epoch = self._newest() + 1
-        os.pwrite(self._epoch_file, f"{self.epoch:0{_DIGITS}d}\n".encode(), 0)
+        system.write_at(self._epoch_file, f"{self.epoch:0{_DIGITS}d}\n".encode(), 0)
         os.fsync(self._epoch_file)
 
     def check(self) -> None:
@@ -107,7 +100,7 @@ class BenchLease:
         self._stack.close()
 
     def _newest(self) -> int:
-        digits = os.pread(self._epoch_file, _DIGITS, 0)
+        digits = system.read_at(self._epoch_file, _DIGITS, 0)
         try:
             if not digits and (self.bench.folder / "journal").exists():
                 raise ValueError
@@ -124,49 +117,38 @@ class BenchLease:
 
     def _hold(self, address: str) -> None:
         """Take the machine's lock of an address."""
-        taken = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)  # no program that is started here inherits it
-        try:
-            taken.bind(_name(address))
-            taken.listen(socket.SOMAXCONN)  # each who asks takes a slot until it is answered
-        except OSError as error:
-            taken.close()
-            if error.errno != errno.EADDRINUSE:
-                raise LeaseError(f"{address} cannot be locked ({error.strerror}); a bench needs Linux") from None
-            raise _Taken(address) from None
-        taken.setblocking(False)
+        taken = hold(address)
         self._held.append(taken)
         self._stack.callback(self._held.remove, taken)
         self._stack.callback(taken.close)
 
     def _answer(self) -> None:
-        """Once a second, close the connections of those who asked for the holder: the kernel has answered them."""
+        """Once a second, answer those who asked for the holder."""
         if (now := time.monotonic()) < self._answered + 1:
             return
         self._answered = now
         for held in self._held:
-            with suppress(OSError):
-                while True:
-                    held.accept()[0].close()
+            held.answer()
 
-    def _owned_by_another(self, refused: _Taken) -> LeaseError:
+    def _owned_by_another(self, refused: AddressTaken) -> LeaseError:
         address = str(refused)
         try:
-            holder = _holder(address)
+            other = holder(address)
         except ConnectionRefusedError:  # it has just taken it, or given it back
-            holder = None
-        return self._owned(address, "another process" if holder is None else self._known(holder))
+            other = None
+        return self._owned(address, "another process" if other is None else self._known(other))
 
-    def _known(self, holder: tuple[int, int]) -> str:
+    def _known(self, other: Holder) -> str:
         """The holder of an address in words; the bench's own folder knows more of its lanes."""
         with suppress(OSError, LeaseError):
             handle = _opened(self.bench.folder / "lock")
             try:
-                who, number = _owner(os.pread(handle, 4096, 0))
+                who, number = _owner(system.read_at(handle, 4096, 0))
             finally:
                 os.close(handle)
-            if number == holder[0]:
+            if number == other.process:
                 return who
-        return f"a lane, process {holder[0]} on {os.uname().nodename} of user {user(holder[1])}"
+        return f"a lane, process {other.process} on {system.host_name()} of user {other.user}"
 
     def _owned(self, what: str, who: str) -> LeaseError:
         return LeaseError(
@@ -177,50 +159,29 @@ class BenchLease:
     def _lock(self, path: Path) -> None:
         """Lock a file in the bench's folder."""
         while True:
-            handle = _opened(path)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                other, _ = _owner(os.pread(handle, 4096, 0))
-                os.close(handle)
-                raise self._owned(f"folder {path.parent}", other) from None
-            if _same(handle, path):
-                break
-            os.close(handle)  # it was removed between the two steps
-        self._stack.callback(os.close, handle)
+            with ExitStack() as stack:
+                handle = _opened(path)
+                stack.callback(os.close, handle)
+                lock = locks.file_locked(handle, str(path), shared=False, deadline=0.0, flags=os.O_RDWR)
+                try:
+                    stack.enter_context(lock)
+                except BlockingIOError:
+                    other, _ = _owner(system.read_at(handle, 4096, 0))
+                    raise self._owned(f"folder {path.parent}", other) from None
+                except OSError as error:
+                    raise LeaseError(f"{path} cannot be locked ({error.strerror})") from None
+                if _same(handle, path):  # else it was removed between the two steps
+                    self._stack.callback(stack.pop_all().close)
+                    break
         os.ftruncate(handle, 0)
-        who = {"role": self.role, "process": os.getpid(), "host": os.uname().nodename, "time": time.time()}
-        os.pwrite(handle, json.dumps(who).encode(), 0)
+        who = {"role": self.role, "process": os.getpid(), "host": system.host_name(), "time": time.time()}
+        system.write_at(handle, json.dumps(who).encode(), 0)
 
 
 def _require_own(folder: Path) -> None:
     """``LeaseError`` if everybody can write the folder, in which the counts of the devices' pulses stand."""
-    if folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+    if system.POSIX and folder.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
         raise LeaseError(f"{folder} can be written by every user; run `chmod o-w {folder}`")
-
-
-def _name(address: str) -> bytes:
-    """The abstract name of an address: it belongs to no file, so that nobody can remove it while it is held."""
-    apart = os.environ.get("SPINSWEEP_LOCKS", "")  # lanes with other words here are as on another machine
-    return b"\0spinsweep-" + hashlib.sha256(json.dumps([apart, address]).encode()).hexdigest().encode()
-
-
-def _holder(address: str) -> tuple[int, int] | None:
-    """Process and user that hold an address, as the kernel knows them; None: they are not known, or there are none.
-
-    Raises
-    ------
-    ConnectionRefusedError
-        Nobody holds it, or only since a moment.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        asking.setblocking(False)
-        try:
-            asking.connect(_name(address))
-        except BlockingIOError:  # others ask, and it answers nobody
-            return None
-        process, number, _ = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return (process, number) if process else None  # 0: of another namespace
 
 
 def stop_owner_of(lease: BenchLease) -> None:
@@ -233,10 +194,10 @@ def stop_owner_of(lease: BenchLease) -> None:
     LeaseError
         The owner cannot be told, or there is none that this machine knows; or the bench stays taken.
     """
-    for number, wait_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGTERM, PATIENCE_S), (signal.SIGKILL, FREE_S)):
+    for number, wait_s in ((signal.SIGTERM, PATIENCE_S), (signal.SIGTERM, PATIENCE_S), (system.KILL, FREE_S)):
         for process in owners(lease.bench):
             try:
-                os.kill(process, number)
+                system.send(process, number)
             except ProcessLookupError:
                 continue
             except PermissionError:
@@ -261,30 +222,21 @@ def owners(bench: Bench) -> set[int]:
     owners = set()
     for name in exclusive_names(bench):
         with suppress(ConnectionRefusedError):
-            if (holder := _holder(name)) is not None:
-                owners.add(holder[0])
+            if (other := holder(name)) is not None:
+                owners.add(other.process)
     return owners - {os.getpid()}
-
-
-def owner(address: str) -> str:
-    """Who holds an address on this machine now, in words; empty if nobody does."""
-    try:
-        holder = _holder(address)
-    except ConnectionRefusedError:
-        return ""
-    return "another process" if holder is None else f"process {holder[0]} of user {user(holder[1])}"
 
 
 def _opened(path: Path) -> int:
     """A file in the bench's folder: no link, no second name, nobody else's."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | system.NO_LINK | system.NO_WAIT | system.BINARY, 0o600)
     except OSError as error:
         raise LeaseError(
             f"{path} cannot be opened ({error.strerror}); it must be a file of yours in the folder of the bench"
         ) from None
     status = os.fstat(handle)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_uid not in (os.geteuid(), 0):
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_uid not in (system.user_id(), 0):
         os.close(handle)
         raise LeaseError(f"{path} belongs to another user or is not a plain file; remove it when no lane runs")
     return handle

@@ -8,10 +8,8 @@ rest.
 from __future__ import annotations
 
 import datetime
-import getpass
 import json
 import os
-import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,13 +18,21 @@ from typing import Any
 
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.watchdog import log_path
+from spinsweep.system import current_user, host_name
 
 OPENED, CLOSED, MADE_SAFE, WATCHDOG = "opened", "closed", "made safe by hand", "watchdog"
 
 
 def note(bench: Bench, event: str, **values: Any) -> None:
     """Add a line; a log book that cannot be written keeps nobody from measuring."""
-    row = {"event": event, "time": _now(), "user": _user(), "host": platform.node(), "process": os.getpid(), **values}
+    row = {
+        "event": event,
+        "time": _now(),
+        "user": current_user(),
+        "host": host_name(),
+        "process": os.getpid(),
+        **values,
+    }
     with suppress(OSError):
         bench.folder.mkdir(parents=True, exist_ok=True)
         with (bench.folder / "log.jsonl").open("a") as file:
@@ -104,10 +110,3 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (ImportError, KeyError, OSError):
-        return "?"

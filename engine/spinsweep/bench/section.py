@@ -18,6 +18,10 @@ EMULATED = "EMU"
 """Serial numbers of emulated instruments begin so; only on those may time run faster."""
 
 
+REMOTE = "VISA://"
+"""An instrument of another machine's VISA server begins so: ``visa://HOST/GPIB0::12::INSTR`` (NI-VISA)."""
+
+
 class Wired(NamedTuple):
     """A device as an instrument's section is checked against it."""
 
@@ -64,6 +68,10 @@ class InstrumentSection(Part):
             with suppress(OSError, UnicodeError):  # of a host that is not known, the name stands for itself
                 rest[0] = socket.gethostbyname(rest[0])
             bus = "TCPIP"  # the board says which of ours it is, and not which of theirs
+        elif bus.startswith(REMOTE):
+            host, _, board = bus.removeprefix(REMOTE).partition("/")
+            with suppress(OSError, UnicodeError):
+                bus = f"{REMOTE}{socket.gethostbyname(host.partition(':')[0])}/{board}"
         numbers = () if self.emulated else (f"{self.model} serial {self.serial}",)
         return ("::".join([bus, *rest]), *numbers)
 

@@ -24,7 +24,7 @@ from pyvisa.constants import BufferOperation, InterfaceType
 from pyvisa.resources import MessageBasedResource
 
 from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
-from spinsweep.bench.section import InstrumentSection
+from spinsweep.bench.section import REMOTE, InstrumentSection
 from spinsweep.bench.settings import POWER_ON
 
 CONNECT_TIMEOUT_S = 90.0
@@ -234,8 +234,11 @@ class Session:
     def _connect(self) -> None:
         self._shut("the session is not open")
         milliseconds = int(1000 * self.instrument.timeout)
+        name, remote = self.instrument.resource, self.instrument.resource.upper().startswith(REMOTE)
+        if remote and self.backend.endswith("@py"):
+            raise BenchError(f"{self.name}: a VISA server is reached by the vendor's library: backend = '@ivi'")
         try:
-            pyvisa.rname.ResourceName.from_string(self.instrument.resource)
+            pyvisa.rname.ResourceName.from_string(name[len(REMOTE) :].partition("/")[2] if remote else name)
         except pyvisa.rname.InvalidResourceName:
             raise BenchError(f"{self.name}: this is not a VISA resource name, such as GPIB0::16::INSTR") from None
         try:

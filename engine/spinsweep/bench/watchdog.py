@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -33,8 +32,10 @@ from spinsweep.bench import child
 from spinsweep.bench.bench_file import Bench, parse
 from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import BenchLease
+from spinsweep.bench.pipes import PipeReader, first_line
 from spinsweep.errors import SpinsweepError
 from spinsweep.printable import say
+from spinsweep.system import BINARY, END_SIGNALS, KILL, POSIX, send
 
 HEARTBEAT_S = 0.25  # between signs of life
 SILENCE_TIMEOUT_S = 10.0  # without one, after which a lane counts as hung
@@ -77,14 +78,14 @@ class Watchdog:
     def _close(self) -> None:
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None
-            with suppress(BrokenPipeError):
+            with suppress(OSError):
                 pipe.close()
 
     def _await_ready(self, errors: IO[str]) -> None:
         """``BenchError`` with the watchdog's own words unless it starts."""
         assert self.process.stdout is not None
-        in_time, _, _ = select.select([self.process.stdout], [], [], START_TIMEOUT_S)
-        line = self.process.stdout.readline() if in_time else b"silence"
+        came = first_line(self.process.stdout, START_TIMEOUT_S)
+        in_time, line = came is not None, b"silence" if came is None else came
         if line.strip() == b"ready":
             errors.close()
             return
@@ -105,7 +106,7 @@ class Watchdog:
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(message)
-        except (BrokenPipeError, ValueError):
+        except (OSError, ValueError):
             return False
         return True
 
@@ -117,7 +118,7 @@ def log_path(bench: Bench) -> Path:
 
 def main() -> int:
     """The watchdog's process: the order comes on the standard input, then signs of life."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in END_SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # it ends with its lane, and not before
     order = json.loads(sys.stdin.buffer.readline())
     bench = parse(order["bench"])
@@ -179,7 +180,7 @@ class _Standby:
 
     def _stand_by(self) -> None:
         """Fork; the fork waits for its turn, and stands here when it has come, with a standby of its own."""
-        while hasattr(os, "fork"):
+        while POSIX:
             watchdog, (read_end, write_end) = os.getpid(), os.pipe()
             self._process = os.fork()
             if self._process:
@@ -210,13 +211,13 @@ class _Standby:
 
 def _await_turn(pipe: int, watchdog: int) -> str:
     """In a standby: why it has to be the watchdog now; the process ends here when it is dismissed."""
+    signs_of_life = PipeReader(pipe)
     while True:
-        ready, _, _ = select.select([pipe], [], [], STANDBY_TIMEOUT_S)
-        if not ready:
+        received = signs_of_life.read(STANDBY_TIMEOUT_S)
+        if received is None:
             with suppress(ProcessLookupError):
-                os.kill(watchdog, signal.SIGKILL)
+                send(watchdog, KILL)
             return f"the watchdog was silent for {STANDBY_TIMEOUT_S:.0f} s and was killed"
-        received = os.read(pipe, 65536)
         if received.endswith(FAREWELL):
             os._exit(0)
         if not received:
@@ -230,7 +231,7 @@ def dirty(bench: Bench) -> bool:
 
 def mark_dirty(bench: Bench) -> None:
     """Note that the bench may be unsafe from now on; on disk before this returns."""
-    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(bench.folder / "dirty", os.O_WRONLY | os.O_CREAT | BINARY, 0o644)
     os.fsync(handle)
     os.close(handle)
 
@@ -242,12 +243,11 @@ def mark_clean(bench: Bench) -> None:
 
 def _watch(lane: int, standby: _Standby) -> str:
     """Wait for the lane's end; why the bench has to be made safe, or "" when the lane said farewell."""
-    pipe, last_beat = sys.stdin.fileno(), time.monotonic()
+    signs_of_life, last_beat = PipeReader(sys.stdin.fileno()), time.monotonic()
     while True:
         standby.beat(renew=True)
-        ready, _, _ = select.select([pipe], [], [], 4 * HEARTBEAT_S)
-        if ready:
-            received = os.read(pipe, 65536)
+        received = signs_of_life.read(4 * HEARTBEAT_S)
+        if received is not None:
             if received.endswith(FAREWELL):
                 return ""
             if not received:
@@ -255,7 +255,7 @@ def _watch(lane: int, standby: _Standby) -> str:
             last_beat = time.monotonic()
         elif time.monotonic() > last_beat + SILENCE_TIMEOUT_S:
             with suppress(ProcessLookupError):
-                os.kill(lane, signal.SIGKILL)
+                send(lane, KILL)
             return f"the lane was silent for {SILENCE_TIMEOUT_S:.0f} s and was killed"
 
 

@@ -137,6 +137,8 @@ def _complain(message: str) -> int:
 
 def _nobody_reads() -> bool:
     """Whether output goes into a pipe that is closed; what is left in its buffer is dropped then."""
+    if not hasattr(select, "poll"):  # Windows
+        return False
     unread = False
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):  # a stream of a test has no number

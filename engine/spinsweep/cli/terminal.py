@@ -8,6 +8,8 @@ import os
 import sys
 from typing import Any
 
+from spinsweep.system import POSIX
+
 
 class _Closable(io.FileIO):
     """A terminal; once it is gone, what is written to it is dropped."""
@@ -29,6 +31,8 @@ def outlive_terminal() -> None:
 
     A job that a shell has disowned goes on then, and one that gets its SIGHUP ends as after SIGTERM.
     """
+    if not POSIX:  # a console there takes no bytes, and ends its programs with it
+        return
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():

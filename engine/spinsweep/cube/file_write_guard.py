@@ -1,4 +1,4 @@
-"""The write guard on a file system, of the kernel's locks: ``flock``, and ``fcntl`` ranges for blocks.
+"""The write guard on a file system, of the system's locks: of whole files, and of one byte for each block.
 
 They end with the process that holds them. A task holds a shared lock while it checks its epoch and writes; a new run
 takes the exclusive one to announce itself. The locks' files carry the cube's identity and are made with the cube:
@@ -7,7 +7,6 @@ where another cube stands at the path now, they are missing.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from spinsweep import locks, system
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.write_guard import WRITE_TIMEOUT_S, WriteGuard
 from spinsweep.disk import file_lock
@@ -29,7 +29,7 @@ class FileWriteGuard(WriteGuard):
     """The locks of a cube, as files in ``folder``."""
 
     _one_block: ClassVar = threading.Lock()
-    """Threads of one process share its ``fcntl`` locks, and would not keep each other out."""
+    """Threads of one process share its locks of bytes, and would not keep each other out."""
 
     def __init__(self, storage: Storage, folder: Path, cube_id: str) -> None:
         super().__init__(storage, cube_id)
@@ -55,10 +55,10 @@ class FileWriteGuard(WriteGuard):
     @contextmanager
     def _lock_byte(self, number: int) -> Iterator[None]:
         """Lock one byte of the blocks' file, which may lie beyond its end."""
-        handle = os.open(self._blocks, os.O_RDWR | os.O_CLOEXEC)
+        handle = os.open(self._blocks, os.O_RDWR | system.BINARY)
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX, 1, number)
-            yield
+            with locks.byte_locked(handle, str(self._blocks), number):
+                yield
         finally:
             os.close(handle)
 
@@ -92,6 +92,6 @@ class FileWriteGuard(WriteGuard):
                 raise CubeError(
                     f"{self.storage} is being written by {owner}; wait for it to end, or take another --store"
                 ) from None
-            os.truncate(handle, 0)
+            os.ftruncate(handle, 0)
             os.write(handle, this_process().encode())
             yield

@@ -30,6 +30,7 @@ from typing import Any
 from spinsweep.cube.storage import ObjectStorage
 from spinsweep.errors import CubeError
 from spinsweep.process import this_process
+from spinsweep.system import time_since_boot
 
 HEARTBEAT_S = 5.0
 """Between two signs of life."""
@@ -39,8 +40,6 @@ MARGIN_S = 5.0
 """Before that, in which its owner begins nothing any more."""
 POLL_S = 0.25
 """Between two looks at another's lease."""
-
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # goes on while the machine is suspended
 
 
 class Lease:
@@ -199,4 +198,4 @@ def _encoded(content: dict[str, Any]) -> bytes:
 
 
 def _now() -> float:
-    return time.clock_gettime(_CLOCK)
+    return time_since_boot()  # goes on while the machine is suspended

@@ -8,9 +8,10 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from spinsweep import system
 from spinsweep.cube.storage import Storage
 from spinsweep.disk import exchange, file_lock, sync_all, sync_folder, write_whole
 from spinsweep.errors import CubeError
@@ -21,6 +22,9 @@ BUSY_FILE = ".busy"
 """In the folder of a creation, locked while it goes on."""
 ABANDONED_AFTER_S = 3600.0
 """Age of such a folder without that file from which on a killed creation left it."""
+
+
+_READ = os.O_RDONLY | system.NO_WAIT | system.BINARY
 
 
 class LocalStorage(Storage):
@@ -44,7 +48,7 @@ class LocalStorage(Storage):
     def read(self, name: str) -> bytes | None:
         try:
             # a third of the time of open(); a pipe instead of a file is empty, not waited for
-            handle = os.open(f"{self._root}/{name}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            handle = os.open(f"{self._root}/{name}", _READ)
         except (FileNotFoundError, NotADirectoryError):
             return None
         try:
@@ -125,7 +129,7 @@ class LocalStorage(Storage):
             return
         if not self.path.is_dir() or any(self.path.iterdir()):
             raise CubeError(f"{self} exists and is not a cube; take another --store")
-        if self.path.is_mount():
+        if os.path.ismount(self.path):
             raise CubeError(f"{self} is a mount point, which no cube can replace; take a folder in it as --store")
 
     @contextmanager
@@ -141,9 +145,16 @@ class LocalStorage(Storage):
         staged = self.path.with_name(f".{self.name}.{uuid.uuid4().hex}.partial")
         try:
             staged.mkdir()
-            with file_lock(staged / BUSY_FILE, flags=os.O_RDWR | os.O_CREAT):
+            with ExitStack() as lock:
+                lock.enter_context(file_lock(staged / BUSY_FILE, flags=os.O_RDWR | os.O_CREAT))
                 yield LocalStorage(staged)
-                (staged / BUSY_FILE).unlink()
+                if not system.POSIX:  # there no open file is removed, nor is its folder renamed
+                    os.utime(staged)  # nobody takes it for abandoned when it is not locked any more
+                    lock.close()
+                    with suppress(OSError):  # nor is an empty folder replaced
+                        self.path.rmdir()
+                for busy in staged.glob(f"{BUSY_FILE}*"):
+                    busy.unlink()
                 try:
                     staged.rename(self.path)
                 except OSError as error:
@@ -179,12 +190,15 @@ class LocalStorage(Storage):
         for other in self.path.parent.glob(f".{glob.escape(self.name)}.*.partial"):
             try:
                 with file_lock(other / BUSY_FILE, timeout_s=0, flags=os.O_RDONLY):
-                    shutil.rmtree(other, ignore_errors=True)
+                    if system.POSIX:
+                        shutil.rmtree(other, ignore_errors=True)
+                        continue
             except FileNotFoundError:  # killed in the first or last instant, or at work in it now
-                if time.time() - other.stat().st_mtime > ABANDONED_AFTER_S:
-                    shutil.rmtree(other, ignore_errors=True)
+                pass
             except BlockingIOError:  # at work
                 continue
+            if time.time() - other.stat().st_mtime > ABANDONED_AFTER_S:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def _size(path: str) -> int:

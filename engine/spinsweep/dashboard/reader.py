@@ -21,6 +21,7 @@ from spinsweep.cube import Cube, DamagedChunk
 from spinsweep.dashboard.blockmap import BlockState, binned
 from spinsweep.errors import CubeError
 from spinsweep.ledger import State
+from spinsweep.system import OWN_SESSION
 
 READ_BUDGET_S = 1.0  # for one answer
 
@@ -74,7 +75,7 @@ class Reader:
                     [sys.executable, "-P", "-c", "from spinsweep.dashboard.reader import main; main()"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    start_new_session=True,  # Ctrl-C is not for it
+                    **OWN_SESSION,  # Ctrl-C is not for it
                 )
             process = self._process
             assert process.stdin is not None
@@ -176,5 +177,6 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
 
 def main() -> None:
     """The process's work, at a lower priority than the workers'."""
-    os.nice(10)
+    if hasattr(os, "nice"):
+        os.nice(10)
     serve(sys.stdin.buffer, sys.stdout.buffer)

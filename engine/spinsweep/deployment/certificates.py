@@ -23,6 +23,7 @@ from distributed import Security
 from spinsweep.deployment.security import AUTHORITY, CLIENT, ROLES, files_of, in_memory, own_folder
 from spinsweep.errors import RunnerError
 from spinsweep.private import make_folders
+from spinsweep.system import BINARY
 
 SKEW = timedelta(minutes=10)  # that clocks of the cluster may differ
 DAYS = 365
@@ -146,6 +147,7 @@ def _usage(*, authority: bool) -> x509.KeyUsage:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)  # whatever the umask
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY, mode), "wb") as file:
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), mode)  # whatever the umask
         file.write(content)

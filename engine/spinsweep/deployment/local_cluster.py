@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +21,7 @@ from spinsweep.interrupts import Interrupted, sigint_blocked
 from spinsweep.private import scratch
 from spinsweep.process import SAFE_PATH, environment
 from spinsweep.resources import CPU, THREAD_SETTINGS
+from spinsweep.system import KILL, send
 
 SPAWN = {**dict.fromkeys(THREAD_SETTINGS, "1"), "DASK_LOGGING__DISTRIBUTED": "critical", SAFE_PATH: "1"}
 """Environment in which workers start."""
@@ -89,7 +89,7 @@ def _kill(cluster: LocalCluster) -> None:
     for nanny in cluster.workers.values():
         nanny.close_gracefully()  # it starts no other worker
         with suppress(TypeError, ProcessLookupError):  # it has none
-            os.kill(nanny.pid, signal.SIGKILL)
+            send(nanny.pid, KILL)
 
 
 def quiet() -> None:

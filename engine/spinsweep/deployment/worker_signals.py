@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import signal
 
+from spinsweep.system import TERMINAL_SIGNALS
+
 
 def dask_setup(worker: object) -> None:
     """Called by Dask in the main thread of a new worker process."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in TERMINAL_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import getpass
 import inspect
 import os
 import platform
@@ -15,6 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from spinsweep import system
 from spinsweep.provenance.origin import Origin
 from spinsweep.provenance.packages import versions
 from spinsweep.spec import Sweep
@@ -73,7 +73,7 @@ class MachineRecord:
     @classmethod
     def here(cls) -> MachineRecord:
         """This one."""
-        return cls(platform.node(), platform.platform(), os.cpu_count(), _user())
+        return cls(platform.node(), platform.platform(), os.cpu_count(), system.current_user())
 
 
 @dataclass(frozen=True)
@@ -199,10 +199,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

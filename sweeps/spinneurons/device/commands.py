@@ -82,7 +82,7 @@ def emulate(
             raise BenchError(str(error)) from None
         if new is not None:
             bench.parent.mkdir(parents=True, exist_ok=True)
-            bench.write_text(new)
+            bench.write_text(new, encoding="utf-8")
             say(f"wrote {bench}")
         stack.enter_context(Interrupts(emulator.ended.set))
         addresses = ", ".join(f"{role} {port.address[0]}:{port.address[1]}" for role, port in emulator.ports.items())
@@ -128,7 +128,7 @@ def bench_text(speed: float) -> str:
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
         ports = [s.getsockname()[1] for s in sockets]
-    return Template(TEMPLATE.read_text()).substitute(
+    return Template(TEMPLATE.read_text("utf-8")).substitute(
         source=ports[0], meter=ports[1], switch=ports[2], speed=f"{speed:g}"
     )
 

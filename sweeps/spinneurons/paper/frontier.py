@@ -80,7 +80,7 @@ def write_frontier(folder: Path, cubes: Mapping[str, xr.Dataset]) -> Sequence[Pa
         figure = figures(planned.sweep(quick=False))[page.figure](cube)
         figure.savefig(image, dpi=DPI, pil_kwargs={"optimize": True})
         (table(cube) if page.loops else weeks_table(cube)).to_csv(rows, index=False, float_format="%.5g")
-        text.write_text("\n".join(_lines(planned.name, page, cube)) + "\n")
+        text.write_text("\n".join(_lines(planned.name, page, cube)) + "\n", encoding="utf-8")
         paths += [image, rows, text]
     return paths
 

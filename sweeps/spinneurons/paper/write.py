@@ -45,7 +45,7 @@ def write(folder: Path, cubes: Cubes, *, quick: bool) -> Sequence[Path]:
         "provenance.json": json.dumps(report.source, indent=1) + "\n",
     }
     for name, text in texts.items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text, encoding="utf-8")
     return [folder / "report.html", folder / "report.md"]
 
 
