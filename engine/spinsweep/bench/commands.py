@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from spinsweep.bench.bench_file import load
+from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.equipment import BenchEquipment
 from spinsweep.bench.errors import DeviceFault, LeaseError
+from spinsweep.bench.turns import CycleTimes, TrainPlan, alternative, course, mode
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import SpecError
@@ -127,21 +129,12 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, 
         raise SpecError(f"sweep {name!r} does not say how many cycles it takes")
     numbers = sweep.bench_cycles(sweep)
     timing, each = described.timing, cycles.cycle(cycle)
-    total = sum(numbers.values())
-    one_by_one = total * each.time(timing)
-    interleaved = max(max(numbers.values()) * each.time(timing), total * each.busy_time(timing))
     out = console()
-    out.print(f"{sweep.title}: {total} cycles of {each.time(timing):g} s ({each.describe(timing)})")
-    table = Table("", "", box=None, show_header=False, pad_edge=False)
-    mark = {True: "  <- timing.interleave of the bench file", False: ""}
-    table.add_row("time, one device after the other", duration(one_by_one) + mark[not timing.interleave])
-    table.add_row("time, devices taking turns", f"at least {duration(interleaved)}" + mark[timing.interleave])
-    if timing.speed != 1:
-        shown = interleaved if timing.interleave else one_by_one
-        table.add_row(
-            f"emulated, {timing.speed:g} times as fast", f"{duration(shown / timing.speed)} and the traffic"
-        )
-    out.print(table)
+    out.print(
+        f"{sweep.title}: {sum(numbers.values())} cycles of {each.time(timing):g} s ({each.describe(timing)})",
+        soft_wrap=True,
+    )
+    out.print(_courses(described, sweep.bench_trains(sweep) if sweep.bench_trains else [(1, numbers)], each))
     lives = Table(
         "device", "pulses", "so far", "limits.max_pulses", "used after", box=None, header_style="bold", pad_edge=False
     )
@@ -159,3 +152,25 @@ def plan(name: Name, bench: BenchFile, settings: Set = None, seed: Seed = None, 
             styled(f"{', '.join(beyond)}: more pulses than limits.max_pulses; the run would be refused", "bold red")
         )
     return 1 if beyond else 0
+
+
+def _courses(bench: Bench, trains: Sequence[TrainPlan], each: CycleTimes) -> Table:
+    """Time and relay movements of both ways through the trains, with a mark at the one that will be taken."""
+    size, why = mode(bench, trains)
+    one_by_one = course(bench, trains, each, 1)
+    turns = course(bench, trains, each, size if size > 1 else alternative(bench))
+    taken, speed = (turns if size > 1 else one_by_one), bench.timing.speed
+    mark = f"  <- {why}"
+    ways = [("one device after the other", one_by_one, size == 1, "")]
+    if any(len(cycles) > 1 for _, cycles in trains):
+        ways.append(("devices taking turns", turns, size > 1, "at least "))
+    columns = ("", "time", "relay movements", "closings of one relay", "")
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for name, way, is_taken, bound in ways:
+        wear = (f"about {way.movements:,}", f"{way.closings:,}") if bench.switch else ("no switch", "")
+        table.add_row(name, bound + duration(way.seconds), *wear, mark if is_taken else "")
+    if size > 1:
+        table.add_row("saved by taking turns", f"up to {duration(one_by_one.seconds - turns.seconds)}")
+    if speed != 1:
+        table.add_row(f"emulated, {speed:g} times as fast", f"{duration(taken.seconds / speed)} and the traffic")
+    return table
