@@ -14,6 +14,8 @@ VERSION = 1
 """Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
 LANE_TOPIC = "spinsweep-lane"
 """Dask's topic of lane reports."""
+LANE_STOP = "spinsweep_stop"
+"""Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
 MAX_FAILURES = 100
 """Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
 MAX_POINTS = 200
@@ -272,3 +274,15 @@ class LaneReport(_Message):
     def measures_for(self, cube_id: str) -> bool:
         """Whether the experiment belongs to that cube."""
         return self.experiment.startswith(cube_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAnswer(_Message):
+    """What a lane answers that was told to stop at once and to make its bench safe."""
+
+    problem: str = ""
+    """Why the bench is not known to be safe; empty if it is."""
+    state: str = ""
+    """In which state the bench is then, in words."""
+    doing: str = ""
+    """What was in hand, in words; empty if nothing was."""

@@ -33,6 +33,8 @@ class Live:
     """Of one bench session."""
 
     def __init__(self) -> None:
+        self.doing = ""
+        """The cell and the train that is fired now, in words."""
         self._view: Callable[[], View] = View
         self._readings: dict[str, deque[tuple[float, float]]] = {}
         self._device = ""  # that was read last
@@ -43,6 +45,7 @@ class Live:
         """An experiment begins, or the last one has ended: what is asked when a report is due."""
         self._view = view
         self._paces.clear()  # nothing was done between
+        self._device = ""
 
     def read(self, device: str, at_time: float, volts: float) -> None:
         """Note a valid reading, V, and its bench time, s."""

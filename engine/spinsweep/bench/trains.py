@@ -133,8 +133,12 @@ class Trains:
             self._refuse(currents)
         missing = self._intend(train)
         if missing:
-            with self.session.io:
-                self._fire(train, missing, cycle)
+            self.session.live.doing = f"{self.journal.key.rpartition('/')[2]}: {train.name}"
+            try:
+                with self.session.io:
+                    self._fire(train, missing, cycle)
+            finally:
+                self.session.live.doing = ""
         record = self.journal.trains[train.name]
         if not record.ended:
             self.journal.end(train.name)
