@@ -88,7 +88,7 @@ def draw(series: Sequence[Series], width: int, height: int, *, unicode: bool = T
     x = Scale.over(values_x, first.x_range, columns, first.x_unit)
     tick, side, corner, floor, mark = ("┤", "│", "└", "─", "┬") if unicode else ("+", "|", "+", "-", "+")
     canvas = _canvas(series, x, y, unicode=unicode)
-    text = Text(f"{'':{margin}} {one_line(y.label(first.y_label))}\n", no_wrap=True)
+    text = Text(f"{'':{margin}} {one_line(y.label(first.y_label))[: columns + 1]}\n", no_wrap=True)
     for row in range(rows):
         text.append(f"{y_ticks.get(row, ''):>{margin}} {tick if row in y_ticks else side}")
         for character, style in canvas[row]:
@@ -101,7 +101,7 @@ def draw(series: Sequence[Series], width: int, height: int, *, unicode: bool = T
         begin = max(0, min(columns - len(shown), cell - len(shown) // 2))
         numbers[begin : begin + len(shown)] = shown
     text.append(f"{'':{margin}}  {''.join(numbers)}\n")
-    text.append(f"{one_line(x.label(first.x_label)):^{width}}".rstrip())
+    text.append(f"{one_line(x.label(first.x_label))[:width]:^{width}}".rstrip())
     return text
 
 

@@ -35,9 +35,8 @@ async def stop_lane(monitor: SweepMonitor, outcomes: dict[str, StopOutcome], ben
     """Have the lane of a bench give its cycle up and make the bench safe; ``outcomes`` holds how far that is."""
     workers = [w for w in monitor.lane_workers() if w.name == f"lane-{bench}"]
     if not workers:
-        outcomes[bench] = StopOutcome(
-            f"No lane of bench {bench} is connected: there is nothing that could be stopped."
-        )
+        nothing = f"{_now()}: no lane of bench {bench} is connected to this scheduler: there is nothing to stop here."
+        outcomes[bench] = StopOutcome(nothing, is_safe=False)
         return
     outcomes[bench] = StopOutcome(f"{_now()}: the lane was told to stop and to make bench {bench} safe.")
     try:
