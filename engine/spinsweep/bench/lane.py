@@ -27,7 +27,7 @@ from distributed import Client, Security, Status, Worker
 from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
-from spinsweep.bench.errors import BenchError, LeaseError
+from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import BenchLease, exclusive_names
 from spinsweep.bench.session import BenchSession
 from spinsweep.deployment.equipment_lease import STARTED, TTL, ClusterLease
@@ -36,7 +36,7 @@ from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, from_text, hos
 from spinsweep.errors import RunnerError, SpinsweepError
 from spinsweep.interrupts import Interrupts
 from spinsweep.messages import LANE_STOP, StopAnswer
-from spinsweep.printable import one_line, say
+from spinsweep.printable import one_line, said, say
 from spinsweep.reaper import Reaper
 
 LEASE_FRACTION = 0.8  # of the lease's time to live, after which the lane ends itself
@@ -151,8 +151,8 @@ class _Lane(Worker):
         doing, problem = self.session.live.doing, ""
         try:
             await asyncio.to_thread(self.session.stop, STOP_TIMEOUT_S)
-        except (BenchError, OSError) as error:
-            problem = one_line(str(error))
+        except Exception as error:  # the lane ends and tries again, whatever it was
+            problem = one_line(said(error))
         asyncio.get_running_loop().call_later(FAREWELL_S, _end, self)
         state = "0 A, output off" + (", relays open" if self.session.bench.switch else "")
         return StopAnswer(problem=problem, state="" if problem else state, doing=doing).to_json()

@@ -48,8 +48,8 @@ class LanePanel:
         self.outcome = text_box(width=370)
         self.control = StopControl(monitor, outcomes, doc, lambda: self.bench, self.update) if may_stop else None
         self.stop = text_box(html.NO_STOP, width=370) if self.control is None else self.control.body
-        beside = column(self.outcome, self.stop, self.words, self.select)
-        self.body = wide(row, beside, self.curve, self.readings)
+        left = column(self.outcome, self.stop, self.words, self.select)
+        self.body = wide(row, left, self.curve, self.readings)
         self.update()
 
     @property

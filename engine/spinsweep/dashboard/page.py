@@ -30,6 +30,7 @@ from spinsweep.messages import AxisDescription, OutputDescription
 UPDATE_INTERVAL_MS = 500
 READ_INTERVAL_S = 3.0  # between readings of the cube
 WINDOW_SHARE = 0.01  # of the scheduler's time that drawing for one window may take
+LANE_WAIT_S = 2.0  # at most between two looks at the lane, also where drawing it took long, as the first time
 NO_OUTPUT = "(none)"
 NO_AXIS = AxisDescription(name="", values=("",), unit="1", long_name="")
 """The axis up of a sweep that has only one axis."""
@@ -145,7 +146,7 @@ class SweepPage:
         began, spent = time.monotonic(), time.thread_time()
         if began >= self._lane_due:
             self.lane.update()
-            self._lane_due = began + (time.thread_time() - spent) / WINDOW_SHARE
+            self._lane_due = began + min(LANE_WAIT_S, (time.thread_time() - spent) / WINDOW_SHARE)
 
     def _choose_run(self) -> None:
         runs = list(reversed(self.monitor.runs.values()))

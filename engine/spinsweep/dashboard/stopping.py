@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 
 from spinsweep.dashboard.monitor import SweepMonitor
-from spinsweep.messages import LANE_STOP, MessageError, StopAnswer
+from spinsweep.messages import LANE_STOP, StopAnswer
 
 ANSWER_S = 60.0  # in which a lane has to answer: longer than the longest action takes, and a broken link
 
@@ -33,6 +33,8 @@ class StopOutcome:
 
 async def stop_lane(monitor: SweepMonitor, outcomes: dict[str, StopOutcome], bench: str) -> None:
     """Have the lane of a bench give its cycle up and make the bench safe; ``outcomes`` holds how far that is."""
+    if bench in outcomes and not outcomes[bench].is_over:  # another window was faster
+        return
     workers = [w for w in monitor.lane_workers() if w.name == f"lane-{bench}"]
     if not workers:
         nothing = f"{_now()}: no lane of bench {bench} is connected to this scheduler: there is nothing to stop here."
@@ -42,7 +44,7 @@ async def stop_lane(monitor: SweepMonitor, outcomes: dict[str, StopOutcome], ben
     try:
         tell = getattr(monitor.scheduler.rpc(workers[0].address), LANE_STOP)
         answer = StopAnswer.from_json(await asyncio.wait_for(tell(), ANSWER_S))
-    except (OSError, TimeoutError, MessageError) as error:
+    except Exception as error:  # whatever it was, nobody knows the state of the bench
         said = f"the lane did not answer ({type(error).__name__})"
         outcomes[bench] = StopOutcome(_doubtful(bench, said), is_safe=False)
         return

@@ -58,11 +58,11 @@ class SwitchingCurve:
     ) -> list[Series]:
         if (n > 0).sum() < LEAST_FITTED:
             return []
-        found = fit_many(k, n, self._i_write, self._law)
-        if found.status[0] != CONVERGED:
+        estimates = fit_many(k, n, self._i_write, self._law)
+        if estimates.status[0] != CONVERGED:
             return []
         i = np.linspace(*ranges["x_range"], DRAWN)
-        p = self._law.probability((i - found.i_bias[0]) / found.i0[0])
+        p = self._law.probability((i - estimates.i_bias[0]) / estimates.i0[0])
         return [Series.of(f"{self._law.name} fit", i, p, line=True, **labels, **ranges)]
 
     def _count(self, number: int, levels: VoltageLevels) -> tuple[int, int]:
