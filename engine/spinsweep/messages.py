@@ -6,16 +6,22 @@ differ, so each message carries the version of its fields, and a reader refuses 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 VERSION = 1
-"""Of all messages; raise it when a field is added or removed, or changes its meaning."""
+"""Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
 LANE_TOPIC = "spinsweep-lane"
 """Dask's topic of lane reports."""
+LANE_STOP = "spinsweep_stop"
+"""Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
 MAX_FAILURES = 100
 """Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
+MAX_POINTS = 200
+"""Of a series: a window shows no more, and a report goes out every second."""
+LARGEST = 1e100
+"""Number of a series, either sign: what draws it may calculate with it."""
 
 
 class MessageError(ValueError):
@@ -51,7 +57,7 @@ class _Message:
             )
         try:
             return cls(**{f.name: cls._field(f.name, values[f.name]) for f in fields(cls) if f.name in values})
-        except (TypeError, AttributeError) as error:  # a field is missing, or is not a list of parts
+        except (TypeError, AttributeError, ValueError) as error:  # a field is missing, or is not a list of parts
             raise MessageError(f"it sent a damaged {cls.__name__}: {error}") from None
 
     @classmethod
@@ -176,6 +182,57 @@ class ProgressReport(_Message):
         return self.cells_done + self.cells_failed
 
 
+@dataclass(frozen=True)
+class Series:
+    """Numbers that an experiment draws of itself; :meth:`of` makes one."""
+
+    name: str
+    """Tells it from the others of a drawing."""
+    x: tuple[float, ...]
+    """(n,) within :data:`LARGEST`, n <= :data:`MAX_POINTS`."""
+    y: tuple[float, ...]
+    """(n,) likewise."""
+    x_label: str = ""
+    x_unit: str = ""
+    """SI, without prefix; empty for a pure number."""
+    y_label: str = ""
+    y_unit: str = ""
+    x_range: tuple[float, ...] = ()
+    """Least and greatest x that there will be; empty while nobody knows."""
+    y_range: tuple[float, ...] = ()
+    """The same of y."""
+    line: bool = False
+    """Joined by a line; else points, of which each is a measurement."""
+
+    def __post_init__(self) -> None:
+        """``ValueError`` if it cannot be drawn."""
+        every = (*self.x, *self.y, *self.x_range, *self.y_range)
+        if len(self.x) != len(self.y) or len(self.x) > MAX_POINTS or not all(map(_can_be_drawn, every)):
+            raise ValueError(f"the series {self.name!r} is not pairs of finite numbers, {MAX_POINTS} at most")
+        if len(self.x_range) not in (0, 2) or len(self.y_range) not in (0, 2):
+            raise ValueError(f"the series {self.name!r} has a range that is not two numbers")
+
+    @classmethod
+    def of(cls, name: str, x: Iterable[float], y: Iterable[float], **more: Any) -> Series:
+        """The series of these numbers: without pairs that cannot be drawn, and thinned to :data:`MAX_POINTS`.
+
+        Parameters
+        ----------
+        x, y : (n,) each
+        more : the other fields
+        """
+        pairs = [(float(a), float(b)) for a, b in zip(x, y, strict=True)]
+        pairs = [pair for pair in pairs if all(map(_can_be_drawn, pair))]
+        last = len(pairs) - 1
+        if len(pairs) > MAX_POINTS:  # with both ends
+            pairs = [pairs[round(i * last / (MAX_POINTS - 1))] for i in range(MAX_POINTS)]
+        return cls(name, tuple(a for a, _ in pairs), tuple(b for _, b in pairs), **more)
+
+
+def _can_be_drawn(value: Any) -> bool:
+    return isinstance(value, float | int) and abs(value) <= LARGEST  # NaN is not
+
+
 @dataclass(frozen=True, kw_only=True)
 class LaneReport(_Message):
     """What a lane, the worker that owns a bench, says once a second while it measures."""
@@ -196,6 +253,18 @@ class LaneReport(_Message):
     """Part of that limit that it has had, 0 to 1."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """What the experiment says of itself, such as its loss."""
+    series: tuple[Series, ...] = ()
+    """What the experiment draws of itself, with common axes; empty if nothing."""
+    readings: tuple[Series, ...] = ()
+    """The last readings of the device in hand, under its name: x is the bench's time, s; empty before the first."""
+    levels: Mapping[str, float] = field(default_factory=dict)
+    """Values that the readings of that device are told by, in their unit, by name."""
+    seconds_left: float | None = None
+    """Real time until the experiment ends at the pace so far; None while nothing is known."""
+    seconds_whole: float | None = None
+    """Real time that all of the experiment takes at that pace."""
+
+    _parts = {"series": Series, "readings": Series}  # noqa: RUF012 - a ClassVar of the base
 
     @property
     def cell(self) -> str:
@@ -205,3 +274,15 @@ class LaneReport(_Message):
     def measures_for(self, cube_id: str) -> bool:
         """Whether the experiment belongs to that cube."""
         return self.experiment.startswith(cube_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopAnswer(_Message):
+    """What a lane answers that was told to stop at once and to make its bench safe."""
+
+    problem: str = ""
+    """Why the bench is not known to be safe; empty if it is."""
+    state: str = ""
+    """In which state the bench is then, in words."""
+    doing: str = ""
+    """What was in hand, in words; empty if nothing was."""

@@ -50,9 +50,9 @@ class Progress:
         rate = self.rate(now)
         return (self.cells - self.cells_ended) / rate if rate > 0 else None
 
-    def line(self, now: float) -> str:
-        """One plain line, as logs show it."""
-        left = self.seconds_left(now)
+    @property
+    def counted(self) -> str:
+        """Blocks and cells that ended, what failed, was lost or is waited for."""
         text = f"{self.blocks_ended}/{self.blocks} blocks, {self.cells_ended}/{self.cells} cells"
         if self.waiting:
             return f"{text}, waiting for {self.waiting}"
@@ -60,6 +60,13 @@ class Progress:
             text += f", {self.cells_failed} failed"
         if self.workers_lost:
             text += f", {self.workers_lost} workers lost (their blocks run again)"
+        return text
+
+    def line(self, now: float) -> str:
+        """One plain line, as logs show it."""
+        left, text = self.seconds_left(now), self.counted
+        if self.waiting:
+            return text
         if self.activity:
             text += f", {self.activity}"
         if left is not None:

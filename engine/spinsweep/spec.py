@@ -326,6 +326,9 @@ class Sweep:
     """Of a sweep on a bench: how many cycles its cells take, by name of the device."""
     bench_currents: Callable[[Sweep], Mapping[str, float]] | None = None
     """Of a sweep on a bench: the largest current that its cells ask for, by name of the device, A."""
+    bench_trains: Callable[[Sweep], Sequence[tuple[int, Mapping[str, int]]]] | None = None
+    """Of a sweep on a bench: its trains, as their number and the cycles of each device in one, by name. Devices of
+    one train may take turns; without this, a plan takes all cycles for one train."""
     source: str = ""
     """What it reproduces: figures of the paper, a reference."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -369,7 +372,7 @@ class Sweep:
                 f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
-        for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents"):
+        for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents", "bench_trains"):
             if getattr(self, name) is not None:
                 _require_callable(f"{where}: {name}", getattr(self, name))
         for name in ("resources", "overrides", "neutral_axes"):

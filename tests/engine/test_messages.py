@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from spinsweep.messages import (
     MessageError,
     ProgressReport,
     RunDescription,
+    Series,
+    StopAnswer,
 )
 from spinsweep.runs import open_run
 
@@ -30,6 +33,14 @@ LANE = LaneReport(
     worn="d1",
     wear=0.1,
     figures={"loss": 0.5},
+)
+DRAWN = replace(
+    LANE,
+    series=(Series.of("d1", [1e-4, 2e-4], [0, 1], x_range=(0, 1e-3)), Series.of("fit", [1], [2], line=True)),
+    readings=(Series.of("d1", [1, 2.5], [1e-4, 2e-4], y_unit="V"),),
+    levels={"low": 1e-4, "high": 2e-4},
+    seconds_left=3.5,
+    seconds_whole=7.0,
 )
 PROGRESS = ProgressReport(cells_done=3, seconds_left=2.5, failures=(FailureReport("a=1", 2, "ValueError", "no"),))
 
@@ -59,8 +70,8 @@ def described(tmp_path: Path) -> RunDescription:
         return describe(run, "client-1")
 
 
-@pytest.mark.parametrize("message", [LANE, PROGRESS, ProgressReport()])
-def test_a_message_survives_json_and_dasks_own_wire(message: LaneReport | ProgressReport) -> None:
+@pytest.mark.parametrize("message", [LANE, DRAWN, StopAnswer(doing="a train"), PROGRESS, ProgressReport()])
+def test_a_message_survives_json_and_dasks_own_wire(message: LaneReport | ProgressReport | StopAnswer) -> None:
     text = json.dumps(message.to_json())
     assert type(message).from_json(json.loads(text)) == message
     wire = msgpack.loads(msgpack.dumps(message.to_json()), use_list=False)  # as Dask does: lists come as tuples
@@ -95,6 +106,22 @@ def test_a_message_without_a_field_is_refused_in_one_line() -> None:
 def test_damaged_parts_are_refused_as_the_whole_is(failures: Any) -> None:
     with pytest.raises(MessageError, match="damaged ProgressReport"):
         ProgressReport.from_json({**PROGRESS.to_json(), "failures": failures})
+
+
+@pytest.mark.parametrize("field", ["series", "readings", "levels", "seconds_left", "seconds_whole"])
+def test_a_lane_of_before_which_does_not_draw_is_read(field: str) -> None:
+    old = {name: value for name, value in DRAWN.to_json().items() if name != field}
+    assert getattr(LaneReport.from_json(old), field) == getattr(LANE, field)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"x": [1.0], "y": []}, {"x": ["a"], "y": [1.0]}, {"x": [float("nan")], "y": [1.0]}]
+)
+def test_a_series_that_cannot_be_drawn_is_refused_in_one_line(wrong: dict[str, Any]) -> None:
+    damaged = {**LANE.to_json(), "series": [{"name": "d1", **wrong}]}
+    with pytest.raises(MessageError, match=r"^it sent a damaged LaneReport: the series 'd1' is not pairs") as refused:
+        LaneReport.from_json(damaged)
+    assert "\n" not in str(refused.value)
 
 
 def test_no_message_at_all_is_refused_too() -> None:

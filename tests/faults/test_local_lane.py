@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -9,9 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from distributed import Client
 from test_lane import _nothing_left_behind as _nothing_left_behind
 from test_lane import _own_places as _own_places
 from test_lane import lane_of
@@ -22,7 +26,8 @@ from spinsweep.bench import lane as lanes
 from spinsweep.bench.bench_file import load
 from spinsweep.bench.lane import LocalLane
 from spinsweep.bench.watchdog import dirty
-from spinsweep.errors import RunnerError
+from spinsweep.errors import RunnerError, Stopped
+from spinsweep.messages import LANE_STOP, StopAnswer
 
 pytestmark = pytest.mark.faults
 
@@ -88,3 +93,49 @@ def test_a_lane_that_was_killed_while_it_started_is_told_by_its_signal(tmp_path:
         lane.end()
         control.clear()
         until(lambda: not dirty(load(bench)))
+
+
+def test_a_lane_that_is_stopped_at_the_sweep_page_makes_the_bench_safe_at_once_and_is_not_started_again(
+    tmp_path: Path, scheduler: str
+) -> None:
+    # in here, so that they are sent and not imported there
+    async def stop(address: str, handler: str, dask_scheduler: Any) -> Any:
+        return await getattr(dask_scheduler.rpc(address), handler)()
+
+    def measure() -> None:
+        from spinneurons.device.pulse_cycle import PulseTrains
+        from spinsweep.bench.acquire import current_session
+
+        with PulseTrains(current_session(described), "cube/key") as trains:
+            trains.run("one", ["bar0"], np.full((500, 1), 4.1e-4), [-6e-4], 5e-5)
+
+    with emulated(tmp_path, speed=20) as (bench, control), begun(bench, scheduler) as lane:
+        described = load(bench)
+        with Client(scheduler) as client:
+            measured = client.submit(measure, resources=described.needs, pure=False)
+            until(lambda: measured.done() or control.exposure()["overall"]["pulses"] > 4)
+            until(lambda: measured.done() or control.state()["source"]["output"] == 1)
+            (address,) = client.scheduler_info(n_workers=-1)["workers"]
+            answer = StopAnswer.from_json(client.run_on_scheduler(stop, address, LANE_STOP))
+            assert is_safe(control)
+            pulses = control.exposure()["overall"]["pulses"]
+            assert answer == StopAnswer(state="0 A, output off, relays open", doing="key: one")
+            with pytest.raises(Stopped):
+                measured.result(timeout=30)
+            refused = client.submit(measure, resources=described.needs, pure=False)
+            until(lambda: lane.problem)
+            assert not refused.done()  # no other lane takes it
+        with pytest.raises(RunnerError, match="stopped the lane on the Sweep page, and the bench is safe; what was"):
+            lane.check()
+        assert lane.deaths == 0
+        assert lane_of(bench) == 0
+        assert not dirty(described)
+        assert control.exposure()["overall"]["pulses"] == pulses
+        (journal,) = described.folder.rglob("journal/*.jsonl")
+        rows = [json.loads(line) for line in journal.read_text().splitlines()]
+        fired, known = (
+            {row["cycle"] for row in rows if row["op"] in operations}
+            for operations in (("fire",), ("result", "lost"))
+        )
+        assert fired == known  # each cycle whose last pulse left has a reading, or is lost
+        lane.end()

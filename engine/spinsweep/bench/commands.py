@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from spinsweep.bench.cycles import Cycle
 from spinsweep.bench.equipment import BenchEquipment
 from spinsweep.bench.errors import BenchError, DeviceFault, LeaseError
 from spinsweep.bench.parts import Device
+from spinsweep.bench.turns import CycleTimes, TrainPlan, alternative, course, mode
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import Name, Seed, Set, requested
 from spinsweep.errors import SpecError
@@ -154,6 +156,16 @@ def _measure(described: Bench, device: Device, each: Cycle) -> None:
         each.try_device(session, device, trial)
 
 
+def _as_measured(described: Bench, each: Cycle, total: int) -> tuple[str, str]:
+    """A row of the plan: the time of all cycles, one after the other, as one was measured."""
+    known = cycle_time.measured(described, type(each).__name__)
+    if known is None:
+        return "as measured", "not yet; the instruments' own time is not in these: --measure, or bench check"
+    more = known.seconds / each.time(described.timing) - 1 if described.timing.speed == 1 else 0.0
+    text = f"{duration(known.seconds * total)}: {known.seconds:.3g} s a cycle on {known.device}, {known.date}"
+    return "as measured, one after the other", text + (f", {more:+.0%}" if more else "")
+
+
 @app.command()
 def plan(
     name: Name,
@@ -184,30 +196,13 @@ def plan(
     timing, each = described.timing, cycles.cycle(cycle)
     if measure:
         _measure(described, described.named(next(iter(numbers))), each)
-    total = sum(numbers.values())
-    one_by_one = total * each.time(timing)
-    interleaved = max(max(numbers.values()) * each.time(timing), total * each.busy_time(timing))
     out = console()
-    out.print(f"{sweep.title}: {total} cycles of {each.time(timing):g} s ({each.describe(timing)})")
-    table = Table("", "", box=None, show_header=False, pad_edge=False)
-    mark = {True: "  <- timing.interleave of the bench file", False: ""}
-    table.add_row("time, one device after the other", duration(one_by_one) + mark[not timing.interleave])
-    table.add_row("time, devices taking turns", f"at least {duration(interleaved)}" + mark[timing.interleave])
-    if timing.speed != 1:
-        shown = interleaved if timing.interleave else one_by_one
-        table.add_row(
-            f"emulated, {timing.speed:g} times as fast", f"{duration(shown / timing.speed)} and the traffic"
-        )
-    known = cycle_time.measured(described, type(each).__name__)
-    if known is None:
-        table.add_row("as measured", "not yet; the instruments' own time is not in these: --measure, or bench check")
-    else:
-        share = known.seconds * timing.speed / each.time(timing)
-        table.add_row(
-            "as measured, one after the other",
-            f"{duration(known.seconds * total)}: {known.seconds:.3g} s a cycle on {known.device}, {known.date}"
-            + (f", {share - 1:+.0%}" if timing.speed == 1 else ""),
-        )
+    out.print(
+        f"{sweep.title}: {sum(numbers.values())} cycles of {each.time(timing):g} s ({each.describe(timing)})",
+        soft_wrap=True,
+    )
+    table = _courses(described, sweep.bench_trains(sweep) if sweep.bench_trains else [(1, numbers)], each)
+    table.add_row(*_as_measured(described, each, sum(numbers.values())))
     out.print(table)
     lives = Table(
         "device", "pulses", "so far", "limits.max_pulses", "used after", box=None, header_style="bold", pad_edge=False
@@ -226,3 +221,25 @@ def plan(
             styled(f"{', '.join(beyond)}: more pulses than limits.max_pulses; the run would be refused", "bold red")
         )
     return 1 if beyond else 0
+
+
+def _courses(bench: Bench, trains: Sequence[TrainPlan], each: CycleTimes) -> Table:
+    """Time and relay movements of both ways through the trains, with a mark at the one that will be taken."""
+    size, why = mode(bench, trains)
+    one_by_one = course(bench, trains, each, 1)
+    turns = course(bench, trains, each, size if size > 1 else alternative(bench))
+    taken, speed = (turns if size > 1 else one_by_one), bench.timing.speed
+    mark = f"  <- {why}"
+    ways = [("one device after the other", one_by_one, size == 1, "")]
+    if any(len(cycles) > 1 for _, cycles in trains):
+        ways.append(("devices taking turns", turns, size > 1, "at least "))
+    columns = ("", "time", "relay movements", "closings of one relay", "")
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for name, way, is_taken, bound in ways:
+        wear = (f"about {way.movements:,}", f"{way.closings:,}") if bench.switch else ("no switch", "")
+        table.add_row(name, bound + duration(way.seconds), *wear, mark if is_taken else "")
+    if size > 1:
+        table.add_row("saved by taking turns", f"up to {duration(one_by_one.seconds - turns.seconds)}")
+    if speed != 1:
+        table.add_row(f"emulated, {speed:g} times as fast", f"{duration(taken.seconds / speed)} and the traffic")
+    return table

@@ -20,7 +20,7 @@ class Cycle(Protocol):
     """One cycle of pulses and reads."""
 
     pulses: int
-    """Of a cycle."""
+    """Of a cycle.  A cycle with other actions than one read after each pulse has their number as ``actions``."""
     trial_cycles: int
     """Cycles with which a device is tried."""
     trial_columns: tuple[str, ...]

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, Security, Worker
+from distributed import Client, Security, Status, Worker
 
 from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
@@ -37,7 +37,8 @@ from spinsweep.deployment.local_cluster import own_files, quiet
 from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, from_text, host_of, on_loopback, to_text
 from spinsweep.errors import RunnerError, SpinsweepError
 from spinsweep.interrupts import Interrupts
-from spinsweep.printable import one_line, say
+from spinsweep.messages import LANE_STOP, StopAnswer
+from spinsweep.printable import one_line, said, say
 from spinsweep.reaper import Reaper
 from spinsweep.system import host_name, tell_to_end
 
@@ -50,6 +51,10 @@ REMIND_INTERVAL_S = 0.2  # of a lane that is to end at once
 WATCHDOG_TIME_S = 2.0  # that the watchdog of a dead lane has before the run makes the bench safe itself
 MAX_RESTARTS = 3  # lanes that a run starts again when they die
 EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
+EXIT_STOPPED = 3  # the same of one that somebody stopped at the Sweep page
+STOP_TIMEOUT_S = 40.0  # in which the action in hand has to end: two reads of the longest time, and their replies
+FAREWELL_S = 3.0  # that a stopped lane stays, so that pages get its answer before a run's own scheduler ends
+STOPPED = "somebody stopped the lane on the Sweep page, and the bench is safe"
 
 
 @contextmanager
@@ -140,6 +145,21 @@ class _Lane(Worker):
     session: BenchSession
     ending: asyncio.Task[Any] | None = None
     """Its end, once that was requested: tasks that nobody holds are forgotten."""
+    stopped = False
+    """Whether somebody at the Sweep page stopped it."""
+
+    async def stop_at_once(self) -> dict[str, Any]:
+        """Give the cycle in hand up, make the bench safe, answer, and end; called by the scheduler."""
+        self.stopped = True
+        self.status = Status.paused  # nothing is begun any more
+        doing, problem = self.session.live.doing, ""
+        try:
+            await asyncio.to_thread(self.session.stop, STOP_TIMEOUT_S)
+        except Exception as error:  # the lane ends and tries again, whatever it was
+            problem = one_line(said(error))
+        asyncio.get_running_loop().call_later(FAREWELL_S, _end, self)
+        state = "0 A, output off" + (", relays open" if self.session.bench.switch else "")
+        return StopAnswer(problem=problem, state="" if problem else state, doing=doing).to_json()
 
     async def close(self, *args: Any, **options: Any) -> Any:
         """As Dask's, which waits for the work in hand."""
@@ -147,8 +167,13 @@ class _Lane(Worker):
         return await super().close(*args, **options)
 
 
-async def serve(session: BenchSession, address: str, security: Security | None = None) -> None:
-    """Be the scheduler's worker for an admitted bench until it closes or the lane has to end."""
+async def serve(session: BenchSession, address: str, security: Security | None = None) -> bool:
+    """Be the scheduler's worker for an admitted bench until it closes or the lane has to end.
+
+    Returns
+    -------
+    Whether somebody at the Sweep page stopped it.
+    """
     bench = session.bench
     worker: Any = _Lane(
         address,
@@ -161,6 +186,7 @@ async def serve(session: BenchSession, address: str, security: Security | None =
         security=security,
     )
     worker.session = session
+    worker.handlers[LANE_STOP] = worker.stop_at_once
     try:
         await worker
     except RuntimeError as error:  # Dask's, with the reason behind it
@@ -171,6 +197,7 @@ async def serve(session: BenchSession, address: str, security: Security | None =
             say("ready")
             await worker.finished()
     session.lease.valid_until = float("inf")  # no work can come any more; the bench is made safe now
+    return bool(worker.stopped)
 
 
 def _end(worker: _Lane) -> None:
@@ -179,8 +206,12 @@ def _end(worker: _Lane) -> None:
 
 def run_lane(
     bench: Bench, address: str, timeout_s: float = BENCH_LOCK_TIMEOUT_S, security: Security | None = None
-) -> None:
+) -> bool:
     """Be the lane of a bench for the scheduler at ``address`` (with its scheme), until it ends or SIGTERM comes.
+
+    Returns
+    -------
+    Whether somebody at the Sweep page stopped it.
 
     Raises
     ------
@@ -199,7 +230,10 @@ def run_lane(
         _reaching(address),
         dask.config.set(own_files()),
     ):
-        asyncio.run(serve(session, address, security))
+        stopped = asyncio.run(serve(session, address, security))
+    if stopped:
+        say(f"spinsweep: bench {bench.name}: {STOPPED}", error=True)
+    return stopped
 
 
 class LocalLane:
@@ -276,6 +310,9 @@ class LocalLane:
             leave_safe(self.bench)
             if self._ending.is_set():
                 return
+            if self.process.returncode == EXIT_STOPPED:  # whoever did that wants no other lane
+                self.problem = STOPPED
+                return
             self.deaths += 1
             try:
                 if self.deaths > MAX_RESTARTS:
@@ -337,11 +374,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     path, address, timeout_s = arguments
     try:
-        run_lane(load(path), address, float(timeout_s), from_text(sys.stdin.read()))
+        stopped = run_lane(load(path), address, float(timeout_s), from_text(sys.stdin.read()))
     except SpinsweepError as error:
         say(f"spinsweep: {one_line(str(error))}", error=True)
         return 2
-    return 0
+    return EXIT_STOPPED if stopped else 0
 
 
 if __name__ == "__main__":

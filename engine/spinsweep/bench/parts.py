@@ -35,8 +35,9 @@ class Timing(Part):
     """Rest after each pulse and each read."""
     mains: Literal[50, 60] = 50
     """Frequency of the mains, Hz."""
-    interleave: bool = False
-    """Let the devices of a train take turns in each other's rests; saves hours, moves the relays at each action."""
+    interleave: bool | Literal["auto"] = "auto"
+    """Let the devices of a train take turns in each other's rests; saves hours, moves the relays at each action.
+    ``"auto"``: as many as have time in a rest."""
     speed: Annotated[float, Field(ge=1, le=1e7)] = 1.0
     """Waits are shorter by this factor; other than 1 on an emulated bench only."""
 

@@ -13,6 +13,7 @@ from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import BenchError, ConnectionLost
 from spinsweep.bench.instruments import Instruments
 from spinsweep.bench.lease import BenchLease
+from spinsweep.bench.live import Live
 from spinsweep.bench.parts import Device
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S
 from spinsweep.errors import Stopped
@@ -46,6 +47,8 @@ class BenchSession:
         """Cycles since the lane began, by experiment."""
         self.faults: list[str] = []
         """What went wrong since the lane began, for the log book."""
+        self.live = Live()
+        """What the work in hand shows of itself."""
         self._last_report = 0.0
         self._route = ""
 
@@ -73,16 +76,37 @@ class BenchSession:
             self.open()
             self.instruments.meter.rezero()
 
+    def stop(self, timeout_s: float) -> None:
+        """From another thread: give the cycle in hand up, make the bench safe, and let nothing more be done.
+
+        Raises
+        ------
+        BenchError
+            The bench is not known to be safe: the action in hand did not end in time, or an instrument does not
+            respond as it should.
+        """
+        self.stopping.set()
+        self.hurry.set()
+        if not self.io.acquire(timeout=timeout_s):
+            raise BenchError(f"the action in hand did not end within {timeout_s:g} s")
+        try:
+            self._make_safe()
+        finally:
+            self.io.release()
+
+    def _make_safe(self) -> None:
+        try:
+            self.safe()
+        except BenchError:  # the link is broken: once more on a new one
+            self.instruments.close()
+            self.instruments.open(CLOSE_TIMEOUT_S)
+
     def close(self, timeout_s: float = 30.0) -> None:
         """End what is going on, make the bench safe, and close the links."""
         self.stopping.set()
         locked = self.io.acquire(timeout=timeout_s)
         try:
-            try:
-                self.safe()
-            except BenchError:  # the link is broken: once more on a new one
-                self.instruments.close()
-                self.instruments.open(CLOSE_TIMEOUT_S)
+            self._make_safe()
         finally:
             self.instruments.close()
             if locked:
@@ -115,7 +139,7 @@ class BenchSession:
                 cycles=self.work.total(),
                 figures=self.figures,
             )
-            report(doing.to_json())
+            report(self.live.completed(doing).to_json())
 
     def route(self, device: Device) -> None:
         """Connect a device, with the source off, and hold the source to its limits."""

@@ -18,9 +18,12 @@ from typing import Any, NamedTuple, NoReturn, Self
 from spinsweep.bench.capabilities import Reading
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
 from spinsweep.bench.journal import Journal, TrainRecord
+from spinsweep.bench.live import View
 from spinsweep.bench.parts import Device
 from spinsweep.bench.session import BenchSession
+from spinsweep.bench.turns import groups, turns_of
 from spinsweep.errors import Stopped
+from spinsweep.messages import Series
 
 MAX_STRIKES = 3  # cycles in a row that a device may spoil before it is left out
 INTERLOCK_POLL_S = 0.5  # between looks at an open interlock
@@ -80,16 +83,31 @@ class Trains:
         self.journal = Journal(self.bench.folder / "journal", key, session.lease.epoch)
         self.quarantined: dict[str, str] = {}
         """Devices that are left out, and why."""
+        self.curves: Callable[[], Sequence[Series]] = tuple
+        """What the reports of the bench's progress draw; called once a second at most."""
+        self.expected = 0
+        """Cycles of the whole experiment, those of earlier lanes too; 0 if nobody knows."""
+        self._train = ""  # in hand
         self._strikes: Counter[str] = Counter()
         self._reconnects = 0
         self._ending: Stopped | DeviceFault | None = None
 
     def __enter__(self) -> Self:
         self.say()
+        self.session.live.begin(self._view)
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.session.live.begin()
         self.journal.close()
+
+    def levels_of(self, device: str) -> Mapping[str, float]:
+        """What the readings of a device are told by, by name, V; for the eye."""
+        return {}
+
+    def _view(self) -> View:
+        ended = sum(len(record.results) + len(record.lost) for record in self.journal.trains.values())
+        return View(tuple(self.curves()), self.levels_of, ended, self.expected)
 
     def say(self, **figures: float) -> None:
         """What the reports of the bench's progress tell beside it, from now on."""
@@ -118,8 +136,12 @@ class Trains:
             self._refuse(currents)
         missing = self._intend(train)
         if missing:
-            with self.session.io:
-                self._fire(train, missing, cycle)
+            self.session.live.doing = f"{self.journal.key.rpartition('/')[2]}: {train.name}"
+            try:
+                with self.session.io:
+                    self._fire(train, missing, cycle)
+            finally:
+                self.session.live.doing = ""
         record = self.journal.trains[train.name]
         if not record.ended:
             self.journal.end(train.name)
@@ -131,6 +153,7 @@ class Trains:
 
     def pulse(self, device: Device, current: float, note: Callable[[], None] = lambda: None) -> None:
         """One pulse; ``note`` is called when all is ready, immediately before it is fired."""
+        self.session.tell(self.journal.key, self._train)  # here, where no reading waits for the journal
         self.session.check()
         self.session.route(device)
         source, lease = self.session.instruments.source, self.session.lease
@@ -185,6 +208,7 @@ class Trains:
             self._rest(device)
         if not reading.valid:
             raise Spoiled(f"no valid reading: {reading.reason}")
+        self.session.live.read(device.name, instruments.clock.now(), reading.volts)
         return float(reading.volts)
 
     def _refuse(self, currents: Currents) -> None:
@@ -224,10 +248,9 @@ class Trains:
             queues.setdefault(train.devices[number].name, []).append(number)
         self.session.refresh()
         everyone = [self._device(train, self.bench.named(name), numbers, cycle) for name, numbers in queues.items()]
-        groups = [everyone] if self.bench.timing.interleave else [[steps] for steps in everyone]
-        self._ending = None
+        self._ending, self._train = None, train.name
         try:
-            for group in groups:
+            for group in groups(everyone, turns_of(self.bench)):
                 self._take_turns(group)
         except LeaseError:
             raise  # the journal may be another's now

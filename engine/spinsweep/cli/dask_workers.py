@@ -40,7 +40,7 @@ class DaskWorkers(Workers):
             client = cluster_client(self.deployment, Access(access.tls, access.insecure))
             self._client = self._stack.enter_context(client)
             if access.watchers is not None:
-                serve_watchers(self._client, access.watchers, access.pages)
+                serve_watchers(self._client, access.watchers, access.pages.of_watchers)
             self.at_a_time = max(1, sum(self._client.nthreads().values()))
         return self
 
@@ -60,7 +60,7 @@ class DaskWorkers(Workers):
             self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources))
         self.show.advice = deployment.advice
         if self.access.watchers is not None:
-            page = serve_watchers(self._client, self.access.watchers, self.access.pages)
+            page = serve_watchers(self._client, self.access.watchers, self.access.pages.of_watchers)
             run.notes.append(f"for watchers {page}")
         return on_client(self._client, where(self._client, dashboard=self.access.dashboard))
 

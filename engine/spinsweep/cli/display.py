@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from spinsweep.cli.console import console
+from spinsweep.cli.live_view import LiveBar
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
 from spinsweep.runs import Run
@@ -32,7 +33,7 @@ class Display:
         self.summary = ""
         """How the run ended, once it has."""
         self.console = console(stderr=True)
-        self.bar = Progress(
+        self.bar = LiveBar(
             TextColumn("{task.description}", style="bold", markup=False),
             BarColumn(),
             TaskProgressColumn(),
@@ -67,7 +68,10 @@ class Display:
             self.advice = ""
         self._note(run)
         if self.console.is_terminal:
-            self.bar.update(self._task, completed=run.progress.cells_ended, line=one_line(run.progress.line(now)))
+            self.bar.lane = run.lane
+            self.bar.cells_left = run.progress.cells - run.progress.cells_ended
+            line = one_line(run.progress.line(now) if run.lane is None else run.progress.counted)
+            self.bar.update(self._task, completed=run.progress.cells_ended + self.bar.part, line=line)
             return
         ended = run.progress.blocks_ended == run.progress.blocks
         if now >= self._next_line or (ended and self._next_line < math.inf):

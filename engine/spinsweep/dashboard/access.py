@@ -11,10 +11,12 @@ websocket accepts any origin.  So one router stands before all routes of a web s
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import ipaddress
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +42,12 @@ class Pages:
     def prefix(self) -> str:
         """The start of every path."""
         return f"/{self.token}" if self.token else ""
+
+    @property
+    def of_watchers(self) -> Pages:
+        """The same for people who only watch: another secret, from which nobody finds that of the dashboard."""
+        digest = hashlib.sha256(f"watchers of {self.token}".encode()).digest()
+        return replace(self, token=base64.urlsafe_b64encode(digest[:24]).decode() if self.token else "")
 
 
 OPEN = Pages()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
@@ -12,8 +12,9 @@ import numpy as np
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
-from spinsweep.messages import AxisDescription, OutputDescription
+from spinsweep.messages import AxisDescription, OutputDescription, Series
 from spinsweep.progress import duration
+from spinsweep.si import quantity
 
 COLOURS = {
     BlockState.OUTSIDE: "#ffffff",
@@ -49,6 +50,11 @@ LOST = (
     "</div>"
 )
 NO_SWEEP = "<h2>No sweep yet</h2>A sweep appears here when <code>spinsweep run</code> starts it on this scheduler."
+NO_STOP = (
+    '<div class="dim">To stop: Ctrl-C in the terminal of the run, or <code>spinsweep bench safe BENCH.toml '
+    "--stop-owner</code>. A dashboard whose address is secret (<code>--dashboard-token</code>) has a button here."
+    "</div>"
+)
 LANE_HINT = '<div class="dim">A lane is the Dask worker that owns a bench.</div>'
 
 
@@ -236,6 +242,9 @@ def _lane(lane: ReportedLane, owner: str, monitor: SweepMonitor, measured: Watch
     if measured and report.measures_for(measured.description.cube_id):
         rows += [("experiment", experiment), ("train", report.train)]
         rows += [(f"{name} so far", f"{value:.4g}") for name, value in report.figures.items()]
+        rows += [("last reading", f"{quantity(r.y[-1], r.y_unit)}, {r.name}") for r in report.readings if r.y]
+        if report.seconds_left is not None:
+            rows += [("time left", f"{duration(report.seconds_left)} of this cell")]
     else:
         rows += [("last", f"{experiment}, train {report.train}")]
         rows += [(f"last {name}", f"{value:.4g}") for name, value in report.figures.items()]
@@ -246,6 +255,24 @@ def _lane(lane: ReportedLane, owner: str, monitor: SweepMonitor, measured: Watch
         ("last report", f"{duration(round(time.monotonic() - lane.last_seen))} ago"),
     ]
     return _card(rows)
+
+
+def series_names(series: Sequence[Series]) -> str:
+    """The title of a drawing."""
+    return ", ".join(f"{s.name} ({'line' if s.line else 'points'})" for s in series)
+
+
+def stop_question(bench: str) -> str:
+    """What is asked once before a lane is stopped."""
+    return (
+        f"<b>Stop and make safe?</b> The cycle in hand at bench {escape(bench)} is given up and may be lost, and the "
+        "lane ends. What was measured is kept; only the command of the run goes on with it."
+    )
+
+
+def stop_outcome(text: str, *, is_safe: bool | None) -> str:
+    """How far a stop is, or what came of it."""
+    return _warning(text) if is_safe is False else f"<div><b>{escape(text)}</b></div>"
 
 
 def _to_go(run: WatchedRun) -> str:

@@ -1,6 +1,7 @@
 """The Sweep page as one browser window sees it.
 
-It only shows. Its selects change what that window sees, and nothing else.
+It only shows. Its selects change what that window sees, and nothing else; the one button that acts, where there is
+one, makes a bench safe.
 """
 
 from __future__ import annotations
@@ -18,24 +19,41 @@ from bokeh.models import ColumnDataSource, CustomJS, Select
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap
+from spinsweep.dashboard.lane_panel import LanePanel
 from spinsweep.dashboard.maps import SweepMaps
 from spinsweep.dashboard.monitor import SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer, Question, Reader
+from spinsweep.dashboard.stopping import StopOutcome
 from spinsweep.dashboard.widgets import FAILURE_COLUMNS, failure_table, set_text, text_box, wide
 from spinsweep.messages import AxisDescription, OutputDescription
 
 UPDATE_INTERVAL_MS = 500
 READ_INTERVAL_S = 3.0  # between readings of the cube
 WINDOW_SHARE = 0.01  # of the scheduler's time that drawing for one window may take
+LANE_WAIT_S = 2.0  # at most between two looks at the lane, also where drawing it took long, as the first time
 NO_OUTPUT = "(none)"
 NO_AXIS = AxisDescription(name="", values=("",), unit="1", long_name="")
 """The axis up of a sweep that has only one axis."""
 
 
 class SweepPage:
-    """What one browser window sees."""
+    """What one browser window sees.
 
-    def __init__(self, monitor: SweepMonitor, reader: Reader, doc: Any) -> None:
+    Parameters
+    ----------
+    outcomes : of stops of lanes, of all windows of the scheduler
+    may_stop : whether this window may stop a lane
+    """
+
+    def __init__(
+        self,
+        monitor: SweepMonitor,
+        reader: Reader,
+        doc: Any,
+        outcomes: dict[str, StopOutcome] | None = None,
+        *,
+        may_stop: bool = False,
+    ) -> None:
         self.monitor = monitor
         self.reader = reader
         self.run: WatchedRun | None = None
@@ -45,6 +63,8 @@ class SweepPage:
         """Whether the newest run is shown, as nobody has chosen anything."""
         self._due = 0.0
         """When the window is drawn again, s of the monotonic clock."""
+        self._lane_due = 0.0
+        """The same of the lane."""
         self._read_due = 0.0
         """When the cube is read again, s of the monotonic clock."""
         self._reading: asyncio.Task[None] | None = None
@@ -61,7 +81,7 @@ class SweepPage:
         self.unreadable, self.header, self.caption, self.failures_heading = (
             text_box(sizing_mode="stretch_width") for _ in range(4)
         )
-        self.lane = text_box(width=370)
+        self.lane = LanePanel(monitor, {} if outcomes is None else outcomes, doc, may_stop=may_stop)
         self.select_run = Select(title="run", width=420)
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("x axis", "y axis"))
         self.select_output = Select(title="output", width=220)
@@ -82,10 +102,11 @@ class SweepPage:
         states = wide(column, self.maps.state_map, text_box(html.legend()))
         output = wide(column, self.maps.output_map, self.caption)
         failures = wide(column, self.failures_heading, self.table)
-        self.body = wide(column, wide(row, *selects), wide(row, states, output), wide(row, self.lane, failures))
+        self.body = wide(column, wide(row, *selects), wide(row, states, output), self.lane.body, failures)
         lost = text_box(html.LOST, visible=False)
         for event, visible in ((ConnectionLost, "true"), (ClientReconnected, "false")):
-            doc.js_on_event(event, CustomJS(args={"lost": lost}, code=f"lost.visible = {visible}"))
+            code = f"lost.visible = {visible}; for (const button of buttons) button.disabled = {visible}"
+            doc.js_on_event(event, CustomJS(args={"lost": lost, "buttons": self.lane.buttons}, code=code))
         styles = {"padding": "8px 16px", "box-sizing": "border-box"}
         doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
 
@@ -104,6 +125,7 @@ class SweepPage:
 
     def update(self) -> None:
         """Bring the window up to date, where something changed."""
+        self._update_lane()
         began, spent = time.monotonic(), time.thread_time()
         if began < self._due:
             return
@@ -118,6 +140,13 @@ class SweepPage:
         else:
             self._show(self.run)
         self._due = began + (time.thread_time() - spent) / WINDOW_SHARE
+
+    def _update_lane(self) -> None:
+        """The lane apart from the maps, whose drawing may take long: somebody at the bench looks at it."""
+        began, spent = time.monotonic(), time.thread_time()
+        if began >= self._lane_due:
+            self.lane.update()
+            self._lane_due = began + min(LANE_WAIT_S, (time.thread_time() - spent) / WINDOW_SHARE)
 
     def _choose_run(self) -> None:
         runs = list(reversed(self.monitor.runs.values()))
@@ -167,8 +196,6 @@ class SweepPage:
         self.select_inner.title = f"over {' and '.join(output.dims)}" if output else ""
         set_text(self.header, html.header(run, block_map, driver_lost=self.monitor.driver_lost(run)))
         set_text(self.caption, html.caption(run, block_map, output, self.select_inner.value, self._answer))
-        set_text(self.lane, html.lanes(self.monitor))
-        self.lane.visible = bool(self.lane.text)
         if run.revision != self._failures_revision:
             self._failures_revision = run.revision
             newest_first = list(reversed(run.failures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
@@ -17,10 +17,11 @@ from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
 from spinsweep.dashboard import html
-from spinsweep.dashboard.access import AccessRouter, Pages
+from spinsweep.dashboard.access import AccessRouter, Pages, pages_of
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.reader import Reader
+from spinsweep.dashboard.stopping import StopOutcome
 from spinsweep.dashboard.widgets import text_box
 
 TAB = "sweep"
@@ -36,6 +37,7 @@ class PageServer:
         self.windows: set[SweepPage] = set()
         """Those that are open."""
         self._reader = Reader()
+        self._outcomes: dict[str, StopOutcome] = {}
         self._servers: dict[int, tuple[HTTPServer, Pages]] = {}
 
     def add_tab(self) -> None:
@@ -47,7 +49,8 @@ class PageServer:
         variables = template_variables(scheduler)
         if TAB not in variables["pages"]:
             variables["pages"].insert(0, TAB)  # every page of the dashboard shares this list
-        scheduler.http_application.add_application(self._application(variables, dashboards[0].prefix))
+        application = self._application(variables, dashboards[0].prefix, self._is_secret)
+        scheduler.http_application.add_application(application)
 
     def serve(self, port: int, pages: Pages) -> str:
         """Serve the page, ``/metrics`` and ``/health`` alone, on a loopback port; the page's address.
@@ -81,15 +84,19 @@ class PageServer:
         handlers = get_handlers(self.monitor.scheduler, modules, pages.prefix)
         application = _WatchersApplication(handlers)  # type: ignore[no-untyped-call]
         variables = {"pages": [TAB], "plots": [], "jupyter": False}
-        application.add_application(self._application(variables, pages.prefix))
+        application.add_application(self._application(variables, pages.prefix, lambda: False))
         server = HTTPServer(AccessRouter(application, pages))
         server.add_socket(listening)
         return server
 
-    def _application(self, variables: Mapping[str, Any], prefix: str) -> Any:
+    def _is_secret(self) -> bool:
+        """Whether only who was told the dashboard's address can open it, and so may stop a lane."""
+        return bool(pages_of(self.monitor.scheduler).token)
+
+    def _application(self, variables: Mapping[str, Any], prefix: str, may_stop: Callable[[], bool]) -> Any:
         def open_page(scheduler: Any, extra: Mapping[str, Any], doc: Any) -> None:
             if len(self.windows) < MAX_WINDOWS:
-                window = SweepPage(self.monitor, self._reader, doc)
+                window = SweepPage(self.monitor, self._reader, doc, self._outcomes, may_stop=may_stop())
                 self.windows.add(window)
                 doc.on_session_destroyed(lambda context: self._closed(window))
             else:

@@ -22,6 +22,15 @@ from spinsweep.spec import Sweep
 WORKERS_S = 10.0  # between writes of the run's record, while workers come
 
 
+@dataclass(frozen=True)
+class ReceivedReport:
+    """A report of a lane, and when it came."""
+
+    report: LaneReport
+    at_time: float
+    """s of the monotonic clock."""
+
+
 @dataclass
 class Run:
     """A run that has been announced in the cube; see :func:`spinsweep.runs.open_run`."""
@@ -53,6 +62,8 @@ class Run:
     """Write the workers into the run's record."""
     on_receipt: list[Callable[[Receipt], None]] = field(default_factory=list)
     """Called with each block that ended."""
+    lane: ReceivedReport | None = None
+    """What the lane that measures for this run reported last."""
     _kept: int = 0
     _keep_at: float = 0.0
 
@@ -98,6 +109,7 @@ class Run:
             return
         if report.measures_for(self.job.cube_id):
             self.progress.activity = f"{report.cell}: {report.train}, {report.cycles} cycles since the lane started"
+            self.lane = ReceivedReport(report, time.monotonic())
 
     def finish(self) -> Counts:
         """Say how the run ended, from the cube; the cells asked for by state. Once: later calls repeat the first."""

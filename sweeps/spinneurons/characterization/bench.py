@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Mapping
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from spinneurons.characterization.analysis import analyse
+from spinneurons.characterization.live import SwitchingCurve, train_name
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.neurons.parameters import with_whole_card
 from spinneurons.neurons.registry import family_of
@@ -34,10 +37,12 @@ def measure(cell: Cell) -> dict[str, Any]:
     i_read = family.read_current
     v_reset, v_write = np.full((2, i_write.size, p["cycles"]), np.nan)
     with PulseTrains(current_session(bench), cell.address) as experiment:
+        experiment.expected = sum(number * sum(each.values()) for number, each in _trains_of(device.name, p))
+        experiment.curves = SwitchingCurve(experiment, device.name, np.abs(i_write), family.law(p["link"]))
         experiment.calibrate(device.name, -i_reset, i_reset, i_read)
         for number, current in enumerate(i_write.tolist()):
             writes = np.full((p["cycles"], 1), current)
-            run = experiment.run(f"current {number}", [device.name], writes, [i_reset], i_read)
+            run = experiment.run(train_name(number), [device.name], writes, [i_reset], i_read)
             v_reset[number], v_write[number] = run.v_reset[:, 0], run.v_write[:, 0]
     i_write = np.abs(i_write)
     recorded = family.of_voltages(v_reset, v_write)
@@ -47,12 +52,22 @@ def measure(cell: Cell) -> dict[str, Any]:
     return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
 
 
+def trains(sweep: Sweep) -> list[tuple[int, dict[str, int]]]:
+    """The trains of the cells asked for: their number, and the cycles of the device in one, by name."""
+    bench = parse(sweep.params["bench"])
+    labels = product(sweep.axis("width").values, sweep.axis("device").values)
+    names = [bench.device_with(width=width, device=device).name for width, device in labels]
+    return [train for name in names for train in _trains_of(name, sweep.params)]
+
+
+def _trains_of(device: str, p: Mapping[str, Any]) -> list[tuple[int, dict[str, int]]]:
+    """Those of one cell: its levels, and one train for each current."""
+    return [(1, {device: CALIBRATION_CYCLES}), (p["currents"], {device: p["cycles"]})]
+
+
 def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices of the cells asked for take, by name of the device."""
-    bench = parse(sweep.params["bench"])
-    each = CALIBRATION_CYCLES + sweep.params["currents"] * sweep.params["cycles"]
-    labels = product(sweep.axis("width").values, sweep.axis("device").values)
-    return {bench.device_with(width=width, device=device).name: each for width, device in labels}
+    return dict(sum((Counter({n: number * k for n, k in each.items()}) for number, each in trains(sweep)), Counter()))
 
 
 def currents(sweep: Sweep) -> dict[str, float]:
@@ -91,4 +106,5 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         measured=True,
         bench_cycles=cycles,
         bench_currents=currents,
+        bench_trains=trains,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +63,11 @@ class PulseTrains(Trains):
         super().__init__(session, key)
         self.levels: dict[str, VoltageLevels] = {}
         """Of calibrated devices, by name."""
+
+    def levels_of(self, device: str) -> Mapping[str, float]:
+        """Its two levels, V, once they are known."""
+        levels = self.levels.get(device)
+        return {} if levels is None else {"low": levels.low, "high": levels.high}
 
     def calibrate(self, device: str, i_strong: float, i_reset: float, i_read: float) -> VoltageLevels:
         """Find the two levels of a device with a few write pulses that switch for sure.
@@ -232,6 +237,7 @@ class ResetReadWriteRead:
     trial_columns = ("read noise", "low", "high", "contrast", "cycle")
     trial_cycles = CALIBRATION_CYCLES
     pulses = 2
+    actions = 4
 
     def time(self, timing: Timing) -> float:
         """Time of one cycle, bench s."""

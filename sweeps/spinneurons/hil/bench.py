@@ -7,8 +7,9 @@ that it comes to where it was, with the same weights bit for bit, before it fire
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.evaluate import Cell
+from spinsweep.messages import Series
 from spinsweep.spec import Parameter, Sweep, per_cell
 
 Floats = npt.NDArray[np.float64]
@@ -62,22 +64,49 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
         neurons = BenchNeurons(at_bench, family, p["width"], i_reset)
         for device in dict.fromkeys(layout(p).neuron_device):
             at_bench.calibrate(neurons.name(device), -i_reset, i_reset, family.read_current)
-        return experiment(cell, family, neurons, lambda loss: at_bench.say(loss=loss))
+        losses: list[float] = []
+
+        def note(loss: float) -> None:
+            losses.append(loss)
+            at_bench.say(loss=loss)
+
+        at_bench.curves = lambda: [loss_curve(losses)]
+        at_bench.expected = sum(number * sum(each.values()) for number, each in _trains_of(p, str(cell["mode"])))
+        return experiment(cell, family, neurons, note)
+
+
+def loss_curve(losses: Sequence[float]) -> Series:
+    """The loss after each image, as the reports of the bench draw it."""
+    labels = {"x_label": "image", "y_label": "mean loss of the epoch so far"}
+    return Series.of("loss", range(1, len(losses) + 1), losses, line=True, **labels)
+
+
+def trains(sweep: Sweep) -> list[tuple[int, dict[str, int]]]:
+    """The trains of all cells asked for: their number, and the cycles of each device in one, by name."""
+    seeds = len(sweep.axis("seed").values)
+    modes = sweep.axis("mode").values
+    return [(seeds * number, each) for mode in modes for number, each in _trains_of(sweep.params, str(mode))]
+
+
+def _trains_of(p: Mapping[str, Any], mode: str) -> list[tuple[int, dict[str, int]]]:
+    """Those of one cell: levels, curves, and for each image that is shown one train a layer."""
+    bench, plan = parse(p["bench"]), layout(dict(p))
+    names = [bench.device_with(width=p["width"], device=device).name for device in plan.neuron_device]
+    different = dict.fromkeys(names)
+    learned = p["images"] * p["epochs"] * PRESENTATIONS[p["rule"]] if mode == "hil" else 0
+    shown = p["test_images"] + learned
+    ends = list(itertools.accumulate(plan.layers[1:]))
+    layers = [Counter(names[begin:end]) for begin, end in itertools.pairwise([0, *ends])]
+    return [
+        *((1, {name: CALIBRATION_CYCLES}) for name in different),
+        (1, dict.fromkeys(different, p["currents"] * p["cycles"])),
+        *((shown, {name: number * p["steps"] for name, number in layer.items()}) for layer in layers),
+    ]
 
 
 def cycles(sweep: Sweep) -> dict[str, int]:
     """How many cycles the devices take in all cells asked for, by name of the device."""
-    p = sweep.params
-    bench, cycles_of = parse(p["bench"]), Counter[str]()
-    neurons = Counter(layout(p).neuron_device)
-    for mode in sweep.axis("mode").values:
-        learned = p["images"] * p["epochs"] * PRESENTATIONS[p["rule"]]
-        shown = p["test_images"] + (learned if mode == "hil" else 0)
-        for device, number in neurons.items():
-            each = CALIBRATION_CYCLES + p["currents"] * p["cycles"] + number * shown * p["steps"]
-            name = bench.device_with(width=p["width"], device=device).name
-            cycles_of[name] += each * len(sweep.axis("seed").values)
-    return dict(cycles_of)
+    return dict(sum((Counter({n: number * k for n, k in each.items()}) for number, each in trains(sweep)), Counter()))
 
 
 def prepare(sweep: Sweep) -> None:
@@ -98,4 +127,5 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         resources=bench.needs,
         measured=True,
         bench_cycles=cycles,
+        bench_trains=trains,
     )

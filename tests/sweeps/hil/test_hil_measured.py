@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +20,10 @@ import xarray as xr
 from instrument_emulator.control import Control
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
+from spinsweep.bench.equipment import BenchEquipment
 from spinsweep.cli import main
+from spinsweep.cli.options import requested
+from spinsweep.spec import Sweep
 
 SMALL = ["--set", "seed=0", "--set", "mode=hil", "--set", "images=4", "--set", "test_images=4", "--set", "steps=15"]
 SMALL += ["--set", "epochs=2", "--set", "currents=6", "--set", "cycles=8", "--workers", "0"]
@@ -69,7 +73,23 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
     with emulated(folder) as (bench, control):
         cube = finished(bench, folder / "hil.zarr")
         assert control.exposure()["overall"]["pulses"] == 2 * 4 * (LEVELS + CURVES + TRAINING + TEST)
+        settings = [word for word in SMALL if "=" in word]
+        demand_trains(folder / "state", requested("hil", settings, None, BenchEquipment(bench)))
     return cube
+
+
+def demand_trains(state: Path, sweep: Sweep) -> None:
+    """Fail unless the trains that were fired are those that the sweep says for a plan."""
+    assert sweep.bench_trains is not None
+    rows = [json.loads(line) for file in state.rglob("journal/*.jsonl") for line in file.read_text().splitlines()]
+    fired: Counter[frozenset[tuple[str, int]]] = Counter()
+    for plan in (row["plan"] for row in rows if row["op"] == "intent"):
+        columns = Counter(plan["devices"])
+        fired[frozenset((d, n * plan["cycles"] // columns.total()) for d, n in columns.items())] += 1
+    said: Counter[frozenset[tuple[str, int]]] = Counter()
+    for number, cycles in sweep.bench_trains(sweep):
+        said[frozenset(cycles.items())] += number
+    assert fired == said
 
 
 def test_a_training_on_the_bench_keeps_every_reading_and_its_loss_falls(undisturbed: xr.Dataset) -> None:
