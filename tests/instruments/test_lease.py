@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from spinsweep.bench.address_lock import scope
 from spinsweep.bench.bench_file import Bench, parse
 from spinsweep.bench.errors import LeaseError
 from spinsweep.bench.lease import BenchLease, owner, stop_owner_of
@@ -298,3 +299,39 @@ def test_the_lease_of_a_killed_owner_is_free_at_once(tmp_path: Path) -> None:
             BenchLease(hall).take()
         os.kill(holder.pid, signal.SIGKILL)
         BenchLease(hall).take(timeout_s=2).release()
+
+
+def test_two_machines_that_share_a_folder_exclude_each_other_whatever_their_benches_are_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    one, other = (
+        bench(tmp_path, name, serial="4559777").model_copy(update={"lease": str(lab)}) for name in ("left", "right")
+    )
+    monkeypatch.setenv("SPINSWEEP_LOCKS", "one machine")
+    lease = BenchLease(one).take()
+    monkeypatch.setenv("SPINSWEEP_LOCKS", "another machine")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with pytest.raises(LeaseError, match=rf"is owned by process {os.getpid()} on .* of user .* since .* is locked\)"):
+        BenchLease(other).take()
+    lease.release()
+    BenchLease(other).take().release()
+
+
+def test_a_shared_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    without = bench(tmp_path).model_copy(update={"lease": str(tmp_path / "none")})
+    with pytest.raises(LeaseError, match=r"lease = .*none': No such file or directory; give a folder that all"):
+        BenchLease(without).take()
+
+
+def test_locks_of_two_networks_of_one_machine_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = scope()
+    assert scope() == here
+    monkeypatch.setenv("SPINSWEEP_LOCKS", "elsewhere")
+    assert scope() != here
+    if os.geteuid() == 0:
+        asked = "from spinsweep.bench.address_lock import scope; print(scope())"
+        command = ["unshare", "--net", sys.executable, "-c", asked]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode != 0 or done.stdout.strip() != scope()

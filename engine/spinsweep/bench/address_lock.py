@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from spinsweep.bench.errors import LeaseError
-from spinsweep.disk import file_lock
+from spinsweep.disk import file_lock, machine_id
 from spinsweep.system import NO_LINK, current_user, user_name
 
 SOCKETS = hasattr(socket, "AF_UNIX") and hasattr(socket, "SO_PEERCRED")
@@ -131,6 +131,15 @@ def owner(address: str) -> str:
     except ConnectionRefusedError:
         return ""
     return "another process" if other is None else f"process {other.process} of user {other.user}"
+
+
+def scope() -> str:
+    """Names the processes that see each other's locks: of one machine, and on Linux of one network namespace."""
+    try:
+        network = str(Path("/proc/self/ns/net").readlink())
+    except OSError:
+        network = ""
+    return " ".join([machine_id(), network, os.environ.get("SPINSWEEP_LOCKS", "")])
 
 
 def _digest(address: str) -> str:

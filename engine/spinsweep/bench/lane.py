@@ -26,6 +26,7 @@ from distributed import Client, Security, Status, Worker
 
 from spinsweep.bench import child
 from spinsweep.bench.acquire import acquire_bench
+from spinsweep.bench.address_lock import scope
 from spinsweep.bench.bench_file import Bench, load
 from spinsweep.bench.errors import BenchError, LeaseError
 from spinsweep.bench.lease import BenchLease, exclusive_names, owners
@@ -74,7 +75,7 @@ def admitted(lease: BenchLease, address: str, security: Security | None = None) 
     question = {
         "addresses": exclusive_names(bench),
         "holder": f"lane {lease.epoch} of bench {bench.name}, process {os.getpid()} on {host}",
-        "host": host,
+        "host": scope(),
         "bench": bench.name,
         "grace": 0.0 if on_loopback(host_of(address)) else TTL,
     }

@@ -21,6 +21,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from spinsweep import locks, system
+from spinsweep.bench import shared_lease
 from spinsweep.bench.address_lock import AddressLock, AddressTaken, Holder, hold, holder
 from spinsweep.bench.address_lock import owner as owner
 from spinsweep.bench.bench_file import Bench
@@ -56,6 +57,8 @@ class BenchLease:
             try:
                 for name in exclusive_names(self.bench):
                     self._hold(name)
+                for name in exclusive_names(self.bench) if self.bench.lease else ():
+                    shared_lease.hold(self._stack, self.bench.lease, name)
                 self.bench.folder.mkdir(parents=True, exist_ok=True)
                 _require_own(self.bench.folder)
                 self._lock(self.bench.folder / "lock")
@@ -153,7 +156,7 @@ class BenchLease:
     def _owned(self, what: str, who: str) -> LeaseError:
         return LeaseError(
             f"bench {self.bench.name} ({what}) is owned by {who}; only one lane can own it: "
-            "wait for it to end, or send the work to its scheduler"
+            "wait for it to end, or send the work to its scheduler. No instrument was asked anything"
         )
 
     def _lock(self, path: Path) -> None:

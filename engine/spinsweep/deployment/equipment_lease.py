@@ -20,6 +20,7 @@ class _Held(NamedTuple):
     """What a lane has a lease of."""
 
     host: str
+    """Names the processes that see each other's locks; not a machine's name, which two machines may share."""
     bench: str
     addresses: frozenset[str]
     until: float
