@@ -29,8 +29,9 @@ EXAMPLES = HERE.parent / "engine" / "examples.py"
 SPINSWEEP = [sys.executable, "-P", "-m", "spinsweep.cli"]
 TIMEOUT_S = 300.0
 ASKS_FIRST = {
-    "bench/address_lock.py", "bench/watchdog.py", "cli/app.py", "dashboard/reader.py", "deployment/certificates.py",
-    "disk.py", "identity/source.py", "interrupts.py", "locks.py", "reaper.py", "reaper_process.py", "resources.py", "system.py",
+    "bench/address_lock.py", "bench/watchdog.py", "cli/app.py", "dashboard/reader.py",
+    "deployment/certificates.py", "disk.py", "identity/source.py", "interrupts.py", "locks.py", "reaper.py",
+    "reaper_process.py", "resources.py", "system.py",
 }  # fmt: skip
 """Modules that use what Windows lacks, where there is such a thing."""
 
