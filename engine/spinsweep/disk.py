@@ -185,8 +185,11 @@ def file_lock(
     handle = os.open(path, flags | system.BINARY, 0o666)
     try:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        with locks.file_locked(handle, str(path), shared=shared, deadline=deadline, flags=flags):
+        unlock = locks.lock_file(handle, path, shared=shared, deadline=deadline, flags=flags)
+        try:
             yield handle
+        finally:
+            unlock()
     finally:
         os.close(handle)
 

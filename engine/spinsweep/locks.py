@@ -9,10 +9,12 @@ others.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from spinsweep import system
@@ -34,9 +36,10 @@ KERNEL = _fcntl is not None
 """Whether locks are the kernel's; else they are portalocker's."""
 
 
-@contextmanager
-def file_locked(handle: int, path: str, *, shared: bool, deadline: float | None, flags: int) -> Iterator[None]:
-    """Lock the file ``handle`` that is open under ``path``, until it is closed or the block ends.
+def lock_file(
+    handle: int, path: str | Path, *, shared: bool, deadline: float | None, flags: int
+) -> Callable[[], object]:
+    """Lock the file ``handle`` that is open under ``path``; call the result before the handle is closed.
 
     Parameters
     ----------
@@ -50,16 +53,29 @@ def file_locked(handle: int, path: str, *, shared: bool, deadline: float | None,
         It is not free in time.
     """
     if not KERNEL:
-        with _other_file_locked(f"{path}.lock", shared=shared, deadline=deadline, flags=flags):
-            yield
-        return
+        return _lock_other_file(f"{path}.lock", shared=shared, deadline=deadline, flags=flags)
     kind = _fcntl.LOCK_SH if shared else _fcntl.LOCK_EX
     if deadline is None:
         _fcntl.flock(handle, kind)
     else:
         while not _taken(handle, kind):
             _wait(deadline)
-    yield  # the caller closes the handle, which ends the lock
+    return _closing_is_enough
+
+
+def lock_byte(handle: int, path: str | Path, number: int) -> Callable[[], object]:
+    """Lock one byte of the file ``handle`` that is open under ``path``, likewise; it may lie beyond the file's end.
+
+    Without the kernel's locks there is one for all bytes.
+    """
+    if not KERNEL:
+        return _lock_other_file(f"{path}.lock", shared=False, deadline=None, flags=os.O_RDWR)
+    _fcntl.lockf(handle, _fcntl.LOCK_EX, 1, number)
+    return _closing_is_enough
+
+
+def _closing_is_enough() -> None:
+    """The kernel's lock ends as its file is closed."""
 
 
 def _taken(handle: int, kind: int) -> bool:
@@ -70,47 +86,28 @@ def _taken(handle: int, kind: int) -> bool:
     return True
 
 
-@contextmanager
-def byte_locked(handle: int, path: str, number: int) -> Iterator[None]:
-    """Lock one byte of the file ``handle`` that is open under ``path``; it may lie beyond the end of the file.
-
-    Without the kernel's locks there is one for all bytes.
-    """
-    if not KERNEL:
-        with _other_file_locked(f"{path}.lock", shared=False, deadline=None, flags=os.O_RDWR):
-            yield
-        return
-    _fcntl.lockf(handle, _fcntl.LOCK_EX, 1, number)
-    yield
-
-
-@contextmanager
-def _other_file_locked(path: str, *, shared: bool, deadline: float | None, flags: int) -> Iterator[None]:
+def _lock_other_file(path: str, *, shared: bool, deadline: float | None, flags: int) -> Callable[[], object]:
     """Lock a file that is made for it; who would only read makes none, and finds that there is none."""
     import portalocker
 
     writes = flags & (os.O_RDWR | os.O_WRONLY)
+    opening = os.O_RDWR | os.O_CREAT if writes else os.O_RDONLY
     kind = portalocker.LockFlags.SHARED if shared else portalocker.LockFlags.EXCLUSIVE
-    handle = os.open(
-        path, (os.O_RDWR | os.O_CREAT if writes else os.O_RDONLY) | system.NO_LINK | system.BINARY, 0o666
-    )
-    try:
+    with ExitStack() as stack:
+        handle = os.open(path, opening | system.NO_LINK | system.BINARY, 0o666)
+        stack.callback(os.close, handle)
         while True:
             try:
                 portalocker.lock(handle, kind | portalocker.LockFlags.NON_BLOCKING)
                 break
             except portalocker.AlreadyLocked:
                 _wait(deadline)
-        try:
-            yield
-        finally:
-            portalocker.unlock(handle)  # Windows may take its time with the lock of a handle that is closed
-    finally:
-        os.close(handle)
+        stack.callback(portalocker.unlock, handle)  # Windows may take its time with the lock of a closed file
+        return stack.pop_all().close
 
 
 def _wait(deadline: float | None) -> None:
     """``BlockingIOError`` at the deadline."""
     if deadline is not None and time.monotonic() >= deadline:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     time.sleep(POLL_S)

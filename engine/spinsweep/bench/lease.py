@@ -165,9 +165,8 @@ class BenchLease:
             with ExitStack() as stack:
                 handle = _opened(path)
                 stack.callback(os.close, handle)
-                lock = locks.file_locked(handle, str(path), shared=False, deadline=0.0, flags=os.O_RDWR)
                 try:
-                    stack.enter_context(lock)
+                    stack.callback(locks.lock_file(handle, path, shared=False, deadline=0.0, flags=os.O_RDWR))
                 except BlockingIOError:
                     other, _ = _owner(system.read_at(handle, 4096, 0))
                     raise self._owned(f"folder {path.parent}", other) from None

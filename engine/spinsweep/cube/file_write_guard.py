@@ -57,8 +57,11 @@ class FileWriteGuard(WriteGuard):
         """Lock one byte of the blocks' file, which may lie beyond its end."""
         handle = os.open(self._blocks, os.O_RDWR | system.BINARY)
         try:
-            with locks.byte_locked(handle, str(self._blocks), number):
+            unlock = locks.lock_byte(handle, self._blocks, number)
+            try:
                 yield
+            finally:
+                unlock()
         finally:
             os.close(handle)
 
