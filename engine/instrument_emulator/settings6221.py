@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from instrument_emulator.instrument import REGISTER_FORMAT, ScpiSetting
-from instrument_emulator.values import INFINITE, Boolean, Choice, Integer, NumberOf, ParameterType, Real, Text
+from instrument_emulator.values import INFINITE, Boolean, Choice, Count, Integer, NumberOf, ParameterType, Real, Text
 
 RANGES = (2e-9, 20e-9, 200e-9, 2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 100e-3)
 OVERRANGE = 1.05
@@ -26,7 +26,7 @@ _HIGH, _LOW = Real(0.0, MAX_CURRENT, unit="A"), Real(-MAX_CURRENT, 0.0, unit="A"
 _SECONDS = Real(1e-3, 999999.999, unit="S")
 _FACTOR = Real(-9.99999e20, 9.99999e20)
 _LINE = Integer(1, 6)
-_COUNT = Real(1, 65536, infinite=True)
+_COUNT = Count(1, 65536)
 _DELTA_DELAY = Real(1e-3, 9999.999, infinite=True, unit="S")
 _NO_DELTA = "no 2182A is connected: arming gives -241"
 _NO_READINGS = "only delta modes take readings"
@@ -99,7 +99,7 @@ def _sweep() -> Iterator[ScpiSetting]:
         "BEST",
         "FIX: levels end at the range (p. 4-9)",
     )
-    yield ScpiSetting(f"{SWEEP}:COUNt", "sweep_count", Real(1, 9999, infinite=True), 1.0, "how many sweeps")
+    yield ScpiSetting(f"{SWEEP}:COUNt", "sweep_count", Count(1, 9999), 1.0, "how many sweeps")
     yield ScpiSetting(f"{SWEEP}:CABort", "sweep_abort", Boolean(), False, "compliance ends a sweep")
 
 
@@ -176,16 +176,10 @@ def _system() -> Iterator[ScpiSetting]:
         yield ScpiSetting(f"{path}:TEXT[:DATA]", f"{name}_text", Text(length), "")
         yield ScpiSetting(f"{path}:TEXT:STATe", f"{name}_text_on", Boolean(), False)
     yield ScpiSetting("DISPlay:ENABle", "display", Boolean(), True)
-    yield ScpiSetting(
-        "FORMat[:DATA]",
-        "format",
-        Choice("ASCii", "REAL", "SREal", "DREal"),
-        "ASC",
-        "replies are ASCII whatever is set",
-    )
+    yield ScpiSetting("FORMat[:DATA]", "format", Choice("ASCii"), "ASC", "binary formats: -224")
     yield ScpiSetting("FORMat:BORDer", "byte_order", Choice("NORMal", "SWAPped"), "NORM", preset="SWAP")
     yield REGISTER_FORMAT
-    yield ScpiSetting("SYSTem:BEEPer[:STATe]", "beeper", Boolean(), True)
+    yield ScpiSetting("SYSTem:BEEPer:STATe", "beeper", Boolean(), True)
     yield ScpiSetting("SYSTem:KCLick", "key_click", Boolean(), True)
     yield ScpiSetting(
         "SYSTem:POSetup", "power_on", Choice("RST", "PRESet", *(f"SAV{i}" for i in range(5))), "PRES", "always as RST"

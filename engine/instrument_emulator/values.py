@@ -98,6 +98,29 @@ class Integer:
         return f"{self.low} to {self.high}, whole"
 
 
+@dataclass(frozen=True)
+class Count:
+    """A whole number from ``low`` to ``high``, or INF."""
+
+    low: int
+    high: int
+
+    def read(self, text: str) -> float:
+        if _INFINITY.fullmatch(text.upper()) or (not text[0].isalpha() and _number(text) >= INFINITE):
+            return INFINITE
+        return float(Integer(self.low, self.high).read(text))
+
+    def show(self, value: float) -> str:
+        return "+9.9E37" if value >= INFINITE else str(int(value))
+
+    def limit(self, *, most: bool) -> float:
+        """What MIN or MAX means."""
+        return float(self.high if most else self.low)
+
+    def __str__(self) -> str:
+        return f"{self.low} to {self.high}, whole, or INF"
+
+
 class Boolean:
     """0, 1, OFF or ON; replies are 0 and 1."""
 
