@@ -44,8 +44,8 @@ class EmulatedKeithley2000(Instrument):
         self._fresh = False
         self._buffer: list[float] = []
         self._statistic: float | None = None
-        self._elements: tuple[str, ...] = ELEMENTS
         super().__init__(role, serial, circuit)
+        self._elements: tuple[str, ...] = ELEMENTS
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
@@ -67,7 +67,9 @@ class EmulatedKeithley2000(Instrument):
         yield from self._system_commands()
 
     def reset(self) -> None:
+        """``*RST``: replies carry the reading alone; all elements after power-on and preset (2001 manual p. 4-88)."""
         super().reset()
+        self._elements = ("READ",)
         self._latest, self._fresh, self._buffer = [], False, []
         self._statistic = None
 
@@ -135,6 +137,10 @@ class EmulatedKeithley2000(Instrument):
             yield Command(pattern, _hardware_missing_of, lambda texts: (texts,), does=no_card)
         yield Command("ROUTe:OPEN:ALL", _hardware_missing, does=no_card)
         yield Command("ROUTe:CLOSe:STATe?", _hardware_missing, does=no_card)
+
+    def _preset(self) -> None:
+        super()._preset()
+        self._elements = ELEMENTS
 
     def _set_elements(self, *elements: str) -> None:
         self._elements = tuple(e for e in ELEMENTS if e in elements)
@@ -228,7 +234,7 @@ class EmulatedKeithley2000(Instrument):
             return self.circuit.measure_alternating(max(nplc / self.circuit.mains, 1 / self._of("bandwidth")), nplc)
         self.circuit.wait(self._aperture() / self._conversions())
         if function.kind == COUNTED:
-            hertz = self.circuit.frequency if any(self.circuit.currents) else 0.0
+            hertz = self.circuit.frequency if self.circuit.currents else 0.0
             return hertz if function.name == "FREQ" or not hertz else 1 / hertz
         return 0.0 if function.name.startswith("CURR") else math.inf
 

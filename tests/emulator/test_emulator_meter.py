@@ -48,6 +48,7 @@ def test_replies_have_units_until_told_otherwise(circuit: Circuit) -> None:
     assert ask(meter, "READ?") == "+5.00000000E-05VDC, 0INTCHAN"
     assert ask(meter, "FORM:ELEM CHAN,READ;ELEM?;:READ?") == "READ,CHAN;+5.00000000E-05, 0"
     assert ask(meter, "FORM:ELEM READ;:READ?") == "+5.00000000E-05"
+    assert ask(meter, "SYST:PRES;:FORM:ELEM?;*RST;:FORM:ELEM?") == "READ,CHAN,UNIT;READ"
 
 
 def test_a_voltage_beyond_the_range_is_the_overflow_mark(meter: EmulatedKeithley2000, circuit: Circuit) -> None:
