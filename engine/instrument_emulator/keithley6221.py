@@ -17,7 +17,7 @@ from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
 from instrument_emulator.settings6221 import OVERRANGE, RANGES, SETTINGS, SOURCES, SWEEP, SWEEP_POINTS, WAVE
 from instrument_emulator.sweep6221 import COUPLED, coupled, sweep
-from instrument_emulator.values import INFINITE, Choice, Integer, Real, Text, exactly_one, up_to
+from instrument_emulator.values import INFINITE, Choice, Integer, QuotedText, Real, exactly_one, up_to
 
 MAX_POINTS = 65535  # of an arbitrary wave
 POINTS_PER_MESSAGE = 100
@@ -219,7 +219,9 @@ class EmulatedKeithley6221(Instrument):
         for name in ("LOCal", "REMote"):
             yield Command(f"SYSTem:COMMunicate:{name}", lambda: None, does="nothing: there is no front panel")
         relay = "-241: nothing is connected to the serial port"
-        yield Command("SYSTem:COMMunicate:SERial:SEND", _hardware_missing_of, exactly_one(Text(1024)), does=relay)
+        yield Command(
+            "SYSTem:COMMunicate:SERial:SEND", _hardware_missing_of, exactly_one(QuotedText(1024)), does=relay
+        )
         yield Command("SYSTem:COMMunicate:SERial:ENTer?", _hardware_missing, does=relay)
         for board in ("ABOard", "DBOard"):
             yield Command(f"SYSTem:{board}:SNUMber?", lambda: self.serial)

@@ -30,7 +30,7 @@ SOURCES = {
     "*": "IEEE 488.2; no page seen",
     "STATus": "IEEE 488.2, SCPI-1999; no page seen",
     "SYSTem": "SCPI-1999; no page seen",
-    f"{_PATH}CLOSe": "7001 manual p. 5-78; public drivers of a 7001",
+    f"{_PATH}CLOSe": "7001 manual p. 5-78 (of OPEN); public drivers of a 7001",
     f"{_PATH}OPEN": "7001 manual p. 5-78",
     f"{_PATH}SCAN": "7001 manual p. 5-34",
     f"{_PATH}MEMory": "7001 manual p. 5-78 (M36 in a list)",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from instrument_emulator.functions2000 import FunctionName
+from instrument_emulator.functions2000 import COUNTED, FUNCTIONS, FunctionName
 from instrument_emulator.functions2000 import settings as settings_of_functions
 from instrument_emulator.instrument import REGISTER_FORMAT, ScpiSetting
-from instrument_emulator.values import Boolean, Choice, Count, Integer, Real, Text
+from instrument_emulator.values import Boolean, Choice, Count, Integer, QuotedText, Real
 
 ELEMENTS = ("READ", "CHAN", "UNIT")
 _SECONDS = Real(0.001, 999999.999, unit="S")
@@ -67,7 +67,7 @@ def _system() -> Iterator[ScpiSetting]:
     yield ScpiSetting("SYSTem:KCLick", "key_click", Boolean(), True)
     yield ScpiSetting("SYSTem:POSetup", "power_on", Choice("RST", "PRESet", "SAV0"), "PRES", "always as RST")
     yield ScpiSetting("DISPlay:ENABle", "display", Boolean(), True)
-    yield ScpiSetting("DISPlay[:WINDow[1]]:TEXT:DATA", "display_text", Text(12), "")
+    yield ScpiSetting("DISPlay[:WINDow[1]]:TEXT:DATA", "display_text", QuotedText(12), "")
     yield ScpiSetting("DISPlay[:WINDow[1]]:TEXT:STATe", "display_text_on", Boolean(), False)
     yield ScpiSetting("FORMat[:DATA]", "format", Choice("ASCii"), "ASC", "binary formats: -224")
     yield ScpiSetting("FORMat:BORDer", "byte_order", Choice("NORMal", "SWAPped"), "NORM", preset="SWAP")
@@ -87,26 +87,41 @@ SETTINGS = (
 
 _DRIVERS = "pymeasure 0.16 Keithley2000, QCoDeS 0.58 Keithley_2000"
 SOURCES = {
-    "*": "2000 manual p. 4-45, 4-51; pymeasure 0.16",
+    "*": "IEEE 488.2; pymeasure 0.16",
+    "*STB": "2000 manual p. 4-45",
+    "*TRG": "2000 manual p. 4-45",
+    "*TST": "2000 manual p. 4-45",
     "*SAV": "no page seen",
     "*RCL": "no page seen",
     "STATus": "2000 manual p. 5-53, 5-63",
     "SYSTem": "pymeasure 0.16 Keithley2000; no page seen",
-    "SYSTem:PRESet": "quick start guide p. 1-13; its values: no page seen",
-    "SYSTem:BEEPer[:IMMediate]": "pymeasure 0.16 Keithley2000; no page seen",
-    "[SENSe[1]:]": f"{_DRIVERS}; 2000 manual p. 5-41, 5-48",
-    "CONFigure": "pymeasure 0.16 Keithley2000; 2000 manual p. 5-3",
-    "MEASure": "2000 manual p. 5-3",
-    "READ": "2000 manual p. 5-3",
-    "FETCh": "2000 manual p. 5-3; 2182A manual appendix H",
+    "SYSTem:AZERo": "no page seen",
+    "SYSTem:ERRor": "2000 manual p. 5-63",
+    "SYSTem:PRESet": "SCPI-1999; its values: no page seen",
+    "[SENSe[1]:]": f"{_DRIVERS}",
+    "[SENSe[1]:]DATA": "QCoDeS 0.58 Keithley_2000; 2182A manual appendix H",
+    "[SENSe[1]:]CONTinuity": "no page seen",
+    "[SENSe[1]:]DIODe": "no page seen",
+    "[SENSe[1]:]TEMPerature:TCouple": "no page seen",
+    **{f"[SENSe[1]:]{f.pattern}:RANGe[:UPPer]": "2000 manual p. 5-41; pymeasure 0.16" for f in FUNCTIONS if f.ranges},
+    **{f"[SENSe[1]:]{f.pattern}:DETector": "2000 manual p. 5-48" for f in FUNCTIONS if f.name.endswith("AC")},
+    **{f"[SENSe[1]:]{f.pattern}:THReshold": "2000 manual p. 5-48" for f in FUNCTIONS if f.kind == COUNTED},
+    "CONFigure": "pymeasure 0.16 Keithley2000",
+    "MEASure": "no page seen",
+    "READ": "pymeasure 0.16 Keithley2000",
+    "FETCh": "2182A manual appendix H",
     "INITiate": _DRIVERS,
-    "ABORt": "pymeasure 0.16 Keithley2000",
+    "ABORt": "pymeasure 0.16 KeithleyBuffer",
     "TRIGger": _DRIVERS,
-    "SAMPle": "2000 manual, trigger model p. 4-29",
+    "SAMPle": "no page seen",
     "TRACe": "pymeasure 0.16 KeithleyBuffer",
+    "TRACe:FREE": "no page seen",
     "FORMat": "2000 manual p. 5-28",
-    "CALCulate": "2000 manual p. 5-20",
-    "DISPlay": "QCoDeS 0.58 Keithley_2000; 2000 manual p. 5-26",
+    "FORMat:ELEMents": "2000 manual p. 5-31; after *RST and SYST:PRES: 2001 manual p. 4-88",
+    "FORMat:SREGister": "no page seen",
+    "CALCulate": "no page seen",
+    "DISPlay": "QCoDeS 0.58 Keithley_2000",
+    "DISPlay[:WINDow[1]]": "no page seen",
     "UNIT": "no page seen",
-    "ROUTe": "2000 manual p. 5-32",
+    "ROUTe": "2000 manual p. 5-32; without a card: no page seen",
 }

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from instrument_emulator.instrument import REGISTER_FORMAT, ScpiSetting
-from instrument_emulator.values import INFINITE, Boolean, Choice, Count, Integer, NumberOf, ParameterType, Real, Text
+from instrument_emulator.values import (
+    INFINITE,
+    Boolean,
+    Choice,
+    Count,
+    Integer,
+    NumberOf,
+    ParameterType,
+    QuotedText,
+    Real,
+)
 
 RANGES = (2e-9, 20e-9, 200e-9, 2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 100e-3)
 OVERRANGE = 1.05
@@ -173,7 +183,7 @@ def _readings() -> Iterator[ScpiSetting]:
 def _system() -> Iterator[ScpiSetting]:
     for window, length in (("[1]", 20), ("2", 32)):
         path, name = f"DISPlay:WINDow{window}", f"display{window.strip('[]')}"
-        yield ScpiSetting(f"{path}:TEXT[:DATA]", f"{name}_text", Text(length), "")
+        yield ScpiSetting(f"{path}:TEXT[:DATA]", f"{name}_text", QuotedText(length), "")
         yield ScpiSetting(f"{path}:TEXT:STATe", f"{name}_text_on", Boolean(), False)
     yield ScpiSetting("DISPlay:ENABle", "display", Boolean(), True)
     yield ScpiSetting("FORMat[:DATA]", "format", Choice("ASCii"), "ASC", "binary formats: -224")
@@ -202,30 +212,34 @@ SETTINGS = tuple(
 )  # fmt: skip
 
 _DRIVERS = "pymeasure 0.16 Keithley6221, slave K6221"
+_SWEEPS = "6221 reference manual p. 4-22"
 SOURCES = {
-    "*": "6221 reference manual p. 11-10, 11-11; pymeasure 0.16",
+    "*": "IEEE 488.2; pymeasure 0.16",
+    **{f"*{name}": "6221 reference manual p. 11-10, 11-11" for name in ("ESE", "ESR", "SRE", "STB")},
     "*SAV": "slave K6221 (IEC 60488)",
-    "*TRG": _DRIVERS,
+    "*RCL": "slave K6221 (IEC 60488)",
     "STATus": "6221 reference manual p. 11-3 to 11-16",
+    "STATus:QUEue": "6221 reference manual p. B-2",
     "SYSTem": "slave K6221",
-    "SYSTem:BEEPer[:IMMediate]": "pymeasure 0.16 Keithley6221; no page seen",
+    "SYSTem:BEEPer[:IMMediate]": "pymeasure 0.16 Keithley6221",
+    "SYSTem:COMMunicate:SERial:SEND": "public drivers of a 6221 with a 2182A; without one: no page seen",
+    "SYSTem:COMMunicate:SERial:ENTer": "public drivers of a 6221 with a 2182A; without one: no page seen",
+    "SYSTem:ERRor": "6221 reference manual p. B-2",
+    "SYSTem:LFRequency": "no page seen",
     "SYSTem:PRESet": "6221 reference manual p. 10-14; its values: no page seen",
     "FORMat": "slave K6221",
     "FORMat:SREGister": "6221 reference manual p. 11-10",
     CURRENT: _DRIVERS,
-    f"{CURRENT}:STARt": "6221 reference manual p. 4-22",
-    f"{CURRENT}:STOP": "6221 reference manual p. 4-22",
-    f"{CURRENT}:STEP": "6221 reference manual p. 4-22",
-    f"{CURRENT}:CENTer": "6221 reference manual p. 4-22",
-    f"{CURRENT}:SPAN": "6221 reference manual p. 4-22",
+    **{f"{CURRENT}:{name}": _SWEEPS for name in ("STARt", "STOP", "STEP", "CENTer", "SPAN")},
     "SOURce[1]:DELay": "6221 reference manual p. 4-9",
-    "SOURce[1]:CLEar": "InstrumentKit Keithley6220, slave K6221",
+    "SOURce[1]:CLEar": "InstrumentKit 0.6 Keithley6220, slave K6221",
     "SOURce2:TTL": "no page seen",
-    "SOURce[1]:DELTa": _DRIVERS,
-    "SOURce[1]:PDELta": "slave K6221",
-    "SOURce[1]:DCONductance": "slave K6221; 6221 reference manual p. 5-57",
-    SWEEP: "6221 reference manual p. 4-9, 4-22; slave K6221",
-    "SOURce[1]:LIST": "6221 reference manual p. 4-22; slave K6221",
+    "SOURce[1]:DELTa": f"{_DRIVERS}; without a 2182A: no page seen",
+    "SOURce[1]:PDELta": "slave K6221; without a 2182A: no page seen",
+    "SOURce[1]:DCONductance": "slave K6221; without a 2182A: no page seen",
+    SWEEP: f"{_SWEEPS}; slave K6221",
+    f"{SWEEP}:RANGing": "6221 reference manual p. 4-9",
+    "SOURce[1]:LIST": _SWEEPS,
     WAVE: _DRIVERS,
     "OUTPut": _DRIVERS,
     "ARM": _DRIVERS,
@@ -233,8 +247,11 @@ SOURCES = {
     "INITiate": _DRIVERS,
     "ABORt": "slave K6221",
     "UNIT": _DRIVERS,
-    "[SENSe[1]:]": "6221 reference manual p. 5-15; user's manual p. 5-41",
+    "[SENSe[1]:]AVERage": "slave K6221",
+    "[SENSe[1]:]DATA": "6221 reference manual p. 5-15; user's manual p. 5-41",
     "TRACe": _DRIVERS,
-    "CALCulate": "slave K6221; 6221 reference manual p. 5-15",
+    "CALCulate": "slave K6221",
+    "CALCulate[1]:DATA": "6221 reference manual p. 5-15",
+    "CALCulate3:LIMit[1]:FAIL": "6221 reference manual p. 5-15",
     "DISPlay": _DRIVERS,
 }

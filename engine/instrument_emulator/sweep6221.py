@@ -75,5 +75,5 @@ def _levels(values: Mapping[str, Any]) -> list[float]:
     return [start * (stop / start) ** (i / steps) for i in range(points)]
 
 
-def _filled(given: Sequence[float], count: int) -> list[float]:
-    return [*given, *[given[-1]] * count][:count]
+def _filled(values: Sequence[float], count: int) -> list[float]:
+    return [*values, *[values[-1]] * count][:count]

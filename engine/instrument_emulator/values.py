@@ -59,8 +59,8 @@ class Real:
         return self.high if most else self.low if self.least is None else self.least
 
     def __str__(self) -> str:
-        infinite = " or INF" if self.infinite else ""
-        return f"{self.low:g} to {self.high:g}{' ' if self.unit else ''}{self.unit}{infinite}"
+        unit = _UNITS.get(self.unit, self.unit)
+        return f"{self.low:.9g} to {self.high:.9g}{unit and ' '}{unit}{' or INF' if self.infinite else ''}"
 
     def _word(self, word: str) -> float:
         if _INFINITY.fullmatch(word) and self.infinite:
@@ -163,7 +163,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Text:
+class QuotedText:
     """Characters within quotes, at most ``longest``."""
 
     longest: int
@@ -249,6 +249,7 @@ def up_to(parameter: ParameterType, most: int, too_many: int = -223) -> Parse:
 _INFINITY, _DEFAULT = (re.compile(expression(word)) for word in ("INFinity", "DEFault"))
 _MINIMUM, _MAXIMUM = (re.compile(expression(word)) for word in ("MINimum", "MAXimum"))
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")
+_UNITS = {"S": "s", "HZ": "Hz"}  # as they are written elsewhere
 _BASES = {"B": 2, "Q": 8, "H": 16}
 _MULTIPLIERS = {"EX": 1e18, "PE": 1e15, "T": 1e12, "G": 1e9, "MA": 1e6, "K": 1e3, "": 1.0, "M": 1e-3, "U": 1e-6,
                 "N": 1e-9, "P": 1e-12, "F": 1e-15, "A": 1e-18}  # fmt: skip

@@ -43,7 +43,7 @@ class Wave:
         self.is_long = cycles * len(cycle) > MAX_SEGMENTS
         """Whether cycles may be passed over."""
 
-    def at(self, position: int) -> Segment | None:
+    def segment_at(self, position: int) -> Segment | None:
         """The segment at that place, counted from 0; None before it and after the end."""
         if position < 0:
             return None
@@ -150,7 +150,7 @@ class Player:
         ``compliance`` (V) is that of segments that have none of their own.
         """
         played, edge = self._wave, self.edge
-        ended = played.at(self._position)
+        ended = played.segment_at(self._position)
         lasted = ended.width if ended else None
         self._position += 1
         if played.is_long and (times := played.passed_over(self._position, now - edge)):
@@ -158,7 +158,7 @@ class Player:
             edge += played.period * times
             self._position += len(played.cycle) * times
             lasted = None
-        segment = played.at(self._position)
+        segment = played.segment_at(self._position)
         if segment is None:
             self.stop()
             return lasted or 0.0

@@ -12,7 +12,7 @@ from itertools import groupby, zip_longest
 
 
 class Recorder:
-    """Listens at ``port`` and passes on to ``behind``; ``lines`` get what passes: ``name``, ``>`` or ``<``, the line."""
+    """Listens at ``port`` and passes on to ``behind``; ``lines`` get what passes, after its name and direction."""
 
     def __init__(self, name: str, behind: tuple[str, int], lines: list[str], lock: threading.Lock) -> None:
         self._name, self._behind, self._lines, self._lock = name, behind, lines, lock

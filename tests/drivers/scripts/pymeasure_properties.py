@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import socket
 import sys
 import warnings
 
@@ -39,6 +40,8 @@ def main() -> None:
     driver = getattr(keithley, sys.argv[1])
     terminated = {"read_termination": "\n", "write_termination": "\n"}
     instrument = driver(sys.argv[2], visa_library="@py", timeout=1000, **terminated)
+    connection = instrument.adapter.connection  # small messages wait 40 ms for each other otherwise
+    connection.visalib.sessions[connection.session].interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     instrument.reset()
     attempts = []
 
