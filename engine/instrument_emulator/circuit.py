@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.dut import DutModel
@@ -19,6 +20,16 @@ from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
 OPEN = frozenset[str]()
 
 SPIN_S = 1e-4  # real time; a sleep takes longer than a wait that short, which is spent looking at the clock
+
+
+class Periodic(Protocol):
+    """A wave, for instruments that look at its frequency: a lock-in amplifier, say."""
+
+    period: float
+    """s"""
+
+    def first_harmonic(self) -> complex:
+        """Of the current that is asked for, at the beginning of a cycle, A peak; a sine of 1 A is -1j."""
 
 
 class Circuit:
@@ -60,8 +71,13 @@ class Circuit:
         self._charge = dict.fromkeys(routes, 0.0)
         self._square = dict.fromkeys(routes, 0.0)
         self._charged_at = 0.0
-        self.frequency = 0.0
-        """Of the wave that the source plays, Hz; 0: none."""
+        self.wave: Periodic | None = None
+        """What the source plays again and again."""
+
+    @property
+    def frequency(self) -> float:
+        """Of the wave that the source plays, Hz; 0 without one."""
+        return 1 / self.wave.period if self.wave else 0.0
 
     def catch_up(self) -> float:
         """Let everything happen that is due; returns the bench time."""

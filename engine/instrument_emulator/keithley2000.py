@@ -45,13 +45,13 @@ class EmulatedKeithley2000(Instrument):
         self._buffer: list[float] = []
         self._statistic: float | None = None
         super().__init__(role, serial, circuit)
-        self._elements: tuple[str, ...] = ELEMENTS
+        self.values["elements"] = ELEMENTS
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
         elements = up_to(Choice("READing", "CHANnel", "UNITs"), 3)
         yield Command("FORMat:ELEMents", self._set_elements, elements, does="what a reply carries: READ, CHAN, UNIT")
-        yield Command("FORMat:ELEMents?", lambda: ",".join(self._elements))
+        yield Command("FORMat:ELEMents?", lambda: ",".join(self.values["elements"]))
         yield Command("INITiate[:IMMediate]", self._initiate, does="takes readings; the old ones are gone")
         yield Command("ABORt", lambda: None, does="nothing: a reading that has begun comes to its end")
         yield Command("CONFigure?", lambda: f'"{self.values["function"]}"')
@@ -69,7 +69,7 @@ class EmulatedKeithley2000(Instrument):
     def reset(self) -> None:
         """``*RST``: replies carry the reading alone; all elements after power-on and preset (2001 manual p. 4-88)."""
         super().reset()
-        self._elements = ("READ",)
+        self.values["elements"] = ("READ",)
         self._latest, self._fresh, self._buffer = [], False, []
         self._statistic = None
 
@@ -78,7 +78,7 @@ class EmulatedKeithley2000(Instrument):
 
     def power_cycle(self) -> None:
         super().power_cycle()
-        self._elements = ELEMENTS
+        self.values["elements"] = ELEMENTS
 
     def changed(self, setting: ScpiSetting) -> None:
         if setting.name.endswith("_range"):
@@ -140,10 +140,10 @@ class EmulatedKeithley2000(Instrument):
 
     def _preset(self) -> None:
         super()._preset()
-        self._elements = ELEMENTS
+        self.values["elements"] = ELEMENTS
 
     def _set_elements(self, *elements: str) -> None:
-        self._elements = tuple(e for e in ELEMENTS if e in elements)
+        self.values["elements"] = tuple(e for e in ELEMENTS if e in elements)
 
     def _configure(self, function: Function) -> None:
         """One reading of that function whenever it is asked for."""
@@ -246,7 +246,7 @@ class EmulatedKeithley2000(Instrument):
 
     def _shown(self, reading: float) -> str:
         faults, devices = self.circuit.faults, self.circuit.currents
-        elements = self._elements
+        elements: tuple[str, ...] = self.values["elements"]
         if faults.take("overflow", METER, devices=devices) is not None:
             reading = math.inf
         if faults.take("nan", METER, devices=devices) is not None:

@@ -32,6 +32,7 @@ SWEEP_DONE, ABORTED, SWEEPING, WAVE_STARTED, WAITING, WAITING_ARM, WAVE_STOPPED,
 _FIXED = ("level", "range", "autorange")
 """Settings that are another matter while a wave is armed."""
 _LISTS = {"current": (0.0,), "delay": (1.0,), "compliance": (10.0,)}
+_DEFAULT_ELEMENTS = ("READ", "TST")
 _ELEMENTS = ("READ", "TST", "UNIT", "RNUM", "SOUR", "COMP", "AVOL")
 
 
@@ -39,8 +40,9 @@ class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
     Not modelled: the finite rise of a slow response or of the filter, the trigger link, and a 2182A: delta modes can
-    be set but not armed (-241).  Where no page was seen: between arming and start a sweep gives 0 A; after its last
-    step that level stays, until the sweep is aborted or the output is switched off.
+    be set but not armed (-241).  Arming takes 0.1 s; public scripts wait 1 to 2 s for a real one (fault
+    ``slow_arm``).  Where no page was seen: between arming and start a sweep gives 0 A; after its last step that level
+    stays, until the sweep is aborted or the output is switched off.
     """
 
     single_client = True
@@ -57,7 +59,6 @@ class EmulatedKeithley6221(Instrument):
         self._arm_delay = arm_delay
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
         self._lists: dict[str, Sequence[float]] = dict(_LISTS)
-        self._elements: tuple[str, ...] = ("READ", "TST", "RNUM", "SOUR", "COMP", "AVOL")
         self._wave = wave6221.Wave((), 0)
         self._player = wave6221.Player(circuit)
         super().__init__(role, serial, circuit)
@@ -81,6 +82,7 @@ class EmulatedKeithley6221(Instrument):
             self._abort_sweep()
             self._switch_off(self.circuit.clock.now())
         super().reset()
+        self.values["elements"] = _DEFAULT_ELEMENTS
         self._waves["ARB0"] = []
         self._lists = dict(_LISTS)
 
@@ -211,7 +213,7 @@ class EmulatedKeithley6221(Instrument):
         elements = up_to(Choice("READing", "TSTamp", "UNITs", "RNUMber", "SOURce", "COMPliance", "AVOLtage",
                                 "ALL", "DEFault"), len(_ELEMENTS))  # fmt: skip
         yield Command("FORMat:ELEMents", self._set_elements, elements, does="kept; only delta modes take readings")
-        yield Command("FORMat:ELEMents?", lambda: ",".join(self._elements))
+        yield Command("FORMat:ELEMents?", lambda: ",".join(self.values["elements"]))
         yield Command("SYSTem:LFRequency?", lambda: f"{self.circuit.mains:.0f}")
         yield Command("SYSTem:BEEPer[:IMMediate]", lambda *tone: None, _tone, does="nothing to hear")
         yield Command("SYSTem:TSTamp:RESet", lambda: None, does="nothing: no readings are taken")
@@ -245,8 +247,8 @@ class EmulatedKeithley6221(Instrument):
 
     def _set_elements(self, *elements: str) -> None:
         if elements == ("DEF",):
-            elements = ("READ", "TST")
-        self._elements = tuple(e for e in _ELEMENTS if e in elements or "ALL" in elements)
+            elements = _DEFAULT_ELEMENTS
+        self.values["elements"] = tuple(e for e in _ELEMENTS if e in elements or "ALL" in elements)
 
     def _set_points(self, *points: float) -> None:
         self._while_idle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -52,6 +53,14 @@ class Wave:
             return self.cycle[position % length]
         after = position - int(self.cycles) * length
         return self.rest[after] if after < len(self.rest) else None
+
+    def first_harmonic(self) -> complex:
+        """Of one cycle, A peak, as :class:`instrument_emulator.circuit.Periodic` has it."""
+        turn, begin, total = -2j * math.pi / self.period, 0.0, 0j
+        for current, width, _ in self.cycle:
+            total += current * (cmath.exp(turn * (begin + width)) - cmath.exp(turn * begin))
+            begin += width
+        return total * 2 / (turn * self.period)
 
     def passed_over(self, position: int, due: float) -> int:
         """How many whole cycles are passed over at the beginning of one, when ``due`` seconds have passed since."""
@@ -137,12 +146,12 @@ class Player:
         self._wave, self._position, self._is_pulse = played, -1, pulse
         self.edge = now
         self.is_playing = True
-        self._circuit.frequency = 1 / played.period if pulse else 0.0
+        self._circuit.wave = played if pulse else None
 
     def stop(self) -> None:
         """Go no further; what flows goes on flowing."""
         self.is_playing = False
-        self._circuit.frequency = 0.0
+        self._circuit.wave = None
 
     def advance(self, now: float, compliance: float) -> float | None:
         """Begin the segment that is due; None, or how long the last one has lasted if there is no other (s).

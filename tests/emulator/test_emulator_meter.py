@@ -205,3 +205,9 @@ def test_a_scanner_card_is_missing(meter: EmulatedKeithley2000) -> None:
     ask(meter, "ROUT:CLOS (@1)")
     assert error(meter) == -241
     assert ask(meter, "*OPT?") == "0"
+
+
+def test_a_setup_comes_back_with_its_format(meter: EmulatedKeithley2000) -> None:
+    ask(meter, "FORM:ELEM CHAN,READ;:VOLT:NPLC 5;*SAV 0;*RST")
+    assert ask(meter, "FORM:ELEM?;:VOLT:NPLC?") == "READ;1.000000E+00"
+    assert ask(meter, "*RCL 0;:FORM:ELEM?;:VOLT:NPLC?") == "READ,CHAN;5.000000E+00"
