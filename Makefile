@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-faults soak test-slurm test-packages fuzz bench lint clean
+.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
@@ -15,6 +15,8 @@ help:
 	@echo "make test-faults  hundreds of random faults (SEED=, COUNT=, ONLY=), with their totals"
 	@echo "make soak      ten minutes of one run (SOAK_SECONDS=), in which no process may grow"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
+	@echo "make test-drivers  public drivers (pymeasure, QCoDeS, InstrumentKit) against the emulated instruments; their"
+	@echo "               environment of 700 MB is made first; make test runs them too where it is there"
 	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
 
@@ -51,7 +53,7 @@ test: $(READY) lint test-packages
 	@$(BIN)/python -m compileall -q engine sweeps  # once, and not in each of some hundred processes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
 
-test-all: $(READY) lint test-packages
+test-all: $(READY) lint test-packages drivers-environment
 	$(BIN)/python -m pytest -m ""
 
 test-faults: $(READY)
@@ -62,6 +64,12 @@ soak: $(READY)
 
 test-slurm: $(READY) test-packages
 	$(BIN)/python -m pytest -m "slurm or ssh" tests/cluster
+
+test-drivers: $(READY) drivers-environment
+	$(BIN)/python -m pytest -m drivers tests/drivers
+
+drivers-environment: $(READY)
+	@PYTHON="$(CURDIR)/$(BIN)/python" sh tests/drivers/environment.sh
 
 test-packages:  # Debian's, where they are missing and root can install them
 	@sh tests/packages.sh
@@ -84,4 +92,4 @@ bench: $(READY)
 	$(BIN)/python tests/bench/lane.py
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-drivers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -169,7 +169,7 @@ def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     if words[0] == "run" and chosen["name"] in installed():
         given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
         requested(chosen["name"], given, chosen["seed"])
-    if words[0] == "emulate" and chosen["run"]:
+    if words[0] == "emulate" and chosen.get("run"):
         require_understood(shlex.split(chosen["run"])[1:], monkeypatch)
 
 

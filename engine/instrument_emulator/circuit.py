@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.dut import DutModel
@@ -19,6 +20,16 @@ from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
 OPEN = frozenset[str]()
 
 SPIN_S = 1e-4  # real time; a sleep takes longer than a wait that short, which is spent looking at the clock
+
+
+class Periodic(Protocol):
+    """A wave, for instruments that look at its frequency: a lock-in amplifier, say."""
+
+    period: float
+    """s"""
+
+    def first_harmonic(self) -> complex:
+        """Of the current that is asked for, at the beginning of a cycle, A peak; a sine of 1 A is -1j."""
 
 
 class Circuit:
@@ -58,7 +69,15 @@ class Circuit:
         self._since = 0.0
         self._segments = 0
         self._charge = dict.fromkeys(routes, 0.0)
+        self._square = dict.fromkeys(routes, 0.0)
         self._charged_at = 0.0
+        self.wave: Periodic | None = None
+        """What the source plays again and again."""
+
+    @property
+    def frequency(self) -> float:
+        """Of the wave that the source plays, Hz; 0 without one."""
+        return 1 / self.wave.period if self.wave else 0.0
 
     def catch_up(self) -> float:
         """Let everything happen that is due; returns the bench time."""
@@ -85,6 +104,26 @@ class Circuit:
         self._end_segment(time_s, ended)
         self._requested, self._limit, self._is_pulse = current, limit, pulse
         self._begin_segment(time_s)
+
+    def repeat(
+        self, cycle: Sequence[tuple[float, float]], times: int, limit: float, time_s: float, ended: float | None
+    ) -> None:
+        """From bench time ``time_s`` on ``cycle``, of currents (A) and widths (s), has flowed that many times.
+
+        It is counted and measured as if it had been driven segment by segment, but the devices do not feel it.
+        ``limit`` is the voltage limit, V; ``ended`` says how long the segment before has lasted, as in :meth:`drive`.
+        """
+        self._end_segment(time_s, ended)
+        self._segments += 1
+        conductance, period = self._conductances(), sum(width for _, width in cycle)
+        for requested, width in cycle:
+            self._requested, self._limit, self._is_pulse = requested, limit, True
+            self._flow(conductance, time_s, times)
+            for device, current in self.currents.items():
+                self._charge[device] += current * width * times
+                self._square[device] += current * current * width * times
+        self.currents = dict.fromkeys(self.currents, 0.0)
+        self._since = self._charged_at = time_s + period * times
 
     def move_relays(self, closed: frozenset[str]) -> None:
         """The relays that are closed now, except for faults of relays."""
@@ -129,6 +168,24 @@ class Circuit:
             voltages.append(self._voltage(device, current, nplc))
         return sum(voltages) / len(voltages) if voltages else math.inf
 
+    def measure_alternating(self, seconds: float, nplc: float) -> float:
+        """Root mean square of the voltage about its mean over the next ``seconds``, V; infinite without a device.
+
+        ``nplc``: the power line cycles whose noise it has.
+        """
+        start = self.catch_up()
+        self._integrate(start)
+        charge, square = dict(self._charge), dict(self._square)
+        self.wait(seconds)
+        end = self.catch_up()
+        self._integrate(end)
+        voltages = []
+        for device in self.currents:
+            mean = (self._charge[device] - charge[device]) / (end - start)
+            variance = (self._square[device] - square[device]) / (end - start) - mean**2
+            voltages.append(abs(self._voltage(device, math.sqrt(max(0.0, variance)), nplc)))
+        return sum(voltages) / len(voltages) if voltages else math.inf
+
     def _voltage(self, device: str, current: float, nplc: float) -> float:
         if self.faults.lasting("short", SOURCE, device) is not None:
             current = 0.0
@@ -146,10 +203,18 @@ class Circuit:
         return self.dut.resistance(device)
 
     def _begin_segment(self, now: float) -> None:
-        """Share the source's current among the connected devices, clipped at the voltage limit."""
         self._since, self._charged_at = now, now
         self._segments += 1
-        conductance = {device: 1 / self._resistance(device) for device in self._connected()}
+        self._flow(self._conductances(), now)
+
+    def _conductances(self) -> dict[str, float]:
+        return {device: 1 / self._resistance(device) for device in self._connected()}
+
+    def _flow(self, conductance: Mapping[str, float], now: float, times: int = 0) -> None:
+        """Share the source's current among the connected devices, clipped at the voltage limit, and count it.
+
+        ``times``: so many pulses of it begin and end.
+        """
         total = sum(conductance.values())
         most = self._limit * total
         actual = max(-most, min(most, self._requested))
@@ -162,6 +227,8 @@ class Circuit:
             if self._requested:
                 for counter in self.exposure.of(device):
                     counter.flow(current, self._requested, now, pulse=self._is_pulse)
+                    if times:
+                        counter.pulse_end(current, now, times)
         if (clipped := actual != self._requested) != self.in_compliance:
             self.in_compliance = clipped
             self.compliance_changed(clipped)
@@ -180,6 +247,8 @@ class Circuit:
                     self.dut.pulse(device, felt, now - self._since if lasted is None else lasted)
 
     def _integrate(self, now: float) -> None:
+        lasted = now - self._charged_at
         for device, current in self.currents.items():
-            self._charge[device] += current * (now - self._charged_at)
+            self._charge[device] += current * lasted
+            self._square[device] += current * current * lasted
         self._charged_at = now

@@ -28,10 +28,11 @@ class Control:
     """
 
     def __init__(self, port: int) -> None:
+        self._where = f"{HOST}:{port}"
         try:
             self._socket = socket.create_connection((HOST, port), timeout=30)
         except OSError as error:
-            raise EmulatorError(f"no emulator's control port at {HOST}:{port} ({error.strerror})") from None
+            raise EmulatorError(f"no emulator's control port at {self._where} ({error.strerror})") from None
         self._file = self._socket.makefile("rwb")
 
     def __enter__(self) -> Control:
@@ -89,10 +90,13 @@ class Control:
             self._file.flush()
             line = self._file.readline()
         except OSError as error:
-            raise EmulatorError(f"the emulator's control port broke ({error})") from None
+            raise EmulatorError(f"the emulator's control port {self._where} broke ({error})") from None
         if not line:
             raise EmulatorError("the emulator has ended")
-        reply = json.loads(line)
+        try:
+            reply = json.loads(line)
+        except ValueError:
+            raise EmulatorError(f"{self._where} answers {line[:40]!r}: it is no control port") from None
         if "error" in reply:
             raise EmulatorError(reply["error"])
         return reply["ok"]

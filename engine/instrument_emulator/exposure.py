@@ -25,12 +25,12 @@ class ExposureCounter:
         else:
             self.max_steady = max(self.max_steady, abs(current))
 
-    def pulse_end(self, current: float, now: float) -> None:
-        """A pulse has passed."""
+    def pulse_end(self, current: float, now: float, times: int = 1) -> None:
+        """A pulse has passed, or so many alike."""
         if current > 0:
-            self.positive += 1
+            self.positive += times
         else:
-            self.negative += 1
+            self.negative += times
         self._last_end = now
 
     def report(self) -> dict[str, Any]:

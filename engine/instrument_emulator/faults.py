@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -138,17 +138,17 @@ class Faults:
         """
         kind = KINDS.get(fault)
         if kind is None:
-            close = difflib.get_close_matches(fault, KINDS, n=1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            raise EmulatorError(f"there is no fault {fault!r}{hint}; faults are {', '.join(KINDS)}")
+            raise EmulatorError(unknown(fault))
         role = kind.roles[0] if instrument is None and len(kind.roles) == 1 else instrument
         possible = [r for r in self._roles if r in kind.roles or not kind.roles]
         if role not in possible:
             raise EmulatorError(
                 f"fault {fault}: instrument {role!r}; it is one of {', '.join(possible) or 'none on this bench'}"
+                f"{_meant(role, possible)}"
             )
         if device is not None and (not kind.of_device or device not in self._devices):
-            expected = f"it is one of {', '.join(self._devices)}" if kind.of_device else "this fault has none"
+            devices = f"it is one of {', '.join(self._devices)}{_meant(device, self._devices)}"
+            expected = devices if kind.of_device else "this fault has none"
             raise EmulatorError(f"fault {fault}: device {device!r}; {expected}")
         for key, value in {"after": after, "times": times or 0}.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -214,6 +214,17 @@ class Faults:
     def report(self) -> list[dict[str, Any]]:
         """The faults that are set, as JSON values."""
         return [fault.report() for fault in self._set]
+
+
+def unknown(fault: str) -> str:
+    """What to say of a fault that there is not, in one line."""
+    return f"there is no fault {fault!r}{_meant(fault, KINDS)}; faults are {', '.join(KINDS)}"
+
+
+def _meant(word: str | None, known: Iterable[str]) -> str:
+    """' (did you mean ...?)' or '' for a word that is none of those."""
+    close = difflib.get_close_matches(word or "", known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _same_kind(value: Any, default: Any) -> bool:

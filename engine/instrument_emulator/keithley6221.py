@@ -1,25 +1,24 @@
-"""A Keithley 6221 current source: direct current, and waves as it makes pulses with.
+"""A Keithley 6221 current source: direct current, waves, sweeps and lists.
 
-Numbers of ranges and limits: Keithley 6221 data sheet and reference manual, as public drivers give them.
+``settings6221`` has its settings, ``wave6221`` and ``sweep6221`` what they make flow.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from instrument_emulator import wave6221 as wave
+from instrument_emulator import wave6221
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
 from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
-from instrument_emulator.values import INFINITE, Boolean, Choice, Integer, Real, exactly_one, up_to
+from instrument_emulator.settings6221 import OVERRANGE, RANGES, SETTINGS, SOURCES, SWEEP, SWEEP_POINTS, WAVE
+from instrument_emulator.sweep6221 import COUPLED, coupled, sweep
+from instrument_emulator.values import INFINITE, Choice, Integer, QuotedText, Real, exactly_one, up_to
 
-RANGES = (2e-9, 20e-9, 200e-9, 2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 100e-3)
-OVERRANGE = 1.05
-MAX_CURRENT = 0.105  # A
 MAX_POINTS = 65535  # of an arbitrary wave
 POINTS_PER_MESSAGE = 100
 
@@ -27,64 +26,41 @@ IDLE, ARMING, ARMED, RUNNING = "idle", "arming", "armed", "running"
 
 INTERLOCK, COMPLIANCE = 1, 3
 """Bits of the measurement register."""
-ABORTED, WAVE_STARTED, WAITING, WAVE_STOPPED, IS_IDLE = 2, 4, 5, 7, 10
-"""Bits of the operation register."""
+SWEEP_DONE, ABORTED, SWEEPING, WAVE_STARTED, WAITING, WAITING_ARM, WAVE_STOPPED, IS_IDLE = 1, 2, 3, 4, 5, 6, 7, 10
+"""Bits of the operation register (6221 reference manual p. 11-3)."""
 
-_CURR = "SOURce[1]:CURRent"
-_WAVE = "SOURce[1]:WAVE"
 _FIXED = ("level", "range", "autorange")
 """Settings that are another matter while a wave is armed."""
+_LISTS = {"current": (0.0,), "delay": (1.0,), "compliance": (10.0,)}
+_DEFAULT_ELEMENTS = ("READ", "TST")
+_ELEMENTS = ("READ", "TST", "UNIT", "RNUM", "SOUR", "COMP", "AVOL")
 
 
 class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
-    Not modelled: the finite rise of a slow response or of the filter, the trigger link, delta modes.
+    Not modelled: the finite rise of a slow response or of the filter, the trigger link, and a 2182A: delta modes can
+    be set but not armed (-241).  Arming takes 0.1 s; public scripts wait 1 to 2 s for a real one (fault
+    ``slow_arm``).  Where no page was seen: between arming and start a sweep gives 0 A; after its last step that level
+    stays, until the sweep is aborted or the output is switched off.
     """
 
     single_client = True
     identity = "KEITHLEY INSTRUMENTS INC.,MODEL 6221,{serial},D04  /700x "
-    settings = (
-        ScpiSetting(f"{_CURR}[:LEVel][:IMMediate][:AMPLitude]", "level", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
-        ScpiSetting(f"{_CURR}:RANGe", "range", Real(-MAX_CURRENT, MAX_CURRENT), RANGES[-1]),
-        ScpiSetting(f"{_CURR}:RANGe:AUTO", "autorange", Boolean(), False),
-        ScpiSetting(f"{_CURR}:COMPliance", "compliance", Real(0.1, 105.0, step=0.01), 10.0),
-        ScpiSetting(f"{_CURR}:FILTer[:STATe]", "filter", Boolean(), False),
-        ScpiSetting("SOURce[1]:DELay", "delay", Real(1e-3, 999999.999), 1.0),
-        ScpiSetting("OUTPut[:STATe]", "output", Boolean(), False),
-        ScpiSetting("OUTPut:RESPonse", "response", Choice("FAST", "SLOW"), "FAST"),
-        ScpiSetting("OUTPut:LTEarth", "low_to_earth", Boolean(), False),
-        ScpiSetting("OUTPut:ISHield", "inner_shield", Choice("OLOW", "GUARd"), "OLOW"),
-        ScpiSetting(f"{_WAVE}:FUNCtion", "function", Choice("SINusoid", "SQUare", "RAMP", "ARBitrary0", "ARBitrary1",
-                "ARBitrary2", "ARBitrary3", "ARBitrary4"), "SIN"),
-        ScpiSetting(f"{_WAVE}:FREQuency", "frequency", Real(1e-3, 1e5), 1e3),
-        ScpiSetting(f"{_WAVE}:AMPLitude", "amplitude", Real(2e-12, MAX_CURRENT), 1e-3),
-        ScpiSetting(f"{_WAVE}:OFFSet", "offset", Real(-MAX_CURRENT, MAX_CURRENT), 0.0),
-        ScpiSetting(f"{_WAVE}:DCYCle", "duty", Real(0.0, 100.0), 50.0),
-        ScpiSetting(f"{_WAVE}:DURation:TIME", "duration_time", Real(100e-9, 999999.999, infinite=True), INFINITE),
-        ScpiSetting(f"{_WAVE}:DURation:CYCLes", "duration_cycles", Real(1e-3, 999999999e2, infinite=True), INFINITE),
-        ScpiSetting(f"{_WAVE}:RANGing", "wave_ranging", Choice("BEST", "FIXed"), "BEST"),
-        ScpiSetting(f"{_WAVE}:EXTRig[:ENABle]", "external", Boolean(), False),
-        ScpiSetting(f"{_WAVE}:EXTRig:ILINe", "external_line", Integer(0, 6), 1),
-        ScpiSetting(f"{_WAVE}:EXTRig:IGNore", "external_ignore", Boolean(), False),
-        ScpiSetting(f"{_WAVE}:EXTRig:IVALue", "idle", Real(-1.0, 1.0), 0.0),
-        ScpiSetting(f"{_WAVE}:PMARk:STATe", "marker", Boolean(), False),
-        ScpiSetting(f"{_WAVE}:PMARk[:LEVel]", "marker_phase", Real(0.0, 360.0), 180.0),
-        ScpiSetting(f"{_WAVE}:PMARk:OLINe", "marker_line", Integer(1, 6), 3),
-        ScpiSetting("ARM:SOURce", "arm_source", Choice("IMMediate", "TIMer", "BUS", "TLINk"), "IMM"),
-        ScpiSetting("TRIGger:SOURce", "trigger_source", Choice("IMMediate", "TLINk"), "IMM"),
-        ScpiSetting("TRIGger:OLINe", "trigger_line", Integer(1, 6), 2),
-        ScpiSetting("TRIGger:OUTPut", "trigger_output", Choice("SOURce", "DELay", "NONE"), "NONE"),
-    )  # fmt: skip
+    settings = SETTINGS
+    sources = SOURCES
+    memories = 5
+    queue_overflow = -350
 
     def __init__(self, role: str, serial: str, circuit: Circuit, arm_delay: float = 0.1) -> None:
         self.phase = IDLE
+        """Of the wave."""
+        self.sweep_phase = IDLE
         self._arm_delay = arm_delay
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
-        self._segments: list[wave.Segment] = []
-        self._position = 0
-        self._edge = 0.0
-        """Bench time at which the present segment of the wave ends."""
+        self._lists: dict[str, Sequence[float]] = dict(_LISTS)
+        self._wave = wave6221.Wave((), 0)
+        self._player = wave6221.Player(circuit)
         super().__init__(role, serial, circuit)
         circuit.compliance_changed = lambda on: self.status.measurement.put(COMPLIANCE, on=on)
         circuit.let_time_pass = self._let_time_pass
@@ -92,26 +68,23 @@ class EmulatedKeithley6221(Instrument):
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
-        yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero)
+        yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero, does="no wave, 0 A, output off")
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
-        points = up_to(Real(-1.0, 1.0), POINTS_PER_MESSAGE)
-        yield Command(f"{_WAVE}:ARBitrary:DATA", self._set_points, points)
-        yield Command(f"{_WAVE}:ARBitrary:DATA?", lambda: ",".join(f"{p:.6E}" for p in self._waves["ARB0"]))
-        yield Command(f"{_WAVE}:ARBitrary:APPend", self._append_points, points)
-        yield Command(f"{_WAVE}:ARBitrary:POINts?", lambda: str(len(self._waves["ARB0"])))
-        yield Command(f"{_WAVE}:ARBitrary:COPY", self._copy_points, exactly_one(Integer(1, 4)))
-        yield Command(f"{_WAVE}:ARM[:IMMediate]", self._arm)
-        yield Command(f"{_WAVE}:ARM[:IMMediate]?", lambda: str(int(self.phase in (ARMED, RUNNING))))
-        yield Command(f"{_WAVE}:INITiate[:IMMediate]", self._initiate)
-        yield Command(f"{_WAVE}:ABORt[:IMMediate]", self._abort)
+        yield from self._wave_commands()
+        yield from self._sweep_commands()
+        yield from self._delta_commands()
+        yield from self._system_commands()
 
     def reset(self) -> None:
         """``*RST``: the wave is given up and the output off."""
-        if self.phase != IDLE or self.values.get("output"):
+        if not self._is_idle or self.values.get("output"):
             self._abort()
+            self._abort_sweep()
             self._switch_off(self.circuit.clock.now())
         super().reset()
+        self.values["elements"] = _DEFAULT_ELEMENTS
         self._waves["ARB0"] = []
+        self._lists = dict(_LISTS)
 
     def power_cycle(self) -> None:
         super().power_cycle()
@@ -120,6 +93,7 @@ class EmulatedKeithley6221(Instrument):
     def zero(self) -> None:
         """``SOURce:CLEar``: no wave, 0 A, output off."""
         self._abort()
+        self._abort_sweep()
         self.values["level"] = 0.0
         self._switch_off(self.circuit.clock.now())
 
@@ -127,6 +101,7 @@ class EmulatedKeithley6221(Instrument):
         return {
             "output": self.values["output"],
             "wave": self.phase,
+            "sweep": self.sweep_phase,
             "level": self.values["level"],
             "current": math.fsum(self.circuit.currents.values()),
             "compliance": self.values["compliance"],
@@ -139,36 +114,125 @@ class EmulatedKeithley6221(Instrument):
         self.status.measurement.put(INTERLOCK, on=opened)
         if opened and self.values["output"]:
             self._abort()
+            self._abort_sweep()
             self._switch_off(self.circuit.clock.now())
 
     def check(self, setting: ScpiSetting, value: Any) -> None:
-        if self.phase != IDLE:
-            if setting.pattern.startswith(_WAVE):
+        name = setting.name
+        if not self._is_idle:
+            if setting.pattern.startswith(WAVE):
                 raise ScpiError(404)
-            if setting.name in _FIXED:
+            if name in _FIXED or name in COUPLED or setting.pattern.startswith(SWEEP):
                 raise ScpiError(-221)
-        if setting.name == "level" and not self.values["autorange"] and abs(value) > OVERRANGE * self.values["range"]:
+        if name == "level" and not self.values["autorange"] and abs(value) > OVERRANGE * self.values["range"]:
             raise ScpiError(-222)
-        if setting.name == "range" and abs(self.values["level"]) > OVERRANGE * _range(value):
+        if name == "range" and abs(self.values["level"]) > OVERRANGE * _range(value):
             raise ScpiError(-221)
-        if setting.name == "output" and value and self._interlock_open():
+        if name == "output" and value and self._interlock_open():
             raise ScpiError(802)
+        if name in COUPLED:
+            coupled({**self.values, name: value}, name)
 
     def changed(self, setting: ScpiSetting) -> None:
-        values, now = self.values, self.circuit.clock.now()
-        if setting.name == "range":
+        values, name, now = self.values, setting.name, self.circuit.clock.now()
+        if name == "range":
             values.update(range=_range(values["range"]), autorange=False)
-        elif setting.name in ("level", "autorange") and values["autorange"]:
+        elif name in ("level", "autorange") and values["autorange"]:
             values["range"] = _range(values["level"])
-        elif setting.name == "duration_time":
+        elif name == "duration_time":
             values["duration_cycles"] = INFINITE
-        elif setting.name == "duration_cycles":
+        elif name == "duration_cycles":
             values["duration_time"] = INFINITE
-        if setting.name == "output" and not values["output"]:
+        elif name in COUPLED:
+            values.update(coupled(values, name))
+        elif name in ("delta_high", "pulse_delta_high"):
+            values["delta_low" if name == "delta_high" else "pulse_delta_low"] = -values[name]
+        if name == "output" and not values["output"]:
             self._abort()
+            self._abort_sweep()
             self._switch_off(now)
-        elif setting.name in ("level", "output", "compliance") and values["output"] and self.phase == IDLE:
+        elif (
+            name in ("level", "output", "compliance") and values["output"] and self.phase == self.sweep_phase == IDLE
+        ):
             self.circuit.drive(values["level"], values["compliance"], now)
+
+    def _wave_commands(self) -> Iterator[Command]:
+        points = up_to(Real(-1.0, 1.0), POINTS_PER_MESSAGE)
+        arb = f"{WAVE}:ARBitrary"
+        yield Command(f"{arb}:DATA", self._set_points, points, does="up to 100 points of ARB0, -1 to 1")
+        yield Command(f"{arb}:DATA?", lambda: ",".join(f"{p:.6E}" for p in self._waves["ARB0"]))
+        yield Command(f"{arb}:APPend", self._append_points, points, does="up to 100 points more, 65535 in all")
+        yield Command(f"{arb}:POINts?", lambda: str(len(self._waves["ARB0"])))
+        yield Command(f"{arb}:COPY", self._copy_points, exactly_one(Integer(1, 4)), does="ARB0 to ARB1 to ARB4")
+        yield Command(f"{WAVE}:ARM[:IMMediate]", self._arm, does="output on; the wave can be started")
+        yield Command(f"{WAVE}:ARM[:IMMediate]?", lambda: str(int(self.phase in (ARMED, RUNNING))))
+        yield Command(f"{WAVE}:INITiate[:IMMediate]", self._initiate, does="the wave flows, also an endless one")
+        yield Command(f"{WAVE}:ABORt[:IMMediate]", self._abort, does="ends the wave, output off")
+
+    def _sweep_commands(self) -> Iterator[Command]:
+        limits = {"CURRent": Real(-0.105, 0.105, unit="A"), "DELay": Real(1e-3, 999999.999, unit="S"),
+                  "COMPliance": Real(0.1, 105.0, unit="V")}  # fmt: skip
+        for mnemonic, kind in limits.items():
+            path, name = f"SOURce[1]:LIST:{mnemonic}", mnemonic.lower()
+            values = up_to(kind, POINTS_PER_MESSAGE)
+            does = "up to 100 values of a list sweep" + ("; the last one goes on" if name != "current" else "")
+            yield Command(path, self._list_setter(name, append=False), values, does=does)
+            yield Command(f"{path}?", self._list_asker(name))
+            yield Command(
+                f"{path}:APPend", self._list_setter(name, append=True), values, does="up to 100 values more"
+            )
+            yield Command(f"{path}:POINts?", self._list_counter(name))
+        yield Command(f"{SWEEP}:ARM[:IMMediate]", self._arm_sweep, does="output on at 0 A; INIT starts the sweep")
+        yield Command(f"{SWEEP}:ARM[:IMMediate]?", lambda: str(int(self.sweep_phase != IDLE)))
+        yield Command(f"{SWEEP}:ABORt[:IMMediate]", self._abort_sweep, does="ends a sweep, output off")
+        yield Command("INITiate[:IMMediate]", self._initiate_sweep, does="starts the sweep that is armed, else -221")
+        yield Command("ABORt", self._abort_sweep, does="as SOURce:SWEep:ABORt")
+        yield Command("*TRG", self._bus_trigger, does="starts a sweep that waits for ARM:SOURce BUS, else -211")
+        yield Command("ARM:SIGNal", self._signal, does="starts a sweep that waits, else -211")
+        yield Command("TRIGger:SIGNal", self._signal, does="as ARM:SIGNal")
+
+    def _delta_commands(self) -> Iterator[Command]:
+        for mode in ("DELTa", "PDELta", "DCONductance"):
+            path = f"SOURce[1]:{mode}"
+            yield Command(f"{path}:NVPResent?", lambda: "0", does="0: no 2182A is connected")
+            yield Command(f"{path}:ARM[:IMMediate]", _hardware_missing, does="-241: no 2182A is connected")
+            yield Command(f"{path}:ARM[:IMMediate]?", lambda: "0")
+        for path in ("[SENSe[1]:]DATA", "CALCulate[1]:DATA"):
+            yield Command(f"{path}[:LATest]?", _settings_conflict, does="-221: no delta mode runs")
+            yield Command(f"{path}:FRESh?", _settings_conflict, does="-221: no delta mode runs")
+        yield Command("TRACe:DATA[:VALue]?", _stale, does="-230: the buffer is empty")
+        yield Command("TRACe:DATA:TYPE?", lambda: "NONE")
+        yield Command("TRACe:POINts:ACTual?", lambda: "0")
+        yield Command("TRACe:FREE?", lambda: "2097152,0")
+        yield Command("TRACe:CLEar", lambda: None, does="nothing: the buffer is empty")
+        yield Command("CALCulate2:IMMediate", _stale, does="-230: the buffer is empty")
+        yield Command("CALCulate2:DATA?", _stale, does="-230: the buffer is empty")
+        yield Command("CALCulate3:LIMit[1]:FAIL?", lambda: "0")
+
+    def _system_commands(self) -> Iterator[Command]:
+        elements = up_to(Choice("READing", "TSTamp", "UNITs", "RNUMber", "SOURce", "COMPliance", "AVOLtage",
+                                "ALL", "DEFault"), len(_ELEMENTS))  # fmt: skip
+        yield Command("FORMat:ELEMents", self._set_elements, elements, does="kept; only delta modes take readings")
+        yield Command("FORMat:ELEMents?", lambda: ",".join(self.values["elements"]))
+        yield Command("SYSTem:LFRequency?", lambda: f"{self.circuit.mains:.0f}")
+        yield Command("SYSTem:BEEPer[:IMMediate]", lambda *tone: None, _tone, does="nothing to hear")
+        yield Command("SYSTem:TSTamp:RESet", lambda: None, does="nothing: no readings are taken")
+        yield Command("SYSTem:RNUMber:RESet", lambda: None, does="nothing: no readings are taken")
+        for name in ("LOCal", "REMote"):
+            yield Command(f"SYSTem:COMMunicate:{name}", lambda: None, does="nothing: there is no front panel")
+        relay = "-241: nothing is connected to the serial port"
+        yield Command(
+            "SYSTem:COMMunicate:SERial:SEND", _hardware_missing_of, exactly_one(QuotedText(1024)), does=relay
+        )
+        yield Command("SYSTem:COMMunicate:SERial:ENTer?", _hardware_missing, does=relay)
+        for board in ("ABOard", "DBOard"):
+            yield Command(f"SYSTem:{board}:SNUMber?", lambda: self.serial)
+            yield Command(f"SYSTem:{board}:REVision?", lambda: "A")
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether neither a wave nor a sweep is armed."""
+        return self.phase == IDLE and self.sweep_phase == IDLE
 
     def _interlock_open(self) -> bool:
         return self.circuit.faults.lasting("interlock", SOURCE) is not None
@@ -176,6 +240,15 @@ class EmulatedKeithley6221(Instrument):
     def _switch_off(self, now: float) -> None:
         self.values["output"] = False
         self.circuit.drive(0.0, self.values["compliance"], now)
+
+    def _recall(self, memory: int) -> None:
+        super()._recall(memory)
+        self.values["output"] = False
+
+    def _set_elements(self, *elements: str) -> None:
+        if elements == ("DEF",):
+            elements = _DEFAULT_ELEMENTS
+        self.values["elements"] = tuple(e for e in _ELEMENTS if e in elements or "ALL" in elements)
 
     def _set_points(self, *points: float) -> None:
         self._while_idle()
@@ -200,10 +273,12 @@ class EmulatedKeithley6221(Instrument):
         self._while_idle()
         if self._interlock_open():
             raise ScpiError(802)
+        if self.sweep_phase != IDLE:
+            raise ScpiError(-221)
         values = self.values
-        whole = wave.segments(values, self._waves.get(str(values["function"]), ()))
+        whole = wave6221.wave(values, self._waves.get(str(values["function"]), ()))
         most = OVERRANGE * (values["range"] if values["wave_ranging"] == "FIX" else RANGES[-1])
-        if wave.peak(values, whole) > most or self.circuit.faults.take("range_low", SOURCE) is not None:
+        if wave6221.peak(values, whole) > most or self.circuit.faults.take("range_low", SOURCE) is not None:
             raise ScpiError(-222)
         self.phase = ARMING
         slow = self.circuit.faults.take("slow_arm", SOURCE)
@@ -211,10 +286,10 @@ class EmulatedKeithley6221(Instrument):
         if self.phase != ARMING:  # given up by another connection meanwhile
             return
         self.phase = ARMED
-        self._segments = whole
+        self._wave = whole
         values["output"] = True
         self._operation({WAVE_STOPPED: False, IS_IDLE: False, WAITING: True})
-        self.circuit.drive(wave.idle(values), values["compliance"], self.circuit.clock.now())
+        self.circuit.drive(wave6221.idle(values), values["compliance"], self.circuit.clock.now())
 
     def _initiate(self) -> None:
         """Start the wave, or with the external trigger leave it waiting for one."""
@@ -226,26 +301,28 @@ class EmulatedKeithley6221(Instrument):
             return
         self.phase = RUNNING
         self._operation({WAITING: False, WAVE_STARTED: True})
-        self._position = -1
-        self._edge = self.circuit.clock.now()
-        self._let_time_pass(self._edge)
+        now = self.circuit.clock.now()
+        self._player.start(self._wave, now, pulse=True)
+        self._let_time_pass(now)
 
     def pass_time(self) -> None:
-        self._let_time_pass(self.circuit.clock.now())
+        if self._player.is_playing:
+            self._let_time_pass(self.circuit.clock.now())
 
     def _let_time_pass(self, now: float) -> None:
-        """Play the segments of the wave that begin or end up to ``now``."""
-        while self.phase == RUNNING and self._edge <= now:
-            edge = self._edge
-            ended = self._segments[self._position].width if self._position >= 0 else None
-            self._position += 1
-            if self._position < len(self._segments):
-                current, width = self._segments[self._position]
-                self._edge = edge + width
-                self.circuit.drive(current, self.values["compliance"], edge, pulse=True, ended=ended)
-            else:
-                self.circuit.drive(0.0, self.values["compliance"], edge, ended=ended)
+        """Play the segments of the wave or sweep that begin or end up to ``now``."""
+        player = self._player
+        while player.is_playing and player.edge <= now:
+            lasted = player.advance(now, self.values["compliance"])
+            if lasted is None:
+                if self.sweep_phase == RUNNING and self.values["sweep_abort"] and self.circuit.in_compliance:
+                    self._abort_sweep()
+            elif self.phase == RUNNING:
+                self.circuit.drive(0.0, self.values["compliance"], player.edge, ended=lasted)
                 self._finish()
+            else:
+                self.sweep_phase = IDLE
+                self._operation({SWEEPING: False, SWEEP_DONE: True, IS_IDLE: True})
 
     def _abort(self) -> None:
         """Give up the wave, if there is one."""
@@ -253,6 +330,7 @@ class EmulatedKeithley6221(Instrument):
             return
         self._let_time_pass(self.circuit.clock.now())
         if self.phase != IDLE:
+            self._player.stop()
             self.circuit.drive(0.0, self.values["compliance"], self.circuit.clock.now())
             self.status.operation.put(ABORTED, on=True)
             self.status.operation.put(ABORTED, on=False)
@@ -268,7 +346,102 @@ class EmulatedKeithley6221(Instrument):
         for bit, on in bits.items():
             self.status.operation.put(bit, on=on)
 
+    def _list_setter(self, name: str, *, append: bool) -> Any:
+        def put(*values: float) -> None:
+            if self.sweep_phase != IDLE:
+                raise ScpiError(-221)
+            whole = (*(self._lists[name] if append else ()), *values)
+            if len(whole) > SWEEP_POINTS:
+                raise ScpiError(-223)
+            self._lists[name] = whole
+
+        return put
+
+    def _list_asker(self, name: str) -> Any:
+        return lambda: ",".join(f"{value:.6E}" for value in self._lists[name])
+
+    def _list_counter(self, name: str) -> Any:
+        return lambda: str(len(self._lists[name]))
+
+    def _arm_sweep(self) -> None:
+        if not self._is_idle:
+            raise ScpiError(-221)
+        if self._interlock_open():
+            raise ScpiError(802)
+        self._wave = sweep(self.values, self._lists)
+        self.sweep_phase = ARMED
+        self.values["output"] = True
+        self._operation({SWEEP_DONE: False, IS_IDLE: False})
+        self.circuit.drive(0.0, self.values["compliance"], self.circuit.clock.now())
+
+    def _initiate_sweep(self) -> None:
+        if self.sweep_phase == RUNNING or self._waits():
+            raise ScpiError(-213)
+        if self.sweep_phase != ARMED:
+            raise ScpiError(-221)
+        if self.values["arm_source"] not in ("IMM", "TIM"):
+            self._operation({WAITING_ARM: True})
+        elif self.values["trigger_source"] != "IMM":
+            self._operation({WAITING: True})
+        else:
+            self._start_sweep()
+
+    def _waits(self) -> bool:
+        return self.sweep_phase == ARMED and bool(self.status.operation.condition & (1 << WAITING_ARM | 1 << WAITING))
+
+    def _bus_trigger(self) -> None:
+        if self.values["arm_source"] != "BUS":
+            raise ScpiError(-211)
+        self._signal()
+
+    def _signal(self) -> None:
+        if not self._waits():
+            raise ScpiError(-211)
+        self._start_sweep()
+
+    def _start_sweep(self) -> None:
+        self.sweep_phase = RUNNING
+        self._operation({WAITING: False, WAITING_ARM: False, SWEEPING: True})
+        now = self.circuit.clock.now()
+        self._player.start(self._wave, now, pulse=False)
+        self._let_time_pass(now)
+
+    def _abort_sweep(self) -> None:
+        """Give up the sweep, if there is one, with the output off."""
+        if self.sweep_phase == IDLE:
+            return
+        self._player.stop()
+        self.sweep_phase = IDLE
+        self._operation({SWEEPING: False, WAITING: False, WAITING_ARM: False, ABORTED: True})
+        self._operation({ABORTED: False, IS_IDLE: True})
+        self._switch_off(self.circuit.clock.now())
+
 
 def _range(current: float) -> float:
     """The least range that covers a current, A."""
     return RANGES[min(bisect_left(RANGES, abs(current) / OVERRANGE * (1 - 1e-9)), len(RANGES) - 1)]
+
+
+def _tone(texts: Sequence[str]) -> tuple[Any, ...]:
+    """Frequency (Hz) and duration (s) of a beep."""
+    if len(texts) < 2:
+        raise ScpiError(-109)
+    if len(texts) > 2:
+        raise ScpiError(-108)
+    return Real(65.0, 2e6, unit="HZ").read(texts[0]), Real(0.0, 7.9, unit="S").read(texts[1])
+
+
+def _hardware_missing() -> str | None:
+    raise ScpiError(-241)
+
+
+def _hardware_missing_of(_text: str) -> str | None:
+    raise ScpiError(-241)
+
+
+def _settings_conflict() -> str | None:
+    raise ScpiError(-221)
+
+
+def _stale() -> str | None:
+    raise ScpiError(-230)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 ERRORS = {
@@ -21,6 +21,8 @@ ERRORS = {
     -108: "Parameter not allowed",
     -109: "Missing parameter",
     -113: "Undefined header",
+    -131: "Invalid suffix",
+    -138: "Suffix not allowed",
     -211: "Trigger ignored",
     -213: "Init ignored",
     -214: "Trigger deadlock",
@@ -29,13 +31,16 @@ ERRORS = {
     -223: "Too much data",
     -224: "Illegal parameter value",
     -230: "Data corrupt or stale",
+    -241: "Hardware missing",
+    -350: "Queue overflow",
     -363: "Input buffer overrun",
     350: "Queue overflow",
     404: "Not permitted with waveform armed",
     802: "Output blocked by interlock",
 }
-"""Numbers and texts: SCPI-1999 volume 2, 21.8; 350 Keithley 2000 manual p. 5-63; 404 and 802 Keithley's own, with
-texts of ours."""
+"""Numbers and texts: SCPI-1999 volume 2, 21.8; -241 and -350 of a 6221 its reference manual p. B-2; 350 Keithley 2000
+manual p. 5-63.  404 is a number of the 6221 (p. 11-11), 802 one of the 2400 family (2400 user's manual p. B-6): the
+page that says what a 6221 gives with its interlock open was not seen.  Both have texts of ours."""
 
 CACHED_MESSAGES = 4096  # compiled messages that are kept
 
@@ -74,13 +79,15 @@ class Command:
     pattern: str
     act: Act
     parse: Parse = no_parameters
+    does: str = ""
+    """What the emulator does, for the page of commands; empty for a query whose name says it."""
 
 
 class Language:
     """The commands of one instrument; ``compile`` turns a message into steps, and remembers."""
 
     def __init__(self, commands: Iterable[Command]) -> None:
-        self._commands = [(re.compile(expression(c.pattern)), c) for c in commands]
+        self._commands = [(_header_pattern(c.pattern), c) for c in commands]
         self.resolve = lru_cache(CACHED_MESSAGES)(self._resolve)
         self.compile = lru_cache(CACHED_MESSAGES)(self._compile)
 
@@ -139,6 +146,12 @@ _PART = re.compile(r"[A-Za-z]+|.")
 
 def _fail(code: int) -> str | None:
     raise ScpiError(code)
+
+
+@cache
+def _header_pattern(pattern: str) -> re.Pattern[str]:
+    """Compiled once for all instruments of a model."""
+    return re.compile(expression(pattern))
 
 
 def expression(pattern: str) -> str:

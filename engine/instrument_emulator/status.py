@@ -12,6 +12,15 @@ OPERATION_COMPLETE, QUERY_ERROR, DEVICE_ERROR, EXECUTION_ERROR, COMMAND_ERROR = 
 USER_REQUEST, POWER_ON = 64, 128
 """Bits of the standard event register."""
 
+_EVENTS = (
+    (range(-199, -99), COMMAND_ERROR),
+    (range(-299, -199), EXECUTION_ERROR),
+    (range(-499, -399), QUERY_ERROR),
+    (range(401, 421), EXECUTION_ERROR),  # 6221 reference manual p. 11-11
+    (range(800, 900), EXECUTION_ERROR),  # 2400 user's manual p. B-6
+)
+"""Standard event of each error; all others are of the device (SCPI-1999 volume 2, 21.8.2)."""
+
 MEASUREMENT_SUMMARY, ERROR_AVAILABLE, QUESTIONABLE_SUMMARY = 1, 4, 8
 EVENT_SUMMARY, MASTER_SUMMARY, OPERATION_SUMMARY = 32, 64, 128
 """Bits of the status byte."""
@@ -37,25 +46,25 @@ class Register:
 
 
 class Status:
-    """Everything of an instrument that ``*RST`` leaves alone; as after power-on."""
+    """Everything of an instrument that ``*RST`` leaves alone; as after power-on.
 
-    def __init__(self) -> None:
+    ``overflow`` is the error that takes the last place of a queue that is full.
+    """
+
+    def __init__(self, overflow: int = 350) -> None:
+        self._overflow = overflow
         self.errors: deque[int] = deque()
         self.events = POWER_ON
         self.event_enable = self.service_enable = 0
         self.operation, self.measurement, self.questionable = Register(), Register(), Register()
 
     def error(self, code: int) -> None:
-        """Queue an error; one too many turns the last into 350."""
+        """Queue an error, with its standard event; one too many turns the last into the overflow."""
         if len(self.errors) < QUEUE_LENGTH:
             self.errors.append(code)
         else:
-            self.errors[-1] = 350
-        if code >= 0 or code <= -500:
-            self.events |= DEVICE_ERROR
-        else:
-            classes = {1: COMMAND_ERROR, 2: EXECUTION_ERROR, 3: DEVICE_ERROR, 4: QUERY_ERROR}
-            self.events |= classes[-code // 100]
+            self.errors[-1] = self._overflow
+        self.events |= next((bit for codes, bit in _EVENTS if code in codes), DEVICE_ERROR)
 
     def next_error(self) -> str:
         """The oldest error as ``code,"text"``, taken from the queue."""

@@ -175,3 +175,75 @@ def test_what_is_no_channel_list_is_refused(text: str, code: int) -> None:
     with pytest.raises(ScpiError) as refused:
         channels([text])
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "volts"), [("5", 5.0), ("5 V", 5.0), ("5000mV", 5.0), ("5E3 MV", 5.0), ("0.005 kV", 5.0), ("DEF", 10.0),
+                        ("MIN", 0.1), ("MAXimum", 105.0), ("#H0A", 10.0), ("#B101", 5.0), ("#q17", 15.0)],
+)  # fmt: skip
+def test_a_number_may_have_a_unit_or_another_base_or_be_a_word(text: str, volts: float) -> None:
+    source = EmulatedKeithley6221("source", "EMU1", one_resistor())
+    source.execute("*CLS")
+    assert float(source.execute(f"SOUR:CURR:COMP {text};COMP?")) == pytest.approx(volts)
+    assert source.execute("STAT:QUE?").startswith("0,")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [("5 A", -131), ("5 XV", -131), ("#X1", -104), ("#B2", -104), ("#H", -104), ("#", -104), ("DEFA", -104)],
+)
+def test_what_is_no_number_is_refused(text: str, error: int) -> None:
+    source = EmulatedKeithley6221("source", "EMU1", one_resistor())
+    source.execute(f"*CLS;:SOUR:CURR:COMP {text}")
+    assert source.execute("STAT:QUE?").startswith(f"{error},")
+    source.execute("SOUR:SWE:POIN 5 V")
+    assert source.execute("STAT:QUE?").startswith("-138,")
+
+
+def test_megahertz_and_milliampere_are_told_apart() -> None:
+    assert Real(0.0, 1e9, unit="HZ").read("1 MHZ") == 1e6
+    assert Real(0.0, 1e9, unit="A").read("1 MA") == 1e-3
+    assert Real(0.0, 1e9, unit="V").read("1 MAV") == 1e6
+
+
+def shortest(pattern: str) -> str:
+    """A header without its optional parts."""
+    while optional := re.search(r"\[[^][]*\]", pattern):
+        pattern = pattern.replace(optional[0], "", 1)
+    return pattern
+
+
+def test_no_command_hides_another() -> None:
+    for instrument in instruments():
+        language = Language(instrument.commands())
+        for command in instrument.commands():
+            found = language.resolve(shortest(command.pattern).upper())
+            assert found is not None
+            assert found.pattern == command.pattern
+
+
+MODELS = {instrument.identity.split(",")[1]: instrument for instrument in instruments()}
+
+
+@pytest.mark.parametrize("instrument", MODELS.values(), ids=list(MODELS))
+def test_a_setting_that_is_a_number_says_its_limits_and_its_default(instrument: Instrument) -> None:
+    for setting in instrument.settings:
+        header = shortest(setting.pattern)
+        replies = instrument.execute(f"*CLS;:{header}? MIN;:{header}? MAX;:{header}? DEF;:{header}?").split(";")
+        if hasattr(setting.kind, "limit"):
+            shown = setting.kind.show
+            assert replies[:2] == [shown(setting.kind.limit(most=most)) for most in (False, True)]
+            assert replies[2] == shown(setting.default)
+            assert instrument.execute("STAT:QUE?") == '0,"No error"'
+        else:
+            assert replies == [""], header
+            assert instrument.execute("STAT:QUE?").startswith("-108")
+
+
+@pytest.mark.parametrize("instrument", MODELS.values(), ids=list(MODELS))
+def test_every_setting_takes_its_default_and_gives_it_back(instrument: Instrument) -> None:
+    for setting in instrument.settings:
+        header = shortest(setting.pattern)
+        shown = setting.kind.show(setting.default)
+        reply = instrument.execute(f"*RST;*CLS;:{header} {shown};:{header}?;:STAT:QUE?")
+        assert reply == f'{shown};0,"No error"', header

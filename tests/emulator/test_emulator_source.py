@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,9 +91,46 @@ def test_smooth_waves_come_in_steps_up_to_their_amplitude(bench: Bench, function
     assert sum(levels) == pytest.approx(0, abs=1e-12)
 
 
-def test_an_endless_wave_is_refused(bench: Bench) -> None:
-    assert bench.ask("SOUR:WAVE:FUNC SIN;DUR:TIME INF;:SOUR:WAVE:ARM;*OPC?;:SOUR:WAVE:ARM?") == "1;0"
-    assert bench.error() == -221
+def test_an_endless_sine_flows_until_it_is_aborted(bench: Bench) -> None:
+    bench.ask("SOUR:WAVE:FUNC SIN;FREQ 1000;AMPL 1E-3;OFFS 0;DUR:TIME INF;:SOUR:WAVE:ARM;INIT")
+    for _ in range(3):
+        bench.later(1e5)
+        assert bench.ask("OUTP?;:SOUR:WAVE:ARM?;:STAT:OPER:COND?") == "1;1;16"
+    counted = bench.circuit.exposure.report()["devices"]["a"]
+    assert counted["positive_pulses"] > 3e5 * 1000 * 31  # half of the 64 steps of each cycle
+    assert 0.99e-3 < counted["max_pulse"] <= 1e-3
+    assert len(bench.pulses) < 1e-3 * counted["pulses"]  # the devices feel the last cycles of each wait
+    bench.ask("SOUR:WAVE:ABOR")
+    assert bench.ask("OUTP?") == "0"
+    assert bench.circuit.currents["a"] == 0
+    assert bench.error() == 0
+
+
+@pytest.mark.parametrize(("function", "harmonic"), [("SIN", 1.0), ("SQU", 4 / math.pi)])
+def test_the_first_harmonic_of_a_wave_is_known_while_it_plays(bench: Bench, function: str, harmonic: float) -> None:
+    assert bench.circuit.wave is None
+    bench.ask(f"SOUR:WAVE:FUNC {function};FREQ 137;AMPL 2E-3;OFFS 1E-3;:SOUR:WAVE:ARM;INIT")
+    assert bench.circuit.wave is not None
+    assert bench.circuit.frequency == pytest.approx(137)
+    assert bench.circuit.wave.first_harmonic() == pytest.approx(-2e-3j * harmonic, rel=1e-3)
+    bench.ask("SOUR:WAVE:ABOR")
+    assert bench.circuit.frequency == 0
+
+
+def test_a_long_wave_counts_the_same_however_often_it_is_looked_at(bench: Bench) -> None:
+    often, once = Bench(), bench
+    for source in (often, once):
+        source.ask("SOUR:WAVE:FUNC SQU;FREQ 100;AMPL 1E-3;OFFS 2E-4;DCYC 30;DUR:CYCL 1E6;:SOUR:WAVE:ARM;INIT")
+    for _ in range(200):
+        often.later(100.0)
+        often.ask("*OPC?")
+    once.later(20_000.0)
+    once.ask("*OPC?")
+    for source in (often, once):
+        source.later(20_001.0)
+        assert source.ask("OUTP?") == "0"
+        report = source.circuit.exposure.report()["devices"]["a"]
+        assert report["positive_pulses"] == report["negative_pulses"] == 1_000_000
 
 
 def test_the_wave_goes_from_idle_to_armed_to_running_to_idle(bench: Bench) -> None:

@@ -92,3 +92,50 @@ def test_the_audit_counts_pulses_currents_and_the_least_gap(switch: Wire, source
         assert (tally["pulses"], tally["positive_pulses"], tally["negative_pulses"]) == (3, 1, 2)
         assert (tally["max_pulse"], tally["max_steady"], tally["max_current"]) == (1e-3, 1e-3, 1e-3)
         assert 1e4 <= tally["min_gap"] < 2.9e4
+
+
+def test_a_reset_moves_no_relay_and_a_power_cycle_opens_all(switch: Wire, control: Control) -> None:
+    switch.ask(f"ROUT:CLOS {A};*RST;*OPC?")  # 7001 manual p. 5-78
+    assert connected(control) == ["a"]
+    control.set("power_cycle", "switch")
+    assert switch.ask("ROUT:CLOS:STAT?") == "(@)"
+
+
+def test_a_pattern_of_relays_is_kept_and_stands_for_them_in_a_list(switch: Wire) -> None:
+    assert switch.ask(f"ROUT:CLOS {A};MEM:SAVE M36;:ROUT:OPEN ALL;MEM:REC M36;:ROUT:CLOS:STAT?") == "(@1!1,1!11)"
+    assert switch.ask("ROUT:OPEN ALL;CLOS (@M36,1!3);CLOS:STAT?;:ROUT:CLOS? (@M36)") == "(@1!1,1!3,1!11);1,1"
+    switch.ask("ROUT:CLOS (@M37);*OPC?")
+    assert switch.ask("STAT:QUE?").startswith("-221")
+    assert switch.ask("*RST;:ROUT:OPEN ALL;MEM:REC M36;:ROUT:CLOS:STAT?") == "(@1!1,1!11)"
+
+
+def test_cards_can_move_together_and_channels_one_at_a_time(switch: Wire) -> None:
+    assert switch.ask("ROUT:CONF:CPA 1;:ROUT:CLOS (@1!5);CLOS:STAT?") == "(@1!5,2!5)"
+    assert switch.ask("ROUT:OPEN (@2!5);CLOS:STAT?;:ROUT:CONF:CPA 0") == "(@)"
+    assert switch.ask("ROUT:CONF:SCH 1;:ROUT:CLOS (@1!5);CLOS (@1!6);CLOS:STAT?") == "(@1!6)"
+
+
+def test_a_scan_goes_through_its_list_one_channel_at_a_time(switch: Wire) -> None:
+    switch.ask("ROUT:SCAN (@1!1:1!3);:TRIG:SOUR BUS;COUN:AUTO 1;*OPC?")
+    assert switch.ask("ROUT:SCAN?;SCAN:POIN?") == "(@1!1,1!2,1!3);3"
+    switch.write("INIT")
+    closed = [switch.ask("*TRG;:ROUT:CLOS:STAT?") for _ in range(3)]
+    assert closed == ["(@1!1)", "(@1!2)", "(@1!3)"]
+    assert switch.ask("*TRG;:STAT:QUE?").startswith("-211")
+    assert switch.ask("ROUT:OPEN ALL;:TRIG:SOUR IMM;:INIT;:ROUT:CLOS:STAT?;:STAT:OPER:COND?") == "(@1!3);1024"
+
+
+def test_a_scan_switches_hot_only_where_current_flows(switch: Wire, source: Wire, control: Control) -> None:
+    source.ask("SOUR:CURR 1E-4;:OUTP 1;*OPC?")
+    switch.ask(f"ROUT:OPEN ALL;SCAN {A};:INIT;*OPC?")
+    assert control.exposure()["overall"]["hot_switchings"] > 1
+
+
+def test_its_cards_are_multiplexers(switch: Wire) -> None:
+    assert switch.ask("ROUT:CONF:SLOT1:CTYP?;:CONF:SLOT:CTYP?;:CONF:SLOT2:CTYP?") == "C7011;C7011;C7011"
+    switch.ask("ROUT:CLOS (@1!4!1);*OPC?")  # a crosspoint of a matrix card
+    assert switch.ask("STAT:QUE?").startswith("-222")
+
+
+def test_a_list_may_have_blanks(switch: Wire) -> None:
+    assert switch.ask(":CLOSE (@ 1!1, 1!2);:CLOS:STAT?;:OPEN ALL;CLOS:STAT?") == "(@1!1,1!2);(@)"

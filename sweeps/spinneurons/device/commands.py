@@ -1,4 +1,7 @@
-"""The verb that the devices add to the command line: ``spinsweep emulate``."""
+"""The verb that the devices add to the command line: ``spinsweep emulate``.
+
+``emulate BENCH`` serves a bench (:func:`serve`); ``emulate fault`` and its like talk to one that is served.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from string import Template
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from instrument_emulator.dut import DutModel
 from instrument_emulator.errors import EmulatorError
 from instrument_emulator.server import Emulator
+from spinneurons.device import control_commands as control
 from spinneurons.device.dut import HallBars, ReplayedDevices
 from spinneurons.device.emulation import description
 from spinneurons.neurons import card as cards
@@ -32,7 +37,28 @@ from spinsweep.printable import say
 TEMPLATE = Path(__file__).parent / "data" / "bench.toml"
 
 
-def emulate(
+class _ServeByDefault(TyperGroup):
+    """``emulate BENCH`` means ``emulate serve BENCH``; a bench file with the name of a command is ``./fault``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+emulate = typer.Typer(
+    cls=_ServeByDefault,
+    help="Serve the instruments of a bench file on this machine, with simulated devices behind them.",
+    epilog="Example:  spinsweep emulate bench.toml\n\n`emulate BENCH` is short for `emulate serve BENCH`; "
+    "`spinsweep emulate serve --help` shows its options.",
+)
+emulate.command(epilog=control.faults_help())(control.fault)
+for talk in (control.exposure, control.clock, control.state, control.quit):
+    emulate.command()(talk)
+
+
+@emulate.command()
+def serve(
     bench: Annotated[
         Path, typer.Argument(help="The bench file; it is written first if it does not exist.", show_default=False)
     ],
@@ -64,7 +90,7 @@ def emulate(
     """Serve the instruments of a bench file on this machine, with simulated devices behind them.
 
     Drivers talk to the emulated source, meter and switch as they would to real ones, at the addresses in the bench
-    file.
+    file. Through the control port `spinsweep emulate fault` and its like inject faults and say what was done.
 
     Example:  spinsweep emulate bench.toml
               spinsweep emulate bench.toml --run "spinsweep bench check bench.toml"
