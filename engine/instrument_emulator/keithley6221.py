@@ -15,6 +15,7 @@ from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
 from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
+from instrument_emulator.serial_port import SerialPort
 from instrument_emulator.values import INFINITE, Boolean, Choice, Integer, Real, exactly_one, up_to
 
 RANGES = (2e-9, 20e-9, 200e-9, 2e-6, 20e-6, 200e-6, 2e-3, 20e-3, 100e-3)
@@ -80,6 +81,7 @@ class EmulatedKeithley6221(Instrument):
     def __init__(self, role: str, serial: str, circuit: Circuit, arm_delay: float = 0.1) -> None:
         self.phase = IDLE
         self._arm_delay = arm_delay
+        self._serial_port = SerialPort(circuit)
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
         self._segments: list[wave.Segment] = []
         self._position = 0
@@ -92,6 +94,7 @@ class EmulatedKeithley6221(Instrument):
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
+        yield from self._serial_port.commands()
         yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero)
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
         points = up_to(Real(-1.0, 1.0), POINTS_PER_MESSAGE)
@@ -104,6 +107,9 @@ class EmulatedKeithley6221(Instrument):
         yield Command(f"{_WAVE}:ARM[:IMMediate]?", lambda: str(int(self.phase in (ARMED, RUNNING))))
         yield Command(f"{_WAVE}:INITiate[:IMMediate]", self._initiate)
         yield Command(f"{_WAVE}:ABORt[:IMMediate]", self._abort)
+
+    def attach(self, other: Instrument) -> None:
+        self._serial_port.attach(other)
 
     def reset(self) -> None:
         """``*RST``: the wave is given up and the output off."""

@@ -30,12 +30,18 @@ ERRORS = {
     -224: "Illegal parameter value",
     -230: "Data corrupt or stale",
     -363: "Input buffer overrun",
+    -365: "Time out error",
+    -410: "Query INTERRUPTED",
     350: "Queue overflow",
     404: "Not permitted with waveform armed",
     802: "Output blocked by interlock",
+    803: "Not permitted with OUTPUT off",
+    822: "Too small for sense range",
+    824: "Cannot exceed compliance range",
+    826: "Attempt to exceed power limit",
 }
 """Numbers and texts: SCPI-1999 volume 2, 21.8; 350 Keithley 2000 manual p. 5-63; 404 and 802 Keithley's own, with
-texts of ours."""
+texts of ours; 803 to 826 2400 Series user's manual, p. B-6 and B-7."""
 
 CACHED_MESSAGES = 4096  # compiled messages that are kept
 

@@ -107,6 +107,19 @@ class Choice:
         return f'"{value}"' if self._quoted else value
 
 
+class Quoted:
+    """A text in single or double quotes; a quote inside is doubled."""
+
+    def read(self, text: str) -> str:
+        if len(text) < 2 or text[0] not in "\"'" or text[-1] != text[0]:
+            raise ScpiError(-104)
+        return text[1:-1].replace(2 * text[0], text[0])
+
+    def show(self, value: str) -> str:
+        doubled = value.replace('"', '""')
+        return f'"{doubled}"'
+
+
 def exactly_one(parameter: ParameterType) -> Parse:
     """A command's parser for exactly one parameter of that type."""
     return up_to(parameter, 1, too_many=-108)

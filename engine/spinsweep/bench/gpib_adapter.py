@@ -1,8 +1,8 @@
 """The GPIB bus behind a Prologix controller, or one that speaks as it does (AR488): one link for all its instruments.
 
 Commands that begin with ``++`` are the adapter's own, everything else goes to the instrument that ``++addr`` names.
-CR, LF, ESC and ``+`` in a message are escaped.  With ``++auto 0`` the adapter makes an instrument talk only when it is
-told to, and gives up when nothing comes for ``++read_tmo_ms``, at most 3 s; it is told again until the time is over.
+CR, LF, ESC and ``+`` in a message are escaped.  With ``++auto 0`` the adapter makes an instrument talk only when it
+is told to, and gives up when nothing comes for ``++read_tmo_ms``, at most 3 s; it is told again until time is over.
 (Prologix GPIB-ETHERNET controller, user manual 1.6.6.0, sections 8 and 9; AR488 manual, "Command reference".)
 """
 

@@ -90,7 +90,7 @@ class Keithley6221(PulseSource):
 
     Section = Keithley6221Section
     roles = (SOURCE,)
-    relay = Relay(':SYST:COMM:SER:SEND "{}"', ":SYST:COMM:SER:ENT?")
+    relay = Relay(':SYST:COMM:SER:SEND "{}"', ":SYST:COMM:SER:ENT?", ERRORS)
     least_current = LEAST_AMPLITUDE
 
     def __init__(self, session: Session, section: Keithley6221Section, surroundings: Surroundings) -> None:

@@ -14,7 +14,6 @@ from itertools import cycle
 from typing import NamedTuple, Protocol
 
 from spinsweep.bench.errors import ConnectionLost
-from spinsweep.bench.settings import ERRORS
 
 POLL_S = 0.01
 """Real time between looks for a reply; public drivers of the 6221 wait 20 to 200 ms."""
@@ -30,6 +29,8 @@ class Relay(NamedTuple):
     """Command that sends a text to its serial port, with ``{}`` for the text in double quotes."""
     enter: str
     """Query that gives what has come from there since."""
+    errors: str
+    """Query that gives the oldest entry of its error queue."""
 
 
 class Carrier(Protocol):
@@ -74,7 +75,7 @@ class RelayLink:
 
     def _hand_over(self, text: str) -> None:
         quoted = text.replace('"', '""')
-        (error,) = self._carrier.ask(f"{self._relay.send.format(quoted)};{ERRORS}", 1)
+        (error,) = self._carrier.ask(f"{self._relay.send.format(quoted)};{self._relay.errors}", 1)
         if not _is_none(error):
             raise ValueError(f"the instrument that relays to it reports {error}")
 
@@ -86,7 +87,7 @@ class RelayLink:
             if time.monotonic() > until:
                 came = f"only {reply!r} came" if reply else "nothing came"
                 raise TimeoutError(f"no complete reply within {timeout:g} s: {came}{trouble}")
-            text = self._carrier.exchange(f"{self._relay.enter};{ERRORS}", end='"')
+            text = self._carrier.exchange(f"{self._relay.enter};{self._relay.errors}", end='"')
             piece = _PIECE.fullmatch(text)
             if piece is None:
                 raise ValueError(f"{text!r} came instead of what the instrument that relays has received")

@@ -56,6 +56,11 @@ def _with_owner(
         raise BenchError(f"{role}: {key} = {name!r}; it is the name of another instrument's section, such as source")
     if owner.get("shares") or owner.get("behind"):
         raise BenchError(f"{role}: {key} = {name!r}, which itself rests on another; name that one")
+    if key == "shares" and section.get("driver") != owner["driver"]:
+        raise BenchError(
+            f"{role}: driver {section.get('driver')!r}; with shares = {name!r} it is that of the instrument, "
+            f"{owner['driver']!r}"
+        )
     its = {k: owner[k] for k in taken if k in owner}
     for other in its:
         if section.get(other, its[other]) != its[other]:
@@ -74,13 +79,11 @@ def sharing_problems(role: str, instruments: Mapping[str, InstrumentSection]) ->
     if section.shares and section.behind:
         yield "shares and behind; an instrument that plays another role is not behind it"
         return
-    if section.shares and section.driver != instruments[section.shares].driver:
-        owner = instruments[section.shares].driver
-        yield f'driver {section.driver!r}; with shares = "{section.shares}" it is that of the instrument, {owner!r}'
     if section.shares and not hasattr(driver(section.driver), "sharing"):
         yield f"shares: driver {section.driver!r} plays one role alone; give the {role} an instrument of its own"
     if section.behind and relay_of(driver(instruments[section.behind].driver)) is None:
-        yield f'behind = "{section.behind}": driver {instruments[section.behind].driver!r} relays to no other instrument'
+        owner = instruments[section.behind].driver
+        yield f'behind = "{section.behind}": driver {owner!r} relays to no other instrument'
     if section.behind and section.adapter:
         yield f"adapter: the messages go through the {section.behind}; leave it out"
 

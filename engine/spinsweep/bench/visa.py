@@ -9,8 +9,8 @@ closes makes a read spin until its timeout; a late reply answers the next questi
 a message has two parts, and its VISA attribute cannot be set.  So for them the socket itself is watched and read; so
 are serial ports.
 
-An instrument may also stand behind another link: on the bus of an adapter (:mod:`spinsweep.bench.gpib_adapter`), or at
-the serial port of another instrument (:mod:`spinsweep.bench.relay`).
+An instrument may also stand behind another link: on the bus of an adapter (:mod:`.gpib_adapter`), or at the serial
+port of another instrument (:mod:`.relay`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, Protocol
 
 import pyvisa
 from pyvisa.constants import BufferOperation, ControlFlow, InterfaceType
-from pyvisa.resources import MessageBasedResource
+from pyvisa.resources import MessageBasedResource, SerialInstrument
 
 from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 from spinsweep.bench.gpib_adapter import Bus, BusLink
@@ -369,7 +369,7 @@ class Session:
             resource.close()
             raise BenchError(f"{self.name}: takes no messages; give an INSTR or SOCKET resource")
         try:
-            if resource.interface_type == InterfaceType.asrl:
+            if isinstance(resource, SerialInstrument):
                 resource.baud_rate = self.instrument.baud
                 resource.flow_control = _FLOW[self.instrument.flow]
             return _link(resource, TERMINATORS[terminator])
@@ -384,8 +384,9 @@ class Session:
         model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
         if (model, fields[2] if model else "") != (expected.model, expected.serial):
             self._shut("another instrument answered")
+            where = expected.place.removeprefix("at ")
             raise InstrumentFault(
-                f"{expected.place.removeprefix('at ')}: {identity!r} answered; the bench file says model {expected.model}, "
+                f"{where}: {identity!r} answered; the bench file says model {expected.model}, "
                 f"serial {expected.serial}"
             )
 
