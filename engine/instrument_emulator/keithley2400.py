@@ -46,6 +46,13 @@ _CURR, _VOLT = "SOURce[1]:CURRent", "SOURce[1]:VOLTage"
 _SENSE = "[SENSe[1]:]"
 
 
+class Autozero(Boolean):
+    """On or off; ONCE measures the zero now, and is off afterwards."""
+
+    def read(self, text: str) -> bool:
+        return text.upper() != "ONCE" and super().read(text)
+
+
 class EmulatedKeithley2400(Instrument):
     """The source and its meter; the output stays as it is whatever becomes of a connection.
 
@@ -74,7 +81,7 @@ class EmulatedKeithley2400(Instrument):
         ScpiSetting(f"{_SENSE}AVERage[:STATe]", "average", Boolean(), False),
         ScpiSetting(f"{_SENSE}AVERage:COUNt", "average_count", Integer(1, 100), 10),
         ScpiSetting("SYSTem:RSENse", "remote_sense", Boolean(), False),
-        ScpiSetting("SYSTem:AZERo[:STATe]", "autozero", Choice("ON", "OFF", "ONCE", "0", "1"), "ON"),
+        ScpiSetting("SYSTem:AZERo[:STATe]", "autozero", Autozero(), True),
         ScpiSetting("TRIGger:COUNt", "triggers", Integer(1, MOST_TRIGGERS), 1),
         ScpiSetting("TRIGger:DELay", "trigger_delay", Real(0.0, 999.9999), 0.0),
         ScpiSetting("TRIGger:SOURce", "trigger_source", Choice("IMMediate", "TLINk"), "IMM"),
@@ -166,8 +173,6 @@ class EmulatedKeithley2400(Instrument):
             values["sense_range"] = min(values["sense_range"], _covering(values["protection"]))
         elif setting.name == "delay":
             values["delay_auto"] = False
-        elif setting.name == "autozero":
-            values["autozero"] = "1" if values["autozero"] in ("ON", "1") else "0"
         elif setting.name == "source" and values["output"]:
             self._switch_off()
         if setting.name == "output" and not values["output"]:
@@ -244,7 +249,7 @@ class EmulatedKeithley2400(Instrument):
         delay = CONFIGURATION_S + values["delay"] + (1e-4 if values["delay_auto"] else 0.0)
         if pulse or values["mode"] == "LIST":  # a source that stays as it is needs no delay (p. A-8)
             circuit.wait(delay)
-        zeroed = values["autozero"] in ("ON", "1")
+        zeroed = bool(values["autozero"])
         reading = self._measured(PHASES[zeroed])
         if pulse:
             conversion = values["nplc"] / circuit.mains + CONVERSION_S

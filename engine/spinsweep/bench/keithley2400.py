@@ -280,7 +280,7 @@ class Keithley2400(PulseSource):
         message = ";".join([answers, *(s.query for s in whole), "*ESR?", ERRORS])
         count = answers.count("?")
         wait = sum(10 * s.value for s in settings if s.header.endswith("NPLC") and isinstance(s.value, float))
-        replies = self.session.ask(message, count + len(whole) + 2, wait / self.mains)
+        replies = self._asked(message, count + len(whole) + 2, wait / self.mains, "it was read")
         *read_back, events, error = replies[count:]
         refuse_events(self.session, events)
         self._refuse_errors(error, "it was read")
@@ -324,7 +324,8 @@ class Keithley2400(PulseSource):
         queries = [s.query for s in settings]
         message = [*(s.command for s in settings), *queries, ":READ?", *queries, ":STAT:MEAS?", _SAFE]
         count = len(queries)
-        replies = self.session.ask(";".join([*message, ":OUTP?", "*ESR?", ERRORS]), 2 * count + 5, width)
+        whole = ";".join([*message, ":OUTP?", "*ESR?", ERRORS])
+        replies = self._asked(whole, 2 * count + 5, width, "a pulse was to be fired; none was")
         before, reading, after = replies[:count], replies[count], replies[count + 1 : 2 * count + 1]
         event, output, events, error = replies[2 * count + 1 :]
         refuse_events(self.session, events)
@@ -336,6 +337,14 @@ class Keithley2400(PulseSource):
         if abs(driven - current) > RESOLUTION[self._range]:
             raise InstrumentFault(f"{self.session.name}: {driven:g} A was fired where {current:g} A was sent")
         return Pulse(bool(int(word) & _WORD_COMPLIANCE) or self._has(event, _IN_COMPLIANCE))
+
+    def _asked(self, message: str, answers: int, wait: float, when: str) -> list[str]:
+        """The replies to a message with one reading; where the instrument refused it, why."""
+        replies = self.session.ask(message, answers, wait, lacking=1)
+        if len(replies) < answers:
+            self._refuse_errors(replies[-1], when)
+            raise self.session.distrust(f"{len(replies)} replies instead of {answers}, and no error")
+        return replies
 
     def elements(self, reading: str) -> tuple[float, float, float]:
         """Voltage (V), programmed current (A) and status word of a reading."""
