@@ -92,7 +92,7 @@ class Bus:
     def _exchange(self, address: int, message: str, timeout: float, end: bytes) -> bytes:
         head = b"" if address == self._address else f"++addr {address}\n".encode()
         self._address = address
-        self._line.send(head + _ESCAPED.sub(rb"\x1b\1", message.encode()) + b"\n")
+        self._line.send(head + _ESCAPED.sub(b"\x1b\\1", message.encode()) + b"\n")
         until = time.monotonic() + timeout
         while True:
             left = until - time.monotonic()
