@@ -54,8 +54,8 @@ class AdapterPort(Port):
         while more := connection.recv(65536):
             data += more
             while (cut := _line(data)) is not None:
-                line, own, data = cut
-                reply = self._do(line) if own else self._forward(connection, line)
+                line, for_adapter, data = cut
+                reply = self._do(line) if for_adapter else self._forward(connection, line)
                 if reply:
                     connection.sendall(reply)
 

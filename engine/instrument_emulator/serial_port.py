@@ -67,9 +67,9 @@ class SerialPort:
         reply = other.execute(text)
         if lost is not None or not reply:
             return
-        at, per_byte = self._circuit.clock.now(), BITS_PER_BYTE / self._values["baud"]
+        start, per_byte = self._circuit.clock.now(), BITS_PER_BYTE / self._values["baud"]
         for number, character in enumerate(f"{reply}\n", 1):
-            self._coming.append((at + number * per_byte, character))
+            self._coming.append((start + number * per_byte, character))
 
     def _enter(self) -> str:
         """What has come so far."""

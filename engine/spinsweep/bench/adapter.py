@@ -153,9 +153,11 @@ class _Adapted:
         """``InstrumentFault`` unless every property reads what was set, and no event or error is there."""
         for name, value in settings.items():
             with self._guarded("settings were read back"):
-                found = getattr(self.foreign, name)
-            if not _same(found, value):
-                raise InstrumentFault(f"{self.session.name}: {name} reads {found} where {value} was sent; {after}")
+                read_back = getattr(self.foreign, name)
+            if not _same(read_back, value):
+                raise InstrumentFault(
+                    f"{self.session.name}: {name} reads {read_back} where {value} was sent; {after}"
+                )
         events, error = self.session.ask(f"*ESR?;{self.errors}", 2)
         refuse_events(self.session, events)
         refuse_errors(self.session, error, "its driver was used", self.errors)
@@ -358,8 +360,8 @@ class AdaptedAuxiliary(_Adapted, Auxiliary):
         self.session.ask(self.safe_message, 1)
 
 
-def _same(found: Any, value: Any) -> bool:
+def _same(read_back: Any, value: Any) -> bool:
     """Whether a property reads what was set: numbers within six digits, everything else alike."""
-    if isinstance(value, bool) or isinstance(found, bool) or not isinstance(value, int | float):
-        return bool(found == value)
-    return isinstance(found, int | float) and math.isclose(found, value, rel_tol=TOLERANCE, abs_tol=1e-15)
+    if isinstance(value, bool) or isinstance(read_back, bool) or not isinstance(value, int | float):
+        return bool(read_back == value)
+    return isinstance(read_back, int | float) and math.isclose(read_back, value, rel_tol=TOLERANCE, abs_tol=1e-15)

@@ -30,7 +30,7 @@ _ESCAPED = re.compile(rb"([\r\n\x1b+])")
 _UNKNOWN = b"unrecognized command"
 
 
-class Link(Protocol):
+class AdapterLine(Protocol):
     """The line to the adapter."""
 
     def exchange(self, message: str, timeout: float, end: bytes) -> bytes: ...
@@ -43,7 +43,7 @@ class Link(Protocol):
 class Bus:
     """One adapter, set up; raises ``ValueError`` if what answers is none, and ``OSError`` if nothing does."""
 
-    def __init__(self, line: Link, timeout: float) -> None:
+    def __init__(self, line: AdapterLine, timeout: float) -> None:
         self.lock = threading.RLock()
         self.closed = False
         self._line = line

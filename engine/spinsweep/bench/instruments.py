@@ -65,7 +65,7 @@ class Instruments:
         """
         opened: list[Session] = []
 
-        def reach(role: str) -> None:
+        def connect(role: str) -> None:
             session = self.sessions[role]
             if session.carrier is not None and session.carrier[0] not in opened:
                 session.carrier[0].open(timeout_s, check)
@@ -74,15 +74,15 @@ class Instruments:
                 session.open(timeout_s, check)
                 opened.append(session)
 
-        reach(SOURCE)
+        connect(SOURCE)
         self.source.safe()
         if self.switch is not None:
-            reach(SWITCH)
+            connect(SWITCH)
             self.switch.open_all()
         for name, instrument in self.auxiliary.items():
-            reach(name)
+            connect(name)
             instrument.safe()
-        reach(METER)
+        connect(METER)
 
     def start(self) -> None:
         """Reset the instruments and set them up, everything read back."""

@@ -333,9 +333,9 @@ class Keithley2400(PulseSource):
         self._refuse_output(output, 0)
         for read_back in (before, after):
             compare(self.session, settings, read_back, f"a pulse was fired with it: {_CHANGED}")
-        _, driven, word = self.elements(reading)
-        if abs(driven - current) > RESOLUTION[self._range]:
-            raise InstrumentFault(f"{self.session.name}: {driven:g} A was fired where {current:g} A was sent")
+        _, programmed, word = self.elements(reading)
+        if abs(programmed - current) > RESOLUTION[self._range]:
+            raise InstrumentFault(f"{self.session.name}: {programmed:g} A was fired where {current:g} A was sent")
         return Pulse(bool(int(word) & _WORD_COMPLIANCE) or self._has(event, _IN_COMPLIANCE))
 
     def _asked(self, message: str, answers: int, wait: float, when: str) -> list[str]:
@@ -441,5 +441,5 @@ class Keithley2400Meter(VoltageReader):
 
 def _covering(voltage: float) -> float:
     """The least measuring range that covers a voltage, V."""
-    at = bisect_left(VOLTAGE_RANGES, voltage / OVERRANGE * (1 - 1e-9))
-    return VOLTAGE_RANGES[min(at, len(VOLTAGE_RANGES) - 1)]
+    index = bisect_left(VOLTAGE_RANGES, voltage / OVERRANGE * (1 - 1e-9))
+    return VOLTAGE_RANGES[min(index, len(VOLTAGE_RANGES) - 1)]
