@@ -92,4 +92,4 @@ bench: $(READY)
 	$(BIN)/python tests/bench/lane.py
 
 clean:
-	rm -rf .venv .venv-drivers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-drivers .venv-pymeasure build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

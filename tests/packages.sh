@@ -1,7 +1,26 @@
 #!/bin/sh
-# Installs what the tests of Slurm, SSH and the Sweep page need on Debian, without starting its services; they start
-# their own on loopback. Where that cannot be done they are skipped, and this says so.
+# Makes an environment with a public driver of instruments, and installs what the tests of Slurm, SSH and the Sweep page
+# need on Debian, without starting its services; they start their own on loopback. Where that cannot be done they are
+# skipped, and this says so.
 PATH="$PATH:/usr/sbin:/sbin"
+root=$(cd "$(dirname "$0")/.." && pwd)
+
+# pymeasure for the test of the adapter, in an environment of its own that sees ours
+public_drivers() {
+    ours="$root/.venv/bin/python" theirs="$root/.venv-pymeasure"
+    [ -x "$ours" ] || return 0
+    "$theirs/bin/python" -c "import pymeasure, spinsweep" 2>/dev/null && return 0
+    echo "making $theirs, with pymeasure" >&2
+    rm -rf "$theirs"
+    packages="import sysconfig; print(sysconfig.get_path('purelib'))"
+    "$ours" -m venv "$theirs" &&
+        echo "import site; site.addsitedir('$("$ours" -c "$packages")')" \
+            >"$("$theirs/bin/python" -c "$packages")/ours.pth" &&
+        "$theirs/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "pymeasure==0.16.0" >&2 ||
+        echo "*** pymeasure cannot be installed: the test of its instruments will be skipped" >&2
+}
+public_drivers
+
 wanted=""
 command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null ||
     wanted="$wanted slurm-wlm munge"

@@ -186,6 +186,11 @@ class Circuit:
             voltages.append(abs(self._voltage(device, math.sqrt(max(0.0, variance)), nplc)))
         return sum(voltages) / len(voltages) if voltages else math.inf
 
+    def path_voltage(self) -> float:
+        """Voltage along the current's path, V, as two-wire sensing sees it; infinite if no device is connected."""
+        conductance = sum(1 / self._resistance(device) for device in self.currents)
+        return math.fsum(self.currents.values()) / conductance if conductance else math.inf
+
     def _voltage(self, device: str, current: float, nplc: float) -> float:
         if self.faults.lasting("short", SOURCE, device) is not None:
             current = 0.0

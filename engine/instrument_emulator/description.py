@@ -19,6 +19,14 @@ class InstrumentDescription:
     """Serial number of its identity; begins with :data:`EMULATED`."""
     resource: str
     """Its address as a VISA resource name, ``TCPIP::127.0.0.1::PORT::SOCKET``; port 0 takes a free one."""
+    terminator: str = "\n"
+    """What ends a message and a reply."""
+    shares: str = ""
+    """The role whose instrument plays this one too."""
+    behind: str = ""
+    """The role of the instrument at whose serial port it hangs, and which relays; it has no address of its own."""
+    adapter: str = ""
+    """The address of the Prologix adapter on whose GPIB bus it is; ``resource`` is then ``GPIB0::NUMBER::INSTR``."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from instrument_emulator.circuit import Circuit
+from instrument_emulator.errors import EmulatorError
 from instrument_emulator.scpi import Command, Language, ScpiError
 from instrument_emulator.status import OPERATION_COMPLETE, Register, Status
 from instrument_emulator.values import Choice, Integer, ParameterType, exactly_one, limit_of
@@ -116,6 +117,16 @@ class Instrument:
         """Off and on: settings at their defaults, a fresh status with the power-on bit."""
         self.reset()
         self.status = Status(self.queue_overflow)
+
+    def attach(self, other: Instrument) -> None:
+        """Put another instrument at the serial port, to which this one relays.
+
+        Raises
+        ------
+        EmulatorError
+            It has no such port.
+        """
+        raise EmulatorError(f"{self.role}: it relays to no other instrument; {other.role} cannot be behind it")
 
     def faults_changed(self) -> None:
         """Called when a lasting fault has begun or ended."""

@@ -15,9 +15,10 @@ from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
 from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
+from instrument_emulator.serial_port import SerialPort
 from instrument_emulator.settings6221 import OVERRANGE, RANGES, SETTINGS, SOURCES, SWEEP, SWEEP_POINTS, WAVE
 from instrument_emulator.sweep6221 import COUPLED, coupled, sweep
-from instrument_emulator.values import INFINITE, Choice, Integer, QuotedText, Real, exactly_one, up_to
+from instrument_emulator.values import INFINITE, Choice, Integer, Real, exactly_one, up_to
 
 MAX_POINTS = 65535  # of an arbitrary wave
 POINTS_PER_MESSAGE = 100
@@ -57,6 +58,7 @@ class EmulatedKeithley6221(Instrument):
         """Of the wave."""
         self.sweep_phase = IDLE
         self._arm_delay = arm_delay
+        self._serial_port = SerialPort(circuit, lambda: float(self.values["baud"]))
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
         self._lists: dict[str, Sequence[float]] = dict(_LISTS)
         self._wave = wave6221.Wave((), 0)
@@ -68,12 +70,16 @@ class EmulatedKeithley6221(Instrument):
 
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
+        yield from self._serial_port.commands()
         yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero, does="no wave, 0 A, output off")
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
         yield from self._wave_commands()
         yield from self._sweep_commands()
         yield from self._delta_commands()
         yield from self._system_commands()
+
+    def attach(self, other: Instrument) -> None:
+        self._serial_port.attach(other)
 
     def reset(self) -> None:
         """``*RST``: the wave is given up and the output off."""
@@ -220,11 +226,6 @@ class EmulatedKeithley6221(Instrument):
         yield Command("SYSTem:RNUMber:RESet", lambda: None, does="nothing: no readings are taken")
         for name in ("LOCal", "REMote"):
             yield Command(f"SYSTem:COMMunicate:{name}", lambda: None, does="nothing: there is no front panel")
-        relay = "-241: nothing is connected to the serial port"
-        yield Command(
-            "SYSTem:COMMunicate:SERial:SEND", _hardware_missing_of, exactly_one(QuotedText(1024)), does=relay
-        )
-        yield Command("SYSTem:COMMunicate:SERial:ENTer?", _hardware_missing, does=relay)
         for board in ("ABOard", "DBOard"):
             yield Command(f"SYSTem:{board}:SNUMber?", lambda: self.serial)
             yield Command(f"SYSTem:{board}:REVision?", lambda: "A")
@@ -432,10 +433,6 @@ def _tone(texts: Sequence[str]) -> tuple[Any, ...]:
 
 
 def _hardware_missing() -> str | None:
-    raise ScpiError(-241)
-
-
-def _hardware_missing_of(_text: str) -> str | None:
     raise ScpiError(-241)
 
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.errors import EmulatorError
+from instrument_emulator.faults import Faults
 from instrument_emulator.instrument import Instrument
 from instrument_emulator.status import USER_REQUEST
 
@@ -23,8 +24,21 @@ class _Disconnect(Exception):
     """The connection ends here."""
 
 
+def disturb(instrument: Instrument, faults: Faults, role: str, message: str) -> None:
+    """What happens to an instrument before a message, whichever way it comes: power, errors, others, its keys."""
+    if faults.take("power_cycle", role, message) is not None:
+        instrument.power_cycle()
+    if faults.take("errors", role, message) is not None:
+        for _ in range(11):
+            instrument.status.error(-221)
+    for name in ("foreign", "local_key"):
+        if (other := faults.take(name, role, message)) is not None:
+            instrument.execute(other["text"])
+            instrument.status.events |= USER_REQUEST if name == "local_key" else 0
+
+
 class Port:
-    """Where one instrument is reached.  Messages end in LF; each has at most one reply, of one line.
+    """Where one instrument is reached.  Messages end in a terminator; each has at most one reply, of one line.
 
     Parameters
     ----------
@@ -33,6 +47,7 @@ class Port:
     instruments : all of the bench
     circuit : the bench
     refresh : called when a lasting fault has begun or ended
+    terminator : what ends a message and a reply
     """
 
     def __init__(
@@ -42,9 +57,11 @@ class Port:
         instruments: Mapping[str, Instrument],
         circuit: Circuit,
         refresh: Callable[[], None],
+        terminator: str = "\n",
     ) -> None:
         self.role = role
         self._instruments, self._circuit, self._refresh = instruments, circuit, refresh
+        self._end = terminator.encode()
         self._single = instruments[role].single_client
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
@@ -117,18 +134,18 @@ class Port:
     def _talk(self, connection: socket.socket) -> None:
         rest, late = b"", b""
         while data := connection.recv(65536):
-            *lines, rest = (rest + data).split(b"\n")
+            *lines, rest = (rest + data).split(self._end[-1:])
             for line in lines:
-                reply = self._answer(connection, line.decode("ascii", "replace").rstrip("\r"))
+                reply = self._answer(connection, line.decode("ascii", "replace").strip("\r\n"))
                 if late and reply:
                     connection.sendall(late)
                     late = b""
-                if reply.endswith(b"\n"):
+                if reply.endswith(self._end):
                     connection.sendall(reply)
                 elif reply:  # cut short: the second half comes late
                     half = len(reply) // 2
                     connection.sendall(reply[:half])
-                    late = reply[half:] + b"\n"
+                    late = reply[half:] + self._end
             if len(rest) > LONGEST_MESSAGE_BYTES:
                 with self._circuit.lock:
                     self._instruments[self.role].status.error(-363)
@@ -141,7 +158,7 @@ class Port:
             if not circuit.faults:
                 circuit.catch_up()
                 reply = self._instruments[self.role].execute(message)
-                return reply.encode("ascii") + b"\n" if reply else b""
+                return reply.encode("ascii") + self._end if reply else b""
             return self._faulty_answer(connection, message)
 
     def _faulty_answer(self, connection: socket.socket, message: str) -> bytes:
@@ -149,15 +166,7 @@ class Port:
         if faults.message(self.role, message):
             self._refresh()
         instrument = self._instruments[faults.swapped(self.role)]
-        if faults.take("power_cycle", self.role, message) is not None:
-            instrument.power_cycle()
-        if faults.take("errors", self.role, message) is not None:
-            for _ in range(11):
-                instrument.status.error(-221)
-        for name in ("foreign", "local_key"):
-            if (other := faults.take(name, self.role, message)) is not None:
-                instrument.execute(other["text"])
-                instrument.status.events |= USER_REQUEST if name == "local_key" else 0
+        disturb(instrument, faults, self.role, message)
         cuts = {name: faults.take(name, self.role, message) for name in ("drop", "reset")}
         reply = ""
         if all(cut is None or cut["executed"] for cut in cuts.values()):
@@ -175,7 +184,7 @@ class Port:
             until = time.monotonic() + slow["seconds"]
             while (left := until - time.monotonic()) > 0:
                 self._circuit.lock.wait(left)
-        end = b"\r\n" if faults.lasting("crlf", self.role) is not None else b"\n"
+        end = b"\r\n" if faults.lasting("crlf", self.role) is not None else self._end
         text = reply.encode("ascii")
         if faults.take("garbage", self.role, message) is not None:
             text = bytes(byte | 0x80 for byte in text)

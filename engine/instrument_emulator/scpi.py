@@ -34,13 +34,20 @@ ERRORS = {
     -241: "Hardware missing",
     -350: "Queue overflow",
     -363: "Input buffer overrun",
+    -365: "Time out error",
+    -410: "Query INTERRUPTED",
     350: "Queue overflow",
     404: "Not permitted with waveform armed",
     802: "Output blocked by interlock",
+    803: "Not permitted with OUTPUT off",
+    822: "Too small for sense range",
+    824: "Cannot exceed compliance range",
+    826: "Attempt to exceed power limit",
 }
 """Numbers and texts: SCPI-1999 volume 2, 21.8; -241 and -350 of a 6221 its reference manual p. B-2; 350 Keithley 2000
-manual p. 5-63.  404 is a number of the 6221 (p. 11-11), 802 one of the 2400 family (2400 user's manual p. B-6): the
-page that says what a 6221 gives with its interlock open was not seen.  Both have texts of ours."""
+manual p. 5-63; 803 to 826 2400 Series user's manual, p. B-6 and B-7.  404 is a number of the 6221 (p. 11-11), 802 one
+of the 2400 family (2400 user's manual p. B-6): the page that says what a 6221 gives with its interlock open was not
+seen.  Both have texts of ours."""
 
 CACHED_MESSAGES = 4096  # compiled messages that are kept
 

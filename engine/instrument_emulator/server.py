@@ -16,12 +16,14 @@ from instrument_emulator.control import ControlPort
 from instrument_emulator.description import EMULATED, BenchDescription
 from instrument_emulator.dut import DutModel
 from instrument_emulator.errors import EmulatorError
+from instrument_emulator.gpib_adapter import AdapterPort
 from instrument_emulator.instrument import Instrument
 from instrument_emulator.link import Port
 
 INSTRUMENTS = "instrument_emulator.instruments"
 """Entry point group: name -> class of an :class:`Instrument`."""
 
+_GPIB = re.compile(r"GPIB\d*::(\d+)(::INSTR)?", re.IGNORECASE)
 _SOCKET = re.compile(r"TCPIP\d*::(.+)::(\d+)::SOCKET", re.IGNORECASE)
 
 
@@ -51,7 +53,8 @@ class Emulator:
     """
 
     def __init__(self, bench: BenchDescription, dut: DutModel, control_port: int = 0) -> None:
-        addresses = {role: _address(role, i.resource) for role, i in bench.instruments.items()}
+        served = {role: i for role, i in bench.instruments.items() if not i.shares and not i.behind}
+        addresses = {role: _address(role, i.adapter or i.resource) for role, i in served.items()}
         for role, described in bench.instruments.items():
             if not described.serial.startswith(EMULATED):
                 raise EmulatorError(
@@ -63,12 +66,26 @@ class Emulator:
         self._instruments = {
             role: instrument_class(described.model)(role, described.serial, self.circuit)
             for role, described in bench.instruments.items()
+            if not described.shares
         }
+        for role, described in bench.instruments.items():
+            if described.shares:
+                self._instruments[role] = self._instruments[described.shares]
+            if described.behind:
+                self._instruments[described.behind].attach(self._instruments[role])
         self.ports: dict[str, Port] = {}
-        """By role; ``address`` of each is where it is served."""
+        """By role; ``address`` of each is where it is served.  An adapter is at that of the first on its bus."""
         try:
+            buses: dict[tuple[str, int], dict[int, str]] = {}
             for role, address in addresses.items():
-                self.ports[role] = Port(role, address, self._instruments, self.circuit, self._refresh)
+                if served[role].adapter:
+                    buses.setdefault(address, {})[_gpib_address(role, served[role].resource)] = role
+                else:
+                    shared = (self._instruments, self.circuit, self._refresh)
+                    self.ports[role] = Port(role, address, *shared, served[role].terminator)
+            for address, roles in buses.items():
+                first = next(iter(roles.values()))
+                self.ports[first] = AdapterPort(roles, address, self._instruments, self.circuit, self._refresh)
             self.control = ControlPort(control_port, self._actions())
         except EmulatorError:
             self._close_ports()
@@ -164,3 +181,11 @@ def _address(role: str, resource: str) -> tuple[str, int]:
     if not loopback or port > 65535:
         raise EmulatorError(f"{role}: resource {resource!r}; an emulator serves loopback only, such as 127.0.0.1")
     return ("127.0.0.1" if host == "localhost" else host), port
+
+
+def _gpib_address(role: str, resource: str) -> int:
+    """The primary address in a VISA resource name."""
+    match = _GPIB.fullmatch(resource)
+    if not match or int(match[1]) > 30:
+        raise EmulatorError(f"{role}: resource {resource!r}; on an adapter's bus it is GPIB0::NUMBER::INSTR, 0 to 30")
+    return int(match[1])

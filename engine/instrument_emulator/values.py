@@ -264,7 +264,7 @@ def _limit(word: str) -> bool | None:
 def _within_quotes(text: str) -> str:
     if len(text) < 2 or text[0] not in "\"'" or text[-1] != text[0]:
         raise ScpiError(-104)
-    return text[1:-1]
+    return text[1:-1].replace(2 * text[0], text[0])
 
 
 def _number(text: str, unit: str = "") -> float:

@@ -19,9 +19,9 @@ from spinneurons.device.commands import bench_text
 
 PACKAGE = Path(__file__).parent / "instrument_package"
 METER = """[meter]
-driver = "keithley-2182a"
+driver = "keysight-34461a"
 resource = "TCPIP::127.0.0.1::{port}::SOCKET"
-serial = "EMU2182A"
+serial = "EMU34461A"
 nplc = 1.0
 """
 MAGNET = """[auxiliary.magnet]
@@ -81,7 +81,7 @@ def test_a_bench_with_them_is_checked_and_left_safe(lab: Path) -> None:
     with emulated() as control:
         report = said("bench", "check", "bench.toml")
         assert control.state()["magnet"] == {"current": 0.0, "output": False}
-    assert "2182A serial EMU2182A" in report
+    assert "34461A serial EMU34461A" in report
     assert "BOP serial EMUBOP" in report
     assert report.count("good") == 4
 
@@ -96,7 +96,7 @@ def test_a_characterization_is_measured_with_them(lab: Path) -> None:
     assert cube["r_write"].notnull().all()
     assert exposure["pulses"] == 2 * 2 * (5 + 5 * 4)
     definition = json.loads(cube.attrs["sweep_definition"])["parameters"]["bench"]
-    assert definition["meter"] == ["keithley-2182a", 0.01, 1.0]
+    assert definition["meter"] == ["keysight-34461a", 0.1, 1.0]
     assert definition["auxiliary"] == {"magnet": ["EMUBOP", "magnet-supply", 1.5]}
 
 
@@ -104,5 +104,5 @@ def test_a_package_that_is_not_installed_is_missed_by_name(lab: Path, monkeypatc
     monkeypatch.delenv("PYTHONPATH")
     ended = subprocess.run([*SPINSWEEP, "bench", "check", "bench.toml"], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 2
-    assert "bench.toml: meter: no driver 'keithley-2182a' is installed" in ended.stderr
+    assert "bench.toml: meter: no driver 'keysight-34461a' is installed" in ended.stderr
     assert ended.stderr.count("\n") == 1

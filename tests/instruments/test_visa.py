@@ -354,7 +354,7 @@ def test_a_power_cycle_is_told_once() -> None:
 @pytest.fixture
 def through_visa_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a backend whose sockets cannot be seen."""
-    monkeypatch.setattr(visa, "_raw_socket", lambda resource: None)
+    monkeypatch.setattr(visa, "_stream", lambda resource: None)
 
 
 @pytest.mark.usefixtures("through_visa_alone")

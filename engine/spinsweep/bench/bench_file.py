@@ -16,10 +16,11 @@ from pydantic_core import PydanticCustomError
 
 from spinsweep.axis import canonical
 from spinsweep.bench.capabilities import AUXILIARY, METER, SOURCE, SWITCH
-from spinsweep.bench.drivers import driver, driver_for_model, driver_of
+from spinsweep.bench.drivers import driver, driver_for_model, driver_of, section_of
 from spinsweep.bench.errors import BenchError
 from spinsweep.bench.parts import Check, Device, Label, Limits, Name, Part, Polarity, Timing
 from spinsweep.bench.section import EMULATED, InstrumentSection, SourceSection, Wired
+from spinsweep.bench.sharing import sharing_problems, with_owners
 from spinsweep.files import first_mistake, read
 from spinsweep.resources import EXCLUSIVE
 
@@ -39,7 +40,7 @@ def _by_driver(role: str) -> WrapValidator:
             chosen = driver_of(role, value.get("driver"))
         except BenchError as error:
             raise PydanticCustomError("driver", "{problem}", {"problem": str(error)}) from None
-        return chosen.Section.model_validate_json(json.dumps(value, default=str))
+        return section_of(role, chosen).model_validate_json(json.dumps(value, default=str))
 
     return WrapValidator(section)
 
@@ -140,12 +141,16 @@ def fingerprint(bench: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": bench["name"],
         "serials": [bench[role]["serial"] for role in MAIN_ROLES if bench[role]],
-        "source": _reading_values(bench[SOURCE]),
-        "meter": _reading_values(bench[METER]),
+        "source": _reading_values(SOURCE, bench[SOURCE]),
+        "meter": _reading_values(METER, bench[METER]),
         "timing": timing,
         "polarity": bench["polarity"],
         "devices": [[d["name"], d["labels"], d["range"], *_serial(d)] for d in bench["device"]],
-        **({AUXILIARY: {n: [a["serial"], *_reading_values(a)] for n, a in auxiliary.items()}} if auxiliary else {}),
+        **(
+            {AUXILIARY: {n: [a["serial"], *_reading_values(AUXILIARY, a)] for n, a in auxiliary.items()}}
+            if auxiliary
+            else {}
+        ),
     }
 
 
@@ -154,8 +159,8 @@ def _serial(device: Mapping[str, Any]) -> list[Any]:
     return [device["serial"]] if device.get("serial") else []
 
 
-def _reading_values(section: Mapping[str, Any]) -> list[Any]:
-    return [section[key] for key in driver(section["driver"]).Section.reading_keys]
+def _reading_values(role: str, section: Mapping[str, Any]) -> list[Any]:
+    return [section[key] for key in section_of(role, driver(section["driver"])).reading_keys]
 
 
 def state_root() -> Path:
@@ -177,10 +182,12 @@ def load(path: str | Path) -> Bench:
 def parse(raw: Mapping[str, Any], name: str = "bench") -> Bench:
     """The bench in a mapping, checked; ``name`` stands for the file in messages."""
     try:
-        bench = Bench.model_validate_json(json.dumps(raw, default=str))
+        bench = Bench.model_validate_json(json.dumps(with_owners(raw, AUXILIARY), default=str))
     except ValidationError as error:
         location, message, value_text = first_mistake(error)
         raise BenchError(f"{name}: {location}: {message}{value_text}") from None
+    except BenchError as error:
+        raise BenchError(f"{name}: {error}") from None
     for problem in _problems(bench):
         raise BenchError(f"{name}: {problem}")
     return bench
@@ -198,8 +205,11 @@ def _problems(bench: Bench) -> Iterator[str]:
         yield f"lease: there is no user {Path(bench.lease).parts[0]} here"
     for serial in _repeated([d.serial for d in bench.device if d.serial]):
         yield f"serial {serial!r} of a device stands twice"
-    for resource in _repeated([i.address for i in bench.instruments.values()]):
+    for resource in _repeated([i.address for i in bench.instruments.values() if not i.shares]):
         yield f"resource {resource!r} stands twice"
+    for role, instrument in bench.instruments.items():
+        for problem in (*instrument.link_problems(), *sharing_problems(role, bench.instruments)):
+            yield f"{role}: {problem}"
     for name in _repeated([*(d.name for d in bench.device)]):
         yield f"device {name!r} stands twice; names differ"
     for channel in _repeated([*bench.channels]):

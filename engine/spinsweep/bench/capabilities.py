@@ -70,7 +70,12 @@ class Driver(Protocol):
     Section: ClassVar[type[InstrumentSection]]
     """Its section of the bench file."""
     roles: ClassVar[tuple[str, ...]]
-    """Roles that it can play."""
+    """Roles that it can play.
+
+    One whose instrument can play several at once has besides ``sections``, the section of each role, and
+    ``sharing(role, section, surroundings)``, which makes the player of another role on the same session.  One whose
+    instrument relays to another at its serial port has ``relay``, a :class:`~spinsweep.bench.relay.Relay`.
+    """
 
     def __init__(self, session: Session, section: InstrumentSection, surroundings: Surroundings) -> None: ...
 

@@ -58,9 +58,7 @@ def check(bench: BenchFile, cycle: CycleName = None) -> int:
     columns = tried.trial_columns if tried else ()
     with acquire_bench(described) as session:
         for role, instrument in described.instruments.items():
-            out.print(
-                f"{role:<7} {instrument.model} serial {instrument.serial} at {instrument.resource}", highlight=False
-            )
+            out.print(f"{role:<7} {instrument.model} serial {instrument.serial} {instrument.place}", highlight=False)
         table = Table("device", "route", "limits", *columns, "", box=None, header_style="bold", pad_edge=False)
         faults = 0
         for device in described.device:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 
 from spinsweep.axis import closest
 from spinsweep.bench.capabilities import Driver
 from spinsweep.bench.errors import BenchError
+from spinsweep.bench.section import InstrumentSection
 from spinsweep.plugins import installed
 from spinsweep.printable import said
 
@@ -37,6 +39,12 @@ def driver_of(role: str, name: object) -> type[Driver]:
     if role not in chosen.roles:
         raise BenchError(f"driver {name!r} is for {', '.join(chosen.roles)}, not for {role} (installed: {fitting})")
     return chosen
+
+
+def section_of(role: str, chosen: type[Driver]) -> type[InstrumentSection]:
+    """The section that a driver has for a role: one of its own for each, or the same for all."""
+    by_role: Mapping[str, type[InstrumentSection]] = getattr(chosen, "sections", {})
+    return by_role.get(role, chosen.Section)
 
 
 def driver_for_model(role: str, model: object) -> str:

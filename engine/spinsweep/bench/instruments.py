@@ -20,6 +20,9 @@ from spinsweep.bench.capabilities import (
 from spinsweep.bench.clock import Clock
 from spinsweep.bench.drivers import driver
 from spinsweep.bench.errors import BenchError
+from spinsweep.bench.gpib_adapter import Bus
+from spinsweep.bench.section import InstrumentSection
+from spinsweep.bench.sharing import relay_of
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S, Session
 
 
@@ -29,12 +32,20 @@ class Instruments:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.clock = Clock(bench.timing.speed)
-        self.sessions = {role: Session(section, bench.backend) for role, section in bench.instruments.items()}
+        self.sessions = _sessions(bench)
+        """By role; one that shares its instrument has the session of the other."""
         surroundings = Surroundings(self.clock, bench.timing.mains, bench.channels)
+        players: dict[str, Any] = {}
 
         def made(role: str) -> Any:
-            section = bench.instruments[role]
-            return driver(section.driver)(self.sessions[role], section, surroundings)
+            if role not in players:
+                section = bench.instruments[role]
+                players[role] = (
+                    made(section.shares).sharing(role, section, surroundings)
+                    if section.shares
+                    else driver(section.driver)(self.sessions[role], section, surroundings)
+                )
+            return players[role]
 
         self.source: PulseSource = made(SOURCE)
         self.meter: VoltageReader = made(METER)
@@ -52,15 +63,26 @@ class Instruments:
         BenchError
             An instrument cannot be reached, is another than the bench file says, or does not get safe.
         """
-        self.sessions[SOURCE].open(timeout_s, check)
+        opened: list[Session] = []
+
+        def connect(role: str) -> None:
+            session = self.sessions[role]
+            if session.carrier is not None and session.carrier[0] not in opened:
+                session.carrier[0].open(timeout_s, check)
+                opened.append(session.carrier[0])
+            if session not in opened:
+                session.open(timeout_s, check)
+                opened.append(session)
+
+        connect(SOURCE)
         self.source.safe()
         if self.switch is not None:
-            self.sessions[SWITCH].open(timeout_s, check)
+            connect(SWITCH)
             self.switch.open_all()
         for name, instrument in self.auxiliary.items():
-            self.sessions[name].open(timeout_s, check)
+            connect(name)
             instrument.safe()
-        self.sessions[METER].open(timeout_s, check)
+        connect(METER)
 
     def start(self) -> None:
         """Reset the instruments and set them up, everything read back."""
@@ -71,7 +93,7 @@ class Instruments:
 
     def powered_on(self) -> bool:
         """Whether an instrument was switched on since this was asked last: its settings are gone then."""
-        return any([session.powered_on() for session in self.sessions.values()])
+        return any([session.powered_on() for session in set(self.sessions.values())])
 
     def safe(self) -> None:
         """0 A, output off, then relays open: never under current; then the auxiliary instruments."""
@@ -86,3 +108,25 @@ class Instruments:
         for session in self.sessions.values():
             with suppress(BenchError):
                 session.close()
+
+
+def _sessions(bench: Bench) -> dict[str, Session]:
+    """A session for each instrument, by all the roles that it plays."""
+    sessions: dict[str, Session] = {}
+    buses: dict[str, Bus] = {}
+    direct = sorted(bench.instruments, key=lambda role: _rests_on_another(bench.instruments[role]))
+    for role in direct:  # those that others rest on come first
+        section = bench.instruments[role]
+        if section.shares:
+            sessions[role] = sessions[section.shares]
+        elif section.behind:
+            relay = relay_of(driver(bench.instruments[section.behind].driver))
+            assert relay is not None  # the bench file was checked
+            sessions[role] = Session(section, bench.backend, carrier=(sessions[section.behind], relay))
+        else:
+            sessions[role] = Session(section, bench.backend, buses)
+    return {role: sessions[role] for role in bench.instruments}
+
+
+def _rests_on_another(section: InstrumentSection) -> bool:
+    return bool(section.shares or section.behind)

@@ -20,6 +20,7 @@ from pydantic import Field
 from spinsweep.bench.capabilities import SOURCE, Envelope, Pulse, PulseSource, Surroundings
 from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
 from spinsweep.bench.parts import Timing
+from spinsweep.bench.relay import Relay
 from spinsweep.bench.section import SourceSection, Wired
 from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_events
 
@@ -93,6 +94,7 @@ class Keithley6221(PulseSource):
 
     Section = Keithley6221Section
     roles = (SOURCE,)
+    relay = Relay(':SYST:COMM:SER:SEND "{}"', ":SYST:COMM:SER:ENT?", ERRORS)
     least_current = LEAST_AMPLITUDE
 
     def __init__(self, session: Session, section: Keithley6221Section, surroundings: Surroundings) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -16,6 +16,14 @@ from spinsweep.bench.parts import Device, Limits, Part, Positive, Timing
 
 EMULATED = "EMU"
 """Serial numbers of emulated instruments begin so; only on those may time run faster."""
+
+TERMINATORS = {"LF": "\n", "CR": "\r", "CRLF": "\r\n", "LFCR": "\n\r"}
+"""What ends a message and a reply, by the names that instruments give it in their menus."""
+LINK_KEYS = ("resource", "adapter", "timeout", "terminator", "baud", "flow")
+"""Keys that say how an instrument is reached."""
+BAUD = 9600
+FLOW = "none"
+GPIB_ADDRESSES = range(31)
 
 
 REMOTE = "VISA://"
@@ -43,27 +51,57 @@ class InstrumentSection(Part):
     driver: str
     """Name of its driver among the entry points ``spinsweep.instruments``."""
     resource: Annotated[str, Field(min_length=1)]
-    """VISA resource name, such as ``TCPIP::127.0.0.1::1394::SOCKET`` or ``GPIB0::16::INSTR``."""
+    """VISA resource name, such as ``TCPIP::127.0.0.1::1394::SOCKET`` or ``GPIB0::16::INSTR``.
+
+    Left out in a section that has ``shares`` or ``behind``.
+    """
     serial: Annotated[str, Field(min_length=1)]
     """Serial number that ``*IDN?`` has to give."""
     timeout: Annotated[float, Field(gt=0, le=120)] = 5.0
     """Longest wait for a reply beyond the time that the action itself takes, s."""
+    shares: str = ""
+    """The role of another section, where one instrument plays both: it has one address, one link and one owner."""
+    behind: str = ""
+    """The role of the instrument whose serial port leads to this one: its link carries the messages of both."""
+    adapter: str = ""
+    """VISA resource name of a Prologix or AR488 adapter, where ``resource`` is an address on its GPIB bus."""
+    terminator: Literal["LF", "CR", "CRLF", "LFCR"] = "LF"
+    """What ends a message and a reply where no interface does: sockets and RS-232."""
+    baud: Annotated[int, Field(ge=300, le=921600)] = BAUD
+    """Of RS-232, bit/s; eight data bits, no parity, one stop bit."""
+    flow: Literal["none", "xon-xoff", "rts-cts", "dtr-dsr"] = "none"
+    """Flow control of RS-232."""
 
     @property
     def address(self) -> str:
-        """The resource in one spelling, with the board and the class that VISA adds where they are left out."""
-        bus, *rest = self.resource.upper().split("::")
-        bus += "" if bus[-1].isdigit() else "0"
-        return "::".join([bus, *rest] if rest[-1:] in (["INSTR"], ["SOCKET"], ["RAW"]) else [bus, *rest, "INSTR"])
+        """Where it is, in one spelling, with the board and the class that VISA adds where they are left out."""
+        if self.adapter:
+            return f"{_spelled(self.adapter)} GPIB {self.gpib_address}"
+        return f"{_spelled(self.resource)} RELAYED" if self.behind else _spelled(self.resource)
+
+    @property
+    def gpib_address(self) -> int:
+        """Its address on the bus of its adapter; -1 if the resource is none on a GPIB bus."""
+        bus, _, rest = self.resource.upper().partition("::")
+        number = rest.partition("::")[0]
+        is_one = bus.startswith("GPIB") and number.isdecimal() and int(number) in GPIB_ADDRESSES
+        return int(number) if is_one else -1
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words: ``at GPIB0::16::INSTR``."""
+        if self.behind:
+            return f"behind the {self.behind} at {self.resource}"
+        return f"at {self.resource}" + (f" of {self.adapter}" if self.adapter else "")
 
     @property
     def exclusive_names(self) -> tuple[str, ...]:
         """What nobody else may hold while this instrument has an owner: where it is reached, and which one it is.
 
-        A host has its number: ``localhost`` and ``127.1`` are one address.  All emulated instruments have the same
-        serial numbers, so that these say nothing.
+        A host has its number: ``localhost`` and ``127.1`` are one address.  An adapter has one owner with its whole
+        bus.  All emulated instruments have the same serial numbers, so that these say nothing.
         """
-        bus, *rest = self.address.split("::")
+        bus, *rest = (_spelled(self.adapter) if self.adapter else self.address).split("::")
         if bus.startswith("TCPIP") and rest:
             with suppress(OSError, UnicodeError):  # of a host that is not known, the name stands for itself
                 rest[0] = socket.gethostbyname(rest[0])
@@ -80,6 +118,14 @@ class InstrumentSection(Part):
         """Whether this is an emulator's instrument, by its serial number."""
         return self.serial.startswith(EMULATED)
 
+    def link_problems(self) -> Iterator[str]:
+        """What contradicts itself in how the instrument is reached, one line each, without its role."""
+        if self.adapter and self.gpib_address < 0:
+            yield f"resource {self.resource!r}; behind an adapter it is an address such as GPIB0::12::INSTR"
+        line = self.adapter or self.resource
+        if not line.upper().startswith("ASRL") and (self.baud, self.flow) != (BAUD, FLOW):
+            yield f"baud and flow are of RS-232, and {line!r} is not; leave them out"
+
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
         """What the instrument cannot do on this bench, one line each: what, where, and what would be right."""
         yield from ()
@@ -92,3 +138,10 @@ class SourceSection(InstrumentSection):
     """Fixed range, A; a device may have its own."""
     compliance: Positive
     """Voltage limit of the source, V."""
+
+
+def _spelled(resource: str) -> str:
+    """A VISA resource name in capitals, with the board and the class that may be left out."""
+    bus, *rest = resource.upper().split("::")
+    bus += "" if bus[-1].isdigit() else "0"
+    return "::".join([bus, *rest] if rest[-1:] in (["INSTR"], ["SOCKET"], ["RAW"]) else [bus, *rest, "INSTR"])

@@ -16,7 +16,9 @@ POWER_ON = 128
 USER_REQUEST = 64
 """Bit of ``*ESR?``: a key of the front panel was pressed, the key LOCAL of Keithley's (IEEE 488.2, 11.5.1)."""
 ERRORS = ":STAT:QUE?"
-"""The oldest entry of the error queue, ``0,"No error"`` when it is empty."""
+"""The oldest entry of a Keithley's error queue, ``0,"No error"`` when it is empty."""
+SYSTEM_ERRORS = ":SYST:ERR?"
+"""The same of any instrument that keeps to SCPI (SCPI-1999 volume 2, 21.8)."""
 _MAX_ERRORS = 20
 
 
@@ -40,8 +42,8 @@ class Setting(NamedTuple):
         return f":{self.header}?"
 
 
-def apply(session: Session, settings: Sequence[Setting]) -> None:
-    """Send settings, read each one back and compare, in one message.
+def apply(session: Session, settings: Sequence[Setting], errors: str = ERRORS) -> None:
+    """Send settings, read each one back and compare, in one message; ``errors`` asks for the oldest error.
 
     Raises
     ------
@@ -50,9 +52,9 @@ def apply(session: Session, settings: Sequence[Setting]) -> None:
     ConnectionLost
         The link is not to be trusted any more.
     """
-    message = [s.command for s in settings] + [s.query for s in settings] + [ERRORS]
+    message = [s.command for s in settings] + [s.query for s in settings] + [errors]
     *read_back, error = session.ask(";".join(message), len(settings) + 1)
-    refuse_errors(session, error, "settings were sent")
+    refuse_errors(session, error, "settings were sent", errors)
     compare(session, settings, read_back)
 
 
@@ -106,8 +108,8 @@ def refuse_events(session: Session, events: str) -> None:
         )
 
 
-def refuse_errors(session: Session, first: str, when: str) -> None:
-    """``InstrumentFault`` if ``first``, the reply to :data:`ERRORS`, is an error; the queue is empty afterwards.
+def refuse_errors(session: Session, first: str, when: str, errors: str = ERRORS) -> None:
+    """``InstrumentFault`` if ``first``, the reply to ``errors``, is an error; the queue is empty afterwards.
 
     ``when`` completes the sentence "reports ... when ...".
     """
@@ -117,6 +119,6 @@ def refuse_errors(session: Session, first: str, when: str) -> None:
         entries.append(entry)
         if len(entries) == _MAX_ERRORS:
             break
-        entry = session.ask(ERRORS, 1)[0]
+        entry = session.ask(errors, 1)[0]
     if entries:
         raise InstrumentFault(f"{session.name}: reports {'; '.join(entries)} when {when}")

@@ -7,7 +7,10 @@ answers, so the session is *poisoned*: it is closed and refuses everything until
 pyvisa-py's raw sockets need care (measured with 0.8.1): a port that nobody serves opens without an error; a peer that
 closes makes a read spin until its timeout; a late reply answers the next question; Nagle's algorithm costs 44 ms when
 a message has two parts, and its VISA attribute cannot be set.  So for them VISA opens and closes, and the lines go
-through the socket itself, which also costs half the time.
+through the socket itself, which also costs half the time; so are serial ports read.
+
+An instrument may also stand behind another link: on the bus of an adapter (:mod:`.gpib_adapter`), or at the serial
+port of another instrument (:mod:`.relay`).
 """
 
 from __future__ import annotations
@@ -17,14 +20,17 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+from typing import Any, Protocol
 
 import pyvisa
-from pyvisa.constants import BufferOperation, InterfaceType
-from pyvisa.resources import MessageBasedResource
+from pyvisa.constants import BufferOperation, ControlFlow, InterfaceType
+from pyvisa.resources import MessageBasedResource, SerialInstrument
 
 from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
-from spinsweep.bench.section import REMOTE, InstrumentSection
+from spinsweep.bench.gpib_adapter import Bus, BusLink
+from spinsweep.bench.relay import Relay, RelayLink
+from spinsweep.bench.section import REMOTE, TERMINATORS, InstrumentSection
 from spinsweep.bench.settings import POWER_ON
 
 CONNECT_TIMEOUT_S = 90.0
@@ -35,57 +41,132 @@ _CHUNK_BYTES = 4096
 _SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
-class _SocketLink:
-    """A raw socket of pyvisa-py: the end of the line and unexpected bytes are seen at the socket."""
+_FLOW = {
+    "none": ControlFlow.none,
+    "xon-xoff": ControlFlow.xon_xoff,
+    "rts-cts": ControlFlow.rts_cts,
+    "dtr-dsr": ControlFlow.dtr_dsr,
+}
 
-    def __init__(self, link: socket.socket) -> None:
-        self._socket = link
-        link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
-    def check_silence(self) -> None:
-        """``ValueError`` unless the receive buffer is empty: it must be before a query."""
-        if select.select([self._socket], [], [], 0)[0]:
-            raise ValueError(f"{self._received()!r} came without a question")
+class Link(Protocol):
+    """How questions reach an instrument; raises ``OSError``, ``ValueError`` or a VISA error, and is closed then."""
 
-    def write(self, message: str) -> None:
-        """Send one line."""
-        self._socket.sendall(message.encode() + b"\n")
+    def exchange(self, message: str, timeout: float, end: bytes) -> bytes:
+        """Send a message; its reply, which ``end`` ends within ``timeout`` s."""
 
-    def line(self, timeout: float) -> bytes:
-        """One line, complete within ``timeout`` s and with nothing behind it."""
-        end = time.monotonic() + timeout
-        line = b""
-        while not line.endswith(b"\n"):
-            left = end - time.monotonic()
-            if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-                came = f"only {line!r} came" if line else "nothing came"
+    def send(self, message: bytes) -> None:
+        """Send bytes that have no reply."""
+
+    def close(self) -> None:
+        """Leave the instrument as it is."""
+
+
+class _StreamLink:
+    """Bytes one after the other: their end, and whatever comes without a question, is seen where they arrive."""
+
+    def __init__(self, resource: MessageBasedResource, stream: Any, terminator: str) -> None:
+        self._resource = resource
+        self._stream = stream
+        self._terminator = terminator.encode()
+
+    def exchange(self, message: str, timeout: float, end: bytes) -> bytes:
+        if self._arrived(0):
+            raise ValueError(f"{self._take()!r} came without a question")
+        self.send(message.encode() + self._terminator)
+        until = time.monotonic() + timeout
+        reply = b""
+        while not reply.endswith(end):
+            left = until - time.monotonic()
+            if left <= 0 or not self._arrived(left):
+                came = f"only {reply!r} came" if reply else "nothing came"
                 raise TimeoutError(f"no complete reply within {timeout:g} s: {came}")
-            line += self._received()
-            if 0 <= line.find(b"\n") < len(line) - 1:
-                raise ValueError(f"more than one line came: {line!r}")
-        return line
+            reply += self._take()
+            if 0 <= reply.find(end) < len(reply) - len(end):
+                raise ValueError(f"more than one line came: {reply!r}")
+        return reply
 
-    def _received(self) -> bytes:
-        received = self._socket.recv(_CHUNK_BYTES)
-        if not received:
+    def send(self, message: bytes) -> None:
+        self._resource.write_raw(message)
+
+    def close(self) -> None:
+        self._resource.close()
+
+    def _arrived(self, timeout: float) -> bool:
+        """Whether bytes have come, or the end of the line, after ``timeout`` s at most."""
+        return bool(select.select([self._stream], [], [], timeout)[0])
+
+    def _take(self) -> bytes:
+        """Bytes that have come; ``ConnectionError`` at the end of the line."""
+        raise NotImplementedError
+
+
+class _SocketLink(_StreamLink):
+    """A raw socket of pyvisa-py."""
+
+    def __init__(self, resource: MessageBasedResource, stream: socket.socket, terminator: str) -> None:
+        super().__init__(resource, stream, terminator)
+        stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+    def send(self, message: bytes) -> None:
+        self._stream.sendall(message)
+
+    def _take(self) -> bytes:
+        came: bytes = self._stream.recv(_CHUNK_BYTES)
+        if not came:
             raise ConnectionError("the instrument closed the connection")
-        return received
+        return came
+
+
+class _SerialLink(_StreamLink):
+    """A serial port of pyvisa-py, which is one of pyserial."""
+
+    def __init__(self, resource: MessageBasedResource, stream: Any, terminator: str) -> None:
+        super().__init__(resource, stream, terminator)
+        stream.reset_input_buffer()
+
+    def _take(self) -> bytes:
+        came = bytes(self._stream.read(max(1, self._stream.in_waiting)))
+        if not came:
+            raise ConnectionError("the serial line was closed")
+        return came
 
 
 class _VisaLink:
     """Any other link, through VISA alone."""
 
-    def __init__(self, resource: MessageBasedResource) -> None:
+    def __init__(self, resource: MessageBasedResource, terminator: str) -> None:
         self._resource = resource
+        self._terminator = terminator.encode()
         # On GPIB, USB and VXI-11 the instrument itself drops an old reply when it is asked anew (IEEE 488.2, 6.3).
         self._bare = resource.interface_type == InterfaceType.asrl or resource.resource_class == "SOCKET"
         if resource.interface_type == InterfaceType.asrl:
             resource.flush(BufferOperation.discard_read_buffer)
         elif not self._bare:
             resource.clear()
+        if self._bare:  # elsewhere the message itself has an end
+            resource.read_termination = terminator[-1]
 
-    def check_silence(self) -> None:
+    def exchange(self, message: str, timeout: float, end: bytes) -> bytes:
+        self._check_silence()
+        self.send(message.encode() + self._terminator)
+        until = time.monotonic() + timeout
+        reply = b""
+        while not reply.endswith(end):
+            self._resource.timeout = max(1, 1000 * (until - time.monotonic()))
+            reply += bytes(self._resource.read_raw())
+            if not self._bare and not reply.endswith(end):
+                return reply + end  # the interface says that this is all
+        return reply
+
+    def send(self, message: bytes) -> None:
+        self._resource.write_raw(message)
+
+    def close(self) -> None:
+        self._resource.close()
+
+    def _check_silence(self) -> None:
         """``ValueError`` unless the receive buffer is empty: it must be before a query."""
         if not self._bare:
             return
@@ -98,37 +179,46 @@ class _VisaLink:
         else:
             raise ValueError(f"{waiting!r} came without a question")
 
-    def write(self, message: str) -> None:
-        """Send one line."""
-        self._resource.write(message)
-
-    def line(self, timeout: float) -> bytes:
-        """One line within ``timeout`` s."""
-        self._resource.timeout = 1000 * timeout
-        return bytes(self._resource.read_raw())
-
 
 class Session:
     """The link to one instrument; one question at a time, from whichever thread.
 
-    ``backend`` is pyvisa's (``@py``, ``@ivi`` or a path).  The session begins closed.
+    The session begins closed.
+
+    Parameters
+    ----------
+    instrument
+        Which instrument it has to be, and where it is reached.
+    backend
+        pyvisa's: ``@py``, ``@ivi`` or a path.
+    buses
+        The buses behind adapters that are in use, by adapter; sessions of one bench have them in common.
+    carrier
+        The session of the instrument that relays to this one, and how it does, where the section says ``behind``.
     """
 
-    def __init__(self, instrument: InstrumentSection, backend: str) -> None:
+    def __init__(
+        self,
+        instrument: InstrumentSection,
+        backend: str,
+        buses: MutableMapping[str, Bus] | None = None,
+        carrier: tuple[Session, Relay] | None = None,
+    ) -> None:
         self.instrument = instrument
         self.backend = backend
+        self.buses = {} if buses is None else buses
+        self.carrier = carrier
         self.poisoned = "the session is not open"
         """Reason the session is unusable; empty when it is healthy."""
         self.power_was_lost = False
         """A reply has said so, and :meth:`powered_on` has not been asked since."""
         self._lock = threading.RLock()
-        self._resource: MessageBasedResource | None = None
-        self._link: _SocketLink | _VisaLink | None = None
+        self._link: Link | None = None
 
     @property
     def name(self) -> str:
         """What the instrument is called in messages."""
-        return f"{self.instrument.model} at {self.instrument.resource}"
+        return f"{self.instrument.model} {self.instrument.place}"
 
     def open(self, timeout_s: float = CONNECT_TIMEOUT_S, check: Callable[[], None] = lambda: None) -> None:
         """Connect and ask for the identity; an open session is opened anew.
@@ -169,7 +259,7 @@ class Session:
                     pause = min(2 * pause, LONGEST_PAUSE_S)
             self._identify(identity)
 
-    def ask(self, message: str, answers: int, wait: float = 0.0) -> list[str]:
+    def ask(self, message: str, answers: int, wait: float = 0.0, lacking: int = 0) -> list[str]:
         """Send one message and get its replies.
 
         A message that only sets would leave it open whether it was processed; each one ends in a query.
@@ -182,6 +272,8 @@ class Session:
             How many replies the one line must hold, at least 1.
         wait
             Time that the action itself may take, beyond the instrument's timeout, s.
+        lacking
+            How many replies may be missing, because the instrument may refuse a query and then says nothing to it.
 
         Returns
         -------
@@ -193,21 +285,32 @@ class Session:
             The session was poisoned before, or is now.
         """
         with self._lock:
+            line = self.exchange(message, wait)
+            replies = [reply.strip() for reply in _divided(line)]
+            if not answers - lacking <= len(replies) <= answers:
+                raise self.distrust(f"{len(replies)} replies instead of {answers}: {line!r}")
+            return replies
+
+    def exchange(self, message: str, wait: float = 0.0, end: str = "") -> str:
+        """As :meth:`ask`, for a reply of which nothing is known: its text, without blanks around it.
+
+        Parameters
+        ----------
+        end
+            What ends the reply, before the end of its line; with it, the reply may have line ends inside.
+        """
+        with self._lock:
             if self._link is None:
                 raise ConnectionLost(f"{self.name}: {self.poisoned}; open it again, with the whole handshake")
+            until = (end + TERMINATORS[self.instrument.terminator][-1]).encode()
             try:
-                self._link.check_silence()
-                self._link.write(message)
-                line = self._link.line(self.instrument.timeout + wait).decode("ascii").strip()
-                replies = [reply.strip() for reply in _divided(line)]
-                if len(replies) != answers:
-                    raise ValueError(f"{len(replies)} replies instead of {answers}: {line!r}")
+                reply = self._link.exchange(message, self.instrument.timeout + wait, until)
+                return reply.decode("ascii").strip()
             except (OSError, ValueError, pyvisa.errors.Error) as error:
                 raise self.distrust(_one_line(error)) from error
             except BaseException:
                 self.distrust("a question was interrupted")
                 raise
-            return replies
 
     def powered_on(self) -> bool:
         """Whether the instrument was switched on since this was asked last; it forgets its settings then."""
@@ -233,24 +336,39 @@ class Session:
 
     def _connect(self) -> None:
         self._shut("the session is not open")
+        try:
+            self._link = self._linked()
+        except (OSError, ValueError, pyvisa.errors.Error) as error:
+            raise self.distrust(_one_line(error)) from error
+        self.poisoned = ""
+
+    def _linked(self) -> Link:
+        section = self.instrument
+        if self.carrier is not None:
+            carrier, relay = self.carrier
+            return RelayLink(carrier, relay)
+        if not section.adapter:
+            return self._opened(section.resource, section.terminator)
+        bus = self.buses.get(section.adapter)
+        if bus is None or bus.closed:
+            bus = self.buses[section.adapter] = Bus(self._opened(section.adapter, "LF"), section.timeout)
+        return BusLink(bus, section.gpib_address)
+
+    def _opened(self, name: str, terminator: str) -> Link:
+        """The link to a VISA resource."""
         milliseconds = int(1000 * self.instrument.timeout)
-        name, remote = self.instrument.resource, self.instrument.resource.upper().startswith(REMOTE)
+        remote = name.upper().startswith(REMOTE)
         if remote and self.backend.endswith("@py"):
             raise BenchError(f"{self.name}: a VISA server is reached by the vendor's library: backend = '@ivi'")
         try:
             pyvisa.rname.ResourceName.from_string(name[len(REMOTE) :].partition("/")[2] if remote else name)
         except pyvisa.rname.InvalidResourceName:
-            raise BenchError(f"{self.name}: this is not a VISA resource name, such as GPIB0::16::INSTR") from None
+            which = "this" if name == self.instrument.resource else f"adapter {name}"
+            raise BenchError(f"{self.name}: {which} is not a VISA resource name, such as GPIB0::16::INSTR") from None
         try:
             # The manager is shared by the whole process and closes all sessions with it: it stays open.
             manager = pyvisa.ResourceManager(self.backend)
-            resource = manager.open_resource(
-                self.instrument.resource,
-                open_timeout=milliseconds,
-                timeout=milliseconds,
-                read_termination="\n",
-                write_termination="\n",
-            )
+            resource = manager.open_resource(name, open_timeout=milliseconds, timeout=milliseconds)
         except (ValueError, pyvisa.errors.LibraryError) as error:
             raise BenchError(f"{self.name}: backend {self.backend!r} cannot open it: {_one_line(error)}") from error
         except Exception as error:  # pyvisa-py 0.8 raises Exception itself when it cannot connect
@@ -258,13 +376,14 @@ class Session:
         if not isinstance(resource, MessageBasedResource):
             resource.close()
             raise BenchError(f"{self.name}: takes no messages; give an INSTR or SOCKET resource")
-        self._resource = resource
         try:
-            raw = _raw_socket(resource)
-            self._link = _VisaLink(resource) if raw is None else _SocketLink(raw)
-        except (OSError, pyvisa.errors.Error) as error:
-            raise self.distrust(_one_line(error)) from error
-        self.poisoned = ""
+            if isinstance(resource, SerialInstrument):
+                resource.baud_rate = self.instrument.baud
+                resource.flow_control = _FLOW[self.instrument.flow]
+            return _link(resource, TERMINATORS[terminator])
+        except BaseException:
+            resource.close()
+            raise
 
     def _identify(self, identity: str) -> None:
         """Compare a reply such as ``KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04`` with the bench file."""
@@ -273,17 +392,18 @@ class Session:
         model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
         if (model, fields[2] if model else "") != (expected.model, expected.serial):
             self._shut("another instrument answered")
+            where = expected.place.removeprefix("at ")
             raise InstrumentFault(
-                f"{expected.resource}: {identity!r} answered; the bench file says model {expected.model}, "
+                f"{where}: {identity!r} answered; the bench file says model {expected.model}, "
                 f"serial {expected.serial}"
             )
 
     def _shut(self, reason: str) -> None:
-        resource, self._resource, self._link = self._resource, None, None
+        link, self._link = self._link, None
         self.poisoned = reason
-        if resource is not None:
+        if link is not None:
             try:
-                resource.close()
+                link.close()
             except (OSError, pyvisa.errors.Error):  # it is gone already
                 return
 
@@ -295,11 +415,20 @@ def _divided(line: str) -> list[str]:
     return replies if quoted == 0 or quoted == replies[-1].count('"') == 2 else _SEPARATOR.split(line)
 
 
-def _raw_socket(resource: MessageBasedResource) -> socket.socket | None:
-    """The socket under a resource, where the backend is pyvisa-py and the resource is one."""
+def _link(resource: MessageBasedResource, terminator: str) -> Link:
+    stream = _stream(resource)
+    if isinstance(stream, socket.socket):
+        return _SocketLink(resource, stream, terminator)
+    if stream is not None:
+        return _SerialLink(resource, stream, terminator)
+    return _VisaLink(resource, terminator)
+
+
+def _stream(resource: MessageBasedResource) -> Any:
+    """The socket or serial port under a resource, where the backend is pyvisa-py and the resource is one."""
     sessions = getattr(resource.visalib, "sessions", None)
     interface = getattr(sessions.get(resource.session), "interface", None) if isinstance(sessions, dict) else None
-    return interface if isinstance(interface, socket.socket) else None
+    return interface if isinstance(interface, socket.socket) or hasattr(interface, "in_waiting") else None
 
 
 def _one_line(error: BaseException) -> str:
