@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping
+from typing import NamedTuple
 
 from instrument_emulator.clock import EmulatedClock
 from instrument_emulator.dut import DutModel
@@ -17,6 +18,16 @@ from instrument_emulator.exposure import ExposureLog
 from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
 
 OPEN = frozenset[str]()
+
+
+class Alternating(NamedTuple):
+    """A sine instead of a direct current."""
+
+    frequency: float
+    """Hz."""
+    marked: bool
+    """Whether the source gives a phase marker, which a lock-in can take as its reference."""
+
 
 SPIN_S = 1e-4  # real time; a sleep takes longer than a wait that short, which is spent looking at the clock
 
@@ -50,6 +61,10 @@ class Circuit:
         self.compliance_changed: Callable[[bool], None] = lambda on: None
         self.let_time_pass: Callable[[float], None] = lambda now: None
         """The source's part of ``catch_up``: what its wave has done up to that time."""
+        self.alternating: Alternating | None = None
+        """The current is a sine, and what is said of it here is its peak."""
+        self.field: Callable[[], float] = lambda: 0.0
+        """T; a supply of a magnet sets it, a gaussmeter reads it, and no device feels it."""
         self._requested = 0.0
         self._limit = 0.0
         self._is_pulse = False
@@ -75,14 +90,22 @@ class Circuit:
         self.catch_up()
 
     def drive(
-        self, current: float, limit: float, time_s: float, *, pulse: bool = False, ended: float | None = None
+        self,
+        current: float,
+        limit: float,
+        time_s: float,
+        *,
+        pulse: bool = False,
+        ended: float | None = None,
+        alternating: Alternating | None = None,
     ) -> None:
         """From bench time ``time_s`` on the source drives ``current`` (A), up to ``limit`` (V).
 
         ``pulse`` says that this is a point of a wave; ``ended`` how long the segment before has lasted, where that is
-        known better than from ``time_s``.
+        known better than from ``time_s``; ``alternating`` that it is a sine of the peak ``current``.
         """
         self._end_segment(time_s, ended)
+        self.alternating = alternating
         self._requested, self._limit, self._is_pulse = current, limit, pulse
         self._begin_segment(time_s)
 
@@ -124,10 +147,18 @@ class Circuit:
         self._integrate(end)
         voltages = []
         for device, current in self.currents.items():
-            if self._segments != segments:
+            if self.alternating is not None:  # whole periods have no mean
+                current = 0.0
+            elif self._segments != segments:
                 current = (self._charge[device] - before[device]) / (end - start)
             voltages.append(self._voltage(device, current, nplc))
         return sum(voltages) / len(voltages) if voltages else math.inf
+
+    def sine(self, nplc: float) -> tuple[float, float]:
+        """Of a sine: the peak of the voltage now (V), with the noise of ``nplc``, and how long it has flowed (s)."""
+        voltages = [self._voltage(device, current, nplc) for device, current in self.currents.items()]
+        mean = sum(voltages) / len(voltages) if voltages else math.inf
+        return mean, self.clock.now() - self._since
 
     def _voltage(self, device: str, current: float, nplc: float) -> float:
         if self.faults.lasting("short", SOURCE, device) is not None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from instrument_emulator import wave6221 as wave
-from instrument_emulator.circuit import Circuit
+from instrument_emulator.circuit import Alternating, Circuit
 from instrument_emulator.faults import SOURCE
 from instrument_emulator.instrument import Instrument, ScpiSetting
 from instrument_emulator.scpi import Command, ScpiError
@@ -242,7 +242,9 @@ class EmulatedKeithley6221(Instrument):
             if self._position < len(self._segments):
                 current, width = self._segments[self._position]
                 self._edge = edge + width
-                self.circuit.drive(current, self.values["compliance"], edge, pulse=True, ended=ended)
+                sine = Alternating(self.values["frequency"], self.values["marker"]) if math.isinf(width) else None
+                limit = self.values["compliance"]
+                self.circuit.drive(current, limit, edge, pulse=sine is None, ended=ended, alternating=sine)
             else:
                 self.circuit.drive(0.0, self.values["compliance"], edge, ended=ended)
                 self._finish()

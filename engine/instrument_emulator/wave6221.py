@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from instrument_emulator.scpi import ScpiError
+from instrument_emulator.values import INFINITE
 
 SEGMENTS_PER_CYCLE = 64
 """Of a sine or ramp."""
 MAX_SEGMENTS = 100_000
-"""Segments of a whole wave; the emulator refuses to arm a longer one, such as an endless sine."""
+"""Segments of a whole wave; the emulator refuses to arm a longer one, such as an endless ramp."""
 
 
 class Segment(NamedTuple):
@@ -22,7 +23,7 @@ class Segment(NamedTuple):
 
 
 def segments(values: Mapping[str, Any], points: Sequence[float]) -> list[Segment]:
-    """All segments of the wave that is set.
+    """All segments of the wave that is set; an endless sine is one of its peak, without an end.
 
     Parameters
     ----------
@@ -34,6 +35,8 @@ def segments(values: Mapping[str, Any], points: Sequence[float]) -> list[Segment
     ScpiError
         -221: fewer than two points, or more segments than ``MAX_SEGMENTS``.
     """
+    if values["function"] == "SIN" and min(values["duration_cycles"], values["duration_time"]) >= INFINITE:
+        return [Segment(values["amplitude"] + abs(values["offset"]), math.inf)]
     period = 1 / values["frequency"]
     cycle = _cycle(str(values["function"]), values["duty"] / 100, points)
     cycles = min(values["duration_cycles"], values["duration_time"] / period)

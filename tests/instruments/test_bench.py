@@ -151,7 +151,7 @@ def test_the_same_instrument_has_one_address_however_it_is_written() -> None:
             "keithley-2000",
             "source: driver 'keithley-2000' is for meter, not for source",
         ),
-        ("meter.driver", None, 'meter: its driver is missing; write driver = "NAME" (installed: keithley-2000)'),
+        ("meter.driver", None, 'meter: its driver is missing; write driver = "NAME" (installed: keithley-2000'),
         ("limits.max_compliance", 106, "device w0.5-a: max_compliance 106 V is beyond the source's 105 V"),
         ("source.speed", 3, "source.speed: extra inputs are not permitted"),
         ("source.serial", 4559777, "source.serial: input should be a valid string (4559777 given)"),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from spinsweep.bench import auxiliary
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import (
     METER,
@@ -19,7 +20,7 @@ from spinsweep.bench.capabilities import (
 )
 from spinsweep.bench.clock import Clock
 from spinsweep.bench.drivers import driver
-from spinsweep.bench.errors import BenchError
+from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 from spinsweep.bench.visa import CONNECT_TIMEOUT_S, Session
 
 
@@ -52,15 +53,22 @@ class Instruments:
         BenchError
             An instrument cannot be reached, is another than the bench file says, or does not get safe.
         """
-        self.sessions[SOURCE].open(timeout_s, check)
-        self.source.safe()
-        if self.switch is not None:
-            self.sessions[SWITCH].open(timeout_s, check)
-            self.switch.open_all()
-        for name, instrument in self.auxiliary.items():
+
+        def connect(name: str) -> None:
             self.sessions[name].open(timeout_s, check)
-            instrument.safe()
-        self.sessions[METER].open(timeout_s, check)
+
+        try:
+            connect(SOURCE)
+            self.source.safe()
+            if self.switch is not None:
+                connect(SWITCH)
+                self.switch.open_all()
+        except (ConnectionLost, InstrumentFault):  # a field goes down also where the source does not answer
+            with suppress(BenchError):
+                auxiliary.open_all(self.auxiliary, connect)
+            raise
+        auxiliary.open_all(self.auxiliary, connect)
+        connect(METER)
 
     def start(self) -> None:
         """Reset the instruments and set them up, everything read back."""
@@ -75,11 +83,15 @@ class Instruments:
 
     def safe(self) -> None:
         """0 A, output off, then relays open: never under current; then the auxiliary instruments."""
-        self.source.safe()
-        if self.switch is not None:
-            self.switch.open_all()
-        for instrument in self.auxiliary.values():
-            instrument.safe()
+        try:
+            self.source.safe()
+            if self.switch is not None:
+                self.switch.open_all()
+        except (ConnectionLost, InstrumentFault):
+            with suppress(BenchError):
+                auxiliary.make_safe(self.auxiliary)
+            raise
+        auxiliary.make_safe(self.auxiliary)
 
     def close(self) -> None:
         """Close the links as they are."""

@@ -6,7 +6,7 @@ Each driver's file has a subclass of its own.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, ClassVar, NamedTuple
 
@@ -71,6 +71,21 @@ class InstrumentSection(Part):
     def emulated(self) -> bool:
         """Whether this is an emulator's instrument, by its serial number."""
         return self.serial.startswith(EMULATED)
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What an auxiliary instrument records beside the readings: name of the column -> its unit."""
+        return {}
+
+    @property
+    def read_frequency_hz(self) -> float:
+        """Frequency of the read current that a source drives, or a meter expects, Hz; 0: a direct current."""
+        return 0.0
+
+    def identified(self, fields: Sequence[str]) -> tuple[str, str]:
+        """Model and serial number that the fields of a reply to ``*IDN?`` name, ("", "") where they do not."""
+        model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
+        return model, fields[2] if model else ""
 
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
         """What the instrument cannot do on this bench, one line each: what, where, and what would be right."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from spinsweep.bench import auxiliary
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import BenchError, ConnectionLost, LimitError
@@ -73,6 +74,18 @@ class BenchSession:
             self.open()
             self.instruments.meter.rezero()
 
+    def verify(self) -> None:
+        """Before each pulse: the auxiliary instruments are as they should be, or it raises."""
+        auxiliary.verify(self.instruments.auxiliary)
+
+    def measured(self) -> dict[str, float]:
+        """What the auxiliary instruments measure now, by column; a broken link is opened anew first."""
+        try:
+            return auxiliary.measured(self.bench.auxiliary, self.instruments.auxiliary)
+        except ConnectionLost:
+            self.open()
+            return auxiliary.measured(self.bench.auxiliary, self.instruments.auxiliary)
+
     def close(self, timeout_s: float = 30.0) -> None:
         """End what is going on, make the bench safe, and close the links."""
         self.stopping.set()
@@ -89,7 +102,7 @@ class BenchSession:
                 self.io.release()
 
     def safe(self) -> None:
-        """0 A, output off, relays open."""
+        """0 A, output off, relays open, then the auxiliary instruments."""
         self._route = ""
         self.instruments.safe()
 

@@ -129,6 +129,7 @@ class Trains:
     def pulse(self, device: Device, current: float, note: Callable[[], None] = lambda: None) -> None:
         """One pulse; ``note`` is called when all is ready, immediately before it is fired."""
         self.session.check()
+        self.session.verify()
         self.session.route(device)
         source, lease = self.session.instruments.source, self.session.lease
 
@@ -213,6 +214,7 @@ class Trains:
         for number in missing:
             queues.setdefault(train.devices[number].name, []).append(number)
         self.session.refresh()
+        self._record(train)
         everyone = [self._device(train, self.bench.named(name), numbers, cycle) for name, numbers in queues.items()]
         groups = [everyone] if self.bench.timing.interleave else [[steps] for steps in everyone]
         self._ending = None
@@ -226,6 +228,12 @@ class Trains:
             for number in record.in_doubt():
                 self.journal.lose(train.name, number, str(error) or type(error).__name__)
             raise
+        self._record(train)
+
+    def _record(self, train: TrainRequest) -> None:
+        """Note in the journal what the auxiliary instruments measure, if there are any that do."""
+        if values := self.session.measured():
+            self.journal.measured(train.name, values)
 
     def _take_turns(self, group: Sequence[Steps]) -> None:
         """Advance whichever is due first, until all have ended; at a stop, let the others finish their cycle."""
