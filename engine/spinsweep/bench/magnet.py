@@ -80,7 +80,8 @@ class MagnetSection(InstrumentSection):
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
         """Currents beyond the limit or the model, and ramps for which nobody waits."""
         if abs(self.current) > self.max_current:
-            yield f"{self.driver}: field {self.field:g} T needs {self.current:g} A; max_current {self.max_current:g}"
+            needed = f"field {self.field:g} T needs {self.current:g} A"
+            yield f"{self.driver}: {needed}; max_current is {self.max_current:g} A"
         if self.max_current > self.rating:
             yield f"{self.driver}: max_current {self.max_current:g} A; the supply has {self.rating:g} A"
         if (down := self.max_current / self.rate_down) > LONGEST_WAY_DOWN_S:
@@ -135,8 +136,12 @@ class Magnet(Auxiliary):
     def verify(self) -> None:
         """The supply reports no fault, has the settings that were sent, and measures a current within tolerance."""
         self.refuse_faults()
-        self.refuse_settings()
-        self._refuse_field(self.current())
+        try:
+            self.refuse_settings()
+            self._refuse_field(self.current())
+        except InstrumentFault:
+            self.refuse_faults()  # one that came meanwhile says why
+            raise
 
     def measured(self) -> Mapping[str, float]:
         """``field``, T: the measured current by the calibration."""

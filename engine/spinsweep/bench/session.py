@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ class BenchSession:
         """Set to end the cycle in hand as well, at its next rest."""
         self.made_safe = False
         """The safe state was reached on this bench since it is ours."""
+        self.field_left = False
+        """Auxiliary instruments were started, not well, and did not get safe again."""
         self.rested = 0.0
         """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
         self.ready: dict[str, float] = {}
@@ -58,7 +61,14 @@ class BenchSession:
             self.instruments.close()
             self.instruments.open(timeout_s, self.check)
             self.made_safe = True
-            self.instruments.start()
+            try:
+                self.instruments.start()
+            except BaseException:  # a field may be on its way up
+                self.field_left = True
+                with suppress(BenchError):
+                    auxiliary.make_safe(self.instruments.auxiliary)
+                    self.field_left = False
+                raise
             self.rested = self.rested or self.instruments.clock.now() + self.bench.timing.gap
 
     def refresh(self) -> None:

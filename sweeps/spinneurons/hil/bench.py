@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.device import recorded
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.hil.rules import PRESENTATIONS
 from spinneurons.hil.sweep import check, experiment, layout
@@ -62,7 +63,9 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
         neurons = BenchNeurons(at_bench, family, p["width"], i_reset)
         for device in dict.fromkeys(layout(p).neuron_device):
             at_bench.calibrate(neurons.name(device), -i_reset, i_reset, family.read_current)
-        return experiment(cell, family, neurons, lambda loss: at_bench.say(loss=loss))
+        outputs = experiment(cell, family, neurons, lambda loss: at_bench.say(loss=loss))
+        rows = [row for record in at_bench.journal.trains.values() for row in record.measured]
+        return {**outputs, **recorded.of_cell(bench, rows)}
 
 
 def cycles(sweep: Sweep) -> dict[str, int]:
@@ -93,6 +96,7 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         sweep,
         title=f"{sweep.title}, on bench {bench.name}",
         parameters=(*with_whole_card(sweep.parameters), described),
+        outputs_of=recorded.by_cell(bench, sweep),
         prepare=prepare,
         function=hil_on_bench,
         resources=bench.needs,
