@@ -60,13 +60,18 @@ SINE = BENCH.replace('"keithley-6221"', '"keithley-6221-sine"\nread_frequency = 
 SINE = re.sub(r"\[meter\]\n(?:.+\n)+?(?=\[)", LOCK_IN, SINE)
 
 
-def described(running: Emulated, folder: Path, text: str, **changes: Mapping[str, Any]) -> Bench:
+def parsed(folder: Path, more: str, base: str = BENCH, **changes: Mapping[str, Any]) -> Bench:
+    """The bench file with further instruments and other values, its ports as they are in the text."""
+    return described({}, folder, base + more, **changes)
+
+
+def described(ports: Mapping[str, int], folder: Path, text: str, **changes: Mapping[str, Any]) -> Bench:
     """The bench of an emulator that serves ``text``, with other values of instruments' or other sections' keys."""
     raw = tomllib.loads(text)
     auxiliary = raw.get("auxiliary", {})
     for name, section in {**raw, **auxiliary}.items():
-        if name in running.ports:
-            section |= {"resource": f"TCPIP::127.0.0.1::{running.ports[name]}::SOCKET", "timeout": 1.0}
+        if name in ports:
+            section |= {"resource": f"TCPIP::127.0.0.1::{ports[name]}::SOCKET", "timeout": 1.0}
     for name, values in changes.items():
         auxiliary.get(name, raw.get(name, {})).update(values)
     return parse({**raw, "state": str(folder / "state")})
@@ -77,7 +82,7 @@ def emulated(folder: Path, more: str, base: str = BENCH) -> Iterator[Callable[..
     """The emulator of a bench with further instruments; called, it gives the bench file with other values."""
     text = base + more
     with emulated_bench(folder, text) as running:
-        yield lambda **changes: (running, described(running, folder, text, **changes))
+        yield lambda **changes: (running, described(running.ports, folder, text, **changes))
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from auxiliaries import FIELD, GAUSSMETER, KEPCO, LAKESHORE, PER_TESLA, RATE, emulated, opened
+from auxiliaries import FIELD, GAUSSMETER, KEPCO, LAKESHORE, PER_TESLA, RATE, emulated, opened, parsed
 from emulated import Emulated
 
 from spinneurons.device.pulse_cycle import PulseTrains
@@ -115,11 +115,12 @@ def test_a_negative_field_is_one(supply: Made) -> None:
         ({"current_per_tesla": float("nan")}, r"current_per_tesla"),
     ],
 )
+@pytest.mark.parametrize("name", SUPPLIES)
 def test_a_field_that_cannot_be_had_is_refused_by_the_bench_file(
-    supply: Made, changes: dict[str, float], says: str
+    tmp_path: Path, name: str, changes: dict[str, float], says: str
 ) -> None:
     with pytest.raises(BenchError, match=says):
-        supply(magnet=changes)
+        parsed(tmp_path, SUPPLIES[name], magnet=changes)
 
 
 @pytest.mark.parametrize(
@@ -130,14 +131,16 @@ def test_a_field_that_cannot_be_had_is_refused_by_the_bench_file(
         ({"supply": "big"}, r"auxiliary\.magnet\.supply: string should match"),
     ],
 )
-def test_what_a_bop_cannot_do_is_refused_by_the_bench_file(kepco: Made, changes: dict[str, Any], says: str) -> None:
+def test_what_a_bop_cannot_do_is_refused_by_the_bench_file(
+    tmp_path: Path, changes: dict[str, Any], says: str
+) -> None:
     with pytest.raises(BenchError, match=says):
-        kepco(magnet=changes)
+        parsed(tmp_path, KEPCO, magnet=changes)
 
 
-def test_a_rate_that_a_643_does_not_have_is_refused_by_the_bench_file(lakeshore: Made) -> None:
+def test_a_rate_that_a_643_does_not_have_is_refused_by_the_bench_file(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=r"lakeshore-643: safe_ramp is 60 A/s; 0\.0001 to 50 A/s can be had"):
-        lakeshore(magnet={"safe_ramp": 0.6})
+        parsed(tmp_path, LAKESHORE, magnet={"safe_ramp": 0.6})
 
 
 def test_a_driver_refuses_a_current_beyond_the_limit_and_sends_nothing(supply: Made) -> None:
@@ -239,8 +242,8 @@ def test_a_bop_that_somebody_has_left_on_in_any_mode_is_stepped_down(kepco: Made
     assert magnet(running) == {"current": 0, "output": False, "largest_step": left}  # that of whoever left it on
 
 
-def test_a_bop_is_known_with_and_without_the_date_of_its_calibration(kepco: Made) -> None:
-    section = kepco()[1].auxiliary["magnet"]
+def test_a_bop_is_known_with_and_without_the_date_of_its_calibration(tmp_path: Path) -> None:
+    section = parsed(tmp_path, KEPCO).auxiliary["magnet"]
     for model in ("BIT 4886 20-20 10/13/2011", "BIT 4886 20-20", "BIT 4882 20-20"):
         assert section.identified(["KEPCO", model, "A123", "3.3"]) == ("BIT 4886", "A123")
     for fields in (["KEPCO", "BIT 4886 36-12", "A123", "3.3"], ["KEPCO", "BIT 4886 20-20 A123 1.8"], ["KEPCO"]):
