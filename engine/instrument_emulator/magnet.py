@@ -35,9 +35,9 @@ class MagnetOutput:
         """What flows now, A."""
         if self._owner.circuit.faults.lasting("quench", self._owner.role) is not None:
             return 0.0
-        gone = self._circuit.clock.now() - self._since
+        passed = self._circuit.clock.now() - self._since
         way = self._to - self._from
-        return self._to if gone * self._rate >= abs(way) else self._from + math.copysign(gone * self._rate, way)
+        return self._to if passed * self._rate >= abs(way) else self._from + math.copysign(passed * self._rate, way)
 
     def measured(self) -> float:
         """What the supply reads, A: off by the fault ``read_back``."""

@@ -12,7 +12,7 @@ from spinsweep.bench.errors import BenchError, InstrumentFault, LeaseError
 from spinsweep.bench.section import InstrumentSection
 
 
-class Column(NamedTuple):
+class RecordedColumn(NamedTuple):
     """One value that is recorded with each train."""
 
     instrument: str
@@ -22,10 +22,10 @@ class Column(NamedTuple):
     unit: str
 
 
-def columns(sections: Mapping[str, InstrumentSection]) -> dict[str, Column]:
+def columns(sections: Mapping[str, InstrumentSection]) -> dict[str, RecordedColumn]:
     """What the auxiliary instruments of a bench record, by the name in journal and cube: ``QUANTITY_INSTRUMENT``."""
     return {
-        column_name(quantity, name): Column(name, quantity, unit)
+        column_name(quantity, name): RecordedColumn(name, quantity, unit)
         for name, section in sections.items()
         for quantity, unit in section.columns.items()
     }

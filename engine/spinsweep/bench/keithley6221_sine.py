@@ -101,8 +101,8 @@ class Keithley6221Sine(Keithley6221):
                 "sign; nothing was sent"
             )
         amplitude = Setting("SOUR:WAVE:AMPL", current, RESOLUTION[self._range])
-        own = {"SOUR:WAVE:DUR:CYCL", *(setting.header for setting in self._sine)}
-        settings = [amplitude, *self._sine, *(held for held in self._held if held.header not in own)]
+        replaced = {"SOUR:WAVE:DUR:CYCL", *(setting.header for setting in self._sine)}
+        settings = [amplitude, *self._sine, *(held for held in self._held if held.header not in replaced)]
         commands = [*(setting.command for setting in settings), ":SOUR:WAVE:DUR:TIME INF"]
         queries = [*(setting.query for setting in settings), ":SOUR:WAVE:DUR:TIME?"]
         self._sent.clear()  # of the next pulse, all is sent

@@ -35,7 +35,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from spinsweep.bench.errors import InstrumentFault
-from spinsweep.bench.magnet import POLL_S, Magnet, MagnetSection
+from spinsweep.bench.magnet import POLL_S, FieldSupply, FieldSupplySection
 from spinsweep.bench.parts import Positive, Timing
 from spinsweep.bench.section import Wired
 from spinsweep.bench.settings import Setting, compare, number, refuse_events
@@ -53,7 +53,7 @@ ERRORS = ":SYST:ERR?"
 _MAX_ERRORS = 20
 
 
-class KepcoBOPSection(MagnetSection):
+class KepcoBOPSection(FieldSupplySection):
     """``[auxiliary.NAME]`` with ``driver = "kepco-bop"``."""
 
     model: ClassVar[str] = "BIT 4886"
@@ -96,7 +96,7 @@ class KepcoBOPSection(MagnetSection):
             yield f"{self.driver}: tolerance {self.tolerance:g} T; a BOP {self.supply} sets {finest:.2g} T at best"
 
 
-class KepcoBOP(Magnet):
+class KepcoBOP(FieldSupply):
     """The supply at the other end of ``session``."""
 
     Section = KepcoBOPSection

@@ -31,7 +31,7 @@ from typing import ClassVar
 
 from spinsweep.bench.errors import InstrumentFault, InterlockOpen
 from spinsweep.bench.ieee488 import numbers, refuse_command_errors
-from spinsweep.bench.magnet import Magnet, MagnetSection
+from spinsweep.bench.magnet import FieldSupply, FieldSupplySection
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.section import Wired
 from spinsweep.bench.settings import number
@@ -56,7 +56,7 @@ LIMITED = {1: "voltage compliance", 4: "power limit"}
 """Bits of ``OPST?`` with which less current flows than was asked for."""
 
 
-class LakeShore643Section(MagnetSection):
+class LakeShore643Section(FieldSupplySection):
     """``[auxiliary.NAME]`` with ``driver = "lakeshore-643"``."""
 
     model: ClassVar[str] = "MODEL643"
@@ -70,7 +70,7 @@ class LakeShore643Section(MagnetSection):
                 yield f"{self.driver}: {key} is {rate:g} A/s; {RATES[0]:g} to {RATES[1]:g} A/s can be had"
 
 
-class LakeShore643(Magnet):
+class LakeShore643(FieldSupply):
     """The supply at the other end of ``session``."""
 
     Section = LakeShore643Section

@@ -35,7 +35,7 @@ LATE = 1.5
 OVERTIME_S = 5.0
 
 
-class MagnetSection(InstrumentSection):
+class FieldSupplySection(InstrumentSection):
     """``[auxiliary.NAME]`` of a field supply."""
 
     reading_keys: ClassVar[tuple[str, ...]] = ("driver", "field", "current_per_tesla")
@@ -93,17 +93,17 @@ class MagnetSection(InstrumentSection):
             yield f"{self.driver}: ramp and settle take {up:.3g} s, longer than {LONGEST_WAY_UP_S:g} s"
 
 
-class Magnet(Auxiliary):
+class FieldSupply(Auxiliary):
     """A field supply at the other end of ``session``; a subclass knows its commands.
 
     All methods raise ``ConnectionLost`` when the link is not to be trusted any more, and ``InstrumentFault`` when the
     supply reports a fault, reads back something else than was sent, or lost its power.
     """
 
-    Section: ClassVar[type[MagnetSection]]
+    Section: ClassVar[type[FieldSupplySection]]
     roles = (AUXILIARY,)
 
-    def __init__(self, session: Session, section: MagnetSection, surroundings: Surroundings) -> None:
+    def __init__(self, session: Session, section: FieldSupplySection, surroundings: Surroundings) -> None:
         self.session = session
         self.section = section
         self.clock = surroundings.clock
@@ -129,8 +129,12 @@ class Magnet(Auxiliary):
         """
         self.prepare()
         self.refuse_faults()
-        self.go_to(self.section.current, self.section.rate_up)
-        self._await_settled()
+        try:
+            self.go_to(self.section.current, self.section.rate_up)
+            self._await_settled()
+        except InstrumentFault:
+            self.refuse_faults()  # one that came meanwhile says why
+            raise
         self.verify()
 
     def verify(self) -> None:
@@ -181,28 +185,32 @@ class Magnet(Auxiliary):
 
     def await_current(self, current: float, rate: float) -> None:
         """Wait until the measured current is there; ``InstrumentFault`` if it is not in time."""
-        measured = self.current()
-        patience = LATE * abs(measured - current) / rate + OVERTIME_S
+        patience = LATE * abs(self.current() - current) / rate + OVERTIME_S
         end = self.clock.now() + patience
-        while abs(measured - current) > self.tolerance:
-            if self.clock.now() > end:
+        while True:
+            now = self.clock.now()  # before it is measured: this process may be stopped in between
+            measured = self.current()
+            if abs(measured - current) <= self.tolerance:
+                return
+            if now > end:
                 raise InstrumentFault(
                     f"{self.session.name}: {measured:g} A flow instead of {current:g} A after {patience:.3g} s"
                 )
             self.clock.sleep(POLL_S)
-            measured = self.current()
 
     def _await_settled(self) -> None:
         """Wait until the current was within the tolerance for ``settle`` s without a break."""
-        wanted = self.section.current
+        wanted, settle = self.section.current, self.section.settle
         self.await_current(wanted, self.section.rate_up)
         since = began = self.clock.now()
-        while self.clock.now() - since < self.section.settle:
-            if self.clock.now() - began > LATE * self.section.settle + OVERTIME_S:
+        while self.clock.now() - since < settle:
+            self.clock.sleep(min(POLL_S, settle))
+            now = self.clock.now()
+            if abs(self.current() - wanted) <= self.tolerance:
+                continue
+            if now - began > LATE * settle + OVERTIME_S:
                 raise InstrumentFault(f"{self.session.name}: its current does not stay at {wanted:g} A")
-            self.clock.sleep(min(POLL_S, self.section.settle))
-            if abs(self.current() - wanted) > self.tolerance:
-                since = self.clock.now()
+            since = self.clock.now()
 
     def _refuse_field(self, measured: float) -> None:
         section = self.section
