@@ -37,6 +37,13 @@ def supply(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Made]:
         yield made
 
 
+@pytest.fixture(params=["kepco-bop", pytest.param("lakeshore-643", marks=pytest.mark.slow)])
+def lane(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Made]:
+    """The same for tests that start a lane, which takes longer."""
+    with emulated(tmp_path, SUPPLIES[request.param] + GAUSSMETER) as made:
+        yield made
+
+
 @pytest.fixture
 def kepco(tmp_path: Path) -> Iterator[Made]:
     with emulated(tmp_path, KEPCO) as made:
@@ -250,8 +257,8 @@ def test_a_bop_is_known_with_and_without_the_date_of_its_calibration(tmp_path: P
         assert section.identified(fields) == ("", "")
 
 
-def test_a_lane_that_finds_a_wrong_calibration_does_not_start_and_leaves_no_field(supply: Made) -> None:
-    running, bench = supply(magnet={"current_per_tesla": 90.0})
+def test_a_lane_that_finds_a_wrong_calibration_does_not_start_and_leaves_no_field(lane: Made) -> None:
+    running, bench = lane(magnet={"current_per_tesla": 90.0})
     with (
         pytest.raises(InstrumentFault, match=r"MODEL475.*measures 0\.018 T, not 0\.02 T within 0\.0002 T"),
         acquire_bench(bench),
@@ -261,8 +268,8 @@ def test_a_lane_that_finds_a_wrong_calibration_does_not_start_and_leaves_no_fiel
     assert not dirty(bench)
 
 
-def test_the_field_is_there_while_a_train_is_fired_and_gone_afterwards(supply: Made) -> None:
-    running, bench = supply()
+def test_the_field_is_there_while_a_train_is_fired_and_gone_afterwards(lane: Made) -> None:
+    running, bench = lane()
     with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         run = trains.run("one", ["a"], np.full((3, 1), WRITE), [RESET], READ)
         assert magnet(running)["current"] == pytest.approx(CURRENT)
@@ -273,8 +280,8 @@ def test_the_field_is_there_while_a_train_is_fired_and_gone_afterwards(supply: M
     assert magnet(running)["largest_step"] <= 1.01 * STEP
 
 
-def test_a_fault_of_the_field_stops_the_lane_before_the_next_pulse_with_the_source_off(supply: Made) -> None:
-    running, bench = supply()
+def test_a_fault_of_the_field_stops_the_lane_before_the_next_pulse_with_the_source_off(lane: Made) -> None:
+    running, bench = lane()
     with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
         trains.run("one", ["a"], np.full((2, 1), WRITE), [RESET], READ)
         fired = running.control.exposure()["overall"]["pulses"]
@@ -311,9 +318,9 @@ def test_an_open_interlock_of_the_magnet_is_waited_for_and_the_cycle_begun_again
 
 
 def test_the_source_is_off_first_then_the_relays_open_then_the_field_goes_down(
-    supply: Made, monkeypatch: pytest.MonkeyPatch
+    lane: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, bench = supply()
+    _, bench = lane()
     order: list[str] = []
     ask = Session.ask
 
