@@ -146,7 +146,7 @@ def test_what_a_bop_cannot_do_is_refused_by_the_bench_file(
 
 
 def test_a_rate_that_a_643_does_not_have_is_refused_by_the_bench_file(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"lakeshore-643: safe_ramp is 60 A/s; 0\.0001 to 50 A/s can be had"):
+    with pytest.raises(BenchError, match=r"auxiliary\.magnet: safe_ramp is 60 A/s; 0\.0001 to 50 A/s can be had"):
         parsed(tmp_path, LAKESHORE, magnet={"safe_ramp": 0.6})
 
 
@@ -263,6 +263,16 @@ def test_a_lane_that_finds_a_wrong_calibration_does_not_start_and_leaves_no_fiel
         pytest.raises(InstrumentFault, match=r"MODEL475.*measures 0\.018 T, not 0\.02 T within 0\.0002 T"),
         acquire_bench(bench),
     ):
+        pass
+    assert magnet(running)["current"] == 0
+    assert not dirty(bench)
+
+
+def test_a_link_that_breaks_while_such_a_field_goes_down_is_opened_anew_until_it_is_down(kepco: Made) -> None:
+    running, bench = kepco()
+    running.control.set("read_back", "magnet", relative=0.05)
+    running.control.set("drop", "magnet", match=":CURR?;:MEAS:CURR?", after=1)  # the second way down
+    with pytest.raises(InstrumentFault, match=r"2\.1 A flow instead of 2 A"), acquire_bench(bench):
         pass
     assert magnet(running)["current"] == 0
     assert not dirty(bench)

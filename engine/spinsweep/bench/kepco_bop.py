@@ -89,11 +89,11 @@ class KepcoBOPSection(FieldSupplySection):
         volts, amperes = self.full_scale
         if self.max_current > amperes or self.voltage_limit > volts:
             yield (
-                f"{self.driver}: max_current {self.max_current:g} A and voltage_limit {self.voltage_limit:g} V; "
+                f"max_current {self.max_current:g} A and voltage_limit {self.voltage_limit:g} V; "
                 f"a BOP {self.supply} has {amperes:g} A and {volts:g} V"
             )
         if (finest := self.resolution[1] / self.current_per_tesla) > self.tolerance:
-            yield f"{self.driver}: tolerance {self.tolerance:g} T; a BOP {self.supply} sets {finest:.2g} T at best"
+            yield f"tolerance {self.tolerance:g} T; a BOP {self.supply} sets {finest:.2g} T at best"
 
 
 class KepcoBOP(FieldSupply):

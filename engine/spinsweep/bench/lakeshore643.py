@@ -67,7 +67,7 @@ class LakeShore643Section(FieldSupplySection):
         yield from super().problems(timing, wired)
         for key, rate in (("ramp", self.rate_up), ("safe_ramp", self.rate_down)):
             if not RATES[0] <= rate <= RATES[1]:
-                yield f"{self.driver}: {key} is {rate:g} A/s; {RATES[0]:g} to {RATES[1]:g} A/s can be had"
+                yield f"{key} is {rate:g} A/s; {RATES[0]:g} to {RATES[1]:g} A/s can be had"
 
 
 class LakeShore643(FieldSupply):

@@ -81,16 +81,16 @@ class FieldSupplySection(InstrumentSection):
         """Currents beyond the limit or the model, and ramps for which nobody waits."""
         if abs(self.current) > self.max_current:
             needed = f"field {self.field:g} T needs {self.current:g} A"
-            yield f"{self.driver}: {needed}; max_current is {self.max_current:g} A"
+            yield f"{needed}; max_current is {self.max_current:g} A"
         if self.max_current > self.rating:
-            yield f"{self.driver}: max_current {self.max_current:g} A; the supply has {self.rating:g} A"
+            yield f"max_current {self.max_current:g} A; the supply has {self.rating:g} A"
         if (down := self.max_current / self.rate_down) > LONGEST_WAY_DOWN_S:
             yield (
-                f"{self.driver}: from max_current to 0 A takes {down:.3g} s, longer than {LONGEST_WAY_DOWN_S:g} s; "
+                f"from max_current to 0 A takes {down:.3g} s, longer than {LONGEST_WAY_DOWN_S:g} s; "
                 "give a smaller max_current, or a faster safe_ramp if the magnet allows it"
             )
         if (up := abs(self.current) / self.rate_up + self.settle) > LONGEST_WAY_UP_S:
-            yield f"{self.driver}: ramp and settle take {up:.3g} s, longer than {LONGEST_WAY_UP_S:g} s"
+            yield f"ramp and settle take {up:.3g} s, longer than {LONGEST_WAY_UP_S:g} s"
 
 
 class FieldSupply(Auxiliary):
