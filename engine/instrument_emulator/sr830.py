@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,7 @@ OVER = 1.09
 X, Y, R, THETA, FREQUENCY = 1, 2, 3, 4, 9
 """Numbers of ``SNAP?`` and ``OUTP?``."""
 _STEPS = (1, 2, 5)
+_MNEMONIC = re.compile(r"^\s*([A-Za-z]{4}\??)\s*(?=[^\s?])")
 
 
 class EmulatedSR830(PlainInstrument):
@@ -61,14 +63,16 @@ class EmulatedSR830(PlainInstrument):
         yield Command("OUTP?", lambda i: f"{self._value(i):g}", each_of(Integer(1, 4)))
         yield Command("SNAP?", self._snapshot, up_to(Integer(1, 11), 6))
         yield Command("LIAS?", self._take_status)
+        yield Command("ERRS?", lambda: "0")
 
     def reset(self) -> None:
         super().reset()
         self._expanded: dict[int, tuple[float, int]] = dict.fromkeys((1, 2, 3), (0.0, 0))
 
     def execute(self, message: str) -> str:
-        """Each reply is a line of its own."""
-        return super().execute(message).replace(";", "\n")
+        """Each reply is a line of its own; a parameter may follow its mnemonic of four letters without a blank."""
+        spaced = ";".join(_MNEMONIC.sub(r"\1 ", unit) for unit in message.split(";"))
+        return super().execute(spaced).replace(";", "\n")
 
     def state(self) -> dict[str, Any]:
         return {

@@ -72,6 +72,7 @@ def test_a_lock_in_answers_each_query_on_a_line_of_its_own_and_knows_no_opc(benc
     wire = bench.wires["meter"]
     assert wire.ask("*CLS;SENS?;OFLT?") == "26"
     assert wire.line() == b"8\n"
+    assert [wire.ask(message) for message in ("SENS17;SENS?", "OFLT 9;OFLT?", "OEXP?1")] == ["17", "9", "0,0"]
     wire.write("*OPC?")
     assert wire.ask("*ESR?") == "32"
 

@@ -23,7 +23,8 @@ command                     meaning                                             
 The card knows no ramp, so the driver steps: never more than ``rate * POLL_S`` at a time.  Its steps end with its
 process; the current then stays, and the watchdog ramps it down.  ``*RST`` is not sent, for it switches the output off
 under current. Replies of cards before firmware 2, whose identity has no commas, are refused.  There is no interlock
-that can be asked for.
+that can be asked for.  Use GPIB: over RS-232 the card wants ``SYST:REM`` first (M B.87), which is not sent.  A
+correction sheet of the BIT 4882F manual asks for 2 ms between a query and its reading; nothing here waits for them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Lake Shore 643, a bipolar supply of an electromagnet (70 A, 35 V).
 
-Commands, and where they stand.  M: *Lake Shore Model 648 user's manual*, chapter 5, and *Model 642 user's manual*,
-whose commands of the same names agree (those of the 643 are the 648's with other limits); D: Lake Shore's own Python
-driver 1.8.1, ``lakeshore/em_power_supply.py``, which is for the 643 and the 648 alike.
+Commands, and where they stand.  D: Lake Shore's own Python driver 1.8.1, ``lakeshore/em_power_supply.py``, which is
+for the 643 and the 648 alike; 648, 642: user's manuals of those models, whose commands of these names agree with D.
+The 643's own manual was not at hand.
 
 ============================  ========================================================  =====================
 command                       meaning                                                   source
@@ -20,8 +20,8 @@ command                       meaning                                           
 ``OPST?``                     bits 0 compliance, 1 ramp done, 2 power limit             642 p. 5-35; D
 ============================  ========================================================  =====================
 
-Messages are joined by ``;``, as D does.  There is no output switch: at 0 A it is off.  ``*RST`` is not sent: what
-becomes of the current then is not said.
+Messages are joined by ``;``, as D does; over USB it is a serial port of 57600 baud, 7 bits, odd parity (D).  There is
+no output switch: at 0 A it is off.  ``*RST`` is not sent: what becomes of the current then is not said.
 """
 
 from __future__ import annotations
