@@ -11,6 +11,11 @@ from spinsweep.bench.capabilities import Auxiliary
 from spinsweep.bench.errors import BenchError, InstrumentFault, LeaseError
 from spinsweep.bench.section import InstrumentSection
 
+LONGEST_WAY_DOWN_S = 60.0
+"""A lane that starts again waits 90 s for the watchdog that makes the bench safe."""
+LONGEST_WAY_UP_S = 40.0
+"""A lane has 120 s to start, and makes the bench safe first."""
+
 
 class RecordedColumn(NamedTuple):
     """One value that is recorded with each train."""
@@ -37,7 +42,15 @@ def column_name(quantity: str, instrument: str) -> str:
 
 
 def problems(sections: Mapping[str, InstrumentSection]) -> Iterator[str]:
-    """Instruments whose columns would have one name."""
+    """Instruments whose columns would have one name, and ramps, one after the other, for which nobody waits."""
+    down, up = (sum(times) for times in zip((0.0, 0.0), *(s.ramp_times for s in sections.values()), strict=True))
+    if down > LONGEST_WAY_DOWN_S:
+        yield (
+            f"auxiliary: from max_current to 0 A takes {down:.3g} s, longer than {LONGEST_WAY_DOWN_S:g} s; give a "
+            "smaller max_current, or a faster safe_ramp if the magnet allows it"
+        )
+    if up > LONGEST_WAY_UP_S:
+        yield f"auxiliary: ramp and settle take {up:.3g} s, longer than {LONGEST_WAY_UP_S:g} s"
     of: dict[str, str] = {}
     for name, section in sections.items():
         for column in (column_name(quantity, name) for quantity in section.columns):

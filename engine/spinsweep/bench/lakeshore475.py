@@ -49,6 +49,11 @@ class LakeShore475Section(InstrumentSection):
         """The measured field, T."""
         return {"field": "T"}
 
+    @property
+    def ramp_times(self) -> tuple[float, float]:
+        """It waits for the field when it starts, s."""
+        return 0.0, self.settle
+
 
 class LakeShore425Section(LakeShore475Section):
     """``[auxiliary.NAME]`` with ``driver = "lakeshore-425"``."""

@@ -24,10 +24,6 @@ from spinsweep.bench.section import InstrumentSection, Wired
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session
 
-LONGEST_WAY_DOWN_S = 60.0
-"""From ``max_current``: a lane that starts again waits 90 s for the watchdog that makes the bench safe."""
-LONGEST_WAY_UP_S = 40.0
-"""With ``settle``: a lane has 120 s to start, and makes the bench safe first."""
 POLL_S = 0.2
 """Bench time between two looks at a current that ramps, and between two steps of one that is ramped in steps."""
 LATE = 1.5
@@ -77,20 +73,18 @@ class FieldSupplySection(InstrumentSection):
         """A/s."""
         return (self.safe_ramp or self.ramp) * self.current_per_tesla
 
+    @property
+    def ramp_times(self) -> tuple[float, float]:
+        """From ``max_current`` to 0 A, and from there to the field, s."""
+        return self.max_current / self.rate_down, abs(self.current) / self.rate_up + self.settle
+
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
-        """Currents beyond the limit or the model, and ramps for which nobody waits."""
+        """Currents beyond the limit or the model."""
         if abs(self.current) > self.max_current:
             needed = f"field {self.field:g} T needs {self.current:g} A"
             yield f"{needed}; max_current is {self.max_current:g} A"
         if self.max_current > self.rating:
             yield f"max_current {self.max_current:g} A; the supply has {self.rating:g} A"
-        if (down := self.max_current / self.rate_down) > LONGEST_WAY_DOWN_S:
-            yield (
-                f"from max_current to 0 A takes {down:.3g} s, longer than {LONGEST_WAY_DOWN_S:g} s; "
-                "give a smaller max_current, or a faster safe_ramp if the magnet allows it"
-            )
-        if (up := abs(self.current) / self.rate_up + self.settle) > LONGEST_WAY_UP_S:
-            yield f"ramp and settle take {up:.3g} s, longer than {LONGEST_WAY_UP_S:g} s"
 
 
 class FieldSupply(Auxiliary):

@@ -78,6 +78,11 @@ class InstrumentSection(Part):
         return {}
 
     @property
+    def ramp_times(self) -> tuple[float, float]:
+        """How long an auxiliary instrument takes at most to get safe, and then to start, s."""
+        return 0.0, 0.0
+
+    @property
     def read_frequency_hz(self) -> float:
         """Frequency of the read current that a source drives, or a meter expects, Hz; 0: a direct current."""
         return 0.0
