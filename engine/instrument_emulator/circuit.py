@@ -19,6 +19,7 @@ from instrument_emulator.faults import METER, SOURCE, SWITCH, Faults
 
 OPEN = frozenset[str]()
 
+
 SPIN_S = 1e-4  # real time; a sleep takes longer than a wait that short, which is spent looking at the clock
 
 
@@ -61,6 +62,8 @@ class Circuit:
         self.compliance_changed: Callable[[bool], None] = lambda on: None
         self.let_time_pass: Callable[[float], None] = lambda now: None
         """The source's part of ``catch_up``: what its wave has done up to that time."""
+        self.field: Callable[[], float] = lambda: 0.0
+        """T; a supply of a magnet sets it, a gaussmeter reads it, and no device feels it."""
         self._requested = 0.0
         self._limit = 0.0
         self._is_pulse = False
@@ -73,6 +76,10 @@ class Circuit:
         self._charged_at = 0.0
         self.wave: Periodic | None = None
         """What the source plays again and again."""
+        self.wave_since = 0.0
+        """Bench time at which it began, s."""
+        self.marked = False
+        """Whether the source gives a phase marker, which a lock-in can take as its reference."""
 
     @property
     def frequency(self) -> float:
@@ -94,7 +101,13 @@ class Circuit:
         self.catch_up()
 
     def drive(
-        self, current: float, limit: float, time_s: float, *, pulse: bool = False, ended: float | None = None
+        self,
+        current: float,
+        limit: float,
+        time_s: float,
+        *,
+        pulse: bool = False,
+        ended: float | None = None,
     ) -> None:
         """From bench time ``time_s`` on the source drives ``current`` (A), up to ``limit`` (V).
 
@@ -190,6 +203,18 @@ class Circuit:
         """Voltage along the current's path, V, as two-wire sensing sees it; infinite if no device is connected."""
         conductance = sum(1 / self._resistance(device) for device in self.currents)
         return math.fsum(self.currents.values()) / conductance if conductance else math.inf
+
+    def sine(self, nplc: float) -> tuple[float, float]:
+        """Of the wave's first harmonic: the peak of the voltage now (V), with the noise of ``nplc``, and how long the
+        wave has played (s)."""
+        if self.wave is None:
+            return 0.0, 0.0
+        conductance = {device: 1 / self._resistance(device) for device in self._connected()}
+        total = sum(conductance.values())
+        peak = min(abs(self.wave.first_harmonic()), self._limit * total)
+        voltages = [self._voltage(device, peak * g / total, nplc) for device, g in conductance.items() if total]
+        mean = sum(voltages) / len(voltages) if voltages else math.inf
+        return mean, self.clock.now() - self.wave_since
 
     def _voltage(self, device: str, current: float, nplc: float) -> float:
         if self.faults.lasting("short", SOURCE, device) is not None:

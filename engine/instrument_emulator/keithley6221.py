@@ -304,6 +304,7 @@ class EmulatedKeithley6221(Instrument):
         self._operation({WAITING: False, WAVE_STARTED: True})
         now = self.circuit.clock.now()
         self._player.start(self._wave, now, pulse=True)
+        self.circuit.marked = bool(self.values["marker"])
         self._let_time_pass(now)
 
     def pass_time(self) -> None:

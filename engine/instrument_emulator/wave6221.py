@@ -146,7 +146,7 @@ class Player:
         self._wave, self._position, self._is_pulse = played, -1, pulse
         self.edge = now
         self.is_playing = True
-        self._circuit.wave = played if pulse else None
+        self._circuit.wave, self._circuit.wave_since = (played if pulse else None), now
 
     def stop(self) -> None:
         """Go no further; what flows goes on flowing."""

@@ -151,10 +151,10 @@ def _forks() -> subprocess.Popen[str]:
 
 
 @contextmanager
-def emulated_bench(folder: Path) -> Iterator[Emulated]:
+def emulated_bench(folder: Path, text: str = BENCH) -> Iterator[Emulated]:
     """The emulator's process, killed at the end."""
     path = folder / "bench.toml"
-    path.write_text(BENCH)
+    path.write_text(text)
     forks = _forks()
     assert forks.stdin is not None
     assert forks.stdout is not None

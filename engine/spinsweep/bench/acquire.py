@@ -72,7 +72,9 @@ def acquire_bench(
                     try:
                         session.open(timeout_s)
                     except BenchError:
-                        safe = session.made_safe or not was_dirty  # nothing was switched on: safe comes first
+                        safe = not session.field_left and (
+                            session.made_safe or not was_dirty
+                        )  # nothing was switched on: safe comes first
                         raise
                     _process.session = session
                     yield session

@@ -147,9 +147,9 @@ class _Adapted:
         with self._guarded("settings were sent"):
             for name, value in settings.items():
                 setattr(self.foreign, name, value)
-        self.verify(settings)
+        self.read_back(settings)
 
-    def verify(self, settings: Mapping[str, Any], after: str = "start the instrument again") -> None:
+    def read_back(self, settings: Mapping[str, Any], after: str = "start the instrument again") -> None:
         """``InstrumentFault`` unless every property reads what was set, and no event or error is there."""
         for name, value in settings.items():
             with self._guarded("settings were read back"):
@@ -205,7 +205,7 @@ class AdaptedMeter(_Adapted, VoltageReader):
         """
         with self._guarded("it was read"):
             volts = self.measure(self.foreign)
-        self.verify(self.settings(), f"{_CHANGED}: the reading is not used")
+        self.read_back(self.settings(), f"{_CHANGED}: the reading is not used")
         if isinstance(volts, bool) or not isinstance(volts, int | float):
             raise InstrumentFault(f"{self.session.name}: its driver gives {volts!r} instead of a voltage")
         if math.isfinite(volts) and abs(volts) <= self.overrange * self.section.range:
@@ -303,7 +303,7 @@ class AdaptedSource(_Adapted, PulseSource):
         try:
             with self._guarded("a pulse was fired"):
                 hit = self.fire(self.foreign, width)
-            self.verify(settings, f"a pulse was fired with it: {_CHANGED}")
+            self.read_back(settings, f"a pulse was fired with it: {_CHANGED}")
         finally:
             self.safe()
         return Pulse(bool(hit))
@@ -316,7 +316,7 @@ class AdaptedSource(_Adapted, PulseSource):
         try:
             with self._guarded("the output was switched on"):
                 self.switch_on(self.foreign)
-            self.verify({**self._held(), **self.read_level(current)}, _CHANGED)
+            self.read_back({**self._held(), **self.read_level(current)}, _CHANGED)
         except BaseException:
             self.safe()
             raise

@@ -15,6 +15,7 @@ from pydantic import Field, SerializeAsAny, ValidationError, ValidatorFunctionWr
 from pydantic_core import PydanticCustomError
 
 from spinsweep.axis import canonical
+from spinsweep.bench.auxiliary import problems as auxiliary_problems
 from spinsweep.bench.capabilities import AUXILIARY, METER, SOURCE, SWITCH
 from spinsweep.bench.drivers import driver, driver_for_model, driver_of, section_of
 from spinsweep.bench.errors import BenchError
@@ -221,8 +222,13 @@ def _problems(bench: Bench) -> Iterator[str]:
     if bench.switch is None and len(bench.device) > 1:
         yield f"{len(bench.device)} devices need a [switch]; without one a bench has one device"
     wired = [Wired(device, bench.range_of(device), bench.limits_of(device)) for device in bench.device]
-    for instrument in bench.instruments.values():
-        yield from instrument.problems(bench.timing, wired)
+    for name, instrument in bench.instruments.items():
+        where = f"{AUXILIARY}.{name}: " if name in bench.auxiliary else ""
+        yield from (where + problem for problem in instrument.problems(bench.timing, wired))
+    yield from auxiliary_problems(bench.auxiliary)
+    if bench.source.read_frequency_hz != bench.meter.read_frequency_hz:
+        source, meter = (f"{i.read_frequency_hz:g} Hz" for i in (bench.source, bench.meter))
+        yield f"the source reads with {source} and the meter reads at {meter} (0: direct); they have to be the same"
     for device in bench.device:
         for problem in _device_problems(bench, device, bench.limits_of(device)):
             yield f"device {device.name}: {problem}"

@@ -9,7 +9,7 @@ was sent, or lost its power.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from spinsweep.bench.clock import Clock
@@ -149,13 +149,29 @@ class Router(Protocol):
 
 
 class Auxiliary(Protocol):
-    """Any other instrument: a field supply, a temperature controller, a lock-in.
+    """Any other instrument: a field supply, a thermometer, a temperature controller.
 
-    The bench starts it and makes it safe with the others; an experiment that knows it calls its further methods.
+    The bench starts it after the source and the meter, looks at it before each pulse, records its columns with each
+    train, and makes it safe after source and relays; an experiment that knows it calls its further methods.  A
+    driver that inherits from this class need not have the last two.
     """
 
     def safe(self) -> None:
         """The state in which it may be left alone; on every connection, and at every end."""
 
     def start(self) -> None:
-        """Bring it from any state to the settings of its section."""
+        """Bring it from any state to the settings of its section, and wait until it is there.
+
+        ``InterlockOpen`` if a person has to act first: the bench waits, with the source off, and starts it again.
+        """
+
+    def verify(self) -> None:
+        """Immediately before each pulse: nothing is fired if it raises.
+
+        ``InterlockOpen`` is waited for; after any other ``InstrumentFault`` the bench is made safe and the work ends.
+        """
+        return None
+
+    def measured(self) -> Mapping[str, float]:
+        """What it records at the begin and the end of each train: a value for each of its section's ``columns``."""
+        return {}

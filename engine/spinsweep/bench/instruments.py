@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from spinsweep.bench import auxiliary
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import (
     METER,
@@ -19,7 +20,7 @@ from spinsweep.bench.capabilities import (
 )
 from spinsweep.bench.clock import Clock
 from spinsweep.bench.drivers import driver
-from spinsweep.bench.errors import BenchError
+from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 from spinsweep.bench.gpib_adapter import Bus
 from spinsweep.bench.section import InstrumentSection
 from spinsweep.bench.sharing import relay_of
@@ -74,14 +75,17 @@ class Instruments:
                 session.open(timeout_s, check)
                 opened.append(session)
 
-        connect(SOURCE)
-        self.source.safe()
-        if self.switch is not None:
-            connect(SWITCH)
-            self.switch.open_all()
-        for name, instrument in self.auxiliary.items():
-            connect(name)
-            instrument.safe()
+        try:
+            connect(SOURCE)
+            self.source.safe()
+            if self.switch is not None:
+                connect(SWITCH)
+                self.switch.open_all()
+        except (ConnectionLost, InstrumentFault):  # a field goes down also where the source does not answer
+            with suppress(BenchError):
+                auxiliary.open_all(self.auxiliary, connect)
+            raise
+        auxiliary.open_all(self.auxiliary, connect)
         connect(METER)
 
     def start(self) -> None:
@@ -97,11 +101,15 @@ class Instruments:
 
     def safe(self) -> None:
         """0 A, output off, then relays open: never under current; then the auxiliary instruments."""
-        self.source.safe()
-        if self.switch is not None:
-            self.switch.open_all()
-        for instrument in self.auxiliary.values():
-            instrument.safe()
+        try:
+            self.source.safe()
+            if self.switch is not None:
+                self.switch.open_all()
+        except (ConnectionLost, InstrumentFault):
+            with suppress(BenchError):
+                auxiliary.make_safe(self.auxiliary)
+            raise
+        auxiliary.make_safe(self.auxiliary)
 
     def close(self) -> None:
         """Close the links as they are."""

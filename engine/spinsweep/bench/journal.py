@@ -7,6 +7,7 @@ One file an experiment, one line of JSON a row (see :mod:`~spinsweep.bench.journ
     fire    a cycle's last pulse is about to leave
     result  what a cycle read
     lost    a cycle whose outcome will never be known, and why
+    measured  what auxiliary instruments measured at the begin or the end of a train
     end     the train is whole                                                            (synced)
 
 Syncing to the disk costs milliseconds, so a train is synced as a whole: its intent before its first pulse, its
@@ -54,6 +55,8 @@ class TrainRecord:
     lost: dict[int, str] = field(default_factory=dict)
     """By cycle: why its outcome is not known."""
     fired: set[int] = field(default_factory=set)
+    measured: list[dict[str, float]] = field(default_factory=list)
+    """By column, what auxiliary instruments measured at the begin and the end, each time it was fired."""
     ended: bool = False
 
     @property
@@ -145,6 +148,11 @@ class Journal:
         self._append(rows.CycleLost(self.epoch, train, cycle, reason))
         self.trains[train].lost[cycle] = reason
 
+    def measured(self, train: str, values: Mapping[str, float]) -> None:
+        """Note what auxiliary instruments measured."""
+        self._append(rows.TrainMeasured(self.epoch, train, dict(values), _now()))
+        self.trains[train].measured.append(dict(values))
+
     def end(self, train: str) -> None:
         """Put a whole train on disk, before it is used."""
         self._append(rows.TrainEnded(self.epoch, train, _now()))
@@ -231,6 +239,8 @@ class Journal:
                 self.trains[row.train].results[row.cycle] = row.volts
             case rows.CycleLost():
                 self.trains[row.train].lost[row.cycle] = row.reason
+            case rows.TrainMeasured():
+                self.trains[row.train].measured.append(row.values)
             case rows.TrainEnded():
                 self.trains[row.train].ended = True
 

@@ -86,6 +86,18 @@ class CycleLost(_Row):
 
 
 @dataclass(frozen=True)
+class TrainMeasured(_Row):
+    """What auxiliary instruments measured at the begin or the end of a train; only on a bench that has such."""
+
+    op = "measured"
+    epoch: int
+    train: str
+    values: dict[str, float]
+    """By column, in its unit."""
+    time: str = ""
+
+
+@dataclass(frozen=True)
 class TrainEnded(_Row):
     """The train is whole."""
 
@@ -95,9 +107,11 @@ class TrainEnded(_Row):
     time: str = ""
 
 
-Row = LaneOpened | TrainIntended | CycleFired | CycleRead | CycleLost | TrainEnded
+Row = LaneOpened | TrainIntended | CycleFired | CycleRead | CycleLost | TrainMeasured | TrainEnded
 _ROWS: dict[str, type[Row]] = {row.op: row for row in get_args(Row)}
-_TYPES: dict[str, type] = {"epoch": int, "train": str, "cycle": int, "plan": dict, "volts": list, "key": str}
+_TYPES: dict[str, type] = {
+    "epoch": int, "train": str, "cycle": int, "plan": dict, "volts": list, "key": str, "values": dict
+}  # fmt: skip
 
 
 def parse(line: bytes) -> Row:

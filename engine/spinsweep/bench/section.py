@@ -6,7 +6,7 @@ Each driver's file has a subclass of its own.
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
@@ -125,6 +125,26 @@ class InstrumentSection(Part):
         line = self.adapter or self.resource
         if not line.upper().startswith("ASRL") and (self.baud, self.flow) != (BAUD, FLOW):
             yield f"baud and flow are of RS-232, and {line!r} is not; leave them out"
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What an auxiliary instrument records beside the readings: name of the column -> its unit."""
+        return {}
+
+    @property
+    def ramp_times(self) -> tuple[float, float]:
+        """How long an auxiliary instrument takes at most to get safe, and then to start, s."""
+        return 0.0, 0.0
+
+    @property
+    def read_frequency_hz(self) -> float:
+        """Frequency of the read current that a source drives, or a meter expects, Hz; 0: a direct current."""
+        return 0.0
+
+    def identified(self, fields: Sequence[str]) -> tuple[str, str]:
+        """Model and serial number that the fields of a reply to ``*IDN?`` name, ("", "") where they do not."""
+        model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
+        return model, fields[2] if model else ""
 
     def problems(self, timing: Timing, wired: Sequence[Wired]) -> Iterator[str]:
         """What the instrument cannot do on this bench, one line each: what, where, and what would be right."""

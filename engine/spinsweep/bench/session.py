@@ -6,8 +6,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
-from spinsweep.bench import pulse_counts
+from spinsweep.bench import auxiliary, pulse_counts
 from spinsweep.bench.bench_file import Bench
 from spinsweep.bench.capabilities import Envelope
 from spinsweep.bench.errors import BenchError, ConnectionLost
@@ -37,6 +38,8 @@ class BenchSession:
         """Set to end the cycle in hand as well, at its next rest."""
         self.made_safe = False
         """The safe state was reached on this bench since it is ours."""
+        self.field_left = False
+        """Auxiliary instruments were started, not well, and did not get safe again."""
         self.rested = 0.0
         """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
         self.ready: dict[str, float] = {}
@@ -60,7 +63,14 @@ class BenchSession:
             self.instruments.close()
             self.instruments.open(timeout_s, self.check)
             self.made_safe = True
-            self.instruments.start()
+            try:
+                self.instruments.start()
+            except BaseException:  # a field may be on its way up
+                self.field_left = True
+                with suppress(BenchError):
+                    auxiliary.make_safe(self.instruments.auxiliary)
+                    self.field_left = False
+                raise
             self.rested = self.rested or self.instruments.clock.now() + self.bench.timing.gap
 
     def refresh(self) -> None:
@@ -101,6 +111,18 @@ class BenchSession:
             self.instruments.close()
             self.instruments.open(CLOSE_TIMEOUT_S)
 
+    def verify(self) -> None:
+        """Before each pulse: the auxiliary instruments are as they should be, or it raises."""
+        auxiliary.verify(self.instruments.auxiliary)
+
+    def measured(self) -> dict[str, float]:
+        """What the auxiliary instruments measure now, by column; a broken link is opened anew first."""
+        try:
+            return auxiliary.measured(self.bench.auxiliary, self.instruments.auxiliary)
+        except ConnectionLost:
+            self.open()
+            return auxiliary.measured(self.bench.auxiliary, self.instruments.auxiliary)
+
     def close(self, timeout_s: float = 30.0) -> None:
         """End what is going on, make the bench safe, and close the links."""
         self.stopping.set()
@@ -113,7 +135,7 @@ class BenchSession:
                 self.io.release()
 
     def safe(self) -> None:
-        """0 A, output off, relays open."""
+        """0 A, output off, relays open, then the auxiliary instruments."""
         self._route = ""
         self.instruments.safe()
 

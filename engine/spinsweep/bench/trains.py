@@ -155,6 +155,7 @@ class Trains:
         """One pulse; ``note`` is called when all is ready, immediately before it is fired."""
         self.session.tell(self.journal.key, self._train)  # here, where no reading waits for the journal
         self.session.check()
+        self.session.verify()
         self.session.route(device)
         source, lease = self.session.instruments.source, self.session.lease
 
@@ -247,6 +248,7 @@ class Trains:
         for number in missing:
             queues.setdefault(train.devices[number].name, []).append(number)
         self.session.refresh()
+        self._record(train)
         everyone = [self._device(train, self.bench.named(name), numbers, cycle) for name, numbers in queues.items()]
         self._ending, self._train = None, train.name
         try:
@@ -259,6 +261,12 @@ class Trains:
             for number in record.in_doubt():
                 self._lose(train, number, str(error) or type(error).__name__)
             raise
+        self._record(train)
+
+    def _record(self, train: TrainRequest) -> None:
+        """Note in the journal what the auxiliary instruments measure, if there are any that do."""
+        if values := self.session.measured():
+            self.journal.measured(train.name, values)
 
     def _take_turns(self, group: Sequence[Steps]) -> None:
         """Advance whichever is due first, until all have ended; at a stop, let the others finish their cycle."""

@@ -389,8 +389,7 @@ class Session:
         """Compare a reply such as ``KEITHLEY INSTRUMENTS INC.,MODEL 6221,4559777,D04`` with the bench file."""
         fields = [field.strip() for field in identity.split(",")]
         expected = self.instrument
-        model = fields[1].split()[-1] if len(fields) > 2 and fields[1] else ""
-        if (model, fields[2] if model else "") != (expected.model, expected.serial):
+        if expected.identified(fields) != (expected.model, expected.serial):
             self._shut("another instrument answered")
             where = expected.place.removeprefix("at ")
             raise InstrumentFault(

@@ -12,6 +12,7 @@ import numpy as np
 
 from spinneurons.characterization.analysis import analyse
 from spinneurons.characterization.live import SwitchingCurve, train_name
+from spinneurons.device import recorded
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.neurons.parameters import with_whole_card
 from spinneurons.neurons.registry import family_of
@@ -25,8 +26,8 @@ from spinsweep.spec import Parameter, Sweep, per_cell
 def measure(cell: Cell) -> dict[str, Any]:
     """Cycles of the device at ``cell["width"]`` (um), ``cell["device"]``, decided and fitted.
 
-    The plan of currents is the card's, as for a simulated device.  A cycle that was lost is NaN.  Stream
-    ``bootstrap``.
+    The plan of currents is the card's, as for a simulated device.  A cycle that was lost is NaN.  What auxiliary
+    instruments recorded has a value for each current, which is a train.  Stream ``bootstrap``.
     """
     p, bench = cell.params, parse(cell.params["bench"])
     family = family_of(p["card"]).with_reset_state(bench.polarity.reset_state)
@@ -36,6 +37,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     i_reset = bench.polarity.reset_pulse * abs(family.reset_current(width))
     i_read = family.read_current
     v_reset, v_write = np.full((2, i_write.size, p["cycles"]), np.nan)
+    columns = []
     with PulseTrains(current_session(bench), cell.address) as experiment:
         experiment.expected = sum(number * sum(each.values()) for number, each in _trains_of(device.name, p))
         experiment.curves = SwitchingCurve(experiment, device.name, np.abs(i_write), family.law(p["link"]))
@@ -44,12 +46,14 @@ def measure(cell: Cell) -> dict[str, Any]:
             writes = np.full((p["cycles"], 1), current)
             run = experiment.run(train_name(number), [device.name], writes, [i_reset], i_read)
             v_reset[number], v_write[number] = run.v_reset[:, 0], run.v_write[:, 0]
+            columns.append(recorded.mean_of_train(bench, run.measured))
     i_write = np.abs(i_write)
-    recorded = family.of_voltages(v_reset, v_write)
-    law, decision, mixture = family.law(p["link"]), family.decide(recorded), family.level_mixture(recorded)
+    readings = family.of_voltages(v_reset, v_write)
+    law, decision, mixture = family.law(p["link"]), family.decide(readings), family.level_mixture(readings)
     results = analyse(decision, mixture, i_write, law, cell.rng("bootstrap"), p["resamples"])
     names = (reading.name for reading in family.readings)
-    return {"i_write": i_write, **dict(zip(names, recorded, strict=True)), **results.values}
+    by_current = {name: np.array([column[name] for column in columns]) for name in columns[0]}
+    return {"i_write": i_write, **dict(zip(names, readings, strict=True)), **results.values, **by_current}
 
 
 def trains(sweep: Sweep) -> list[tuple[int, dict[str, int]]]:
@@ -100,6 +104,7 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         title=f"Switching curves measured on bench {bench.name}",
         axes=tuple(axes),
         parameters=(*parameters, described),
+        outputs_of=recorded.by_train(bench, sweep, "current"),
         prepare=prepare,
         function=measure,
         resources=bench.needs,

@@ -54,6 +54,8 @@ class PulseTrain:
     """(cycle, column) -> why."""
     faults: dict[str, str] = field(default_factory=dict)
     """Devices that were left out, and why."""
+    measured: list[dict[str, float]] = field(default_factory=list)
+    """By column, what the auxiliary instruments of the bench measured at its begin and end."""
 
 
 class PulseTrains(Trains):
@@ -217,7 +219,7 @@ class PulseTrains(Trains):
         lost = {divmod(number, len(columns)): reason for number, reason in record.lost.items()}
         names = {d.name for d in columns}
         faults = {name: reason for name, reason in self.quarantined.items() if name in names}
-        train = PulseTrain(both[0], both[1], lost, faults)
+        train = PulseTrain(both[0], both[1], lost, faults, record.measured)
         self._track(columns, train)
         return train
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinneurons.device import recorded
 from spinneurons.device.pulse_cycle import CALIBRATION_CYCLES, PulseTrains
 from spinneurons.hil.rules import PRESENTATIONS
 from spinneurons.hil.sweep import check, experiment, layout
@@ -72,7 +73,9 @@ def hil_on_bench(cell: Cell) -> dict[str, Any]:
 
         at_bench.curves = lambda: [loss_curve(losses)]
         at_bench.expected = sum(number * sum(each.values()) for number, each in _trains_of(p, str(cell["mode"])))
-        return experiment(cell, family, neurons, note)
+        outputs = experiment(cell, family, neurons, note)
+        rows = [row for record in at_bench.journal.trains.values() for row in record.measured]
+        return {**outputs, **recorded.of_cell(bench, rows)}
 
 
 def loss_curve(losses: Sequence[float]) -> Series:
@@ -122,6 +125,7 @@ def on_bench(sweep: Sweep, bench: Bench) -> Sweep:
         sweep,
         title=f"{sweep.title}, on bench {bench.name}",
         parameters=(*with_whole_card(sweep.parameters), described),
+        outputs_of=recorded.by_cell(bench, sweep),
         prepare=prepare,
         function=hil_on_bench,
         resources=bench.needs,
