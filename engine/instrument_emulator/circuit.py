@@ -119,7 +119,14 @@ class Circuit:
         self._begin_segment(time_s)
 
     def repeat(
-        self, cycle: Sequence[tuple[float, float]], times: int, limit: float, time_s: float, ended: float | None
+        self,
+        cycle: Sequence[tuple[float, float]],
+        times: int,
+        limit: float,
+        time_s: float,
+        ended: float | None,
+        *,
+        pulse: bool,
     ) -> None:
         """From bench time ``time_s`` on ``cycle``, of currents (A) and widths (s), has flowed that many times.
 
@@ -130,7 +137,7 @@ class Circuit:
         self._segments += 1
         conductance, period = self._conductances(), sum(width for _, width in cycle)
         for requested, width in cycle:
-            self._requested, self._limit, self._is_pulse = requested, limit, True
+            self._requested, self._limit, self._is_pulse = requested, limit, pulse
             self._flow(conductance, time_s, times)
             for device, current in self.currents.items():
                 self._charge[device] += current * width * times
@@ -257,7 +264,7 @@ class Circuit:
             if self._requested:
                 for counter in self.exposure.of(device):
                     counter.flow(current, self._requested, now, pulse=self._is_pulse)
-                    if times:
+                    if times and self._is_pulse:
                         counter.pulse_end(current, now, times)
         if (clipped := actual != self._requested) != self.in_compliance:
             self.in_compliance = clipped

@@ -303,7 +303,7 @@ class EmulatedKeithley6221(Instrument):
         self.phase = RUNNING
         self._operation({WAITING: False, WAVE_STARTED: True})
         now = self.circuit.clock.now()
-        self._player.start(self._wave, now, pulse=True)
+        self._player.start(self._wave, now, pulse=math.isfinite(self._wave.cycles), periodic=True)
         self.circuit.marked = bool(self.values["marker"])
         self._let_time_pass(now)
 
@@ -405,7 +405,7 @@ class EmulatedKeithley6221(Instrument):
         self.sweep_phase = RUNNING
         self._operation({WAITING: False, WAITING_ARM: False, SWEEPING: True})
         now = self.circuit.clock.now()
-        self._player.start(self._wave, now, pulse=False)
+        self._player.start(self._wave, now, pulse=False, periodic=False)
         self._let_time_pass(now)
 
     def _abort_sweep(self) -> None:

@@ -141,12 +141,16 @@ class Player:
         self.edge = 0.0
         """Bench time at which the present segment ends, s."""
 
-    def start(self, played: Wave, now: float, *, pulse: bool) -> None:
-        """Begin at bench time ``now``; ``pulse``: its segments are pulses."""
+    def start(self, played: Wave, now: float, *, pulse: bool, periodic: bool) -> None:
+        """Begin at bench time ``now``.
+
+        ``pulse``: its segments count as pulses, which those of an endless wave do not; ``periodic``: it is a wave,
+        which other instruments can see as one.
+        """
         self._wave, self._position, self._is_pulse = played, -1, pulse
         self.edge = now
         self.is_playing = True
-        self._circuit.wave, self._circuit.wave_since = (played if pulse else None), now
+        self._circuit.wave, self._circuit.wave_since = (played if periodic else None), now
 
     def stop(self) -> None:
         """Go no further; what flows goes on flowing."""
@@ -163,7 +167,8 @@ class Player:
         lasted = ended.width if ended else None
         self._position += 1
         if played.is_long and (times := played.passed_over(self._position, now - edge)):
-            self._circuit.repeat([(s.current, s.width) for s in played.cycle], times, compliance, edge, lasted)
+            cycle = [(s.current, s.width) for s in played.cycle]
+            self._circuit.repeat(cycle, times, compliance, edge, lasted, pulse=self._is_pulse)
             edge += played.period * times
             self._position += len(played.cycle) * times
             lasted = None

@@ -122,7 +122,7 @@ def test_log_book_and_plan_know_what_a_check_has_measured(
     assert capfd.readouterr().out == "nothing yet\n"
     plan = ["bench", "plan", "characterization", emulated_file, "--set", "device=0"]
     assert main(plan) == 0
-    assert "not yet; the instruments' own time is not in these" in capfd.readouterr().out
+    assert "The instruments' own time is not in these: --measure" in capfd.readouterr().out
     command = f"{sys.executable} -m spinsweep.cli {' '.join(plan)} --measure"
     assert main(["emulate", emulated_file, "--run", command]) == 0
     out = capfd.readouterr().out

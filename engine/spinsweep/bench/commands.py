@@ -154,14 +154,14 @@ def _measure(described: Bench, device: Device, each: Cycle) -> None:
         each.try_device(session, device, trial)
 
 
-def _as_measured(described: Bench, each: Cycle, total: int) -> tuple[str, str]:
-    """A row of the plan: the time of all cycles, one after the other, as one was measured."""
+def _as_measured(described: Bench, each: Cycle, total: int) -> str:
+    """A line of the plan: the time of all cycles, one after the other, as one was measured."""
     known = cycle_time.measured(described, type(each).__name__)
     if known is None:
-        return "as measured", "not yet; the instruments' own time is not in these: --measure, or bench check"
+        return "The instruments' own time is not in these: --measure, or `spinsweep bench check`, times a real cycle."
     more = known.seconds / each.time(described.timing) - 1 if described.timing.speed == 1 else 0.0
-    text = f"{duration(known.seconds * total)}: {known.seconds:.3g} s a cycle on {known.device}, {known.date}"
-    return "as measured, one after the other", text + (f", {more:+.0%}" if more else "")
+    text = f"As measured, one after the other: {duration(known.seconds * total)}, {known.seconds:.3g} s a cycle"
+    return text + f" on {known.device}, {known.date}" + (f" ({more:+.0%})" if more else "")
 
 
 @app.command()
@@ -199,9 +199,8 @@ def plan(
         f"{sweep.title}: {sum(numbers.values())} cycles of {each.time(timing):g} s ({each.describe(timing)})",
         soft_wrap=True,
     )
-    table = _courses(described, sweep.bench_trains(sweep) if sweep.bench_trains else [(1, numbers)], each)
-    table.add_row(*_as_measured(described, each, sum(numbers.values())))
-    out.print(table)
+    out.print(_courses(described, sweep.bench_trains(sweep) if sweep.bench_trains else [(1, numbers)], each))
+    out.print(_as_measured(described, each, sum(numbers.values())), soft_wrap=True)
     lives = Table(
         "device", "pulses", "so far", "limits.max_pulses", "used after", box=None, header_style="bold", pad_edge=False
     )
