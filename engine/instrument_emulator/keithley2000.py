@@ -15,9 +15,9 @@ from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import METER
 from instrument_emulator.functions2000 import BY_NAME, COUNTED, FUNCTIONS, OVERRANGE, PLAIN, Function, defaults
 from instrument_emulator.instrument import Instrument, ScpiSetting
-from instrument_emulator.scpi import Command, ScpiError
+from instrument_emulator.scpi import Command, ScpiError, refuse
 from instrument_emulator.settings2000 import ELEMENTS, SETTINGS, SOURCES
-from instrument_emulator.values import Choice, Real, up_to
+from instrument_emulator.values import Choice, tone, up_to
 
 OVERFLOW = "+9.9E37"
 READING_AVAILABLE, BUFFER_AVAILABLE, BUFFER_HALF_FULL, BUFFER_FULL = 5, 7, 8, 9
@@ -129,14 +129,14 @@ class EmulatedKeithley2000(Instrument):
 
     def _system_commands(self) -> Iterator[Command]:
         yield Command("SYSTem:LFRequency?", lambda: f"{self.circuit.mains:.0f}")
-        yield Command("SYSTem:BEEPer[:IMMediate]", lambda *tone: None, _tone, does="nothing to hear")
+        yield Command("SYSTem:BEEPer[:IMMediate]", lambda *_: None, tone, does="nothing to hear")
         for name in ("LOCal", "REMote", "RWLock"):
             yield Command(f"SYSTem:{name}", lambda: None, does="nothing: there is no front panel")
         no_card = "-241: no scanner card"
         for pattern in ("ROUTe:CLOSe", "ROUTe:OPEN", "ROUTe:SCAN[:INTernal]"):
-            yield Command(pattern, _hardware_missing_of, lambda texts: (texts,), does=no_card)
-        yield Command("ROUTe:OPEN:ALL", _hardware_missing, does=no_card)
-        yield Command("ROUTe:CLOSe:STATe?", _hardware_missing, does=no_card)
+            yield Command(pattern, refuse(-241), tuple, does=no_card)
+        yield Command("ROUTe:OPEN:ALL", refuse(-241), does=no_card)
+        yield Command("ROUTe:CLOSe:STATe?", refuse(-241), does=no_card)
 
     def _preset(self) -> None:
         super()._preset()
@@ -333,18 +333,3 @@ def _number(value: float) -> str:
 
 def _deviation(readings: Sequence[float]) -> float:
     return statistics.stdev(readings) if len(readings) > 1 else 0.0
-
-
-def _tone(texts: Sequence[str]) -> tuple[Any, ...]:
-    """Frequency (Hz) and duration (s) of a beep."""
-    if len(texts) != 2:
-        raise ScpiError(-109 if len(texts) < 2 else -108)
-    return Real(65.0, 2e6).read(texts[0]), Real(0.0, 7.9).read(texts[1])
-
-
-def _hardware_missing() -> str | None:
-    raise ScpiError(-241)
-
-
-def _hardware_missing_of(_texts: Sequence[str]) -> str | None:
-    raise ScpiError(-241)

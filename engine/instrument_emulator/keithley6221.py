@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from instrument_emulator import wave6221
+from instrument_emulator import delta6221, wave6221
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
 from instrument_emulator.instrument import Instrument, ScpiSetting
@@ -18,7 +18,7 @@ from instrument_emulator.scpi import Command, ScpiError
 from instrument_emulator.serial_port import SerialPort
 from instrument_emulator.settings6221 import OVERRANGE, RANGES, SETTINGS, SOURCES, SWEEP, SWEEP_POINTS, WAVE
 from instrument_emulator.sweep6221 import COUPLED, coupled, sweep
-from instrument_emulator.values import INFINITE, Choice, Integer, Real, exactly_one, up_to
+from instrument_emulator.values import INFINITE, Choice, Integer, Real, exactly_one, tone, up_to
 
 MAX_POINTS = 65535  # of an arbitrary wave
 POINTS_PER_MESSAGE = 100
@@ -75,7 +75,7 @@ class EmulatedKeithley6221(Instrument):
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
         yield from self._wave_commands()
         yield from self._sweep_commands()
-        yield from self._delta_commands()
+        yield from delta6221.commands(lambda: self._serial_port.is_connected)
         yield from self._system_commands()
 
     def attach(self, other: Instrument) -> None:
@@ -197,31 +197,13 @@ class EmulatedKeithley6221(Instrument):
         yield Command("ARM:SIGNal", self._signal, does="starts a sweep that waits, else -211")
         yield Command("TRIGger:SIGNal", self._signal, does="as ARM:SIGNal")
 
-    def _delta_commands(self) -> Iterator[Command]:
-        for mode in ("DELTa", "PDELta", "DCONductance"):
-            path = f"SOURce[1]:{mode}"
-            yield Command(f"{path}:NVPResent?", lambda: "0", does="0: no 2182A is connected")
-            yield Command(f"{path}:ARM[:IMMediate]", _hardware_missing, does="-241: no 2182A is connected")
-            yield Command(f"{path}:ARM[:IMMediate]?", lambda: "0")
-        for path in ("[SENSe[1]:]DATA", "CALCulate[1]:DATA"):
-            yield Command(f"{path}[:LATest]?", _settings_conflict, does="-221: no delta mode runs")
-            yield Command(f"{path}:FRESh?", _settings_conflict, does="-221: no delta mode runs")
-        yield Command("TRACe:DATA[:VALue]?", _stale, does="-230: the buffer is empty")
-        yield Command("TRACe:DATA:TYPE?", lambda: "NONE")
-        yield Command("TRACe:POINts:ACTual?", lambda: "0")
-        yield Command("TRACe:FREE?", lambda: "2097152,0")
-        yield Command("TRACe:CLEar", lambda: None, does="nothing: the buffer is empty")
-        yield Command("CALCulate2:IMMediate", _stale, does="-230: the buffer is empty")
-        yield Command("CALCulate2:DATA?", _stale, does="-230: the buffer is empty")
-        yield Command("CALCulate3:LIMit[1]:FAIL?", lambda: "0")
-
     def _system_commands(self) -> Iterator[Command]:
         elements = up_to(Choice("READing", "TSTamp", "UNITs", "RNUMber", "SOURce", "COMPliance", "AVOLtage",
                                 "ALL", "DEFault"), len(_ELEMENTS))  # fmt: skip
         yield Command("FORMat:ELEMents", self._set_elements, elements, does="kept; only delta modes take readings")
         yield Command("FORMat:ELEMents?", lambda: ",".join(self.values["elements"]))
         yield Command("SYSTem:LFRequency?", lambda: f"{self.circuit.mains:.0f}")
-        yield Command("SYSTem:BEEPer[:IMMediate]", lambda *tone: None, _tone, does="nothing to hear")
+        yield Command("SYSTem:BEEPer[:IMMediate]", lambda *_: None, tone, does="nothing to hear")
         yield Command("SYSTem:TSTamp:RESet", lambda: None, does="nothing: no readings are taken")
         yield Command("SYSTem:RNUMber:RESet", lambda: None, does="nothing: no readings are taken")
         for name in ("LOCal", "REMote"):
@@ -422,24 +404,3 @@ class EmulatedKeithley6221(Instrument):
 def _range(current: float) -> float:
     """The least range that covers a current, A."""
     return RANGES[min(bisect_left(RANGES, abs(current) / OVERRANGE * (1 - 1e-9)), len(RANGES) - 1)]
-
-
-def _tone(texts: Sequence[str]) -> tuple[Any, ...]:
-    """Frequency (Hz) and duration (s) of a beep."""
-    if len(texts) < 2:
-        raise ScpiError(-109)
-    if len(texts) > 2:
-        raise ScpiError(-108)
-    return Real(65.0, 2e6, unit="HZ").read(texts[0]), Real(0.0, 7.9, unit="S").read(texts[1])
-
-
-def _hardware_missing() -> str | None:
-    raise ScpiError(-241)
-
-
-def _settings_conflict() -> str | None:
-    raise ScpiError(-221)
-
-
-def _stale() -> str | None:
-    raise ScpiError(-230)

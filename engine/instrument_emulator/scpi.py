@@ -151,6 +151,15 @@ _HEADER = re.compile(r"\*[A-Za-z]+\??|:?[A-Za-z]\w*(:[A-Za-z]\w*)*\??", re.ASCII
 _PART = re.compile(r"[A-Za-z]+|.")
 
 
+def refuse(code: int) -> Act:
+    """What a command does that always ends in this error, whatever its parameters."""
+
+    def act(*_parameters: Any) -> str | None:
+        raise ScpiError(code)
+
+    return act
+
+
 def _fail(code: int) -> str | None:
     raise ScpiError(code)
 

@@ -30,6 +30,11 @@ class SerialPort:
         self._coming: deque[tuple[float, str]] = deque()
         """Characters on their way, with the bench time of each's arrival, s."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether an instrument hangs there."""
+        return self._other is not None
+
     def attach(self, other: Instrument) -> None:
         """Connect the cable."""
         self._other = other

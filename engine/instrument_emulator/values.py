@@ -246,6 +246,13 @@ def up_to(parameter: ParameterType, most: int, too_many: int = -223) -> Parse:
     return parse
 
 
+def tone(texts: Sequence[str]) -> tuple[Any, ...]:
+    """A command's parser for a beep: frequency (Hz) and duration (s)."""
+    if len(texts) != 2:
+        raise ScpiError(-109 if len(texts) < 2 else -108)
+    return Real(65.0, 2e6, unit="HZ").read(texts[0]), Real(0.0, 7.9, unit="S").read(texts[1])
+
+
 _INFINITY, _DEFAULT = (re.compile(expression(word)) for word in ("INFinity", "DEFault"))
 _MINIMUM, _MAXIMUM = (re.compile(expression(word)) for word in ("MINimum", "MAXimum"))
 _NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)")

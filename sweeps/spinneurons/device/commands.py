@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 import shutil
 import socket
@@ -41,6 +42,9 @@ class _ServeByDefault(TyperGroup):
     """``emulate BENCH`` means ``emulate serve BENCH``; a bench file with the name of a command is ``./fault``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        close = difflib.get_close_matches(args[0], self.commands, n=1) if len(args) > 1 else []
+        if close and args[0] not in self.commands and not args[1].startswith("-"):
+            raise BenchError(f"emulate {args[0]}: no such command; did you mean {close[0]!r}?")
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)

@@ -147,6 +147,11 @@ def test_a_port_of_something_else_is_said_in_one_line() -> None:
         thread.join()
 
 
+def test_a_mistyped_command_is_no_bench_file(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "falt", "41004"]) == 2
+    assert capfd.readouterr().err == "spinsweep: emulate falt: no such command; did you mean 'fault'?\n"
+
+
 def test_the_help_has_a_line_for_every_fault(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["emulate", "fault", "--help"]) == 0
     said = capfd.readouterr().out
