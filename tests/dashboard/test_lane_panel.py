@@ -135,7 +135,7 @@ def test_stopping_is_asked_once_for_the_bench_that_was_shown_then_and_can_be_lef
         assert outcomes == {}
         press(control.ask)
         assert (control.question.visible, control.ask.visible) == (True, False)
-        assert "<b>Stop and make safe?</b> The cycle in hand at bench hall" in control.question_text.text
+        assert "<b>Stop and make safe?</b> What is in hand at bench hall" in control.question_text.text
         press(control.leave)
         assert (control.question.visible, control.ask.visible) == (False, True)
         assert outcomes == {}

@@ -265,8 +265,8 @@ def series_names(series: Sequence[Series]) -> str:
 def stop_question(bench: str) -> str:
     """What is asked once before a lane is stopped."""
     return (
-        f"<b>Stop and make safe?</b> The cycle in hand at bench {escape(bench)} is given up and may be lost, and the "
-        "lane ends. What was measured is kept; only the command of the run goes on with it."
+        f"<b>Stop and make safe?</b> What is in hand at bench {escape(bench)}, one cycle of each device at most, is "
+        "given up and may be lost, and the lane ends. What was measured is kept; only the command of the run goes on."
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bokeh.layouts import column, row
-from bokeh.models import Button, ColumnDataSource, Range1d, Select, Title
+from bokeh.models import BasicTicker, Button, ColumnDataSource, Range1d, Select, Title
 from bokeh.plotting import figure
 
 from spinsweep.dashboard import html
@@ -18,6 +18,7 @@ from spinsweep.messages import Series
 from spinsweep.si import PREFIXES, power_of, quantity
 
 WIDTH, HEIGHT = 380, 250  # of a plot, pixels
+NAME_OFFSET = 5  # of a level's name from its line, pixels
 
 
 class LanePanel:
@@ -38,12 +39,12 @@ class LanePanel:
         self.select.on_change("value", lambda attribute, old, new: self.update())
         self.curve, self.readings = _plot("curve"), _plot("readings")
         self.points, self.line, self.volts = (ColumnDataSource({"x": [], "y": []}) for _ in range(3))
-        self.levels = ColumnDataSource({"x": [], "y": [], "name": []})
+        self.levels = ColumnDataSource({"x": [], "y": [], "name": [], "side": [], "offset": []})
         self.curve.line("x", "y", source=self.line, line_color="#d55e00", line_width=2)
         self.curve.scatter("x", "y", source=self.points, size=6, fill_color="#0072b2", line_color="#ffffff")
         self.readings.hspan("y", source=self.levels, line_color="#999999", line_dash="dashed")
-        style = {"text_font_size": "10px", "text_color": "#666666", "text_baseline": "bottom"}
-        self.readings.text("x", "y", text="name", source=self.levels, **style)
+        style = {"text_font_size": "10px", "text_color": "#666666", "text_baseline": "side"}
+        self.readings.text("x", "y", text="name", y_offset="offset", source=self.levels, **style)
         self.readings.scatter("x", "y", source=self.volts, size=4, fill_color="#0072b2", line_color=None)
         self.outcome = text_box(width=370)
         self.control = StopControl(monitor, outcomes, doc, lambda: self.bench, self.update) if may_stop else None
@@ -108,11 +109,22 @@ class LanePanel:
             self.volts.data = {"x": times, "y": [v / 10.0**power for v in shown.y]}
             _show_all(self.readings.x_range, times)
             _show_all(self.readings.y_range, [*shown.y, *levels.values()], 10.0**-power)
-            names = [f"{name} {quantity(value, shown.y_unit)}" for name, value in levels.items()]
-            lines_at = [v / 10.0**power for v in levels.values()]
-            self.levels.data = {"x": [times[0]] * len(levels), "y": lines_at, "name": names}
+            self.levels.data = _levels(shown, levels, times[0], 10.0**-power)
             title = f"last {len(shown.y)} readings of {shown.name}"
             _name(self.readings, title, f"before the last ({shown.x_unit})", _label(shown, "y", power))
+
+
+def _levels(readings: Series, levels: Mapping[str, float], x: float, factor: float) -> dict[str, list[Any]]:
+    """Lines with their names, which stand on the side of the middle, where no readings are."""
+    middle = (min((*readings.y, *levels.values())) + max((*readings.y, *levels.values()))) / 2
+    is_high = [value > middle for value in levels.values()]
+    return {
+        "x": [x] * len(levels),
+        "y": [value * factor for value in levels.values()],
+        "name": [f"{name} {quantity(value, readings.y_unit)}" for name, value in levels.items()],
+        "side": ["top" if high else "bottom" for high in is_high],
+        "offset": [NAME_OFFSET if high else -NAME_OFFSET for high in is_high],
+    }
 
 
 def _plot(name: str) -> Any:
@@ -122,6 +134,7 @@ def _plot(name: str) -> Any:
     plot.toolbar_location = None
     plot.background_fill_color = "#ffffff"
     plot.axis.axis_label_text_font_style = "normal"
+    plot.xaxis.ticker = BasicTicker(desired_num_ticks=4)
     return plot
 
 

@@ -122,7 +122,9 @@ def test_a_training_that_is_interrupted_again_and_again_comes_to_the_same_weight
 
 
 @pytest.mark.faults
-def test_a_killed_training_loses_one_sample_at_most_and_finishes(tmp_path: Path, undisturbed: xr.Dataset) -> None:
+def test_a_killed_training_loses_one_sample_of_each_device_at_most_and_finishes(
+    tmp_path: Path, undisturbed: xr.Dataset
+) -> None:
     with emulated(tmp_path) as (bench, control):
         process = run(bench, tmp_path / "hil.zarr")
         while control.exposure()["overall"]["pulses"] < 700:
@@ -131,7 +133,8 @@ def test_a_killed_training_loses_one_sample_at_most_and_finishes(tmp_path: Path,
         process.communicate()
         cube = finished(bench, tmp_path / "hil.zarr")
     trials = cube.trials.values
-    assert trials.sum() >= trials.size * 15 - 1
+    assert trials.sum() >= trials.size * 15 - 4  # devices take turns: each has a cycle in hand
+    assert trials.min() >= 14
     if trials.sum() == trials.size * 15:  # it died between two pulses
         assert np.array_equal(cube.weights, undisturbed.weights)
 
@@ -145,7 +148,7 @@ def test_another_emulator_gives_other_outcomes(tmp_path: Path, undisturbed: xr.D
 
 def test_a_device_that_fails_in_training_is_left_out_and_the_others_learn(tmp_path: Path) -> None:
     with emulated(tmp_path) as (bench, control):
-        control.set("open", device="bar2", after=3000)  # messages to the source: in the training
+        control.set("open", device="bar2", after=5000)  # messages to the source: in the training
         cube = finished(bench, tmp_path / "hil.zarr").isel(mode=0, seed=0)
     assert np.isnan(cube.test_activation[:, 2]).all()
     assert (cube.trials[0, 0] == 15).all()
