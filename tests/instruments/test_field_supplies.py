@@ -302,6 +302,10 @@ def test_a_fault_of_the_field_stops_the_lane_before_the_next_pulse_with_the_sour
         assert running.control.state()["source"]["output"] is False
         assert running.control.state()["switch"]["closed"] == []
         assert list(trains.journal.trains["two"].missing()) == [0, 1]  # none was fired, none is lost
+        running.control.clear()
+        assert magnet(running)["current"] == 0
+        assert not trains.run("two", ["a"], np.full((2, 1), WRITE), [RESET], READ).lost
+        assert magnet(running)["current"] == pytest.approx(CURRENT)
 
 
 def test_a_field_that_goes_in_the_middle_of_a_cycle_lets_no_write_pulse_leave(lakeshore: Made) -> None:

@@ -68,6 +68,17 @@ def test_a_temperature_out_of_bounds_lets_no_pulse_leave(made: Made) -> None:
         assert running.control.state()["source"]["output"] is False
 
 
+def test_a_column_that_cannot_be_recorded_makes_the_bench_safe_before_a_pulse(made: Made) -> None:
+    running, bench = made()
+    with acquire_bench(bench) as session, PulseTrains(session, "key") as trains:
+        session.route(bench.named("a"))
+        running.control.set("sensor", "cryostat")
+        with pytest.raises(InstrumentFault, match="sensor A gives no temperature"):
+            trains.run("one", ["a"], np.full((2, 1), WRITE), [RESET], READ)
+        assert running.control.exposure()["overall"]["pulses"] == 0
+        assert running.control.state()["switch"]["closed"] == []
+
+
 def test_what_was_recorded_is_in_the_journal_and_comes_back_with_the_train(made: Made, tmp_path: Path) -> None:
     running, bench = made()
     writes = np.full((2, 1), WRITE)

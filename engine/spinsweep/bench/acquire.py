@@ -72,9 +72,8 @@ def acquire_bench(
                     try:
                         session.open(timeout_s)
                     except BenchError:
-                        safe = not session.field_left and (
-                            session.made_safe or not was_dirty
-                        )  # nothing was switched on: safe comes first
+                        # nothing was switched on: safe comes first
+                        safe = not session.field_left and (session.made_safe or not was_dirty)
                         raise
                     _process.session = session
                     yield session

@@ -40,6 +40,8 @@ class BenchSession:
         """The safe state was reached on this bench since it is ours."""
         self.field_left = False
         """Auxiliary instruments were started, not well, and did not get safe again."""
+        self._auxiliary_down = False
+        """They were made safe after a fault, and are started again before the next train."""
         self.rested = 0.0
         """Bench time before which no device is pulsed: an earlier lane may have pulsed it just now, s."""
         self.ready: dict[str, float] = {}
@@ -71,13 +73,14 @@ class BenchSession:
                     auxiliary.make_safe(self.instruments.auxiliary)
                     self.field_left = False
                 raise
+            self._auxiliary_down = False
             self.rested = self.rested or self.instruments.clock.now() + self.bench.timing.gap
 
     def refresh(self) -> None:
         """Between trains: set up again what a power cycle may have undone, and find the meter's zero."""
         self.check()
         try:
-            if self.instruments.powered_on():
+            if self.instruments.powered_on() or self._auxiliary_down:
                 self.open()
             if self._route and self.instruments.switch is not None:
                 self.instruments.switch.verify(self.bench.named(self._route).channels)
@@ -137,6 +140,7 @@ class BenchSession:
     def safe(self) -> None:
         """0 A, output off, relays open, then the auxiliary instruments."""
         self._route = ""
+        self._auxiliary_down = bool(self.instruments.auxiliary)
         self.instruments.safe()
 
     def check(self) -> None:

@@ -265,7 +265,12 @@ class Trains:
 
     def _record(self, train: TrainRequest) -> None:
         """Note in the journal what the auxiliary instruments measure, if there are any that do."""
-        if values := self.session.measured():
+        try:
+            values = self.session.measured()
+        except InstrumentFault:
+            self.session.safe()
+            raise
+        if values:
             self.journal.measured(train.name, values)
 
     def _take_turns(self, group: Sequence[Steps]) -> None:
