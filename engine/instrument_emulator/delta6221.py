@@ -1,7 +1,7 @@
 """What a 6221 needs a 2182A for: delta modes, their readings and buffer.
 
-They are not emulated, also with a 2182A at the serial port.  Arming gives -241 (hardware missing), reading without a delta mode -221 (6220/6221 user's
-manual p. 5-41), and the buffer is empty.
+They are not emulated, also with a 2182A at the serial port.  Arming gives -241 (hardware missing), reading without a
+delta mode -221 (6220/6221 user's manual p. 5-41), and the buffer is empty.
 """
 
 from __future__ import annotations
