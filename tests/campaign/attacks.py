@@ -1,9 +1,9 @@
 """What a bench does when something dies or meddles, seen from outside: ``python -m tests.campaign.attacks``.
 
 Recorders stand between the lane and the emulated instruments, and time every line; nothing of the product's own is
-asked.  Each attack comes while a read current flows.  The table says how long the output stayed on, and how many pulses
-left after the attack and before the output was off.  Then lanes are killed at random moments (``KILLS=100``), and
-the pulses on the wire are compared with the journal.  The page is written to ``results/bench/attacks.md``.
+asked.  Each attack comes while a read current flows.  The table says how long the output stayed on, and how many
+pulses left after the attack and before the output was off.  Then lanes are killed at random moments (``KILLS=100``),
+and the pulses on the wire are compared with the journal.  The page is written to ``results/bench/attacks.md``.
 """
 
 from __future__ import annotations
@@ -160,6 +160,12 @@ def send(who: str, number: int) -> Callable[[Processes, Wire], None]:
     return lambda processes, _: getattr(processes, who).send_signal(number)
 
 
+def twice(processes: Processes, _: Wire) -> None:
+    processes.driver.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    processes.driver.send_signal(signal.SIGINT)
+
+
 def group(processes: Processes, _: Wire) -> None:
     os.killpg(processes.driver.pid, signal.SIGKILL)
 
@@ -181,8 +187,7 @@ ATTACKS: dict[str, Callable[[Processes, Wire], None]] = {
     "lane frozen (SIGSTOP)": send("lane", signal.SIGSTOP),
     "SIGTERM to the lane": send("lane", signal.SIGTERM),
     "Ctrl-C at the run": send("driver", signal.SIGINT),
-    "Ctrl-C twice at the run": lambda p, _: [p.driver.send_signal(signal.SIGINT), time.sleep(0.05),
-                                             p.driver.send_signal(signal.SIGINT)] and None,
+    "Ctrl-C twice at the run": twice,
     "the source's connection is reset": fault("reset", "source"),
     "the source's connection is closed in the middle of a question": fault("drop", "source"),
     "the meter's reply is garbage": fault("garbage", "meter"),
@@ -299,8 +304,9 @@ def page(rows: list[dict[str, Any]], kills: dict[str, Any]) -> str:
     lines = [
         "# A bench under attack",
         "",
-        "Emulated instruments, recorders on the wires, each attack while a read current flows. *Off after*: until the",
-        "message that switches the source off has passed the recorder. Of a run that goes on nothing is switched off.",
+        "Emulated instruments, recorders on the wires, each attack while a read current flows. *Off after*: until",
+        "the message that switches the source off has passed the recorder. Where the run goes on, nothing is",
+        "switched off.",
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.",
         f"`python -m tests.campaign.attacks` (KILLS={kills['kills']} SEED={kills['seed']}) makes this page.",
         "",
@@ -318,8 +324,8 @@ def page(rows: list[dict[str, Any]], kills: dict[str, Any]) -> str:
     lines += [
         "",
         f"{kills['kills']} lanes or watchdogs killed at random moments, one after the other on one bench: "
-        f"{kills['writes']} write pulses on the wire, {kills['emulator']} at the device, {kills['journalled']} in the "
-        f"journal, {kills['twice']} of them twice. A row without a pulse is a kill between the two. "
+        f"{kills['writes']} write pulses on the wire, {kills['emulator']} at the device, {kills['journalled']} in "
+        f"the journal, {kills['twice']} of them twice. A row without a pulse is a kill between the two. "
         + (f"With a read current on, the output was off after {offs[0]:.2f} to {offs[-1]:.2f} s "
            f"(median {offs[len(offs) // 2]:.2f} s, {len(offs)} of the kills)." if offs else ""),
         "",
