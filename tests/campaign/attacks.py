@@ -310,7 +310,7 @@ def page(rows: list[dict[str, Any]], kills: dict[str, Any]) -> str:
         f"Machine: {os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f} at the end.",
         f"`python -m tests.campaign.attacks` (KILLS={kills['kills']} SEED={kills['seed']}) makes this page.",
         "",
-        "| attack | off after | pulses after it | largest current at a device | in the end |",
+        "| attack | off after | pulses until then | largest current at a device | in the end |",
         "|---|---|---|---|---|",
     ]
     for row in rows:
