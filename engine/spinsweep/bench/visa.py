@@ -144,6 +144,7 @@ class _VisaLink:
         if resource.interface_type == InterfaceType.asrl:
             resource.flush(BufferOperation.discard_read_buffer)
         elif not self._bare:
+            _lock(resource)
             resource.clear()
         if self._bare:  # elsewhere the message itself has an end
             resource.read_termination = terminator[-1]
@@ -405,6 +406,25 @@ class Session:
                 link.close()
             except (OSError, pyvisa.errors.Error):  # it is gone already
                 return
+
+
+def _lock(resource: MessageBasedResource) -> None:
+    """Take the instrument's own lock, where its interface has one: VXI-11, and others by a vendor's library.
+
+    It keeps programs of other machines out, whatever they are, and ends with the connection.
+
+    Raises
+    ------
+    ConnectionError
+        Another program has it.
+    """
+    try:
+        resource.lock_excl(timeout=0)
+    except pyvisa.errors.VisaIOError as error:
+        if error.error_code == pyvisa.constants.StatusCode.error_resource_locked:
+            raise ConnectionError("another program has locked the instrument; end it, and try again") from None
+    except NotImplementedError:
+        return  # none on this interface
 
 
 def _divided(line: str) -> list[str]:
