@@ -52,10 +52,10 @@ REMIND_INTERVAL_S = 0.2  # of a lane that is to end at once
 WATCHDOG_TIME_S = 0.5  # that the watchdog of a dead lane has before the run makes the bench safe itself
 MAX_RESTARTS = 3  # lanes that a run starts again when they die
 EXIT_LEASE_LOST = 75  # exit status of a lane that ended itself
-EXIT_STOPPED = 3  # the same of one that somebody stopped at the Sweep page
 STOP_TIMEOUT_S = 40.0  # in which the action in hand has to end: two reads of the longest time, and their replies
 FAREWELL_S = 3.0  # that a stopped lane stays, so that pages get its answer before a run's own scheduler ends
-STOPPED = "somebody stopped the lane on the Sweep page, and the bench is safe"
+STOPPING = "stopping: somebody pressed the button of the Sweep page"  # what a lane says as soon as it is told so
+STOPPED = "somebody stopped the lane on the Sweep page"
 
 
 @contextmanager
@@ -151,9 +151,12 @@ class _Lane(Worker):
 
     async def stop_at_once(self) -> dict[str, Any]:
         """Give the cycle in hand up, make the bench safe, answer, and end; called by the scheduler."""
-        self.stopped = True
-        self.status = Status.paused  # nothing is begun any more
         doing, problem = self.session.live.doing, ""
+        self.stopped = True
+        self.session.stopping.set()
+        self.session.hurry.set()
+        asyncio.get_running_loop().run_in_executor(None, _say_stopping)  # a terminal may hold up what writes to it
+        self.status = Status.paused  # nothing is begun any more
         try:
             await asyncio.to_thread(self.session.stop, STOP_TIMEOUT_S)
         except Exception as error:  # the lane ends and tries again, whatever it was
@@ -201,18 +204,20 @@ async def serve(session: BenchSession, address: str, security: Security | None =
     return bool(worker.stopped)
 
 
+def _say_stopping() -> None:
+    """For who started the lane: whatever becomes of it from now on, it is not to be started again."""
+    with suppress(OSError):
+        say(STOPPING)
+
+
 def _end(worker: _Lane) -> None:
     worker.ending = asyncio.get_running_loop().create_task(worker.close(reason="told to end"))
 
 
 def run_lane(
     bench: Bench, address: str, timeout_s: float = BENCH_LOCK_TIMEOUT_S, security: Security | None = None
-) -> bool:
+) -> None:
     """Be the lane of a bench for the scheduler at ``address`` (with its scheme), until it ends or SIGTERM comes.
-
-    Returns
-    -------
-    Whether somebody at the Sweep page stopped it.
 
     Raises
     ------
@@ -231,10 +236,9 @@ def run_lane(
         _reaching(address),
         dask.config.set(own_files()),
     ):
-        stopped = asyncio.run(serve(session, address, security))
-    if stopped:
-        say(f"spinsweep: bench {bench.name}: {STOPPED}", error=True)
-    return stopped
+        is_stopped = asyncio.run(serve(session, address, security))
+    if is_stopped:
+        say(f"spinsweep: bench {bench.name}: {STOPPED}, and the bench is safe", error=True)
 
 
 class LocalLane:
@@ -248,6 +252,7 @@ class LocalLane:
         self.deaths = 0
         self.problem = ""
         """Why there is no lane any more."""
+        self._stopped = False  # at the Sweep page
         self._ending = threading.Event()
         self._turn = threading.Lock()  # a lane is started, or the end begins
         self._thread = threading.Thread(target=self._watch, name="lane-watch", daemon=True)
@@ -311,8 +316,9 @@ class LocalLane:
             leave_safe(self.bench)
             if self._ending.is_set():
                 return
-            if self.process.returncode == EXIT_STOPPED:  # whoever did that wants no other lane
-                self.problem = STOPPED
+            if self._stopped:  # whoever did that wants no other lane
+                how = "and the bench is safe" if self.process.returncode == 0 else f"which ended with: {words}"
+                self.problem = f"{STOPPED}, {how}"
                 return
             self.deaths += 1
             try:
@@ -327,6 +333,8 @@ class LocalLane:
         """Wait for the end of a lane: what it said last."""
         words = child.last_words(process, self._errors)
         assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)  # what the lane started may have it open
+        self._stopped = STOPPING.encode() in (process.stdout.read() or b"")
         process.stdout.close()
         return words
 
@@ -375,11 +383,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     path, address, timeout_s = arguments
     try:
-        stopped = run_lane(load(path), address, float(timeout_s), from_text(sys.stdin.read()))
+        run_lane(load(path), address, float(timeout_s), from_text(sys.stdin.read()))
     except SpinsweepError as error:
         say(f"spinsweep: {one_line(str(error))}", error=True)
         return 2
-    return EXIT_STOPPED if stopped else 0
+    return 0
 
 
 if __name__ == "__main__":
