@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from instrument_emulator import delta6221
 from instrument_emulator import wave6221 as wave
 from instrument_emulator.circuit import Circuit
 from instrument_emulator.faults import SOURCE
@@ -40,7 +41,8 @@ _FIXED = ("level", "range", "autorange")
 class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
-    Not modelled: the finite rise of a slow response or of the filter, the trigger link, delta modes.
+    Not modelled: the finite rise of a slow response or of the filter, the trigger link, pulse delta and differential
+    conductance; of the delta mode what :mod:`.delta6221` says.
     """
 
     single_client = True
@@ -76,12 +78,16 @@ class EmulatedKeithley6221(Instrument):
         ScpiSetting("TRIGger:SOURce", "trigger_source", Choice("IMMediate", "TLINk"), "IMM"),
         ScpiSetting("TRIGger:OLINe", "trigger_line", Integer(1, 6), 2),
         ScpiSetting("TRIGger:OUTPut", "trigger_output", Choice("SOURce", "DELay", "NONE"), "NONE"),
+        *delta6221.SETTINGS,
     )  # fmt: skip
 
     def __init__(self, role: str, serial: str, circuit: Circuit, arm_delay: float = 0.1) -> None:
         self.phase = IDLE
         self._arm_delay = arm_delay
         self._serial_port = SerialPort(circuit)
+        self._delta = delta6221.DeltaMode(
+            lambda: self.values, circuit, self._serial_port, self._may_begin_delta, self._switch_off_now
+        )
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
         self._segments: list[wave.Segment] = []
         self._position = 0
@@ -95,6 +101,7 @@ class EmulatedKeithley6221(Instrument):
     def commands(self) -> Iterator[Command]:
         yield from super().commands()
         yield from self._serial_port.commands()
+        yield from self._delta.commands()
         yield Command("SOURce[1]:CLEar[:IMMediate]", self.zero)
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
         points = up_to(Real(-1.0, 1.0), POINTS_PER_MESSAGE)
@@ -117,6 +124,7 @@ class EmulatedKeithley6221(Instrument):
             self._abort()
             self._switch_off(self.circuit.clock.now())
         super().reset()
+        self._delta.reset()
         self._waves["ARB0"] = []
 
     def power_cycle(self) -> None:
@@ -124,8 +132,9 @@ class EmulatedKeithley6221(Instrument):
         self.status.operation.put(IS_IDLE, on=True)
 
     def zero(self) -> None:
-        """``SOURce:CLEar``: no wave, 0 A, output off."""
+        """``SOURce:CLEar``: no wave, no delta mode, 0 A, output off."""
         self._abort()
+        self._delta.abort()
         self.values["level"] = 0.0
         self._switch_off(self.circuit.clock.now())
 
@@ -145,6 +154,7 @@ class EmulatedKeithley6221(Instrument):
         self.status.measurement.put(INTERLOCK, on=opened)
         if opened and self.values["output"]:
             self._abort()
+            self._delta.abort()
             self._switch_off(self.circuit.clock.now())
 
     def check(self, setting: ScpiSetting, value: Any) -> None:
@@ -153,6 +163,8 @@ class EmulatedKeithley6221(Instrument):
                 raise ScpiError(404)
             if setting.name in _FIXED:
                 raise ScpiError(-221)
+        if self._delta.phase != delta6221.IDLE and setting.pattern.startswith("SOURce"):
+            raise ScpiError(-221)
         if setting.name == "level" and not self.values["autorange"] and abs(value) > OVERRANGE * self.values["range"]:
             raise ScpiError(-222)
         if setting.name == "range" and abs(self.values["level"]) > OVERRANGE * _range(value):
@@ -170,11 +182,25 @@ class EmulatedKeithley6221(Instrument):
             values["duration_cycles"] = INFINITE
         elif setting.name == "duration_cycles":
             values["duration_time"] = INFINITE
+        if setting.name == "delta_high":
+            values["delta_low"] = -values["delta_high"]
         if setting.name == "output" and not values["output"]:
             self._abort()
+            self._delta.abort()
             self._switch_off(now)
         elif setting.name in ("level", "output", "compliance") and values["output"] and self.phase == IDLE:
             self.circuit.drive(values["level"], values["compliance"], now)
+
+    def _may_begin_delta(self) -> None:
+        if self._interlock_open():
+            raise ScpiError(802)
+        if self.phase != IDLE:
+            raise ScpiError(404)
+        if self.values["delta_high"] > OVERRANGE * self.values["range"] and not self.values["autorange"]:
+            raise ScpiError(-222)
+
+    def _switch_off_now(self) -> None:
+        self._switch_off(self.circuit.clock.now())
 
     def _interlock_open(self) -> bool:
         return self.circuit.faults.lasting("interlock", SOURCE) is not None

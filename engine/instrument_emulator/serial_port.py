@@ -27,14 +27,14 @@ class SerialPort:
 
     def __init__(self, circuit: Circuit) -> None:
         self._circuit = circuit
-        self._other: Instrument | None = None
+        self.attached: Instrument | None = None
         self._coming: deque[tuple[float, str]] = deque()
         """Characters on their way, with the bench time of each's arrival, s."""
         self._values: dict[str, Any] = {"baud": 19200, "pace": "NONE", "terminator": "LF"}
 
     def attach(self, other: Instrument) -> None:
         """Connect the cable."""
-        self._other = other
+        self.attached = other
 
     def commands(self) -> Iterator[Command]:
         """Those of the subsystem."""
@@ -55,7 +55,7 @@ class SerialPort:
 
     def _send(self, text: str) -> None:
         """Hand a message over; the reply starts to come when it has been worked on."""
-        other = self._other
+        other = self.attached
         if other is None:
             return  # nothing hangs there
         faults = self._circuit.faults
