@@ -84,4 +84,4 @@ bench: $(READY)
 	$(BIN)/python tests/bench/lane.py
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .drivers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
