@@ -40,10 +40,10 @@ _ELEMENTS = ("READ", "TST", "UNIT", "RNUM", "SOUR", "COMP", "AVOL")
 class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
-    Not modelled: the finite rise of a slow response or of the filter, the trigger link, and a 2182A: delta modes can
-    be set but not armed (-241).  Arming takes 0.1 s; public scripts wait 1 to 2 s for a real one (fault
-    ``slow_arm``).  Where no page was seen: between arming and start a sweep gives 0 A; after its last step that level
-    stays, until the sweep is aborted or the output is switched off.
+    Not modelled: the finite rise of a slow response or of the filter, the trigger link, pulse delta and differential
+    conductance; of the delta mode what :mod:`.delta6221` says.  Arming takes 0.1 s; public scripts wait 1 to 2 s for
+    a real one (fault ``slow_arm``).  Where no page was seen: between arming and start a sweep gives 0 A; after its
+    last step that level stays, until the sweep is aborted or the output is switched off.
     """
 
     single_client = True
@@ -59,6 +59,9 @@ class EmulatedKeithley6221(Instrument):
         self.sweep_phase = IDLE
         self._arm_delay = arm_delay
         self._serial_port = SerialPort(circuit, lambda: float(self.values["baud"]))
+        self._delta = delta6221.DeltaMode(
+            lambda: self.values, circuit, self._serial_port, self._may_begin_delta, self._switch_off_now
+        )
         self._waves: dict[str, list[float]] = {f"ARB{i}": [] for i in range(5)}
         self._lists: dict[str, Sequence[float]] = dict(_LISTS)
         self._wave = wave6221.Wave((), 0)
@@ -75,7 +78,7 @@ class EmulatedKeithley6221(Instrument):
         yield Command("OUTPut:INTerlock:TRIPped?", lambda: str(int(not self._interlock_open())))
         yield from self._wave_commands()
         yield from self._sweep_commands()
-        yield from delta6221.commands(lambda: self._serial_port.is_connected)
+        yield from self._delta.commands()
         yield from self._system_commands()
 
     def attach(self, other: Instrument) -> None:
@@ -89,6 +92,7 @@ class EmulatedKeithley6221(Instrument):
             self._switch_off(self.circuit.clock.now())
         super().reset()
         self.values["elements"] = _DEFAULT_ELEMENTS
+        self._delta.reset()
         self._waves["ARB0"] = []
         self._lists = dict(_LISTS)
 
@@ -97,7 +101,7 @@ class EmulatedKeithley6221(Instrument):
         self.status.operation.put(IS_IDLE, on=True)
 
     def zero(self) -> None:
-        """``SOURce:CLEar``: no wave, 0 A, output off."""
+        """``SOURce:CLEar``: no wave, no delta mode, 0 A, output off."""
         self._abort()
         self._abort_sweep()
         self.values["level"] = 0.0
@@ -130,6 +134,8 @@ class EmulatedKeithley6221(Instrument):
                 raise ScpiError(404)
             if name in _FIXED or name in COUPLED or setting.pattern.startswith(SWEEP):
                 raise ScpiError(-221)
+        if self._delta.phase != delta6221.IDLE and setting.pattern.startswith("SOURce"):
+            raise ScpiError(-221)
         if name == "level" and not self.values["autorange"] and abs(value) > OVERRANGE * self.values["range"]:
             raise ScpiError(-222)
         if name == "range" and abs(self.values["level"]) > OVERRANGE * _range(value):
@@ -214,8 +220,19 @@ class EmulatedKeithley6221(Instrument):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether neither a wave nor a sweep is armed."""
-        return self.phase == IDLE and self.sweep_phase == IDLE
+        """Whether neither a wave nor a sweep nor a delta mode is armed."""
+        return self.phase == self.sweep_phase == IDLE and self._delta.phase == delta6221.IDLE
+
+    def _may_begin_delta(self) -> None:
+        if self._interlock_open():
+            raise ScpiError(802)
+        if not self._is_idle:
+            raise ScpiError(404)
+        if self.values["delta_high"] > OVERRANGE * self.values["range"] and not self.values["autorange"]:
+            raise ScpiError(-222)
+
+    def _switch_off_now(self) -> None:
+        self._switch_off(self.circuit.clock.now())
 
     def _interlock_open(self) -> bool:
         return self.circuit.faults.lasting("interlock", SOURCE) is not None
@@ -359,6 +376,9 @@ class EmulatedKeithley6221(Instrument):
         self.circuit.drive(0.0, self.values["compliance"], self.circuit.clock.now())
 
     def _initiate_sweep(self) -> None:
+        if self._delta.phase == delta6221.ARMED:
+            self._delta.initiate()
+            return
         if self.sweep_phase == RUNNING or self._waits():
             raise ScpiError(-213)
         if self.sweep_phase != ARMED:
@@ -391,7 +411,8 @@ class EmulatedKeithley6221(Instrument):
         self._let_time_pass(now)
 
     def _abort_sweep(self) -> None:
-        """Give up the sweep, if there is one, with the output off."""
+        """Give up the sweep or the delta mode, if there is one, with the output off."""
+        self._delta.abort()
         if self.sweep_phase == IDLE:
             return
         self._player.stop()

@@ -26,18 +26,14 @@ class SerialPort:
 
     def __init__(self, circuit: Circuit, baud: Callable[[], float]) -> None:
         self._circuit, self._baud = circuit, baud
-        self._other: Instrument | None = None
+        self.attached: Instrument | None = None
+        """What hangs there."""
         self._coming: deque[tuple[float, str]] = deque()
         """Characters on their way, with the bench time of each's arrival, s."""
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether an instrument hangs there."""
-        return self._other is not None
-
     def attach(self, other: Instrument) -> None:
         """Connect the cable."""
-        self._other = other
+        self.attached = other
 
     def commands(self) -> Iterator[Command]:
         """Those of the subsystem."""
@@ -49,7 +45,7 @@ class SerialPort:
 
     def _send(self, text: str) -> None:
         """Hand a message over; the reply starts to come when it has been worked on."""
-        other = self._other
+        other = self.attached
         if other is None:
             raise ScpiError(-241)
         faults = self._circuit.faults
@@ -67,7 +63,7 @@ class SerialPort:
 
     def _enter(self) -> str:
         """What has come so far."""
-        if self._other is None:
+        if self.attached is None:
             raise ScpiError(-241)
         now = self._circuit.clock.now()
         piece = ""

@@ -179,6 +179,16 @@ def test_instruments_on_the_bus_of_an_adapter_are_measured_with(bus: tuple[Bench
     assert exclusive_names(bench) == [f"TCPIP::127.0.0.1::{port.address[1]}::SOCKET"]
 
 
+def test_the_memory_of_an_ar488_is_left_alone(
+    bus: tuple[Bench, Emulator, AdapterPort], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instrument_emulator.gpib_adapter.VERSION", "AR488 GPIB controller, ver. 0.51.18")
+    bench, _, port = bus
+    with started(bench) as instruments:
+        assert measured(instruments) == EXPECTED
+        assert port.settings["++savecfg"] == 1
+
+
 def test_an_adapter_on_a_serial_port_is_one_too(bus: tuple[Bench, Emulator, AdapterPort]) -> None:
     bench, _, port = bus
     with SerialCable(port.address[1]) as cable:

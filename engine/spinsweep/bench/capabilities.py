@@ -74,7 +74,8 @@ class Driver(Protocol):
 
     One whose instrument can play several at once has besides ``sections``, the section of each role, and
     ``sharing(role, section, surroundings)``, which makes the player of another role on the same session.  One whose
-    instrument relays to another at its serial port has ``relay``, a :class:`~spinsweep.bench.relay.Relay`.
+    instrument relays to another at its serial port has ``relay``, a :class:`~spinsweep.bench.relay.Relay`.  A meter
+    whose readings the source has to take part in has ``around(source)``: the source that the bench uses then.
     """
 
     def __init__(self, session: Session, section: InstrumentSection, surroundings: Surroundings) -> None: ...

@@ -50,6 +50,8 @@ class Instruments:
 
         self.source: PulseSource = made(SOURCE)
         self.meter: VoltageReader = made(METER)
+        if (around := getattr(self.meter, "around", None)) is not None:
+            self.source = around(self.source)
         self.switch: Router | None = None if bench.switch is None else made(SWITCH)
         self.auxiliary: dict[str, Auxiliary] = {name: made(name) for name in bench.auxiliary}
         """By name; their drivers may have further methods, for experiments that know them."""

@@ -158,7 +158,7 @@ class _VisaLink:
             self._resource.timeout = max(1, 1000 * (until - time.monotonic()))
             reply += bytes(self._resource.read_raw())
             if not self._bare and not reply.endswith(end):
-                return reply + end  # the interface says that this is all
+                return reply  # the interface says that this is all
         return reply
 
     def send(self, message: bytes) -> None:
