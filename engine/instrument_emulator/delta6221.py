@@ -3,12 +3,9 @@
 Three voltages in a row make a reading, ``(V1 - 2 V2 + V3) / 4`` with the sign of the first current, in which an
 offset and its drift cancel (6220/6221 reference manual, section 5; reading commands p. 5-15, elements p. 13-7).
 
-Without a 2182A arming gives -241 (hardware missing), reading without a delta mode -221 (6220/6221 user's manual
-p. 5-41); pulse delta and differential conductance are set and never armed.
-
 Not modelled: that it goes on between the questions (each asks for as many voltages as the next reading needs), the
-buffer, cold switching, units other than volts, the trigger link as a wire.  While it is armed 0 A flow: no page at
-hand says so.
+buffer, the averaging filter, cold switching, units other than volts, the trigger link as a wire.  While it is armed
+0 A flow: no page at hand says so.
 """
 
 from __future__ import annotations
@@ -58,28 +55,16 @@ class DeltaMode:
         self._began = 0.0
 
     def commands(self) -> Iterator[Command]:
-        """Its commands; the settings, ``INITiate`` and ``SOURce:SWEep:ABORt`` are the source's."""
-        for mode in ("DELTa", "PDELta", "DCONductance"):
-            path = f"SOURce[1]:{mode}"
-            present = "whether a 2182A hangs at the serial port"
-            yield Command(f"{path}:NVPResent?", lambda: str(int(self._meter() is not None)), does=present)
-            if mode == "DELTa":
-                yield Command(f"{path}:ARM[:IMMediate]", self._arm, does="-241 without a 2182A; INIT starts it")
-                yield Command(f"{path}:ARM[:IMMediate]?", lambda: str(int(self.phase != IDLE)))
-            else:
-                yield Command(f"{path}:ARM[:IMMediate]", refuse(-241), does="-241: the mode is not emulated")
-                yield Command(f"{path}:ARM[:IMMediate]?", lambda: "0")
-        for path in ("[SENSe[1]:]DATA", "CALCulate[1]:DATA"):
-            yield Command(f"{path}:FRESh?", self._fresh, does="the next reading; -221: no delta mode runs")
-            yield Command(f"{path}[:LATest]?", self._last, does="the last reading; -221: no delta mode runs")
-        yield Command("TRACe:DATA[:VALue]?", refuse(-230), does="-230: the buffer is empty")
-        yield Command("TRACe:DATA:TYPE?", lambda: "NONE")
-        yield Command("TRACe:POINts:ACTual?", lambda: "0")
-        yield Command("TRACe:FREE?", lambda: "2097152,0")
-        yield Command("TRACe:CLEar", lambda: None, does="nothing: the buffer is empty")
-        yield Command("CALCulate2:IMMediate", refuse(-230), does="-230: the buffer is empty")
-        yield Command("CALCulate2:DATA?", refuse(-230), does="-230: the buffer is empty")
-        yield Command("CALCulate3:LIMit[1]:FAIL?", lambda: "0")
+        """Those of the mode, without its settings and what ends it."""
+        absent = "-241 where no 2182A hangs at the serial port"
+        yield Command(
+            "SOURce[1]:DELTa:NVPResent?", lambda: str(int(self._meter() is not None)), does="1 with a 2182A"
+        )
+        yield Command("SOURce[1]:DELTa:ARM[:IMMediate]", self._arm, does=f"takes 3 s, then INIT begins; {absent}")
+        yield Command("SOURce[1]:DELTa:ARM[:IMMediate]?", lambda: str(int(self.phase != IDLE)))
+        yield Command("[SENSe[1]:]DATA:FRESh?", self._fresh, does="the next delta reading; -221: no delta mode runs")
+        yield Command("[SENSe[1]:]DATA[:LATest]?", self._last, does="the last delta reading; -221: there is none")
+        yield from _not_emulated()
 
     def reset(self) -> None:
         """``*RST``."""
@@ -96,11 +81,11 @@ class DeltaMode:
         return self._serial_port.attached
 
     def _arm(self) -> None:
+        if self._meter() is None:
+            raise ScpiError(-241)
         if self.phase != IDLE:
             return
         self._may_begin()
-        if self._meter() is None:
-            raise ScpiError(-241)
         self._circuit.wait(ARM_TIME_S)
         values = self._values()
         values["output"] = True
@@ -109,14 +94,14 @@ class DeltaMode:
         self._circuit.drive(0.0, values["compliance"], self._circuit.clock.now())
 
     def initiate(self) -> None:
-        """Start it; it is armed."""
+        """Begin, once it is armed."""
         self.phase, self._began = RUNNING, self._circuit.clock.now()
 
     def _fresh(self) -> str:
         """The next reading, after as many voltages as it needs."""
-        if self.phase == IDLE:
+        if self.phase != RUNNING:
             raise ScpiError(-221)
-        if self.phase != RUNNING or self._taken >= self._values()["delta_count"]:
+        if self._taken >= self._values()["delta_count"]:
             raise ScpiError(-230)
         while len(self._voltages) < 3 + self._taken:
             self._voltages.append(self._voltage())
@@ -130,10 +115,8 @@ class DeltaMode:
         return self._latest
 
     def _last(self) -> str:
-        if self.phase == IDLE and not self._latest:
-            raise ScpiError(-221)
         if not self._latest:
-            raise ScpiError(-230)
+            raise ScpiError(-221)
         return self._latest
 
     def _voltage(self) -> float:
@@ -158,3 +141,22 @@ class DeltaMode:
             "AVOL": OVERFLOW,
         }
         return ",".join(shown[e] for e in values["elements"])
+
+
+def _not_emulated() -> Iterator[Command]:
+    """What else needs a 2182A: pulse delta, differential conductance, mathematics, and the buffer, which is empty."""
+    for mode in ("PDELta", "DCONductance"):
+        path = f"SOURce[1]:{mode}"
+        yield Command(f"{path}:NVPResent?", lambda: "0", does="0: the mode is not emulated")
+        yield Command(f"{path}:ARM[:IMMediate]", refuse(-241), does="-241: the mode is not emulated")
+        yield Command(f"{path}:ARM[:IMMediate]?", lambda: "0")
+    yield Command("CALCulate[1]:DATA[:LATest]?", refuse(-221), does="-221: mathematics are not emulated")
+    yield Command("CALCulate[1]:DATA:FRESh?", refuse(-221), does="-221: mathematics are not emulated")
+    yield Command("TRACe:DATA[:VALue]?", refuse(-230), does="-230: the buffer is empty")
+    yield Command("TRACe:DATA:TYPE?", lambda: "NONE")
+    yield Command("TRACe:POINts:ACTual?", lambda: "0")
+    yield Command("TRACe:FREE?", lambda: "2097152,0")
+    yield Command("TRACe:CLEar", lambda: None, does="nothing: the buffer is empty")
+    yield Command("CALCulate2:IMMediate", refuse(-230), does="-230: the buffer is empty")
+    yield Command("CALCulate2:DATA?", refuse(-230), does="-230: the buffer is empty")
+    yield Command("CALCulate3:LIMit[1]:FAIL?", lambda: "0")

@@ -41,9 +41,10 @@ class EmulatedKeithley6221(Instrument):
     """The source; its output and its wave go on whatever becomes of a connection.
 
     Not modelled: the finite rise of a slow response or of the filter, the trigger link, pulse delta and differential
-    conductance; of the delta mode what :mod:`.delta6221` says.  Arming takes 0.1 s; public scripts wait 1 to 2 s for
-    a real one (fault ``slow_arm``).  Where no page was seen: between arming and start a sweep gives 0 A; after its
-    last step that level stays, until the sweep is aborted or the output is switched off.
+    conductance (they can be set but not armed: -241), and of delta what :mod:`.delta6221` says.  Arming takes
+    0.1 s; public scripts wait 1 to 2 s for a real one (fault ``slow_arm``).  Where no page was seen: between arming
+    and start a sweep gives 0 A; after its last step that level stays, until the sweep is aborted or the output is
+    switched off.
     """
 
     single_client = True
@@ -91,8 +92,8 @@ class EmulatedKeithley6221(Instrument):
             self._abort_sweep()
             self._switch_off(self.circuit.clock.now())
         super().reset()
-        self.values["elements"] = _DEFAULT_ELEMENTS
         self._delta.reset()
+        self.values["elements"] = _DEFAULT_ELEMENTS
         self._waves["ARB0"] = []
         self._lists = dict(_LISTS)
 
@@ -101,7 +102,7 @@ class EmulatedKeithley6221(Instrument):
         self.status.operation.put(IS_IDLE, on=True)
 
     def zero(self) -> None:
-        """``SOURce:CLEar``: no wave, no delta mode, 0 A, output off."""
+        """``SOURce:CLEar``: no wave, 0 A, output off."""
         self._abort()
         self._abort_sweep()
         self.values["level"] = 0.0
@@ -134,8 +135,6 @@ class EmulatedKeithley6221(Instrument):
                 raise ScpiError(404)
             if name in _FIXED or name in COUPLED or setting.pattern.startswith(SWEEP):
                 raise ScpiError(-221)
-        if self._delta.phase != delta6221.IDLE and setting.pattern.startswith("SOURce"):
-            raise ScpiError(-221)
         if name == "level" and not self.values["autorange"] and abs(value) > OVERRANGE * self.values["range"]:
             raise ScpiError(-222)
         if name == "range" and abs(self.values["level"]) > OVERRANGE * _range(value):
@@ -163,9 +162,7 @@ class EmulatedKeithley6221(Instrument):
             self._abort()
             self._abort_sweep()
             self._switch_off(now)
-        elif (
-            name in ("level", "output", "compliance") and values["output"] and self.phase == self.sweep_phase == IDLE
-        ):
+        elif name in ("level", "output", "compliance") and values["output"] and self._is_idle:
             self.circuit.drive(values["level"], values["compliance"], now)
 
     def _wave_commands(self) -> Iterator[Command]:
@@ -196,8 +193,9 @@ class EmulatedKeithley6221(Instrument):
             yield Command(f"{path}:POINts?", self._list_counter(name))
         yield Command(f"{SWEEP}:ARM[:IMMediate]", self._arm_sweep, does="output on at 0 A; INIT starts the sweep")
         yield Command(f"{SWEEP}:ARM[:IMMediate]?", lambda: str(int(self.sweep_phase != IDLE)))
-        yield Command(f"{SWEEP}:ABORt[:IMMediate]", self._abort_sweep, does="ends a sweep, output off")
-        yield Command("INITiate[:IMMediate]", self._initiate_sweep, does="starts the sweep that is armed, else -221")
+        yield Command(f"{SWEEP}:ABORt[:IMMediate]", self._abort_sweep, does="ends a sweep or delta, output off")
+        begins = "starts the sweep or the delta mode that is armed, else -221"
+        yield Command("INITiate[:IMMediate]", self._initiate_sweep, does=begins)
         yield Command("ABORt", self._abort_sweep, does="as SOURce:SWEep:ABORt")
         yield Command("*TRG", self._bus_trigger, does="starts a sweep that waits for ARM:SOURce BUS, else -211")
         yield Command("ARM:SIGNal", self._signal, does="starts a sweep that waits, else -211")
@@ -220,14 +218,14 @@ class EmulatedKeithley6221(Instrument):
 
     @property
     def _is_idle(self) -> bool:
-        """Whether neither a wave nor a sweep nor a delta mode is armed."""
-        return self.phase == self.sweep_phase == IDLE and self._delta.phase == delta6221.IDLE
+        """Whether neither a wave nor a sweep nor the delta mode is armed."""
+        return self.phase == IDLE and self.sweep_phase == IDLE and self._delta.phase == delta6221.IDLE
 
     def _may_begin_delta(self) -> None:
         if self._interlock_open():
             raise ScpiError(802)
         if not self._is_idle:
-            raise ScpiError(404)
+            raise ScpiError(-221)
         if self.values["delta_high"] > OVERRANGE * self.values["range"] and not self.values["autorange"]:
             raise ScpiError(-222)
 
@@ -376,7 +374,7 @@ class EmulatedKeithley6221(Instrument):
         self.circuit.drive(0.0, self.values["compliance"], self.circuit.clock.now())
 
     def _initiate_sweep(self) -> None:
-        if self._delta.phase == delta6221.ARMED:
+        if self._delta.phase != delta6221.IDLE:
             self._delta.initiate()
             return
         if self.sweep_phase == RUNNING or self._waits():

@@ -27,7 +27,6 @@ class SerialPort:
     def __init__(self, circuit: Circuit, baud: Callable[[], float]) -> None:
         self._circuit, self._baud = circuit, baud
         self.attached: Instrument | None = None
-        """What hangs there."""
         self._coming: deque[tuple[float, str]] = deque()
         """Characters on their way, with the bench time of each's arrival, s."""
 

@@ -38,7 +38,7 @@ _FACTOR = Real(-9.99999e20, 9.99999e20)
 _LINE = Integer(1, 6)
 _COUNT = Count(1, 65536)
 _DELTA_DELAY = Real(1e-3, 9999.999, infinite=True, unit="S")
-_NO_DELTA = "no 2182A is connected: arming gives -241"
+_NO_DELTA = "arming gives -241 where no 2182A hangs at the serial port"
 _NO_READINGS = "only delta modes take readings"
 _NO_LINE = "no trigger line is emulated"
 

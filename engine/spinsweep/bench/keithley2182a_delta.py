@@ -31,8 +31,8 @@ VOLTAGES = 3
 """That a reading is made of."""
 ARM_TIME_S = 15.0
 SOURCE_OVERRANGE = 1.05
-NOT_YET = "-230"
-"""Error of a question for a reading that is not there yet (p. 5-15)."""
+NO_READING = ("-230", "-221")
+"""Errors of a question for a reading that is not there yet (p. 5-15), or never will be: no mode runs."""
 _HIT_COMPLIANCE = 8  # STAT:MEAS
 _CHANGED = "another program, or somebody at its keys, has changed it"
 
@@ -140,7 +140,7 @@ class Keithley2182ADelta(VoltageReader):
             if text:
                 refuse_errors(self.carrier, error, "it was read")
                 return self._reading(text[0])
-            if not error.startswith(NOT_YET):
+            if error.partition(",")[0] not in NO_READING:
                 refuse_errors(self.carrier, error, "it was read")
             if number(self.carrier, armed) == 0:
                 self.hit_compliance = True
