@@ -88,9 +88,11 @@ def acquire_bench(
                     if safe:
                         mark_clean(bench)
                 finally:
-                    fired = before, pulses(bench)
-                    logbook.closed(bench, lease.epoch, fired, session.work, session.faults, safe=safe)
-                    watchdog.dismiss(safe=safe)
+                    try:
+                        fired = before, pulses(bench)
+                        logbook.closed(bench, lease.epoch, fired, session.work, session.faults, safe=safe)
+                    finally:
+                        watchdog.dismiss(safe=safe)
     finally:
         lease.release()
 

@@ -76,7 +76,7 @@ def check(bench: BenchFile, cycle: CycleName = None) -> int:
                 faults += 1
                 table.add_row(*row, *blank, styled(str(error), "bold red"))
         out.print(table)
-    out.print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
+    out.print(_safe_words(described))
     return 1 if faults else 0
 
 
@@ -112,8 +112,15 @@ def safe(
     finally:
         lease.release()
     logbook.note(described, logbook.MADE_SAFE)
-    console().print("the bench is safe: 0 A, output off" + (", relays open" if described.switch else ""))
+    console().print(_safe_words(described))
     return 0
+
+
+def _safe_words(described: Bench) -> str:
+    """What a safe bench is, for the instruments it has."""
+    relays = ", relays open" if described.switch else ""
+    others = f", {', '.join(described.auxiliary)} safe" if described.auxiliary else ""
+    return f"the bench is safe: 0 A, output off{relays}{others}"
 
 
 @app.command()
