@@ -22,7 +22,17 @@ from spinsweep.bench.errors import InstrumentFault, InterlockOpen, LimitError
 from spinsweep.bench.parts import Timing
 from spinsweep.bench.relay import Relay
 from spinsweep.bench.section import SourceSection, Wired
-from spinsweep.bench.settings import ERRORS, Setting, apply, compare, number, refuse_errors, refuse_events
+from spinsweep.bench.settings import (
+    ERRORS,
+    Setting,
+    apply,
+    commands,
+    compare,
+    number,
+    queries,
+    refuse_errors,
+    refuse_events,
+)
 
 if TYPE_CHECKING:  # who reads a bench file loads no VISA
     from spinsweep.bench.visa import Session
@@ -47,6 +57,7 @@ POLL_S = 1e-3
 
 _SAFE = ":SOUR:WAVE:ABOR;:SOUR:CLE"
 _CHANGED = "another program has changed it; give the instrument to one program alone"
+_TWO_POINTS = Setting("SOUR:WAVE:ARB:POIN", 2.0)
 _HIT_COMPLIANCE = 8  # STAT:MEAS
 _WAVE_STARTED = 16  # STAT:OPER
 _WAVE_STOPPED = 128  # STAT:OPER
@@ -108,6 +119,8 @@ class Keithley6221(PulseSource):
         self._range = math.nan
         self._held: list[Setting] = []
         """Settings that stay as they are while a device is connected; read back before every current."""
+        self._held_text = ("", "")
+        """What sets them, and what reads them back."""
         self._sent: dict[str, Setting] = {}
         """Settings of the last pulse."""
 
@@ -159,6 +172,7 @@ class Keithley6221(PulseSource):
         fixed = Setting("SOUR:CURR:RANG", self._range, (OVERRANGE - 1) * self._range)
         apply(self.session, [Setting("SOUR:CURR:RANG:AUTO", 0.0), fixed])
         self._held = [*self._steady(), fixed]
+        self._held_text = (commands(self._held), queries(self._held))
         self._envelope = envelope
 
     def pulse(self, current: float, width: float) -> Pulse:
@@ -201,9 +215,10 @@ class Keithley6221(PulseSource):
         """
         current = float(current)
         self._refuse_read(current)
-        settings = [Setting("SOUR:CURR", current, RESOLUTION[self._range]), *self._held]
-        message = [":SOUR:WAVE:ABOR", settings[0].command, *(s.query for s in settings), "*ESR?", ":OUTP?", ERRORS]
-        *read_back, events, output, error = self.session.ask(";".join(message), len(settings) + 3)
+        level = Setting("SOUR:CURR", current, RESOLUTION[self._range])
+        settings = [level, *self._held]
+        message = f":SOUR:WAVE:ABOR;{level.command};{level.query};{self._held_text[1]};*ESR?;:OUTP?;{ERRORS}"
+        *read_back, events, output, error = self.session.ask(message, len(settings) + 3)
         refuse_events(self.session, events)
         refuse_errors(self.session, error, "a read current was set")
         compare(self.session, settings, read_back)
@@ -245,10 +260,10 @@ class Keithley6221(PulseSource):
     def _prepare(self, data: str, wave: list[Setting]) -> None:
         """Send of a pulse's settings what is new, and read all of them back."""
         new = [s.command for s in wave if self._sent.get(s.header) != s]
-        settings = [*wave, *self._held, Setting("SOUR:WAVE:ARB:POIN", 2.0)]
-        queries = [*(s.query for s in settings), ":OUTP:INT:TRIP?", ":OUTP?", "*ESR?"]
+        settings = [*wave, *self._held, _TWO_POINTS]
+        asked = f"{queries(wave)};{self._held_text[1]};{_TWO_POINTS.query};:OUTP:INT:TRIP?;:OUTP?;*ESR?"
         # Reading the events of earlier waves clears them.
-        message = [":SOUR:WAVE:ABOR", data, *new, *queries, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
+        message = [":SOUR:WAVE:ABOR", data, *new, asked, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
         replies = self.session.ask(";".join(message), len(settings) + 6)
         *read_back, interlock, output, events, _, _, error = replies
         refuse_events(self.session, events)
@@ -260,16 +275,17 @@ class Keithley6221(PulseSource):
 
     def _arm(self, sign: int, wave: list[Setting]) -> None:
         """Set the pulse again, read it back, and arm it; a difference is found before it is started."""
-        settings, queries = self._pulse_queries(wave)
-        message = [*(s.command for s in settings), ":SOUR:WAVE:ARM", "*OPC?", *queries, ERRORS]
-        _, *read_back, error = self.session.ask(";".join(message), len(queries) + 2, ARM_TIME_S)
+        settings, set_again, asked = self._bounds(wave)
+        message = f"{set_again};:SOUR:WAVE:ARM;*OPC?;{asked};{ERRORS}"
+        _, *read_back, error = self.session.ask(message, len(settings) + 3, ARM_TIME_S)
         refuse_errors(self.session, error, "a wave was armed; no pulse was fired")
         self._refuse_changed(settings, read_back, sign, "no pulse was fired")
 
-    def _pulse_queries(self, wave: list[Setting]) -> tuple[list[Setting], list[str]]:
-        """All that bounds a pulse, and what asks for it; the points of the wave come last."""
-        settings = [*wave, *self._held]
-        return settings, [*(s.query for s in settings), ":SOUR:WAVE:ARB:DATA?"]
+    def _bounds(self, wave: list[Setting]) -> tuple[list[Setting], str, str]:
+        """All that bounds a pulse, what sets it, and what asks for it; the points of the wave come last."""
+        set_held, ask_held = self._held_text
+        asked = f"{queries(wave)};{ask_held};:SOUR:WAVE:ARB:DATA?"
+        return [*wave, *self._held], f"{commands(wave)};{set_held}", asked
 
     def _fire(self, width: float, sign: int, wave: list[Setting]) -> Pulse:
         """Set the pulse again and fire it in one message: nobody can write between the last check and its use.
@@ -278,13 +294,13 @@ class Keithley6221(PulseSource):
         What is read back before arming and after the start is looked at when the pulse has left: a difference says
         that the pulse was another one.  One that is armed already takes no settings any more: it is only started.
         """
-        settings, queries = self._pulse_queries(wave)
-        armed = bool(self.arm_wait)
-        set_again = [] if armed else [*(s.command for s in settings)]
-        start = [":SOUR:WAVE:INIT"] if armed else [":SOUR:WAVE:ARM", ":SOUR:WAVE:INIT"]
-        message = [*set_again, *queries, *start, "*OPC?"]
-        count = len(queries)
-        replies = self.session.ask(";".join([*message, *queries, _PROGRESS]), 2 * count + 6, ARM_TIME_S)
+        settings, set_again, asked = self._bounds(wave)
+        if self.arm_wait:
+            message = f"{asked};:SOUR:WAVE:INIT"
+        else:
+            message = f"{set_again};{asked};:SOUR:WAVE:ARM;:SOUR:WAVE:INIT"
+        count = len(settings) + 1
+        replies = self.session.ask(f"{message};*OPC?;{asked};{_PROGRESS}", 2 * count + 6, ARM_TIME_S)
         before, after, progress = replies[:count], replies[count + 1 : 2 * count + 1], replies[2 * count + 1 :]
         began = time.monotonic()
         wait = partial(self.clock.sleep, 2 * width)

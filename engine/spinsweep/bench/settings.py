@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from spinsweep.bench.errors import InstrumentFault
@@ -20,6 +19,8 @@ ERRORS = ":STAT:QUE?"
 SYSTEM_ERRORS = ":SYST:ERR?"
 """The same of any instrument that keeps to SCPI (SCPI-1999 volume 2, 21.8)."""
 _MAX_ERRORS = 20
+KNOWN_REPLIES = 1000
+"""Replies to questions for settings that a session remembers, with the settings that they agree with."""
 
 
 class Setting(NamedTuple):
@@ -42,6 +43,16 @@ class Setting(NamedTuple):
         return f":{self.header}?"
 
 
+def commands(settings: Iterable[Setting]) -> str:
+    """What sets them all."""
+    return ";".join([setting.command for setting in settings])
+
+
+def queries(settings: Iterable[Setting]) -> str:
+    """What reads them all back."""
+    return ";".join([setting.query for setting in settings])
+
+
 def apply(session: Session, settings: Sequence[Setting], errors: str = ERRORS) -> None:
     """Send settings, read each one back and compare, in one message; ``errors`` asks for the oldest error.
 
@@ -52,8 +63,8 @@ def apply(session: Session, settings: Sequence[Setting], errors: str = ERRORS) -
     ConnectionLost
         The link is not to be trusted any more.
     """
-    message = [s.command for s in settings] + [s.query for s in settings] + [errors]
-    *read_back, error = session.ask(";".join(message), len(settings) + 1)
+    message = f"{commands(settings)};{queries(settings)};{errors}"
+    *read_back, error = session.ask(message, len(settings) + 1)
     refuse_errors(session, error, "settings were sent", errors)
     compare(session, settings, read_back)
 
@@ -65,7 +76,10 @@ def compare(
 
     ``after`` says what to do, or what it means.
     """
-    for setting, text in zip(settings, read_back, strict=True):
+    read, sent = tuple(read_back), list(settings)
+    if session.agreed.get(read) == sent:  # most read back as they did in the cycle before
+        return
+    for setting, text in zip(sent, read, strict=True):
         try:
             same = _agrees(setting, text)
         except ValueError:
@@ -74,9 +88,11 @@ def compare(
             raise InstrumentFault(
                 f"{session.name}: {setting.header} reads {text} where {setting.value} was sent; {after}"
             )
+    if len(session.agreed) >= KNOWN_REPLIES:
+        session.agreed.clear()
+    session.agreed[read] = sent
 
 
-@lru_cache(maxsize=4096)  # most read back as they did in the cycle before
 def _agrees(setting: Setting, text: str) -> bool:
     """Whether a setting reads back as it was sent; ``ValueError`` if ``text`` is no number and should be one."""
     if isinstance(setting.value, float):

@@ -31,7 +31,7 @@ from spinsweep.bench.errors import BenchError, ConnectionLost, InstrumentFault
 from spinsweep.bench.gpib_adapter import Bus, BusLink
 from spinsweep.bench.relay import Relay, RelayLink
 from spinsweep.bench.section import REMOTE, TERMINATORS, InstrumentSection
-from spinsweep.bench.settings import POWER_ON
+from spinsweep.bench.settings import POWER_ON, Setting
 
 CONNECT_TIMEOUT_S = 90.0
 """s.  A Keithley 6221 refuses new connections for 30 to 60 s after its client died (seen by one laboratory)."""
@@ -213,6 +213,8 @@ class Session:
         """Reason the session is unusable; empty when it is healthy."""
         self.power_was_lost = False
         """A reply has said so, and :meth:`powered_on` has not been asked since."""
+        self.agreed: dict[tuple[str, ...], list[Setting]] = {}
+        """Replies to questions for settings, and settings that they have agreed with; see ``settings.compare``."""
         self._lock = threading.RLock()
         self._link: Link | None = None
 
@@ -287,7 +289,9 @@ class Session:
         """
         with self._lock:
             line = self.exchange(message, wait)
-            replies = [reply.strip() for reply in _divided(line)]
+            replies = _divided(line)
+            if "; " in line or " ;" in line:
+                replies = [reply.strip() for reply in replies]
             if not answers - lacking <= len(replies) <= answers:
                 raise self.distrust(f"{len(replies)} replies instead of {answers}: {line!r}")
             return replies
