@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -21,8 +22,11 @@ PRIVATE = {
 PREFIXES = ("demand_",)
 
 
-def files() -> list[Path]:
-    return sorted(file for root in ("engine", "sweeps") for file in (ROOT / root).rglob("*.py"))
+@cache
+def modules() -> dict[Path, ast.Module]:
+    """The product's modules, parsed once for all tests."""
+    files = sorted(file for root in ("engine", "sweeps") for file in (ROOT / root).rglob("*.py"))
+    return {file: ast.parse(file.read_text()) for file in files}
 
 
 def defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
@@ -44,8 +48,8 @@ def defined(tree: ast.AST) -> Iterator[tuple[str, int]]:
 def test_no_name_is_of_the_private_language() -> None:
     private = [
         f"{file.relative_to(ROOT)}:{line}: {name}"
-        for file in files()
-        for name, line in defined(ast.parse(file.read_text()))
+        for file, module in modules().items()
+        for name, line in defined(module)
         if name in PRIVATE or name.startswith(PREFIXES)
     ]
     assert private == []
@@ -53,9 +57,6 @@ def test_no_name_is_of_the_private_language() -> None:
 
 def test_a_class_name_stands_once() -> None:
     counts = Counter(
-        node.name
-        for file in files()
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.ClassDef)
+        node.name for module in modules().values() for node in ast.walk(module) if isinstance(node, ast.ClassDef)
     )
     assert {name: n for name, n in counts.items() if n > 1} == {}

@@ -261,9 +261,9 @@ class Keithley6221(PulseSource):
         """Send of a pulse's settings what is new, and read all of them back."""
         new = [s.command for s in wave if self._sent.get(s.header) != s]
         settings = [*wave, *self._held, _TWO_POINTS]
-        asked = f"{queries(wave)};{self._held_text[1]};{_TWO_POINTS.query};:OUTP:INT:TRIP?;:OUTP?;*ESR?"
+        queried = f"{queries(wave)};{self._held_text[1]};{_TWO_POINTS.query};:OUTP:INT:TRIP?;:OUTP?;*ESR?"
         # Reading the events of earlier waves clears them.
-        message = [":SOUR:WAVE:ABOR", data, *new, asked, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
+        message = [":SOUR:WAVE:ABOR", data, *new, queried, ":STAT:OPER:EVEN?", ":STAT:MEAS:EVEN?", ERRORS]
         replies = self.session.ask(";".join(message), len(settings) + 6)
         *read_back, interlock, output, events, _, _, error = replies
         refuse_events(self.session, events)
@@ -275,8 +275,8 @@ class Keithley6221(PulseSource):
 
     def _arm(self, sign: int, wave: list[Setting]) -> None:
         """Set the pulse again, read it back, and arm it; a difference is found before it is started."""
-        settings, set_again, asked = self._bounds(wave)
-        message = f"{set_again};:SOUR:WAVE:ARM;*OPC?;{asked};{ERRORS}"
+        settings, set_again, queried = self._bounds(wave)
+        message = f"{set_again};:SOUR:WAVE:ARM;*OPC?;{queried};{ERRORS}"
         _, *read_back, error = self.session.ask(message, len(settings) + 3, ARM_TIME_S)
         refuse_errors(self.session, error, "a wave was armed; no pulse was fired")
         self._refuse_changed(settings, read_back, sign, "no pulse was fired")
@@ -284,8 +284,8 @@ class Keithley6221(PulseSource):
     def _bounds(self, wave: list[Setting]) -> tuple[list[Setting], str, str]:
         """All that bounds a pulse, what sets it, and what asks for it; the points of the wave come last."""
         set_held, ask_held = self._held_text
-        asked = f"{queries(wave)};{ask_held};:SOUR:WAVE:ARB:DATA?"
-        return [*wave, *self._held], f"{commands(wave)};{set_held}", asked
+        queried = f"{queries(wave)};{ask_held};:SOUR:WAVE:ARB:DATA?"
+        return [*wave, *self._held], f"{commands(wave)};{set_held}", queried
 
     def _fire(self, width: float, sign: int, wave: list[Setting]) -> Pulse:
         """Set the pulse again and fire it in one message: nobody can write between the last check and its use.
@@ -294,13 +294,13 @@ class Keithley6221(PulseSource):
         What is read back before arming and after the start is looked at when the pulse has left: a difference says
         that the pulse was another one.  One that is armed already takes no settings any more: it is only started.
         """
-        settings, set_again, asked = self._bounds(wave)
+        settings, set_again, queried = self._bounds(wave)
         if self.arm_wait:
-            message = f"{asked};:SOUR:WAVE:INIT"
+            message = f"{queried};:SOUR:WAVE:INIT"
         else:
-            message = f"{set_again};{asked};:SOUR:WAVE:ARM;:SOUR:WAVE:INIT"
+            message = f"{set_again};{queried};:SOUR:WAVE:ARM;:SOUR:WAVE:INIT"
         count = len(settings) + 1
-        replies = self.session.ask(f"{message};*OPC?;{asked};{_PROGRESS}", 2 * count + 6, ARM_TIME_S)
+        replies = self.session.ask(f"{message};*OPC?;{queried};{_PROGRESS}", 2 * count + 6, ARM_TIME_S)
         before, after, progress = replies[:count], replies[count + 1 : 2 * count + 1], replies[2 * count + 1 :]
         began = time.monotonic()
         wait = partial(self.clock.sleep, 2 * width)
