@@ -16,7 +16,7 @@ help:
 	@echo "make soak      ten minutes of one run (SOAK_SECONDS=), in which no process may grow"
 	@echo "make test-slurm  the tests on a real Slurm and over a real SSH server alone; make test runs them too"
 	@echo "make test-drivers  public drivers (pymeasure, QCoDeS, InstrumentKit) against the emulated instruments; their"
-	@echo "               environment of 700 MB is made first; make test runs them too where it is there"
+	@echo "               environment of 700 MB is made first"
 	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
 

@@ -24,7 +24,7 @@ from typing import Any
 import dask
 from distributed import Client, Security, Status, Worker
 
-from spinsweep.bench import child
+from spinsweep.bench import child, pipes
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.address_lock import scope
 from spinsweep.bench.bench_file import Bench, load
@@ -333,8 +333,7 @@ class LocalLane:
         """Wait for the end of a lane: what it said last."""
         words = child.last_words(process, self._errors)
         assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)  # what the lane started may have it open
-        self._stopped = STOPPING.encode() in (process.stdout.read() or b"")
+        self._stopped = STOPPING.encode() in pipes.rest(process.stdout)
         process.stdout.close()
         return words
 

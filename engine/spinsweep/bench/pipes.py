@@ -12,6 +12,8 @@ from typing import IO
 from spinsweep import system
 
 CHUNK_BYTES = 65536
+REST_S = 0.1
+"""For what lies in a pipe to be read."""
 
 
 def first_line(pipe: IO[bytes], timeout_s: float) -> bytes | None:
@@ -24,6 +26,14 @@ def first_line(pipe: IO[bytes], timeout_s: float) -> bytes | None:
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     _in_a_thread(lambda: lines.put(pipe.readline()))
     return _next(lines, timeout_s)
+
+
+def rest(pipe: IO[bytes]) -> bytes:
+    """What lies in a pipe whose writer has ended. A child of that one may have it open still; nobody waits for it."""
+    reader, parts = PipeReader(pipe.fileno()), []
+    while part := reader.read(REST_S):
+        parts.append(part)
+    return b"".join(parts)
 
 
 class PipeReader:

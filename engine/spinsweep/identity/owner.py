@@ -20,9 +20,9 @@ _SITE = ("site-packages", "dist-packages")
 # fmt: off
 RELEASED = frozenset((
     "annotated-types", "bokeh", "cloudpickle", "cryptography", "dask", "distributed", "fsspec", "google-crc32c",
-    "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "pillow", "pint", "prometheus-client",
-    "pydantic", "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy", "statsmodels", "torch", "tornado",
-    "typer", "xarray", "zarr",
+    "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "pillow", "pint", "portalocker",
+    "prometheus-client", "pydantic", "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy", "statsmodels",
+    "torch", "tornado", "typer", "xarray", "zarr",
 ))
 # fmt: on
 """The engine's own dependencies.
