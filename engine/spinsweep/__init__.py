@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from spinsweep.evaluate import Cell, Cells
     from spinsweep.executors.running import run
     from spinsweep.ledger import State
+    from spinsweep.outputs import Coordinate, Dim, Output
+    from spinsweep.parameters import Parameter
     from spinsweep.reading import CubeView, open_cube
-    from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
+    from spinsweep.spec import Sweep, per_cell
 
 # fmt: off
 __all__ = [
@@ -31,7 +33,9 @@ _MODULES = {
     "ledger": ["State"],
     "reading": ["CubeView", "open_cube"],
     "executors.running": ["run"],
-    "spec": ["Coordinate", "Dim", "Output", "Parameter", "Sweep", "per_cell"],
+    "outputs": ["Coordinate", "Dim", "Output"],
+    "parameters": ["Parameter"],
+    "spec": ["Sweep", "per_cell"],
 }
 
 

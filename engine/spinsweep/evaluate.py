@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical
 from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
+from spinsweep.outputs import Output
 from spinsweep.printable import cut
 from spinsweep.seeds import generator
-from spinsweep.spec import Named, Output, Sweep
+from spinsweep.spec import Named, Sweep
 
 Array = npt.NDArray[Any]
 MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each

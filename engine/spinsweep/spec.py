@@ -6,35 +6,20 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from spinsweep.axis import (
-    MAX_VALUES,
-    Axis,
-    Kind,
-    Value,
-    canonical,
-    choices_of,
-    closest,
-    key,
-    listed,
-    one_of,
-    plain,
-    range_words,
-    require_limits,
-    require_texts,
-)
+from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
+from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
-from spinsweep.printable import brief, one_line, said
+from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.printable import brief
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
@@ -42,240 +27,6 @@ MOST_CELLS = 2_000_000_000
 """Of one cube; the state of each is one byte in the memory of whoever looks at all of them."""
 RESERVED = (*LEDGER, "runs", "errors", "codes")
 """Names that the cube uses; no axis, dim or output may take one."""
-DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
-          "complex64", "complex128")  # fmt: skip
-"""Types of an output's numbers."""
-CODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "calendar",
-          "coordinates")  # fmt: skip
-"""Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
-
-
-@dataclass(frozen=True)
-class Dim:
-    """A dimension that every cell fills by itself, beyond the axes, such as the cycles of one device."""
-
-    name: str
-    size: int | str = 0
-    """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
-    values: tuple[Value, ...] = ()
-    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
-    start: int = 0
-    unit: str = "1"
-    long_name: str = ""
-
-    def __post_init__(self) -> None:
-        where = f"dim {brief(self.name)}"
-        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
-        object.__setattr__(self, "values", listed(self.values))
-        if self.values:
-            Axis(self.name, self.values)  # refuses what no coordinate can be
-        if not isinstance(self.size, str) and not self.values:
-            object.__setattr__(self, "size", _whole(f"{where}: size", self.size, 1, MAX_VALUES))
-        object.__setattr__(self, "start", _whole(f"{where}: start", self.start, -(2**62), 2**62))
-
-
-@dataclass(frozen=True)
-class Coordinate:
-    """A further coordinate along one axis, computed from the axis's values and the parameters."""
-
-    name: str
-    axis: str
-    function: Callable[[Any, Mapping[str, Any]], Any]
-    """(values (n,), parameters) -> (n,) float64."""
-    unit: str = "1"
-    long_name: str = ""
-
-    def __post_init__(self) -> None:
-        where = f"coordinate {brief(self.name)}"
-        require_texts(where, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
-        _require_callable(f"{where}: function", self.function)
-
-    def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-        """The coordinate at the values of its axis, (n,).
-
-        Raises
-        ------
-        SpecError
-            Its function raises, or returns something else than one number a value.
-        """
-        try:
-            values_there = np.asarray(self.function(np.asarray(values), params), np.float64)
-        except Exception as error:  # the function is the user's
-            raise SpecError(f"coordinate {self.name!r}: its function raised {said(error)}") from error
-        if values_there.shape != (len(values),):
-            raise SpecError(
-                f"coordinate {self.name!r}: its function returns shape {values_there.shape} for {len(values)} values"
-            )
-        return values_there
-
-
-@dataclass(frozen=True)
-class Output:
-    """One named array of the cube: the axes of the sweep, then ``dims``."""
-
-    name: str
-    dims: tuple[str, ...] = ()
-    """Dimensions beyond the axes, in order."""
-    dtype: str = "float64"
-    """A name, or anything that NumPy takes as one (``np.float32``)."""
-    unit: str = "1"
-    long_name: str = ""
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``: JSON values, and
-    numbers and arrays of NumPy."""
-    tolerance: float = 0.0
-    """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
-
-    def __post_init__(self) -> None:
-        where = f"output {brief(self.name)}"
-        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
-        object.__setattr__(self, "dims", _items(f"{where}: dims", self.dims, str))
-        try:
-            dtype = np.dtype(self.dtype)
-        except Exception:  # also what a class of the user raises
-            dtype = np.dtype(object)
-        value: Any = self.dtype
-        if value is None or dtype.name not in DTYPES:
-            raise SpecError(f"{where}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
-        if not isinstance(value, str):
-            object.__setattr__(self, "dtype", dtype.name)
-        if len(set(self.dims)) < len(self.dims):
-            raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
-        if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
-            raise SpecError(f"{where}: attrs must be a mapping of names to values, not {brief(self.attrs)}")
-        if taken := next((name for name in self.attrs if name in CODING), None):
-            raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
-        attrs = {n: _json(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
-        object.__setattr__(self, "attrs", attrs)
-        tolerance: Any = self.tolerance
-        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
-            raise SpecError(f"{where}: tolerance {brief(tolerance)} must be at least 0 and below 1, such as 1e-12")
-        if tolerance and dtype.kind not in "fc":
-            raise SpecError(
-                f"{where}: tolerance {tolerance} on {self.dtype}: only floating-point outputs have one; leave it out"
-            )
-
-    @property
-    def fill(self) -> Any:
-        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
-        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One value that holds for the whole sweep and is part of its identity.
-
-    Raises
-    ------
-    SpecError
-        The default is outside its own ``low``..``high`` or ``choices``, or is not a JSON value.
-    """
-
-    name: str
-    default: Any
-    """A JSON value: number, text, bool, list or mapping."""
-    unit: str = "1"
-    help: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[Any, ...] = ()
-    load: Callable[[str], Any] | None = None
-    """Turns the command line's text into the value (a file name into its contents, say)."""
-    fingerprint: Callable[[Any], Any] | None = None
-    """The part of the value that can change a number; None: all of it. Only this is part of the identity."""
-
-    axes: Callable[[Any], Mapping[str, Sequence[Value] | Axis]] | None = None
-    """Values of axes that follow from the parameter, where they are not given by themselves; an :class:`Axis` also
-    says the unit, name and limits that follow."""
-    code: Callable[[Any], Any] | None = None
-    """The class or function that a value names, such as that of a plug-in: the sweep's code then contains it."""
-    neutral: Any = ...
-    """Of a parameter that a published sweep gets later: the value at which cells are what they were before.  At this
-    value it is not part of the identity, so that older cubes still grow; ``...``: there is no such value."""
-
-    def __post_init__(self) -> None:
-        where = f"parameter {brief(self.name)}"
-        require_texts(where, name=self.name, unit=self.unit, help=self.help)
-        require_limits(where, self.low, self.high)
-        for what in ("load", "fingerprint", "axes", "code"):
-            if getattr(self, what) is not None:
-                _require_callable(f"{where}: {what}", getattr(self, what))
-        object.__setattr__(self, "choices", choices_of(where, self.choices))
-        object.__setattr__(self, "default", plain(self.default))
-        object.__setattr__(self, "default", self.check(self.default))
-        if self.neutral is not ...:
-            object.__setattr__(self, "neutral", self.check(self.neutral))
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values in words."""
-        if self.choices:
-            return one_of(self.choices)
-        if self.load is not None:
-            return "a file"
-        if isinstance(self.default, int | float) and not isinstance(self.default, bool):
-            kind: Kind = "int" if isinstance(self.default, int) else "float"
-            return range_words(kind, self.unit, self.low, self.high)
-        kinds = {str: "text", bool: "true or false", dict: "a JSON object", list: "a JSON list"}
-        return kinds.get(type(self.default), "any JSON value")
-
-    def check(self, value: Any) -> Any:
-        """``value`` made canonical and checked.
-
-        Raises
-        ------
-        SpecError
-            It is of another type than the default, out of range, or not one of the choices.
-        """
-        value = plain(value)
-        if self.choices and (isinstance(value, np.ndarray) or value not in self.choices):
-            raise SpecError(f"parameter {self.name!r} cannot take the value {brief(value)}; it takes {self.allowed}")
-        if isinstance(self.default, bool):
-            if not isinstance(value, bool):
-                raise SpecError(f"parameter {self.name!r} takes true or false, not {brief(value)}")
-            return value
-        if isinstance(self.default, int | float):
-            try:
-                number = canonical(value, "int" if isinstance(self.default, int) else "float")
-            except SpecError as error:
-                raise SpecError(f"parameter {self.name!r}: {error}; it takes {self.allowed}") from None
-            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):  # type: ignore[operator]
-                raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
-            return number
-        if self.default is not None and not isinstance(value, type(self.default)):
-            if self.load is not None and isinstance(value, str | os.PathLike):
-                name = os.fspath(value)
-                raise SpecError(
-                    f"parameter {self.name!r} takes what a file holds, not its name {name!r}; "
-                    f"with_text({{{self.name!r}: {name!r}}}) reads the file"
-                )
-            raise SpecError(f"parameter {self.name!r} takes {self.allowed}, not {brief(value)}")
-        return _json(f"parameter {self.name!r}", value)
-
-    def parse(self, text: str) -> Any:
-        """The value from the text after ``NAME=`` on the command line."""
-        if self.load is not None:
-            try:
-                return self.check(self.load(text))
-            except ValueError as error:
-                raise SpecError(f"parameter {self.name!r}: {error}") from None
-            except OSError as error:
-                problem = error.strerror or error
-                raise SpecError(f"parameter {self.name!r}: {text} cannot be read ({problem})") from None
-        if isinstance(self.default, bool):
-            return self.check({"true": True, "false": False}.get(text.lower(), text))
-        if isinstance(self.default, str):
-            return self.check(text)
-        if isinstance(self.default, int | float):
-            value: Any = text
-            with suppress(ValueError):
-                value = int(text)
-            return self.check(value)
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            raise SpecError(f"parameter {self.name!r}: {brief(text)} is not JSON; it takes {self.allowed}") from None
-        return self.check(value)
 
 
 @dataclass(frozen=True)
@@ -352,21 +103,21 @@ class Sweep:
         require_texts(where, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
         for name, kind in {**kinds, "shared_axes": str, "kept_axes": str}.items():
-            object.__setattr__(self, name, _items(f"{where}: {name}", getattr(self, name), kind))
+            object.__setattr__(self, name, items(f"{where}: {name}", getattr(self, name), kind))
         if self.outputs_of is not None:
-            _require_callable(f"{where}: outputs_of", self.outputs_of)
+            require_callable(f"{where}: outputs_of", self.outputs_of)
             try:
                 outputs = self.outputs_of(self.params)
             except SpecError:
                 raise
             except ValueError as error:
                 raise SpecError(f"{where}: {error}") from None
-            object.__setattr__(self, "outputs", _items(f"{where}: outputs", outputs, Output))
+            object.__setattr__(self, "outputs", items(f"{where}: outputs", outputs, Output))
         every = self.every_axis
         absent = {i: a for i, a in enumerate(every) if a.is_neutral and a.name not in self.kept_axes}
         object.__setattr__(self, "neutral_axes", absent)
         object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
-        object.__setattr__(self, "root_seed", _whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
+        object.__setattr__(self, "root_seed", whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(
                 f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
@@ -374,7 +125,7 @@ class Sweep:
             )
         for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents", "bench_trains"):
             if getattr(self, name) is not None:
-                _require_callable(f"{where}: {name}", getattr(self, name))
+                require_callable(f"{where}: {name}", getattr(self, name))
         for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
                 raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
@@ -393,11 +144,11 @@ class Sweep:
             if unknown := [d for d in o.dims if d not in dims]:
                 have = f"the sweep's dims are {sorted(dims)}"
                 raise SpecError(f"output {o.name!r} has the unknown dim {unknown[0]!r}; {have}")
-        whole = [p.name for p in self.parameters if type(p.default) is int]
+        counts = [p.name for p in self.parameters if type(p.default) is int]
         for dim in self.dims:
-            if isinstance(dim.size, str) and not dim.values and dim.size not in whole:
+            if isinstance(dim.size, str) and not dim.values and dim.size not in counts:
                 what = f"size {brief(dim.size)} is not a parameter with whole numbers"
-                raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, whole)}")
+                raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, counts)}")
         for coordinate in self.coordinates:
             if self.axis(coordinate.axis).neutral is not ...:
                 raise SpecError(
@@ -605,51 +356,6 @@ class Unknown(KeyError):
     """A name that there is not."""
 
     __str__ = Exception.__str__  # that of KeyError shows the text in quotes
-
-
-def _items(what: str, value: Any, kind: type) -> tuple[Any, ...]:
-    """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
-    items = (value,) if isinstance(value, kind) else value
-    if isinstance(items, str | Mapping) or not isinstance(items, Iterable) or getattr(items, "ndim", 1) == 0:
-        raise SpecError(f"{what} must be a tuple of {_kind(kind)}, not {brief(value)}")
-    checked = []
-    for position, item in enumerate(items):
-        if not isinstance(item, kind):
-            raise SpecError(f"{what}[{position}] must be {_kind(kind)}, not {brief(item)}")
-        checked.append(item)
-    return tuple(checked)
-
-
-def _kind(kind: type) -> str:
-    return "text" if kind is str else kind.__name__
-
-
-def _whole(what: str, value: Any, least: int, most: int) -> int:
-    number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, int) or not least <= number <= most:
-        raise SpecError(
-            f"{what} must be a whole number{f' from 1 to {most}' if least == 1 else ''}, not {brief(value)}"
-        )
-    return number
-
-
-def _require_callable(what: str, value: Any) -> None:
-    if not callable(value):
-        raise SpecError(f"{what} must be a function, not {brief(value)}")
-
-
-def _json(what: str, value: Any) -> Any:
-    """A value as JSON gives it back; numbers and arrays of NumPy are taken as those of Python."""
-    try:
-        return json.loads(json.dumps(value, allow_nan=False, default=_of_numpy))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"{what} is not a JSON value: {one_line(str(error), 300)}") from None
-
-
-def _of_numpy(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{brief(value)} has no form in JSON")
 
 
 def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:

@@ -21,8 +21,9 @@ from spinsweep.errors import CubeError
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, State
+from spinsweep.outputs import Output
 from spinsweep.runs import open_run
-from spinsweep.spec import Output, Sweep
+from spinsweep.spec import Sweep
 
 COUNTED = GRID.with_values(width=[5.0, 1.0], variation=[0.1, 0.2], seed=range(6), steps=2)
 BLOCK = {"width": 1, "variation": 2, "seed": 3}

@@ -13,9 +13,11 @@ import xarray as xr
 from spinsweep.cube import execute
 from spinsweep.errors import CubeError, SpecError
 from spinsweep.evaluate import Cell, Cells
+from spinsweep.outputs import Coordinate, Output
+from spinsweep.parameters import Parameter
 from spinsweep.provenance import Origin
 from spinsweep.runs import open_run
-from spinsweep.spec import Axis, Coordinate, Output, Parameter, Sweep, per_cell
+from spinsweep.spec import Axis, Sweep, per_cell
 
 
 @per_cell

@@ -17,8 +17,9 @@ from spinsweep.cube import Cube, examine, execute
 from spinsweep.errors import CubeError, RunnerError
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
+from spinsweep.outputs import Coordinate
 from spinsweep.runs import Run, open_run
-from spinsweep.spec import Coordinate, Sweep
+from spinsweep.spec import Sweep
 
 
 def doubled(widths: np.ndarray, parameters: object) -> np.ndarray:

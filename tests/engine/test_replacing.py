@@ -17,8 +17,9 @@ from spinsweep.cube import execute, open_storage
 from spinsweep.disk import exchange
 from spinsweep.errors import CubeError
 from spinsweep.identity import identify
+from spinsweep.outputs import Dim, Output
 from spinsweep.runs import open_run
-from spinsweep.spec import Axis, Dim, Output, Sweep, per_cell
+from spinsweep.spec import Axis, Sweep, per_cell
 
 
 @per_cell

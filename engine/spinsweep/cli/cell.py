@@ -20,9 +20,10 @@ from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
 from spinsweep.ledger import State
 from spinsweep.origins import in_words
+from spinsweep.outputs import Output
 from spinsweep.progress import duration
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
-from spinsweep.spec import Output, Sweep
+from spinsweep.spec import Sweep
 
 
 def cell(

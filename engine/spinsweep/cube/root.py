@@ -13,8 +13,9 @@ import numpy as np
 
 from spinsweep.cube.block_array import is_raw_layout
 from spinsweep.errors import CubeError
+from spinsweep.outputs import DTYPES
 from spinsweep.printable import brief
-from spinsweep.spec import DTYPES, LEDGER, MOST_CELLS
+from spinsweep.spec import LEDGER, MOST_CELLS
 
 TEXTS = ("cube_id", "sweep", "title", "source", "sweep_definition", "parameters", "digest", "coordinates_sha256")
 TYPES = {"float": "float64", "int": "int64", "str": "string"}

@@ -9,7 +9,9 @@ import numpy as np
 from spinneurons.anisotropy import model
 from spinneurons.neurons.outputs import rounded
 from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH, card_of
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 STATES = (1, -1)
 """Up, down."""

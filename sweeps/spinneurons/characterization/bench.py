@@ -19,7 +19,8 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.evaluate import Cell
-from spinsweep.spec import Parameter, Sweep, per_cell
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 
 @per_cell

@@ -30,7 +30,9 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis, Value, key
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
-from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
+from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep
 
 LAWS = tuple(law.name for law in family_of(cards.default()).laws)
 FLAGS = 50  # labels of a text column that are also written as flags

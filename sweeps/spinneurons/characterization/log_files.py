@@ -18,7 +18,8 @@ from spinneurons.logs.mapping import LogMapping, mapped
 from spinneurons.logs.table import LogError
 from spinneurons.neurons.parameters import WIDTH
 from spinsweep.axis import Axis
-from spinsweep.spec import RESERVED, Dim, Output
+from spinsweep.outputs import Dim, Output
+from spinsweep.spec import RESERVED
 
 LIMITS = PlausibleRange(width=(WIDTH.low or 0.0, WIDTH.high or math.inf), current=0.1, pulse=10.0)
 """Widths are those of the axis. 0.1 A is 15 times what the built-in card gives for the widest bar; a narrow bar's

@@ -14,7 +14,9 @@ from spinneurons.neurons.checked_fit import STATUSES
 from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 FLAGS = {"flag_values": list(range(len(STATUSES))), "flag_meanings": " ".join(STATUSES)}
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.population import card_deviations, relative
 from spinneurons.neurons.registry import family_of
-from spinsweep.spec import Parameter
+from spinsweep.parameters import Parameter
 
 
 def describe(file: str) -> dict[str, Any]:

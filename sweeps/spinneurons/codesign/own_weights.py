@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from spinneurons.codesign.chip import digest_of
 from spinneurons.mnist.data import CLASSES, PIXELS
-from spinsweep.spec import Parameter
+from spinsweep.parameters import Parameter
 
 Floats = npt.NDArray[np.float32]
 LARGEST = 1e6

@@ -31,8 +31,10 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
+from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.parameters import Parameter
 from spinsweep.printable import brief, say
-from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep
+from spinsweep.spec import Sweep
 
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
     from spinneurons.codesign.chip import Floats

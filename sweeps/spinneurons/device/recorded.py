@@ -13,7 +13,8 @@ import numpy as np
 
 from spinsweep.bench.auxiliary import columns
 from spinsweep.bench.bench_file import Bench
-from spinsweep.spec import Output, Sweep
+from spinsweep.outputs import Output
+from spinsweep.spec import Sweep
 
 OutputsOf = Callable[[Mapping[str, Any]], tuple[Output, ...]]
 STATISTICS: dict[str, Callable[[Any], Any]] = {"mean": np.mean, "min": np.min, "max": np.max}

@@ -13,7 +13,9 @@ import numpy as np
 
 from spinneurons.neurons.parameters import DEVICE, LINK, READOUT, WIDTH, card_of, readings
 from spinneurons.neurons.registry import family_of
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 
 @per_cell

@@ -26,7 +26,8 @@ from spinsweep.bench.acquire import current_session
 from spinsweep.bench.bench_file import Bench, fingerprint, parse
 from spinsweep.evaluate import Cell
 from spinsweep.messages import Series
-from spinsweep.spec import Parameter, Sweep, per_cell
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 Floats = npt.NDArray[np.float64]
 

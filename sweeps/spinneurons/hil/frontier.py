@@ -31,7 +31,9 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
-from spinsweep.spec import Output, Parameter, Sweep
+from spinsweep.outputs import Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep
 
 PULSES = (0, 28, 140, 1400, 5600, 16000, 32000)
 """None; 2, 10 and 100 cycles at each of 14 currents; and 56, 160 and 320 images of 100 steps."""

@@ -28,7 +28,9 @@ from spinneurons.neurons.parameters import require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
-from spinsweep.spec import Output, Parameter, Sweep
+from spinsweep.outputs import Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep
 
 Floats = npt.NDArray[np.float64]
 

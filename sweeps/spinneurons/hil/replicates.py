@@ -31,7 +31,9 @@ from spinneurons.neurons.parameters import READOUT, card_of, require_law
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.evaluate import Cells
-from spinsweep.spec import Dim, Output, Parameter, Sweep
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep
 
 Floats = npt.NDArray[np.float64]
 

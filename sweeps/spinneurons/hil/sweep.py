@@ -31,7 +31,9 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 Floats = npt.NDArray[np.float64]
 

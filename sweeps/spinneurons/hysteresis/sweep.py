@@ -13,7 +13,9 @@ import numpy as np
 from spinneurons.hysteresis import model
 from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.parameters import CURVES, DEVICE, HALL_BAR_CARD, HALL_BAR_LINK, WIDTH, card_of
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 LEVELS = ("hall.amplitude", "hall.offset", "hall.tilt")
 """Entries of the card; the state before a loop is that of the first field or current, not that after reset."""

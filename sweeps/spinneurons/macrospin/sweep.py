@@ -17,7 +17,9 @@ from spinneurons.neurons.checked_fit import checked_fit
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.neurons.outputs import fitted, named
 from spinsweep.axis import Axis
-from spinsweep.spec import Coordinate, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 _MATERIAL = ("saturation", "damping", "anisotropy_field", "temperature", "spin_hall_angle")
 _SIZES = ("length", "thickness", "metal")

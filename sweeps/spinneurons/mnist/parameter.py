@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spinneurons.mnist import data
-from spinsweep.spec import Parameter
+from spinsweep.parameters import Parameter
 
 
 def contents(value: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from spinneurons.neurons.fit import ROUNDING
-from spinsweep.spec import Output
+from spinsweep.outputs import Output
 
 _QUANTITIES = {"i_bias": "bias current", "i0": "scale current", "window": "stochastic window, 0.01 % to 99.9 %"}
 _KINDS = {"": "", "_stderr": ", standard error", "_low": ", 2.5 % bound", "_high": ", 97.5 % bound"}

@@ -11,7 +11,8 @@ from spinneurons.neurons import registry
 from spinneurons.neurons.family import Card
 from spinneurons.neurons.hall_bar import HallBar
 from spinsweep.axis import Axis
-from spinsweep.spec import Output, Parameter
+from spinsweep.outputs import Output
+from spinsweep.parameters import Parameter
 
 
 def axes(card: Card) -> dict[str, Axis]:

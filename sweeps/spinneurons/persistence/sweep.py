@@ -13,7 +13,9 @@ from spinneurons.neurons.outputs import fitted
 from spinneurons.neurons.parameters import CURVES, DEVICE, LINK, READOUT, WIDTH, card_of
 from spinneurons.neurons.registry import family_of
 from spinsweep.axis import Axis
-from spinsweep.spec import Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.outputs import Dim, Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep, per_cell
 
 NUMBERS = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "deviance")
 """Of the fitted curve of each day."""

@@ -29,7 +29,9 @@ from spinneurons.whole_network.methods import METHODS, Floats, NetworkOutcome, N
 from spinsweep.axis import Axis, Value, listed
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cells
-from spinsweep.spec import Output, Parameter, Sweep
+from spinsweep.outputs import Output
+from spinsweep.parameters import Parameter
+from spinsweep.spec import Sweep
 
 PULSES = (0, 28, 140, 1400, 14_000, 140_000, 560_000)
 """None; 2, 10 and 100 cycles at each of 14 currents; 700, 7,000 and 28,000 images of 20 steps."""

@@ -1,0 +1,133 @@
+"""What a cell gives: outputs, the dims that they fill beyond the axes, and further coordinates along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts
+from spinsweep.checking import items, json_value, require_callable, whole
+from spinsweep.errors import SpecError
+from spinsweep.printable import brief, said
+
+DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
+          "complex64", "complex128")  # fmt: skip
+"""Types of an output's numbers."""
+CODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "calendar",
+          "coordinates")  # fmt: skip
+"""Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
+
+
+@dataclass(frozen=True)
+class Dim:
+    """A dimension that every cell fills by itself, beyond the axes, such as the cycles of one device."""
+
+    name: str
+    size: int | str = 0
+    """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
+    values: tuple[Value, ...] = ()
+    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
+    start: int = 0
+    unit: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"dim {brief(self.name)}"
+        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "values", listed(self.values))
+        if self.values:
+            Axis(self.name, self.values)  # refuses what no coordinate can be
+        if not isinstance(self.size, str) and not self.values:
+            object.__setattr__(self, "size", whole(f"{where}: size", self.size, 1, MAX_VALUES))
+        object.__setattr__(self, "start", whole(f"{where}: start", self.start, -(2**62), 2**62))
+
+
+@dataclass(frozen=True)
+class Coordinate:
+    """A further coordinate along one axis, computed from the axis's values and the parameters."""
+
+    name: str
+    axis: str
+    function: Callable[[Any, Mapping[str, Any]], Any]
+    """(values (n,), parameters) -> (n,) float64."""
+    unit: str = "1"
+    long_name: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"coordinate {brief(self.name)}"
+        require_texts(where, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        require_callable(f"{where}: function", self.function)
+
+    def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
+        """The coordinate at the values of its axis, (n,).
+
+        Raises
+        ------
+        SpecError
+            Its function raises, or returns something else than one number a value.
+        """
+        try:
+            values_there = np.asarray(self.function(np.asarray(values), params), np.float64)
+        except Exception as error:  # the function is the user's
+            raise SpecError(f"coordinate {self.name!r}: its function raised {said(error)}") from error
+        if values_there.shape != (len(values),):
+            raise SpecError(
+                f"coordinate {self.name!r}: its function returns shape {values_there.shape} for {len(values)} values"
+            )
+        return values_there
+
+
+@dataclass(frozen=True)
+class Output:
+    """One named array of the cube: the axes of the sweep, then ``dims``."""
+
+    name: str
+    dims: tuple[str, ...] = ()
+    """Dimensions beyond the axes, in order."""
+    dtype: str = "float64"
+    """A name, or anything that NumPy takes as one (``np.float32``)."""
+    unit: str = "1"
+    long_name: str = ""
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    """Further attributes of the array in the cube, such as ``flag_values`` and ``flag_meanings``: JSON values, and
+    numbers and arrays of NumPy."""
+    tolerance: float = 0.0
+    """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
+
+    def __post_init__(self) -> None:
+        where = f"output {brief(self.name)}"
+        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        object.__setattr__(self, "dims", items(f"{where}: dims", self.dims, str))
+        try:
+            dtype = np.dtype(self.dtype)
+        except Exception:  # also what a class of the user raises
+            dtype = np.dtype(object)
+        value: Any = self.dtype
+        if value is None or dtype.name not in DTYPES:
+            raise SpecError(f"{where}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
+        if not isinstance(value, str):
+            object.__setattr__(self, "dtype", dtype.name)
+        if len(set(self.dims)) < len(self.dims):
+            raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
+        if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
+            raise SpecError(f"{where}: attrs must be a mapping of names to values, not {brief(self.attrs)}")
+        if taken := next((name for name in self.attrs if name in CODING), None):
+            raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
+        attrs = {n: json_value(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
+        object.__setattr__(self, "attrs", attrs)
+        tolerance: Any = self.tolerance
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
+            raise SpecError(f"{where}: tolerance {brief(tolerance)} must be at least 0 and below 1, such as 1e-12")
+        if tolerance and dtype.kind not in "fc":
+            raise SpecError(
+                f"{where}: tolerance {tolerance} on {self.dtype}: only floating-point outputs have one; leave it out"
+            )
+
+    @property
+    def fill(self) -> Any:
+        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
+        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
