@@ -17,7 +17,8 @@ from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 
 Name = Annotated[
-    str, typer.Argument(help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.")
+    str,
+    typer.Argument(help="A sweep that `spinsweep list` shows, or your own as FILE.py, FILE.py:NAME or MODULE:NAME."),
 ]
 Store = Annotated[
     str, typer.Argument(help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.")
