@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
     from spinsweep.evaluate import Cell, Cells
     from spinsweep.executors.running import run
+    from spinsweep.inputs import Input
     from spinsweep.ledger import State
     from spinsweep.outputs import Coordinate, Dim, Output
     from spinsweep.parameters import Parameter
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
-    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
+    "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
+    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
 ]
 # fmt: on
 
@@ -30,6 +31,7 @@ _MODULES = {
     "axis": ["Axis"],
     "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
     "evaluate": ["Cell", "Cells"],
+    "inputs": ["Input"],
     "ledger": ["State"],
     "reading": ["CubeView", "open_cube"],
     "executors.running": ["run"],

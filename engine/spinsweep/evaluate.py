@@ -44,7 +44,7 @@ class Cell:
         self.coords: dict[str, Value] = {**{a.name: a.neutral for a in sweep.neutral_axes.values()}, **coords}
         """Canonical value of each axis."""
         self._cube_id = cube_id
-        self.params: dict[str, Any] = sweep.params
+        self.params: dict[str, Any] = sweep.cell_params
         """Value of each parameter; not to be changed."""
 
     def __getitem__(self, axis: str) -> Any:
@@ -85,7 +85,7 @@ class Cells:
         values = {**self._values, **neutral}
         self.coords: dict[str, Array] = Named("axis", {n: np.asarray(v) for n, v in values.items()})
         """Values along each axis, 1-D arrays; an axis that the cube lacks has its neutral value."""
-        self.params: dict[str, Any] = sweep.params
+        self.params: dict[str, Any] = sweep.cell_params
         """Value of each parameter; not to be changed."""
 
     @property

@@ -193,6 +193,16 @@ class Sweep:
         """Every parameter's value: what was given, else its default."""
         return Named("parameter", {p.name: p.check(self.overrides.get(p.name, p.default)) for p in self.parameters})
 
+    @cached_property
+    def cell_params(self) -> dict[str, Any]:
+        """The same, as cells get them: of an input, its Dataset."""
+        return Named("parameter", {p.name: p.resolve(value) for p, value in self._parameter_values()})
+
+    @property
+    def inputs(self) -> dict[str, Parameter]:
+        """Parameters that are cubes of other sweeps."""
+        return {p.name: p for p in self.parameters if p.upstream}
+
     @property
     def identifying_params(self) -> dict[str, Any]:
         """Parameters that a cube keeps: all but those at their neutral value."""
@@ -278,6 +288,12 @@ class Sweep:
         neutral = self.neutral_values | {p.name: p.neutral for p in self.parameters if p.neutral is not ...}
         sweep = self.with_values(root_seed=root_seed, **{**neutral, **parameters})
         return sweep.with_values(None, **axes).keeping(tuple(axes))
+
+    def settled(self, stored: Mapping[str, Any]) -> Sweep:
+        """This sweep as a cube with the parameters ``stored`` goes on: inputs that only grew are what they were."""
+        settled = {name: p.settle(stored.get(name), self.params[name]) for name, p in self.inputs.items()}
+        changed = {name: value for name, value in settled.items() if value != self.params[name]}
+        return dataclasses.replace(self, overrides={**self.overrides, **changed}) if changed else self
 
     def keeping(self, names: tuple[str, ...]) -> Sweep:
         """This sweep with the axes of a cube as dimensions, also where it gives them their neutral value alone."""
