@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from spinsweep.parameters import Parameter
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Sweep, per_cell
+    from spinsweep.stages import Stage
 
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
-    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
+    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "open_cube", "per_cell",
+    "run",
 ]
 # fmt: on
 
@@ -38,6 +40,7 @@ _MODULES = {
     "outputs": ["Coordinate", "Dim", "Output"],
     "parameters": ["Parameter"],
     "spec": ["Sweep", "per_cell"],
+    "stages": ["Stage"],
 }
 
 

@@ -20,6 +20,7 @@ from spinsweep.errors import SpecError
 from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
+from spinsweep.stages import Stage
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
@@ -60,6 +61,8 @@ class Sweep:
     artifact_ids: Callable[[Sweep], Mapping[str, Any]] | None = None
     """Further attributes of the cube, of numbers and texts: what its numbers rest on beside the definition, such as
     the digest of what ``prepare`` made. A worker or a later run that finds others does not add to the cube."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of the work that cells share which agree on some axes; see :mod:`spinsweep.stages`."""
     shared_axes: tuple[str, ...] = ()
     """Axes whose cells share work: a block holds all their values, and more only along other axes."""
     prepare: Callable[[Sweep], None] | None = None
@@ -102,6 +105,7 @@ class Sweep:
         texts = ("title", "version", "figures", "on_bench", "source")
         require_texts(where, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
+        kinds["stages"] = Stage
         for name, kind in {**kinds, "shared_axes": str, "kept_axes": str}.items():
             object.__setattr__(self, name, items(f"{where}: {name}", getattr(self, name), kind))
         if self.outputs_of is not None:
@@ -154,6 +158,13 @@ class Sweep:
                 raise SpecError(
                     f"coordinate {coordinate.name!r}: its axis {coordinate.axis!r} has a neutral value, so a cube "
                     "may lack that axis; put the coordinate on another one"
+                )
+        _unique("stage", [stage.name for stage in self.stages])
+        for stage in self.stages:
+            if unknown := [a for a in stage.axes if a not in axis_names]:
+                meant = closest(unknown[0], axis_names)
+                raise SpecError(
+                    f"stage {stage.name!r} names {unknown[0]!r}, which is not an axis of {self.name!r}{meant}"
                 )
         if unknown := [a for a in self.shared_axes if a not in axis_names]:
             raise SpecError(f"shared_axes names {unknown[0]!r}, which is not an axis of {self.name!r}")
@@ -210,8 +221,9 @@ class Sweep:
 
     @property
     def reached_code(self) -> tuple[Any, ...]:
-        """Classes and functions that parameters name."""
-        return tuple(p.code(value) for p, value in self._parameter_values() if p.code is not None)
+        """Functions of stages, and classes and functions that parameters name."""
+        named = (p.code(value) for p, value in self._parameter_values() if p.code is not None)
+        return (*named, *(stage.function for stage in self.stages))
 
     @property
     def shared_cells(self) -> int:
