@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spinsweep.axis import Axis
-    from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
+    from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError, SweepFailed
     from spinsweep.evaluate import Cell, Cells
-    from spinsweep.executors.running import run
+    from spinsweep.interactive.running import run
     from spinsweep.ledger import State
     from spinsweep.outputs import Coordinate, Dim, Output
     from spinsweep.parameters import Parameter
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
-    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
+    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "SweepFailed", "open_cube", "per_cell", "run",
 ]
 # fmt: on
 
 _MODULES = {
     "axis": ["Axis"],
-    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
+    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError", "SweepFailed"],
     "evaluate": ["Cell", "Cells"],
     "ledger": ["State"],
     "reading": ["CubeView", "open_cube"],
-    "executors.running": ["run"],
+    "interactive.running": ["run"],
     "outputs": ["Coordinate", "Dim", "Output"],
     "parameters": ["Parameter"],
     "spec": ["Sweep", "per_cell"],
