@@ -236,12 +236,12 @@ def test_arguments_that_cannot_be_are_one_line(
 def test_an_asynchronous_client_is_one_line(tmp_path: Path, client: Client) -> None:
     import asyncio
 
-    async def asked() -> str:
+    async def refused() -> str:
         async with Client(client.scheduler.address, asynchronous=True, security=client.security) as other:
             with pytest.raises(SpecError) as caught:
                 spinsweep.run(GRID, tmp_path / "c.zarr", client=other)
             return str(caught.value)
 
-    assert asyncio.run(asked()) == (
+    assert asyncio.run(refused()) == (
         "spinsweep.run: the client is asynchronous; make it with Client(..., asynchronous=False)"
     )

@@ -57,7 +57,7 @@ class Result:
     """What one should know of the run: other code, blocks, workers."""
     unwritten_blocks: tuple[str, ...]
     """Blocks that ended without a result, in words."""
-    asked: Mapping[str, Sequence[Value]]
+    requested: Mapping[str, Sequence[Value]]
     """Values of each axis that were asked for, in that order."""
 
     @property
@@ -73,8 +73,8 @@ class Result:
     @property
     def failures(self) -> list[Failure]:
         """Every failed cell of those asked for, with its coordinates and error."""
-        asked = {name: {key(value) for value in values} for name, values in self.asked.items()}
-        return [f for f in self.cube.failures() if all(key(f.coords[name]) in asked[name] for name in asked)]
+        requested = {name: {key(value) for value in values} for name, values in self.requested.items()}
+        return [f for f in self.cube.failures() if all(key(f.coords[name]) in requested[name] for name in requested)]
 
     @property
     def dataset(self) -> xr.Dataset:
@@ -94,7 +94,7 @@ class Result:
         cube = self.cube
         dataset = cube.dataset()
         if not whole:
-            dataset = dataset.isel({n: _places(cube.axes[n], values) for n, values in self.asked.items()})
+            dataset = dataset.isel({n: _places(cube.axes[n], values) for n, values in self.requested.items()})
         return CubeView(dataset).finished(zeros=zeros)
 
     def __str__(self) -> str:
@@ -164,10 +164,10 @@ def run(
     )
 
 
-def _places(there: Sequence[Value], asked: Sequence[Value]) -> slice | list[int]:
+def _places(values: Sequence[Value], requested: Sequence[Value]) -> slice | list[int]:
     """Where the values asked for are among those of an axis; a slice, which reads less, if it can."""
-    index = {key(value): place for place, value in enumerate(there)}
-    places = [index[key(value)] for value in asked]
+    index = {key(value): place for place, value in enumerate(values)}
+    places = [index[key(value)] for value in requested]
     first = places[0]
     return slice(first, first + len(places)) if places == list(range(first, first + len(places))) else places
 

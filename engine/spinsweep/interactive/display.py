@@ -28,7 +28,7 @@ class Bar(Protocol):
         """Take away what is no longer true."""
 
 
-class Display:
+class RunDisplay:
     """One run on standard error, or in the notebook."""
 
     def __init__(self) -> None:

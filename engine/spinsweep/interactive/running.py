@@ -10,7 +10,7 @@ from spinsweep.errors import SpecError
 from spinsweep.executors.protocol import Start
 from spinsweep.executors.running import Options, Result
 from spinsweep.executors.running import run as run_silently
-from spinsweep.interactive.display import Display
+from spinsweep.interactive.display import RunDisplay
 from spinsweep.interactive.failures import sweep_failed
 from spinsweep.interactive.words import python_words
 from spinsweep.printable import brief
@@ -80,7 +80,7 @@ def run(
         Ctrl-C, after the blocks in hand have ended; it has the ``result``.
     """
     _check(sweep, store, client, on_failure)
-    display = Display() if progress else None
+    display = RunDisplay() if progress else None
     opened: list[Run] = []
 
     def update(run: Run) -> None:

@@ -83,9 +83,9 @@ class Run:
     def work(self) -> str:
         """What there is to do, and what is there already, in words."""
         cells, failed = self.progress.cells, 0 if self.retry_failed else self.failed_before
-        there = math.prod(self.sweep.shape) - cells - failed
+        kept = math.prod(self.sweep.shape) - cells - failed
         text = f"{cells} cells to compute in {self.progress.blocks} blocks" if cells else "nothing to compute"
-        text += f", {there} are there" if there else ""
+        text += f", {kept} are there" if kept else ""
         return text + (f", {failed} failed (--retry-failed computes them again)" if failed else "")
 
     def begin(self) -> None:
