@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spinsweep.axis import Axis
+    from spinsweep.cell_function import cell
     from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError, SweepFailed
     from spinsweep.evaluate import Cell, Cells
     from spinsweep.interactive.running import run
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
-    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "SweepFailed", "open_cube", "per_cell", "run",
+    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "SweepFailed", "cell", "open_cube", "per_cell",
+    "run",
 ]
 # fmt: on
 
@@ -36,6 +38,7 @@ _MODULES = {
     "outputs": ["Coordinate", "Dim", "Output"],
     "parameters": ["Parameter"],
     "spec": ["Sweep", "per_cell"],
+    "cell_function": ["cell"],
 }
 
 
