@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical, key
+from spinsweep.cell_function import adapted, is_per_cell
 from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
 from spinsweep.outputs import Output
 from spinsweep.printable import cut
@@ -177,9 +178,10 @@ def evaluate(
     cells = Cells(sweep, coords, cube_id, stages)
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
-    per_cell = getattr(sweep.function, "per_cell", False)
+    per_cell = is_per_cell(sweep.function)
+    function = adapted(sweep.function, cells.coords, sweep.params, [output.name for output in sweep.outputs])
     if not per_cell:
-        values, seconds = _called(sweep, cells, cells.shape)
+        values, seconds = _called(sweep, function, cells, cells.shape)
         result.duration[...] = seconds / size
         if not isinstance(values, CellError):
             result.values = values
@@ -189,10 +191,10 @@ def evaluate(
             return result
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
         if per_cell:
-            values, result.duration[position] = _called(sweep, cell, ())
+            values, result.duration[position] = _called(sweep, function, cell, ())
         else:
             single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id, stages)
-            values, result.duration[position] = _called(sweep, single, single.shape)
+            values, result.duration[position] = _called(sweep, function, single, single.shape)
         if isinstance(values, CellError):
             result.errors[position] = values
             continue
@@ -201,11 +203,13 @@ def evaluate(
     return result
 
 
-def _called(sweep: Sweep, cells: Cell | Cells, shape: tuple[int, ...]) -> tuple[dict[str, Array] | CellError, float]:
+def _called(
+    sweep: Sweep, function: Callable[[Any], Any], cells: Cell | Cells, shape: tuple[int, ...]
+) -> tuple[dict[str, Array] | CellError, float]:
     """What the block function returns, checked, or raises; and the seconds that it took."""
     began = time.perf_counter()
     try:
-        values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
+        values: dict[str, Array] | CellError = _checked(sweep, function(cells), shape)
     except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
         if _says_nothing(error):
             raise

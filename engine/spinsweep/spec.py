@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 import re
@@ -14,9 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep import cell_function
 from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
+from spinsweep.cell_function import name_of
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
+from spinsweep.inference import Outputs, definition
 from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
@@ -37,8 +41,8 @@ class Sweep:
     ``function`` takes an :class:`spinsweep.evaluate.Cells` (labelled coordinates, parameters and addressed
     random streams of a box of cells) and returns a mapping, or a Dataset, of output name to array of shape
     ``cells.shape + dims``.  A function marked with :func:`per_cell` takes one :class:`spinsweep.evaluate.Cell` and
-    returns the values of one.  It is pure: the same coordinates give the same numbers in any box, order,
-    process and attempt.
+    returns the values of one; one marked with :func:`spinsweep.cell` takes axes and parameters by name.  It is
+    pure: the same coordinates give the same numbers in any box, order, process and attempt.
 
     Raises
     ------
@@ -127,6 +131,7 @@ class Sweep:
                 f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
+        cell_function.check(self.function, [a.name for a in every], [p.name for p in self.parameters])
         for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents", "bench_trains"):
             if getattr(self, name) is not None:
                 require_callable(f"{where}: {name}", getattr(self, name))
@@ -172,6 +177,56 @@ class Sweep:
             raise SpecError(f"sweep {self.name!r} needs at least one axis and one output")
         if (cells := math.prod(self.shape)) > MOST_CELLS:
             raise SpecError(f"sweep {self.name!r}: has {brief(cells)} cells; one cube holds at most {MOST_CELLS}")
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[..., Any],
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        outputs: Outputs | None = None,
+        units: Mapping[str, str] | None = None,
+        name: str = "",
+        title: str = "",
+        root_seed: int = 0,
+        **more_values: Any,
+    ) -> Sweep:
+        """A sweep of a plain function, whose arguments get axes and parameters by name; see :func:`spinsweep.cell`.
+
+        Computes the first cell, to infer the outputs where they are not declared.
+
+        Parameters
+        ----------
+        function
+            It returns a number or an array, a tuple of them, or a mapping of output to value.
+        values, more_values
+            By argument: a list, range or array is an axis, one value a parameter; an :class:`Axis` or
+            :class:`Parameter` is what it is. ``values`` holds those that cannot be keywords, such as ``name``.
+            Defaults of the function are parameters. An axis that the function does not take, such as ``seed``,
+            repeats its cells with other random numbers, if it takes any.
+        outputs
+            Names of what a tuple holds, or of the value; a mapping of name to dtype; or :class:`Output` objects.
+            None: the keys of the mapping, or the function's name. A whole number of Python (not one of NumPy) is
+            taken for float64, since the next cell may have a fraction; arrays get the dims ``<output>_0``, ...
+        units
+            Units of axes, parameters and outputs, by name.
+        name, title
+            None: the function's name, and the first line of its docstring.
+
+        Raises
+        ------
+        SpecError
+            An argument has no value, a value no argument, or the first cell cannot be computed.
+        """
+        twice = [key for key in values or {} if key in more_values]
+        if twice:
+            raise SpecError(f"from_function: {twice[0]!r} is given twice")
+        fields = definition(function, {**(values or {}), **more_values}, outputs, units or {})
+        if not name and not (name := name_of(function)).isidentifier():
+            raise SpecError("from_function: a lambda has no name; give name='...'")
+        lines = (inspect.getdoc(function) or name).splitlines()
+        return cls(name, title or lines[0], root_seed=root_seed, **fields)
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -360,8 +415,19 @@ class Sweep:
 
 
 def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block."""
-    function.per_cell = True  # type: ignore[attr-defined]
+    """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block.
+
+    Raises
+    ------
+    SpecError
+        It cannot be marked.
+    """
+    try:
+        function.per_cell = True  # type: ignore[attr-defined]
+    except AttributeError:
+        raise SpecError(
+            f"per_cell cannot mark {brief(function)}; mark a def, in its class if it is a method"
+        ) from None
     return function
 
 

@@ -156,7 +156,7 @@ def test_a_stage_that_is_wrong_fails_the_cells_that_ask_for_it(
         name="wrong", title="", axes=SWEEP.axes, outputs=SWEEP.outputs, function=per_cell(function),
         stages=(Stage("network", stage, axes=("seed",)),), parameters=SWEEP.parameters,
     )  # fmt: skip
-    run(sweep, tmp_path / "c.zarr")
+    run(sweep, tmp_path / "c.zarr", on_failure="keep")
     failures = list(Cube(tmp_path / "c.zarr").failures())
     assert len(failures) == 9
     assert said in failures[0].error.message
