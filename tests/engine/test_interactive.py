@@ -48,8 +48,8 @@ def test_failed_cells_are_raised_in_one_line_with_what_is_done_on_the_exception(
 
     assert str(caught.value) == (
         f"{tmp_path}/c.zarr: 6 of 10 cells failed: 4 ValueError (no seed 1), 2 KeyError ('no seed 2'); the first is "
-        "gain=1, seed=1; result.failures of this exception has each traceback; retry_failed=True computes them "
-        'again, on_failure="keep" goes on without them'
+        f"gain=1, seed=1; spinsweep.open_cube('{tmp_path}/c.zarr').sweep.failures() has each traceback; "
+        'retry_failed=True computes them again, on_failure="keep" goes on without them'
     )
     assert isinstance(caught.value, RunnerError)
     assert "in hits\n    raise" in caught.value.__notes__[0]

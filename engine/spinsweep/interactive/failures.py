@@ -22,7 +22,8 @@ def sweep_failed(result: Result) -> SweepFailed:
     parts = [f"{counts.done} of {counts.total} cells are done"]
     if failures:
         parts[0] = f"{len(failures)} of {counts.total} cells failed: {_by_error(failures)}"
-        parts.append(f"the first is {_named(failures[0])}; result.failures of this exception has each traceback")
+        where = f"spinsweep.open_cube({result.store!r}).sweep.failures() has each traceback"
+        parts.append(f"the first is {_named(failures[0])}; {where}")
     if result.unwritten_blocks:
         blocks = len(result.unwritten_blocks)
         many = f"{blocks} block{'s' if blocks > 1 else ''} could not be kept"
