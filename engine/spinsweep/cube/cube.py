@@ -25,7 +25,7 @@ import numpy.typing as npt
 from spinsweep.axis import Value, key
 from spinsweep.blocks import BlockGrid
 from spinsweep.cube import coordinates, digests
-from spinsweep.cube.attributes import FORMAT, VERSION_NAME, CubeAttributes, definition_of
+from spinsweep.cube.attributes import ARCHIVE, FORMAT, VERSION_NAME, CubeAttributes, definition_of
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
 from spinsweep.cube.groups import code_group, error_group, parse_json, parse_node, read_json, write_json, write_root
 from spinsweep.cube.root import require_valid_root
@@ -68,6 +68,8 @@ class Cube:
                 f"{storage} is not a cube: it has no zarr.json; `spinsweep run NAME --store {storage}` makes one"
             )
         attrs = root.get("attributes")
+        if isinstance(attrs, dict) and ARCHIVE in attrs:
+            raise CubeError(f"{storage} is an archive of a cube: spinsweep.open_cube reads it; name the cube itself")
         if not isinstance(attrs, dict) or VERSION_NAME not in attrs:
             raise CubeError(f"{storage} is a zarr store of another program: its attributes have no {VERSION_NAME}")
         if attrs[VERSION_NAME] != FORMAT:
@@ -150,14 +152,19 @@ class Cube:
         """Cells by state."""
         return Counts.of(self.ledger("cell_state"))
 
-    def dataset(self, *, at_once: bool = False) -> xr.Dataset:
+    def dataset(self, *, at_once: bool = False, pieces: Mapping[str, int] | None = None) -> xr.Dataset:
         """The cube as xarray opens it: lazily, or ``at_once``, in memory unless it has more than ``AT_ONCE`` bytes.
 
         Who looks at each cell by itself reads a small cube at once: a chunk a cell takes milliseconds each time.
+
+        Parameters
+        ----------
+        pieces : how many values along each dimension are read at a time; None: a block
         """
         import xarray as xr
 
-        dataset: xr.Dataset = xr.open_zarr(str(self.storage))
+        chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
+        dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
         return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
