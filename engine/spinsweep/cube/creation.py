@@ -66,14 +66,7 @@ def create(
     with storage.staging() as staging:
         if staging.exists("zarr.json"):
             return Cube(storage)
-        for name, content in metadata.items():
-            write_json(staging, f"{name}/zarr.json", content)
-        for name, array in values.items():
-            staging.write_all(coordinates.objects(name, metadata[name], array))
-        for group in ("runs", "errors", "codes"):
-            write_group(staging / group, {})
-        cube_id = uuid.uuid4().hex
-        write_guard_of(staging, cube_id).prepare()
+        cube_id = lay_out(staging, metadata, values)
         attributes = CubeAttributes(
             FORMAT,
             cube_id,
@@ -85,6 +78,25 @@ def create(
         )
         write_root(staging, metadata, attributes.to_json())
     return Cube(storage)
+
+
+def lay_out(staging: Storage, metadata: Mapping[str, Any], values: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Write all of an empty cube but its root; returns its ``cube_id``.
+
+    Parameters
+    ----------
+    metadata : of every array
+    values : of every coordinate
+    """
+    for name, content in metadata.items():
+        write_json(staging, f"{name}/zarr.json", content)
+    for name, array in values.items():
+        staging.write_all(coordinates.objects(name, metadata[name], array))
+    for group in ("runs", "errors", "codes"):
+        write_group(staging / group, {})
+    cube_id = uuid.uuid4().hex
+    write_guard_of(staging, cube_id).prepare()
+    return cube_id
 
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:

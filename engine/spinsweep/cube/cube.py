@@ -221,7 +221,11 @@ class Cube:
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""
-        return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
+        return self.definition_differences(json.loads(json.dumps(sweep.identity())))
+
+    def definition_differences(self, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        """The same of another definition, as JSON gives it."""
+        return list(_differences("", self.definition, other))
 
     def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
@@ -259,8 +263,8 @@ class Cube:
             return self
         axes = {n: (*self.axes[n], *new[n]) for n in self.axis_names}
         grown = {name for name, values in new.items() if values}
-        foreign = {n: _resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
-        self.metadata = {n: _resized(m, axes) for n, m in self.metadata.items()}
+        foreign = {n: resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
+        self.metadata = {n: resized(m, axes) for n, m in self.metadata.items()}
         for name, metadata in {**foreign, **self.metadata}.items():
             self.write_guard.check()
             write_json(self.storage, f"{name}/zarr.json", metadata)
@@ -333,6 +337,11 @@ class Cube:
         """The sweep's further coordinates, computed again."""
         return {c.name: c.along(axes[c.axis], sweep.params) for c in sweep.coordinates}
 
+    def foreign_names(self) -> list[str]:
+        """Names of the arrays and groups at the top that are not ours."""
+        ours = {*self.metadata, "zarr.json", "runs", "errors", "codes"}
+        return sorted(name for name in self.storage.names("") if name not in ours and not name.startswith("."))
+
     def _foreign_arrays(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Name and metadata of each array at the top that is not ours and has named dimensions."""
         for name in self.storage.names(""):
@@ -356,7 +365,7 @@ class Cube:
         self.storage.remove()
 
 
-def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
+def resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
     """An array's metadata with the lengths of its axes."""
     dims = zip(metadata["dimension_names"], metadata["shape"], strict=True)
     return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
