@@ -29,7 +29,7 @@ CLOSED = 141
 """Whoever read the output is gone, as `| head -1` is; as a shell says of a program that SIGPIPE ended."""
 NAMED_ALIKE = ("plan", "run", "status", "verify", "cell", "figures", "scheduler", "worker", "certs")
 """Verbs whose module and function have their name."""
-CUBE_FILES = ("export", "merge")
+CUBE_FILES = ("export", "merge", "migrate")
 """The same, of those that make other files of cubes."""
 VERBS = {
     "list": "listing:list_sweeps",

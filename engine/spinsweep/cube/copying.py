@@ -85,20 +85,20 @@ class CellSource:
         lengths = tuple(map(len, places))
         box = {n: np.full((*lengths, *a.inner), a.fill, a.dtype) for n, a in arrays.items()}
         chunk = self.cube.grid.chunk
-        own = [places[i] for i in self._own_axes]
-        touched = [np.unique(along[along >= 0] // c).tolist() for along, c in zip(own, chunk, strict=True)]
+        along_own = [places[i] for i in self._own_axes]
+        touched = [np.unique(along[along >= 0] // c).tolist() for along, c in zip(along_own, chunk, strict=True)]
         for index in itertools.product(*touched):
             block = self._block(index)
             if len(block) == 1:  # nothing was computed
                 continue
-            inside = [np.flatnonzero(a // c == i) for a, c, i in zip(own, chunk, index, strict=True)]
-            there = np.ix_(*(a[k] % c for a, k, c in zip(own, inside, chunk, strict=True)))
+            inside = [np.flatnonzero(a // c == i) for a, c, i in zip(along_own, chunk, index, strict=True)]
+            within = np.ix_(*(a[k] % c for a, k, c in zip(along_own, inside, chunk, strict=True)))
             here = list(inside)
             for position in self._added_axes:
                 here.insert(position, np.flatnonzero(places[position] >= 0))
             for name, values in box.items():
-                found = block[self._names.get(name, name)][there]
-                values[np.ix_(*here)] = np.expand_dims(found, self._added_axes)
+                copied = block[self._names.get(name, name)][within]
+                values[np.ix_(*here)] = np.expand_dims(copied, self._added_axes)
         return box
 
     def _block(self, index: Index) -> Arrays:

@@ -61,8 +61,8 @@ def create(
     storage = open_storage(store)
     if storage.exists("zarr.json"):
         return Cube(storage)
-    values = _coordinates(sweep)
-    metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
+    values = coordinate_values(sweep)
+    metadata = metadata_of(sweep, values, tuple(chunk), code)
     with storage.staging() as staging:
         if staging.exists("zarr.json"):
             return Cube(storage)
@@ -106,7 +106,20 @@ def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
 
-def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
+def metadata_of(
+    sweep: Sweep, values: Mapping[str, npt.NDArray[Any]], chunk: tuple[int, ...], code: int
+) -> dict[str, Any]:
+    """The ``zarr.json`` of every array of a cube of the sweep, by name.
+
+    Parameters
+    ----------
+    values : of all coordinates
+    chunk, code : see :func:`create`
+    """
+    return {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, chunk, code)}
+
+
+def coordinate_values(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
     """Values of all coordinates."""
     axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
     dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}

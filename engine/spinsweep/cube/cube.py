@@ -225,7 +225,7 @@ class Cube:
 
     def definition_differences(self, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
         """The same of another definition, as JSON gives it."""
-        return list(_differences("", self.definition, other))
+        return list(differences("", self.definition, other))
 
     def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
@@ -371,13 +371,14 @@ def resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) 
     return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
 
 
-def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two values of JSON differ: (name, in the old one, in the new one); ``name`` is that of the values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for part in dict.fromkeys([*old, *new]):
-            yield from _differences(f"{name}.{part}" if name else part, old.get(part), new.get(part))
+            yield from differences(f"{name}.{part}" if name else part, old.get(part), new.get(part))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (a, b) in enumerate(zip(old, new, strict=True)):
             label = a["name"] if isinstance(a, dict) and "name" in a else index
-            yield from _differences(f"{name}[{label}]", a, b)
+            yield from differences(f"{name}[{label}]", a, b)
     elif old != new:
         yield name, old, new
