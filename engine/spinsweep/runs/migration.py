@@ -182,7 +182,8 @@ def _new_parameters(
             raise SpecError(f"--add-parameter {name}: the cube has it, as {brief(have[name])}")
     if removed := [name for name in have if name not in by_name]:
         raise CubeError(
-            f"{where}: its parameter {removed[0]!r}, which is {brief(have[removed[0]])}, is not one of the sweep any more"
+            f"{where}: its parameter {removed[0]!r}, which is {brief(have[removed[0]])}, is not one of the sweep "
+            "any more"
         )
     values: dict[str, Any] = {}
     for parameter in sweep.parameters:
