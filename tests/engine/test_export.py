@@ -24,7 +24,7 @@ from spinsweep.cli import main
 from spinsweep.cube import Cube
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
-from spinsweep.exports import export
+from spinsweep.exports import csv_file, export
 from spinsweep.exports.pieces import boxes, chunk_and_shard, piece_lengths
 from spinsweep.exports.table import CubeTable
 from spinsweep.runs import open_run
@@ -236,9 +236,30 @@ def two_lengths(_: Cell) -> dict[str, Any]:
     return {"a": np.zeros(2), "b": np.zeros(3)}
 
 
+def test_what_a_run_finishes_meanwhile_is_blank_and_not_half_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "walk.zarr"
+    compute(WALK.with_values(seed=(1,)), store)
+    with open_run(WALK.with_values(seed=(1, 4)), store):  # grown, and nothing computed
+        pass
+    write = csv_file.write
+
+    def later(table: CubeTable, path: Path) -> None:
+        compute(WALK.with_values(seed=(1, 4)), store)
+        write(table, path)
+
+    monkeypatch.setattr(csv_file, "write", later)
+    done = export(store, tmp_path / "walk.csv", outputs=["far"])
+    assert (done.counts.done, done.counts.absent) == (4, 4)
+    assert Cube(store).counts().done == 8
+    words = [(row["seed"], row["cell_state"], row["far"] == "") for row in rows(tmp_path / "walk.csv")]
+    assert words == [("1", "done", False), ("4", "absent", True)] * 4
+
+
 KILLED = """
 import os, signal, sys
-from spinsweep.exports import export
+from spinsweep.exports import csv_file, export
 os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)  # when all is written, and nothing is in place
 export(sys.argv[1], sys.argv[2], outputs=["far"], force=True)
 """

@@ -29,7 +29,7 @@ from spinsweep.ledger import Counts, State
 from spinsweep.printable import brief
 from spinsweep.provenance import now
 
-RANK = np.array([{State.ABSENT: 0, State.STALE: 1, State.FAILED: 2, State.DONE: 3}[s] for s in State], np.uint8)
+RANK = np.array([{State.STALE: 1, State.FAILED: 2, State.DONE: 3}.get(s, 0) for s in State], np.uint8)
 """Of two states of a cell, the one with the higher rank is taken."""
 NOT_COMPARED = ("history", "root_sha256")
 """Attributes of the root that differ between cubes of one sweep, beside ours."""

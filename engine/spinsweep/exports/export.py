@@ -71,6 +71,8 @@ def export(
     cube = Cube(store)
     pieces = piece_lengths(cube)
     dataset = cube.dataset(pieces=pieces)
+    # first, for a run may fill the cube: what is done by now is there, and what is done later may be half there
+    dataset = dataset.assign(cell_state=dataset["cell_state"].load())
     if sort:
         dataset = CubeView(dataset).in_order()
     counts = CubeView(dataset).counts
