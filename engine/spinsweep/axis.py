@@ -82,12 +82,17 @@ class Axis:
     neutral: Any = ...
     """Of an axis that a published sweep gets later: the value at which cells are what they were before.  An axis with
     this value alone is no dimension of the cube, so that older cubes still grow; ``...``: there is no such value."""
+    formerly: str = ""
+    """The first name of an axis that was renamed. It still addresses the random streams, so that cells draw what they
+    drew, and is part of the identity; ``spinsweep migrate`` gives older cubes the new name."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.isidentifier():
             raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
         where = f"axis {self.name!r}"
-        require_texts(where, unit=self.unit, long_name=self.long_name)
+        require_texts(where, unit=self.unit, long_name=self.long_name, formerly=self.formerly)
+        if self.formerly == self.name or not (self.formerly.isidentifier() or not self.formerly):
+            raise SpecError(f"{where}: formerly {brief(self.formerly)} is not another name, such as 'width'")
         require_limits(where, self.low, self.high)
         values: Any = self.values
         if isinstance(values, range):  # whose length needs no look at the values
@@ -104,6 +109,11 @@ class Axis:
     def is_neutral(self) -> bool:
         """Whether its only value is the neutral one."""
         return self.values == (self.neutral,)
+
+    @property
+    def stream_name(self) -> str:
+        """Its name in the addresses of random streams."""
+        return self.formerly or self.name
 
     @property
     def kind(self) -> Kind:

@@ -122,9 +122,11 @@ class Cells:
 
 
 def _generator(sweep: Sweep, stream: str, coords: Mapping[str, Value]) -> np.random.Generator:
-    """The stream at these coordinates; neutral values are left out, so that they keep the streams of older cubes."""
+    """The stream at these coordinates, as older cubes have it: without neutral values, under axes' first names."""
     if neutral := sweep.neutral_values:
         coords = {name: value for name, value in coords.items() if name not in neutral or value != neutral[name]}
+    if renamed := sweep.stream_names:
+        coords = {renamed.get(name, name): value for name, value in coords.items()}
     return generator(sweep.root_seed, sweep.name, stream, coords)
 
 

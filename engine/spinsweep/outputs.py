@@ -97,10 +97,12 @@ class Output:
     numbers and arrays of NumPy."""
     tolerance: float = 0.0
     """How far a cell may be off on another kind of processor, relative to its largest value; 0: bit for bit."""
+    formerly: str = ""
+    """The name of an output before it was renamed, by which ``spinsweep migrate`` finds it in older cubes."""
 
     def __post_init__(self) -> None:
         where = f"output {brief(self.name)}"
-        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name, formerly=self.formerly)
         object.__setattr__(self, "dims", items(f"{where}: dims", self.dims, str))
         try:
             dtype = np.dtype(self.dtype)

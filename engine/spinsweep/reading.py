@@ -11,24 +11,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from spinsweep.cube import Cube
+from spinsweep.cube import ARCHIVE, Cube, zip_store
 from spinsweep.errors import CubeError
+from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
 
 
-def open_cube(store: str | Path, *, zeros: bool = False) -> xr.Dataset:
+def open_cube(store: str | Path, *, zeros: bool = False, sort: bool = False) -> xr.Dataset:
     """Open a cube, lazily, with the cells that are not done blank; also while a run fills it.
 
     Parameters
     ----------
-    store : a folder, or a URL such as ``s3://bucket/walk.zarr``
+    store : a folder, a URL such as ``s3://bucket/walk.zarr``, or an archive that ``spinsweep export`` made
     zeros : see :meth:`CubeView.finished`
+    sort : see :meth:`CubeView.in_order`
 
     Returns
     -------
@@ -39,7 +42,22 @@ def open_cube(store: str | Path, *, zeros: bool = False) -> xr.Dataset:
     CubeError
         There is no cube, it is damaged, or has another format.
     """
-    return CubeView(Cube(store).dataset()).finished(zeros=zeros)
+    opened = _archive(store) if is_archive(store) else Cube(store).dataset()
+    return CubeView(CubeView(opened).in_order() if sort else opened).finished(zeros=zeros)
+
+
+def is_archive(store: str | Path) -> bool:
+    """Whether an archive that ``spinsweep export`` made is there; in a zip file nothing else is looked for."""
+    if "://" in str(store):
+        return False
+    path = Path(store)
+    if path.suffix == ".zip":
+        return path.is_file()
+    try:
+        attributes = json.loads((path / "zarr.json").read_bytes())["attributes"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+    return isinstance(attributes, dict) and ARCHIVE in attributes
 
 
 @xr.register_dataset_accessor("sweep")
@@ -99,6 +117,17 @@ class CubeView:
         outputs = {n: a for n, a in variables if set(done.dims) <= set(a.dims) and not str(n).startswith("cell_")}
         return self._dataset.assign({n: _blanked(array, done, zeros=zeros) for n, array in outputs.items()})
 
+    def in_order(self) -> xr.Dataset:
+        """The Dataset with the values along each axis in order: numbers upwards, names alphabetically.
+
+        A cube appends the values that it gets later, so that theirs is the order in which they were asked for. Inner
+        dims stay as the sweep declares them.
+        """
+        dims = self.states.dims or tuple(self._dataset.dims)
+        orders = {d: np.argsort(self._dataset[d].values, kind="stable") for d in dims if d in self._dataset.coords}
+        moved = {d: order for d, order in orders.items() if (np.diff(order) < 0).any()}
+        return self._dataset.isel(moved) if moved else self._dataset
+
     def failures(self) -> list[Failure]:
         """Coordinates, attempt and error of each failed cell.
 
@@ -113,15 +142,31 @@ class CubeView:
         source = self._dataset.encoding.get("source")
         if source is None:
             raise CubeError("this Dataset does not say which cube it came from; take one that open_cube gave")
-        cube = Cube(source)
+        error = _archived_error(source) if is_archive(source) else Cube(source).error
         dims = self.states.dims
         cells = (self._dataset.isel(dict(zip(dims, index, strict=True))) for index in failed)
         return [
-            Failure(
-                {str(d): cell[d].item() for d in dims}, int(cell["cell_attempt"]), cube.error(int(cell["cell_error"]))
-            )
+            Failure({str(d): cell[d].item() for d in dims}, int(cell["cell_attempt"]), error(int(cell["cell_error"])))
             for cell in cells
         ]
+
+
+def _archive(path: str | Path, group: str | None = None) -> xr.Dataset:
+    """An archive, or a group in it, as xarray opens it."""
+    store = zip_store(path) if str(path).endswith(".zip") else path
+    dataset: xr.Dataset = xr.open_zarr(store, group=group, consolidated=group is None)
+    dataset.encoding["source"] = str(path)
+    return dataset
+
+
+def _archived_error(archive: str) -> Callable[[int], CellError]:
+    """What finds the error that a value of ``cell_error`` names."""
+
+    def error(reference: int) -> CellError:
+        attributes = _archive(archive, f"errors/{reference:016x}").attrs
+        return CellError(**{name: attributes[name] for name in ("type", "message", "traceback")})
+
+    return error
 
 
 def _blanked(array: xr.DataArray, done: xr.DataArray, *, zeros: bool) -> xr.DataArray:

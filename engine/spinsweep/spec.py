@@ -147,6 +147,7 @@ class Sweep:
                 raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
         if any(p.name == "root_seed" for p in self.parameters):
             raise SpecError("every sweep already has a root_seed; give the parameter another name")
+        _unique("axis and former axis", [*axis_names, *(a.formerly for a in every if a.formerly)])
         _unique("axis and parameter", [*axis_names, *(p.name for p in self.parameters)])
         dims = {d.name for d in self.dims}
         for o in self.outputs:
@@ -232,6 +233,11 @@ class Sweep:
     def axis_names(self) -> tuple[str, ...]:
         """Names of the index axes, in the order of the cube's dimensions."""
         return tuple(a.name for a in self.axes)
+
+    @cached_property
+    def stream_names(self) -> dict[str, str]:
+        """Of each axis that was renamed, the name that addresses random streams."""
+        return {axis.name: axis.stream_name for axis in self.every_axis if axis.formerly}
 
     @cached_property
     def every_axis(self) -> tuple[Axis, ...]:
@@ -390,7 +396,10 @@ class Sweep:
             "name": self.name,
             "version": self.version,
             "root_seed": self.root_seed,
-            "axes": [{"name": a.name, "unit": a.unit, "kind": a.kind} for a in self.axes],
+            "axes": [
+                {"name": a.name, "unit": a.unit, "kind": a.kind} | ({"formerly": a.formerly} if a.formerly else {})
+                for a in self.axes
+            ],
             "dims": [
                 {"name": d.name, "unit": d.unit, "values": _dim_key(self.dim_values(d.name))} for d in self.dims
             ],

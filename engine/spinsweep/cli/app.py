@@ -29,7 +29,13 @@ CLOSED = 141
 """Whoever read the output is gone, as `| head -1` is; as a shell says of a program that SIGPIPE ended."""
 NAMED_ALIKE = ("plan", "run", "status", "verify", "cell", "figures", "scheduler", "worker", "certs")
 """Verbs whose module and function have their name."""
-VERBS = {"list": "listing:list_sweeps", **{name: f"{name}:{name}" for name in NAMED_ALIKE}, "cluster": "cluster:app"}
+CUBE_FILES = ("export", "merge", "migrate")
+"""The same, of those that make other files of cubes."""
+VERBS = {
+    "list": "listing:list_sweeps",
+    **{name: f"{name}:{name}" for name in (*NAMED_ALIKE, *CUBE_FILES)},
+    "cluster": "cluster:app",
+}
 EPILOG = "Example:  spinsweep run characterization --store results/characterization.zarr"
 
 

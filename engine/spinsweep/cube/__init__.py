@@ -1,5 +1,6 @@
 """The cube: a sweep's zarr store. The only package of the engine that imports zarr and xarray."""
 
+from spinsweep.cube.attributes import ARCHIVE, FORMAT, VERSION_NAME
 from spinsweep.cube.block_array import DamagedChunk
 from spinsweep.cube.creation import compressed_fraction, create
 from spinsweep.cube.cube import Cube
@@ -8,14 +9,15 @@ from spinsweep.cube.durable import Durable
 from spinsweep.cube.execution import execute, other_artifacts, record_failure
 from spinsweep.cube.groups import keep_origin, run_group, write_group
 from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
-from spinsweep.cube.stores import open_storage
+from spinsweep.cube.stores import open_storage, zip_store
 from spinsweep.cube.task import Job, Task
 from spinsweep.disk import machine_id
 
 # fmt: off
 __all__ = [
-    "CLEAN", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost", "Repair", "Task",
+    "ARCHIVE", "CLEAN", "FORMAT", "VERSION_NAME", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost",
+    "Repair", "Task",
     "compressed_fraction", "create", "examine", "execute", "keep_origin", "machine_id", "open_storage",
-    "other_artifacts", "record_failure", "recover", "repair", "run_group", "write_group",
+    "other_artifacts", "record_failure", "recover", "repair", "run_group", "write_group", "zip_store",
 ]
 # fmt: on

@@ -13,6 +13,8 @@ from spinsweep.spec import Sweep
 FORMAT = 2
 """Version of the cube format that is written here."""
 VERSION_NAME = "spinsweep_format"
+ARCHIVE = "spinsweep_archive"
+"""Attribute of the root of an archive, which is read as a cube is and takes no runs: the format of its cube."""
 
 
 @dataclass(frozen=True)

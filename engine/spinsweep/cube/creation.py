@@ -61,19 +61,12 @@ def create(
     storage = open_storage(store)
     if storage.exists("zarr.json"):
         return Cube(storage)
-    values = _coordinates(sweep)
-    metadata = {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, tuple(chunk), code)}
+    values = coordinate_values(sweep)
+    metadata = metadata_of(sweep, values, tuple(chunk), code)
     with storage.staging() as staging:
         if staging.exists("zarr.json"):
             return Cube(storage)
-        for name, content in metadata.items():
-            write_json(staging, f"{name}/zarr.json", content)
-        for name, array in values.items():
-            staging.write_all(coordinates.objects(name, metadata[name], array))
-        for group in ("runs", "errors", "codes"):
-            write_group(staging / group, {})
-        cube_id = uuid.uuid4().hex
-        write_guard_of(staging, cube_id).prepare()
+        cube_id = lay_out(staging, metadata, values)
         attributes = CubeAttributes(
             FORMAT,
             cube_id,
@@ -87,6 +80,25 @@ def create(
     return Cube(storage)
 
 
+def lay_out(staging: Storage, metadata: Mapping[str, Any], values: Mapping[str, npt.NDArray[Any]]) -> str:
+    """Write all of an empty cube but its root; returns its ``cube_id``.
+
+    Parameters
+    ----------
+    metadata : of every array
+    values : of every coordinate
+    """
+    for name, content in metadata.items():
+        write_json(staging, f"{name}/zarr.json", content)
+    for name, array in values.items():
+        staging.write_all(coordinates.objects(name, metadata[name], array))
+    for group in ("runs", "errors", "codes"):
+        write_group(staging / group, {})
+    cube_id = uuid.uuid4().hex
+    write_guard_of(staging, cube_id).prepare()
+    return cube_id
+
+
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
     whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
@@ -94,7 +106,20 @@ def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
 
-def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
+def metadata_of(
+    sweep: Sweep, values: Mapping[str, npt.NDArray[Any]], chunk: tuple[int, ...], code: int
+) -> dict[str, Any]:
+    """The ``zarr.json`` of every array of a cube of the sweep, by name.
+
+    Parameters
+    ----------
+    values : of all coordinates
+    chunk, code : see :func:`create`
+    """
+    return {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, chunk, code)}
+
+
+def coordinate_values(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
     """Values of all coordinates."""
     axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
     dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}

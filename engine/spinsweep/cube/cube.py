@@ -25,7 +25,7 @@ import numpy.typing as npt
 from spinsweep.axis import Value, key
 from spinsweep.blocks import BlockGrid
 from spinsweep.cube import coordinates, digests
-from spinsweep.cube.attributes import FORMAT, VERSION_NAME, CubeAttributes, definition_of
+from spinsweep.cube.attributes import ARCHIVE, FORMAT, VERSION_NAME, CubeAttributes, definition_of
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
 from spinsweep.cube.groups import code_group, error_group, parse_json, parse_node, read_json, write_json, write_root
 from spinsweep.cube.root import require_valid_root
@@ -68,6 +68,8 @@ class Cube:
                 f"{storage} is not a cube: it has no zarr.json; `spinsweep run NAME --store {storage}` makes one"
             )
         attrs = root.get("attributes")
+        if isinstance(attrs, dict) and ARCHIVE in attrs:
+            raise CubeError(f"{storage} is an archive of a cube: spinsweep.open_cube reads it; name the cube itself")
         if not isinstance(attrs, dict) or VERSION_NAME not in attrs:
             raise CubeError(f"{storage} is a zarr store of another program: its attributes have no {VERSION_NAME}")
         if attrs[VERSION_NAME] != FORMAT:
@@ -150,14 +152,19 @@ class Cube:
         """Cells by state."""
         return Counts.of(self.ledger("cell_state"))
 
-    def dataset(self, *, at_once: bool = False) -> xr.Dataset:
+    def dataset(self, *, at_once: bool = False, pieces: Mapping[str, int] | None = None) -> xr.Dataset:
         """The cube as xarray opens it: lazily, or ``at_once``, in memory unless it has more than ``AT_ONCE`` bytes.
 
         Who looks at each cell by itself reads a small cube at once: a chunk a cell takes milliseconds each time.
+
+        Parameters
+        ----------
+        pieces : how many values along each dimension are read at a time; None: a block
         """
         import xarray as xr
 
-        dataset: xr.Dataset = xr.open_zarr(str(self.storage))
+        chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
+        dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
         return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
@@ -214,7 +221,11 @@ class Cube:
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""
-        return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
+        return self.definition_differences(json.loads(json.dumps(sweep.identity())))
+
+    def definition_differences(self, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+        """The same of another definition, as JSON gives it."""
+        return list(differences("", self.definition, other))
 
     def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
@@ -252,8 +263,8 @@ class Cube:
             return self
         axes = {n: (*self.axes[n], *new[n]) for n in self.axis_names}
         grown = {name for name, values in new.items() if values}
-        foreign = {n: _resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
-        self.metadata = {n: _resized(m, axes) for n, m in self.metadata.items()}
+        foreign = {n: resized(m, axes) for n, m in self._foreign_arrays() if grown & set(m["dimension_names"])}
+        self.metadata = {n: resized(m, axes) for n, m in self.metadata.items()}
         for name, metadata in {**foreign, **self.metadata}.items():
             self.write_guard.check()
             write_json(self.storage, f"{name}/zarr.json", metadata)
@@ -326,6 +337,11 @@ class Cube:
         """The sweep's further coordinates, computed again."""
         return {c.name: c.along(axes[c.axis], sweep.params) for c in sweep.coordinates}
 
+    def foreign_names(self) -> list[str]:
+        """Names of the arrays and groups at the top that are not ours."""
+        ours = {*self.metadata, "zarr.json", "runs", "errors", "codes"}
+        return sorted(name for name in self.storage.names("") if name not in ours and not name.startswith("."))
+
     def _foreign_arrays(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Name and metadata of each array at the top that is not ours and has named dimensions."""
         for name in self.storage.names(""):
@@ -349,19 +365,20 @@ class Cube:
         self.storage.remove()
 
 
-def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
+def resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Any]:
     """An array's metadata with the lengths of its axes."""
     dims = zip(metadata["dimension_names"], metadata["shape"], strict=True)
     return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
 
 
-def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Where two values of JSON differ: (name, in the old one, in the new one); ``name`` is that of the values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for part in dict.fromkeys([*old, *new]):
-            yield from _differences(f"{name}.{part}" if name else part, old.get(part), new.get(part))
+            yield from differences(f"{name}.{part}" if name else part, old.get(part), new.get(part))
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (a, b) in enumerate(zip(old, new, strict=True)):
             label = a["name"] if isinstance(a, dict) and "name" in a else index
-            yield from _differences(f"{name}[{label}]", a, b)
+            yield from differences(f"{name}[{label}]", a, b)
     elif old != new:
         yield name, old, new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from spinsweep.cube.file_write_guard import FileWriteGuard
 from spinsweep.cube.local import LocalStorage
@@ -32,6 +33,13 @@ def open_storage(store: str | Path | Storage) -> Storage:
     if isinstance(store, str) and re.match(r"[A-Za-z]\w+:/", store):
         raise CubeError(f"{store}: a URL has ://, and a folder of that name is ./{store}")
     return LocalStorage(Path(store))
+
+
+def zip_store(path: str | Path) -> Any:
+    """What zarr and xarray read a zip file by."""
+    from zarr.storage import ZipStore
+
+    return ZipStore(Path(path), mode="r")
 
 
 def write_guard_of(storage: Storage, cube_id: str) -> WriteGuard:

@@ -38,7 +38,7 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
         name, old, new = next((d for d in differences if d[0].startswith("parameters.")), fixed[0])
         raise CubeError(
             f"{cube.storage} holds another sweep: its {name} is {_short(old)}, yours is {_short(new)}, and its "
-            "arrays cannot change; use another --store"
+            f"arrays cannot change in a run; use another --store, or try `spinsweep migrate {cube.storage}`"
         )
     for name, old, new in differences:
         if not mark_stale:
