@@ -88,6 +88,7 @@ class Axis:
             raise SpecError(f"axis name {brief(self.name)} is not an identifier such as 'bar_width'")
         where = f"axis {self.name!r}"
         require_texts(where, unit=self.unit, long_name=self.long_name)
+        require_unit(where, self.unit)
         require_limits(where, self.low, self.high)
         values: Any = self.values
         if isinstance(values, range):  # whose length needs no look at the values
@@ -131,7 +132,7 @@ class Axis:
         kind = self.kind
         if not items:
             raise SpecError(f"axis {self.name!r} has no values; it takes {self.allowed}")
-        seen: dict[Value, None] = {}
+        seen: dict[Value, Any] = {}
         choices = {canonical(c, kind) for c in self.choices}
         for value in items:
             try:
@@ -143,15 +144,16 @@ class Axis:
             if isinstance(good, int | float) and not self._within(good):
                 raise SpecError(f"axis {self.name!r}: {key(good)} is out of range; it takes {self.allowed}")
             if good in seen:
-                raise SpecError(f"axis {self.name!r} has the value {key(good)} twice; give each value once")
-            seen[good] = None
+                raise SpecError(f"axis {self.name!r} {_twice(good, seen[good], value)}")
+            seen[good] = value
         return tuple(seen)
 
     def parse(self, text: str) -> tuple[Value, ...]:
         """Values from the text after ``NAME=`` on the command line.
 
         ``5,2.5,1`` a list; ``0:0.25:6`` on an axis of numbers six values from 0 to 0.25, both ends
-        included; ``0:20`` on an axis of whole numbers 0..19, ``0:20:2`` each second one of them.
+        included, and ``1e-3:1:log:4`` 0.001, 0.01, 0.1, 1; ``0:20`` on an axis of whole numbers 0..19, ``0:20:2``
+        each second one of them, ``1:1000:log:4`` 1, 10, 100, 1000.
         """
         kind = self.kind
         values: list[Value] = []
@@ -162,25 +164,51 @@ class Axis:
                 values.append(part.strip() if kind == "str" else _number(part.strip(), self))
         return self.check(values)
 
+    def plus(self, values: Iterable[Value], more: Iterable[Value]) -> tuple[Value, ...]:
+        """``values`` and, behind them, those of ``more`` that are not among them; both are canonical."""
+        have = {key(value): value for value in values}
+        return (*have.values(), *(value for value in more if key(value) not in have))
+
     def _range(self, text: str) -> Sequence[Value]:
-        parts = [_number(p.strip(), self) for p in text.split(":")]
+        texts = [p.strip() for p in text.split(":")]
         what = f"axis {self.name!r}: {brief(text)}"
+        if "log" in texts:
+            return self._log_range(texts, what)
+        parts = [_number(p, self) for p in texts]
         if self.kind == "int":
             if len(parts) not in (2, 3) or not all(isinstance(p, int) for p in parts):
-                raise SpecError(f"{what} is not START:STOP or START:STOP:STEP in whole numbers")
+                form = "START:STOP, START:STOP:STEP or START:STOP:log:COUNT"
+                raise SpecError(f"{what} is not {form} in whole numbers")
             first, end, step = map(int, (*parts, 1)[:3])
             if step == 0 or not (values := range(first, end, step)):
                 raise SpecError(f"{what} holds no value; 0:20 is 0 to 19")
             _limit(1 + (abs(end - first) - 1) // abs(step), self)  # len() takes no more than 63 bits
             return values
         if len(parts) != 3 or not isinstance(parts[2], int) or parts[2] < 2:
-            raise SpecError(f"{what} is not START:STOP:COUNT, such as 0:0.25:6 for six values")
-        try:
-            start, stop, count = float(parts[0]), float(parts[1]), parts[2]
-        except OverflowError:
-            raise SpecError(f"{what} begins or ends at a number that is too large") from None
+            forms = "START:STOP:COUNT, such as 0:0.25:6 for six values, or START:STOP:log:COUNT"
+            raise SpecError(f"{what} is not {forms}")
+        start, stop, count = *_ends(parts[0], parts[1], what), parts[2]
         _limit(count, self)
         return [start + (stop - start) * i / (count - 1) for i in range(count)]
+
+    def _log_range(self, texts: Sequence[str], what: str) -> Sequence[Value]:
+        """Values with one ratio between neighbours; the nearest whole numbers on an axis of those."""
+        count = _number(texts[3], self) if len(texts) == 4 and texts[2] == "log" else 0
+        if not isinstance(count, int) or count < 2:
+            raise SpecError(f"{what} is not START:STOP:log:COUNT, such as 1e-3:1:log:7 for seven values")
+        start, stop = _ends(_number(texts[0], self), _number(texts[1], self), what)
+        if not (min(start, stop) > 0 or max(start, stop) < 0):
+            raise SpecError(f"{what} is a log range, whose ends are both above 0 or both below")
+        _limit(count, self)
+        low, high, sign = math.log(abs(start)), math.log(abs(stop)), math.copysign(1.0, start)
+        inner = (sign * math.exp(low + (high - low) * i / (count - 1)) for i in range(1, count - 1))
+        values = [start, *inner, stop]
+        if self.kind != "int":
+            return values
+        whole = [round(value) for value in values]
+        if len(set(whole)) < count:
+            raise SpecError(f"{what} has fewer than {count} different whole numbers; give a smaller COUNT")
+        return whole
 
     def _within(self, value: float) -> bool:
         slack = 1e-12 * abs(value)
@@ -194,6 +222,25 @@ def _number(text: str, axis: Axis) -> int | float:
         return float(text)
     except ValueError:
         raise SpecError(f"axis {axis.name!r}: {brief(text)} is not a number; it takes {axis.allowed}") from None
+
+
+def _ends(start: int | float, stop: int | float, what: str) -> tuple[float, float]:
+    try:
+        return float(start), float(stop)
+    except OverflowError:
+        raise SpecError(f"{what} begins or ends at a number that is too large") from None
+
+
+def _twice(good: Value, first: Any, second: Any) -> str:
+    """What is wrong with two values that are one when they are canonical."""
+    with suppress(TypeError, ValueError, OverflowError):
+        a, b = float(first), float(second)
+        if isinstance(good, float) and abs(a - b) >= 4 * max(math.ulp(a), math.ulp(b)):
+            return (
+                f"holds {a!r} and {b!r}, which are one value: an axis of numbers keeps 12 digits; count from a "
+                "nearer origin, in whole numbers of a smaller unit, or use an axis of datetimes"
+            )
+    return f"has the value {key(good)} twice; give each value once"
 
 
 def _limit(count: int, axis: Axis) -> None:
@@ -253,6 +300,15 @@ def require_texts(what: str, **texts: Any) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
             raise SpecError(f"{what}: {name} must be text, not {brief(text)}")
+
+
+def require_unit(what: str, unit: str) -> None:
+    """``SpecError`` for a unit by which xarray makes dates of the numbers."""
+    if "since" in unit:
+        raise SpecError(
+            f"{what}: unit {brief(unit)} tells xarray to make dates of the numbers; give datetimes, or a unit such "
+            "as 's' and say in long_name from when it counts"
+        )
 
 
 def require_limits(what: str, low: Any, high: Any) -> None:

@@ -219,7 +219,13 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
             raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
         raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
-    return array.astype(target, copy=False)
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(target, copy=False)
+    except FloatingPointError:
+        raise OutputError(
+            f"{what} has values that are too large for {target}, which would make them infinite"
+        ) from None
 
 
 def _described(error: BaseException) -> CellError:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts
+from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts, require_unit
 from spinsweep.checking import items, json_value, require_callable, whole
 from spinsweep.errors import SpecError
 from spinsweep.printable import brief, said
@@ -38,6 +38,7 @@ class Dim:
     def __post_init__(self) -> None:
         where = f"dim {brief(self.name)}"
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        require_unit(where, self.unit)
         object.__setattr__(self, "values", listed(self.values))
         if self.values:
             Axis(self.name, self.values)  # refuses what no coordinate can be
@@ -60,6 +61,7 @@ class Coordinate:
     def __post_init__(self) -> None:
         where = f"coordinate {brief(self.name)}"
         require_texts(where, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        require_unit(where, self.unit)
         require_callable(f"{where}: function", self.function)
 
     def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -101,6 +103,7 @@ class Output:
     def __post_init__(self) -> None:
         where = f"output {brief(self.name)}"
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
+        require_unit(where, self.unit)
         object.__setattr__(self, "dims", items(f"{where}: dims", self.dims, str))
         try:
             dtype = np.dtype(self.dtype)
@@ -118,6 +121,7 @@ class Output:
         if taken := next((name for name in self.attrs if name in CODING), None):
             raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
         attrs = {n: json_value(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
+        require_unit(f"{where}: attribute 'units'", str(attrs.get("units", "")))
         object.__setattr__(self, "attrs", attrs)
         tolerance: Any = self.tolerance
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -238,18 +239,38 @@ class Sweep:
         sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
         return sum(sizes) + 23  # uint8 state, uint16 attempt, float32 duration, int64 error and code
 
-    def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
-        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""
+    def with_text(
+        self,
+        settings: Mapping[str, str],
+        root_seed: int | None = None,
+        existing: Mapping[str, Sequence[Value]] = MappingProxyType({}),
+    ) -> Sweep:
+        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does.
+
+        Parameters
+        ----------
+        settings
+            Text by name. The values after ``NAME+`` join those of the axis that are ``existing``, or else its own.
+        existing
+            Values of a cube along its axes.
+        """
         axes = {a.name: a for a in self.every_axis}
         parameters = {p.name: p for p in self.parameters}
-        for name in settings:
+        for name in (setting.removesuffix("+") for setting in settings):
             if name not in axes and name not in parameters:
                 known = f"axes {', '.join(axes)}" + (f"; parameters {', '.join(parameters)}" if parameters else "")
                 meant = closest(name, [*axes, *parameters])
                 raise SpecError(f"sweep {self.name!r} has no axis or parameter {name!r}{meant}; it has {known}")
+            if f"{name}+" in settings and name in parameters:
+                raise SpecError(f"{name}+= adds values to an axis, and {name!r} is a parameter: it has one value")
+            if f"{name}+" in settings and name in settings:
+                raise SpecError(f"{name} is set by = and by +=; give all values after one of them")
         values = {name: parameters[name].parse(text) for name, text in settings.items() if name in parameters}
         axes |= {a.name: a for a in self._follow(values).values() if isinstance(a, Axis)}
         values |= {name: axes[name].parse(text) for name, text in settings.items() if name in axes}
+        for name, axis in axes.items():
+            if f"{name}+" in settings:
+                values[name] = axis.plus(existing.get(name, axis.values), axis.parse(settings[f"{name}+"]))
         return self.with_values(root_seed=root_seed, **values)
 
     def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:

@@ -36,7 +36,7 @@ def plan(
 
     Example:  spinsweep plan characterization --set device=0:8 --workers 16
     """
-    sweep = requested(name, settings, seed)
+    sweep = requested(name, settings, seed, store=store)
     path = store or default_store(sweep)
     open_storage(path).ensure_creatable()
     cells = math.prod(sweep.shape)

@@ -109,7 +109,7 @@ def run(
     from spinsweep.reaper import Reaper
 
     bench = None if on is None else load(on)
-    sweep = requested(name, settings, seed, bench)
+    sweep = requested(name, settings, seed, bench, store)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()

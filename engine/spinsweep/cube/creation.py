@@ -39,6 +39,8 @@ LEDGER: dict[str, dict[str, Any]] = {
     },
 }
 """Attributes of the ledger's arrays."""
+TIMEDELTA_UNITS = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+"""Written in the singular, which means the same."""
 
 
 def create(
@@ -122,7 +124,7 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
     axes = sweep.axis_names
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
-        attrs = _labels(output) | dict(output.attrs)
+        attrs = _decoded_by_nobody(_labels(output) | dict(output.attrs))
         dims = axes + output.dims
         metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
     for name, attrs in LEDGER.items():
@@ -132,7 +134,14 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
 
 
 def _labels(what: Any) -> dict[str, Any]:
-    return {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
+    labels = {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
+    return _decoded_by_nobody(labels)
+
+
+def _decoded_by_nobody(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes with ``units`` that no xarray takes for its own: of numbers in ``days`` it makes timedeltas."""
+    unit = attributes.get("units")
+    return {**attributes, "units": unit[:-1]} if unit in TIMEDELTA_UNITS else attributes
 
 
 def _array(
