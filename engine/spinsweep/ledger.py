@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep.axis import json_of
 from spinsweep.blocks import Block
 from spinsweep.evaluate import CellError
 from spinsweep.provenance import WorkerRecord
@@ -92,3 +93,8 @@ class Failure:
     coords: dict[str, Any]
     attempt: int
     error: CellError
+
+    @property
+    def json_coords(self) -> dict[str, Any]:
+        """The coordinates as JSON values."""
+        return {name: json_of(value) for name, value in self.coords.items()}

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep import moments
 from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts, require_unit
 from spinsweep.checking import items, json_value, require_callable, whole
 from spinsweep.errors import SpecError
 from spinsweep.printable import brief, said
 
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
-          "complex64", "complex128")  # fmt: skip
-"""Types of an output's numbers."""
+          "complex64", "complex128", "str", moments.DTYPE)  # fmt: skip
+"""Types of an output's values."""
+IN_CUBE = {"str": "string", moments.DTYPE: "int64"}
+"""Types that have another name in a cube."""
+TEXT_BYTES = 16
+"""Of a text, about, before compression."""
 CODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "calendar",
           "coordinates")  # fmt: skip
 """Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
@@ -91,7 +96,8 @@ class Output:
     dims: tuple[str, ...] = ()
     """Dimensions beyond the axes, in order."""
     dtype: str = "float64"
-    """A name, or anything that NumPy takes as one (``np.float32``)."""
+    """A name, or anything that NumPy takes as one (``np.float32``); ``str`` for texts of any length,
+    ``datetime64[ns]`` for dates."""
     unit: str = "1"
     long_name: str = ""
     attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -105,15 +111,18 @@ class Output:
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
         require_unit(where, self.unit)
         object.__setattr__(self, "dims", items(f"{where}: dims", self.dims, str))
+        value: Any = self.dtype
         try:
-            dtype = np.dtype(self.dtype)
+            dtype = np.dtype("str" if isinstance(value, str) and value == "string" else value)
+            dtype = np.dtype("str") if dtype.kind == "T" else dtype
         except Exception:  # also what a class of the user raises
             dtype = np.dtype(object)
-        value: Any = self.dtype
         if value is None or dtype.name not in DTYPES:
             raise SpecError(f"{where}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
-        if not isinstance(value, str):
+        if not isinstance(value, str) or dtype.kind in "UM":
             object.__setattr__(self, "dtype", dtype.name)
+        if dtype.kind == "M" and self.unit != "1":
+            raise SpecError(f"{where}: dates have no unit; leave out {brief(self.unit)}")
         if len(set(self.dims)) < len(self.dims):
             raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
         if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
@@ -132,6 +141,24 @@ class Output:
             )
 
     @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Of its values in memory; texts are objects."""
+        return np.dtype(object if self.dtype == "str" else self.dtype)
+
+    @property
+    def stored_dtype(self) -> str:
+        """Of its array in the cube."""
+        return IN_CUBE.get(self.dtype, self.dtype)
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of one value before compression."""
+        return TEXT_BYTES if self.dtype == "str" else self.numpy_dtype.itemsize
+
+    @property
     def fill(self) -> Any:
-        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
-        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
+        """What an unwritten cell reads: NaN, NaT, "", 0 or False (its state tells it from a real one)."""
+        if self.dtype == "str":
+            return ""
+        dtype = self.numpy_dtype
+        return np.full((), "nan" if dtype.kind in "fc" else "nat" if dtype.kind == "M" else 0, dtype)[()]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spinsweep.axis import plain
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts, Failure, State
@@ -118,7 +119,9 @@ class CubeView:
         cells = (self._dataset.isel(dict(zip(dims, index, strict=True))) for index in failed)
         return [
             Failure(
-                {str(d): cell[d].item() for d in dims}, int(cell["cell_attempt"]), cube.error(int(cell["cell_error"]))
+                {str(d): plain(cell[d].values) for d in dims},
+                int(cell["cell_attempt"]),
+                cube.error(int(cell["cell_error"])),
             )
             for cell in cells
         ]

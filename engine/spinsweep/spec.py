@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
+from spinsweep.axis import MAX_VALUES, Axis, Value, closest, json_of, require_texts
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
 from spinsweep.outputs import Coordinate, Dim, Output
@@ -236,7 +236,7 @@ class Sweep:
     @cached_property
     def cell_bytes(self) -> int:
         """Bytes of one cell of all outputs and of the ledger, before compression."""
-        sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
+        sizes = [int(np.prod(self.output_shape(o), initial=1)) * o.value_bytes for o in self.outputs]
         return sum(sizes) + 23  # uint8 state, uint16 attempt, float32 duration, int64 error and code
 
     def with_text(
@@ -382,7 +382,7 @@ class Unknown(KeyError):
 def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
     if isinstance(values, range):
         return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
-    return list(values)
+    return [json_of(value) for value in values]
 
 
 def _unique(what: str, names: list[str]) -> None:

@@ -18,6 +18,7 @@ from spinsweep.axis import Value
 from spinsweep.blocks import BlockGrid
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
+from spinsweep.moments import as_moments, as_stored
 
 COPIES = "cell_state/copies"  # in the folder of an array, where zarr looks for chunks only
 COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
@@ -25,7 +26,12 @@ COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites o
 
 def array_of(values: Sequence[Value]) -> npt.NDArray[Any]:
     """Values of an axis as zarr takes them."""
-    return np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
+    return np.array(values, dtype=object) if isinstance(values[0], str) else as_stored(np.array(values))
+
+
+def values_of(array: npt.NDArray[Any], kind: str) -> tuple[Value, ...]:
+    """The values of an axis of that kind in what :func:`read` gives."""
+    return tuple(as_moments(array)) if kind == "datetime" else tuple(array.tolist())
 
 
 def digest(values: npt.NDArray[Any]) -> str:

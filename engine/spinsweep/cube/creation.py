@@ -12,6 +12,7 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep import moments
 from spinsweep.axis import Axis
 from spinsweep.cube import coordinates
 from spinsweep.cube.attributes import FORMAT, CubeAttributes, definition_of
@@ -91,9 +92,15 @@ def create(
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
-    whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
+    whole = [_bytes_of(array) for array in arrays]
     codec = numcodecs.Zstd(level=ZSTD_LEVEL)
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> bytes:
+    if array.dtype != object:
+        return np.ascontiguousarray(array).tobytes()
+    return bytes(numcodecs.VLenUTF8().encode(array.reshape(-1)))
 
 
 def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
@@ -111,7 +118,9 @@ def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -
         length = len(values[axis.name])
         chunk = (max(coordinates.COORD_CHUNK, length),)
         fill = np.nan if axis.dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
-        metadata[axis.name] = _array((length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis))
+        metadata[axis.name] = _array(
+            (length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis, dates=axis.kind == "datetime")
+        )
     for c in sweep.coordinates:
         shape = values[c.name].shape
         metadata[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))
@@ -124,18 +133,22 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
     axes = sweep.axis_names
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
-        attrs = _decoded_by_nobody(_labels(output) | dict(output.attrs))
+        dates = output.dtype == moments.DTYPE
+        fill = moments.NOT_A_TIME if dates else output.fill
+        attrs = _decoded_by_nobody(_labels(output, dates=dates) | dict(output.attrs))
+        if dates:
+            attrs["_FillValue"] = fill  # by which xarray knows it for no date
         dims = axes + output.dims
-        metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
+        metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.stored_dtype, fill, dims, attrs)
     for name, attrs in LEDGER.items():
         fill = code if name == "cell_code" else None
         metadata[name] = _array(sweep.shape, chunk, CELL[name], fill, axes, attrs)
     return metadata
 
 
-def _labels(what: Any) -> dict[str, Any]:
+def _labels(what: Any, *, dates: bool = False) -> dict[str, Any]:
     labels = {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
-    return _decoded_by_nobody(labels)
+    return labels | moments.ATTRIBUTES if dates else _decoded_by_nobody(labels)
 
 
 def _decoded_by_nobody(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -101,10 +101,14 @@ class Cube:
     @cached_property
     def axes(self) -> dict[str, tuple[Value, ...]]:
         """Canonical values along every axis, in the cube's order."""
-        return {n: tuple(self.coordinate(n).tolist()) for n in self.axis_names}
+        return {n: self._axis_values(n) for n in self.axis_names}
+
+    def _axis_values(self, name: str) -> tuple[Value, ...]:
+        kind = self.definition["axes"][self.axis_names.index(name)]["kind"]
+        return coordinates.values_of(self.coordinate(name), kind)
 
     def coordinate(self, name: str) -> npt.NDArray[Any]:
-        """Values of a coordinate."""
+        """Values of a coordinate as they are stored: dates are whole numbers."""
         return coordinates.read(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
 
     def readable_axes(self) -> dict[str, tuple[Value, ...] | None]:
@@ -112,7 +116,7 @@ class Cube:
         axes: dict[str, tuple[Value, ...] | None] = {}
         for name in self.axis_names:
             try:
-                axes[name] = tuple(self.coordinate(name).tolist())
+                axes[name] = self._axis_values(name)
             except CubeError:
                 axes[name] = None
         return axes
@@ -128,7 +132,7 @@ class Cube:
         return self._arrays[name]
 
     def cell(self, name: str, cell: tuple[int, ...]) -> npt.NDArray[Any]:
-        """The value of an output or of the ledger in one cell, in the shape of the inner dims.
+        """The value of an output or of the ledger in one cell, as it is stored, in the shape of the inner dims.
 
         Raises
         ------
@@ -137,7 +141,8 @@ class Cube:
         index = self.grid.index(cell)
         start = self.grid.block(index).start
         within = tuple(i - s for i, s in zip(cell, start, strict=True))
-        return np.asarray(self.array(name).read_block(index)[within])
+        block = self.array(name).read_block(index)
+        return np.asarray(block[within], block.dtype)
 
     def ledger(self, name: str, damaged: set[tuple[int, ...]] | None = None) -> npt.NDArray[Any]:
         """One whole array of the ledger, as the last commit shapes it; damaged chunks read as the fill value.
