@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from spinsweep import moments
-from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts, require_unit
+from spinsweep.axis import Axis, Value, listed, require_texts, require_unit
 from spinsweep.checking import items, json_value, require_callable, whole
 from spinsweep.errors import SpecError
+from spinsweep.long_values import LongValues
 from spinsweep.printable import brief, said
 
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
           "complex64", "complex128", "str", moments.DTYPE)  # fmt: skip
 """Types of an output's values."""
+MAX_LENGTH = 1_000_000_000
+"""Of an inner dim."""
 IN_CUBE = {"str": "string", moments.DTYPE: "int64"}
 """Types that have another name in a cube."""
 TEXT_BYTES = 16
@@ -34,8 +37,9 @@ class Dim:
     name: str
     size: int | str = 0
     """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
-    values: tuple[Value, ...] = ()
-    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
+    values: Sequence[Value] | npt.NDArray[Any] | LongValues = ()
+    """Coordinate values, a tuple from then on, or :class:`~spinsweep.long_values.LongValues` for more than a million;
+    empty: ``start``, ``start`` + 1, ..."""
     start: int = 0
     unit: str = "1"
     long_name: str = ""
@@ -44,12 +48,25 @@ class Dim:
         where = f"dim {brief(self.name)}"
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
         require_unit(where, self.unit)
-        object.__setattr__(self, "values", listed(self.values))
-        if self.values:
-            Axis(self.name, self.values)  # refuses what no coordinate can be
-        if not isinstance(self.size, str) and not self.values:
-            object.__setattr__(self, "size", whole(f"{where}: size", self.size, 1, MAX_VALUES))
+        values = LongValues.of(where, self.values) or listed(self.values)
+        if isinstance(values, tuple) and values:
+            dated = Axis(self.name, values)  # refuses what no coordinate can be
+            values = dated.values if dated.kind == "datetime" else values
+        object.__setattr__(self, "values", values)
+        if not isinstance(self.size, str) and not values:
+            object.__setattr__(self, "size", whole(f"{where}: size", self.size, 1, MAX_LENGTH))
         object.__setattr__(self, "start", whole(f"{where}: start", self.start, -(2**62), 2**62))
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether its values are dates."""
+        if isinstance(self.values, LongValues):
+            return bool(self.values.dtype.kind == "M")
+        return len(self.values) > 0 and moments.is_moment(self.values[0])
+
+    def summarized(self) -> Dim:
+        """The dim as a task needs it, without values that would have to travel with it."""
+        return replace(self, values=self.values.summarized()) if isinstance(self.values, LongValues) else self
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.axis import MAX_VALUES, Axis, Value, closest, json_of, require_texts
+from spinsweep.axis import Axis, Value, closest, json_of, require_texts
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
-from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.long_values import LongValues
+from spinsweep.outputs import MAX_LENGTH, Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
 
@@ -147,7 +148,7 @@ class Sweep:
                 raise SpecError(f"output {o.name!r} has the unknown dim {unknown[0]!r}; {have}")
         counts = [p.name for p in self.parameters if type(p.default) is int]
         for dim in self.dims:
-            if isinstance(dim.size, str) and not dim.values and dim.size not in counts:
+            if isinstance(dim.size, str) and not len(dim.values) and dim.size not in counts:
                 what = f"size {brief(dim.size)} is not a parameter with whole numbers"
                 raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, counts)}")
         for coordinate in self.coordinates:
@@ -217,15 +218,15 @@ class Sweep:
         names = [axis.name for axis in self.every_axis]
         raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, names)}; it has {', '.join(names)}")
 
-    def dim_values(self, name: str) -> tuple[Value, ...] | range:
+    def dim_values(self, name: str) -> tuple[Value, ...] | range | LongValues:
         """Coordinate values of an inner dim."""
         dim = next(d for d in self.dims if d.name == name)
-        if dim.values:
+        if isinstance(dim.values, tuple | LongValues) and dim.values:
             return dim.values
         size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
-        if not 1 <= size <= MAX_VALUES:
+        if not 1 <= size <= MAX_LENGTH:
             raise SpecError(
-                f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_VALUES}"
+                f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_LENGTH}"
             )
         return range(dim.start, dim.start + size)
 
@@ -310,7 +311,8 @@ class Sweep:
     def with_one_value_an_axis(self) -> Sweep:
         """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
         axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
-        return dataclasses.replace(self, axes=axes, kept_axes=self.axis_names)
+        dims = tuple(dim.summarized() for dim in self.dims)
+        return dataclasses.replace(self, axes=axes, dims=dims, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""
@@ -379,7 +381,10 @@ class Unknown(KeyError):
     __str__ = Exception.__str__  # that of KeyError shows the text in quotes
 
 
-def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
+def _dim_key(values: tuple[Value, ...] | range | LongValues) -> list[Value] | dict[str, Any] | int | str:
+    """The values of a dim as they stand in a sweep's identity."""
+    if isinstance(values, LongValues):
+        return values.summary
     if isinstance(values, range):
         return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
     return [json_of(value) for value in values]

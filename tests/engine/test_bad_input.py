@@ -429,7 +429,7 @@ def test_values_that_cannot_be_are_refused_when_the_description_is_made(value: A
         (lambda: Output("y", attrs={"a": float("nan")}), "output 'y': attribute 'a' is not a JSON value"),
         (lambda: Output("y", dtype="float128"), "output 'y': dtype 'float128' is not one of bool, int8"),
         (lambda: Output("y", ("t", "t")), r"output 'y': dims \('t', 't'\) name one dim twice; name each once"),
-        (lambda: Dim("t", -1), "dim 't': size must be a whole number from 1 to 10000000, not -1"),
+        (lambda: Dim("t", -1), "dim 't': size must be a whole number from 1 to 1000000000, not -1"),
         (lambda: Dim("t", values=(1.0, 1.0)), "has the value 1 twice"),
         (lambda: Axis("x", range(10**12)), "values are more than the 10000000 that one axis may have"),
         (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low must be a number or None, not 'a'"),  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep import moments
-from spinsweep.axis import Axis
+from spinsweep.axis import Axis, Value
 from spinsweep.cube import coordinates
 from spinsweep.cube.attributes import FORMAT, CubeAttributes, definition_of
 from spinsweep.cube.block_array import ZSTD_LEVEL
@@ -23,6 +23,8 @@ from spinsweep.cube.root import CELL
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.ledger import State
+from spinsweep.long_values import LongValues
+from spinsweep.outputs import Dim
 from spinsweep.spec import Sweep
 
 Lengths = tuple[int, ...]
@@ -106,21 +108,28 @@ def _bytes_of(array: npt.NDArray[Any]) -> bytes:
 def _coordinates(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
     """Values of all coordinates."""
     axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
-    dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}
+    dims = {dim.name: _dim_array(sweep.dim_values(dim.name)) for dim in sweep.dims}
     derived = {c.name: c.along(sweep.axis(c.axis).values, sweep.params) for c in sweep.coordinates}
     return {**axes, **dims, **derived}
 
 
+def _dim_array(values: Sequence[Value] | range | LongValues) -> npt.NDArray[Any]:
+    if isinstance(values, LongValues):
+        return np.asarray(moments.as_stored(values.array))
+    return np.arange(values.start, values.stop) if isinstance(values, range) else coordinates.array_of(values)
+
+
 def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
     metadata = {}
-    dims = [Axis(d.name, tuple(sweep.dim_values(d.name)), d.unit, d.long_name) for d in sweep.dims]
-    for axis in (*sweep.axes, *dims):
-        length = len(values[axis.name])
-        chunk = (max(coordinates.COORD_CHUNK, length),)
-        fill = np.nan if axis.dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
-        metadata[axis.name] = _array(
-            (length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis, dates=axis.kind == "datetime")
-        )
+    dated = {a.name: a.kind == "datetime" for a in sweep.axes} | {d.name: d.has_dates for d in sweep.dims}
+    every: tuple[Axis | Dim, ...] = (*sweep.axes, *sweep.dims)
+    for along in every:
+        array = values[along.name]
+        chunk = (min(max(coordinates.COORD_CHUNK, len(array)), coordinates.LONG_CHUNK),)
+        dtype = "string" if array.dtype == object else array.dtype.name
+        fill = np.nan if dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
+        labels = _labels(along, dates=dated[along.name])
+        metadata[along.name] = _array(array.shape, chunk, dtype, fill, (along.name,), labels)
     for c in sweep.coordinates:
         shape = values[c.name].shape
         metadata[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))

@@ -34,6 +34,7 @@ from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
+from spinsweep.long_values import LongValues
 from spinsweep.printable import brief
 from spinsweep.provenance import OriginRecord, RunRecord
 from spinsweep.spec import LEDGER, Sweep
@@ -219,7 +220,7 @@ class Cube:
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""
-        return list(_differences("", self.definition, json.loads(json.dumps(sweep.identity()))))
+        return list(_differences("", _with_summaries(self.definition), json.loads(json.dumps(sweep.identity()))))
 
     def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
@@ -358,6 +359,15 @@ def _resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]])
     """An array's metadata with the lengths of its axes."""
     dims = zip(metadata["dimension_names"], metadata["shape"], strict=True)
     return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
+
+
+def _with_summaries(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition in which long dims are summarized; earlier cubes hold all their values."""
+    dims = []
+    for dim in definition["dims"]:
+        long = LongValues.of(dim["name"], dim["values"]) if isinstance(dim["values"], list) else None
+        dims.append(dim if long is None else {**dim, "values": long.summary})
+    return {**definition, "dims": dims}
 
 
 def _differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
