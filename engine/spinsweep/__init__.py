@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from spinsweep.parameters import Parameter
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Sweep, per_cell
+    from spinsweep.wanted import zipped
 
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
     "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
+    "zipped",
 ]
 # fmt: on
 
@@ -36,6 +38,7 @@ _MODULES = {
     "outputs": ["Coordinate", "Dim", "Output"],
     "parameters": ["Parameter"],
     "spec": ["Sweep", "per_cell"],
+    "wanted": ["zipped"],
 }
 
 

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spinsweep.axis import Axis, Value, closest, json_of, require_texts
 from spinsweep.checking import items, require_callable, whole
@@ -22,6 +23,7 @@ from spinsweep.long_values import LongValues
 from spinsweep.outputs import MAX_LENGTH, Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
+from spinsweep.wanted import Wanted, checked, mask
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
@@ -91,6 +93,9 @@ class Sweep:
     line, where parameters do not fit together."""
     neutral_axes: Mapping[int, Axis] = field(default_factory=dict)
     """Axes at their neutral value, by their place among all axes: cells have them, the cube does not."""
+    wanted: Wanted | None = None
+    """The cells that are computed, where it is not all of them: a function of a cell's coordinates that says whether
+    it is wanted, or a list of mappings, each of which names the values of some axes; see :mod:`spinsweep.wanted`."""
     kept_axes: tuple[str, ...] = ()
     """Axes that are dimensions also at their neutral value: those of a cube that has them."""
 
@@ -131,6 +136,8 @@ class Sweep:
         for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
                 raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
+        if self.wanted is not None:
+            object.__setattr__(self, "wanted", checked(where, self.wanted, every))
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -186,6 +193,25 @@ class Sweep:
     def shape(self) -> tuple[int, ...]:
         """Number of values asked for on each axis."""
         return tuple(len(a.values) for a in self.axes)
+
+    @cached_property
+    def wanted_mask(self) -> npt.NDArray[np.bool_] | None:
+        """Which cells are wanted, (*shape) bool; None: all of them.
+
+        Raises
+        ------
+        SpecError
+            The function that tells raises, or returns something else.
+        """
+        if self.wanted is None:
+            return None
+        constants = {a.name: a.neutral for a in self.neutral_axes.values()}
+        return mask(self.wanted, {a.name: a.values for a in self.axes}, constants)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells that are asked for."""
+        return math.prod(self.shape) if self.wanted_mask is None else int(self.wanted_mask.sum())
 
     def _parameter_values(self) -> Iterator[tuple[Parameter, Any]]:
         return ((p, self.params[p.name]) for p in self.parameters)
@@ -312,7 +338,7 @@ class Sweep:
         """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
         axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
         dims = tuple(dim.summarized() for dim in self.dims)
-        return dataclasses.replace(self, axes=axes, dims=dims, kept_axes=self.axis_names)
+        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""

@@ -33,7 +33,7 @@ from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
-from spinsweep.ledger import Counts, Failure, State
+from spinsweep.ledger import Counts, Failure, State, with_wanted
 from spinsweep.long_values import LongValues
 from spinsweep.printable import brief
 from spinsweep.provenance import OriginRecord, RunRecord
@@ -175,6 +175,29 @@ class Cube:
     def states(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
         """State of the cells that the sweep asks for, where the cube has them."""
         return np.asarray(self.ledger("cell_state")[np.ix_(*self.requested(sweep))])
+
+    def wanted(self, sweep: Sweep) -> npt.NDArray[np.bool_] | None:
+        """Which of the cells that the sweep asks for it wants, in the shape of :meth:`states`; None: all."""
+        if (wanted := sweep.wanted_mask) is None:
+            return None
+        places = [{key(value): place for place, value in enumerate(axis.values)} for axis in sweep.axes]
+        order = [
+            [p[k] for k in map(key, values) if k in p] for p, values in zip(places, self.axes.values(), strict=True)
+        ]
+        return np.asarray(wanted[np.ix_(*order)])
+
+    def mark_wanted(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
+        """Mark the cells that the sweep asks for as it wants them or not; the states of all cells, then."""
+        damaged: set[tuple[int, ...]] = set()
+        before = self.ledger("cell_state", damaged)
+        if sweep.wanted is None and not (before == State.UNWANTED).any():
+            return before
+        region = np.ix_(*self.requested(sweep))
+        after = before.copy()
+        after[region] = with_wanted(before[region], self.wanted(sweep))
+        if (after != before).any():
+            self.set_states(after, before, damaged)
+        return after
 
     def failures(self) -> Iterator[Failure]:
         """Every failed cell with its coordinates, or its indices along axes that are damaged, attempt and error."""

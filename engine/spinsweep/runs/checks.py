@@ -8,13 +8,20 @@ from typing import Any
 import numpy as np
 
 from spinsweep.cube import Cube, other_artifacts
-from spinsweep.errors import CubeError
+from spinsweep.errors import CubeError, SpecError
 from spinsweep.ledger import State, pending
 from spinsweep.plugins import installed_as, renamed
 from spinsweep.spec import Sweep
 
 FIXED = ("name", "axes", "dims", "outputs")
 """Parts of a definition that a cube's arrays rest on."""
+
+
+def require_cells(sweep: Sweep) -> None:
+    """``SpecError`` where a sweep wants none of the cells that its axes have."""
+    if not sweep.cells:
+        grid = " × ".join(f"{len(axis.values)} {axis.name}" for axis in sweep.axes)
+        raise SpecError(f"sweep {sweep.name!r}: its field wanted wants none of the cells of {grid}")
 
 
 def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:

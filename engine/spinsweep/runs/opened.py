@@ -74,9 +74,14 @@ class Run:
             yield dataclasses.replace(task, batch=self.durable.count_task(task))
 
     @property
+    def counts_before(self) -> Counts:
+        """The cells asked for by state, when the run began."""
+        return Counts.of(self.state[np.ix_(*self.requested)])
+
+    @property
     def failed_before(self) -> int:
         """Cells asked for that had failed when the run began."""
-        return Counts.of(self.state[np.ix_(*self.requested)]).failed
+        return self.counts_before.failed
 
     def begin(self) -> None:
         """Workers are ready: rates count from now."""
