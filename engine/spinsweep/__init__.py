@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Sweep, per_cell
     from spinsweep.stages import Stage
+    from spinsweep.wanted import zipped
 
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
     "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "cell",
     "open_cube", "per_cell",
-    "run",
+    "run", "zipped",
 ]
 # fmt: on
 
@@ -44,6 +45,7 @@ _MODULES = {
     "spec": ["Sweep", "per_cell"],
     "stages": ["Stage"],
     "cell_function": ["cell"],
+    "wanted": ["zipped"],
 }
 
 

@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical, key
 from spinsweep.cell_function import adapted, is_per_cell
-from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
+from spinsweep.errors import OutputError, RunAborted, SpecError, WorkInterrupted
+from spinsweep.moments import DTYPE, moment
 from spinsweep.outputs import Output
-from spinsweep.printable import cut
+from spinsweep.printable import brief, cut
 from spinsweep.seeds import generator
 from spinsweep.spec import Named, Sweep
 from spinsweep.stages import InMemory, Keeper
@@ -201,7 +202,7 @@ def evaluate(
             result.errors[position] = values
             continue
         for name, value in values.items():
-            result.values[name][position] = value if per_cell else value[first]
+            result.values[name][position] = value[()] if per_cell else value[first]
     return result
 
 
@@ -233,7 +234,7 @@ def _says_nothing(error: BaseException) -> bool:
 
 def empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
     """A box in which nothing was computed."""
-    values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.dtype) for o in sweep.outputs}
+    values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.numpy_dtype) for o in sweep.outputs}
     return Evaluated(values, np.zeros(shape, np.float32), {})
 
 
@@ -261,14 +262,55 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
     expected = shape + sweep.output_shape(output)
     if array.shape != expected:
         raise OutputError(f"{what} has shape {array.shape}, declared is {expected} for dims {dims}")
-    target = np.dtype(output.dtype)
+    target = output.numpy_dtype
+    if output.dtype == "str":
+        return _texts(array, what)
+    if target.kind == "M":
+        return _dates(array, what)
     if target.kind in "iu" and array.dtype.kind in "iu":
         limits = np.iinfo(target)
         if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
             raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
         raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
-    return array.astype(target, copy=False)
+    try:
+        with np.errstate(over="raise"):
+            return array.astype(target, copy=False)
+    except FloatingPointError:
+        raise OutputError(
+            f"{what} has values that are too large for {target}, which would make them infinite"
+        ) from None
+
+
+def _texts(array: Array, what: str) -> Array:
+    """Texts as an array of objects of Python."""
+    texts = array.astype(object)
+    for place, text in enumerate(texts.flat):
+        try:
+            if not isinstance(text, str):
+                raise OutputError(f"{what} has {brief(text)} of type {type(text).__name__}, declared is str")
+            text.encode()
+        except UnicodeEncodeError:
+            raise OutputError(f"{what} has {brief(text)}, which is no text of Unicode") from None
+        if type(text) is not str:
+            texts.flat[place] = str(text)
+    return texts
+
+
+def _dates(array: Array, what: str) -> Array:
+    """Dates in nanoseconds."""
+    try:
+        if array.dtype.kind == "O":
+            dates = [np.datetime64("nat") if value is None else moment(value) for value in array.flat]
+            return np.array(dates, DTYPE).reshape(array.shape)
+        if array.dtype.kind != "M":
+            raise OutputError(f"{what} has dtype {array.dtype}, declared is {DTYPE}")
+        exact = array.astype(DTYPE, copy=False)
+        for position in np.argwhere((exact.astype(array.dtype) != array) & ~np.isnat(array))[:1]:
+            moment(array[tuple(position)])
+    except SpecError as error:
+        raise OutputError(f"{what}: {error}") from None
+    return exact
 
 
 def _described(error: BaseException) -> CellError:

@@ -2,6 +2,7 @@
 
 absent --computed--> done          done --definition changed--> stale --computed--> done
 absent --raised----> failed --retried--> done | failed
+absent, failed, stale --not wanted any more--> unwanted --wanted--> absent
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep.axis import json_of
 from spinsweep.blocks import Block
 from spinsweep.evaluate import CellError
 from spinsweep.provenance import WorkerRecord
@@ -25,15 +27,25 @@ class State(IntEnum):
     DONE = 1
     FAILED = 2
     STALE = 3
+    UNWANTED = 4
+    """No part of the sweep, as its ``wanted`` says: blank, never computed, and not missing."""
 
 
 _PENDING = np.array([s in (State.ABSENT, State.STALE) for s in State])
-_RETRIED = np.array([s is not State.DONE for s in State])
+_RETRIED = np.array([s not in (State.DONE, State.UNWANTED) for s in State])
 
 
 def pending(state: npt.NDArray[np.uint8], *, retry_failed: bool = False) -> npt.NDArray[np.bool_]:
     """The cells to compute: absent and stale ones, and failed ones when they are to be retried."""
     return _RETRIED[state] if retry_failed else _PENDING[state]
+
+
+def with_wanted(state: npt.NDArray[np.uint8], wanted: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.uint8]:
+    """The states of cells of which these are wanted, or all; what is done stays done."""
+    if wanted is None:
+        return np.where(state == State.UNWANTED, np.uint8(State.ABSENT), state)
+    other = np.where(wanted, np.uint8(State.ABSENT), np.uint8(State.UNWANTED))
+    return np.where((state == State.DONE) | (wanted & (state != State.UNWANTED)), state, other)
 
 
 @dataclass(frozen=True)
@@ -44,6 +56,7 @@ class Counts:
     done: int = 0
     failed: int = 0
     stale: int = 0
+    unwanted: int = 0
 
     @classmethod
     def of(cls, state: npt.NDArray[np.uint8]) -> Counts:
@@ -53,7 +66,7 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All cells."""
+        """All cells that are wanted."""
         return self.absent + self.done + self.failed + self.stale
 
     @property
@@ -62,8 +75,8 @@ class Counts:
         return self.done + self.failed
 
     def as_dict(self) -> dict[str, int]:
-        """For JSON."""
-        return dict(vars(self))
+        """For JSON; unwanted cells only where there are any."""
+        return {state: count for state, count in vars(self).items() if count or state != "unwanted"}
 
 
 @dataclass(frozen=True)
@@ -92,3 +105,8 @@ class Failure:
     coords: dict[str, Any]
     attempt: int
     error: CellError
+
+    @property
+    def json_coords(self) -> dict[str, Any]:
+        """The coordinates as JSON values."""
+        return {name: json_of(value) for name, value in self.coords.items()}

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.axis import MAX_VALUES, Axis, Value, listed, require_texts
+from spinsweep import moments
+from spinsweep.axis import Axis, Value, listed, require_texts, require_unit
 from spinsweep.checking import items, json_value, require_callable, whole
 from spinsweep.errors import SpecError
+from spinsweep.long_values import LongValues
 from spinsweep.printable import brief, said
 
 DTYPES = ("bool", *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)), "float16", "float32", "float64",
-          "complex64", "complex128")  # fmt: skip
-"""Types of an output's numbers."""
+          "complex64", "complex128", "str", moments.DTYPE)  # fmt: skip
+"""Types of an output's values."""
+MAX_LENGTH = 1_000_000_000
+"""Of an inner dim."""
+IN_CUBE = {"str": "string", moments.DTYPE: "int64"}
+"""Types that have another name in a cube."""
+TEXT_BYTES = 16
+"""Of a text, about, before compression."""
 CODING = ("_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned", "dtype", "calendar",
           "coordinates")  # fmt: skip
 """Attributes by which xarray decodes an array; with them a reader gets other numbers than the cells, or none."""
@@ -29,8 +37,9 @@ class Dim:
     name: str
     size: int | str = 0
     """Length, or the name of the parameter that holds it; ignored when ``values`` are given."""
-    values: tuple[Value, ...] = ()
-    """Coordinate values; empty: ``start``, ``start`` + 1, ..."""
+    values: Sequence[Value] | npt.NDArray[Any] | LongValues = ()
+    """Coordinate values, a tuple from then on, or :class:`~spinsweep.long_values.LongValues` for more than a million;
+    empty: ``start``, ``start`` + 1, ..."""
     start: int = 0
     unit: str = "1"
     long_name: str = ""
@@ -38,12 +47,26 @@ class Dim:
     def __post_init__(self) -> None:
         where = f"dim {brief(self.name)}"
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name)
-        object.__setattr__(self, "values", listed(self.values))
-        if self.values:
-            Axis(self.name, self.values)  # refuses what no coordinate can be
-        if not isinstance(self.size, str) and not self.values:
-            object.__setattr__(self, "size", whole(f"{where}: size", self.size, 1, MAX_VALUES))
+        require_unit(where, self.unit)
+        values = LongValues.of(where, self.values) or listed(self.values)
+        if isinstance(values, tuple) and values:
+            dated = Axis(self.name, values)  # refuses what no coordinate can be
+            values = dated.values if dated.kind == "datetime" else values
+        object.__setattr__(self, "values", values)
+        if not isinstance(self.size, str) and not values:
+            object.__setattr__(self, "size", whole(f"{where}: size", self.size, 1, MAX_LENGTH))
         object.__setattr__(self, "start", whole(f"{where}: start", self.start, -(2**62), 2**62))
+
+    @property
+    def has_dates(self) -> bool:
+        """Whether its values are dates."""
+        if isinstance(self.values, LongValues):
+            return bool(self.values.dtype.kind == "M")
+        return len(self.values) > 0 and moments.is_moment(self.values[0])
+
+    def summarized(self) -> Dim:
+        """The dim as a task needs it, without values that would have to travel with it."""
+        return replace(self, values=self.values.summarized()) if isinstance(self.values, LongValues) else self
 
 
 @dataclass(frozen=True)
@@ -60,6 +83,7 @@ class Coordinate:
     def __post_init__(self) -> None:
         where = f"coordinate {brief(self.name)}"
         require_texts(where, name=self.name, axis=self.axis, unit=self.unit, long_name=self.long_name)
+        require_unit(where, self.unit)
         require_callable(f"{where}: function", self.function)
 
     def along(self, values: Sequence[Value], params: Mapping[str, Any]) -> npt.NDArray[np.float64]:
@@ -89,7 +113,8 @@ class Output:
     dims: tuple[str, ...] = ()
     """Dimensions beyond the axes, in order."""
     dtype: str = "float64"
-    """A name, or anything that NumPy takes as one (``np.float32``)."""
+    """A name, or anything that NumPy takes as one (``np.float32``); ``str`` for texts of any length,
+    ``datetime64[ns]`` for dates."""
     unit: str = "1"
     long_name: str = ""
     attrs: Mapping[str, Any] = field(default_factory=dict)
@@ -103,16 +128,20 @@ class Output:
     def __post_init__(self) -> None:
         where = f"output {brief(self.name)}"
         require_texts(where, name=self.name, unit=self.unit, long_name=self.long_name, formerly=self.formerly)
+        require_unit(where, self.unit)
         object.__setattr__(self, "dims", items(f"{where}: dims", self.dims, str))
+        value: Any = self.dtype
         try:
-            dtype = np.dtype(self.dtype)
+            dtype = np.dtype("str" if isinstance(value, str) and value == "string" else value)
+            dtype = np.dtype("str") if dtype.kind == "T" else dtype
         except Exception:  # also what a class of the user raises
             dtype = np.dtype(object)
-        value: Any = self.dtype
         if value is None or dtype.name not in DTYPES:
             raise SpecError(f"{where}: dtype {brief(value)} is not one of {', '.join(DTYPES)}")
-        if not isinstance(value, str):
+        if not isinstance(value, str) or dtype.kind in "UM":
             object.__setattr__(self, "dtype", dtype.name)
+        if dtype.kind == "M" and self.unit != "1":
+            raise SpecError(f"{where}: dates have no unit; leave out {brief(self.unit)}")
         if len(set(self.dims)) < len(self.dims):
             raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
         if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
@@ -120,6 +149,7 @@ class Output:
         if taken := next((name for name in self.attrs if name in CODING), None):
             raise SpecError(f"{where}: attribute {taken!r} tells xarray to change the numbers; leave it out")
         attrs = {n: json_value(f"{where}: attribute {brief(n)}", v) for n, v in self.attrs.items()}
+        require_unit(f"{where}: attribute 'units'", str(attrs.get("units", "")))
         object.__setattr__(self, "attrs", attrs)
         tolerance: Any = self.tolerance
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 <= tolerance < 1:
@@ -130,6 +160,24 @@ class Output:
             )
 
     @property
+    def numpy_dtype(self) -> np.dtype[Any]:
+        """Of its values in memory; texts are objects."""
+        return np.dtype(object if self.dtype == "str" else self.dtype)
+
+    @property
+    def stored_dtype(self) -> str:
+        """Of its array in the cube."""
+        return IN_CUBE.get(self.dtype, self.dtype)
+
+    @property
+    def value_bytes(self) -> int:
+        """Bytes of one value before compression."""
+        return TEXT_BYTES if self.dtype == "str" else self.numpy_dtype.itemsize
+
+    @property
     def fill(self) -> Any:
-        """What an unwritten cell reads: NaN, 0 or False (its state tells it from a real one)."""
-        return np.dtype(self.dtype).type("nan") if np.dtype(self.dtype).kind in "fc" else np.dtype(self.dtype).type(0)
+        """What an unwritten cell reads: NaN, NaT, "", 0 or False (its state tells it from a real one)."""
+        if self.dtype == "str":
+            return ""
+        dtype = self.numpy_dtype
+        return np.full((), "nan" if dtype.kind in "fc" else "nat" if dtype.kind == "M" else 0, dtype)[()]

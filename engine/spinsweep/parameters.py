@@ -120,7 +120,7 @@ class Parameter:
                 number = canonical(value, "int" if isinstance(self.default, int) else "float")
             except SpecError as error:
                 raise SpecError(f"parameter {self.name!r}: {error}; it takes {self.allowed}") from None
-            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):  # type: ignore[operator]
+            if (self.low is not None and number < self.low) or (self.high is not None and number > self.high):
                 raise SpecError(f"parameter {self.name!r}: {key(number)} is out of range; it takes {self.allowed}")
             return number
         if self.default is not None and not isinstance(value, type(self.default)):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spinsweep.axis import plain
 from spinsweep.cube import ARCHIVE, Cube, zip_store
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
@@ -146,7 +147,11 @@ class CubeView:
         dims = self.states.dims
         cells = (self._dataset.isel(dict(zip(dims, index, strict=True))) for index in failed)
         return [
-            Failure({str(d): cell[d].item() for d in dims}, int(cell["cell_attempt"]), error(int(cell["cell_error"])))
+            Failure(
+                {str(d): plain(cell[d].values) for d in dims},
+                int(cell["cell_attempt"]),
+                error(int(cell["cell_error"])),
+            )
             for cell in cells
         ]
 

@@ -18,7 +18,9 @@ from spinsweep.axis import Value, key
 
 def address(root_seed: int, sweep: str, stream: str, coords: Mapping[str, Value]) -> str:
     """The text that names a stream; axes in alphabetical order."""
-    return json.dumps([root_seed, sweep, stream, sorted((name, key(value)) for name, value in coords.items())])
+    # true and false count as 1 and 0, which they were on axes before they could be themselves
+    keys = ((name, key(int(value) if isinstance(value, bool) else value)) for name, value in coords.items())
+    return json.dumps([root_seed, sweep, stream, sorted(keys)])
 
 
 def generator(root_seed: int, sweep: str, stream: str, coords: Mapping[str, Value]) -> np.random.Generator:

@@ -11,20 +11,24 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from spinsweep import cell_function
-from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
+from spinsweep.axis import Axis, Value, closest, json_of, require_texts
 from spinsweep.cell_function import name_of
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
 from spinsweep.inference import Outputs, definition
-from spinsweep.outputs import Coordinate, Dim, Output
+from spinsweep.long_values import LongValues
+from spinsweep.outputs import MAX_LENGTH, Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
 from spinsweep.stages import Stage
+from spinsweep.wanted import Wanted, checked, mask
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
@@ -96,6 +100,9 @@ class Sweep:
     line, where parameters do not fit together."""
     neutral_axes: Mapping[int, Axis] = field(default_factory=dict)
     """Axes at their neutral value, by their place among all axes: cells have them, the cube does not."""
+    wanted: Wanted | None = None
+    """The cells that are computed, where it is not all of them: a function of a cell's coordinates that says whether
+    it is wanted, or a list of mappings, each of which names the values of some axes; see :mod:`spinsweep.wanted`."""
     kept_axes: tuple[str, ...] = ()
     """Axes that are dimensions also at their neutral value: those of a cube that has them."""
 
@@ -138,6 +145,8 @@ class Sweep:
         for name in ("resources", "overrides", "neutral_axes"):
             if not isinstance(getattr(self, name), Mapping):
                 raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
+        if self.wanted is not None:
+            object.__setattr__(self, "wanted", checked(where, self.wanted, every))
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -156,7 +165,7 @@ class Sweep:
                 raise SpecError(f"output {o.name!r} has the unknown dim {unknown[0]!r}; {have}")
         counts = [p.name for p in self.parameters if type(p.default) is int]
         for dim in self.dims:
-            if isinstance(dim.size, str) and not dim.values and dim.size not in counts:
+            if isinstance(dim.size, str) and not len(dim.values) and dim.size not in counts:
                 what = f"size {brief(dim.size)} is not a parameter with whole numbers"
                 raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, counts)}")
         for coordinate in self.coordinates:
@@ -257,6 +266,25 @@ class Sweep:
         """Number of values asked for on each axis."""
         return tuple(len(a.values) for a in self.axes)
 
+    @cached_property
+    def wanted_mask(self) -> npt.NDArray[np.bool_] | None:
+        """Which cells are wanted, (*shape) bool; None: all of them.
+
+        Raises
+        ------
+        SpecError
+            The function that tells raises, or returns something else.
+        """
+        if self.wanted is None:
+            return None
+        constants = {a.name: a.neutral for a in self.neutral_axes.values()}
+        return mask(self.wanted, {a.name: a.values for a in self.axes}, constants)
+
+    @property
+    def cells(self) -> int:
+        """Number of cells that are asked for."""
+        return math.prod(self.shape) if self.wanted_mask is None else int(self.wanted_mask.sum())
+
     def _parameter_values(self) -> Iterator[tuple[Parameter, Any]]:
         return ((p, self.params[p.name]) for p in self.parameters)
 
@@ -299,15 +327,15 @@ class Sweep:
         names = [axis.name for axis in self.every_axis]
         raise SpecError(f"sweep {self.name!r} has no axis {name!r}{closest(name, names)}; it has {', '.join(names)}")
 
-    def dim_values(self, name: str) -> tuple[Value, ...] | range:
+    def dim_values(self, name: str) -> tuple[Value, ...] | range | LongValues:
         """Coordinate values of an inner dim."""
         dim = next(d for d in self.dims if d.name == name)
-        if dim.values:
+        if isinstance(dim.values, tuple | LongValues) and dim.values:
             return dim.values
         size = int(self.params[dim.size]) if isinstance(dim.size, str) else dim.size
-        if not 1 <= size <= MAX_VALUES:
+        if not 1 <= size <= MAX_LENGTH:
             raise SpecError(
-                f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_VALUES}"
+                f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_LENGTH}"
             )
         return range(dim.start, dim.start + size)
 
@@ -318,21 +346,41 @@ class Sweep:
     @cached_property
     def cell_bytes(self) -> int:
         """Bytes of one cell of all outputs and of the ledger, before compression."""
-        sizes = [int(np.prod(self.output_shape(o), initial=1)) * np.dtype(o.dtype).itemsize for o in self.outputs]
+        sizes = [int(np.prod(self.output_shape(o), initial=1)) * o.value_bytes for o in self.outputs]
         return sum(sizes) + 23  # uint8 state, uint16 attempt, float32 duration, int64 error and code
 
-    def with_text(self, settings: Mapping[str, str], root_seed: int | None = None) -> Sweep:
-        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does."""
+    def with_text(
+        self,
+        settings: Mapping[str, str],
+        root_seed: int | None = None,
+        existing: Mapping[str, Sequence[Value]] = MappingProxyType({}),
+    ) -> Sweep:
+        """This sweep with axes and parameters set from text, as ``--set NAME=TEXT`` does.
+
+        Parameters
+        ----------
+        settings
+            Text by name. The values after ``NAME+`` join those of the axis that are ``existing``, or else its own.
+        existing
+            Values of a cube along its axes.
+        """
         axes = {a.name: a for a in self.every_axis}
         parameters = {p.name: p for p in self.parameters}
-        for name in settings:
+        for name in (setting.removesuffix("+") for setting in settings):
             if name not in axes and name not in parameters:
                 known = f"axes {', '.join(axes)}" + (f"; parameters {', '.join(parameters)}" if parameters else "")
                 meant = closest(name, [*axes, *parameters])
                 raise SpecError(f"sweep {self.name!r} has no axis or parameter {name!r}{meant}; it has {known}")
+            if f"{name}+" in settings and name in parameters:
+                raise SpecError(f"{name}+= adds values to an axis, and {name!r} is a parameter: it has one value")
+            if f"{name}+" in settings and name in settings:
+                raise SpecError(f"{name} is set by = and by +=; give all values after one of them")
         values = {name: parameters[name].parse(text) for name, text in settings.items() if name in parameters}
         axes |= {a.name: a for a in self._follow(values).values() if isinstance(a, Axis)}
         values |= {name: axes[name].parse(text) for name, text in settings.items() if name in axes}
+        for name, axis in axes.items():
+            if f"{name}+" in settings:
+                values[name] = axis.plus(existing.get(name, axis.values), axis.parse(settings[f"{name}+"]))
         return self.with_values(root_seed=root_seed, **values)
 
     def with_values(self, root_seed: int | None = None, **values: Any) -> Sweep:
@@ -378,7 +426,8 @@ class Sweep:
     def with_one_value_an_axis(self) -> Sweep:
         """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
         axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
-        return dataclasses.replace(self, axes=axes, kept_axes=self.axis_names)
+        dims = tuple(dim.summarized() for dim in self.dims)
+        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""
@@ -461,10 +510,13 @@ class Unknown(KeyError):
     __str__ = Exception.__str__  # that of KeyError shows the text in quotes
 
 
-def _dim_key(values: tuple[Value, ...] | range) -> list[Value] | int | str:
+def _dim_key(values: tuple[Value, ...] | range | LongValues) -> list[Value] | dict[str, Any] | int | str:
+    """The values of a dim as they stand in a sweep's identity."""
+    if isinstance(values, LongValues):
+        return values.summary
     if isinstance(values, range):
         return len(values) if values.start == 0 else f"{values.start}..{values.stop - 1}"
-    return list(values)
+    return [json_of(value) for value in values]
 
 
 def _unique(what: str, names: list[str]) -> None:

@@ -40,6 +40,36 @@ def test_a_range_of_numbers_has_a_count_and_both_ends() -> None:
     assert VARIATION.parse("0:0.25:6") == (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 
 
+def test_a_log_range_has_one_ratio_and_both_ends() -> None:
+    rate = Axis("rate", (1.0,))
+
+    assert rate.parse("1e-3:1:log:4") == (0.001, 0.01, 0.1, 1.0)
+    assert rate.parse("-1:-100:log:3,0") == (-1.0, -10.0, -100.0, 0.0)
+    assert SEED.parse("1:1000:log:7") == (1, 3, 10, 32, 100, 316, 1000)
+
+
+@given(
+    st.floats(1e-300, 1e300),
+    st.floats(1e-300, 1e300),
+    st.integers(2, 30),
+    st.sampled_from((1, -1)),
+)
+def test_any_log_range_goes_from_one_end_to_the_other(start: float, stop: float, count: int, sign: int) -> None:
+    try:
+        values = Axis("x", (1.0,)).parse(f"{sign * start!r}:{sign * stop!r}:log:{count}")
+    except SpecError as error:  # the ends are too near for so many values of twelve digits
+        assert "one value" in str(error) or "twice" in str(error)  # noqa: PT017 - where there is one
+        return
+
+    assert (values[0], values[-1]) == (canonical(sign * start, "float"), canonical(sign * stop, "float"))
+    steps = np.diff(np.log(np.abs(values)))
+    np.testing.assert_allclose(steps, (np.log(stop) - np.log(start)) / (count - 1), atol=1e-9)
+
+
+def test_values_that_join_others_stand_behind_them_once() -> None:
+    assert VARIATION.plus((0.2, 0.1), VARIATION.parse("0.3,0.1")) == (0.2, 0.1, 0.3)
+
+
 def test_a_range_of_whole_numbers_stops_before_its_end() -> None:
     assert SEED.parse("0:20") == tuple(range(20))
     assert SEED.parse("0:20:5,100") == (0, 5, 10, 15, 100)
@@ -69,6 +99,11 @@ def test_numpy_values_become_plain_ones() -> None:
         (SEED, "5:5", r"axis 'seed': '5:5' holds no value"),
         (SEED, "0:20:0.5", r"axis 'seed': '0:20:0.5' is not START:STOP"),
         (SEED, "0:99999999", r"axis 'seed': 99999999 values are more than"),
+        (VARIATION, "0:1:log:3", r"axis 'variation': '0:1:log:3' is a log range, whose ends are both above 0"),
+        (VARIATION, "0.1:0.2:log", r"axis 'variation': '0.1:0.2:log' is not START:STOP:log:COUNT"),
+        (SEED, "1:4:log:9", r"axis 'seed': '1:4:log:9' has fewer than 9 different whole numbers"),
+        (VARIATION, "0.3,0.3000000000000009", r"holds 0.3 and 0.3000000000000009, which are one value"),
+        (Axis("t", (1.0,)), "1700000000.123456,1700000000.123457", "use an axis of datetimes"),
         (VARY, "neuron", r"axis 'vary' cannot take the value 'neuron'; it takes one of neurons, weights, both"),
     ],
 )

@@ -420,11 +420,16 @@ def test_values_that_cannot_be_are_refused_when_the_description_is_made(value: A
     [
         (lambda: Output("y", attrs={"_FillValue": 0}), "output 'y': attribute '_FillValue' tells xarray to change"),
         (lambda: Output("y", attrs={"scale_factor": 2}), "'scale_factor'"),
+        (lambda: Output("y", unit="days since 2000-01-01"), "output 'y': unit 'days since 2000-01-01' tells xarray"),
+        (lambda: Output("y", attrs={"units": "s since 1970"}), "output 'y': attribute 'units': unit 's since 1970'"),
+        (lambda: Axis("t", (1.0,), "s since 1970"), "axis 't': unit 's since 1970' tells xarray to make dates"),
+        (lambda: Dim("t", 3, unit="s since 1970"), "dim 't': unit 's since 1970' tells xarray to make dates"),
+        (lambda: Coordinate("c", "x", abs, "s since 1970"), "coordinate 'c': unit 's since 1970' tells xarray"),
         (lambda: Output("y", attrs={"a": object()}), "output 'y': attribute 'a' is not a JSON value: <object"),
         (lambda: Output("y", attrs={"a": float("nan")}), "output 'y': attribute 'a' is not a JSON value"),
         (lambda: Output("y", dtype="float128"), "output 'y': dtype 'float128' is not one of bool, int8"),
         (lambda: Output("y", ("t", "t")), r"output 'y': dims \('t', 't'\) name one dim twice; name each once"),
-        (lambda: Dim("t", -1), "dim 't': size must be a whole number from 1 to 10000000, not -1"),
+        (lambda: Dim("t", -1), "dim 't': size must be a whole number from 1 to 1000000000, not -1"),
         (lambda: Dim("t", values=(1.0, 1.0)), "has the value 1 twice"),
         (lambda: Axis("x", range(10**12)), "values are more than the 10000000 that one axis may have"),
         (lambda: Axis("x", (1.0,), low="a"), "axis 'x': low must be a number or None, not 'a'"),  # type: ignore[arg-type]

@@ -70,6 +70,22 @@ def own(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_values_are_added_to_those_of_the_cube_and_the_same_command_adds_nothing_more(
+    own: Path, spinsweep: Command
+) -> None:
+    words = ("mine.py:MINE", "--set", "x+=0.25", "--set", "seed=0,1")
+    begun = spinsweep("run", "mine.py:MINE", "--set", "x=7", "--set", "seed=0,1", "--workers", 0, cwd=own)
+    planned = spinsweep("plan", *words, "--json", cwd=own)
+    added = spinsweep("run", *words, "--workers", 0, cwd=own)
+    again = spinsweep("run", *words, "--workers", 0, cwd=own)
+
+    assert begun.returncode == added.returncode == again.returncode == 0, added.stderr
+    assert json.loads(planned.stdout)["cells_to_compute"] == 2
+    assert "4 of 4 done (2 in this run" in added.stdout
+    assert "4 of 4 done (0 in this run" in again.stdout
+    assert xr.open_zarr(own / "results" / "mine.zarr").x.values.tolist() == [7, 0.25]
+
+
 def test_a_sweep_of_ones_own_in_a_file_runs_on_workers_and_grows(own: Path) -> None:
     first = process("run", "mine.py:MINE", "--workers", 2, cwd=own)
     grown = process("run", "mine.py:MINE", "--workers", 0, "--set", "x=0:1:5", "--set", "seed=0:6", cwd=own)

@@ -120,3 +120,26 @@ def test_streams_do_not_depend_on_the_other_values_of_an_axis() -> None:
     grown = dataclasses.replace(GRID, axes=tuple(dataclasses.replace(a, values=a.values[::-1]) for a in GRID.axes))
 
     np.testing.assert_array_equal(evaluate(GRID, COORDS).values["noise"], evaluate(grown, COORDS).values["noise"])
+
+
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 1e39), ("complex64", 1e39j), ("float16", 70_000)])
+def test_a_value_that_is_too_large_for_its_type_is_an_error_of_its_cell(dtype: str, large: complex) -> None:
+    def function(cells: Cells) -> dict[str, Any]:
+        values = np.ones((*cells.shape, 2), np.asarray(large).dtype)
+        values[(cells.coords["a"] == 1)[:, None] & (cells.coords["b"] == 1)] = large
+        return {"y": values}
+
+    result = evaluate(small(function, dtype), {"a": (0, 1, 2), "b": (0, 1)})
+
+    assert set(result.errors) == {(1, 1)}
+    assert "output 'y' has values that are too large for " + dtype in result.errors[1, 1].message
+    assert (result.values["y"][0] == 1).all()
+
+
+def test_an_infinity_is_a_result() -> None:
+    result = evaluate(
+        small(lambda cells: {"y": np.full((*cells.shape, 2), np.inf)}, "float32"), {"a": (0,), "b": (0,)}
+    )
+
+    assert not result.errors
+    assert np.isposinf(result.values["y"]).all()

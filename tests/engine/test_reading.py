@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import xarray as xr
 
 import spinsweep
-from spinsweep import Axis, Cell, CubeError, CubeView, Dim, Output, Parameter, State, Sweep, per_cell
+from spinsweep import Axis, Cell, Coordinate, CubeError, CubeView, Dim, Output, Parameter, State, Sweep, per_cell
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts
@@ -107,3 +108,25 @@ def test_what_is_no_cube_is_one_line(tmp_path: Path) -> None:
 def test_reading_is_imported_when_it_is_used() -> None:
     script = "import spinsweep, sys; assert 'xarray' not in sys.modules; spinsweep.open_cube"
     subprocess.run([sys.executable, "-c", f"{script}; assert 'xarray' in sys.modules"], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("unit", ["days", "hours", "seconds", "nanoseconds", "s", "day"])
+def test_xarray_gives_numbers_back_as_numbers_whatever_their_unit(tmp_path: Path, unit: str) -> None:
+    timed = Sweep(
+        "timed",
+        "A time in a unit that xarray knows",
+        (Axis("delay", (0.5, 2.0), unit),),
+        (Output("lag", unit=unit), Output("ticks", ("k",), "int64", attrs={"units": unit})),
+        per_cell(lambda cell: {"lag": cell["delay"] * 2, "ticks": [3, 4]}),
+        dims=(Dim("k", values=(1.0, 2.0), unit=unit),),
+        coordinates=(Coordinate("late", "delay", lambda values, params: values + 1, unit),),
+    )
+    spinsweep.run(timed, tmp_path / "c.zarr")
+
+    with warnings.catch_warnings(action="error"):
+        ds = xr.open_zarr(tmp_path / "c.zarr").load()
+    assert ds.delay.values.tolist() == [0.5, 2.0]
+    assert ds.lag.values.tolist() == [1.0, 4.0]
+    assert ds.ticks.values.tolist() == [[3, 4], [3, 4]]
+    assert (ds.k.values.tolist(), ds.late.values.tolist()) == ([1.0, 2.0], [1.5, 3.0])
+    assert ds.lag.attrs["units"] == unit.removesuffix("s") or unit == "s"

@@ -43,6 +43,28 @@ def test_a_typo_in_a_name_is_one_line_that_knows_better() -> None:
     assert "axes width, variation, seed; parameters steps, gain" in str(caught.value)
 
 
+def test_a_setting_with_a_plus_adds_to_what_is_there() -> None:
+    def variations(**axes: tuple[float, ...]) -> tuple[object, ...]:
+        return GRID.with_text({"variation+": "0.25,0.1", "seed": "0"}, existing=axes).axis("variation").values
+
+    assert variations() == (0.0, 0.1, 0.2, 0.3, 0.25)
+    assert variations(variation=(0.5,)) == (0.5, 0.25, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"gain+": "1"}, "'gain' is a parameter: it has one value"),
+        ({"seed+": "1", "seed": "2"}, r"seed is set by = and by \+="),
+        ({"sed+": "1"}, r"no axis or parameter 'sed' \(did you mean 'seed'\?\)"),
+        ({"+": "1"}, "no axis or parameter ''"),
+    ],
+)
+def test_what_cannot_be_added_to_is_one_line(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        GRID.with_text(settings)
+
+
 def test_parameters_are_checked_like_axes() -> None:
     with pytest.raises(SpecError, match="parameter 'steps': 0 is out of range; it takes whole numbers from 1 up"):
         GRID.with_text({"steps": "0"})

@@ -12,15 +12,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from spinsweep.axis import closest
+from spinsweep.axis import closest, json_of, key, plain
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import NamedSweep, Store, Trust, code_of, pairs, sweep_of
 from spinsweep.cube import Cube
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
 from spinsweep.ledger import State
+from spinsweep.moments import DTYPE, NOT_A_TIME, as_moments, as_stored, text_of
 from spinsweep.origins import in_words
 from spinsweep.outputs import Output
+from spinsweep.printable import one_line
 from spinsweep.progress import duration
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 from spinsweep.spec import Sweep
@@ -49,7 +51,7 @@ def cell(
     here = Origin.of(sweep).record
     result = evaluate(sweep, {n: (coords[n],) for n in cube.axis_names})
     out = console()
-    where = " ".join(f"{n}={coords[n]}" for n in cube.axis_names)
+    where = " ".join(f"{n}={json_of(coords[n])}" for n in cube.axis_names)
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
     made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
@@ -63,7 +65,8 @@ def cell(
     table = Table("output", "shape", "here", "in the cube", "", box=None, header_style="bold", pad_edge=False)
     fits, off = True, []
     for output in sweep.outputs:
-        computed = result.values[output.name][(0,) * len(index)]
+        whole = as_stored(result.values[output.name])
+        computed = np.asarray(whole[(0,) * len(index)], whole.dtype)
         stored = cube.cell(output.name, index)
         deviation = Deviation.of(computed, stored)
         within = deviation.relative <= output.tolerance
@@ -73,7 +76,7 @@ def cell(
             word = "same" if not deviation.values else "within its bound" if within else styled("differs", "bold red")
             off += [deviation.line(output)] if deviation.values else []
         shape = "×".join(map(str, computed.shape)) or "scalar"
-        table.add_row(output.name, shape, _shown(computed, output.unit), _shown(stored, output.unit), word)
+        table.add_row(output.name, shape, _shown(computed, output), _shown(stored, output), word)
     out.print(table)
     for line in off:
         out.print(line, soft_wrap=True)
@@ -95,8 +98,8 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
         if len(values) != 1:
             raise SpecError(f"axis {name!r}: {text!r} is {len(values)} values; give one")
         if values[0] not in cube.axes[name]:
-            have = ", ".join(str(v) for v in cube.axes[name][:20]) + (", ..." if len(cube.axes[name]) > 20 else "")
-            raise SpecError(f"axis {name!r}: the cube has no {values[0]}; it has {have}")
+            have = ", ".join(key(v) for v in cube.axes[name][:20]) + (", ..." if len(cube.axes[name]) > 20 else "")
+            raise SpecError(f"axis {name!r}: the cube has no {key(values[0])}; it has {have}")
         coords[name] = values[0]
     return coords
 
@@ -131,7 +134,7 @@ class Deviation:
             largest = max(np.max(abs(v[finite]), initial=0.0) for v in (computed, stored))
             amount[finite] /= float(largest) or 1.0
         index = tuple(int(i) for i in np.unravel_index(np.argmax(amount), amount.shape))
-        values = computed[index].item(), stored[index].item()
+        values = plain(computed[index]), plain(stored[index])
         return cls(int(differ.sum()), computed.size, float(amount[index]), index, *values)
 
     def line(self, output: Output) -> str:
@@ -142,11 +145,23 @@ class Deviation:
             extent = f"{self.values} of {self.size} values differ, most of all {output.name}[{index}] "
         bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it should be the same bit for bit"
         off = f", relative {self.relative:.2g}" if np.isfinite(self.relative) else ""
-        return f"{output.name}: {extent}{self.computed!r} here, {self.stored!r} in the cube{off}; {bound}"
+        here, held = (_date(v) if output.dtype == DTYPE else repr(v) for v in (self.computed, self.stored))
+        return f"{output.name}: {extent}{here} here, {held} in the cube{off}; {bound}"
 
 
-def _shown(value: npt.NDArray[Any], unit: str) -> str:
-    unit = "" if unit == "1" else f" {unit}"
+def _date(count: int) -> str:
+    return "no date" if count == NOT_A_TIME else text_of(as_moments(np.asarray(count)))
+
+
+def _shown(value: npt.NDArray[Any], output: Output) -> str:
+    unit = "" if output.unit == "1" else f" {output.unit}"
+    if output.dtype in (DTYPE, "str") and value.ndim:
+        first: Any = value.flat[0] if value.size else ""
+        return f"{value.size} from {_date(first) if output.dtype == DTYPE else one_line(first, 20)}"
+    if output.dtype == DTYPE:
+        return _date(value.item())
+    if output.dtype == "str":
+        return one_line(value.item(), 40)
     if value.ndim == 0:
         return f"{value.item():.9g}{unit}" if value.dtype.kind in "fiu" else str(value.item())
     if value.dtype.kind == "b":

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from spinsweep.cli.inputs import with_inputs
-from spinsweep.cube import Cube
+from spinsweep.cli.inputs import default_store, with_inputs
+from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import find
 from spinsweep.equipment import Equipment
 from spinsweep.errors import CubeError, SpecError
@@ -38,7 +38,8 @@ Set = Annotated[
         "--set",
         metavar="NAME=VALUES",
         help="Values of an axis or a parameter: a,b,c is a list; 0:20 is the whole numbers 0 to 19; "
-        "0:0.25:6 is six numbers from 0 to 0.25. May be repeated.",
+        "0:0.25:6 is six numbers from 0 to 0.25, 1e-3:1:log:7 seven with one ratio. NAME+=VALUES adds values to "
+        "those of the cube, or of the sweep. May be repeated.",
     ),
 ]
 Seed = Annotated[
@@ -124,13 +125,26 @@ DashboardHost = Annotated[
 
 
 def requested(
-    name: str, settings: Sequence[str] | None, seed: int | None, equipment: Equipment | None = None
+    name: str,
+    settings: Sequence[str] | None,
+    seed: int | None,
+    equipment: Equipment | None = None,
+    store: str | None = None,
 ) -> Sweep:
-    """The sweep with the command line's settings, measured with equipment if some is given."""
+    """The sweep with the command line's settings, measured with equipment if some is given.
+
+    Parameters
+    ----------
+    store : the cube that ``NAME+=VALUES`` adds to, if there is one; None: the default one
+    """
     sweep = find(name)
     if equipment is not None:
         sweep = equipment.measured(sweep)
-    return with_inputs(sweep.with_text(pairs(settings), seed))
+    texts, existing = pairs(settings), {}
+    if any(setting.endswith("+") for setting in texts):
+        path = store or default_store(sweep, equipment.name if equipment else "")
+        existing = Cube(path).axes if open_storage(path).exists("zarr.json") else {}
+    return with_inputs(sweep.with_text(texts, seed, existing))
 
 
 def block_option(text: str | None) -> int | dict[str, int] | None:

@@ -16,12 +16,13 @@ from spinsweep.cli.inputs import default_store, in_words
 from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, requested
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
-from spinsweep.ledger import pending
+from spinsweep.ledger import Counts, with_wanted
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
 from spinsweep.resources import cpu_count
 from spinsweep.runs.block_size import block_shape, sample
-from spinsweep.runs.checks import check
+from spinsweep.runs.checks import check, require_cells
+from spinsweep.spec import Sweep
 
 
 def plan(
@@ -37,17 +38,18 @@ def plan(
 
     Example:  spinsweep plan characterization --set device=0:8 --workers 16
     """
-    sweep = requested(name, settings, seed)
+    sweep = requested(name, settings, seed, store=store)
     path = store or default_store(sweep)
     open_storage(path).ensure_creatable()
-    cells = math.prod(sweep.shape)
+    require_cells(sweep)
+    cells = sweep.cells
     missing, shape = cells, None
     exists = open_storage(path).exists("zarr.json")
     if exists:
         cube = Cube(path)
         sweep = sweep.keeping(cube.axis_names).settled(cube.attributes.params)
         check(cube, sweep)
-        missing, shape = cells - int((~pending(cube.states(sweep))).sum()), cube.grid.chunk
+        missing, shape = cells - _ended(cube, sweep), cube.grid.chunk
     timed = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
     seconds = timed.cell_seconds if timed else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, seconds)
@@ -75,7 +77,8 @@ def plan(
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
     table.add_row("store", f"{path}" + (" (exists)" if exists else ""))
-    table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
+    grid = " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes)
+    table.add_row("cells", f"{cells} = {grid}" if sweep.wanted is None else f"{cells} are wanted of {grid}")
     for line in in_words(sweep):
         table.add_row("input", line)
     table.add_row("to compute", f"{missing}")
@@ -92,3 +95,8 @@ def plan(
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
     console().print(table)
     return 0
+
+
+def _ended(cube: Cube, sweep: Sweep) -> int:
+    """How many of the cells that the sweep wants were computed, well or not."""
+    return Counts.of(with_wanted(cube.states(sweep), cube.wanted(sweep))).ended

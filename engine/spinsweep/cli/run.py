@@ -118,7 +118,7 @@ def run(
         status = run_missing(name, pairs(settings), lambda sweep, store: upstream(sweep, store=store))
         if status:
             return status
-    sweep = requested(name, settings, seed, bench)
+    sweep = requested(name, settings, seed, bench, store)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()

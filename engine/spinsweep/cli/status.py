@@ -12,7 +12,7 @@ import typer
 from rich.filesize import decimal
 from rich.table import Table
 
-from spinsweep.axis import Value, key
+from spinsweep.axis import Value, json_of, key
 from spinsweep.cli.console import console
 from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
@@ -92,11 +92,13 @@ class _Contents:
             "store": str(self.cube.storage),
             "sweep": self.cube.attributes.sweep,
             "digest": self.cube.attributes.digest,
-            "axes": {n: None if values is None else list(values) for n, values in self.axes.items()},
+            "axes": {n: None if values is None else [json_of(v) for v in values] for n, values in self.axes.items()},
             "cells": self.counts.as_dict(),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
-            "failures": [{"cell": f.coords, "attempt": f.attempt, **vars(f.error)} for f in self.cube.failures()],
+            "failures": [
+                {"cell": f.json_coords, "attempt": f.attempt, **vars(f.error)} for f in self.cube.failures()
+            ],
             "runs": [run.to_json() for run in self.runs],
         }
 

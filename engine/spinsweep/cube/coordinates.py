@@ -18,21 +18,28 @@ from spinsweep.axis import Value
 from spinsweep.blocks import BlockGrid
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
+from spinsweep.moments import as_moments, as_stored
 
 COPIES = "cell_state/copies"  # in the folder of an array, where zarr looks for chunks only
 COORD_CHUNK = 4096  # coordinate values in one chunk, so that growing rewrites one small file
+LONG_CHUNK = 2**20  # of a long dim, so that writing it takes little memory beside it
 
 
 def array_of(values: Sequence[Value]) -> npt.NDArray[Any]:
     """Values of an axis as zarr takes them."""
-    return np.array(values, dtype=object) if isinstance(values[0], str) else np.array(values)
+    return np.array(values, dtype=object) if isinstance(values[0], str) else as_stored(np.array(values))
+
+
+def values_of(array: npt.NDArray[Any], kind: str) -> tuple[Value, ...]:
+    """The values of an axis of that kind in what :func:`read` gives."""
+    return tuple(as_moments(array)) if kind == "datetime" else tuple(array.tolist())
 
 
 def digest(values: npt.NDArray[Any]) -> str:
     """SHA-256 of the little-endian numbers; of names, of their JSON list."""
     if values.dtype.kind in "OTU":
         return hashlib.sha256(json.dumps([str(v) for v in values]).encode()).hexdigest()
-    return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data).hexdigest()
 
 
 def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
@@ -42,8 +49,11 @@ def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) ->
 
     memory = {"zarr.json": _buffer(json.dumps(metadata).encode())}
     array = zarr.open_array(MemoryStore(memory), mode="r+", zarr_format=3).with_config({"write_empty_chunks": True})
-    array[:] = values
-    chunks = {name: memory[name].to_bytes() for name in _chunk_names(metadata)}
+    length, chunks = array.chunks[0], {}
+    for number, chunk in enumerate(_chunk_names(metadata)):  # one at a time: zarr would hold them all
+        part = slice(number * length, (number + 1) * length)
+        array[part] = values[part]
+        chunks[chunk] = memory.pop(chunk).to_bytes()
     return {f"{folder}/{chunk}": data for folder in _folders(name) for chunk, data in chunks.items()}
 
 

@@ -12,7 +12,8 @@ import numcodecs
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.axis import Axis
+from spinsweep import moments
+from spinsweep.axis import Axis, Value
 from spinsweep.cube import coordinates
 from spinsweep.cube.attributes import FORMAT, CubeAttributes, definition_of
 from spinsweep.cube.block_array import ZSTD_LEVEL
@@ -22,6 +23,8 @@ from spinsweep.cube.root import CELL
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.ledger import State
+from spinsweep.long_values import LongValues
+from spinsweep.outputs import Dim
 from spinsweep.spec import Sweep
 
 Lengths = tuple[int, ...]
@@ -39,6 +42,8 @@ LEDGER: dict[str, dict[str, Any]] = {
     },
 }
 """Attributes of the ledger's arrays."""
+TIMEDELTA_UNITS = ("days", "hours", "minutes", "seconds", "milliseconds", "microseconds", "nanoseconds")
+"""Written in the singular, which means the same."""
 
 
 def create(
@@ -101,7 +106,7 @@ def lay_out(staging: Storage, metadata: Mapping[str, Any], values: Mapping[str, 
 
 def compressed_fraction(arrays: Iterable[npt.NDArray[Any]]) -> float:
     """Size of the arrays' chunks on disk over their size in memory, by the cube's compressor (Zstandard)."""
-    whole = [np.ascontiguousarray(a).tobytes() for a in arrays]
+    whole = [_bytes_of(array) for array in arrays]
     codec = numcodecs.Zstd(level=ZSTD_LEVEL)
     return sum(len(codec.encode(part)) for part in whole) / max(1, sum(map(len, whole)))
 
@@ -119,22 +124,37 @@ def metadata_of(
     return {**_coordinate_metadata(sweep, values), **_cell_metadata(sweep, chunk, code)}
 
 
+def _bytes_of(array: npt.NDArray[Any]) -> bytes:
+    if array.dtype != object:
+        return np.ascontiguousarray(array).tobytes()
+    return bytes(numcodecs.VLenUTF8().encode(array.reshape(-1)))
+
+
 def coordinate_values(sweep: Sweep) -> dict[str, npt.NDArray[Any]]:
     """Values of all coordinates."""
     axes = {axis.name: coordinates.array_of(axis.values) for axis in sweep.axes}
-    dims = {dim.name: coordinates.array_of(tuple(sweep.dim_values(dim.name))) for dim in sweep.dims}
+    dims = {dim.name: _dim_array(sweep.dim_values(dim.name)) for dim in sweep.dims}
     derived = {c.name: c.along(sweep.axis(c.axis).values, sweep.params) for c in sweep.coordinates}
     return {**axes, **dims, **derived}
 
 
+def _dim_array(values: Sequence[Value] | range | LongValues) -> npt.NDArray[Any]:
+    if isinstance(values, LongValues):
+        return np.asarray(moments.as_stored(values.array))
+    return np.arange(values.start, values.stop) if isinstance(values, range) else coordinates.array_of(values)
+
+
 def _coordinate_metadata(sweep: Sweep, values: Mapping[str, npt.NDArray[Any]]) -> dict[str, Any]:
     metadata = {}
-    dims = [Axis(d.name, tuple(sweep.dim_values(d.name)), d.unit, d.long_name) for d in sweep.dims]
-    for axis in (*sweep.axes, *dims):
-        length = len(values[axis.name])
-        chunk = (max(coordinates.COORD_CHUNK, length),)
-        fill = np.nan if axis.dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
-        metadata[axis.name] = _array((length,), chunk, axis.dtype, fill, (axis.name,), _labels(axis))
+    dated = {a.name: a.kind == "datetime" for a in sweep.axes} | {d.name: d.has_dates for d in sweep.dims}
+    every: tuple[Axis | Dim, ...] = (*sweep.axes, *sweep.dims)
+    for along in every:
+        array = values[along.name]
+        chunk = (min(max(coordinates.COORD_CHUNK, len(array)), coordinates.LONG_CHUNK),)
+        dtype = "string" if array.dtype == object else array.dtype.name
+        fill = np.nan if dtype == "float64" else None  # a chunk that is lost reads as NaN, not as 0
+        labels = _labels(along, dates=dated[along.name])
+        metadata[along.name] = _array(array.shape, chunk, dtype, fill, (along.name,), labels)
     for c in sweep.coordinates:
         shape = values[c.name].shape
         metadata[c.name] = _array(shape, (coordinates.COORD_CHUNK,), "float64", np.nan, (c.axis,), _labels(c))
@@ -147,17 +167,28 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
     axes = sweep.axis_names
     for output in sweep.outputs:
         inner = sweep.output_shape(output)
-        attrs = _labels(output) | dict(output.attrs)
+        dates = output.dtype == moments.DTYPE
+        fill = moments.NOT_A_TIME if dates else output.fill
+        attrs = _decoded_by_nobody(_labels(output, dates=dates) | dict(output.attrs))
+        if dates:
+            attrs["_FillValue"] = fill  # by which xarray knows it for no date
         dims = axes + output.dims
-        metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.dtype, output.fill, dims, attrs)
+        metadata[output.name] = _array(sweep.shape + inner, chunk + inner, output.stored_dtype, fill, dims, attrs)
     for name, attrs in LEDGER.items():
         fill = code if name == "cell_code" else None
         metadata[name] = _array(sweep.shape, chunk, CELL[name], fill, axes, attrs)
     return metadata
 
 
-def _labels(what: Any) -> dict[str, Any]:
-    return {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
+def _labels(what: Any, *, dates: bool = False) -> dict[str, Any]:
+    labels = {"units": what.unit, "long_name": what.long_name} if what.long_name else {"units": what.unit}
+    return labels | moments.ATTRIBUTES if dates else _decoded_by_nobody(labels)
+
+
+def _decoded_by_nobody(attributes: dict[str, Any]) -> dict[str, Any]:
+    """The attributes with ``units`` that no xarray takes for its own: of numbers in ``days`` it makes timedeltas."""
+    unit = attributes.get("units")
+    return {**attributes, "units": unit[:-1]} if unit in TIMEDELTA_UNITS else attributes
 
 
 def _array(

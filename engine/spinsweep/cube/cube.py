@@ -33,7 +33,8 @@ from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
-from spinsweep.ledger import Counts, Failure, State
+from spinsweep.ledger import Counts, Failure, State, with_wanted
+from spinsweep.long_values import LongValues
 from spinsweep.printable import brief
 from spinsweep.provenance import OriginRecord, RunRecord
 from spinsweep.spec import LEDGER, Sweep
@@ -103,10 +104,14 @@ class Cube:
     @cached_property
     def axes(self) -> dict[str, tuple[Value, ...]]:
         """Canonical values along every axis, in the cube's order."""
-        return {n: tuple(self.coordinate(n).tolist()) for n in self.axis_names}
+        return {n: self._axis_values(n) for n in self.axis_names}
+
+    def _axis_values(self, name: str) -> tuple[Value, ...]:
+        kind = self.definition["axes"][self.axis_names.index(name)]["kind"]
+        return coordinates.values_of(self.coordinate(name), kind)
 
     def coordinate(self, name: str) -> npt.NDArray[Any]:
-        """Values of a coordinate."""
+        """Values of a coordinate as they are stored: dates are whole numbers."""
         return coordinates.read(self.storage, name, self.metadata[name], self.attributes.coordinate_digests[name])
 
     def readable_axes(self) -> dict[str, tuple[Value, ...] | None]:
@@ -114,7 +119,7 @@ class Cube:
         axes: dict[str, tuple[Value, ...] | None] = {}
         for name in self.axis_names:
             try:
-                axes[name] = tuple(self.coordinate(name).tolist())
+                axes[name] = self._axis_values(name)
             except CubeError:
                 axes[name] = None
         return axes
@@ -130,7 +135,7 @@ class Cube:
         return self._arrays[name]
 
     def cell(self, name: str, cell: tuple[int, ...]) -> npt.NDArray[Any]:
-        """The value of an output or of the ledger in one cell, in the shape of the inner dims.
+        """The value of an output or of the ledger in one cell, as it is stored, in the shape of the inner dims.
 
         Raises
         ------
@@ -139,7 +144,8 @@ class Cube:
         index = self.grid.index(cell)
         start = self.grid.block(index).start
         within = tuple(i - s for i, s in zip(cell, start, strict=True))
-        return np.asarray(self.array(name).read_block(index)[within])
+        block = self.array(name).read_block(index)
+        return np.asarray(block[within], block.dtype)
 
     def ledger(self, name: str, damaged: set[tuple[int, ...]] | None = None) -> npt.NDArray[Any]:
         """One whole array of the ledger, as the last commit shapes it; damaged chunks read as the fill value.
@@ -176,6 +182,29 @@ class Cube:
     def states(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
         """State of the cells that the sweep asks for, where the cube has them."""
         return np.asarray(self.ledger("cell_state")[np.ix_(*self.requested(sweep))])
+
+    def wanted(self, sweep: Sweep) -> npt.NDArray[np.bool_] | None:
+        """Which of the cells that the sweep asks for it wants, in the shape of :meth:`states`; None: all."""
+        if (wanted := sweep.wanted_mask) is None:
+            return None
+        places = [{key(value): place for place, value in enumerate(axis.values)} for axis in sweep.axes]
+        order = [
+            [p[k] for k in map(key, values) if k in p] for p, values in zip(places, self.axes.values(), strict=True)
+        ]
+        return np.asarray(wanted[np.ix_(*order)])
+
+    def mark_wanted(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
+        """Mark the cells that the sweep asks for as it wants them or not; the states of all cells, then."""
+        damaged: set[tuple[int, ...]] = set()
+        before = self.ledger("cell_state", damaged)
+        if sweep.wanted is None and not (before == State.UNWANTED).any():
+            return before
+        region = np.ix_(*self.requested(sweep))
+        after = before.copy()
+        after[region] = with_wanted(before[region], self.wanted(sweep))
+        if (after != before).any():
+            self.set_states(after, before, damaged)
+        return after
 
     def failures(self) -> Iterator[Failure]:
         """Every failed cell with its coordinates, or its indices along axes that are damaged, attempt and error."""
@@ -225,7 +254,7 @@ class Cube:
 
     def definition_differences(self, other: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
         """The same of another definition, as JSON gives it."""
-        return list(differences("", self.definition, other))
+        return list(differences("", _with_summaries(self.definition), other))
 
     def commit(self, attributes: CubeAttributes, foreign: Mapping[str, Any] = MappingProxyType({})) -> None:
         """Make ``attributes`` what readers see, in one step; shapes stay those of the last commit.
@@ -369,6 +398,15 @@ def resized(metadata: Mapping[str, Any], axes: Mapping[str, tuple[Value, ...]]) 
     """An array's metadata with the lengths of its axes."""
     dims = zip(metadata["dimension_names"], metadata["shape"], strict=True)
     return {**metadata, "shape": [len(axes[d]) if d in axes else n for d, n in dims]}
+
+
+def _with_summaries(definition: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition in which long dims are summarized; earlier cubes hold all their values."""
+    dims = []
+    for dim in definition["dims"]:
+        long = LongValues.of(dim["name"], dim["values"]) if isinstance(dim["values"], list) else None
+        dims.append(dim if long is None else {**dim, "values": long.summary})
+    return {**definition, "dims": dims}
 
 
 def differences(name: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -95,12 +95,15 @@ def digest(cells: Mask, arrays: Arrays) -> str:
     """SHA-256 over, for each array in alphabetical order: its name, its type, and the values of the true cells.
 
     Values are little-endian and row-major in the order of the cells, so that the digest does not change when the box
-    grows around the same cells.
+    grows around the same cells.  Texts are a JSON list.
     """
     sha256 = hashlib.sha256()
     everywhere = bool(cells.all())
     for name in sorted(arrays):
         values = arrays[name] if everywhere else arrays[name][cells]
+        if values.dtype == object:
+            sha256.update(f"{name}:str;{json.dumps(values.reshape(-1).tolist())}".encode())
+            continue
         little = np.ascontiguousarray(values, values.dtype.newbyteorder("<")).reshape(-1)
         sha256.update(f"{name}:{little.dtype.str};".encode())
         sha256.update(little.view(np.uint8).data)

@@ -11,14 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep.axis import DTYPES as COORDINATE_TYPES
 from spinsweep.cube.block_array import is_raw_layout
 from spinsweep.errors import CubeError
-from spinsweep.outputs import DTYPES
+from spinsweep.moments import NOT_A_TIME
+from spinsweep.outputs import DTYPES, IN_CUBE
 from spinsweep.printable import brief
 from spinsweep.spec import LEDGER, MOST_CELLS
 
 TEXTS = ("cube_id", "sweep", "title", "source", "sweep_definition", "parameters", "digest", "coordinates_sha256")
-TYPES = {"float": "float64", "int": "int64", "str": "string"}
 CELL = {"cell_state": "uint8", "cell_attempt": "uint16", "cell_duration": "float32", "cell_error": "int64",
         "cell_code": "int64"}  # fmt: skip
 CODECS = ("bytes", "vlen-utf8", "zstd", "crc32c")
@@ -64,7 +65,7 @@ def _check(root: Mapping[str, Any]) -> None:
         raise _Invalid("it has no axis or no output")
     arrays = _mapping(_mapping(root, "consolidated_metadata", ""), "metadata", "consolidated_metadata.")
     shapes = {name: _shape(arrays, name) for name in names}
-    kinds = {name: TYPES.get(str(part.get("kind"))) for name, part in axes.items()}
+    kinds = {name: COORDINATE_TYPES.get(str(part.get("kind"))) for name, part in axes.items()}
     kinds |= {name: _type(part) for name, part in outputs.items()} | CELL
     for name in names:
         _require_type(arrays[name], name, kinds.get(name))
@@ -162,13 +163,13 @@ def _type(output: Mapping[str, Any]) -> str:
         dtype = ""
     if dtype not in DTYPES:
         raise _Invalid(f"the output {output['name']} has the dtype {brief(output.get('dtype'))}")
-    return dtype
+    return IN_CUBE.get(dtype, dtype)
 
 
 def _require_type(metadata: Mapping[str, Any], name: str, required: str | None) -> None:
     """Refuse numbers, codecs and names of chunks that the engine does not write."""
     data_type, codecs, keys = (metadata.get(part) for part in ("data_type", "codecs", "chunk_key_encoding"))
-    if data_type not in ((required,) if required else TYPES.values()):
+    if data_type not in ((required,) if required else COORDINATE_TYPES.values()):
         raise _Invalid(f"the array {name} is of type {brief(data_type)}" + (f", not {required}" if required else ""))
     steps = codecs if isinstance(codecs, list) else [None]
     if not steps or not all(isinstance(step, Mapping) and step.get("name") in CODECS for step in steps):
@@ -176,7 +177,8 @@ def _require_type(metadata: Mapping[str, Any], name: str, required: str | None) 
     if keys != {"name": "default", "configuration": {"separator": "/"}}:
         raise _Invalid(f"the array {name} has the chunk_key_encoding {brief(keys)}")
     fill = metadata.get("fill_value")
-    if fill not in (0, "NaN", ["NaN", "NaN"], "") and not (name == "cell_code" and type(fill) is int):
+    fills = (0, NOT_A_TIME, "NaN", ["NaN", 0.0], ["NaN", "NaN"], "")
+    if fill not in fills and not (name == "cell_code" and type(fill) is int):
         raise _Invalid(f"the array {name} has the fill_value {brief(metadata.get('fill_value'))}")
 
 

@@ -29,6 +29,7 @@ from spinsweep.cube.task import Mask, Task
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated
 from spinsweep.ledger import State
+from spinsweep.moments import as_stored
 
 Index = tuple[int, ...]
 
@@ -79,7 +80,8 @@ class Writer:
                 if error not in references:
                     references[error] = keep_error(storage, error)
                 errors[cell] = references[error]
-            parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
+            values = {name: as_stored(array) for name, array in result.values.items()}
+            parts = {**values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
             parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
             old: list[DigestEntry] = []

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from distributed import Client
 
+from spinsweep.axis import json_of
 from spinsweep.dashboard.access import OPEN, Pages, pages_of
 from spinsweep.dashboard.blockmap import BlockState, initial_states
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
@@ -113,7 +114,7 @@ class Reports:
     def _failure(self, receipt: Receipt) -> FailureReport:
         error, _, message = receipt.first_error.partition(": ")
         axes = self.run.cube.axes
-        cell = ", ".join(f"{n}={v[i]}" for (n, v), i in zip(axes.items(), receipt.first_failed, strict=True))
+        cell = ", ".join(f"{n}={json_of(v[i])}" for (n, v), i in zip(axes.items(), receipt.first_failed, strict=True))
         return FailureReport(cell, receipt.failed - 1, error, message[:MAX_ERROR_CHARACTERS])
 
     def _call(self, handler: str, **arguments: Any) -> Any:
@@ -126,7 +127,9 @@ def describe(run: Run, client: str) -> RunDescription:
     return RunDescription(
         sweep=sweep.name,
         title=sweep.title,
-        axes=tuple(AxisDescription(a.name, tuple(cube.axes[a.name]), a.unit, a.long_name) for a in sweep.axes),
+        axes=tuple(
+            AxisDescription(a.name, tuple(map(json_of, cube.axes[a.name])), a.unit, a.long_name) for a in sweep.axes
+        ),
         chunk=cube.grid.chunk,
         outputs=tuple(
             OutputDescription(o.name, o.unit, o.long_name, o.dims)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from spinsweep.axis import Value
 from spinsweep.blocks import choose_chunk
 from spinsweep.cube import compressed_fraction
 from spinsweep.errors import SpecError
@@ -47,7 +50,8 @@ def block_shape(
 
 
 def _cells_per_block(sweep: Sweep, cell_seconds: float, workers: int) -> int:
-    by_time = BLOCK_S / max(cell_seconds, 1e-9)
+    share = sweep.cells / math.prod(sweep.shape)  # of a block's cells that are wanted, on average
+    by_time = BLOCK_S / max(cell_seconds * share, 1e-9)
     by_memory = BLOCK_BYTES / sweep.cell_bytes
     by_share = math.prod(sweep.shape) / (BLOCKS_PER_WORKER * workers)
     return max(1, round(min(max(min(by_time, by_share), sweep.shared_cells), by_memory)))
@@ -70,17 +74,27 @@ def sample(sweep: Sweep) -> Sample:
         sweep.prepare(sweep)
     first = [sweep.axis_names.index(name) for name in sweep.shared_axes if name in sweep.axis_names]
     count = least = sweep.shared_cells
-    total = math.prod(sweep.shape)
+    total = sweep.cells
     while True:
-        shape = choose_chunk(sweep.shape, count, first)
-        coords = {a.name: a.values[:n] for a, n in zip(sweep.axes, shape, strict=True)}
+        boxes = _first_boxes(sweep, count, first)
         began = time.perf_counter()
-        result = evaluate(sweep, coords)
+        results = [evaluate(sweep, coords) for coords in boxes]
         seconds = time.perf_counter() - began
         # the first box pays for imports and compilation, and tells only when it takes long in any case
         warm = count > least or seconds > 10 * SAMPLE_S
         if (warm and seconds >= SAMPLE_S) or count >= total:
-            failed = list(result.errors.values()) if len(result.errors) == math.prod(shape) else []
-            error = f"{failed[0].type}: {failed[0].message}" if failed else ""
-            return Sample(seconds / math.prod(shape), compressed_fraction(result.values.values()), error)
+            cells = sum(result.duration.size for result in results)
+            failed = [error for result in results for error in result.errors.values()]
+            error = f"{failed[0].type}: {failed[0].message}" if len(failed) == cells else ""
+            values = (array for result in results for array in result.values.values())
+            return Sample(seconds / cells, compressed_fraction(values), error)
         count = min(total, count * (4 if seconds < SAMPLE_S / 4 else 2))
+
+
+def _first_boxes(sweep: Sweep, count: int, first: Sequence[int]) -> list[dict[str, tuple[Value, ...]]]:
+    """Boxes of about ``count`` cells together: one, or one for each cell where not all are wanted."""
+    if sweep.wanted_mask is None:
+        shape = choose_chunk(sweep.shape, count, first)
+        return [{a.name: a.values[:n] for a, n in zip(sweep.axes, shape, strict=True)}]
+    cells = np.argwhere(sweep.wanted_mask)[:count].tolist()
+    return [{a.name: (a.values[i],) for a, i in zip(sweep.axes, cell, strict=True)} for cell in cells]

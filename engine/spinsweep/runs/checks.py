@@ -17,6 +17,13 @@ FIXED = ("name", "axes", "dims", "outputs")
 """Parts of a definition that a cube's arrays rest on."""
 
 
+def require_cells(sweep: Sweep) -> None:
+    """``SpecError`` where a sweep wants none of the cells that its axes have."""
+    if not sweep.cells:
+        grid = " × ".join(f"{len(axis.values)} {axis.name}" for axis in sweep.axes)
+        raise SpecError(f"sweep {sweep.name!r}: its field wanted wants none of the cells of {grid}")
+
+
 def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
     """Refuse a sweep that is not the cube's.
 

@@ -75,18 +75,25 @@ class Run:
             yield dataclasses.replace(task, batch=self.durable.count_task(task))
 
     @property
+    def counts_before(self) -> Counts:
+        """The cells asked for by state, when the run began."""
+        return Counts.of(self.state[np.ix_(*self.requested)])
+
+    @property
     def failed_before(self) -> int:
         """Cells asked for that had failed when the run began."""
-        return Counts.of(self.state[np.ix_(*self.requested)]).failed
+        return self.counts_before.failed
 
     @property
     def work(self) -> str:
         """What there is to do, and what is there already, in words."""
-        cells, failed = self.progress.cells, 0 if self.retry_failed else self.failed_before
-        kept = math.prod(self.sweep.shape) - cells - failed
+        cells, before = self.progress.cells, self.counts_before
+        failed = 0 if self.retry_failed else before.failed
+        kept = before.total - cells - failed
         text = f"{cells} cells to compute in {self.progress.blocks} blocks" if cells else "nothing to compute"
         text += f", {kept} are there" if kept else ""
-        return text + (f", {failed} failed (--retry-failed computes them again)" if failed else "")
+        text += f", {failed} failed (--retry-failed computes them again)" if failed else ""
+        return text + (f", {before.unwanted} are not wanted" if before.unwanted else "")
 
     def begin(self) -> None:
         """Workers are ready: rates count from now."""

@@ -22,7 +22,7 @@ from spinsweep.origins import Origins, compare_origins
 from spinsweep.progress import Progress
 from spinsweep.provenance import Origin
 from spinsweep.runs.block_size import block_shape
-from spinsweep.runs.checks import check, keeps_cells, require_inputs, rests_on_other_artifacts
+from spinsweep.runs.checks import check, keeps_cells, require_cells, require_inputs, rests_on_other_artifacts
 from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
 from spinsweep.runs.planning import missing_tasks
@@ -68,7 +68,10 @@ def open_run(
     ------
     CubeError
         Another driver writes the cube, or it holds another definition.
+    SpecError
+        The sweep wants none of its cells.
     """
+    require_cells(sweep)
     storage = open_storage(store).absolute()
     require_inputs(sweep)
     origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
@@ -152,7 +155,7 @@ def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, *, allow_mixed: b
 
 
 def _planned(cube: Cube, sweep: Sweep, job: Job, *, retry_failed: bool) -> Run:
-    state, requested = cube.ledger("cell_state"), cube.requested(sweep)
+    state, requested = cube.mark_wanted(sweep), cube.requested(sweep)
     cells = blocks = 0
     for task in missing_tasks(cube, state, requested, retry_failed=retry_failed):
         cells += task.cells

@@ -129,7 +129,7 @@ class ImportedLog:
 
 
 def _plain(value: Any) -> Value:
-    return value.item() if isinstance(value, np.generic) else value  # type: ignore[no-any-return]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _fitted_into(kept: xr.Dataset, one: xr.Dataset) -> dict[str, Any]:
