@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import pty
+import re
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +163,30 @@ def test_a_resource_that_no_worker_offers_is_said_with_what_is_offered(
     with pytest.raises(Said):
         spinsweep.run(needy, tmp_path / "c.zarr", client=client, block=5, on_progress=end_once_it_is_said)
     assert said[-1].startswith("waiting for a worker with magnet=1 (the 2 workers offer cpu=1")
+
+
+def test_a_terminal_shows_a_bar_that_goes_away(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT.replace("range(50)", "range(4)"))
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # what a terminal that is closed says
+        while part := os.read(ours, 4096):
+            shown += part
+    os.close(ours)
+    assert child.wait(60) == 0
+    text = shown.decode()
+    assert "slow: 4 cells to compute in 4 blocks" in text
+    assert re.search(r"slow .*\d/4 blocks, \d/4 cells", text)
+    assert "\x1b[2K" in text, "the line is taken away"
+    assert "slow: 4 of 4 cells done (" in text.rstrip().splitlines()[-1]
 
 
 # ---- Ctrl-C -------------------------------------------------------------------------------------------------------
