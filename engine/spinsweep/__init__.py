@@ -10,32 +10,40 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spinsweep.axis import Axis
-    from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError
+    from spinsweep.cell_function import cell
+    from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError, SweepFailed
     from spinsweep.evaluate import Cell, Cells
-    from spinsweep.executors.running import run
+    from spinsweep.inputs import Input
+    from spinsweep.interactive.running import run
     from spinsweep.ledger import State
     from spinsweep.outputs import Coordinate, Dim, Output
     from spinsweep.parameters import Parameter
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Sweep, per_cell
+    from spinsweep.stages import Stage
 
 # fmt: off
 __all__ = [
-    "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Output", "OutputError", "Parameter",
-    "RunnerError", "SpecError", "SpinsweepError", "State", "Sweep", "open_cube", "per_cell", "run",
+    "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
+    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "cell",
+    "open_cube", "per_cell",
+    "run",
 ]
 # fmt: on
 
 _MODULES = {
     "axis": ["Axis"],
-    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError"],
+    "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError", "SweepFailed"],
     "evaluate": ["Cell", "Cells"],
+    "inputs": ["Input"],
     "ledger": ["State"],
     "reading": ["CubeView", "open_cube"],
-    "executors.running": ["run"],
+    "interactive.running": ["run"],
     "outputs": ["Coordinate", "Dim", "Output"],
     "parameters": ["Parameter"],
     "spec": ["Sweep", "per_cell"],
+    "stages": ["Stage"],
+    "cell_function": ["cell"],
 }
 
 

@@ -15,11 +15,11 @@ from spinsweep.printable import brief, one_line
 
 def items(what: str, value: Any, kind: type) -> tuple[Any, ...]:
     """A tuple of such items; one alone is a tuple of one, as where the comma of ``(item,)`` is missing."""
-    given = (value,) if isinstance(value, kind) else value
-    if isinstance(given, str | Mapping) or not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+    parts = (value,) if isinstance(value, kind) else value
+    if isinstance(parts, str | Mapping) or not isinstance(parts, Iterable) or getattr(parts, "ndim", 1) == 0:
         raise SpecError(f"{what} must be a tuple of {kind_name(kind)}, not {brief(value)}")
     checked = []
-    for position, item in enumerate(given):
+    for position, item in enumerate(parts):
         if not isinstance(item, kind):
             raise SpecError(f"{what}[{position}] must be {kind_name(kind)}, not {brief(item)}")
         checked.append(item)

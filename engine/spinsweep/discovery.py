@@ -1,4 +1,5 @@
-"""Sweeps by name: installed ones by entry point, others as ``module:NAME`` or ``file.py:NAME``."""
+"""Sweeps by name: installed ones by entry point, others as ``module:NAME``, ``file.py:NAME``, or ``file.py`` alone
+where it has one sweep."""
 
 from __future__ import annotations
 
@@ -65,6 +66,8 @@ def executor_point(name: str) -> EntryPoint:
 
 def reference(name: str) -> str:
     """``name`` in the form that finds the sweep again from any folder."""
+    if name.endswith(".py"):
+        return str(Path(name).resolve())
     module, colon, attribute = name.rpartition(":")
     return f"{Path(module).resolve()}:{attribute}" if colon and module.endswith(".py") else name
 
@@ -159,22 +162,33 @@ def _is_module(name: str) -> bool:
 
 
 def _named(name: str, known: list[str]) -> Any:
-    module_name, colon, attribute = name.rpartition(":")
-    if not colon or not (module_name.endswith(".py") or _is_module(module_name)):
+    module_name, colon, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")
+    if not (module_name.endswith(".py") or (colon and _is_module(module_name))):
         raise SpecError(
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
-            "name your own as FILE.py:NAME or MODULE:NAME"
+            "name your own as FILE.py, FILE.py:NAME or MODULE:NAME"
         )
     if module_name.endswith(".py"):
         loaded = _file(Path(module_name))
     else:
         UserModules.finder().add(Path.cwd())
         loaded = _imported(f"module {module_name!r}", lambda: importlib.import_module(module_name))
-    try:
-        return getattr(loaded, attribute)
-    except AttributeError:
-        sweeps = [n for n, v in vars(loaded).items() if isinstance(v, Sweep)]
-        raise SpecError(f"{module_name} has no {attribute!r}; its sweeps are {', '.join(sweeps) or 'none'}") from None
+    sweeps = [n for n, v in vars(loaded).items() if isinstance(v, Sweep)]
+    if attribute:
+        try:
+            return getattr(loaded, attribute)
+        except AttributeError:
+            names = ", ".join(sweeps) or "none"
+            raise SpecError(f"{module_name} has no {attribute!r}; its sweeps are {names}") from None
+    different = {id(getattr(loaded, n)): n for n in sweeps}
+    if len(different) == 1:
+        return getattr(loaded, sweeps[0])
+    if not different:
+        raise SpecError(f"{module_name} has no sweep: assign a Sweep to a name at the top level of the file")
+    raise SpecError(
+        f"{module_name} has {len(different)} sweeps: {', '.join(sweeps)}; "
+        f"name one of them, as in {module_name}:{sweeps[0]}"
+    )
 
 
 def _file(path: Path) -> ModuleType:
@@ -184,7 +198,7 @@ def _file(path: Path) -> ModuleType:
     except OSError:  # a name that is too long
         exists = False
     if not exists:
-        raise SpecError(f"{path} does not exist; name your own sweep as FILE.py:NAME")
+        raise SpecError(f"{path} does not exist; name your own sweep as FILE.py or FILE.py:NAME")
     UserModules.finder().add(path.resolve().parent)  # for modules beside it
     name = path.stem
     if name in sys.modules:  # a module of that name is in use: this one gets another

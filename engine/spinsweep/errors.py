@@ -6,7 +6,8 @@
     ├── CubeError      a store that is missing, foreign, locked or of another definition
     │   └── Fenced     a task of an older run came too late and must not write
     ├── RunnerError    the cluster is gone or cannot run the sweep
-    │   └── OtherCode  a worker has other code than the driver and must not compute
+    │   ├── OtherCode  a worker has other code than the driver and must not compute
+    │   └── SweepFailed  cells that ``spinsweep.run`` was asked for failed
     ├── WorkInterrupted  work that acts on the world ended early: it says nothing of the cell, which is begun again
     │   └── Stopped          on demand
     ├── NotDrawn       a figure shows what this cube does not hold
@@ -16,6 +17,10 @@ A package that measures derives its own from WorkInterrupted and RunAborted; see
 command line prints each of these as one line and ends with status 2.
 ``OutputError`` and what a block function raises belong to cells: they are kept in the cube.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 
 class SpinsweepError(Exception):
@@ -57,6 +62,28 @@ class OtherCode(RunnerError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class SweepFailed(RunnerError):
+    """Cells failed that ``spinsweep.run`` was asked for; all others are in the cube.
+
+    Parameters
+    ----------
+    message : one line: how many, their errors, the first one's coordinates, where its traceback is
+    result : the :class:`spinsweep.executors.running.Result` of the run
+    """
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message, result)
+        self.result = result
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+    @property
+    def dataset(self) -> Any:
+        """The cells that were asked for, as an xarray Dataset, blank where a cell failed."""
+        return self.result.dataset
 
 
 class WorkInterrupted(SpinsweepError):

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import itertools
+import json
 import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep.axis import Value, canonical
+from spinsweep.axis import Value, canonical, key
+from spinsweep.cell_function import adapted, is_per_cell
 from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
 from spinsweep.outputs import Output
 from spinsweep.printable import cut
 from spinsweep.seeds import generator
 from spinsweep.spec import Named, Sweep
+from spinsweep.stages import InMemory, Keeper
 
 Array = npt.NDArray[Any]
 MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
@@ -39,12 +42,15 @@ class CellError:
 class Cell:
     """One cell as a block function sees it: ``cell["width"]``, ``cell.params``, ``cell.rng("noise")``."""
 
-    def __init__(self, sweep: Sweep, coords: Mapping[str, Value], cube_id: str = "") -> None:
+    def __init__(
+        self, sweep: Sweep, coords: Mapping[str, Value], cube_id: str = "", stages: Keeper | None = None
+    ) -> None:
         self._sweep = sweep
+        self._stages = stages
         self.coords: dict[str, Value] = {**{a.name: a.neutral for a in sweep.neutral_axes.values()}, **coords}
         """Canonical value of each axis."""
         self._cube_id = cube_id
-        self.params: dict[str, Any] = sweep.params
+        self.params: dict[str, Any] = sweep.cell_params
         """Value of each parameter; not to be changed."""
 
     def __getitem__(self, axis: str) -> Any:
@@ -65,6 +71,10 @@ class Cell:
         coords = ",".join(f"{name}={value}" for name, value in self.coords.items() if name not in absent)
         return f"{self._cube_id}/{self._sweep.digest[:16]}/{coords}"
 
+    def stage(self, name: str) -> dict[str, Array]:
+        """What the stage of that name has computed for the cell's coordinates, arrays that cannot be changed."""
+        return _staged(self._sweep, name, self.coords, self._stages)
+
     def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
         """The cell's own stream of that name, or the one shared by all cells that agree on ``axes``."""
         names = self._sweep.axis_names if axes is None else axes
@@ -77,15 +87,18 @@ class Cells:
     Iterating gives its :class:`Cell` objects, last axis fastest.
     """
 
-    def __init__(self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> None:
+    def __init__(
+        self, sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "", stages: Keeper | None = None
+    ) -> None:
         self._sweep = sweep
         self._cube_id = cube_id
+        self._stages = stages
         self._values = {name: tuple(coords[name]) for name in sweep.axis_names}
         neutral = {a.name: a.values for a in sweep.neutral_axes.values()}
         values = {**self._values, **neutral}
         self.coords: dict[str, Array] = Named("axis", {n: np.asarray(v) for n, v in values.items()})
         """Values along each axis, 1-D arrays; an axis that the cube lacks has its neutral value."""
-        self.params: dict[str, Any] = sweep.params
+        self.params: dict[str, Any] = sweep.cell_params
         """Value of each parameter; not to be changed."""
 
     @property
@@ -95,7 +108,12 @@ class Cells:
 
     def __iter__(self) -> Iterator[Cell]:
         for point in itertools.product(*self._values.values()):
-            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)), self._cube_id)
+            yield Cell(self._sweep, dict(zip(self._values, point, strict=True)), self._cube_id, self._stages)
+
+    def stage(self, name: str, **coords: Value) -> dict[str, Array]:
+        """What the stage of that name has computed for these coordinates; see :meth:`Cell.stage`."""
+        point = {name: canonical(value, self._sweep.axis(name).kind) for name, value in coords.items()}
+        return _staged(self._sweep, name, point, self._stages)
 
     def rng(self, stream: str = "", **coords: Value) -> np.random.Generator:
         """The stream at these coordinates; the one that ``Cell.rng(stream, axes=...)`` of their axes gives."""
@@ -112,6 +130,30 @@ def _generator(sweep: Sweep, stream: str, coords: Mapping[str, Value]) -> np.ran
     return generator(sweep.root_seed, sweep.name, stream, coords)
 
 
+class StageCell(Cell):
+    """What the function of a stage gets: a cell with the axes of the stage alone."""
+
+    def __init__(self, sweep: Sweep, coords: Mapping[str, Value]) -> None:
+        super().__init__(sweep, coords)
+        self.coords = dict(coords)
+
+    def rng(self, stream: str = "", axes: tuple[str, ...] | None = None) -> np.random.Generator:
+        """The stream of all cells that agree on the stage's axes, or on ``axes`` of them."""
+        return super().rng(stream, tuple(self.coords) if axes is None else axes)
+
+
+_in_memory = InMemory()
+
+
+def _staged(sweep: Sweep, name: str, coords: Mapping[str, Value], stages: Keeper | None) -> dict[str, Array]:
+    stage = Named("stage", {stage.name: stage for stage in sweep.stages})[name]
+    point = {axis: Named("axis", coords)[axis] for axis in stage.axes}
+    address = json.dumps([sweep.digest, sorted((axis, key(value)) for axis, value in point.items())])
+    if stages is None:
+        address = f"{id(stage.function)} {address}"  # another function may have the same definition
+    return (stages or _in_memory)(name, address, lambda: stage.compute(StageCell(sweep, point)))
+
+
 @dataclass
 class Evaluated:
     """Results of a box of cells; arrays begin with the box's shape."""
@@ -124,7 +166,9 @@ class Evaluated:
     """Position in the box -> what was raised there."""
 
 
-def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
+def evaluate(
+    sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "", stages: Keeper | None = None
+) -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
     Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``WorkInterrupted`` and
@@ -133,12 +177,13 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.
     """
-    cells = Cells(sweep, coords, cube_id)
+    cells = Cells(sweep, coords, cube_id, stages)
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
-    per_cell = getattr(sweep.function, "per_cell", False)
+    per_cell = is_per_cell(sweep.function)
+    function = adapted(sweep.function, cells.coords, sweep.params, [output.name for output in sweep.outputs])
     if not per_cell:
-        values, seconds = _called(sweep, cells, cells.shape)
+        values, seconds = _called(sweep, function, cells, cells.shape)
         result.duration[...] = seconds / size
         if not isinstance(values, CellError):
             result.values = values
@@ -148,10 +193,10 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
             return result
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
         if per_cell:
-            values, result.duration[position] = _called(sweep, cell, ())
+            values, result.duration[position] = _called(sweep, function, cell, ())
         else:
-            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
-            values, result.duration[position] = _called(sweep, single, single.shape)
+            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id, stages)
+            values, result.duration[position] = _called(sweep, function, single, single.shape)
         if isinstance(values, CellError):
             result.errors[position] = values
             continue
@@ -160,11 +205,13 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     return result
 
 
-def _called(sweep: Sweep, cells: Cell | Cells, shape: tuple[int, ...]) -> tuple[dict[str, Array] | CellError, float]:
+def _called(
+    sweep: Sweep, function: Callable[[Any], Any], cells: Cell | Cells, shape: tuple[int, ...]
+) -> tuple[dict[str, Array] | CellError, float]:
     """What the block function returns, checked, or raises; and the seconds that it took."""
     began = time.perf_counter()
     try:
-        values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
+        values: dict[str, Array] | CellError = _checked(sweep, function(cells), shape)
     except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
         if _says_nothing(error):
             raise

@@ -75,6 +75,19 @@ class Parameter:
             object.__setattr__(self, "neutral", self.check(self.neutral))
 
     @property
+    def upstream(self) -> str:
+        """Of an input, the sweep whose cube it is; else ""."""
+        return ""
+
+    def settle(self, stored: Any, value: Any) -> Any:
+        """The value that a cube with the value ``stored`` goes on with."""
+        return value
+
+    def resolve(self, value: Any) -> Any:
+        """What cells get for the value."""
+        return value
+
+    @property
     def allowed(self) -> str:
         """The allowed values in words."""
         if self.choices:

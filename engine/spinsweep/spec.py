@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 import json
 import math
 import re
@@ -14,12 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep import cell_function
 from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
+from spinsweep.cell_function import name_of
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
+from spinsweep.inference import Outputs, definition
 from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
+from spinsweep.stages import Stage
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
 """Names of the ledger's arrays."""
@@ -36,8 +41,8 @@ class Sweep:
     ``function`` takes an :class:`spinsweep.evaluate.Cells` (labelled coordinates, parameters and addressed
     random streams of a box of cells) and returns a mapping, or a Dataset, of output name to array of shape
     ``cells.shape + dims``.  A function marked with :func:`per_cell` takes one :class:`spinsweep.evaluate.Cell` and
-    returns the values of one.  It is pure: the same coordinates give the same numbers in any box, order,
-    process and attempt.
+    returns the values of one; one marked with :func:`spinsweep.cell` takes axes and parameters by name.  It is
+    pure: the same coordinates give the same numbers in any box, order, process and attempt.
 
     Raises
     ------
@@ -60,6 +65,8 @@ class Sweep:
     artifact_ids: Callable[[Sweep], Mapping[str, Any]] | None = None
     """Further attributes of the cube, of numbers and texts: what its numbers rest on beside the definition, such as
     the digest of what ``prepare`` made. A worker or a later run that finds others does not add to the cube."""
+    stages: tuple[Stage, ...] = ()
+    """Parts of the work that cells share which agree on some axes; see :mod:`spinsweep.stages`."""
     shared_axes: tuple[str, ...] = ()
     """Axes whose cells share work: a block holds all their values, and more only along other axes."""
     prepare: Callable[[Sweep], None] | None = None
@@ -102,6 +109,7 @@ class Sweep:
         texts = ("title", "version", "figures", "on_bench", "source")
         require_texts(where, **{name: getattr(self, name) for name in texts})
         kinds = {"axes": Axis, "outputs": Output, "dims": Dim, "parameters": Parameter, "coordinates": Coordinate}
+        kinds["stages"] = Stage
         for name, kind in {**kinds, "shared_axes": str, "kept_axes": str}.items():
             object.__setattr__(self, name, items(f"{where}: {name}", getattr(self, name), kind))
         if self.outputs_of is not None:
@@ -123,6 +131,7 @@ class Sweep:
                 f"{where}: function {brief(self.function)} cannot be called; it takes Cells, or one Cell if "
                 "it is marked with per_cell, and returns the outputs"
             )
+        cell_function.check(self.function, [a.name for a in every], [p.name for p in self.parameters])
         for name in ("artifact_ids", "prepare", "bench_cycles", "bench_currents", "bench_trains"):
             if getattr(self, name) is not None:
                 require_callable(f"{where}: {name}", getattr(self, name))
@@ -156,12 +165,69 @@ class Sweep:
                     f"coordinate {coordinate.name!r}: its axis {coordinate.axis!r} has a neutral value, so a cube "
                     "may lack that axis; put the coordinate on another one"
                 )
+        _unique("stage", [stage.name for stage in self.stages])
+        for stage in self.stages:
+            if unknown := [a for a in stage.axes if a not in axis_names]:
+                meant = closest(unknown[0], axis_names)
+                raise SpecError(
+                    f"stage {stage.name!r} names {unknown[0]!r}, which is not an axis of {self.name!r}{meant}"
+                )
         if unknown := [a for a in self.shared_axes if a not in axis_names]:
             raise SpecError(f"shared_axes names {unknown[0]!r}, which is not an axis of {self.name!r}")
         if not self.axes or not self.outputs:
             raise SpecError(f"sweep {self.name!r} needs at least one axis and one output")
         if (cells := math.prod(self.shape)) > MOST_CELLS:
             raise SpecError(f"sweep {self.name!r}: has {brief(cells)} cells; one cube holds at most {MOST_CELLS}")
+
+    @classmethod
+    def from_function(
+        cls,
+        function: Callable[..., Any],
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        outputs: Outputs | None = None,
+        units: Mapping[str, str] | None = None,
+        name: str = "",
+        title: str = "",
+        root_seed: int = 0,
+        **more_values: Any,
+    ) -> Sweep:
+        """A sweep of a plain function, whose arguments get axes and parameters by name; see :func:`spinsweep.cell`.
+
+        Computes the first cell, to infer the outputs where they are not declared.
+
+        Parameters
+        ----------
+        function
+            It returns a number or an array, a tuple of them, or a mapping of output to value.
+        values, more_values
+            By argument: a list, range or array is an axis, one value a parameter; an :class:`Axis` or
+            :class:`Parameter` is what it is. ``values`` holds those that cannot be keywords, such as ``name``.
+            Defaults of the function are parameters. An axis that the function does not take, such as ``seed``,
+            repeats its cells with other random numbers, if it takes any.
+        outputs
+            Names of what a tuple holds, or of the value; a mapping of name to dtype; or :class:`Output` objects.
+            None: the keys of the mapping, or the function's name. A whole number of Python (not one of NumPy) is
+            taken for float64, since the next cell may have a fraction; arrays get the dims ``<output>_0``, ...
+        units
+            Units of axes, parameters and outputs, by name.
+        name, title
+            None: the function's name, and the first line of its docstring.
+
+        Raises
+        ------
+        SpecError
+            An argument has no value, a value no argument, or the first cell cannot be computed.
+        """
+        twice = [key for key in values or {} if key in more_values]
+        if twice:
+            raise SpecError(f"from_function: {twice[0]!r} is given twice")
+        fields = definition(function, {**(values or {}), **more_values}, outputs, units or {})
+        if not name and not (name := name_of(function)).isidentifier():
+            raise SpecError("from_function: a lambda has no name; give name='...'")
+        lines = (inspect.getdoc(function) or name).splitlines()
+        return cls(name, title or lines[0], root_seed=root_seed, **fields)
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -199,6 +265,16 @@ class Sweep:
         """Every parameter's value: what was given, else its default."""
         return Named("parameter", {p.name: p.check(self.overrides.get(p.name, p.default)) for p in self.parameters})
 
+    @cached_property
+    def cell_params(self) -> dict[str, Any]:
+        """The same, as cells get them: of an input, its Dataset."""
+        return Named("parameter", {p.name: p.resolve(value) for p, value in self._parameter_values()})
+
+    @property
+    def inputs(self) -> dict[str, Parameter]:
+        """Parameters that are cubes of other sweeps."""
+        return {p.name: p for p in self.parameters if p.upstream}
+
     @property
     def identifying_params(self) -> dict[str, Any]:
         """Parameters that a cube keeps: all but those at their neutral value."""
@@ -206,8 +282,9 @@ class Sweep:
 
     @property
     def reached_code(self) -> tuple[Any, ...]:
-        """Classes and functions that parameters name."""
-        return tuple(p.code(value) for p, value in self._parameter_values() if p.code is not None)
+        """Functions of stages, and classes and functions that parameters name."""
+        named = (p.code(value) for p, value in self._parameter_values() if p.code is not None)
+        return (*named, *(stage.function for stage in self.stages))
 
     @property
     def shared_cells(self) -> int:
@@ -285,6 +362,12 @@ class Sweep:
         sweep = self.with_values(root_seed=root_seed, **{**neutral, **parameters})
         return sweep.with_values(None, **axes).keeping(tuple(axes))
 
+    def settled(self, stored: Mapping[str, Any]) -> Sweep:
+        """This sweep as a cube with the parameters ``stored`` goes on: inputs that only grew are what they were."""
+        settled = {name: p.settle(stored.get(name), self.params[name]) for name, p in self.inputs.items()}
+        changed = {name: value for name, value in settled.items() if value != self.params[name]}
+        return dataclasses.replace(self, overrides={**self.overrides, **changed}) if changed else self
+
     def keeping(self, names: tuple[str, ...]) -> Sweep:
         """This sweep with the axes of a cube as dimensions, also where it gives them their neutral value alone."""
         kept = tuple(a.name for a in self.neutral_axes.values() if a.name in names)
@@ -341,8 +424,19 @@ class Sweep:
 
 
 def per_cell(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block."""
-    function.per_cell = True  # type: ignore[attr-defined]
+    """Mark a function of one :class:`spinsweep.evaluate.Cell`: the engine calls it cell by cell in a block.
+
+    Raises
+    ------
+    SpecError
+        It cannot be marked.
+    """
+    try:
+        function.per_cell = True  # type: ignore[attr-defined]
+    except AttributeError:
+        raise SpecError(
+            f"per_cell cannot mark {brief(function)}; mark a def, in its class if it is a method"
+        ) from None
     return function
 
 

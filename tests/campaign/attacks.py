@@ -119,6 +119,8 @@ def wired(folder: Path) -> Iterator[Wire]:
         finally:
             process.terminate()
             process.wait()
+            for recorder in recorders:
+                recorder.close()
 
 
 def until(condition: Callable[[], object], timeout_s: float = 90.0) -> None:

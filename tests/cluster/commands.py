@@ -69,7 +69,7 @@ def logged(folder: Path, seconds: float = 0.05) -> list[str]:
     return ["run", f"{EXAMPLES}:LOGGED", "--block", "5", *(w for s in sets for w in ("--set", s))]
 
 
-def until(what: Callable[[], bool], seconds: float = 60) -> None:
+def until(what: Callable[[], bool], seconds: float = 300) -> None:
     """Wait for something that has to happen."""
     deadline = time.monotonic() + seconds
     while not what():

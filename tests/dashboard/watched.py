@@ -73,7 +73,7 @@ def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterat
         thread.join()
 
 
-def until(true: Callable[[], Any], seconds: float = 60.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 300.0) -> Any:
     """What ``true`` gives once it is true."""
     deadline = time.monotonic() + seconds
     while not (value := true()):

@@ -556,7 +556,7 @@ def test_a_cell_that_raises_keyboard_interrupt_fails_and_ends_nothing(tmp_path: 
             raise KeyboardInterrupt("not of a keyboard")
         return {"y": 1.0}
 
-    ds = spinsweep.run(sweep(interrupts), tmp_path / "c.zarr", client=client, block=4).dataset
+    ds = spinsweep.run(sweep(interrupts), tmp_path / "c.zarr", client=client, block=4, on_failure="keep").dataset
     assert ds.cell_state.values.tolist() == [[1, 2], [1, 2]]
     assert [f.error.type for f in Cube(tmp_path / "c.zarr").failures()] == ["KeyboardInterrupt"] * 2
 

@@ -94,6 +94,20 @@ def test_plan_counts_and_writes_nothing(own: Path, spinsweep: Command) -> None:
     assert "300 = 3 x × 100 seed" in spinsweep("plan", "mine.py:MINE", "--set", "seed=0:100", cwd=own).stdout
 
 
+def test_a_file_with_one_sweep_needs_no_name_and_one_with_several_names_them(own: Path, spinsweep: Command) -> None:
+    (own / "two.py").write_text(OWN + "\nimport dataclasses\nOTHER = dataclasses.replace(MINE, name='other')\n")
+    (own / "none.py").write_text("x = 1\n")
+    (own / "again.py").write_text(OWN + "\nSAME = MINE\n")
+
+    assert "12 = 3 x × 4 seed" in spinsweep("plan", "mine.py", cwd=own).stdout
+    assert "12 = 3 x × 4 seed" in spinsweep("plan", "again.py", cwd=own).stdout
+    several, none = spinsweep("plan", "two.py", cwd=own), spinsweep("plan", "none.py", cwd=own)
+
+    assert (several.returncode, none.returncode) == (2, 2)
+    assert "two.py has 2 sweeps: MINE, OTHER; name one of them, as in two.py:MINE" in several.stderr
+    assert "none.py has no sweep" in none.stderr
+
+
 def test_status_tells_of_failures_in_words_and_in_json(own: Path, spinsweep: Command) -> None:
     (own / "log").mkdir()
     (own / "log" / "broken").write_text("cracked bar")

@@ -349,9 +349,9 @@ def descriptions(r: random.Random) -> None:
     if sweep is None or sweep.cell_bytes > 10**6 or np.prod(sweep.shape, dtype=float) > 100:
         return
     json.dumps(sweep.identity())
-    if expected(lambda: spinsweep.run(sweep, "made.zarr"), SpinsweepError) is None:
+    if expected(lambda: spinsweep.run(sweep, "made.zarr", on_failure="keep"), SpinsweepError) is None:
         return
-    found = spinsweep.run(sweep, "made.zarr").dataset
+    found = spinsweep.run(sweep, "made.zarr", on_failure="keep").dataset
     if not (found.cell_state == 1).all():
         raise Fault(f"not done: {next(Cube('made.zarr').failures())}")
     found.load()

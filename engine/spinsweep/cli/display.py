@@ -81,15 +81,9 @@ class Display:
     def _begin(self, run: Run) -> None:
         self._run = run
         self._began = self._went_on = time.monotonic()
-        cells, blocks = run.progress.cells, run.progress.blocks
-        others = math.prod(run.sweep.shape) - cells
-        work = f"{cells} cells to compute in {blocks} blocks" if cells else "nothing to compute"
-        failed = 0 if run.retry_failed else run.failed_before
-        rest = f", {others - failed} are there" if others - failed else ""
-        rest += f", {failed} failed (--retry-failed computes them again)" if failed else ""
-        self.console.print(f"{run.sweep.name}: {work}{rest}", soft_wrap=True)
+        self.console.print(f"{run.sweep.name}: {run.work}", soft_wrap=True)
         self._note(run)
-        self._task = self.bar.add_task(run.sweep.name, total=max(cells, 1), line="starting")
+        self._task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")
         self.bar.start()
 
     def _note(self, run: Run) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from spinsweep.cli.inputs import with_inputs
 from spinsweep.cube import Cube
 from spinsweep.discovery import find
 from spinsweep.equipment import Equipment
@@ -17,7 +18,8 @@ from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 
 Name = Annotated[
-    str, typer.Argument(help="A sweep that `spinsweep list` shows, or your own as FILE.py:NAME or MODULE:NAME.")
+    str,
+    typer.Argument(help="A sweep that `spinsweep list` shows, or your own as FILE.py, FILE.py:NAME or MODULE:NAME."),
 ]
 Store = Annotated[
     str, typer.Argument(help="The cube that a run wrote: a folder such as results/characterization.zarr, or its URL.")
@@ -41,6 +43,10 @@ Set = Annotated[
 ]
 Seed = Annotated[
     int | None, typer.Option("--root-seed", help="Root seed of all random streams.", show_default="the sweep's own")
+]
+WithInputs = Annotated[
+    bool,
+    typer.Option("--with-inputs", help="First run what is missing of the cubes that the sweep takes as inputs."),
 ]
 Block = Annotated[
     str | None,
@@ -124,7 +130,7 @@ def requested(
     sweep = find(name)
     if equipment is not None:
         sweep = equipment.measured(sweep)
-    return sweep.with_text(pairs(settings), seed)
+    return with_inputs(sweep.with_text(pairs(settings), seed))
 
 
 def block_option(text: str | None) -> int | dict[str, int] | None:
@@ -141,11 +147,6 @@ def block_option(text: str | None) -> int | dict[str, int] | None:
         raise SpecError(
             f"--block {text}: not a number of cells such as 100, or AXIS=LENGTH such as seed=20,width=1"
         ) from None
-
-
-def default_store(sweep: Sweep, bench: str = "") -> str:
-    """Where a run writes when it is not told; what a bench measures goes beside what is computed."""
-    return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
 def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:

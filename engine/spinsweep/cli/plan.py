@@ -12,7 +12,8 @@ from rich.table import Table
 
 from spinsweep.blocks import BlockGrid
 from spinsweep.cli.console import console
-from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, default_store, requested
+from spinsweep.cli.inputs import default_store, in_words
+from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, requested
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import pending
@@ -44,7 +45,7 @@ def plan(
     exists = open_storage(path).exists("zarr.json")
     if exists:
         cube = Cube(path)
-        sweep = sweep.keeping(cube.axis_names)
+        sweep = sweep.keeping(cube.axis_names).settled(cube.attributes.params)
         check(cube, sweep)
         missing, shape = cells - int((~pending(cube.states(sweep))).sum()), cube.grid.chunk
     timed = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
@@ -75,6 +76,8 @@ def plan(
     table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
     table.add_row("store", f"{path}" + (" (exists)" if exists else ""))
     table.add_row("cells", f"{cells} = " + " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes))
+    for line in in_words(sweep):
+        table.add_row("input", line)
     table.add_row("to compute", f"{missing}")
     lengths = ", ".join(f"{n}={c}" for n, c in report["block"].items())
     table.add_row("blocks", f"{report['blocks']} of up to {block_cells} cells ({lengths})")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from spinsweep.cli import options
 from spinsweep.cli.display import Display
-from spinsweep.cli.options import block_option, default_store, requested
+from spinsweep.cli.inputs import default_store, run_missing
+from spinsweep.cli.options import block_option, pairs, requested
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.printable import say
@@ -50,6 +52,7 @@ def run(
     insecure: options.Insecure = False,
     block: options.Block = None,
     seed: options.Seed = None,
+    with_inputs: options.WithInputs = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
     mark_stale: Annotated[
         bool,
@@ -109,6 +112,12 @@ def run(
     from spinsweep.reaper import Reaper
 
     bench = None if on is None else load(on)
+    if with_inputs:
+        upstream = partial(run, workers=workers, executor=executor, cluster=cluster, tls=tls, insecure=insecure,
+                           dashboard=dashboard, with_inputs=True)  # fmt: skip
+        status = run_missing(name, pairs(settings), lambda sweep, store: upstream(sweep, store=store))
+        if status:
+            return status
     sweep = requested(name, settings, seed, bench)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()

@@ -11,6 +11,7 @@ import numpy as np
 
 from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
+from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
@@ -77,12 +78,13 @@ def _require_same_artifacts(job: Job, store: str) -> None:
 def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
     """The cells of ``mask`` computed, as arrays of the whole block."""
     boxes = as_boxes(mask)
+    stages = stage_files(job.store, job.origin.number) if job.sweep.stages else None
     if len(boxes) == 1 and mask.all():
-        return evaluate(job.sweep, coords, job.cube_id)
+        return evaluate(job.sweep, coords, job.cube_id, stages)
     whole = empty(job.sweep, mask.shape)
     for box in boxes:
         box_coords = {n: tuple(v[i] for i in indices) for (n, v), indices in zip(coords.items(), box, strict=True)}
-        part = evaluate(job.sweep, box_coords, job.cube_id)
+        part = evaluate(job.sweep, box_coords, job.cube_id, stages)
         region = np.ix_(*box)
         for name, values in part.values.items():
             whole.values[name][region] = values

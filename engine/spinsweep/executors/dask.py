@@ -221,7 +221,8 @@ class Dask:
             for address, w in workers.items()
             if all(w["resources"].get(name, 0) >= quantity for name, quantity in needs.items())
         }
-        return WorkersChanged(threads, "a worker" + (f" with {offers}" if needs else ""), lost)
+        missing = f"a worker with {offers}{_offered(workers.values())}" if needs else "a worker"
+        return WorkersChanged(threads, missing, lost)
 
     def _ask(self, name: str, within: float = ANSWER_S, **arguments: Any) -> Any:
         """The scheduler's answer; ``TimeoutError`` if it is stopped, or very busy."""
@@ -289,6 +290,16 @@ class Dask:
     def _scheduler_lost(self) -> RunnerError:
         address = self._client.scheduler.address if self._client.scheduler else "the cluster"
         return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
+
+
+def _offered(workers: Collection[Mapping[str, Any]]) -> str:
+    """What the workers that are there offer, in words."""
+    if not workers:
+        return " (there is no worker)"
+    resources = [w["resources"] for w in workers]
+    offers = dict.fromkeys(", ".join(f"{n}={q:g}" for n, q in sorted(r.items())) for r in resources)
+    count = f"the {len(workers)} workers offer" if len(workers) > 1 else "the only worker offers"
+    return f" ({count} {' or '.join(text or 'none' for text in list(offers)[:5])})"
 
 
 async def _register(client: Client, plugin: StopPlugin) -> None:

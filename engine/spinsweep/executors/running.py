@@ -1,15 +1,19 @@
-"""One function runs a sweep, wherever its blocks are computed: ``spinsweep.run``."""
+"""One function runs a sweep, wherever its blocks are computed, and says nothing meanwhile.
+
+The command line calls it with its own display; :mod:`spinsweep.interactive` makes ``spinsweep.run`` of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from spinsweep.axis import Value, key
 from spinsweep.cube import Cube
 from spinsweep.discovery import executor_named
-from spinsweep.errors import RunnerError, SpecError
+from spinsweep.errors import SpecError
 from spinsweep.executors.driver import drive
 from spinsweep.executors.protocol import Start
 from spinsweep.executors.sending import require_sendable
@@ -39,7 +43,7 @@ class Options(TypedDict, total=False):
     """Attributes of a cube that is made, beside ours."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """What came of a run."""
 
@@ -53,6 +57,8 @@ class Result:
     """What one should know of the run: other code, blocks, workers."""
     unwritten_blocks: tuple[str, ...]
     """Blocks that ended without a result, in words."""
+    requested: Mapping[str, Sequence[Value]]
+    """Values of each axis that were asked for, in that order."""
 
     @property
     def complete(self) -> bool:
@@ -66,27 +72,37 @@ class Result:
 
     @property
     def failures(self) -> list[Failure]:
-        """Every failed cell of the cube, with its coordinates and error."""
-        return list(self.cube.failures())
+        """Every failed cell of those asked for, with its coordinates and error."""
+        requested = {name: {key(value) for value in values} for name, values in self.requested.items()}
+        return [f for f in self.cube.failures() if all(key(f.coords[name]) in requested[name] for name in requested)]
 
     @property
     def dataset(self) -> xr.Dataset:
-        """The cube, lazily; ``cell_state == 1`` where a cell is done.
+        """The cells that were asked for, lazily, blank where a cell is not done; see :meth:`open`."""
+        return self.open()
 
-        Raises
-        ------
-        RunnerError
-            The run was stopped, or a block ended without a result: ``cube.dataset()`` opens what is there.
+    def open(self, *, whole: bool = False, zeros: bool = False) -> xr.Dataset:
+        """Open the cube, lazily, with the cells that are not done blank.
+
+        Parameters
+        ----------
+        whole : all cells of the cube; else those that were asked for, in that order
+        zeros : leave booleans and integers in their own types; see :func:`spinsweep.open_cube`
         """
-        if self.outcome == "stopped" and not self.complete:
-            raise RunnerError(f"{self.store} is not complete: the run was stopped; run it again to continue")
-        if self.unwritten_blocks:
-            raise RunnerError(f"{self.store} is not complete: {self.unwritten_blocks[0]}")
-        return self.cube.dataset()
+        from spinsweep.reading import CubeView  # late: xarray takes long to load
+
+        cube = self.cube
+        dataset = cube.dataset()
+        if not whole:
+            dataset = dataset.isel({n: _places(cube.axes[n], values) for n, values in self.requested.items()})
+        return CubeView(dataset).finished(zeros=zeros)
 
     def __str__(self) -> str:
         failed = f", {self.counts.failed} failed" if self.counts.failed else ""
         return f"{self.store}: {self.outcome}, {self.counts.done} of {self.counts.total} cells done{failed}"
+
+    def __repr__(self) -> str:
+        return f"<Result {self}>"
 
 
 def run(
@@ -139,8 +155,21 @@ def run(
         if opened.progress.blocks:
             drive(opened, start, on_progress, workers=at_a_time)
     return Result(
-        str(opened.cube.storage), opened.outcome, opened.finish(), tuple(opened.notes), tuple(opened.unwritten_blocks)
+        str(opened.cube.storage),
+        opened.outcome,
+        opened.finish(),
+        tuple(opened.notes),
+        tuple(opened.unwritten_blocks),
+        {axis.name: axis.values for axis in opened.sweep.axes},
     )
+
+
+def _places(values: Sequence[Value], requested: Sequence[Value]) -> slice | list[int]:
+    """Where the values asked for are among those of an axis; a slice, which reads less, if it can."""
+    index = {key(value): place for place, value in enumerate(values)}
+    places = [index[key(value)] for value in requested]
+    first = places[0]
+    return slice(first, first + len(places)) if places == list(range(first, first + len(places))) else places
 
 
 def _chosen(executor: str | Start | None, workers: int | None, client: Client | None) -> tuple[Start, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cloudpickle
@@ -12,6 +12,8 @@ import cloudpickle
 from spinsweep.errors import SpecError
 from spinsweep.printable import said
 from spinsweep.spec import Sweep
+
+DEPTH = 10  # of names in a message
 
 
 def require_sendable(sweep: Sweep) -> None:
@@ -35,9 +37,19 @@ def _culprit(sweep: Sweep) -> str:
     for field in dataclasses.fields(sweep):
         value = getattr(sweep, field.name)
         if not _goes(value):
-            inner = next((name for name, part in _parts(value).items() if not _goes(part)), "")
-            return f"its {field.name}" + (f", which uses {inner!r}," if inner else "")
+            within = "".join(f", which uses {name!r}" for name in _within(value))
+            return f"its {field.name}{within}" + ("," if within else "")
     return "it"
+
+
+def _within(value: Any) -> Iterator[str]:
+    """Names that lead from a value to the innermost part of it that cannot be pickled."""
+    for _ in range(DEPTH):
+        inner = next(((name, part) for name, part in _parts(value).items() if not _goes(part)), None)
+        if inner is None:
+            return
+        name, value = inner
+        yield name
 
 
 def _parts(value: Any) -> Mapping[str, Any]:

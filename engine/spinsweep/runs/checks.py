@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spinsweep.cube import Cube, other_artifacts
-from spinsweep.errors import CubeError
+from spinsweep.errors import CubeError, SpecError
 from spinsweep.ledger import State, pending
 from spinsweep.plugins import installed_as, renamed
 from spinsweep.spec import Sweep
@@ -45,6 +45,21 @@ def check(cube: Cube, sweep: Sweep, *, mark_stale: bool = False) -> None:
             raise CubeError(
                 f"{cube.storage} was made with {name} = {_short(old)}, and now it is {_short(new)}; "
                 "use another --store, or --mark-stale to compute its cells again"
+            )
+
+
+def require_inputs(sweep: Sweep) -> None:
+    """Refuse a sweep that lacks an input.
+
+    Raises
+    ------
+    SpecError
+        Which, and how it is given.
+    """
+    for name in sweep.inputs:
+        if sweep.params[name] is None:
+            raise SpecError(
+                f"sweep {sweep.name!r} lacks the input {name!r}: with_values({name}=FOLDER) gives its cube"
             )
 
 

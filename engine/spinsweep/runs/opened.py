@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,6 +78,15 @@ class Run:
     def failed_before(self) -> int:
         """Cells asked for that had failed when the run began."""
         return Counts.of(self.state[np.ix_(*self.requested)]).failed
+
+    @property
+    def work(self) -> str:
+        """What there is to do, and what is there already, in words."""
+        cells, failed = self.progress.cells, 0 if self.retry_failed else self.failed_before
+        kept = math.prod(self.sweep.shape) - cells - failed
+        text = f"{cells} cells to compute in {self.progress.blocks} blocks" if cells else "nothing to compute"
+        text += f", {kept} are there" if kept else ""
+        return text + (f", {failed} failed (--retry-failed computes them again)" if failed else "")
 
     def begin(self) -> None:
         """Workers are ready: rates count from now."""

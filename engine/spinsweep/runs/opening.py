@@ -22,7 +22,7 @@ from spinsweep.origins import Origins, compare_origins
 from spinsweep.progress import Progress
 from spinsweep.provenance import Origin
 from spinsweep.runs.block_size import block_shape
-from spinsweep.runs.checks import check, keeps_cells, rests_on_other_artifacts
+from spinsweep.runs.checks import check, keeps_cells, require_inputs, rests_on_other_artifacts
 from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
 from spinsweep.runs.planning import missing_tasks
@@ -70,6 +70,7 @@ def open_run(
         Another driver writes the cube, or it holds another definition.
     """
     storage = open_storage(store).absolute()
+    require_inputs(sweep)
     origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
     created = not storage.exists("zarr.json")
     if created:
@@ -77,6 +78,8 @@ def open_run(
         create(storage, sweep, block_shape(sweep, block, workers), {**initial, **(attrs or {})}, origin.number)
     cube = Cube(storage)
     sweep = sweep.keeping(cube.axis_names)
+    if mark_stale is not True:
+        sweep = sweep.settled(cube.attributes.params)
     cube.write_guard.prepare()
     with cube.write_guard.hold_driver_lock():
         cube = cube.reopen()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import spinsweep
 from spinsweep.cli.display import Display
 from spinsweep.printable import say
 from spinsweep.reaper import Reaper
@@ -93,8 +92,10 @@ def _complete(
     planned: PlannedSweep, folder: Path, executor: Start | str, workers: int | None, *, quick: bool
 ) -> bool:
     """Compute what is missing of a cube; whether all of it is done then, and Ctrl-C was not pressed."""
+    from spinsweep.executors.running import run as run_silently
+
     with Display() as show:
-        result = spinsweep.run(
+        result = run_silently(
             planned.sweep(quick=quick),
             planned.store(folder),
             executor=executor,

@@ -1,0 +1,1 @@
+"""``spinsweep.run`` for scripts and notebooks: shows progress and notes, and raises where cells failed."""
