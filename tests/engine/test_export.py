@@ -195,6 +195,9 @@ def test_the_command_counts_what_is_blank_and_replaces_nothing_unasked(
     assert main(command) == 2
     assert "exists; give another name, or --force" in capsys.readouterr().err
     assert main([*command, "--force"]) == 0
+    (tmp_path / "walk.csv").unlink()
+    assert main(command) == 2
+    assert "walk.csv-metadata.json exists" in capsys.readouterr().err
 
 
 def test_what_cannot_be_exported_is_one_line_and_nothing_is_written(

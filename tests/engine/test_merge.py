@@ -209,7 +209,7 @@ XS = st.lists(st.sampled_from([1.0, 2.0, 3.0]), min_size=1, max_size=3, unique=T
 PART = st.fixed_dictionaries({"x": XS, "seed": SEEDS})
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(parts=st.lists(PART, min_size=2, max_size=3), blocks=st.lists(st.integers(1, 6), min_size=3, max_size=3))
 def test_whatever_the_parts_and_their_blocks_each_cell_has_the_number_of_its_coordinates(
     tmp_path_factory: pytest.TempPathFactory, parts: list[Mapping[str, Any]], blocks: list[int]

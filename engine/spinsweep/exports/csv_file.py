@@ -12,8 +12,6 @@ import pandas as pd
 
 from spinsweep.exports.table import ColumnValues, CubeTable, TableColumn
 
-METADATA = "-metadata.json"
-"""Behind the name of a CSV file, by the recommendation: the name of the file that describes its columns."""
 DATATYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean", "M": "dateTime", "O": "string"}
 """Of CSV on the Web, by the kind of a NumPy type."""
 

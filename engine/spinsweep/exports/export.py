@@ -24,6 +24,8 @@ from spinsweep.reading import CubeView, is_archive
 if TYPE_CHECKING:  # loaded with what writes it
     import xarray as xr
 
+METADATA = "-metadata.json"
+"""Behind the name of a CSV file: the file that describes its columns, by the W3C's recommendation."""
 NEEDS = {".nc": "h5netcdf", ".parquet": "pyarrow"}
 """Packages that a kind of file needs beside those that are always there."""
 TABLES = (".csv", ".parquet")
@@ -116,7 +118,7 @@ def _table(
     if path.suffix.lower() == ".csv":
         csv_file.write(table, partial)
         described = csv_file.description(table, path.name, dataset.attrs)
-        write_whole(f"{path}{csv_file.METADATA}", described)
+        write_whole(f"{path}{METADATA}", described)
     else:
         parquet.write(table, partial, dataset.attrs)
     return Exported(path, counts, table.rows, table.left_out)
@@ -142,6 +144,9 @@ def _require_kind(path: Path, kind: str, outputs: Sequence[str]) -> None:
 
 def _require_free(store: str | Path, path: Path, *, force: bool) -> None:
     """Refuse to replace what no export wrote, and anything unasked."""
+    description_file = Path(f"{path}{METADATA}")
+    if path.suffix.lower() == ".csv" and description_file.exists() and not force:
+        raise SpecError(f"{description_file} exists; give another name, or --force to replace it")
     if not (path.exists() or path.is_symlink()):
         return
     if path.is_dir() and not is_archive(path):

@@ -67,15 +67,16 @@ def plan_migration(
             f"{where}: it is a cube of the sweep {cube.definition['name']}, whose name addresses its random streams, "
             f"and not of {sweep.name}"
         )
-    matched = _Matched(*_matched_axes(cube, sweep, where, add_axes), _matched_outputs(cube, sweep, where))
-    values, dropped = _values(cube, sweep, matched, drop or {}, where)
-    added, steps = _new_parameters(cube, sweep, parameters or {}, where)
+    axes, added_axes = _matched_axes(cube, sweep, where, add_axes)
+    values, dropped = _values(cube, sweep, axes, added_axes, drop or {})
+    values_added, steps = _new_parameters(cube, sweep, parameters or {}, where)
     try:
-        new = sweep.as_in_cube(cube.attributes.root_seed, {**cube.attributes.params, **added}, values)
+        new = sweep.as_in_cube(cube.attributes.root_seed, {**cube.attributes.params, **values_added}, values)
     except SpecError as error:
         raise CubeError(f"{where}: {error}") from None
+    matched = _Matched(axes, added_axes, _matched_outputs(cube, new, where))  # outputs may follow from parameters
     steps += _require_same_numbers(cube, new, matched, where)
-    renamed = {n: old for n, old in {**matched.axes}.items() if n != old}
+    renamed = {n: old for n, old in axes.items() if n != old}
     require_rewritable(cube, [*renamed.values(), *(matched.axes[n] for n in dropped)])
     steps += [f"axis {old} is called {n}" for n, old in renamed.items()]
     steps += [f"axis {n} is added; the cells are at {n}={key(v)}" for n, v in matched.added.items()]
@@ -142,20 +143,20 @@ def _matched_outputs(cube: Cube, sweep: Sweep, where: str) -> dict[str, str]:
 
 
 def _values(
-    cube: Cube, sweep: Sweep, matched: _Matched, drop: Mapping[str, str], where: str
+    cube: Cube, sweep: Sweep, axes: Mapping[str, str], added: Mapping[str, Value], drop: Mapping[str, str]
 ) -> tuple[dict[str, Sequence[Value]], dict[str, tuple[Value, ...]]]:
     """Values along each axis of the new cube by its name in the sweep, and those that are dropped."""
     dropped: dict[str, tuple[Value, ...]] = {}
     values: dict[str, Sequence[Value]] = {}
     for name in drop:
-        if name not in matched.axes:
-            raise SpecError(f"--drop {name}: the cube has no such axis{closest(name, matched.axes)}")
+        if name not in axes:
+            raise SpecError(f"--drop {name}: the cube has no such axis{closest(name, axes)}")
     for axis in sweep.every_axis:
-        if axis.name in matched.added:
-            values[axis.name] = (matched.added[axis.name],)
-        if axis.name not in matched.axes:
+        if axis.name in added:
+            values[axis.name] = (added[axis.name],)
+        if axis.name not in axes:
             continue
-        have = cube.axes[matched.axes[axis.name]]
+        have = cube.axes[axes[axis.name]]
         if axis.name in drop:
             dropping = axis.parse(drop[axis.name])
             keys = {key(v) for v in have}
@@ -180,6 +181,8 @@ def _new_parameters(
             raise SpecError(f"--add-parameter {name}: the sweep has no such parameter{closest(name, by_name)}")
         if name in have:
             raise SpecError(f"--add-parameter {name}: the cube has it, as {brief(have[name])}")
+        if (neutral := by_name[name].neutral) is not ...:
+            raise SpecError(f"--add-parameter {name}: the sweep says that {brief(neutral)} is neutral; leave it out")
     if removed := [name for name in have if name not in by_name]:
         raise CubeError(
             f"{where}: its parameter {removed[0]!r}, which is {brief(have[removed[0]])}, is not one of the sweep "
