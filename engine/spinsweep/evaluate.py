@@ -216,6 +216,8 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
     if array.shape != expected:
         raise OutputError(f"{what} has shape {array.shape}, declared is {expected} for dims {dims}")
     target = output.numpy_dtype
+    if array.dtype is target and output.dtype != "str":
+        return array
     if output.dtype == "str":
         return _texts(array, what)
     if target.kind == "M":
