@@ -67,6 +67,8 @@ def canonical(value: Any, kind: Kind) -> Value:
 
 def key(value: Value) -> str:
     """Text that names a canonical value: equal values and no others have equal keys."""
+    if type(value) is int:  # of which there may be millions
+        return str(value)
     if isinstance(value, float):
         return f"{value:.12g}"
     if isinstance(value, bool):

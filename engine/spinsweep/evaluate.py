@@ -27,6 +27,8 @@ from spinsweep.stages import InMemory, Keeper
 
 Array = npt.NDArray[Any]
 MESSAGE, TRACEBACK = 10_000, 100_000  # characters that a cube keeps of each
+LARGEST = {np.dtype(name): float(np.finfo(name).max) for name in ("float16", "float32")}
+"""Number of each type that others are cast to."""
 UNFINISHED = (WorkInterrupted, RunAborted)  # say nothing of a cell
 
 
@@ -263,16 +265,22 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
     if array.shape != expected:
         raise OutputError(f"{what} has shape {array.shape}, declared is {expected} for dims {dims}")
     target = output.numpy_dtype
+    if array.dtype is target and output.dtype != "str":
+        return array
     if output.dtype == "str":
         return _texts(array, what)
     if target.kind == "M":
         return _dates(array, what)
+    if np.can_cast(array.dtype, target):  # whatever the values
+        return array.astype(target, copy=False)
     if target.kind in "iu" and array.dtype.kind in "iu":
         limits = np.iinfo(target)
         if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
             raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
         raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
+    if array.ndim == 0 and array.dtype.kind == "f" and abs(array.item()) <= LARGEST.get(target, 0.0):
+        return array.astype(target)  # errstate takes longer than all of this
     try:
         with np.errstate(over="raise"):
             return array.astype(target, copy=False)

@@ -31,6 +31,12 @@ class State(IntEnum):
     """No part of the sweep, as its ``wanted`` says: blank, never computed, and not missing."""
 
 
+def flags(*, unwanted: bool) -> dict[str, Any]:
+    """Attributes that name the states; ``UNWANTED`` only in a cube that has had such cells."""
+    states = [s for s in State if unwanted or s is not State.UNWANTED]
+    return {"flag_values": [int(s) for s in states], "flag_meanings": " ".join(s.name.lower() for s in states)}
+
+
 _PENDING = np.array([s in (State.ABSENT, State.STALE) for s in State])
 _RETRIED = np.array([s not in (State.DONE, State.UNWANTED) for s in State])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -142,6 +143,8 @@ class Output:
             object.__setattr__(self, "dtype", dtype.name)
         if dtype.kind == "M" and self.unit != "1":
             raise SpecError(f"{where}: dates have no unit; leave out {brief(self.unit)}")
+        if dtype.kind == "M" and isinstance(self.attrs, Mapping) and "units" in self.attrs:
+            raise SpecError(f"{where}: dates have no unit; leave out the attribute 'units'")
         if len(set(self.dims)) < len(self.dims):
             raise SpecError(f"{where}: dims {brief(self.dims)} name one dim twice; name each once")
         if not isinstance(self.attrs, Mapping) or not all(isinstance(name, str) for name in self.attrs):
@@ -159,7 +162,7 @@ class Output:
                 f"{where}: tolerance {tolerance} on {self.dtype}: only floating-point outputs have one; leave it out"
             )
 
-    @property
+    @cached_property
     def numpy_dtype(self) -> np.dtype[Any]:
         """Of its values in memory; texts are objects."""
         return np.dtype(object if self.dtype == "str" else self.dtype)

@@ -246,6 +246,7 @@ def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: li
         (lambda: Output("y", dtype="U5"), "output 'y': dtype 'U5' is not one of bool, "),
         (lambda: Output("y", dtype="datetime64[s]"), "is not one of bool"),
         (lambda: Output("y", dtype="datetime64[ns]", unit="s"), "output 'y': dates have no unit; leave out 's'"),
+        (lambda: Output("y", dtype="M8[ns]", attrs={"units": "s"}), "leave out the attribute 'units'"),
         (lambda: Axis("x", DAYS, unit="s"), "axis 'x' has dates, which have no unit"),
         (lambda: Axis("x", DAYS, low=1), "axis 'x' has dates, which have no unit, low or high"),
     ],

@@ -22,7 +22,7 @@ from spinsweep.cube.groups import write_group, write_json, write_root
 from spinsweep.cube.root import CELL
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
-from spinsweep.ledger import State
+from spinsweep.ledger import flags
 from spinsweep.long_values import LongValues
 from spinsweep.outputs import Dim
 from spinsweep.spec import Sweep
@@ -31,8 +31,7 @@ Lengths = tuple[int, ...]
 LEDGER: dict[str, dict[str, Any]] = {
     "cell_state": {
         "long_name": "state of the cell",
-        "flag_values": [int(s) for s in State],
-        "flag_meanings": " ".join(s.name.lower() for s in State),
+        **flags(unwanted=False),
     },
     "cell_attempt": {"long_name": "times the cell was computed", "units": "1"},
     "cell_duration": {"long_name": "time that the cell took", "units": "s"},

@@ -33,7 +33,7 @@ from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
-from spinsweep.ledger import Counts, Failure, State, with_wanted
+from spinsweep.ledger import Counts, Failure, State, flags, with_wanted
 from spinsweep.long_values import LongValues
 from spinsweep.printable import brief
 from spinsweep.provenance import OriginRecord, RunRecord
@@ -203,8 +203,19 @@ class Cube:
         after = before.copy()
         after[region] = with_wanted(before[region], self.wanted(sweep))
         if (after != before).any():
+            self._name_unwanted()
             self.set_states(after, before, damaged)
         return after
+
+    def _name_unwanted(self) -> None:
+        """Have the attributes of the states name that of cells which are not wanted."""
+        metadata = self.metadata["cell_state"]
+        attributes = {**metadata["attributes"], **flags(unwanted=True)}
+        if attributes != metadata["attributes"]:
+            self.metadata["cell_state"] = {**metadata, "attributes": attributes}
+            self.write_guard.check()
+            write_json(self.storage, "cell_state/zarr.json", self.metadata["cell_state"])
+            self.commit(self.attributes)
 
     def failures(self) -> Iterator[Failure]:
         """Every failed cell with its coordinates, or its indices along axes that are damaged, attempt and error."""
