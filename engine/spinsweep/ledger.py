@@ -6,7 +6,8 @@ absent --raised----> failed --retried--> done | failed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -79,6 +80,8 @@ class Receipt:
     """``Type: message`` of one failed cell."""
     first_failed: tuple[int, ...] = ()
     """Index in the cube of that cell."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """Failed cells by ``Type: message``, of the commonest few errors."""
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
     worker: WorkerRecord | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep import limits
 from spinsweep.axis import MAX_VALUES, Axis, Value, closest, require_texts
 from spinsweep.checking import items, require_callable, whole
 from spinsweep.errors import SpecError
@@ -69,6 +70,8 @@ class Sweep:
     """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
     measured: bool = False
     """Whether cells act on the world: they are measured once, one at a time, and never for a sample of their time."""
+    max_failures: float | None = None
+    """Failed cells at which a run stops; infinite: never; None: by the default rule of a run."""
     figures: str = ""
     """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
     on_bench: str = ""
@@ -117,6 +120,7 @@ class Sweep:
         absent = {i: a for i, a in enumerate(every) if a.is_neutral and a.name not in self.kept_axes}
         object.__setattr__(self, "neutral_axes", absent)
         object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
+        object.__setattr__(self, "max_failures", limits.max_failures(f"{where}: max_failures", self.max_failures))
         object.__setattr__(self, "root_seed", whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(

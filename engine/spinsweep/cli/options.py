@@ -51,6 +51,15 @@ Block = Annotated[
     ),
 ]
 
+MaxFailures = Annotated[
+    float | None,
+    typer.Option(
+        metavar="CELLS",
+        help="Stop when so many cells have failed; inf: never.",
+        show_default="when the first 20 cells, or 50 of the first 100, failed with the same error",
+    ),
+]
+
 
 def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
     """``NAME=TEXT`` items as a mapping; each name once."""

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from spinsweep import limits
 from spinsweep.cli import options
 from spinsweep.cli.display import Display
 from spinsweep.cli.options import block_option, default_store, requested
@@ -51,6 +52,7 @@ def run(
     block: options.Block = None,
     seed: options.Seed = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
+    max_failures: options.MaxFailures = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -110,6 +112,7 @@ def run(
 
     bench = None if on is None else load(on)
     sweep = requested(name, settings, seed, bench)
+    most = limits.max_failures("--max-failures", max_failures)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
@@ -147,6 +150,7 @@ def run(
             retry_failed=retry_failed,
             mark_stale=mark_stale,
             allow_mixed=allow_mixed,
+            max_failures=most,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,8 @@ from spinsweep.evaluate import CellError, Evaluated, empty, evaluate
 from spinsweep.ledger import Receipt
 from spinsweep.spec import Sweep
 
+COMMONEST = 3  # errors of a block that its receipt counts
+
 
 def execute(job: Job, task: Task) -> Receipt:
     """Compute and write one block; the whole of a task."""
@@ -33,6 +36,7 @@ def execute(job: Job, task: Task) -> Receipt:
     result = _compute(job, coords, mask)
     failed = writer.write(task, result, mask, job.origin.number, sync=job.synced_by != machine_id())
     cell, first = next(iter(result.errors.items()), ((), None))
+    errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
     return Receipt(
         task.block,
         done=task.cells - failed,
@@ -40,6 +44,7 @@ def execute(job: Job, task: Task) -> Receipt:
         seconds=float(result.duration[mask].sum()),
         first_error=f"{first.type}: {first.message}" if first else "",
         first_failed=_in_cube(task, cell),
+        errors=dict(errors.most_common(COMMONEST)),
         batch=task.batch,
     )
 
@@ -52,7 +57,8 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     result.errors.update(dict.fromkeys(cells, error))
     failed = writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
     text = f"{error.type}: {error.message}"
-    return Receipt(task.block, len(cells) - failed, failed, 0.0, text, _in_cube(task, cells[0]), task.batch)
+    first, errors = _in_cube(task, cells[0]), {text: failed}
+    return Receipt(task.block, len(cells) - failed, failed, 0.0, text, first, errors, task.batch)
 
 
 def other_artifacts(known: Mapping[str, Any], sweep: Sweep) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from spinsweep.cube import record_failure
 from spinsweep.errors import RunnerError
@@ -19,7 +19,14 @@ from spinsweep.runs import Run
 TICK_S = 1.0  # after which a run shows that it is alive
 
 
-def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda run: None, *, workers: int = 1) -> None:
+def drive(
+    run: Run,
+    start: Start,
+    on_progress: Callable[[Run], None] = lambda run: None,
+    *,
+    workers: int = 1,
+    max_failures: float | None = None,
+) -> None:
     """Stream the run's tasks through an executor until all have ended, or the process is told to end.
 
     Told so, blocks that are only queued are dropped, and those that are being computed are waited for.
@@ -30,6 +37,9 @@ def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda ru
         Called for every block that ended, and every ``TICK_S`` seconds.
     workers
         How many blocks are to be computed at a time, where the executor starts workers.
+    max_failures
+        Failed cells at which the run stops; infinite: never; None: by the default rule of
+        :mod:`spinsweep.executors.failure_limit`.
 
     Raises
     ------
@@ -40,14 +50,14 @@ def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda ru
     Interrupted
         Told twice to end.
     """
-    _Driver(run, on_progress).drive(start, workers)
+    _Driver(run, on_progress, max_failures).drive(start, workers)
 
 
 class _Driver:
-    def __init__(self, run: Run, on_progress: Callable[[Run], None]) -> None:
+    def __init__(self, run: Run, on_progress: Callable[[Run], None], max_failures: float | None) -> None:
         self.run = run
         self._on_progress = on_progress
-        self._dispatcher = Dispatcher(run.tasks(), measured=run.sweep.measured)
+        self._dispatcher = Dispatcher(run.tasks(), measured=run.sweep.measured, max_failures=max_failures)
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupts = Interrupts(soon=self._wake)
         self._begun = False  # whether there was a worker
@@ -109,7 +119,10 @@ class _Driver:
         self._show()
 
     def _handle(self, event: Event) -> None:
-        for action in self._dispatcher.handle(event):
+        self._carry_out_all(self._dispatcher.handle(event))
+
+    def _carry_out_all(self, actions: Iterable[Action]) -> None:
+        for action in actions:
             self._carry_out(action)
 
     def _carry_out(self, action: Action) -> None:
@@ -123,11 +136,18 @@ class _Driver:
                 self._handle(events.Dropped(self._executor.cancel(action.attempts)))
             case events.RecordFailure():
                 error = CellError(action.error_type, action.message, action.detail)
-                self._note(record_failure(run.job, action.task, error))
+                receipt = record_failure(run.job, action.task, error)
+                self._note(receipt)
+                self._carry_out_all(self._dispatcher.count_failures(receipt))
             case events.Split():
                 run.progress.blocks += action.parts - 1
             case events.Unwritten():
                 run.unwritten_blocks.append(action.text)
+            case events.TooManyFailures():
+                run.stopped_because = action.text
+                run.outcome = "stopped"
+                run.notes.append(f"stopping: {action.text} (--max-failures says how many may)")
+                self._show()
             case events.Waiting():
                 run.progress.waiting = action.text
             case events.Note():

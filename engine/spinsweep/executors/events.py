@@ -188,6 +188,10 @@ class Unwritten(_Told):
     """A block ended without a result and is not sent again."""
 
 
+class TooManyFailures(_Told):
+    """Why the run stops: nothing more is sent, as when the user stops it."""
+
+
 class Waiting(_Told):
     """What the run waits for, in words; empty: nothing."""
 
@@ -205,4 +209,6 @@ class GiveUp:
     """As the run's record says it; empty: "interrupted"."""
 
 
-Action = Submit | FindComputing | Cancel | RecordFailure | Split | Unwritten | Waiting | Note | GiveUp
+Action = (
+    Submit | FindComputing | Cancel | RecordFailure | Split | Unwritten | TooManyFailures | Waiting | Note | GiveUp
+)

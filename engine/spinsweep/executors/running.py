@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from spinsweep import limits
 from spinsweep.cube import Cube
 from spinsweep.discovery import executor_named
 from spinsweep.errors import RunnerError, SpecError
@@ -46,13 +47,15 @@ class Result:
     store: str
     """The cube's folder or URL."""
     outcome: str
-    """"complete", "failed cells", or "stopped" (by Ctrl-C)."""
+    """"complete", "failed cells", or "stopped" (by Ctrl-C, or because too many cells failed)."""
     counts: Counts
     """The cells asked for, by state."""
     notes: tuple[str, ...]
     """What one should know of the run: other code, blocks, workers."""
     unwritten_blocks: tuple[str, ...]
     """Blocks that ended without a result, in words."""
+    stopped_because: str = ""
+    """Why the run stopped by itself; empty if it did not."""
 
     @property
     def complete(self) -> bool:
@@ -79,7 +82,8 @@ class Result:
             The run was stopped, or a block ended without a result: ``cube.dataset()`` opens what is there.
         """
         if self.outcome == "stopped" and not self.complete:
-            raise RunnerError(f"{self.store} is not complete: the run was stopped; run it again to continue")
+            why = f" because {self.stopped_because}" if self.stopped_because else ""
+            raise RunnerError(f"{self.store} is not complete: the run was stopped{why}; run it again to continue")
         if self.unwritten_blocks:
             raise RunnerError(f"{self.store} is not complete: {self.unwritten_blocks[0]}")
         return self.cube.dataset()
@@ -97,6 +101,7 @@ def run(
     workers: int | None = None,
     client: Client | None = None,
     on_progress: Callable[[Run], None] = lambda run: None,
+    max_failures: float | None = None,
     **options: Unpack[Options],
 ) -> Result:
     """Compute the cells of ``sweep`` that the cube at ``store`` does not have.
@@ -115,6 +120,10 @@ def run(
         A Dask client, whose workers compute.
     on_progress
         Called when the run is open, for every block that ended, and every second.
+    max_failures
+        Stop when so many cells have failed; ``math.inf``: never. None: as the sweep says, else when the first 20
+        that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
+        kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again.
     options
         ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`.
 
@@ -131,15 +140,22 @@ def run(
     RunnerError
         The workers were lost, or blocks could not be kept. What is done is in the cube.
     """
+    most = limits.max_failures("max_failures", max_failures)
     start, at_a_time = _chosen(executor, workers, client)
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
     with open_run(sweep, store, workers=at_a_time, **options) as opened:
         on_progress(opened)
         if opened.progress.blocks:
-            drive(opened, start, on_progress, workers=at_a_time)
+            most = sweep.max_failures if most is None else most
+            drive(opened, start, on_progress, workers=at_a_time, max_failures=most)
     return Result(
-        str(opened.cube.storage), opened.outcome, opened.finish(), tuple(opened.notes), tuple(opened.unwritten_blocks)
+        str(opened.cube.storage),
+        opened.outcome,
+        opened.finish(),
+        tuple(opened.notes),
+        tuple(opened.unwritten_blocks),
+        opened.stopped_because,
     )
 
 
