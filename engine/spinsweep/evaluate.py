@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import signal
 import threading
 import time
@@ -15,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical
+from spinsweep.calls import NOBODY, Calls, Coords
 from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
+from spinsweep.limits import backoff_s, retries_of
 from spinsweep.outputs import Output
 from spinsweep.printable import cut
 from spinsweep.seeds import generator
@@ -53,6 +56,10 @@ class Cell:
         except KeyError:
             return Named("axis", self.coords)[axis]  # whose error names those that there are
 
+    def fresh(self, coords: Coords) -> Cell:
+        """A cell like this at these coordinates."""
+        return Cell(self._sweep, {name: value for name, (value,) in coords.items()}, self._cube_id)
+
     @property
     def address(self) -> str:
         """Names the cell among those of all cubes and definitions; "" outside of a cube.
@@ -88,6 +95,10 @@ class Cells:
         self.params: dict[str, Any] = sweep.params
         """Value of each parameter; not to be changed."""
 
+    def fresh(self, coords: Coords) -> Cells:
+        """A box like this at these coordinates."""
+        return Cells(self._sweep, coords, self._cube_id)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Cells along each axis, in the sweep's order of axes."""
@@ -118,11 +129,15 @@ class Evaluated:
     """Each output; a failed cell holds the output's fill."""
     duration: Array
     """Seconds, float32."""
+    tries: Array
+    """How often each was called, uint16."""
     errors: dict[tuple[int, ...], CellError]
     """Position in the box -> what was raised there."""
 
 
-def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "") -> Evaluated:
+def evaluate(
+    sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "", calls: Calls = NOBODY
+) -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
     Raised are those that say nothing of a cell: the ``KeyboardInterrupt`` of a real Ctrl-C, ``WorkInterrupted`` and
@@ -130,26 +145,36 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.
+
+    Parameters
+    ----------
+    calls : hears of each call of the function
     """
     cells = Cells(sweep, coords, cube_id)
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
     per_cell = getattr(sweep.function, "per_cell", False)
     if not per_cell:
-        values, seconds = _called(sweep, cells, cells.shape)
+        values, seconds, tries = _called(sweep, cells, coords, cells.shape, calls)
         result.duration[...] = seconds / size
+        result.tries[...] = tries
+        if size == 1 or not isinstance(values, CellError):
+            calls.computed(coords, values, seconds / size, tries)
         if not isinstance(values, CellError):
             result.values = values
             return result
         if size == 1:
             result.errors[first] = values
             return result
+    names = sweep.axis_names
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
+        single = {name: (cell.coords[name],) for name in names}
         if per_cell:
-            values, result.duration[position] = _called(sweep, cell, ())
+            values, seconds, tries = _called(sweep, cell, single, (), calls)
         else:
-            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id)
-            values, result.duration[position] = _called(sweep, single, single.shape)
+            values, seconds, tries = _called(sweep, Cells(sweep, single, cube_id), single, (1,) * len(first), calls)
+        result.duration[position], result.tries[position] = seconds, tries
+        calls.computed(single, values, seconds, tries)
         if isinstance(values, CellError):
             result.errors[position] = values
             continue
@@ -158,16 +183,30 @@ def evaluate(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str
     return result
 
 
-def _called(sweep: Sweep, cells: Cell | Cells, shape: tuple[int, ...]) -> tuple[dict[str, Array] | CellError, float]:
-    """What the block function returns, checked, or raises; and the seconds that it took."""
-    began = time.perf_counter()
-    try:
-        values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
-    except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
-        if _says_nothing(error):
-            raise
-        values = _described(error)
-    return values, time.perf_counter() - began
+def _called(
+    sweep: Sweep, cells: Cell | Cells, coords: Coords, shape: tuple[int, ...], calls: Calls
+) -> tuple[dict[str, Array] | CellError, float, int]:
+    """What the block function returns, checked, or raises; the seconds of its last call; and how many it took."""
+    size = math.prod(shape)
+    for tries in itertools.count(1):
+        calls.began(coords, size)
+        began = time.perf_counter()
+        again = False
+        try:
+            values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
+        except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+            if _says_nothing(error):
+                calls.ended()
+                raise
+            again = bool(sweep.retries) and tries <= retries_of(error, sweep.retries)
+            values = _described(error)
+        seconds = time.perf_counter() - began
+        calls.ended()
+        if not again:
+            break
+        time.sleep(backoff_s(tries))
+        cells = cells.fresh(coords)  # the call that raised may have changed it
+    return values, seconds, tries
 
 
 def _says_nothing(error: BaseException) -> bool:
@@ -185,7 +224,7 @@ def _says_nothing(error: BaseException) -> bool:
 def empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
     """A box in which nothing was computed."""
     values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.dtype) for o in sweep.outputs}
-    return Evaluated(values, np.zeros(shape, np.float32), {})
+    return Evaluated(values, np.zeros(shape, np.float32), np.ones(shape, np.uint16), {})
 
 
 def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, Array]:

@@ -84,6 +84,14 @@ class Receipt:
     """Failed cells by ``Type: message``, of the commonest few errors."""
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
+    left: npt.NDArray[np.bool_] | None = None
+    """Cells of the block, in its shape, that were not computed, because another one hung; None: there are none."""
+    apart: bool = False
+    """Whether any of these may be the one that hung."""
+    hung: bool = False
+    """Whether a cell hung: the process that computed it is to be replaced."""
+    hung_at: str = ""
+    """The worker that is to be replaced, by the address at which the driver knows it."""
     worker: WorkerRecord | None = None
     """Of the first block of a worker: what computed it."""
 

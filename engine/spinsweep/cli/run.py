@@ -10,7 +10,7 @@ import typer
 from spinsweep import limits
 from spinsweep.cli import options
 from spinsweep.cli.display import Display
-from spinsweep.cli.options import block_option, default_store, requested
+from spinsweep.cli.options import block_option, default_store, requested, retries_option
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.printable import say
@@ -52,6 +52,8 @@ def run(
     block: options.Block = None,
     seed: options.Seed = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
+    timeout: options.Timeout = None,
+    retries: options.Retries = None,
     max_failures: options.MaxFailures = None,
     mark_stale: Annotated[
         bool,
@@ -112,6 +114,8 @@ def run(
 
     bench = None if on is None else load(on)
     sweep = requested(name, settings, seed, bench)
+    limits.timeout("--timeout", timeout)
+    retries_by_name = retries_option(retries)
     most = limits.max_failures("--max-failures", max_failures)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
@@ -150,6 +154,8 @@ def run(
             retry_failed=retry_failed,
             mark_stale=mark_stale,
             allow_mixed=allow_mixed,
+            timeout=limits.timeout("--timeout", timeout),
+            retries=retries_by_name,
             max_failures=most,
             attrs={"sweep_reference": reference(name), **made_on},
         )

@@ -10,11 +10,12 @@ from spinsweep.cube.groups import keep_origin, run_group, write_group
 from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
 from spinsweep.cube.stores import open_storage
 from spinsweep.cube.task import Job, Task
+from spinsweep.cube.time_limit import TIMED_OUT, LastResort
 from spinsweep.disk import machine_id
 
 # fmt: off
 __all__ = [
-    "CLEAN", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "Lost", "Repair", "Task",
+    "CLEAN", "TIMED_OUT", "Cube", "Damage", "DamagedChunk", "Durable", "Job", "LastResort", "Lost", "Repair", "Task",
     "compressed_fraction", "create", "examine", "execute", "keep_origin", "machine_id", "open_storage",
     "other_artifacts", "record_failure", "recover", "repair", "run_group", "write_group",
 ]

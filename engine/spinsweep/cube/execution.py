@@ -6,13 +6,16 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
+from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.task import Job, Mask, Task
+from spinsweep.cube.time_limit import TIMED_OUT, Kept, compute_within
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
@@ -33,19 +36,24 @@ def execute(job: Job, task: Task) -> Receipt:
     mask = writer.pending(task)
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
-    result = _compute(job, coords, mask)
-    failed = writer.write(task, result, mask, job.origin.number, sync=job.synced_by != machine_id())
+    result, left, apart = _compute_in_time(job, coords, mask)
+    ended = mask & ~left
+    failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
     cell, first = next(iter(result.errors.items()), ((), None))
     errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
+    hung = any(error.type == TIMED_OUT for error in result.errors.values()) or bool(left.any())
     return Receipt(
         task.block,
-        done=task.cells - failed,
+        done=task.cells - failed - int(left.sum()),
         failed=failed,
-        seconds=float(result.duration[mask].sum()),
+        seconds=float(result.duration[ended].sum()),
         first_error=f"{first.type}: {first.message}" if first else "",
         first_failed=_in_cube(task, cell),
         errors=dict(errors.most_common(COMMONEST)),
         batch=task.batch,
+        left=left if left.any() else None,
+        apart=apart,
+        hung=hung,
     )
 
 
@@ -80,19 +88,46 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
+def _compute_in_time(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> tuple[Evaluated, Mask, bool]:
+    """The cells of ``mask`` as arrays of the whole block; which are left out; whether one of these hung.
+
+    A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
+    """
+    nothing = np.zeros(mask.shape, bool)
+    if job.sweep.timeout is None:
+        return _compute(job, coords, mask), nothing, False
+    result = compute_within(job.sweep.timeout, partial(_compute, job, coords, mask))
+    if isinstance(result, Evaluated):
+        return result, nothing, False
+    whole, ended = empty(job.sweep, mask.shape), nothing
+    kept = list(result.kept)
+    if result.cells == 1:
+        kept.append(Kept(result.coords, result.error, result.seconds, 1))
+    for part in kept:
+        box = np.ix_(*([coords[name].index(value) for value in part.coords[name]] for name in coords))
+        ended[box] = True
+        whole.duration[box], whole.tries[box] = part.seconds, part.tries
+        if isinstance(part.values, CellError):
+            whole.errors[tuple(int(along.item()) for along in box)] = part.values
+            continue
+        for name, values in part.values.items():
+            whole.values[name][box] = values
+    return whole, mask & ~ended, result.cells > 1
+
+
+def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask, calls: Calls = NOBODY) -> Evaluated:
     """The cells of ``mask`` computed, as arrays of the whole block."""
     boxes = as_boxes(mask)
     if len(boxes) == 1 and mask.all():
-        return evaluate(job.sweep, coords, job.cube_id)
+        return evaluate(job.sweep, coords, job.cube_id, calls)
     whole = empty(job.sweep, mask.shape)
     for box in boxes:
         box_coords = {n: tuple(v[i] for i in indices) for (n, v), indices in zip(coords.items(), box, strict=True)}
-        part = evaluate(job.sweep, box_coords, job.cube_id)
+        part = evaluate(job.sweep, box_coords, job.cube_id, calls)
         region = np.ix_(*box)
         for name, values in part.values.items():
             whole.values[name][region] = values
-        whole.duration[region] = part.duration
+        whole.duration[region], whole.tries[region] = part.duration, part.tries
         for cell, error in part.errors.items():
             whole.errors[tuple(int(indices[i]) for indices, i in zip(box, cell, strict=True))] = error
     return whole

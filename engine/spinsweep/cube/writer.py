@@ -79,7 +79,8 @@ class Writer:
                 if error not in references:
                     references[error] = keep_error(storage, error)
                 errors[cell] = references[error]
-            parts = {**result.values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
+            tries = np.where(mask, result.tries, 0).astype(np.uint16)
+            parts = {**result.values, "cell_attempt": tries, "cell_duration": result.duration}
             parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
             old: list[DigestEntry] = []

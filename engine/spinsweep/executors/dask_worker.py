@@ -7,11 +7,12 @@ import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
-from spinsweep.cube import Task
+from spinsweep.cube import LastResort, Task
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
@@ -35,6 +36,8 @@ class JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
+            LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 

@@ -99,11 +99,13 @@ class Dispatcher:
                 self._unwritten_in_a_row = 0
                 self._blocks += 1
                 self._block_seconds += event.receipt.seconds
-                return self.count_failures(event.receipt)
+                return self._send_left(attempt, event.receipt) + self.count_failures(event.receipt)
             case events.ReceiptLost():
                 return self._lost(attempt)
             case events.WorkerKilled():
                 return self._killed(attempt, event)
+            case events.Hung():
+                return self._hung(attempt, event)
             case events.Raised():
                 return self._unwritten(attempt, event)
             case OtherCodeFound():
@@ -165,6 +167,25 @@ class Dispatcher:
         self._send_again(attempt)
         return []
 
+    def _send_left(self, attempt: Attempt, receipt: Receipt) -> list[Action]:
+        """Send the cells that a hung one kept from being computed."""
+        if receipt.left is None:
+            return []
+        left = replace(attempt, task=replace(attempt.task, selected=receipt.left))
+        parts = _cells_of(left) if receipt.apart else [left]
+        for part in parts:
+            self._send_again(part)
+        return [events.Split(1 + len(parts))]
+
+    def _hung(self, attempt: Attempt, event: events.Hung) -> list[Action]:
+        """Which of its cells hung shows when each is computed by itself."""
+        if attempt.task.cells == 1:
+            return [events.RecordFailure(attempt.task, event.error_type, event.message, event.stack)]
+        parts = _cells_of(attempt)
+        for part in parts:
+            self._send_again(part)
+        return [events.Split(len(parts))]
+
     def _killed(self, attempt: Attempt, event: events.WorkerKilled) -> list[Action]:
         attempt = replace(attempt, deaths=attempt.deaths + event.deaths)
         if self._measured or attempt.deaths < MAX_DEATHS:
@@ -174,15 +195,12 @@ class Dispatcher:
             self._unwritten_in_a_row = 0
             message = (
                 f"the worker died each of the {attempt.deaths} times that the cell was tried "
-                "(out of memory, or a crash in native code)"
+                "(out of memory, a crash in native code, or native code that ran longer than the timeout)"
             )
             return [events.RecordFailure(attempt.task, event.error_type, message, event.detail)]
         # one of its cells may be at fault, or another block: each cell by itself
-        cells = np.argwhere(attempt.task.mask)
-        for cell in cells:
-            mask = np.zeros(attempt.task.block.shape, bool)
-            mask[tuple(cell)] = True
-            self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), retry=True, alone=True))
+        cells = [Attempt(0, part.task, retry=True, alone=True) for part in _cells_of(attempt)]
+        self._suspects.extend(cells)
         return [events.Split(len(cells))]
 
     def _unwritten(self, attempt: Attempt, event: events.Raised) -> list[Action]:
@@ -268,6 +286,16 @@ class Dispatcher:
         text = f"{what}; Ctrl-C again leaves at once"
         noted, self._stop_noted = self._stop_noted, True
         return [Waiting(text)] if noted else [Waiting(text), Note(f"stopping: waiting for {text}")]
+
+
+def _cells_of(attempt: Attempt) -> list[Attempt]:
+    """One attempt for each of its cells."""
+    parts = []
+    for cell in np.argwhere(attempt.task.mask):
+        mask = np.zeros(attempt.task.block.shape, bool)
+        mask[tuple(cell)] = True
+        parts.append(replace(attempt, task=replace(attempt.task, selected=mask)))
+    return parts
 
 
 def _count(number: int, noun: str) -> str:

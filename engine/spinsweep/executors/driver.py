@@ -19,17 +19,11 @@ from spinsweep.runs import Run
 TICK_S = 1.0  # after which a run shows that it is alive
 
 
-def drive(
-    run: Run,
-    start: Start,
-    on_progress: Callable[[Run], None] = lambda run: None,
-    *,
-    workers: int = 1,
-    max_failures: float | None = None,
-) -> None:
+def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda run: None, *, workers: int = 1) -> None:
     """Stream the run's tasks through an executor until all have ended, or the process is told to end.
 
-    Told so, blocks that are only queued are dropped, and those that are being computed are waited for.
+    Told so, or after too many failures, blocks that are only queued are dropped, and those that are being computed
+    are waited for.
 
     Parameters
     ----------
@@ -37,9 +31,6 @@ def drive(
         Called for every block that ended, and every ``TICK_S`` seconds.
     workers
         How many blocks are to be computed at a time, where the executor starts workers.
-    max_failures
-        Failed cells at which the run stops; infinite: never; None: by the default rule of
-        :mod:`spinsweep.executors.failure_limit`.
 
     Raises
     ------
@@ -50,14 +41,15 @@ def drive(
     Interrupted
         Told twice to end.
     """
-    _Driver(run, on_progress, max_failures).drive(start, workers)
+    _Driver(run, on_progress).drive(start, workers)
 
 
 class _Driver:
-    def __init__(self, run: Run, on_progress: Callable[[Run], None], max_failures: float | None) -> None:
+    def __init__(self, run: Run, on_progress: Callable[[Run], None]) -> None:
         self.run = run
         self._on_progress = on_progress
-        self._dispatcher = Dispatcher(run.tasks(), measured=run.sweep.measured, max_failures=max_failures)
+        sweep = run.sweep
+        self._dispatcher = Dispatcher(run.tasks(), measured=sweep.measured, max_failures=sweep.max_failures)
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupts = Interrupts(soon=self._wake)
         self._begun = False  # whether there was a worker

@@ -74,6 +74,18 @@ class WorkerKilled(Ended):
 
 
 @dataclass(frozen=True)
+class Hung(Ended):
+    """The process that computed a block ended itself: a cell ran longer than it may, and kept Python from running.
+
+    (What else hangs is in the cube, and the rest of its block in the receipt: ``Finished``.)
+    """
+
+    error_type: str
+    message: str
+    stack: str
+
+
+@dataclass(frozen=True)
 class Raised(Ended):
     """A block could not be written, or not even be begun. (What a cell raises is kept in the cube: ``Finished``.)"""
 

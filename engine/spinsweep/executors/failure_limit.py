@@ -41,7 +41,7 @@ class FailureLimit:
             if receipt.failed and self._failed >= self._most:
                 return f"{_cells(self._failed)} failed, the first with {self._first_error[:MESSAGE]}"
             return ""
-        if before >= OF_FIRST or not receipt.failed:
+        if before >= OF_FIRST or not receipt.errors:
             return ""
         self._with_error.update(receipt.errors)
         error, count = self._with_error.most_common(1)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,21 @@ if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and he
     from distributed import Client
 
 
-class Options(TypedDict, total=False):
+class CellLimits(TypedDict, total=False):
+    """What a run gives its cells; what is None or left out is as the sweep says."""
+
+    timeout: float | None
+    """Seconds that one cell may take. A cell that takes longer ends as failed, with its stack, and its worker is
+    replaced; in this process the cell's thread is left behind instead."""
+    retries: Mapping[Any, int] | None
+    """How often a cell that raised is called again, by class of the exception or its name."""
+    max_failures: float | None
+    """Stop when so many cells have failed; ``math.inf``: never. If the sweep says nothing either, stop when the first
+    20 that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
+    kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again."""
+
+
+class Options(CellLimits, total=False):
     """How a cube is made and taken further; see :func:`spinsweep.runs.open_run`."""
 
     block: int | Mapping[str, int] | None
@@ -101,7 +116,6 @@ def run(
     workers: int | None = None,
     client: Client | None = None,
     on_progress: Callable[[Run], None] = lambda run: None,
-    max_failures: float | None = None,
     **options: Unpack[Options],
 ) -> Result:
     """Compute the cells of ``sweep`` that the cube at ``store`` does not have.
@@ -120,12 +134,9 @@ def run(
         A Dask client, whose workers compute.
     on_progress
         Called when the run is open, for every block that ended, and every second.
-    max_failures
-        Stop when so many cells have failed; ``math.inf``: never. None: as the sweep says, else when the first 20
-        that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
-        kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`.
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
+        ``retries`` and ``max_failures``; see :class:`CellLimits`.
 
     Returns
     -------
@@ -140,15 +151,15 @@ def run(
     RunnerError
         The workers were lost, or blocks could not be kept. What is done is in the cube.
     """
-    most = limits.max_failures("max_failures", max_failures)
+    sweep = _limited(sweep, options)
+    of_cube: dict[str, Any] = {n: value for n, value in options.items() if n not in CellLimits.__annotations__}
     start, at_a_time = _chosen(executor, workers, client)
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
-    with open_run(sweep, store, workers=at_a_time, **options) as opened:
+    with open_run(sweep, store, workers=at_a_time, **of_cube) as opened:
         on_progress(opened)
         if opened.progress.blocks:
-            most = sweep.max_failures if most is None else most
-            drive(opened, start, on_progress, workers=at_a_time, max_failures=most)
+            drive(opened, start, on_progress, workers=at_a_time)
     return Result(
         str(opened.cube.storage),
         opened.outcome,
@@ -157,6 +168,24 @@ def run(
         tuple(opened.unwritten_blocks),
         opened.stopped_because,
     )
+
+
+def _limited(sweep: Sweep, wanted: CellLimits) -> Sweep:
+    """The sweep with the limits of a call.
+
+    Raises
+    ------
+    SpecError
+        One of them cannot be.
+    """
+    changes: dict[str, Any] = {
+        "timeout": limits.timeout("timeout", wanted.get("timeout")),
+        "max_failures": limits.max_failures("max_failures", wanted.get("max_failures")),
+    }
+    if (retries := wanted.get("retries")) is not None:
+        changes["retries"] = limits.retries("retries", retries)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(sweep, **changes) if changes else sweep
 
 
 def _chosen(executor: str | Start | None, workers: int | None, client: Client | None) -> tuple[Start, int]:
