@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical
 from spinsweep.calls import NOBODY, Calls, Coords
+from spinsweep.captured import Tail, captured
 from spinsweep.errors import OutputError, RunAborted, WorkInterrupted
 from spinsweep.limits import backoff_s, retries_of
 from spinsweep.outputs import Output
@@ -37,6 +38,8 @@ class CellError:
     """Qualified name of the exception's class."""
     message: str
     traceback: str
+    output: str = ""
+    """What it had printed, at most the last :data:`spinsweep.captured.LONGEST` characters."""
 
 
 class Cell:
@@ -150,12 +153,17 @@ def evaluate(
     ----------
     calls : hears of each call of the function
     """
+    with captured() as tail:
+        return _evaluated(sweep, coords, cube_id, calls, tail)
+
+
+def _evaluated(sweep: Sweep, coords: Coords, cube_id: str, calls: Calls, tail: Tail) -> Evaluated:
     cells = Cells(sweep, coords, cube_id)
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
     per_cell = getattr(sweep.function, "per_cell", False)
     if not per_cell:
-        values, seconds, tries = _called(sweep, cells, coords, cells.shape, calls)
+        values, seconds, tries = _called(sweep, cells, coords, calls, tail)
         result.duration[...] = seconds / size
         result.tries[...] = tries
         if size == 1 or not isinstance(values, CellError):
@@ -170,9 +178,9 @@ def evaluate(
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
         single = {name: (cell.coords[name],) for name in names}
         if per_cell:
-            values, seconds, tries = _called(sweep, cell, single, (), calls)
+            values, seconds, tries = _called(sweep, cell, single, calls, tail)
         else:
-            values, seconds, tries = _called(sweep, Cells(sweep, single, cube_id), single, (1,) * len(first), calls)
+            values, seconds, tries = _called(sweep, Cells(sweep, single, cube_id), single, calls, tail)
         result.duration[position], result.tries[position] = seconds, tries
         calls.computed(single, values, seconds, tries)
         if isinstance(values, CellError):
@@ -184,25 +192,27 @@ def evaluate(
 
 
 def _called(
-    sweep: Sweep, cells: Cell | Cells, coords: Coords, shape: tuple[int, ...], calls: Calls
+    sweep: Sweep, cells: Cell | Cells, coords: Coords, calls: Calls, tail: Tail
 ) -> tuple[dict[str, Array] | CellError, float, int]:
     """What the block function returns, checked, or raises; the seconds of its last call; and how many it took."""
+    shape = cells.shape if isinstance(cells, Cells) else ()
     size = math.prod(shape)
     for tries in itertools.count(1):
+        tail.clear()
         calls.began(coords, size)
         began = time.perf_counter()
-        again = False
+        repeat = False
         try:
             values: dict[str, Array] | CellError = _checked(sweep, sweep.function(cells), shape)
         except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
             if _says_nothing(error):
                 calls.ended()
                 raise
-            again = bool(sweep.retries) and tries <= retries_of(error, sweep.retries)
-            values = _described(error)
+            repeat = bool(sweep.retries) and tries <= retries_of(error, sweep.retries)
+            values = _described(error, tail.text)
         seconds = time.perf_counter() - began
         calls.ended()
-        if not again:
+        if not repeat:
             break
         time.sleep(backoff_s(tries))
         cells = cells.fresh(coords)  # the call that raised may have changed it
@@ -261,7 +271,7 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
     return array.astype(target, copy=False)
 
 
-def _described(error: BaseException) -> CellError:
+def _described(error: BaseException, output: str) -> CellError:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
@@ -269,8 +279,9 @@ def _described(error: BaseException) -> CellError:
         trace = "".join(traceback.format_exception(error))
     except BaseException as second:  # its __str__ raises
         message = trace = f"an exception that cannot be shown: {type(second).__name__}"
-    name, message, trace = (t.encode(errors="backslashreplace").decode() for t in (name, message, trace))
+    texts = (name, message, trace, output)
+    name, message, trace, output = (text.encode(errors="backslashreplace").decode() for text in texts)
     half = TRACEBACK // 2  # where it began, and where it ended
     if len(trace) > TRACEBACK:
         trace = f"{trace[:half]}\n[... {len(trace) - 2 * half} more characters]\n{trace[-half:]}"
-    return CellError(cut(name, 200), cut(message, MESSAGE), trace)
+    return CellError(cut(name, 200), cut(message, MESSAGE), trace, output)

@@ -57,6 +57,13 @@ def execute(job: Job, task: Task) -> Receipt:
     )
 
 
+def record_result(job: Job, task: Task, result: Evaluated) -> Receipt:
+    """Write the task's cells, which were computed before there was a task, and are good."""
+    writer = writer_of(job.store, job.cube_id, job.epoch)
+    writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
+    return Receipt(task.block, task.cells, 0, float(result.duration[task.mask].sum()), batch=task.batch)
+
+
 def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     """Mark a block's cells failed when its task could not, because its worker died each time."""
     writer = writer_of(job.store, job.cube_id, job.epoch)

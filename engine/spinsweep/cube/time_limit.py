@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from spinsweep.calls import Calls, Coords
+from spinsweep.captured import printed_by
 from spinsweep.evaluate import CellError, Evaluated
 
 TIMED_OUT = "spinsweep.TimedOut"
@@ -131,8 +132,9 @@ class TimedCalls(Calls):
             coords, cells = self._running
         LastResort.disarm()
         allowed = self._timeout * cells
+        printed = printed_by(thread).encode(errors="backslashreplace").decode()
         message = f"ran longer than its timeout of {self._timeout:g} s"
-        return Hang(tuple(self._kept), coords, cells, allowed, CellError(TIMED_OUT, message, _stack(thread)))
+        return Hang(tuple(self._kept), coords, cells, allowed, CellError(TIMED_OUT, message, _stack(thread), printed))
 
 
 def _stack(thread: threading.Thread) -> str:

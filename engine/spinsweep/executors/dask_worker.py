@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ class JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
             LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
         self.job = WorkerJob(self._sent, worker.address)

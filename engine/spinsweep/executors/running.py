@@ -19,6 +19,7 @@ from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, Failure
 from spinsweep.resources import cpu_count
 from spinsweep.runs import Run, open_run
+from spinsweep.runs.sampling import sample, sample_elsewhere
 from spinsweep.spec import Sweep
 
 if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and help, come at once
@@ -154,8 +155,10 @@ def run(
     sweep = _limited(sweep, options)
     of_cube: dict[str, Any] = {n: value for n, value in options.items() if n not in CellLimits.__annotations__}
     start, at_a_time = _chosen(executor, workers, client)
+    of_cube["sampler"] = sample
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
+        of_cube["sampler"] = sample_elsewhere
     with open_run(sweep, store, workers=at_a_time, **of_cube) as opened:
         on_progress(opened)
         if opened.progress.blocks:
