@@ -175,8 +175,9 @@ def _evaluated(sweep: Sweep, coords: Coords, cube_id: str, calls: Calls, tail: T
             result.errors[first] = values
             return result
     names = sweep.axis_names
+    needed = not per_cell or calls is not NOBODY or bool(sweep.retries)
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
-        single = {name: (cell.coords[name],) for name in names}
+        single = {name: (cell.coords[name],) for name in names} if needed else {}
         if per_cell:
             values, seconds, tries = _called(sweep, cell, single, calls, tail)
         else:

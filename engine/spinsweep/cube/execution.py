@@ -6,6 +6,7 @@ import json
 import platform
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
 from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.task import Job, Mask, Task
-from spinsweep.cube.time_limit import TIMED_OUT, Kept, compute_within
+from spinsweep.cube.time_limit import Kept, compute_within
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
@@ -37,23 +38,22 @@ def execute(job: Job, task: Task) -> Receipt:
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
     result, left, apart = _compute_in_time(job, coords, mask)
-    ended = mask & ~left
+    ended = mask if left is None else mask & ~left
     failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
+    done = task.cells - failed - (0 if left is None else int(left.sum()))
+    receipt = Receipt(task.block, done, failed, float(result.duration[ended].sum()), batch=task.batch)
+    if not result.errors and left is None:
+        return receipt
     cell, first = next(iter(result.errors.items()), ((), None))
     errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
-    hung = any(error.type == TIMED_OUT for error in result.errors.values()) or bool(left.any())
-    return Receipt(
-        task.block,
-        done=task.cells - failed - int(left.sum()),
-        failed=failed,
-        seconds=float(result.duration[ended].sum()),
+    return replace(
+        receipt,
         first_error=f"{first.type}: {first.message}" if first else "",
         first_failed=_in_cube(task, cell),
         errors=dict(errors.most_common(COMMONEST)),
-        batch=task.batch,
-        left=left if left.any() else None,
+        left=left if left is not None and left.any() else None,
         apart=apart,
-        hung=hung,
+        hung=left is not None,
     )
 
 
@@ -95,18 +95,19 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute_in_time(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> tuple[Evaluated, Mask, bool]:
-    """The cells of ``mask`` as arrays of the whole block; which are left out; whether one of these hung.
+def _compute_in_time(
+    job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask
+) -> tuple[Evaluated, Mask | None, bool]:
+    """The cells of ``mask`` as arrays of the whole block; if one hung, which are left out; whether one of these hung.
 
     A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
     """
-    nothing = np.zeros(mask.shape, bool)
     if job.sweep.timeout is None:
-        return _compute(job, coords, mask), nothing, False
+        return _compute(job, coords, mask), None, False
     result = compute_within(job.sweep.timeout, partial(_compute, job, coords, mask))
     if isinstance(result, Evaluated):
-        return result, nothing, False
-    whole, ended = empty(job.sweep, mask.shape), nothing
+        return result, None, False
+    whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)
     kept = list(result.kept)
     if result.cells == 1:
         kept.append(Kept(result.coords, result.error, result.seconds, 1))
