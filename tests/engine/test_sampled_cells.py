@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from examples import GRID
 
 import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep.executors import processes as executors
 from spinsweep.runs import sampling
 from spinsweep.runs.sampling import sample, sample_elsewhere
 
@@ -122,6 +124,20 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
     assert result.cube.grid.chunk == (1, 1)
     assert (result.counts.done, result.counts.failed) == (11, 1)
     assert not lives(processes(log)["0-0"][0])
+
+
+def test_the_progress_names_the_cell_that_is_computed_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    monkeypatch.setattr(executors, "LONG_S", 0.1)
+    shown = []
+    sweep = TRACED.with_values(log=str(log), x=[2], seed=[1], seconds=2.5)
+    spinsweep.run(
+        sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9))
+    )
+
+    assert any(re.search(r", x=2 seed=1 for \d[.\d]* s in process \d+", line) for line in shown)
+    assert " for " not in shown[-1]
 
 
 def test_what_fails_in_the_sample_is_said_by_workers_and_what_is_good_is_kept(tmp_path: Path) -> None:

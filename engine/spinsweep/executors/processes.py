@@ -23,6 +23,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from spinsweep.cube import TIMED_OUT, LastResort
 from spinsweep.errors import Fenced, RunnerError, SpecError
 from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Hung, WorkerKilled, WorkersChanged
@@ -30,11 +32,13 @@ from spinsweep.executors.protocol import Context, ended_by
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.process import SAFE_PATH, environment
+from spinsweep.progress import duration
 from spinsweep.reaper_process import kill_marked
 from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
+LONG_S = 10.0  # that a block is computed before the progress names it
 MAX_STACKS = 100_000  # characters
 READY = "ready"
 
@@ -64,6 +68,8 @@ class _Worker:
     ready: bool = False
     attempt: Attempt | None = None
     """What it computes."""
+    since: float = 0.0
+    """When it began that, s of the monotonic clock."""
     leaving: bool = False
     """Whether it ends itself, because a cell hangs in it."""
 
@@ -73,6 +79,7 @@ class Processes:
 
     def __init__(self, context: Context, workers: int) -> None:
         self._wake = context.wake
+        self._progress, self._axes = context.run.progress, context.run.cube.axes
         self._run = f"{context.run.sweep.name}-{uuid.uuid4().hex}"
         self._job = SentJob.of(context.run.job)
         self._size = workers
@@ -117,6 +124,7 @@ class Processes:
             self._start_workers()
         with self._lock:
             ready = {worker.name: 1 for worker in self._alive() if worker.ready}
+            self._progress.longest = self._longest()
         yield WorkersChanged(ready, lost=lost)
         for event in events:
             if isinstance(event, Fenced):
@@ -163,6 +171,18 @@ class Processes:
 
     # below: with the lock, or in the thread
 
+    def _longest(self) -> str:
+        """Which cells are being computed since when, where that is long."""
+        busy = [worker for worker in self._alive() if worker.attempt is not None]
+        worker = min(busy, key=lambda worker: worker.since, default=None)
+        if worker is None or worker.attempt is None or (seconds := time.monotonic() - worker.since) < LONG_S:
+            return ""
+        task = worker.attempt.task
+        first = np.argwhere(task.mask)[0] + task.block.start
+        cell = " ".join(f"{name}={values[i]}" for (name, values), i in zip(self._axes.items(), first, strict=True))
+        more = f" and {task.cells - 1} more" if task.cells > 1 else ""
+        return f"{cell}{more} for {duration(seconds)} in {worker.name}"
+
     def _alive(self) -> list[_Worker]:
         return list({id(worker): worker for worker in self._workers.values()}.values())
 
@@ -185,7 +205,7 @@ class Processes:
         """Give a worker the next attempt, if it is ready for one."""
         idle = worker.ready and not worker.leaving and worker.attempt is None
         if idle and self._queue and not (self._halted or self._closed):
-            worker.attempt = self._queue.popleft()
+            worker.attempt, worker.since = self._queue.popleft(), time.monotonic()
             with suppress(OSError):  # it died, as its sentinel will say
                 worker.pipe.send(worker.attempt)
 
