@@ -161,7 +161,7 @@ def run(
         of_cube["sampler"] = sample_elsewhere
     with open_run(sweep, store, workers=at_a_time, **of_cube) as opened:
         on_progress(opened)
-        if opened.progress.blocks:
+        if opened.progress.blocks > opened.progress.blocks_ended:
             drive(opened, start, on_progress, workers=at_a_time)
     return Result(
         str(opened.cube.storage),
