@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import signal
 import threading
 import time
@@ -16,8 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical, key
+from spinsweep.calls import NOBODY, Calls, Coords
+from spinsweep.captured import Tail, captured
 from spinsweep.cell_function import adapted, is_per_cell
 from spinsweep.errors import OutputError, RunAborted, SpecError, WorkInterrupted
+from spinsweep.limits import backoff_s, retries_of
 from spinsweep.moments import DTYPE, moment
 from spinsweep.outputs import Output
 from spinsweep.printable import brief, cut
@@ -40,6 +44,8 @@ class CellError:
     """Qualified name of the exception's class."""
     message: str
     traceback: str
+    output: str = ""
+    """What it had printed, at most the last :data:`spinsweep.captured.LONGEST` characters."""
 
 
 class Cell:
@@ -61,6 +67,11 @@ class Cell:
             return self.coords[axis]
         except KeyError:
             return Named("axis", self.coords)[axis]  # whose error names those that there are
+
+    def fresh(self, coords: Coords) -> Cell:
+        """A cell like this at these coordinates."""
+        point = {name: value for name, (value,) in coords.items()}
+        return Cell(self._sweep, point, self._cube_id, self._stages)
 
     @property
     def address(self) -> str:
@@ -103,6 +114,10 @@ class Cells:
         """Values along each axis, 1-D arrays; an axis that the cube lacks has its neutral value."""
         self.params: dict[str, Any] = sweep.cell_params
         """Value of each parameter; not to be changed."""
+
+    def fresh(self, coords: Coords) -> Cells:
+        """A box like this at these coordinates."""
+        return Cells(self._sweep, coords, self._cube_id, self._stages)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -165,12 +180,18 @@ class Evaluated:
     """Each output; a failed cell holds the output's fill."""
     duration: Array
     """Seconds, float32."""
+    tries: Array
+    """How often each was called, uint16."""
     errors: dict[tuple[int, ...], CellError]
     """Position in the box -> what was raised there."""
 
 
 def evaluate(
-    sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], cube_id: str = "", stages: Keeper | None = None
+    sweep: Sweep,
+    coords: Mapping[str, tuple[Value, ...]],
+    cube_id: str = "",
+    stages: Keeper | None = None,
+    calls: Calls = NOBODY,
 ) -> Evaluated:
     """Compute the box of cells ``coords``; an exception of the block function is a result, not raised.
 
@@ -179,27 +200,42 @@ def evaluate(
 
     When a function of a whole block raises, its cells are computed one by one, so that a failing cell does not
     take the good ones with it.
+
+    Parameters
+    ----------
+    calls : hears of each call of the function
     """
-    cells = Cells(sweep, coords, cube_id, stages)
+    with captured() as tail:
+        return _evaluated(sweep, Cells(sweep, coords, cube_id, stages), coords, calls, tail)
+
+
+def _evaluated(sweep: Sweep, cells: Cells, coords: Coords, calls: Calls, tail: Tail) -> Evaluated:
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
     per_cell = is_per_cell(sweep.function)
     function = adapted(sweep.function, cells.coords, sweep.params, [output.name for output in sweep.outputs])
     if not per_cell:
-        values, seconds = _called(sweep, function, cells, cells.shape)
+        values, seconds, tries = _called(sweep, function, cells, coords, calls, tail)
         result.duration[...] = seconds / size
+        result.tries[...] = tries
+        if size == 1 or not isinstance(values, CellError):
+            calls.computed(coords, values, seconds / size, tries)
         if not isinstance(values, CellError):
             result.values = values
             return result
         if size == 1:
             result.errors[first] = values
             return result
+    names = sweep.axis_names
+    needed = not per_cell or calls is not NOBODY or bool(sweep.retries)
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
+        single = {name: (cell.coords[name],) for name in names} if needed else {}
         if per_cell:
-            values, result.duration[position] = _called(sweep, function, cell, ())
+            values, seconds, tries = _called(sweep, function, cell, single, calls, tail)
         else:
-            single = Cells(sweep, {name: (value,) for name, value in cell.coords.items()}, cube_id, stages)
-            values, result.duration[position] = _called(sweep, function, single, single.shape)
+            values, seconds, tries = _called(sweep, function, cells.fresh(single), single, calls, tail)
+        result.duration[position], result.tries[position] = seconds, tries
+        calls.computed(single, values, seconds, tries)
         if isinstance(values, CellError):
             result.errors[position] = values
             continue
@@ -209,17 +245,36 @@ def evaluate(
 
 
 def _called(
-    sweep: Sweep, function: Callable[[Any], Any], cells: Cell | Cells, shape: tuple[int, ...]
-) -> tuple[dict[str, Array] | CellError, float]:
-    """What the block function returns, checked, or raises; and the seconds that it took."""
-    began = time.perf_counter()
-    try:
-        values: dict[str, Array] | CellError = _checked(sweep, function(cells), shape)
-    except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
-        if _says_nothing(error):
-            raise
-        values = _described(error)
-    return values, time.perf_counter() - began
+    sweep: Sweep,
+    function: Callable[[Any], Any],
+    cells: Cell | Cells,
+    coords: Coords,
+    calls: Calls,
+    tail: Tail,
+) -> tuple[dict[str, Array] | CellError, float, int]:
+    """What the block function returns, checked, or raises; the seconds of its last call; and how many it took."""
+    shape = cells.shape if isinstance(cells, Cells) else ()
+    size = math.prod(shape)
+    for tries in itertools.count(1):
+        tail.clear()
+        calls.began(coords, size)
+        began = time.perf_counter()
+        repeat = False
+        try:
+            values: dict[str, Array] | CellError = _checked(sweep, function(cells), shape)
+        except BaseException as error:  # asyncio.CancelledError and SystemExit are results of a cell, too
+            if _says_nothing(error):
+                calls.ended()
+                raise
+            repeat = bool(sweep.retries) and tries <= retries_of(error, sweep.retries)
+            values = _described(error, tail.text)
+        seconds = time.perf_counter() - began
+        calls.ended()
+        if not repeat:
+            break
+        time.sleep(backoff_s(tries))
+        cells = cells.fresh(coords)  # the call that raised may have changed it
+    return values, seconds, tries
 
 
 def _says_nothing(error: BaseException) -> bool:
@@ -237,7 +292,7 @@ def _says_nothing(error: BaseException) -> bool:
 def empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
     """A box in which nothing was computed."""
     values = {o.name: np.full(shape + sweep.output_shape(o), o.fill, dtype=o.numpy_dtype) for o in sweep.outputs}
-    return Evaluated(values, np.zeros(shape, np.float32), {})
+    return Evaluated(values, np.zeros(shape, np.float32), np.ones(shape, np.uint16), {})
 
 
 def _checked(sweep: Sweep, returned: Any, shape: tuple[int, ...]) -> dict[str, Array]:
@@ -321,7 +376,7 @@ def _dates(array: Array, what: str) -> Array:
     return exact
 
 
-def _described(error: BaseException) -> CellError:
+def _described(error: BaseException, output: str) -> CellError:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
@@ -329,8 +384,9 @@ def _described(error: BaseException) -> CellError:
         trace = "".join(traceback.format_exception(error))
     except BaseException as second:  # its __str__ raises
         message = trace = f"an exception that cannot be shown: {type(second).__name__}"
-    name, message, trace = (t.encode(errors="backslashreplace").decode() for t in (name, message, trace))
+    texts = (name, message, trace, output)
+    name, message, trace, output = (text.encode(errors="backslashreplace").decode() for text in texts)
     half = TRACEBACK // 2  # where it began, and where it ended
     if len(trace) > TRACEBACK:
         trace = f"{trace[:half]}\n[... {len(trace) - 2 * half} more characters]\n{trace[-half:]}"
-    return CellError(cut(name, 200), cut(message, MESSAGE), trace)
+    return CellError(cut(name, 200), cut(message, MESSAGE), trace, output)

@@ -7,7 +7,8 @@ absent, failed, stale --not wanted any more--> unwanted --wanted--> absent
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -98,8 +99,18 @@ class Receipt:
     """``Type: message`` of one failed cell."""
     first_failed: tuple[int, ...] = ()
     """Index in the cube of that cell."""
+    errors: Mapping[str, int] = field(default_factory=dict)
+    """Failed cells by ``Type: message``, of the commonest few errors."""
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
+    left: npt.NDArray[np.bool_] | None = None
+    """Cells of the block, in its shape, that were not computed, because another one hung; None: there are none."""
+    apart: bool = False
+    """Whether any of these may be the one that hung."""
+    hung: bool = False
+    """Whether a cell hung: the process that computed it is to be replaced."""
+    hung_at: str = ""
+    """The worker that is to be replaced, by the address at which the driver knows it."""
     worker: WorkerRecord | None = None
     """Of the first block of a worker: what computed it."""
 

@@ -26,6 +26,8 @@ class Progress:
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
+    longest: str = ""
+    """The block that is being computed for the longest, if that is long; where an executor knows it."""
     last_error: str = ""
 
     def note(self, receipt: Receipt) -> None:
@@ -69,6 +71,8 @@ class Progress:
             return text
         if self.activity:
             text += f", {self.activity}"
+        if self.longest:
+            text += f", {self.longest}"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
         return text

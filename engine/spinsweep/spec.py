@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep import cell_function
+from spinsweep import cell_function, limits
 from spinsweep.axis import Axis, Value, closest, json_of, require_texts
 from spinsweep.cell_function import name_of
 from spinsweep.checking import items, require_callable, whole
@@ -80,6 +80,12 @@ class Sweep:
     """Dask worker resources that a block needs, such as ``{"GPU": 1}``."""
     measured: bool = False
     """Whether cells act on the world: they are measured once, one at a time, and never for a sample of their time."""
+    timeout: float | None = None
+    """Seconds that one cell may take before it is ended as failed; None: any."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """How often a cell that raised is called again, by class of the exception or its name: ``{"OSError": 3}``."""
+    max_failures: float | None = None
+    """Failed cells at which a run stops; infinite: never; None: by the default rule of a run."""
     figures: str = ""
     """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
     on_bench: str = ""
@@ -132,6 +138,11 @@ class Sweep:
         absent = {i: a for i, a in enumerate(every) if a.is_neutral and a.name not in self.kept_axes}
         object.__setattr__(self, "neutral_axes", absent)
         object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
+        object.__setattr__(self, "timeout", limits.timeout(f"{where}: timeout", self.timeout))
+        object.__setattr__(self, "retries", limits.retries(f"{where}: retries", self.retries))
+        if self.measured and (self.timeout is not None or self.retries):
+            raise SpecError(f"{where}: cells that are measured are begun once: no timeout and no retries")
+        object.__setattr__(self, "max_failures", limits.max_failures(f"{where}: max_failures", self.max_failures))
         object.__setattr__(self, "root_seed", whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
             raise SpecError(

@@ -152,6 +152,19 @@ def test_status_tells_of_failures_in_words_and_in_json(own: Path, spinsweep: Com
     assert data["runs"][0]["outcome"] == "failed cells"
 
 
+def test_a_run_that_stops_because_of_its_failures_says_how_to_go_on(own: Path, spinsweep: Command) -> None:
+    words = ["run", f"{Path(__file__).with_name('test_failing_cells.py')}:MISTAKEN", "--workers", 0]
+    words += ["--store", "c.zarr", "--block", 1]
+    first = spinsweep(*words, cwd=own)
+    last = spinsweep(*words, "--max-failures", "inf", "--retry-failed", "--set", "x=0:30", cwd=own)
+
+    assert first.returncode == last.returncode == 1
+    assert "stopping: each of the first 20 cells failed with the same error, ValueError: no such" in first.stderr
+    assert "stopped   each of the first 20 cells failed" in first.stdout
+    assert "--retry-failed when the cause is mended" in first.stdout
+    assert "30 failed (30 in this run" in last.stdout
+
+
 def test_one_cell_is_computed_again_and_compared(own: Path, spinsweep: Command) -> None:
     spinsweep("run", "mine.py:MINE", "--workers", 0, "--root-seed", 3, cwd=own)
     same = spinsweep("cell", "results/mine.zarr", "x=0.5", "seed=2", "--sweep", "mine.py:MINE", cwd=own)
@@ -192,6 +205,10 @@ MISTAKES = [
         ["run", "mine.py:MINE", "--workers", "0", "--watchers", "8000"],
         "--watchers 8000: this process has no scheduler; leave --watchers out, or use --executor dask",
     ),
+    (["run", "mine.py:MINE", "--timeout", "0"], "--timeout must be seconds above 0, not 0"),
+    (["run", "mine.py:MINE", "--retries", "OSError=x"], "--retries OSError=x: not a number of times"),
+    (["run", "mine.py:MINE", "--retries", "OSError"], "--retries OSError: not ERROR=TIMES, such as OSError=3"),
+    (["run", "mine.py:MINE", "--max-failures", "0"], "--max-failures must be a number of cells from 1 on, or inf"),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),
     (["run", "absent.py:X"], "absent.py does not exist"),

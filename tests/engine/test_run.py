@@ -30,7 +30,7 @@ from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, State
 from spinsweep.runs import Run, open_run
-from spinsweep.runs.block_size import sample
+from spinsweep.runs.sampling import sample
 
 
 def go(sweep: Sweep, store: Path, client: Client | None = None, **options: object) -> Run:

@@ -135,7 +135,9 @@ def test_what_failed_and_is_not_wanted_any_more_is_not_computed_again(tmp_path: 
     full = dataclasses.replace(UPPER, wanted=None)
     assert spinsweep.run(full, tmp_path / "c.zarr", on_failure="keep").counts == Counts(done=3, failed=9)
 
-    assert spinsweep.run(UPPER, tmp_path / "c.zarr", retry_failed=True, on_failure="keep").counts == Counts(done=3, unwanted=9)
+    assert spinsweep.run(UPPER, tmp_path / "c.zarr", retry_failed=True, on_failure="keep").counts == Counts(
+        done=3, unwanted=9
+    )
     assert Cube(tmp_path / "c.zarr").ledger("cell_attempt").max() == 1
 
 

@@ -112,6 +112,9 @@ class Display:
             say(f"          spinsweep status {store} lists them; --retry-failed computes them again")
         if run.outcome == "stopped":
             left = "what is done is kept; run the same command again to continue"
+            if why := run.stopped_because:
+                left = f"{one_line(why)}; run it again to go on, with --max-failures inf to the end, or with "
+                left += "--retry-failed when the cause is mended"
             say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
         return 0 if counts.done == counts.total else 1
 

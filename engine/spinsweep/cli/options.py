@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from spinsweep import limits
 from spinsweep.cli.inputs import default_store, with_inputs
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import find
@@ -58,14 +59,41 @@ Block = Annotated[
     ),
 ]
 
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="End a cell as failed that takes longer, keep its stack, and replace its worker.",
+        show_default="as the sweep says, else none",
+    ),
+]
+Retries = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="ERROR=TIMES",
+        help="Call a cell again, so often at most, that raised this exception, such as OSError=3. May be repeated.",
+        show_default="as the sweep says, else never",
+    ),
+]
+MaxFailures = Annotated[
+    float | None,
+    typer.Option(
+        metavar="CELLS",
+        help="Stop when so many cells have failed; inf: never.",
+        show_default="when the first 20 cells, or 50 of the first 100, failed with the same error",
+    ),
+]
 
-def pairs(texts: Sequence[str] | None, option: str = "--set") -> dict[str, str]:
+
+def pairs(
+    texts: Sequence[str] | None, option: str = "--set", form: str = "NAME=VALUES, such as seed=0:20"
+) -> dict[str, str]:
     """``NAME=TEXT`` items as a mapping; each name once."""
     texts_by_name: dict[str, str] = {}
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise SpecError(f"{option} {text}: not NAME=VALUES, such as seed=0:20")
+            raise SpecError(f"{option} {text}: not {form}")
         if name in texts_by_name:
             raise SpecError(f"{option} {name} is given twice; give all values in one list, such as {name}=1,2,3")
         texts_by_name[name] = value
@@ -161,6 +189,19 @@ def block_option(text: str | None) -> int | dict[str, int] | None:
         raise SpecError(
             f"--block {text}: not a number of cells such as 100, or AXIS=LENGTH such as seed=20,width=1"
         ) from None
+
+
+def retries_option(texts: Sequence[str] | None) -> dict[str, int] | None:
+    """``OSError=3`` items as numbers by name; None where there are none."""
+    if not texts:
+        return None
+    times = {}
+    for name, text in pairs(texts, "--retries", "ERROR=TIMES, such as OSError=3").items():
+        try:
+            times[name] = int(text)
+        except ValueError:
+            raise SpecError(f"--retries {name}={text}: not a number of times, such as {name}=3") from None
+    return limits.retries("--retries", times)
 
 
 def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:

@@ -20,8 +20,9 @@ from spinsweep.ledger import Counts, with_wanted
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
 from spinsweep.resources import cpu_count
-from spinsweep.runs.block_size import block_shape, sample
+from spinsweep.runs.block_size import block_shape
 from spinsweep.runs.checks import check, require_cells
+from spinsweep.runs.sampling import sample_elsewhere
 from spinsweep.spec import Sweep
 
 
@@ -50,9 +51,9 @@ def plan(
         sweep = sweep.keeping(cube.axis_names).settled(cube.attributes.params)
         check(cube, sweep)
         missing, shape = cells - _ended(cube, sweep), cube.grid.chunk
-    timed = None if sweep.resources else sample(sweep)  # what needs resources may act on the world
-    seconds = timed.cell_seconds if timed else math.nan
-    shape = shape or block_shape(sweep, block_option(block), workers, seconds)
+    timed = None if sweep.resources else sample_elsewhere(sweep)  # what needs resources may act on the world
+    seconds = timed.cell_seconds if timed and math.isfinite(timed.cell_seconds) else math.nan
+    shape = shape or block_shape(sweep, block_option(block), workers, math.inf if math.isnan(seconds) else seconds)
     block_cells = math.prod(shape)
     report: dict[str, Any] = {
         "sweep": sweep.name,
@@ -69,6 +70,8 @@ def plan(
         "seconds": None if math.isnan(seconds) else missing * seconds / workers,
         "workers": workers,
     }
+    if timed and timed.note:
+        raise SpecError(timed.note.partition(";")[0])
     if timed and timed.error:
         raise SpecError(f"every cell that was timed failed, the first with {one_line(timed.error)}")
     if as_json:
@@ -88,7 +91,9 @@ def plan(
     table.add_row(
         "on disk", f"{on_disk}{decimal(report['bytes'])} before compression, {decimal(report['block_bytes'])} a block"
     )
-    if math.isnan(seconds):
+    if timed and math.isnan(seconds):
+        table.add_row("time", "not known: the cells that were timed did not end within a minute")
+    elif math.isnan(seconds):
         table.add_row("time", f"not sampled: the sweep needs {dict(sweep.resources)}")
     else:
         about = f"about {duration(report['seconds'])} on {workers} workers"

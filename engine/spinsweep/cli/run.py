@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from spinsweep import limits
 from spinsweep.cli import options
 from spinsweep.cli.display import Display
 from spinsweep.cli.inputs import default_store, run_missing
-from spinsweep.cli.options import block_option, pairs, requested
+from spinsweep.cli.options import block_option, pairs, requested, retries_option
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.printable import say
@@ -54,6 +55,9 @@ def run(
     seed: options.Seed = None,
     with_inputs: options.WithInputs = False,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Compute failed cells again as well.")] = False,
+    timeout: options.Timeout = None,
+    retries: options.Retries = None,
+    max_failures: options.MaxFailures = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -119,6 +123,9 @@ def run(
         if status:
             return status
     sweep = requested(name, settings, seed, bench, store)
+    limits.timeout("--timeout", timeout)
+    retries_by_name = retries_option(retries)
+    most = limits.max_failures("--max-failures", max_failures)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
@@ -156,6 +163,9 @@ def run(
             retry_failed=retry_failed,
             mark_stale=mark_stale,
             allow_mixed=allow_mixed,
+            timeout=limits.timeout("--timeout", timeout),
+            retries=retries_by_name,
+            max_failures=most,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()

@@ -30,7 +30,8 @@ def status(
         bool, typer.Option("--size", help="Also show the size of the store; slow if it has very many files.")
     ] = False,
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="Show the tracebacks of the listed failures.")
+        bool,
+        typer.Option("--traceback", help="Show tracebacks of the listed failures, and what was printed."),
     ] = False,
 ) -> int:
     """Show the cells by state, the last run, and the failures with their messages.
@@ -51,6 +52,8 @@ def status(
         out.print(f"failed  {where}  (attempt {failure.attempt})  {error}", soft_wrap=True)
         if traceback:
             out.print(failure.error.traceback, soft_wrap=True)
+            if failure.error.output:
+                out.print(f"It had printed:\n{failure.error.output}", soft_wrap=True)
     if contents.counts.failed > limit:
         out.print(f"        and {contents.counts.failed - limit} more; --failures {contents.counts.failed} lists all")
     return contents.exit_status

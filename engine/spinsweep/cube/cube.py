@@ -236,7 +236,9 @@ class Cube:
         try:
             group = read_json(error_group(self.storage, reference), "zarr.json")
             assert group is not None
-            return CellError(**{name: group["attributes"][name] for name in ("type", "message", "traceback")})
+            attributes = group["attributes"]
+            texts = {name: attributes[name] for name in ("type", "message", "traceback")}
+            return CellError(**texts, output=attributes.get("output", ""))
         except (CubeError, AssertionError, KeyError, TypeError):
             return CellError("unknown", f"the cube holds no readable error {reference:016x}", "")
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import json
 import platform
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
+from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
+from spinsweep.cube.time_limit import Kept, compute_within
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated, empty, evaluate
 from spinsweep.ledger import Receipt
 from spinsweep.spec import Sweep
+
+COMMONEST = 3  # errors of a block that its receipt counts
 
 
 def execute(job: Job, task: Task) -> Receipt:
@@ -31,18 +38,31 @@ def execute(job: Job, task: Task) -> Receipt:
     mask = writer.pending(task)
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
-    result = _compute(job, coords, mask)
-    failed = writer.write(task, result, mask, job.origin.number, sync=job.synced_by != machine_id())
+    result, left, apart = _compute_in_time(job, coords, mask)
+    ended = mask if left is None else mask & ~left
+    failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
+    done = task.cells - failed - (0 if left is None else int(left.sum()))
+    receipt = Receipt(task.block, done, failed, float(result.duration[ended].sum()), batch=task.batch)
+    if not result.errors and left is None:
+        return receipt
     cell, first = next(iter(result.errors.items()), ((), None))
-    return Receipt(
-        task.block,
-        done=task.cells - failed,
-        failed=failed,
-        seconds=float(result.duration[mask].sum()),
+    errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
+    return replace(
+        receipt,
         first_error=f"{first.type}: {first.message}" if first else "",
         first_failed=_in_cube(task, cell),
-        batch=task.batch,
+        errors=dict(errors.most_common(COMMONEST)),
+        left=left if left is not None and left.any() else None,
+        apart=apart,
+        hung=left is not None,
     )
+
+
+def record_result(job: Job, task: Task, result: Evaluated) -> Receipt:
+    """Write the task's cells, which were computed before there was a task, and are good."""
+    writer = writer_of(job.store, job.cube_id, job.epoch)
+    writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
+    return Receipt(task.block, task.cells, 0, float(result.duration[task.mask].sum()), batch=task.batch)
 
 
 def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
@@ -53,7 +73,8 @@ def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     result.errors.update(dict.fromkeys(cells, error))
     failed = writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
     text = f"{error.type}: {error.message}"
-    return Receipt(task.block, len(cells) - failed, failed, 0.0, text, _in_cube(task, cells[0]), task.batch)
+    first, errors = _in_cube(task, cells[0]), {text: failed}
+    return Receipt(task.block, len(cells) - failed, failed, 0.0, text, first, errors, task.batch)
 
 
 def other_artifacts(known: Mapping[str, Any], sweep: Sweep) -> str:
@@ -75,20 +96,48 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask) -> Evaluated:
+def _compute_in_time(
+    job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask
+) -> tuple[Evaluated, Mask | None, bool]:
+    """The cells of ``mask`` as arrays of the whole block; if one hung, which are left out; whether one of these hung.
+
+    A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
+    """
+    if job.sweep.timeout is None:
+        return _compute(job, coords, mask), None, False
+    result = compute_within(job.sweep.timeout, partial(_compute, job, coords, mask))
+    if isinstance(result, Evaluated):
+        return result, None, False
+    whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)
+    kept = list(result.kept)
+    if result.cells == 1:
+        kept.append(Kept(result.coords, result.error, result.seconds, 1))
+    for part in kept:
+        box = np.ix_(*([coords[name].index(value) for value in part.coords[name]] for name in coords))
+        ended[box] = True
+        whole.duration[box], whole.tries[box] = part.seconds, part.tries
+        if isinstance(part.values, CellError):
+            whole.errors[tuple(int(along.item()) for along in box)] = part.values
+            continue
+        for name, values in part.values.items():
+            whole.values[name][box] = values
+    return whole, mask & ~ended, result.cells > 1
+
+
+def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask, calls: Calls = NOBODY) -> Evaluated:
     """The cells of ``mask`` computed, as arrays of the whole block."""
     boxes = as_boxes(mask)
     stages = stage_files(job.store, job.origin.number) if job.sweep.stages else None
     if len(boxes) == 1 and mask.all():
-        return evaluate(job.sweep, coords, job.cube_id, stages)
+        return evaluate(job.sweep, coords, job.cube_id, stages, calls)
     whole = empty(job.sweep, mask.shape)
     for box in boxes:
         box_coords = {n: tuple(v[i] for i in indices) for (n, v), indices in zip(coords.items(), box, strict=True)}
-        part = evaluate(job.sweep, box_coords, job.cube_id, stages)
+        part = evaluate(job.sweep, box_coords, job.cube_id, stages, calls)
         region = np.ix_(*box)
         for name, values in part.values.items():
             whole.values[name][region] = values
-        whole.duration[region] = part.duration
+        whole.duration[region], whole.tries[region] = part.duration, part.tries
         for cell, error in part.errors.items():
             whole.errors[tuple(int(indices[i]) for indices, i in zip(box, cell, strict=True))] = error
     return whole

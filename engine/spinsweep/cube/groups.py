@@ -91,11 +91,12 @@ def code_group(storage: Storage, reference: int) -> Storage:
 
 def keep_error(storage: Storage, error: CellError) -> int:
     """Store an error under a reference made from its content, once; returns the reference."""
-    text = "\0".join((error.type, error.message, error.traceback))
+    output = {"output": error.output} if error.output else {}  # none: the same reference as ever
+    text = "\0".join((error.type, error.message, error.traceback, *output.values()))
     reference = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1 or 1
     group = error_group(storage, reference)
     if b'"message"' not in (group.read("zarr.json") or b""):  # a power cut may leave an empty one
-        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback})
+        write_group(group, {"type": error.type, "message": error.message, "traceback": error.traceback, **output})
     return reference
 
 

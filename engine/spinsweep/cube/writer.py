@@ -81,7 +81,8 @@ class Writer:
                     references[error] = keep_error(storage, error)
                 errors[cell] = references[error]
             values = {name: as_stored(array) for name, array in result.values.items()}
-            parts = {**values, "cell_attempt": mask.astype(np.uint16), "cell_duration": result.duration}
+            tries = np.where(mask, result.tries, 0).astype(np.uint16)
+            parts = {**values, "cell_attempt": tries, "cell_duration": result.duration}
             parts["cell_code"] = np.full(mask.shape, code, np.int64)
             states = np.where(failed, State.FAILED, State.DONE).astype(np.uint8)
             old: list[DigestEntry] = []

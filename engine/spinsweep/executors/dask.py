@@ -8,6 +8,7 @@ idempotent); an exception of a block function is a result in the cube and never 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import queue
 import time
 import uuid
@@ -78,6 +79,7 @@ class Dask:
         self._numbers: dict[Future[Any], int] = {}  # of the attempts in flight
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
+        self._replacing: list[concurrent.futures.Future[None]] = []  # workers in which a cell hangs
         self._recount_at = 0.0
         self._workers: set[str] = set()
         self._computed: dict[Any, str] | None = None  # worker by key, as of when workers were told to begin no more
@@ -97,6 +99,8 @@ class Dask:
             return
         if not at_once:
             self._reports.send(ended=True)
+        if self._client.cluster is None:  # else all of it ends
+            concurrent.futures.wait(self._replacing, STOP_ANSWER_S if at_once else FAREWELL_S)
         if self._run.sweep.measured:
             with suppress(Exception):
                 self._client.unsubscribe_topic(LANE_TOPIC)
@@ -158,6 +162,8 @@ class Dask:
             if event := self._event_of(future, fetched):
                 del self._numbers[future]
                 future.release()
+                if isinstance(event, Finished) and event.receipt.hung:
+                    self._replace_worker(event.receipt.hung_at)
                 yield event
             else:
                 future.add_done_callback(self._future_ended)
@@ -201,6 +207,12 @@ class Dask:
                 return None
             return ended_by(number, error)
         return events.Unfinished(number) if receipt is None else Finished(number, receipt)
+
+    def _replace_worker(self, address: str) -> None:
+        """Have a worker end in which a cell hangs; its nanny starts another one."""
+        loop: Any = self._client.loop
+        restarted = asyncio.run_coroutine_threadsafe(_restart(self._client, address), loop.asyncio_loop)
+        self._replacing.append(restarted)
 
     def _count_workers(self) -> WorkersChanged | NoAnswer:
         try:
@@ -305,6 +317,11 @@ def _offered(workers: Collection[Mapping[str, Any]]) -> str:
 async def _register(client: Client, plugin: StopPlugin) -> None:
     with suppress(Exception):  # without it a block is begun anew at worst
         await client._register_worker_plugin(plugin, plugin.name, idempotent=True)
+
+
+async def _restart(client: Client, worker: str) -> None:
+    with suppress(Exception):  # it is gone already, or the scheduler is
+        await client._restart_workers([worker], timeout=FAREWELL_S, raise_for_error=False)
 
 
 async def _executing(

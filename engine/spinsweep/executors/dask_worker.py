@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from distributed import WorkerPlugin, get_worker
 
-from spinsweep.cube import Task
+from spinsweep.cube import LastResort, Task
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
@@ -35,6 +37,9 @@ class JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
+        if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
+            LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 

@@ -16,6 +16,8 @@ import numpy as np
 from spinsweep.cube import Task
 from spinsweep.executors import events
 from spinsweep.executors.events import Action, Attempt, Ended, Event, Note, OtherCodeFound, Waiting
+from spinsweep.executors.failure_limit import FailureLimit
+from spinsweep.ledger import Receipt
 
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide a scheduler's few ms, few enough to lose little
 MOST_IN_FLIGHT = 30  # the same where blocks are short
@@ -39,9 +41,11 @@ class Dispatcher:
         Whether blocks act on the world, as on a bench. Then none waits at a worker (what does so when the worker dies
         is tried again with it), none is blamed for its worker's death, and all are dropped when the run is to stop:
         they may take hours, and end where they are.
+    max_failures
+        Failed cells at which the run stops, as if it were told to; see :class:`FailureLimit`.
     """
 
-    def __init__(self, tasks: Iterator[Task], *, measured: bool = False) -> None:
+    def __init__(self, tasks: Iterator[Task], *, measured: bool = False, max_failures: float | None = None) -> None:
         self.in_flight: dict[int, Attempt] = {}
         """Sent and not yet ended, by number."""
         self.over = False
@@ -57,6 +61,7 @@ class Dispatcher:
         self._refusal: OtherCodeFound | None = None  # not yet said: whether another worker remains is not known
         self._blocks, self._block_seconds = 0, 0.0
         self._unwritten_in_a_row = 0
+        self._failure_limit = FailureLimit(max_failures)
         self._stopping = False
         self._computed_by: dict[int, str] | None = None  # what was being computed when the run was to stop, and where
         self._stop_noted = False
@@ -72,7 +77,7 @@ class Dispatcher:
             case events.WorkersChanged():
                 return self._workers_changed(event)
             case events.StopRequested():
-                return self._stop()
+                return [] if self._stopping else self._stop()
             case events.Computing():
                 return self._drop_what_is_not_computed(event)
             case events.NoAnswer():
@@ -94,10 +99,13 @@ class Dispatcher:
                 self._unwritten_in_a_row = 0
                 self._blocks += 1
                 self._block_seconds += event.receipt.seconds
+                return self._send_left(attempt, event.receipt) + self.count_failures(event.receipt)
             case events.ReceiptLost():
                 return self._lost(attempt)
             case events.WorkerKilled():
                 return self._killed(attempt, event)
+            case events.Hung():
+                return self._hung(attempt, event)
             case events.Raised():
                 return self._unwritten(attempt, event)
             case OtherCodeFound():
@@ -159,6 +167,25 @@ class Dispatcher:
         self._send_again(attempt)
         return []
 
+    def _send_left(self, attempt: Attempt, receipt: Receipt) -> list[Action]:
+        """Send the cells that a hung one kept from being computed."""
+        if receipt.left is None:
+            return []
+        left = replace(attempt, task=replace(attempt.task, selected=receipt.left))
+        parts = _cells_of(left) if receipt.apart else [left]
+        for part in parts:
+            self._send_again(part)
+        return [events.Split(1 + len(parts))]
+
+    def _hung(self, attempt: Attempt, event: events.Hung) -> list[Action]:
+        """Which of its cells hung shows when each is computed by itself."""
+        if attempt.task.cells == 1:
+            return [events.RecordFailure(attempt.task, event.error_type, event.message, event.stack)]
+        parts = _cells_of(attempt)
+        for part in parts:
+            self._send_again(part)
+        return [events.Split(len(parts))]
+
     def _killed(self, attempt: Attempt, event: events.WorkerKilled) -> list[Action]:
         attempt = replace(attempt, deaths=attempt.deaths + event.deaths)
         if self._measured or attempt.deaths < MAX_DEATHS:
@@ -168,15 +195,12 @@ class Dispatcher:
             self._unwritten_in_a_row = 0
             message = (
                 f"the worker died each of the {attempt.deaths} times that the cell was tried "
-                "(out of memory, or a crash in native code)"
+                "(out of memory, a crash in native code, or native code that ran longer than the timeout)"
             )
             return [events.RecordFailure(attempt.task, event.error_type, message, event.detail)]
         # one of its cells may be at fault, or another block: each cell by itself
-        cells = np.argwhere(attempt.task.mask)
-        for cell in cells:
-            mask = np.zeros(attempt.task.block.shape, bool)
-            mask[tuple(cell)] = True
-            self._suspects.append(Attempt(0, replace(attempt.task, selected=mask), retry=True, alone=True))
+        cells = [Attempt(0, part.task, retry=True, alone=True) for part in _cells_of(attempt)]
+        self._suspects.extend(cells)
         return [events.Split(len(cells))]
 
     def _unwritten(self, attempt: Attempt, event: events.Raised) -> list[Action]:
@@ -217,7 +241,12 @@ class Dispatcher:
         self.over = True
         return [events.GiveUp(reason, outcome)]
 
-    # the end that the user asks for
+    # the end that the user or too many failures ask for
+
+    def count_failures(self, receipt: Receipt) -> list[Action]:
+        """Stop when too many cells have failed; for failures that the driver records, too."""
+        reason = self._failure_limit.note(receipt)
+        return [events.TooManyFailures(reason), *self._stop()] if reason and not self._stopping else []
 
     def _stop(self) -> list[Action]:
         """Send nothing more; drop what is only queued, and wait for what is being computed."""
@@ -257,6 +286,16 @@ class Dispatcher:
         text = f"{what}; Ctrl-C again leaves at once"
         noted, self._stop_noted = self._stop_noted, True
         return [Waiting(text)] if noted else [Waiting(text), Note(f"stopping: waiting for {text}")]
+
+
+def _cells_of(attempt: Attempt) -> list[Attempt]:
+    """One attempt for each of its cells."""
+    parts = []
+    for cell in np.argwhere(attempt.task.mask):
+        mask = np.zeros(attempt.task.block.shape, bool)
+        mask[tuple(cell)] = True
+        parts.append(replace(attempt, task=replace(attempt.task, selected=mask)))
+    return parts
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from spinsweep.cube import record_failure
 from spinsweep.errors import RunnerError
@@ -22,7 +22,8 @@ TICK_S = 1.0  # after which a run shows that it is alive
 def drive(run: Run, start: Start, on_progress: Callable[[Run], None] = lambda run: None, *, workers: int = 1) -> None:
     """Stream the run's tasks through an executor until all have ended, or the process is told to end.
 
-    Told so, blocks that are only queued are dropped, and those that are being computed are waited for.
+    Told so, or after too many failures, blocks that are only queued are dropped, and those that are being computed
+    are waited for.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ class _Driver:
     def __init__(self, run: Run, on_progress: Callable[[Run], None]) -> None:
         self.run = run
         self._on_progress = on_progress
-        self._dispatcher = Dispatcher(run.tasks(), measured=run.sweep.measured)
+        sweep = run.sweep
+        self._dispatcher = Dispatcher(run.tasks(), measured=sweep.measured, max_failures=sweep.max_failures)
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupts = Interrupts(soon=self._wake)
         self._begun = False  # whether there was a worker
@@ -109,7 +111,10 @@ class _Driver:
         self._show()
 
     def _handle(self, event: Event) -> None:
-        for action in self._dispatcher.handle(event):
+        self._carry_out_all(self._dispatcher.handle(event))
+
+    def _carry_out_all(self, actions: Iterable[Action]) -> None:
+        for action in actions:
             self._carry_out(action)
 
     def _carry_out(self, action: Action) -> None:
@@ -123,11 +128,18 @@ class _Driver:
                 self._handle(events.Dropped(self._executor.cancel(action.attempts)))
             case events.RecordFailure():
                 error = CellError(action.error_type, action.message, action.detail)
-                self._note(record_failure(run.job, action.task, error))
+                receipt = record_failure(run.job, action.task, error)
+                self._note(receipt)
+                self._carry_out_all(self._dispatcher.count_failures(receipt))
             case events.Split():
                 run.progress.blocks += action.parts - 1
             case events.Unwritten():
                 run.unwritten_blocks.append(action.text)
+            case events.TooManyFailures():
+                run.stopped_because = action.text
+                run.outcome = "stopped"
+                run.notes.append(f"stopping: {action.text} (--max-failures says how many may)")
+                self._show()
             case events.Waiting():
                 run.progress.waiting = action.text
             case events.Note():

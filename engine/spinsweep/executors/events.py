@@ -74,6 +74,18 @@ class WorkerKilled(Ended):
 
 
 @dataclass(frozen=True)
+class Hung(Ended):
+    """The process that computed a block ended itself: a cell ran longer than it may, and kept Python from running.
+
+    (What else hangs is in the cube, and the rest of its block in the receipt: ``Finished``.)
+    """
+
+    error_type: str
+    message: str
+    stack: str
+
+
+@dataclass(frozen=True)
 class Raised(Ended):
     """A block could not be written, or not even be begun. (What a cell raises is kept in the cube: ``Finished``.)"""
 
@@ -188,6 +200,10 @@ class Unwritten(_Told):
     """A block ended without a result and is not sent again."""
 
 
+class TooManyFailures(_Told):
+    """Why the run stops: nothing more is sent, as when the user stops it."""
+
+
 class Waiting(_Told):
     """What the run waits for, in words; empty: nothing."""
 
@@ -205,4 +221,6 @@ class GiveUp:
     """As the run's record says it; empty: "interrupted"."""
 
 
-Action = Submit | FindComputing | Cancel | RecordFailure | Split | Unwritten | Waiting | Note | GiveUp
+Action = (
+    Submit | FindComputing | Cancel | RecordFailure | Split | Unwritten | TooManyFailures | Waiting | Note | GiveUp
+)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -18,19 +20,26 @@ from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from spinsweep.cube import TIMED_OUT, LastResort
 from spinsweep.errors import Fenced, RunnerError, SpecError
-from spinsweep.executors.events import Attempt, Computing, Ended, Finished, WorkerKilled, WorkersChanged
+from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Hung, WorkerKilled, WorkersChanged
 from spinsweep.executors.protocol import Context, ended_by
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.process import SAFE_PATH, environment
+from spinsweep.progress import duration
 from spinsweep.reaper_process import kill_marked
 from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
+LONG_S = 10.0  # that a block is computed before the progress names it
+MAX_STACKS = 100_000  # characters
 READY = "ready"
 
 
@@ -54,9 +63,15 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     name: str
+    stacks: Path
+    """Where it writes its stacks, if it ends itself because a cell keeps it from doing anything else."""
     ready: bool = False
     attempt: Attempt | None = None
     """What it computes."""
+    since: float = 0.0
+    """When it began that, s of the monotonic clock."""
+    leaving: bool = False
+    """Whether it ends itself, because a cell hangs in it."""
 
 
 class Processes:
@@ -64,9 +79,12 @@ class Processes:
 
     def __init__(self, context: Context, workers: int) -> None:
         self._wake = context.wake
+        self._progress, self._axes = context.run.progress, context.run.cube.axes
         self._run = f"{context.run.sweep.name}-{uuid.uuid4().hex}"
         self._job = SentJob.of(context.run.job)
         self._size = workers
+        self._stacks = tempfile.TemporaryDirectory(prefix="spinsweep-stacks-")
+        """Has a file for each worker."""
         self._lock = threading.Lock()  # for all below
         self._workers: dict[Any, _Worker] = {}  # by both things that can be waited for: pipe and sentinel
         self._queue: deque[Attempt] = deque()
@@ -106,6 +124,7 @@ class Processes:
             self._start_workers()
         with self._lock:
             ready = {worker.name: 1 for worker in self._alive() if worker.ready}
+            self._progress.longest = self._longest()
         yield WorkersChanged(ready, lost=lost)
         for event in events:
             if isinstance(event, Fenced):
@@ -147,9 +166,22 @@ class Processes:
             worker.pipe.close()
         self._bell.close()
         self._ring.close()
+        self._stacks.cleanup()
         kill_marked(self._run, {os.getpid()})
 
     # below: with the lock, or in the thread
+
+    def _longest(self) -> str:
+        """Which cells are being computed since when, where that is long."""
+        busy = [worker for worker in self._alive() if worker.attempt is not None]
+        worker = min(busy, key=lambda worker: worker.since, default=None)
+        if worker is None or worker.attempt is None or (seconds := time.monotonic() - worker.since) < LONG_S:
+            return ""
+        task = worker.attempt.task
+        first = np.argwhere(task.mask)[0] + task.block.start
+        cell = " ".join(f"{name}={values[i]}" for (name, values), i in zip(self._axes.items(), first, strict=True))
+        more = f" and {task.cells - 1} more" if task.cells > 1 else ""
+        return f"{cell}{more} for {duration(seconds)} in {worker.name}"
 
     def _alive(self) -> list[_Worker]:
         return list({id(worker): worker for worker in self._workers.values()}.values())
@@ -159,19 +191,21 @@ class Processes:
         variables = {name: os.environ.get(name) or "1" for name in (*THREAD_SETTINGS, SAFE_PATH)}
         while len(self._alive()) < self._size:
             ours, theirs = spawn.Pipe()
-            process = spawn.Process(target=_work, args=(theirs, self._job, self._run))
+            stacks = Path(self._stacks.name, uuid.uuid4().hex)
+            process = spawn.Process(target=_work, args=(theirs, self._job, self._run, stacks))
             with sigint_blocked(), environment(variables):
                 process.start()
             theirs.close()
-            worker = _Worker(process, ours, f"process {process.pid}")
+            worker = _Worker(process, ours, f"process {process.pid}", stacks)
             with self._lock:
                 self._workers |= {ours: worker, process.sentinel: worker}
             self._ring.send(None)
 
     def _hand_out(self, worker: _Worker) -> None:
         """Give a worker the next attempt, if it is ready for one."""
-        if worker.ready and worker.attempt is None and self._queue and not (self._halted or self._closed):
-            worker.attempt = self._queue.popleft()
+        idle = worker.ready and not worker.leaving and worker.attempt is None
+        if idle and self._queue and not (self._halted or self._closed):
+            worker.attempt, worker.since = self._queue.popleft(), time.monotonic()
             with suppress(OSError):  # it died, as its sentinel will say
                 worker.pipe.send(worker.attempt)
 
@@ -204,6 +238,7 @@ class Processes:
             worker.ready, self._failed_starts = True, 0
         else:
             worker.attempt = None
+            worker.leaving = isinstance(message, Finished) and message.receipt.hung
             self._events.append(message)
         self._hand_out(worker)
 
@@ -215,22 +250,35 @@ class Processes:
         if worker.attempt is not None:
             self._lost += 1
             detail = f"{worker.name} ended with exit code {worker.process.exitcode}"
-            self._events.append(WorkerKilled(worker.attempt.number, "spinsweep.WorkerKilled", detail))
+            number = worker.attempt.number
+            if worker.stacks.exists() and (stacks := worker.stacks.read_text(errors="replace")):
+                message = "ran longer than its timeout, in native code that kept its process from answering"
+                self._events.append(Hung(number, TIMED_OUT, message, stacks[:MAX_STACKS]))
+            else:
+                self._events.append(WorkerKilled(number, "spinsweep.WorkerKilled", detail))
 
 
-def _work(pipe: Connection, sent: SentJob, run: str) -> None:
-    """A worker process: compute what comes through the pipe until None does, or the driver is gone."""
+def _work(pipe: Connection, sent: SentJob, run: str, stacks: Path) -> None:
+    """A worker process: compute what comes through the pipe until None does, a cell hangs, or the driver is gone."""
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
+    hung = False
+    LastResort.path = stacks
     job, started = WorkerJob(sent, f"process {os.getpid()}"), CellProcesses(run)
     try:
         pipe.send(READY)
         with started.marked():
-            while (attempt := pipe.recv()) is not None:
-                pipe.send(_computed(job, attempt))
+            while not hung and (attempt := pipe.recv()) is not None:
+                ended = _computed(job, attempt)
+                hung = isinstance(ended, Finished) and ended.receipt.hung
+                pipe.send(ended)
     except (EOFError, OSError):
         pass
     finally:
         started.end()
+    if hung:  # the thread that hangs would keep Python from ending
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def _computed(job: WorkerJob, attempt: Attempt) -> Ended | Fenced:

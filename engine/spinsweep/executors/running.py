@@ -5,11 +5,13 @@ The command line calls it with its own display; :mod:`spinsweep.interactive` mak
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from spinsweep import limits
 from spinsweep.axis import Value, key
 from spinsweep.cube import Cube
 from spinsweep.discovery import executor_named
@@ -21,6 +23,7 @@ from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, Failure
 from spinsweep.resources import cpu_count
 from spinsweep.runs import Run, open_run
+from spinsweep.runs.sampling import sample, sample_elsewhere
 from spinsweep.spec import Sweep
 
 if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and help, come at once
@@ -28,7 +31,21 @@ if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and he
     from distributed import Client
 
 
-class Options(TypedDict, total=False):
+class CellLimits(TypedDict, total=False):
+    """What a run gives its cells; what is None or left out is as the sweep says."""
+
+    timeout: float | None
+    """Seconds that one cell may take. A cell that takes longer ends as failed, with its stack, and its worker is
+    replaced; in this process the cell's thread is left behind instead."""
+    retries: Mapping[Any, int] | None
+    """How often a cell that raised is called again, by class of the exception or its name."""
+    max_failures: float | None
+    """Stop when so many cells have failed; ``math.inf``: never. If the sweep says nothing either, stop when the first
+    20 that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
+    kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again."""
+
+
+class Options(CellLimits, total=False):
     """How a cube is made and taken further; see :func:`spinsweep.runs.open_run`."""
 
     block: int | Mapping[str, int] | None
@@ -50,7 +67,7 @@ class Result:
     store: str
     """The cube's folder or URL."""
     outcome: str
-    """"complete", "failed cells", or "stopped" (by Ctrl-C)."""
+    """"complete", "failed cells", or "stopped" (by Ctrl-C, or because too many cells failed)."""
     counts: Counts
     """The cells asked for, by state."""
     notes: tuple[str, ...]
@@ -59,6 +76,8 @@ class Result:
     """Blocks that ended without a result, in words."""
     requested: Mapping[str, Sequence[Value]]
     """Values of each axis that were asked for, in that order."""
+    stopped_because: str = ""
+    """Why the run stopped by itself; empty if it did not."""
 
     @property
     def complete(self) -> bool:
@@ -132,7 +151,8 @@ def run(
     on_progress
         Called when the run is open, for every block that ended, and every second.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`.
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
+        ``retries`` and ``max_failures``; see :class:`CellLimits`.
 
     Returns
     -------
@@ -147,12 +167,16 @@ def run(
     RunnerError
         The workers were lost, or blocks could not be kept. What is done is in the cube.
     """
+    sweep = _limited(sweep, options)
+    of_cube: dict[str, Any] = {n: value for n, value in options.items() if n not in CellLimits.__annotations__}
     start, at_a_time = _chosen(executor, workers, client)
+    of_cube["sampler"] = sample
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
-    with open_run(sweep, store, workers=at_a_time, **options) as opened:
+        of_cube["sampler"] = sample_elsewhere
+    with open_run(sweep, store, workers=at_a_time, **of_cube) as opened:
         on_progress(opened)
-        if opened.progress.blocks:
+        if opened.progress.blocks > opened.progress.blocks_ended:
             drive(opened, start, on_progress, workers=at_a_time)
     return Result(
         str(opened.cube.storage),
@@ -161,7 +185,26 @@ def run(
         tuple(opened.notes),
         tuple(opened.unwritten_blocks),
         {axis.name: axis.values for axis in opened.sweep.axes},
+        opened.stopped_because,
     )
+
+
+def _limited(sweep: Sweep, wanted: CellLimits) -> Sweep:
+    """The sweep with the limits of a call.
+
+    Raises
+    ------
+    SpecError
+        One of them cannot be.
+    """
+    changes: dict[str, Any] = {
+        "timeout": limits.timeout("timeout", wanted.get("timeout")),
+        "max_failures": limits.max_failures("max_failures", wanted.get("max_failures")),
+    }
+    if (retries := wanted.get("retries")) is not None:
+        changes["retries"] = limits.retries("retries", retries)
+    changes = {name: value for name, value in changes.items() if value is not None}
+    return dataclasses.replace(sweep, **changes) if changes else sweep
 
 
 def _places(values: Sequence[Value], requested: Sequence[Value]) -> slice | list[int]:

@@ -15,6 +15,7 @@ from spinsweep.reaper import Reaper
 from spinsweep.work import working
 
 NAME = "this process"
+LEFT_BEHIND = "a cell that ran longer than its timeout goes on in a thread of this process; workers would be replaced"
 
 
 @in_process
@@ -59,9 +60,12 @@ class Serial:
     def _compute(self, attempt: Attempt) -> Ended:
         with working(self._context.stop_requested, self._report):
             try:
-                return Finished(attempt.number, execute(self._context.run.job, attempt.task))
+                receipt = execute(self._context.run.job, attempt.task)
             except Stopped:
                 return Unfinished(attempt.number)
+        if receipt.hung and LEFT_BEHIND not in self._context.run.notes:
+            self._context.run.notes.append(LEFT_BEHIND)
+        return Finished(attempt.number, receipt)
 
     def _report(self, report: Mapping[str, Any]) -> None:
         self._context.run.on_lane_report(report)

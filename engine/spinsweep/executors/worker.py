@@ -63,6 +63,8 @@ class WorkerJob:
         if refusal:
             raise OtherCode(refusal, self._address)
         receipt = execute(job, task)
+        if receipt.hung:
+            receipt = replace(receipt, hung_at=self._address)
         if not self._described:
             self._described = True
             receipt = replace(receipt, worker=WorkerRecord.here(job.origin, self._address))

@@ -28,6 +28,8 @@ def sweep_failed(result: Result) -> SweepFailed:
         blocks = len(result.unwritten_blocks)
         many = f"{blocks} block{'s' if blocks > 1 else ''} could not be kept"
         parts.append(f"{many}, as {one_line(result.unwritten_blocks[0], 500)}")
+    if result.stopped_because:
+        parts.append(f"the run stopped because {result.stopped_because}")
     if failures:
         parts.append('retry_failed=True computes them again, on_failure="keep" goes on without them')
     else:

@@ -97,7 +97,7 @@ def run(
         finally:
             if display is not None and opened:
                 display.close(opened[0])
-    if result.outcome == "stopped":
+    if result.outcome == "stopped" and not result.stopped_because:
         stopped = KeyboardInterrupt(f"{result}; what is done is in the cube, call run again to continue")
         stopped.result = result  # type: ignore[attr-defined]  # no class of our own: shells are told of this one alone
         raise stopped

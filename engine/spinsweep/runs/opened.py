@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +50,8 @@ class Run:
     """Whether any task was made."""
     outcome: str = "interrupted"
     """As the run's record says it; "stopped" and what an executor says stay, the rest is found at the end."""
+    stopped_because: str = ""
+    """Why the run stopped by itself; empty if it did not."""
     ended: Counts | None = None
     """The cells asked for by state, at the end."""
     unwritten_blocks: list[str] = field(default_factory=list)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.runs.record import RunRecorder
+from spinsweep.runs.sampling import Sample, keep_sample, sample
 from spinsweep.spec import Sweep
 
 __all__ = ["Run", "open_run"]
@@ -43,6 +45,7 @@ def open_run(
     mark_stale: bool | npt.NDArray[np.bool_] = False,
     allow_mixed: bool = False,
     attrs: Mapping[str, Any] | None = None,
+    sampler: Callable[[Sweep], Sample] = sample,
 ) -> Iterator[Run]:
     """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
 
@@ -63,6 +66,8 @@ def open_run(
         Let workers with other code compute as well; each cell names what computed it.
     attrs
         Attributes of a cube that is made, beside ours.
+    sampler
+        Computes a few cells of a new cube, whose blocks are chosen; the cells are kept.
 
     Raises
     ------
@@ -75,10 +80,14 @@ def open_run(
     storage = open_storage(store).absolute()
     require_inputs(sweep)
     origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
+    sampled: Sample | None = None
     created = not storage.exists("zarr.json")
     if created:
         initial = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        create(storage, sweep, block_shape(sweep, block, workers), {**initial, **(attrs or {})}, origin.number)
+        if block is None and not sweep.resources:  # what needs resources may act on the world
+            sampled = sampler(sweep)
+        shape = block_shape(sweep, block, workers, math.inf if sampled is None else sampled.cell_seconds)
+        create(storage, sweep, shape, {**initial, **(attrs or {})}, origin.number)
     cube = Cube(storage)
     sweep = sweep.keeping(cube.axis_names)
     if mark_stale is not True:
@@ -106,6 +115,8 @@ def open_run(
         with _recorded(run, record):
             _prepare(run)
             with run.durable.syncing():
+                if sampled is not None:
+                    keep_sample(run, sampled)
                 yield run
             run.finish()
 

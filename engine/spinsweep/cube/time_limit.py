@@ -1,0 +1,177 @@
+"""Cells that run longer than they may.
+
+A block with a time limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
+abandoned, what the block has so far is kept, and the process is to be replaced.
+
+Native code that holds Python's lock keeps this from running. Then, in a worker process, a thread of ``faulthandler``
+writes the stacks and ends the process.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import faulthandler
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from spinsweep.calls import Calls, Coords
+from spinsweep.captured import printed_by
+from spinsweep.evaluate import CellError, Evaluated
+
+TIMED_OUT = "spinsweep.TimedOut"
+"""Type of the error of a cell that hung."""
+GRACE_S = 3.0  # after the limit, in which Python has to notice, before faulthandler ends the process
+LONGEST_WAIT_S = 3600.0  # at a time: a lock's wait has a largest value
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a call gave."""
+
+    coords: Coords
+    values: Any
+    seconds: float
+    tries: int
+
+
+@dataclass(frozen=True)
+class Hang:
+    """A call that did not end, and what had ended before it."""
+
+    kept: Sequence[Kept]
+    coords: Coords
+    """Of the call."""
+    cells: int
+    """That it was for."""
+    seconds: float
+    """That it was given."""
+    error: CellError
+    """With its stack."""
+
+
+class _Abandoned(BaseException):
+    """Ends a thread that nobody waits for any more."""
+
+
+class LastResort:
+    """Ends this process, a worker, where native code lets no Python run; it guards one call at a time."""
+
+    path: Path | None = None
+    """Where the stacks go; None: the process is not ended."""
+    _file: TextIO | None = None
+
+    @classmethod
+    def arm(cls, seconds: float) -> None:
+        """For the call that begins."""
+        if cls.path is not None:
+            cls._file = cls._file or cls.path.open("w")
+            faulthandler.dump_traceback_later(seconds + GRACE_S, exit=True, file=cls._file)
+
+    @classmethod
+    def disarm(cls) -> None:
+        """The call ended."""
+        if cls._file is not None:
+            faulthandler.cancel_dump_traceback_later()
+
+
+class TimedCalls(Calls):
+    """The calls of a block whose cells may each take ``timeout`` seconds."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._kept: list[Kept] = []
+        self._running: tuple[Coords, int] | None = None
+        self._until = 0.0
+        self._abandoned = False
+
+    def began(self, coords: Coords, cells: int) -> None:
+        """Its time begins."""
+        with self._lock:
+            self._require_wanted()
+            self._running, self._until = (coords, cells), time.monotonic() + self._timeout * cells
+        LastResort.arm(self._timeout * cells)
+
+    def ended(self) -> None:
+        """In time."""
+        LastResort.disarm()
+        with self._lock:
+            self._require_wanted()
+            self._running = None
+
+    def computed(self, coords: Coords, values: Any, seconds: float, tries: int) -> None:
+        """Kept, should a later call hang."""
+        with self._lock:
+            self._require_wanted()
+            self._kept.append(Kept(coords, values, seconds, tries))
+
+    def _require_wanted(self) -> None:
+        if self._abandoned:
+            raise _Abandoned
+
+    @property
+    def wait_s(self) -> float:
+        """After which it is worth looking for a hang."""
+        with self._lock:
+            left = self._until - time.monotonic() if self._running else self._timeout
+        return min(max(left, 0.0), LONGEST_WAIT_S)
+
+    def abandon_late(self, thread: threading.Thread) -> Hang | None:
+        """The call that ran longer than it may, whose thread is given up; None: there is none."""
+        with self._lock:
+            if self._running is None or time.monotonic() < self._until:
+                return None
+            self._abandoned = True
+            coords, cells = self._running
+        LastResort.disarm()
+        allowed = self._timeout * cells
+        printed = printed_by(thread).encode(errors="backslashreplace").decode()
+        message = f"ran longer than its timeout of {self._timeout:g} s"
+        return Hang(tuple(self._kept), coords, cells, allowed, CellError(TIMED_OUT, message, _stack(thread), printed))
+
+
+def _stack(thread: threading.Thread) -> str:
+    frame = sys._current_frames().get(thread.ident or 0)
+    lines = traceback.format_stack(frame)[-100:] if frame is not None else []
+    # what called the function of the sweep is the same in every block
+    first = next((n for n, line in enumerate(lines) if "in _called" in line), -1) + 1
+    return "".join(["Where it was when its time had passed (most recent call last):\n", *lines[first:]])
+
+
+def compute_within(timeout: float, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
+    """What ``compute`` returns or raises; or a hang of one of its calls.
+
+    Parameters
+    ----------
+    timeout : of one cell, s
+    compute : is told where its calls are to be reported; runs in a thread, with this one's context
+    """
+    calls = TimedCalls(timeout)
+    results: queue.SimpleQueue[Evaluated | BaseException] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            results.put(compute(calls))
+        except BaseException as error:
+            results.put(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="cells", daemon=True)
+    thread.start()
+    while True:
+        try:
+            result = results.get(timeout=calls.wait_s)
+        except queue.Empty:
+            if (hang := calls.abandon_late(thread)) is not None:
+                return hang
+            continue
+        thread.join()
+        if isinstance(result, BaseException):
+            raise result
+        return result

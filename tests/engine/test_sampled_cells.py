@@ -1,0 +1,198 @@
+"""No cell runs in the driver: the cells whose time chooses the blocks have a process of their own, and are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client
+from examples import GRID
+
+import spinsweep
+from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep.executors import processes as executors
+from spinsweep.runs import sampling
+from spinsweep.runs.sampling import sample, sample_elsewhere
+
+
+@per_cell
+def traced(cell: Cell) -> dict[str, Any]:
+    """Notes its process; takes a while; ends or holds its process in the first cell, if it is told to."""
+    with (Path(cell.params["log"]) / f"{cell['x']}-{cell['seed']}").open("a") as file:
+        file.write(f"{os.getpid()}\n")
+    time.sleep(cell.params["seconds"])
+    if cell["x"] == 0 and cell["seed"] == 0 and cell.params["first"]:
+        if cell.params["first"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(3600)
+    print("printed by a cell")
+    return {"y": cell.rng().random()}
+
+
+TRACED = Sweep(
+    name="traced",
+    title="Cells that tell their process",
+    axes=(Axis("x", (0, 1, 2, 3)), Axis("seed", (0, 1, 2))),
+    outputs=(Output("y"),),
+    parameters=(Parameter("log", "", neutral=""), Parameter("seconds", 0.0), Parameter("first", "", neutral="")),
+    function=traced,
+)
+
+
+def processes(log: Path) -> dict[str, list[int]]:
+    return {file.name: [int(line) for line in file.read_text().split()] for file in log.iterdir()}
+
+
+def lives(process: int) -> bool:
+    """Whether it is there, and not only waited for by its parent."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_no_cell_runs_in_the_driver_and_none_is_computed_twice(
+    tmp_path: Path, log: Path, client: Client, executor: str
+) -> None:
+    sweep = TRACED.with_values(log=str(log), seconds=0.12)
+    options: dict[str, Any] = {"client": client} if executor == "dask" else {"workers": 2}
+    result = spinsweep.run(sweep, tmp_path / "c.zarr", **options)
+
+    ran = processes(log)
+    assert result.complete
+    assert len(ran) == 12
+    assert {len(each) for each in ran.values()} == {1}
+    assert os.getpid() not in {process for each in ran.values() for process in each}
+    assert (result.dataset.cell_attempt == 1).all()
+    assert (result.dataset.cell_duration > 0.1).all()
+
+
+def test_in_this_process_the_sampled_cells_are_kept_as_well(tmp_path: Path, log: Path) -> None:
+    result = spinsweep.run(TRACED.with_values(log=str(log), seconds=0.03), tmp_path / "c.zarr")
+
+    assert result.complete
+    assert {len(each) for each in processes(log).values()} == {1}
+    assert result.cube.runs()[-1].outcome == "complete"
+
+
+def test_the_numbers_are_those_of_a_run_whose_blocks_were_given(tmp_path: Path) -> None:
+    for sweep in (GRID, dataclasses.replace(GRID, shared_axes=("width", "variation"))):
+        name = f"{len(sweep.shared_axes)}"
+        sampled = spinsweep.run(sweep, tmp_path / f"{name}-sampled.zarr", workers=1)
+        plain = spinsweep.run(sweep, tmp_path / f"{name}.zarr", block=7 if not sweep.shared_axes else 16)
+        names = ["sum", "noise", "cell_state", "cell_attempt", "cell_error", "cell_code"]
+        xr.testing.assert_identical(sampled.dataset[names].drop_attrs(), plain.dataset[names].drop_attrs())
+        assert sampled.counts.done == 96
+
+
+def test_a_sample_here_and_elsewhere_computes_the_same() -> None:
+    here, elsewhere = sample(GRID), sample_elsewhere(GRID)
+    assert here.computed is not None
+    assert elsewhere.computed is not None
+    shape = tuple(map(slice, np.minimum(here.computed.duration.shape, elsewhere.computed.duration.shape)))
+    for name, values in here.computed.values.items():
+        np.testing.assert_array_equal(values[shape], elsewhere.computed.values[name][shape])
+
+
+def test_a_cell_that_kills_its_process_harms_no_driver_and_is_told(tmp_path: Path, log: Path) -> None:
+    result = spinsweep.run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=2)
+
+    assert (result.counts.done, result.counts.failed) == (11, 1)
+    assert any("to choose the blocks ended with exit code -9; workers compute them" in n for n in result.notes)
+    assert [failure.coords for failure in result.failures] == [{"x": 0, "seed": 0}]
+
+
+def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
+    tmp_path: Path, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "LONGEST_S", 0.5)
+    sweep = dataclasses.replace(TRACED.with_values(log=str(log), first="hang"), timeout=1)
+    result = spinsweep.run(sweep, tmp_path / "c.zarr", workers=1)
+
+    assert result.cube.grid.chunk == (1, 1)
+    assert (result.counts.done, result.counts.failed) == (11, 1)
+    assert not lives(processes(log)["0-0"][0])
+
+
+def test_the_progress_names_the_cell_that_is_computed_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Path
+) -> None:
+    monkeypatch.setattr(executors, "LONG_S", 0.1)
+    shown = []
+    sweep = TRACED.with_values(log=str(log), x=[2], seed=[1], seconds=2.5)
+    spinsweep.run(
+        sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9))
+    )
+
+    assert any(re.search(r", x=2 seed=1 for \d[.\d]* s in process \d+", line) for line in shown)
+    assert " for " not in shown[-1]
+
+
+def test_what_fails_in_the_sample_is_said_by_workers_and_what_is_good_is_kept(tmp_path: Path) -> None:
+    result = spinsweep.run(FAILING, tmp_path / "c.zarr", workers=1)
+
+    assert (result.counts.done, result.counts.failed) == (3, 1)
+    assert result.failures[0].error.message == "no good"
+    assert (result.dataset.cell_attempt == 1).all()
+
+
+@per_cell
+def failing(cell: Cell) -> dict[str, Any]:
+    if cell["x"] == 1:
+        raise ValueError("no good")
+    return {"y": 0.0}
+
+
+FAILING = Sweep("failing", "One cell fails", (Axis("x", (0, 1, 2, 3)),), (Output("y"),), failing)
+
+
+def doubled(value: int) -> int:
+    return 2 * value
+
+
+@per_cell
+def with_processes(cell: Cell) -> dict[str, Any]:
+    """Uses a pool of processes, and leaves a program behind."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        (value,) = pool.map(doubled, [cell["x"]])
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
+    (Path(cell.params["log"]) / str(left.pid)).touch()
+    return {"y": float(value)}
+
+
+@pytest.mark.parametrize("executor", ["processes", "dask"])
+def test_cells_may_start_processes_and_what_they_leave_ends_with_the_run(
+    tmp_path: Path, log: Path, client: Client, executor: str
+) -> None:
+    sweep = Sweep(
+        "starts",
+        "Processes of cells",
+        (Axis("x", (1, 2)),),
+        (Output("y"),),
+        with_processes,
+        parameters=(Parameter("log", str(log)),),
+    )
+    options: dict[str, Any] = {"client": client} if executor == "dask" else {"workers": 1}
+    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=1, **options)
+
+    assert result.failures == []
+    assert result.dataset.y.values.tolist() == [2.0, 4.0]
+    for file in log.iterdir():
+        for _ in range(100):
+            if not lives(int(file.name)):
+                break
+            time.sleep(0.1)
+        else:
+            raise AssertionError(f"process {file.name} is still there")
