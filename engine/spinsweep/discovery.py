@@ -162,8 +162,8 @@ def _is_module(name: str) -> bool:
 
 
 def _named(name: str, known: list[str]) -> Any:
-    module_name, colon, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")
-    if not (module_name.endswith(".py") or (colon and _is_module(module_name))):
+    module_name, _, attribute = (name, "", "") if name.endswith(".py") else name.rpartition(":")
+    if not (name.endswith(".py") or (attribute and (module_name.endswith(".py") or _is_module(module_name)))):
         raise SpecError(
             f"there is no sweep {name!r}{closest(name, known)}; installed are {', '.join(known)}; "
             "name your own as FILE.py, FILE.py:NAME or MODULE:NAME"

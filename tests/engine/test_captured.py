@@ -14,13 +14,13 @@ from distributed import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-import spinsweep
 from spinsweep import Axis, Cell, Cells, Output, Sweep, per_cell
 from spinsweep.captured import LONGEST, Tail, captured
 from spinsweep.cli import main
 from spinsweep.cube import Cube, open_storage
 from spinsweep.cube.groups import error_group, keep_error
 from spinsweep.evaluate import CellError
+from spinsweep.executors.running import run
 
 
 @per_cell
@@ -51,7 +51,7 @@ def test_what_a_failed_cell_printed_is_kept_with_its_error_and_that_of_others_is
         return  # as on dask
     options: dict[str, Any] = {"serial": {}, "processes": {"workers": 1}, "dask": {"client": client}}[where]
     sweep = dataclasses.replace(TALKING, function=function)
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=4, **options)
+    result = run(sweep, tmp_path / "c.zarr", block=4, **options)
 
     assert [failure.error.output for failure in result.failures] == [
         f"cell {x} begins\na thread of {x}\na warning \\udcff\n" for x in (1, 3)
@@ -102,7 +102,7 @@ def test_a_tail_is_the_end_of_all_that_was_written(texts: list[str]) -> None:
 
 
 def test_errors_without_output_are_stored_as_they_always_were(tmp_path: Path) -> None:
-    result = spinsweep.run(TALKING, tmp_path / "c.zarr")
+    result = run(TALKING, tmp_path / "c.zarr")
     storage = open_storage(tmp_path / "c.zarr")
     plain = keep_error(storage, CellError("builtins.X", "m", "t"))
 

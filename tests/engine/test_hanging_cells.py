@@ -13,12 +13,12 @@ import pytest
 import xarray as xr
 from distributed import Client
 
-import spinsweep
 from spinsweep import Axis, Cell, Cells, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.blocks import Block
 from spinsweep.cube import TIMED_OUT, Task
 from spinsweep.executors.dispatch import Dispatcher
 from spinsweep.executors.events import Finished, Hung, RecordFailure, Split, Submit, Tick, WorkersChanged
+from spinsweep.executors.running import run
 from spinsweep.ledger import Receipt
 from spinsweep.limits import backoff_s, retries_of
 
@@ -69,9 +69,9 @@ def test_a_cell_that_hangs_fails_with_its_stack_and_the_others_of_its_block_are_
     tmp_path: Path, client: Client, log: Path, name: str
 ) -> None:
     sweep = HANGING.with_values(log=str(log), hangs=1)
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=6, **where(name, client))
+    result = run(sweep, tmp_path / "c.zarr", block=6, **where(name, client))
     processes = {x: [int(line) for line in (log / str(x)).read_text().split()] for x in range(12)}
-    whole = spinsweep.run(HANGING.with_values(log=str(log)), tmp_path / "whole.zarr", block=5)
+    whole = run(HANGING.with_values(log=str(log)), tmp_path / "whole.zarr", block=5)
 
     if name != "dask":  # there, a block that waited at a worker is begun again with it
         assert {len(each) for each in processes.values()} == {1}, "what was computed was kept"
@@ -100,7 +100,7 @@ def wait_until_ended(process: int) -> None:
 
 def test_of_a_function_of_a_whole_block_each_cell_is_then_computed_by_itself(tmp_path: Path, log: Path) -> None:
     sweep = dataclasses.replace(HANGING, function=hanging_blocks, timeout=0.3)
-    result = spinsweep.run(sweep.with_values(log=str(log), hangs=1, x=range(6)), tmp_path / "c.zarr", block=3)
+    result = run(sweep.with_values(log=str(log), hangs=1, x=range(6)), tmp_path / "c.zarr", block=3)
 
     assert [failure.coords["x"] for failure in result.failures] == [3]
     assert result.counts.done == 5
@@ -118,7 +118,7 @@ def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
     tmp_path: Path,
 ) -> None:
     sweep = dataclasses.replace(HANGING, function=locking, timeout=0.2).with_values(x=range(3))
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=3, workers=1)
+    result = run(sweep, tmp_path / "c.zarr", block=3, workers=1)
 
     (failure,) = result.failures
     assert (failure.coords["x"], failure.error.type, result.counts.done) == (1, TIMED_OUT, 2)
@@ -128,7 +128,7 @@ def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
 @pytest.mark.slow
 def test_on_dask_it_is_ended_as_well_and_counts_as_a_cell_of_which_workers_die(tmp_path: Path) -> None:
     sweep = dataclasses.replace(HANGING, function=locking, timeout=0.2).with_values(x=range(3))
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=3, executor="dask", workers=1)
+    result = run(sweep, tmp_path / "c.zarr", block=3, executor="dask", workers=1)
 
     (failure,) = result.failures
     assert (failure.coords["x"], result.counts.done) == (1, 2)
@@ -136,9 +136,9 @@ def test_on_dask_it_is_ended_as_well_and_counts_as_a_cell_of_which_workers_die(t
 
 
 def test_a_timeout_changes_no_number_and_no_identity(tmp_path: Path, log: Path) -> None:
-    timed = spinsweep.run(HANGING.with_values(log=str(log)), tmp_path / "a.zarr", block=4)
+    timed = run(HANGING.with_values(log=str(log)), tmp_path / "a.zarr", block=4)
     plain = dataclasses.replace(HANGING, timeout=None, retries={"OSError": 2})
-    cube = spinsweep.run(plain.with_values(log=str(log)), tmp_path / "b.zarr", block=4).dataset
+    cube = run(plain.with_values(log=str(log)), tmp_path / "b.zarr", block=4).dataset
 
     assert plain.digest == HANGING.digest
     names = ["y", "cell_state", "cell_attempt", "cell_error", "cell_code"]
@@ -205,8 +205,8 @@ def test_a_cell_is_called_again_for_the_named_exceptions_alone_and_its_number_is
         folder.mkdir()
     sweep = dataclasses.replace(FLAKY, function=function)
     failing = sweep.with_values(log=str(logs[0]), fails=1)
-    result = spinsweep.run(failing, tmp_path / "c.zarr", block=1, retries={OSError: 2})
-    plain = spinsweep.run(sweep.with_values(log=str(logs[1])), tmp_path / "plain.zarr")
+    result = run(failing, tmp_path / "c.zarr", block=1, retries={OSError: 2})
+    plain = run(sweep.with_values(log=str(logs[1])), tmp_path / "plain.zarr")
 
     assert [failure.coords["x"] for failure in result.failures] == [2]
     assert result.dataset.cell_attempt.values.tolist() == [2, 1, 2, 2]
@@ -217,7 +217,7 @@ def test_a_cell_is_called_again_for_the_named_exceptions_alone_and_its_number_is
 def test_a_cell_that_goes_on_failing_has_its_last_error_and_the_number_of_its_calls(
     tmp_path: Path, log: Path
 ) -> None:
-    result = spinsweep.run(
+    result = run(
         FLAKY.with_values(log=str(log), fails=9, x=[1]), tmp_path / "c.zarr", retries={"ConnectionResetError": 1}
     )
 
@@ -249,7 +249,7 @@ def test_an_exception_is_named_by_its_class_or_a_base_and_the_nearest_says_how_o
 )
 def test_limits_that_cannot_be_are_one_line(tmp_path: Path, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError) as error:
-        spinsweep.run(HANGING, tmp_path / "c.zarr", **options)
+        run(HANGING, tmp_path / "c.zarr", **options)
     with pytest.raises(SpecError) as of_sweep:
         dataclasses.replace(HANGING, **options)
     assert message in str(error.value)

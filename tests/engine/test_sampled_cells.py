@@ -19,9 +19,9 @@ import xarray as xr
 from distributed import Client
 from examples import GRID
 
-import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 from spinsweep.executors import processes as executors
+from spinsweep.executors.running import run
 from spinsweep.runs import sampling
 from spinsweep.runs.sampling import sample, sample_elsewhere
 
@@ -68,7 +68,7 @@ def test_no_cell_runs_in_the_driver_and_none_is_computed_twice(
 ) -> None:
     sweep = TRACED.with_values(log=str(log), seconds=0.12)
     options: dict[str, Any] = {"client": client} if executor == "dask" else {"workers": 2}
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", **options)
+    result = run(sweep, tmp_path / "c.zarr", **options)
 
     ran = processes(log)
     assert result.complete
@@ -80,7 +80,7 @@ def test_no_cell_runs_in_the_driver_and_none_is_computed_twice(
 
 
 def test_in_this_process_the_sampled_cells_are_kept_as_well(tmp_path: Path, log: Path) -> None:
-    result = spinsweep.run(TRACED.with_values(log=str(log), seconds=0.03), tmp_path / "c.zarr")
+    result = run(TRACED.with_values(log=str(log), seconds=0.03), tmp_path / "c.zarr")
 
     assert result.complete
     assert {len(each) for each in processes(log).values()} == {1}
@@ -90,8 +90,8 @@ def test_in_this_process_the_sampled_cells_are_kept_as_well(tmp_path: Path, log:
 def test_the_numbers_are_those_of_a_run_whose_blocks_were_given(tmp_path: Path) -> None:
     for sweep in (GRID, dataclasses.replace(GRID, shared_axes=("width", "variation"))):
         name = f"{len(sweep.shared_axes)}"
-        sampled = spinsweep.run(sweep, tmp_path / f"{name}-sampled.zarr", workers=1)
-        plain = spinsweep.run(sweep, tmp_path / f"{name}.zarr", block=7 if not sweep.shared_axes else 16)
+        sampled = run(sweep, tmp_path / f"{name}-sampled.zarr", workers=1)
+        plain = run(sweep, tmp_path / f"{name}.zarr", block=7 if not sweep.shared_axes else 16)
         names = ["sum", "noise", "cell_state", "cell_attempt", "cell_error", "cell_code"]
         xr.testing.assert_identical(sampled.dataset[names].drop_attrs(), plain.dataset[names].drop_attrs())
         assert sampled.counts.done == 96
@@ -107,7 +107,7 @@ def test_a_sample_here_and_elsewhere_computes_the_same() -> None:
 
 
 def test_a_cell_that_kills_its_process_harms_no_driver_and_is_told(tmp_path: Path, log: Path) -> None:
-    result = spinsweep.run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=2)
+    result = run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=2)
 
     assert (result.counts.done, result.counts.failed) == (11, 1)
     assert any("to choose the blocks ended with exit code -9; workers compute them" in n for n in result.notes)
@@ -119,7 +119,7 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
 ) -> None:
     monkeypatch.setattr(sampling, "LONGEST_S", 0.5)
     sweep = dataclasses.replace(TRACED.with_values(log=str(log), first="hang"), timeout=1)
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", workers=1)
+    result = run(sweep, tmp_path / "c.zarr", workers=1)
 
     assert result.cube.grid.chunk == (1, 1)
     assert (result.counts.done, result.counts.failed) == (11, 1)
@@ -132,16 +132,14 @@ def test_the_progress_names_the_cell_that_is_computed_for_long(
     monkeypatch.setattr(executors, "LONG_S", 0.1)
     shown = []
     sweep = TRACED.with_values(log=str(log), x=[2], seed=[1], seconds=2.5)
-    spinsweep.run(
-        sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9))
-    )
+    run(sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9)))
 
     assert any(re.search(r", x=2 seed=1 for \d[.\d]* s in process \d+", line) for line in shown)
     assert " for " not in shown[-1]
 
 
 def test_what_fails_in_the_sample_is_said_by_workers_and_what_is_good_is_kept(tmp_path: Path) -> None:
-    result = spinsweep.run(FAILING, tmp_path / "c.zarr", workers=1)
+    result = run(FAILING, tmp_path / "c.zarr", workers=1)
 
     assert (result.counts.done, result.counts.failed) == (3, 1)
     assert result.failures[0].error.message == "no good"
@@ -185,7 +183,7 @@ def test_cells_may_start_processes_and_what_they_leave_ends_with_the_run(
         parameters=(Parameter("log", str(log)),),
     )
     options: dict[str, Any] = {"client": client} if executor == "dask" else {"workers": 1}
-    result = spinsweep.run(sweep, tmp_path / "c.zarr", block=1, **options)
+    result = run(sweep, tmp_path / "c.zarr", block=1, **options)
 
     assert result.failures == []
     assert result.dataset.y.values.tolist() == [2.0, 4.0]

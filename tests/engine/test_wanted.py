@@ -21,7 +21,7 @@ from spinsweep.cli import main
 from spinsweep.cube import Cube, examine, execute, repair
 from spinsweep.ledger import Counts
 from spinsweep.runs import open_run
-from spinsweep.runs.block_size import sample
+from spinsweep.runs.sampling import sample
 
 AXES = (Axis("a", (0, 1, 2, 3)), Axis("b", (0, 1, 2)))
 

@@ -9,6 +9,7 @@ from spinsweep.cube.durable import Durable
 from spinsweep.cube.execution import execute, other_artifacts, record_failure, record_result
 from spinsweep.cube.groups import keep_origin, run_group, write_group
 from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
+from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.stores import open_storage, zip_store
 from spinsweep.cube.task import Job, Task
 from spinsweep.cube.time_limit import TIMED_OUT, LastResort
@@ -19,7 +20,7 @@ __all__ = [
     "ARCHIVE", "CLEAN", "FORMAT", "TIMED_OUT", "VERSION_NAME", "Cube", "Damage", "DamagedChunk", "Durable", "Job",
     "LastResort", "Lost", "Repair", "Task",
     "compressed_fraction", "create", "examine", "execute", "keep_origin", "machine_id", "open_storage",
-    "other_artifacts", "record_failure", "record_result", "recover", "repair", "run_group", "write_group",
-    "zip_store",
+    "other_artifacts", "record_failure", "record_result", "recover", "repair", "run_group", "stage_files",
+    "write_group", "zip_store",
 ]
 # fmt: on

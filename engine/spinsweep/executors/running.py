@@ -178,6 +178,8 @@ def run(
         on_progress(opened)
         if opened.progress.blocks > opened.progress.blocks_ended:
             drive(opened, start, on_progress, workers=at_a_time)
+        elif opened.progress.blocks:  # all were computed for the sample
+            on_progress(opened)
     return Result(
         str(opened.cube.storage),
         opened.outcome,

@@ -28,7 +28,7 @@ from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.runs.record import RunRecorder
-from spinsweep.runs.sampling import Sample, keep_sample, sample
+from spinsweep.runs.sampling import Kept, Sample, keep_sample, sample
 from spinsweep.spec import Sweep
 
 __all__ = ["Run", "open_run"]
@@ -45,7 +45,7 @@ def open_run(
     mark_stale: bool | npt.NDArray[np.bool_] = False,
     allow_mixed: bool = False,
     attrs: Mapping[str, Any] | None = None,
-    sampler: Callable[[Sweep], Sample] = sample,
+    sampler: Callable[[Sweep, Kept], Sample] = sample,
 ) -> Iterator[Run]:
     """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
 
@@ -85,7 +85,7 @@ def open_run(
     if created:
         initial = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
         if block is None and not sweep.resources:  # what needs resources may act on the world
-            sampled = sampler(sweep)
+            sampled = sampler(sweep, (str(storage), origin.number))
         shape = block_shape(sweep, block, workers, math.inf if sampled is None else sampled.cell_seconds)
         create(storage, sweep, shape, {**initial, **(attrs or {})}, origin.number)
     cube = Cube(storage)

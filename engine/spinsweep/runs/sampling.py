@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from spinsweep.blocks import as_boxes
 from spinsweep.cell_function import is_per_cell
-from spinsweep.cube import Task, compressed_fraction, record_result
+from spinsweep.cube import Task, compressed_fraction, record_result, stage_files
 from spinsweep.evaluate import Evaluated, empty, evaluate
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.ledger import State
@@ -35,6 +35,7 @@ from spinsweep.reaper_process import kill_marked, marking
 from spinsweep.resources import THREAD_SETTINGS
 from spinsweep.runs.opened import Run
 from spinsweep.spec import Sweep
+from spinsweep.stages import Keeper
 from spinsweep.user_modules import UserModules
 
 SAMPLE_S = 0.1  # a sample this long tells a cell's time well enough
@@ -60,23 +61,28 @@ class Sample:
     """What the user should know."""
 
 
-def sample(sweep: Sweep) -> Sample:
-    """Measured in this process; nothing is written."""
+Kept = tuple[str, int]
+"""Where results of stages are kept: the storage of the cube that is to be made, and the number of what computes."""
+
+
+def sample(sweep: Sweep, kept: Kept | None = None) -> Sample:
+    """Measured in this process; nothing is written but results of stages."""
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    *_, last = _steps(sweep)
+    *_, last = _steps(sweep, kept)
     return last
 
 
-def _steps(sweep: Sweep) -> Iterator[Sample]:
+def _steps(sweep: Sweep, kept: Kept | None) -> Iterator[Sample]:
     """Larger and larger boxes of cells, until one takes long enough."""
     first = [sweep.axis_names.index(name) for name in sweep.shared_axes if name in sweep.axis_names]
     count = least = sweep.shared_cells
     total = math.prod(sweep.shape)
     known = empty(sweep, (0,) * len(sweep.axes))
+    stages = stage_files(*kept) if kept and sweep.stages else None
     while True:
         shape = _box(sweep.shape, count, first)
-        known, seconds, cells = _extended(sweep, known, shape)
+        known, seconds, cells = _extended(sweep, known, shape, stages)
         if not cells:  # none of these is wanted
             count = min(total, count * 4)
             continue
@@ -106,7 +112,9 @@ def _wanted(sweep: Sweep, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return np.array(sweep.wanted_mask[tuple(map(slice, shape))])
 
 
-def _extended(sweep: Sweep, known: Evaluated, shape: tuple[int, ...]) -> tuple[Evaluated, float, int]:
+def _extended(
+    sweep: Sweep, known: Evaluated, shape: tuple[int, ...], stages: Keeper | None
+) -> tuple[Evaluated, float, int]:
     """The box of that shape; the seconds that its new cells took, and how many they are.
 
     Cells that are known are not computed again, unless a function of a whole block would have to take the others one
@@ -128,7 +136,7 @@ def _extended(sweep: Sweep, known: Evaluated, shape: tuple[int, ...]) -> tuple[E
     began = time.perf_counter()
     for box in boxes:
         coords = {a.name: tuple(a.values[i] for i in along) for a, along in zip(sweep.axes, box, strict=True)}
-        part, region = evaluate(sweep, coords), np.ix_(*box)
+        part, region = evaluate(sweep, coords, stages=stages), np.ix_(*box)
         for name, values in part.values.items():
             whole.values[name][region] = values
         whole.duration[region], whole.tries[region] = part.duration, part.tries
@@ -137,8 +145,8 @@ def _extended(sweep: Sweep, known: Evaluated, shape: tuple[int, ...]) -> tuple[E
     return whole, time.perf_counter() - began, int(new.sum())
 
 
-def sample_elsewhere(sweep: Sweep) -> Sample:
-    """Measured in a process of its own, which cells may end or hold; nothing is written."""
+def sample_elsewhere(sweep: Sweep, kept: Kept | None = None) -> Sample:
+    """Measured in a process of its own, which cells may end or hold; nothing is written but results of stages."""
     if sweep.prepare is not None:
         sweep.prepare(sweep)
     token = f"sample-{uuid.uuid4().hex}"
@@ -150,7 +158,9 @@ def sample_elsewhere(sweep: Sweep) -> Sample:
             stdout=subprocess.PIPE,
         )
     try:
-        return _asked(process, pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep))))
+        return _asked(
+            process, pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep), kept))
+        )
     finally:
         process.kill()
         process.wait()
@@ -233,12 +243,12 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
-    sys.path[:], folders, pickled = pickle.loads(question)
+    sys.path[:], folders, pickled, kept = pickle.loads(question)
     UserModules.finder().add_shared(folders)
     sweep = pickle.loads(pickled)
     pickle.dump(READY, answers)
     answers.flush()
-    for answer in _steps(sweep):
+    for answer in _steps(sweep, kept):
         pickle.dump(answer, answers)
         answers.flush()
     answers.close()
