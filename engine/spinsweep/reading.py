@@ -11,15 +11,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from spinsweep.analysis.cells import blanked, states
+from spinsweep.analysis.design import replicates
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts, Failure, State
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def open_cube(store: str | Path, *, zeros: bool = False) -> xr.Dataset:
@@ -66,7 +72,7 @@ class CubeView:
     @property
     def states(self) -> xr.DataArray:
         """State of each cell, a :class:`~spinsweep.State`, (*axes) uint8."""
-        return self._dataset.get("cell_state", xr.DataArray(np.uint8(State.DONE)))
+        return states(self._dataset)
 
     @property
     def done(self) -> xr.DataArray:
@@ -92,12 +98,27 @@ class CubeView:
         integers become float64 if there is any such cell. Other variables and the ledger (``cell_...``) are as they
         were
         """
-        done = self.done.compute()
-        if bool(done.all()):
-            return self._dataset
-        variables = self._dataset.data_vars.items()
-        outputs = {n: a for n, a in variables if set(done.dims) <= set(a.dims) and not str(n).startswith("cell_")}
-        return self._dataset.assign({n: _blanked(array, done, zeros=zeros) for n, array in outputs.items()})
+        return blanked(self._dataset, zeros=zeros)
+
+    def plot(self, output: str, over: Sequence[str] | str | None = None) -> Figure:
+        """Draw one output: lines against one axis of numbers, a heat map against two, points for names.
+
+        Parameters
+        ----------
+        output : name of a variable over the axes of the cells
+        over : axes that are replicates, whose means are drawn with their 95 % intervals; None: those named seed,
+            device, repeat, replicate, trial, chip, cycle or sample
+
+        Raises
+        ------
+        SpecError
+            There is no such output or axis.
+        NotDrawn
+            The output holds texts, one value, or no cell that is done.
+        """
+        from spinsweep.analysis.figures import OutputFigure
+
+        return OutputFigure(output, None if over is None else replicates(self._dataset, over))(self._dataset)
 
     def failures(self) -> list[Failure]:
         """Coordinates, attempt and error of each failed cell.
@@ -122,12 +143,3 @@ class CubeView:
             )
             for cell in cells
         ]
-
-
-def _blanked(array: xr.DataArray, done: xr.DataArray, *, zeros: bool) -> xr.DataArray:
-    """The array with nothing where ``done`` is False: NaN, "" for texts, or zero for ``zeros``."""
-    if array.dtype.kind in "OUST":
-        return array.where(done, "")
-    if array.dtype.kind not in "biu":
-        return array.where(done)
-    return array.where(done, array.dtype.type(0)) if zeros else array.astype(np.float64).where(done)

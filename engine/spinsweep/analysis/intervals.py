@@ -78,12 +78,13 @@ def paired_difference(
     return mean_interval(first - second, dim, level)
 
 
-def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Share of successes with Wilson's 95 % score interval, which has a width at no and at all successes as well.
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """Share of successes with Wilson's score interval, which has a width at no and at all successes as well.
 
     Parameters
     ----------
     successes, trials : counts that broadcast together
+    level : confidence of the interval
 
     Returns
     -------
@@ -96,7 +97,7 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Flo
     k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.asarray(k / n)
-        low, high = proportion_confint(k, n, method="wilson")
+        low, high = proportion_confint(k, n, alpha=round(1 - level, 12), method="wilson")
     return p, np.clip(low, 0.0, p), np.clip(high, p, 1.0)  # rounding apart, the interval holds p
 
 
