@@ -27,6 +27,8 @@ from spinsweep.ledger import Counts, Failure, State
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from spinsweep.analysis.tables import MeanTable
+
 
 def open_cube(store: str | Path, *, zeros: bool = False) -> xr.Dataset:
     """Open a cube, lazily, with the cells that are not done blank; also while a run fills it.
@@ -119,6 +121,42 @@ class CubeView:
         from spinsweep.analysis.figures import OutputFigure
 
         return OutputFigure(output, None if over is None else replicates(self._dataset, over))(self._dataset)
+
+    def table(
+        self, output: str, over: Sequence[str] | str | None = None, columns: str | None = None, level: float = 0.95
+    ) -> MeanTable:
+        """Means and half widths as a table with ``to_markdown``, ``to_latex`` and ``to_csv``.
+
+        See :func:`spinsweep.analysis.tables.table`.
+        """
+        from spinsweep.analysis.tables import table
+
+        return table(self._dataset, output, over, columns, level)
+
+    def sensitivity(self, output: str, over: Sequence[str] | str | None = None, level: float = 0.95) -> xr.Dataset:
+        """Share of an output's variance that each axis explains: main effects and total Sobol indices.
+
+        See :func:`spinsweep.analysis.sensitivity.sensitivity`.
+        """
+        from spinsweep.analysis.sensitivity import sensitivity
+
+        return sensitivity(self._dataset, output, over, level)
+
+    def crossing(
+        self,
+        output: str,
+        threshold: float,
+        along: str,
+        over: Sequence[str] | str | None = None,
+        level: float = 0.95,
+    ) -> xr.Dataset:
+        """Where the mean of an output crosses a threshold along an axis, with an interval.
+
+        See :func:`spinsweep.analysis.crossings.crossing`.
+        """
+        from spinsweep.analysis.crossings import crossing
+
+        return crossing(self._dataset, output, threshold, along, over, level)
 
     def failures(self) -> list[Failure]:
         """Coordinates, attempt and error of each failed cell.

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
+from spinsweep.errors import SpecError
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,9 +36,9 @@ class MeanInterval(NamedTuple):
 
 
 def check_level(level: float) -> None:
-    """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""
+    """Refuse a confidence that is not between 0 and 1, such as 95, with SpecError."""
     if not 0 < level < 1:
-        raise ValueError(f"level is {level:g}; it must be between 0 and 1, such as 0.95")
+        raise SpecError(f"level is {level:g}; it must be between 0 and 1, such as 0.95")
 
 
 def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> MeanInterval:
@@ -53,7 +55,7 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) 
 
     Raises
     ------
-    ValueError
+    SpecError
         ``level`` is not between 0 and 1.
     """
     check_level(level)

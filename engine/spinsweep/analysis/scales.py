@@ -12,9 +12,7 @@ from matplotlib.axes import Axes
 
 from spinsweep.analysis.design import text_of
 from spinsweep.analysis.look import prefix_power, si_unit, symbol
-
-PREFIXED = ("A", "V", "W", "J", "s", "m", "T", "Hz", "ohm", "Ω", "F", "H", "C", "N", "Pa", "S", "eV")
-"""Units that take an SI prefix; others, such as ``um`` or ``A/m``, stay as they are."""
+from spinsweep.si import PREFIXED
 
 
 @dataclass(frozen=True)
