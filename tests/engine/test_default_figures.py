@@ -171,6 +171,16 @@ def test_complex_numbers_are_magnitudes_and_texts_are_left_out_with_a_warning() 
     np.testing.assert_allclose(drawn["wave"].axes[0].lines[0].get_ydata(), abs(wave))
 
 
+def test_values_that_are_even_on_a_logarithmic_axis_have_one_with_ticks_to_read() -> None:
+    widths = xr.DataArray(np.arange(5.0), {"width": [0.3, 0.5, 1.0, 2.0, 5.0]}, ("width",), name="y")
+    ax = OutputFigure("y")(widths.to_dataset()).axes[0]
+    assert ax.get_xscale() == "log"
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["0.3", "0.5", "1", "2", "5"]
+    times = widths.assign_coords(width=[0.0, 1e-9, 1e-7, 1e-5, 1e-3])
+    assert OutputFigure("y")(times.to_dataset()).axes[0].get_xscale() == "symlog"
+    assert OutputFigure("y")(array(x=5).to_dataset()).axes[0].get_xscale() == "linear"
+
+
 def test_more_panels_than_have_room_are_counted() -> None:
     ds = array(x=5, cat=20)[:, :].to_dataset()
     figure = OutputFigure("y")(ds, FigureOptions("A"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -103,7 +104,7 @@ def test_what_cannot_be_is_one_line(options: dict[str, object], says: str) -> No
         table(dataset(), "far", **options)
 
 
-def test_the_command_prints_it(tmp_path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     code = """
 from spinsweep import Axis, Output, Sweep, per_cell
 @per_cell
@@ -119,3 +120,10 @@ ONE = Sweep("one", "One", (Axis("x", (1.0, 2.0)), Axis("seed", (0, 1))), (Output
     assert pd.read_csv(io.StringIO(capfd.readouterr().out))["mean"].tolist() == [1.5, 2.5]
     assert main(["table", store, "z"]) == 2
     assert capfd.readouterr().err == "spinsweep: there is no output 'z'; there are y\n"
+
+    next(Path(store, "y", "c").rglob("*/0")).write_bytes(b"junk of some length")  # a damaged chunk
+    for words in (["table", store, "y"], ["figures", store, "--each-output"]):
+        assert main(words) == 2
+        said = capfd.readouterr().err
+        assert "cannot be read: ValueError" in said
+        assert said.count("\n") == 1

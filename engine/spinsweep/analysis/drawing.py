@@ -77,6 +77,8 @@ def lines(ax: Axes, shown: OutputPanels, panel: dict[Any, int]) -> None:
             below: dict[str, Any] = {"transform": ax.get_xaxis_transform(), "clip_on": False, "zorder": 5}
             height = 0.03 + 0.035 * index
             ax.plot(x[nothing], np.full(nothing.sum(), height), "x", color=look["color"], ms=2.6, mew=0.7, **below)
+    if shown.over_zero:
+        ax.axhline(0, color=GREY, lw=0.5, zorder=0)
     set_scale(ax, positions)
     ax.set_xlabel(quantity.label)
     _limit(ax.set_ylim, shown)
@@ -127,6 +129,8 @@ def points(ax: Axes, shown: OutputPanels, panel: dict[Any, int]) -> None:
     ax.set_ylabel(title_of(shown.values, shown.layout.x))
     ax.grid(axis="x", lw=0.3, color="0.85")
     ax.set_axisbelow(True)
+    if shown.over_zero:
+        ax.axvline(0, color=GREY, lw=0.5, zorder=0)
     _limit(ax.set_xlim, shown)
 
 

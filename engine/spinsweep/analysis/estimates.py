@@ -11,7 +11,8 @@ from spinsweep.analysis.cells import blanked, outputs, type_of_cells
 from spinsweep.analysis.design import is_share
 from spinsweep.analysis.intervals import mean_interval, wilson
 from spinsweep.axis import closest
-from spinsweep.errors import SpecError
+from spinsweep.errors import CubeError, SpecError
+from spinsweep.printable import said
 
 DRAWN = "biufc"
 
@@ -25,12 +26,21 @@ def numbers(dataset: xr.Dataset, name: str) -> xr.DataArray:
     ------
     SpecError
         There is no such output, or it holds no numbers.
+    CubeError
+        A chunk of it is damaged.
     """
     known = outputs(dataset)
     if name not in known:
         raise SpecError(f"there is no output {name!r}{closest(name, known)}; there are {', '.join(known) or 'none'}")
     stored = dataset[[n for n in (name, "cell_state") if n in dataset]]
-    array = blanked(stored)[name].load()
+    try:
+        array = blanked(stored)[name].load()
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:  # what damage makes of zarr, its codecs and xarray is of any type
+        raise CubeError(
+            f"output {name!r} cannot be read: {said(error)}; `spinsweep verify` says what is damaged"
+        ) from error
     cells = type_of_cells(dataset[name])
     if cells.kind not in DRAWN:
         raise SpecError(f"output {name!r} holds {'texts' if cells.kind in 'OUST' else cells.name}, not numbers")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,14 +197,14 @@ def _drawn(shown: OutputPanels, options: FigureOptions, note: str) -> Figure:
         if not first_column:
             ax.set_ylabel("")
         if layout.kind == "points":
-            ax.set_xlabel(shown.quantity.label if last_row else "")
+            ax.set_xlabel(_broken(shown.quantity.label, 0.6 * each) if last_row else "")
         elif layout.kind != "map" and first_column:
-            ax.set_ylabel(shown.quantity.label)
+            ax.set_ylabel(_broken(shown.quantity.label, height))
     for ax in axes.ravel()[count:]:
         ax.remove()
     if layout.kind == "map":
         bar = figure.colorbar(mesh, ax=axes.ravel()[:count].tolist(), aspect=28, pad=0.02)
-        bar.set_label(shown.quantity.label)
+        bar.set_label(_broken(shown.quantity.label, rows * height))
     if layout.colour:
         handles, labels = axes.flat[0].get_legend_handles_labels()
         title = title_of(values, layout.colour)
@@ -211,6 +212,11 @@ def _drawn(shown: OutputPanels, options: FigureOptions, note: str) -> Figure:
     if note:
         figure.text(1 - 1 * MM / width, 0.8 * MM / total, note, ha="right", va="bottom", size=5.5, color=GREY)
     return figure
+
+
+def _broken(label: str, room: float) -> str:
+    """The label in lines of about ``room`` inches."""
+    return fill(label, max(12, int(room * 72 / 4.2)), break_long_words=False)
 
 
 def _sentences(shown: OutputPanels) -> Iterator[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
 from spinsweep.analysis.design import text_of
 from spinsweep.analysis.look import prefix_power, si_unit, symbol
@@ -76,6 +77,10 @@ def set_scale(ax: Axes, numbers: npt.NDArray[Any]) -> None:
     if _unevenness(np.log(above)) < 0.5 * _unevenness(above):
         if above.size == ordered.size:
             ax.set_xscale("log")
+            if above[-1] < 100 * above[0]:  # powers of ten are too few to read a value by
+                shown = above[np.unique(np.linspace(0, above.size - 1, 5).round().astype(int))]
+                ax.set_xticks(shown.tolist(), [text_of(value) for value in shown])
+                ax.xaxis.set_minor_locator(NullLocator())
         else:
             ax.set_xscale("symlog", linthresh=above[0])
 

@@ -34,7 +34,7 @@ from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
-from spinsweep.printable import brief
+from spinsweep.printable import brief, said
 from spinsweep.provenance import OriginRecord, RunRecord
 from spinsweep.spec import LEDGER, Sweep
 
@@ -154,11 +154,23 @@ class Cube:
         """The cube as xarray opens it: lazily, or ``at_once``, in memory unless it has more than ``AT_ONCE`` bytes.
 
         Who looks at each cell by itself reads a small cube at once: a chunk a cell takes milliseconds each time.
+
+        Raises
+        ------
+        CubeError
+            An array, or a chunk that is read at once, is damaged.
         """
         import xarray as xr
 
-        dataset: xr.Dataset = xr.open_zarr(str(self.storage))
-        return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+        try:
+            dataset: xr.Dataset = xr.open_zarr(str(self.storage))
+            return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # what damage makes of zarr, its codecs and xarray is of any type
+            raise CubeError(
+                f"{self.storage} cannot be read: {said(error)}; `spinsweep verify {self.storage}` names the damage"
+            ) from error
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""
