@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spinsweep.analysis.figures import figures
     from spinsweep.axis import Axis
     from spinsweep.cell_function import cell
     from spinsweep.errors import CubeError, OutputError, RunnerError, SpecError, SpinsweepError, SweepFailed
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
     "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "cell",
-    "open_cube", "per_cell",
-    "run", "zipped",
+    "figures", "open_cube", "per_cell", "run", "zipped",
 ]
 # fmt: on
 
 _MODULES = {
+    "analysis.figures": ["figures"],
     "axis": ["Axis"],
     "errors": ["CubeError", "OutputError", "RunnerError", "SpecError", "SpinsweepError", "SweepFailed"],
     "evaluate": ["Cell", "Cells"],

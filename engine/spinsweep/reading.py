@@ -11,18 +11,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from spinsweep.analysis.cells import blanked, states
+from spinsweep.analysis.design import replicates
 from spinsweep.axis import plain
 from spinsweep.cube import ARCHIVE, Cube, zip_store
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from spinsweep.analysis.tables import MeanTable
 
 
 def open_cube(store: str | Path, *, zeros: bool = False, sort: bool = False) -> xr.Dataset:
@@ -85,7 +92,7 @@ class CubeView:
     @property
     def states(self) -> xr.DataArray:
         """State of each cell, a :class:`~spinsweep.State`, (*axes) uint8."""
-        return self._dataset.get("cell_state", xr.DataArray(np.uint8(State.DONE)))
+        return states(self._dataset)
 
     @property
     def done(self) -> xr.DataArray:
@@ -111,12 +118,63 @@ class CubeView:
         integers become float64 if there is any such cell. Other variables and the ledger (``cell_...``) are as they
         were
         """
-        done = self.done.compute()
-        if bool(done.all()):
-            return self._dataset
-        variables = self._dataset.data_vars.items()
-        outputs = {n: a for n, a in variables if set(done.dims) <= set(a.dims) and not str(n).startswith("cell_")}
-        return self._dataset.assign({n: _blanked(array, done, zeros=zeros) for n, array in outputs.items()})
+        return blanked(self._dataset, zeros=zeros)
+
+    def plot(self, output: str, over: Sequence[str] | str | None = None) -> Figure:
+        """Draw one output: lines against one axis of numbers, a heat map against two, points for names.
+
+        Parameters
+        ----------
+        output : name of a variable over the axes of the cells
+        over : axes that are replicates, whose means are drawn with their 95 % intervals; None: those named seed,
+            device, repeat, replicate, trial, chip, cycle or sample
+
+        Raises
+        ------
+        SpecError
+            There is no such output or axis.
+        NotDrawn
+            The output holds texts, one value, or no cell that is done.
+        """
+        from spinsweep.analysis.figures import OutputFigure
+
+        return OutputFigure(output, None if over is None else replicates(self._dataset, over))(self._dataset)
+
+    def table(
+        self, output: str, over: Sequence[str] | str | None = None, columns: str | None = None, level: float = 0.95
+    ) -> MeanTable:
+        """Means and half widths as a table with ``to_markdown``, ``to_latex`` and ``to_csv``.
+
+        See :func:`spinsweep.analysis.tables.table`.
+        """
+        from spinsweep.analysis.tables import table
+
+        return table(self._dataset, output, over, columns, level)
+
+    def sensitivity(self, output: str, over: Sequence[str] | str | None = None, level: float = 0.95) -> xr.Dataset:
+        """Share of an output's variance that each axis explains: main effects and total Sobol indices.
+
+        See :func:`spinsweep.analysis.sensitivity.sensitivity`.
+        """
+        from spinsweep.analysis.sensitivity import sensitivity
+
+        return sensitivity(self._dataset, output, over, level)
+
+    def crossing(
+        self,
+        output: str,
+        threshold: float,
+        along: str,
+        over: Sequence[str] | str | None = None,
+        level: float = 0.95,
+    ) -> xr.Dataset:
+        """Where the mean of an output crosses a threshold along an axis, with an interval.
+
+        See :func:`spinsweep.analysis.crossings.crossing`.
+        """
+        from spinsweep.analysis.crossings import crossing
+
+        return crossing(self._dataset, output, threshold, along, over, level)
 
     def in_order(self) -> xr.Dataset:
         """The Dataset with the values along each axis in order: numbers upwards, names alphabetically.
@@ -172,12 +230,3 @@ def _archived_error(archive: str) -> Callable[[int], CellError]:
         return CellError(**{name: attributes[name] for name in ("type", "message", "traceback")})
 
     return error
-
-
-def _blanked(array: xr.DataArray, done: xr.DataArray, *, zeros: bool) -> xr.DataArray:
-    """The array with nothing where ``done`` is False: NaN, "" for texts, or zero for ``zeros``."""
-    if array.dtype.kind in "OUST":
-        return array.where(done, "")
-    if array.dtype.kind not in "biu":
-        return array.where(done)
-    return array.where(done, array.dtype.type(0)) if zeros else array.astype(np.float64).where(done)

@@ -6,6 +6,8 @@ import math
 
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 """By power of ten."""
+PREFIXED = ("A", "V", "W", "J", "s", "m", "T", "Hz", "ohm", "Ω", "F", "H", "C", "N", "Pa", "S", "eV")
+"""Units that take a prefix; others, such as ``um`` or ``A/m``, stay as they are."""
 
 
 def power_of(largest: float, unit: str) -> int:

@@ -320,11 +320,12 @@ def test_list_shows_what_can_be_run_and_what_it_reproduces(tmp_path: Path, spins
     assert {s["name"]: s["source"] for s in data}["endurance"].endswith("S5")
 
 
-def test_figures_of_a_sweep_without_any_is_a_clear_mistake(own: Path, spinsweep: Command) -> None:
+def test_a_sweep_without_figures_has_one_for_each_output(own: Path, spinsweep: Command) -> None:
     spinsweep("run", "mine.py:MINE", "--workers", 0, cwd=own)
     result = spinsweep("figures", "results/mine.zarr", "--sweep", "mine.py:MINE", cwd=own)
 
-    assert (result.returncode, result.stderr) == (2, "spinsweep: the sweep mine has no figures\n")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert [Path(line).name for line in result.stdout.splitlines()] == ["y.png", "y.svg", "y.md"]
 
 
 DRAWN = """

@@ -27,7 +27,19 @@ from spinsweep.reaper import INTERRUPTED
 UsageMistake: type[Any] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 CLOSED = 141
 """Whoever read the output is gone, as `| head -1` is; as a shell says of a program that SIGPIPE ended."""
-NAMED_ALIKE = ("plan", "run", "status", "verify", "cell", "figures", "scheduler", "worker", "certs")
+NAMED_ALIKE = (
+    "plan",
+    "run",
+    "status",
+    "verify",
+    "cell",
+    "figures",
+    "table",
+    "compare",
+    "scheduler",
+    "worker",
+    "certs",
+)
 """Verbs whose module and function have their name."""
 CUBE_FILES = ("export", "merge", "migrate")
 """The same, of those that make other files of cubes."""

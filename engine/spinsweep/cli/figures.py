@@ -16,7 +16,7 @@ from spinsweep.cube import Cube
 from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
-from spinsweep.errors import NotDrawn, SpecError
+from spinsweep.errors import CubeError, NotDrawn, SpecError
 from spinsweep.figure_files import FORMATS, content, settings
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
@@ -50,10 +50,27 @@ def figures(
         str,
         typer.Option("--format", metavar="png,pdf,svg", help="Formats of the pictures; text in PDF and SVG is text."),
     ] = "png,svg",
+    each_output: Annotated[
+        bool,
+        typer.Option(
+            "--each-output", help="Draw one figure for each output, as of a sweep that has no figures of its own."
+        ),
+    ] = False,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS",
+            help="Draw one figure for each output, of means over this axis. May be repeated.",
+            show_default="seed, device, repeat, ...",
+        ),
+    ] = None,
     named_sweep: NamedSweep = None,
     trust: Trust = False,
 ) -> int:
     """Draw every figure of a cube, and write beside each what it shows; cells that are not done are left out.
+
+    Of a sweep that has no figures of its own, or whose code is not here, each output is a figure: lines against one
+    axis of numbers, a heat map against two, points for names, and intervals over the seeds.
 
     NAME.md is the caption of the figure NAME: what is shown, what error bars and lines are, where the data come from,
     and what is left out.
@@ -68,20 +85,16 @@ def figures(
     if font:
         _require_font(font)
     cube = Cube(store)
-    sweep = find(code_of(cube, named_sweep, trust=trust))
-    if sweep.name != cube.attributes.sweep:
-        raise SpecError(f"{cube.storage} was made by the sweep {cube.attributes.sweep}, not by {sweep.name}")
-    known = builders(sweep)
-    if not known:
-        raise SpecError(f"the sweep {cube.attributes.sweep} has no figures")
+    sweep = None if each_output or over else _made_by(cube, named_sweep, trust=trust)
+    dataset = cube.dataset(at_once=True)
+    known = (builders(sweep) if sweep else {}) or _of_outputs(dataset, over)
     if unknown := [name for name in only or () if name not in known]:
         raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attributes.sweep} has {', '.join(known)}")
     parent = Path("results") if "://" in store else Path(store).parent
     folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = cube.dataset(at_once=True)
     chosen = {name: build for name, build in known.items() if not only or name in only}
-    facts = "\n\n".join(_facts(cube, sweep, dataset))
+    facts = "\n\n".join(_facts(cube, dataset))
     failed, not_drawn = {}, {}
     for name, build in chosen.items():
         try:
@@ -96,18 +109,37 @@ def figures(
         for suffix, written in files.items():
             write_whole(str(folder / f"{name}.{suffix}"), written)
             say(folder / f"{name}.{suffix}")
+    origin = sweep.figures if sweep else "spinsweep"
     for name, text in not_drawn.items():
         say(f"not drawn {name}: {text}")
     if (width or letters != FigureOptions.letters) and (
         fixed := [n for n, b in chosen.items() if not takes_options(b)]
     ):
-        words = (
-            f"--width and --letters do not change {', '.join(fixed)}: the code of {sweep.figures} takes no options"
-        )
+        words = f"--width and --letters do not change {', '.join(fixed)}: the code of {origin} takes no options"
         say(one_line(f"spinsweep: {words}"), error=True)
     for name, problem in failed.items():
-        say(one_line(f"spinsweep: figure {name!r} of {sweep.figures}: {problem}"), error=True)
+        say(one_line(f"spinsweep: figure {name!r} of {origin}: {problem}"), error=True)
     return 1 if failed else 0
+
+
+def _made_by(cube: Cube, named_sweep: str | None, *, trust: bool) -> Sweep | None:
+    """The sweep that made a cube; None, which is said, where its code is not here and the user names none."""
+    title = cube.attributes.sweep
+    try:
+        name = code_of(cube, named_sweep, trust=trust)
+    except CubeError as reason:
+        say(one_line(f"spinsweep: one figure for each output is drawn, not the sweep's own: {reason}"), error=True)
+        return None
+    sweep = find(name)
+    if sweep.name != title:
+        raise SpecError(f"{cube.storage} was made by the sweep {title}, not by {sweep.name}")
+    return sweep
+
+
+def _of_outputs(dataset: Any, over: list[str] | None) -> dict[str, Callable[..., Any]]:
+    from spinsweep.analysis.figures import of_outputs
+
+    return dict(of_outputs(dataset, over))
 
 
 def _formats(text: str) -> list[str]:
@@ -166,7 +198,7 @@ def _caption(build: Callable[..., Any], dataset: Any, options: FigureOptions) ->
         return f"The caption cannot be written: {_told(error, build)}"
 
 
-def _facts(cube: Cube, sweep: Sweep, dataset: Any) -> Iterator[str]:
+def _facts(cube: Cube, dataset: Any) -> Iterator[str]:
     """What holds for all figures of a cube: where the data come from, how many cells there are and are not."""
     from spinsweep.reading import CubeView
 

@@ -35,7 +35,7 @@ from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
 from spinsweep.ledger import Counts, Failure, State, flags, with_wanted
 from spinsweep.long_values import LongValues
-from spinsweep.printable import brief
+from spinsweep.printable import brief, said
 from spinsweep.provenance import OriginRecord, RunRecord
 from spinsweep.spec import LEDGER, Sweep
 
@@ -166,12 +166,24 @@ class Cube:
         Parameters
         ----------
         pieces : how many values along each dimension are read at a time; None: a block
+
+        Raises
+        ------
+        CubeError
+            An array, or a chunk that is read at once, is damaged.
         """
         import xarray as xr
 
         chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
-        dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
-        return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+        try:
+            dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
+            return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+        except (MemoryError, OSError):
+            raise
+        except Exception as error:  # what damage makes of zarr, its codecs and xarray is of any type
+            raise CubeError(
+                f"{self.storage} cannot be read: {said(error)}; `spinsweep verify {self.storage}` names the damage"
+            ) from error
 
     def requested(self, sweep: Sweep) -> tuple[npt.NDArray[np.bool_], ...]:
         """Along each axis of the cube, whether the sweep asks for that value."""

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from spinneurons.analysis.intervals import check_level
 from spinneurons.analysis.lines import finite_points, straight_line
 from spinneurons.analysis.scatter import weighted_fit
+from spinsweep.analysis.intervals import check_level
 
 Floats = npt.NDArray[np.float64]
 

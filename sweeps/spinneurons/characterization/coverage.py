@@ -18,12 +18,12 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinneurons.analysis.fits import fit_line
-from spinneurons.analysis.intervals import wilson
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.cubes import standard_error
 from spinneurons.neurons.fit import fit_many, standard_errors
 from spinneurons.neurons.hall_bar import HallBar
+from spinsweep.analysis.intervals import wilson
 from spinsweep.printable import brief, say
 
 Floats = npt.NDArray[np.float64]

@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device
-from spinneurons.analysis.intervals import wilson
 from spinneurons.analysis.lines import FittedLine, straight_line
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.characterization.fit_table import CharacterizedDevice
@@ -34,6 +33,7 @@ from spinneurons.characterization.marks import (
 from spinneurons.characterization.repeated import OfPart, s4_persistence, s5_endurance
 from spinneurons.neurons.card import CardError
 from spinneurons.neurons.cubes import family, law, standard_error
+from spinsweep.analysis.intervals import wilson
 
 Look = Callable[[int, int], dict[str, Any]]
 """Of the device at a place of width and of device."""

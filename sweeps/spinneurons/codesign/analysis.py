@@ -13,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from spinneurons.analysis.convergence import steps_to_converge
-from spinneurons.analysis.intervals import mean_interval
 from spinneurons.codesign.crossbar import SIZES
+from spinsweep.analysis.intervals import mean_interval
 
 WITHIN = 0.01
 """Loss of accuracy against the width's own baseline that is still good."""

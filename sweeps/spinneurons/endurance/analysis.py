@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from spinneurons.analysis.intervals import wilson
+from spinsweep.analysis.intervals import wilson
 
 LONG = 1000
 """Valid cycles at one current from which on a record is a long one: the longer moving average needs as many."""

@@ -16,8 +16,8 @@ from matplotlib.ticker import MaxNLocator
 
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device
-from spinneurons.analysis.intervals import share, wilson
 from spinneurons.endurance.analysis import LONG, long_record
+from spinsweep.analysis.intervals import share, wilson
 
 Floats = npt.NDArray[np.float64]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.intervals import mean_interval, wilson
+from spinsweep.analysis.intervals import mean_interval, wilson
 from spinsweep.reading import CubeView
 
 

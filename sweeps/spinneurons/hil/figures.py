@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from spinneurons import style
-from spinneurons.analysis.intervals import wilson
 from spinneurons.hil import analysis
 from spinneurons.hil.image_figures import MODES, right_by_class, s11_network, s12_images
 from spinneurons.neurons.cubes import law as law_of
+from spinsweep.analysis.intervals import wilson
 
 Target = TypeVar("Target", Axes, Figure)
 

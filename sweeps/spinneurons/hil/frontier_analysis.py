@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.intervals import MeanInterval, mean_interval, paired_difference
 from spinneurons.analysis.pareto import pareto
 from spinneurons.hil.analysis import done
+from spinsweep.analysis.intervals import MeanInterval, mean_interval, paired_difference
 
 if TYPE_CHECKING:  # slow to import, and the table alone needs it
     import pandas as pd

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 from spinneurons import style
 from spinneurons.analysis.cubes import parameters
-from spinneurons.analysis.intervals import wilson
 from spinneurons.hil import analysis
 from spinneurons.hil.images import Images
 from spinneurons.hil.sweep import FITTED, MULTIPLEXED, SWEEP, images_of
 from spinneurons.mnist.data import SIDE, DataError
+from spinsweep.analysis.intervals import wilson
 from spinsweep.evaluate import Cell
 
 MOST = 40

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.intervals import MeanInterval, paired_difference
 from spinneurons.hil.analysis import done
+from spinsweep.analysis.intervals import MeanInterval, paired_difference
 
 POINT = 0.01
 """Loss of accuracy after which a network is calibrated or trained again."""

@@ -11,7 +11,6 @@ from scipy import stats
 from spinneurons import style
 from spinneurons.analysis.cubes import mask_unfinished, parameters
 from spinneurons.analysis.fits import fit_line
-from spinneurons.analysis.intervals import mean_interval, share
 from spinneurons.characterization.energy import relative_energy
 from spinneurons.characterization.marks import recorded
 from spinneurons.hysteresis.analysis import half_width
@@ -19,6 +18,7 @@ from spinneurons.neurons.cubes import fit_switching, standard_error
 from spinneurons.neurons.laws import CLOGLOG, LOGISTIC
 from spinneurons.paper.claim import Cubes, Finding
 from spinneurons.persistence.analysis import change
+from spinsweep.analysis.intervals import mean_interval, share
 
 PULSE, READ, REST = 1e-4, 0.5, 2.0
 """Times of a cycle, s: each of two pulses, each of two reads, and the time between pulses (main text, methods)."""

@@ -11,13 +11,13 @@ import numpy as np
 import xarray as xr
 
 from spinneurons import style
-from spinneurons.analysis.intervals import mean_interval
 from spinneurons.hil.frontier_analysis import WITHIN, accuracy, gain, on_front, pulses_needed, table
 from spinneurons.hil.frontier_figures import chips_of
 from spinneurons.hil.lifetime_analysis import POINT, loss, upkeep
 from spinneurons.paper.markdown import lines_of_table
 from spinneurons.paper.plan import FRONTIER
 from spinneurons.paper.webpage import DPI
+from spinsweep.analysis.intervals import mean_interval
 from spinsweep.discovery import figures
 
 if TYPE_CHECKING:  # slow to import, and tables alone need it

@@ -9,10 +9,10 @@ import xarray as xr
 from scipy.stats import binom
 
 from spinneurons.analysis.cubes import parameters
-from spinneurons.analysis.intervals import MeanInterval, mean_interval, paired_difference, share
 from spinneurons.hil.analysis import gain, right, with_convention
 from spinneurons.neurons.registry import family_of
 from spinneurons.paper.claim import Cubes, Finding
+from spinsweep.analysis.intervals import MeanInterval, mean_interval, paired_difference, share
 
 WIDTH = 0.5
 """Bar width of the devices in the loop, um."""

@@ -10,9 +10,9 @@ import xarray as xr
 from spinneurons import style
 from spinneurons.analysis.convergence import steps_to_converge
 from spinneurons.analysis.cubes import mask_unfinished, parameters
-from spinneurons.analysis.intervals import MeanInterval, mean_interval, paired_difference
 from spinneurons.codesign.sweep import z_shift_scale
 from spinneurons.paper.claim import Cubes, Finding
+from spinsweep.analysis.intervals import MeanInterval, mean_interval, paired_difference
 
 IMAGES = 10_000
 """Test images of MNIST."""

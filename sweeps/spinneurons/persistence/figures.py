@@ -13,10 +13,10 @@ from matplotlib.axes import Axes
 
 from spinneurons import style
 from spinneurons.analysis.cubes import first_device, parameters
-from spinneurons.analysis.intervals import wilson
 from spinneurons.neurons.cubes import law
 from spinneurons.neurons.registry import family_of
 from spinneurons.persistence.analysis import change, first_and_last, mean_drift
+from spinsweep.analysis.intervals import wilson
 
 
 def curves(cube: xr.Dataset, ax: Axes, width: float | None = None, device: int | None = None) -> Axes:

@@ -15,7 +15,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from spinneurons.analysis.lines import FittedLine
-from spinneurons.style.look import COLOURS, MARKERS, MM, SHADES, panel_width, width_label, width_text
+from spinneurons.style.look import panel_width, width_label, width_text
+from spinsweep.analysis.look import COLOURS, MARKERS, MM, SHADES
 
 MANY = 8
 """Devices that a legend names; of more, the colour is a number beside a colour bar."""

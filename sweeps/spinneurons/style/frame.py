@@ -24,7 +24,8 @@ from matplotlib.text import Text
 
 from spinneurons.analysis.cubes import by_width, mask_unfinished
 from spinneurons.neurons.origin import origin_of
-from spinneurons.style.look import COLUMN, GREY, MM, PAGE, RC, panel_width, width_text
+from spinneurons.style.look import panel_width, width_text
+from spinsweep.analysis.look import COLUMN, GREY, MM, PAGE, RC
 from spinsweep.figure_options import FigureOptions
 
 DEFAULTS = FigureOptions()

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import xarray as xr
 from matplotlib.axes import Axes
 
-from spinneurons.analysis.intervals import mean_interval
+from spinsweep.analysis.intervals import mean_interval
 
 FEW = 5
 """Shares of which each is drawn where there are fewer."""

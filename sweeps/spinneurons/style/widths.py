@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from spinneurons.style.look import COLUMN, MM, PAGE
+from spinsweep.analysis.look import COLUMN, MM, PAGE
 
 MANY_WIDTHS = 12
 """From here on panels of widths are small: bars that are each measured with a width of their own."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from spinneurons.analysis.intervals import mean_interval
 from spinneurons.codesign import analysis
+from spinsweep.analysis.intervals import mean_interval
 
 
 def cube(accuracy: np.ndarray, energy: np.ndarray | None = None) -> xr.Dataset:

@@ -13,13 +13,13 @@ import pytest
 import xarray as xr
 
 import spinsweep
-from spinneurons.analysis.intervals import wilson
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.neurons import card as cards
 from spinneurons.paper.claim import Between, Claim, Cubes, Verdict
 from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import SWEEPS
 from spinneurons.paper.texts import ASSUMPTIONS, CAPS, CONVENTIONS
+from spinsweep.analysis.intervals import wilson
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 ASKED_FOR = (

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy import stats
 
+from spinsweep.errors import SpecError
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -34,9 +36,9 @@ class MeanInterval(NamedTuple):
 
 
 def check_level(level: float) -> None:
-    """Refuse a confidence that is not between 0 and 1, such as 95, with ValueError."""
+    """Refuse a confidence that is not between 0 and 1, such as 95, with SpecError."""
     if not 0 < level < 1:
-        raise ValueError(f"level is {level:g}; it must be between 0 and 1, such as 0.95")
+        raise SpecError(f"level is {level:g}; it must be between 0 and 1, such as 0.95")
 
 
 def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) -> MeanInterval:
@@ -53,7 +55,7 @@ def mean_interval(values: xr.DataArray, dim: str = "seed", level: float = 0.95) 
 
     Raises
     ------
-    ValueError
+    SpecError
         ``level`` is not between 0 and 1.
     """
     check_level(level)
@@ -78,12 +80,13 @@ def paired_difference(
     return mean_interval(first - second, dim, level)
 
 
-def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Share of successes with Wilson's 95 % score interval, which has a width at no and at all successes as well.
+def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike, level: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """Share of successes with Wilson's score interval, which has a width at no and at all successes as well.
 
     Parameters
     ----------
     successes, trials : counts that broadcast together
+    level : confidence of the interval
 
     Returns
     -------
@@ -96,7 +99,7 @@ def wilson(successes: npt.ArrayLike, trials: npt.ArrayLike) -> tuple[Floats, Flo
     k, n = np.broadcast_arrays(np.asarray(successes, np.float64), np.asarray(trials, np.float64))
     with np.errstate(divide="ignore", invalid="ignore"):
         p = np.asarray(k / n)
-        low, high = proportion_confint(k, n, method="wilson")
+        low, high = proportion_confint(k, n, alpha=round(1 - level, 12), method="wilson")
     return p, np.clip(low, 0.0, p), np.clip(high, p, 1.0)  # rounding apart, the interval holds p
 
 

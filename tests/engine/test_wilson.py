@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from spinneurons.analysis.intervals import wilson
+from spinsweep.analysis.intervals import wilson
 
 
 @given(n=st.integers(1, 10_000), data=st.data())

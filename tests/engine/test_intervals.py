@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from spinneurons.analysis.intervals import mean_interval, paired_difference, share
+from spinsweep.analysis.intervals import mean_interval, paired_difference, share
 
 
 def test_an_interval_is_that_of_student_over_the_seeds_that_are_there() -> None:

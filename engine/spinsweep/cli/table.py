@@ -1,0 +1,52 @@
+"""``spinsweep table``: means and half widths of one output, for a paper."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from spinsweep.cli.options import Store
+from spinsweep.cube import Cube
+from spinsweep.printable import say
+
+
+def table(
+    store: Store,
+    output: Annotated[str, typer.Argument(help="Name of an output, such as accuracy.")],
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="AXIS",
+            help="The axis whose values are replicates. May be repeated.",
+            show_default="seed, device, repeat, ...",
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AXIS",
+            help="The axis whose values are columns; '' for none.",
+            show_default="of several, the last of at most six values",
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["markdown", "latex", "csv"], typer.Option("--format", help="csv has the unrounded numbers.")
+    ] = "markdown",
+    level: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
+) -> int:
+    """Print the means of an output over its replicates, each with the half width of its interval.
+
+    A share (an output of booleans, or of numbers that are all 0 or 1) has Wilson's interval. LaTeX needs the package
+    booktabs. Means that lack replicates have a *, and those without a number are –; the note below counts both.
+
+    Example:  spinsweep table results/codesign.zarr accuracy --over seed --format latex
+    """
+    from spinsweep.analysis.tables import table as made
+
+    result = made(Cube(store).dataset(), output, over, columns, level)
+    if form == "csv":
+        say(result.to_csv().rstrip("\n"))
+    else:
+        say(result.to_latex() if form == "latex" else result.to_markdown())
+    return 0
