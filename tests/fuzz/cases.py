@@ -465,7 +465,9 @@ VERBS: dict[str, list[str]] = {
     ],
     "status": ["--json", "--failures", "--size", "--traceback"],
     "cell": ["--sweep", "--trust"],
-    "figures": ["--out", "--only", "--sweep"],
+    "figures": ["--out", "--only", "--sweep", "--each-output", "--over"],
+    "table": ["--over", "--columns", "--format", "--level"],
+    "compare": ["--over", "--out"],
     "card": ["--out", "--base", "--force", "--include-bad-fits"],
     "fits": ["--csv", "--force"],
     "drift": ["--csv", "--figure", "--force"],
@@ -475,6 +477,7 @@ VERBS: dict[str, list[str]] = {
     "certs": ["--days"],
 }
 ALONE = (
+    "--each-output",
     "--json",
     "--retry-failed",
     "--mark-stale",
@@ -551,10 +554,14 @@ def commands(r: random.Random) -> None:
     """Argument lists: real verbs and options, and values of all kinds."""
     verb = r.choice(list(VERBS))
     words = verb.split()
-    cubes = ("status", "cell", "figures", "card", "fits", "drift")
+    cubes = ("status", "cell", "figures", "table", "compare", "card", "fits", "drift")
     first = {**dict.fromkeys(cubes, PLACES), "import": ["log.csv", *PLACES]}
     words.append(either_text(r, r.choice(first.get(verb, NAMES))))
     if verb == "import":
+        words.append(either_text(r, r.choice(PLACES)))
+    if verb == "table":
+        words.append(either_text(r, r.choice(["y", "z", "t"])))
+    if verb == "compare":
         words.append(either_text(r, r.choice(PLACES)))
     if verb == "cell":
         words += r.choice([["x=0.5", "seed=1", "name=a"], ["x=1", "seed=0", "name=b"], [value(r)]])
@@ -629,6 +636,8 @@ def roots(r: random.Random) -> None:
                 ["status", "d.zarr", "--json", "--size"],
                 ["cell", "d.zarr", "x=0.5", "seed=1", "name=a"],
                 ["figures", "d.zarr"],
+                ["table", "d.zarr", "y"],
+                ["compare", "d.zarr", "d.zarr"],
                 ["cell", "d.zarr", "x=0.5", "seed=1", "name=a", "--sweep", "mine.py:MINE"],
                 ["plan", "mine.py:MINE", "--store", "d.zarr"],
                 ["card", "d.zarr"],
