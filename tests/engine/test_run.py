@@ -64,7 +64,7 @@ def test_xarray_opens_the_cube_with_units_and_names_before_the_first_block(tmp_p
 
     assert dict(ds.sizes) == {"width": 4, "variation": 4, "seed": 6, "step": 3}
     assert ds["width"].attrs == {"units": "um", "long_name": "bar width"}
-    assert ds["sum"].attrs == {"units": "A", "long_name": "a sum"}
+    assert ds["sum"].attrs == {"units": "A", "long_name": "a sum", "ancillary_variables": "cell_state"}
     assert ds["noise"].dims == ("width", "variation", "seed", "step")
     assert ds["noise"].dtype == np.float32
     assert (ds.cell_state == State.ABSENT).all()

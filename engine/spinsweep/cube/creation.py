@@ -168,7 +168,8 @@ def _cell_metadata(sweep: Sweep, chunk: tuple[int, ...], code: int) -> dict[str,
         inner = sweep.output_shape(output)
         dates = output.dtype == moments.DTYPE
         fill = moments.NOT_A_TIME if dates else output.fill
-        attrs = _decoded_by_nobody(_labels(output, dates=dates) | dict(output.attrs))
+        states = {"ancillary_variables": "cell_state"}  # by CF: where it is not 1, the fill value stands
+        attrs = _decoded_by_nobody(_labels(output, dates=dates) | states | dict(output.attrs))
         if dates:
             attrs["_FillValue"] = fill  # by which xarray knows it for no date
         dims = axes + output.dims

@@ -201,7 +201,8 @@ def test_a_built_in_card_is_not_written_where_the_request_makes_no_sense(
 def test_a_characterization_gives_back_the_card_it_was_made_with(lab: Path) -> None:
     cube = run("characterization", "width=0.05,0.034 currents=16 cycles=200 resamples=20")
     assert cube["width"].attrs["long_name"] == "junction diameter"
-    assert cube["r_junction"].attrs == {"units": "ohm", "long_name": "Junction resistance under bias"}
+    attrs = {"units": "ohm", "long_name": "Junction resistance under bias", "ancillary_variables": "cell_state"}
+    assert cube["r_junction"].attrs == attrs
     assert main(["card", "characterization-junctions.toml.zarr", "--out", "measured.toml"]) == 0
     made = cards.load("measured.toml")
     for key, rtol in (
