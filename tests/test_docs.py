@@ -43,8 +43,8 @@ def markdown_files() -> list[Path]:
 
 
 PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
-COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md")
-"""Pages whose commands compute for long."""
+COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md", "engine/AUXILIARY.md")
+"""Pages whose commands compute, or measure, for long."""
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 

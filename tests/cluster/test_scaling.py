@@ -106,6 +106,7 @@ def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: P
     assert run.progress.workers_lost == 0
 
 
+@pytest.mark.slow
 def test_the_lane_and_a_busy_worker_stay_while_an_idle_one_is_retired(
     client: Client, lane: str, tmp_path: Path
 ) -> None:

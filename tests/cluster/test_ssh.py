@@ -46,6 +46,7 @@ def test_a_host_whose_key_is_not_known_is_refused(ssh: Server, tmp_path: Path) -
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_after_a_killed_driver_the_port_is_named_until_the_orphans_end_and_the_same_command_continues(
     ssh: Server, tmp_path: Path
 ) -> None:

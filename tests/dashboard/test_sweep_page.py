@@ -202,6 +202,7 @@ def test_the_output_map_shows_the_values_of_the_cube_and_turns_with_the_axes(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_a_cube_that_the_scheduler_cannot_see_is_said_on_the_page(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:

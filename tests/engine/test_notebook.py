@@ -59,7 +59,10 @@ def python_blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
 
 
-def test_a_notebook_of_what_the_pages_say_runs_from_the_function_to_the_figure(tmp_path: Path) -> None:
+def test_a_notebook_of_what_the_pages_say_runs_from_the_function_to_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)  # a kernel finds modules beside the notebook
     first = python_blocks(README.read_text().partition("## Your own sweep")[2])
     (tmp_path / "mine.py").write_text(next(block for block in first if "WALK = Sweep(" in block))
     outputs = executed(tmp_path, *first, *python_blocks(NOTEBOOK.read_text()))

@@ -20,7 +20,7 @@ from distributed import Client
 from examples import GRID, LOGGED, calls
 
 from s3_server import BUCKET, serving
-from spinsweep import Axis, Cells, CubeError, Output, Sweep, run
+from spinsweep import Axis, Cells, CubeError, Output, Sweep, open_cube, run
 from spinsweep.cli import main
 from spinsweep.cube import Cube, Task, create, execute, open_storage, record_failure
 from spinsweep.cube import lease as leases
@@ -281,6 +281,7 @@ def test_a_copy_in_a_folder_and_back_in_a_bucket_goes_on(store: str, tmp_path: P
 def test_a_sweep_in_memory_runs_in_this_process_and_says_that_workers_cannot_find_it(client: Client) -> None:
     run(GRID.with_values(seed=[0, 1]), "memory://mine.zarr")
     assert Cube("memory://mine.zarr").counts() == Counts(done=32)
+    assert not open_cube("memory://mine.zarr")["sum"].isnull().any(), "read here, though there are workers"
     with pytest.raises(CubeError, match="in this process's memory"):
         run(GRID, "memory://mine.zarr", client=client)
 

@@ -105,6 +105,7 @@ def test_a_run_whose_lane_is_killed_goes_on_with_a_new_lane(tmp_path: Path) -> N
         assert control.exposure()["overall"]["hot_switchings"] == 0
 
 
+@pytest.mark.slow
 def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=3000) as (bench, control):
         run = measuring(bench, tmp_path / "measured.zarr", "--workers", 0)
@@ -182,6 +183,7 @@ def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path
         assert is_safe(control)
 
 
+@pytest.mark.slow
 def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: Path, scheduler: str) -> None:
     with emulated(tmp_path, speed=1e4) as (bench, control):
         one = measuring(bench, tmp_path / "one.zarr", "--cluster", scheduler)
@@ -203,6 +205,7 @@ def test_two_runs_on_one_scheduler_share_the_lane_one_after_the_other(tmp_path: 
             assert bool(xr.open_zarr(tmp_path / f"{name}.zarr").valid.all())
 
 
+@pytest.mark.slow
 def test_work_that_computes_goes_on_beside_the_lane_and_never_on_it(tmp_path: Path, scheduler: str) -> None:
     with emulated(tmp_path, speed=300) as (bench, control):
         lane = start("worker", scheduler, "--bench", bench)

@@ -180,6 +180,7 @@ def stories(
         }
 
 
+@pytest.mark.slow
 def test_a_killed_driver_loses_only_the_blocks_in_flight(stories: dict[str, Future[None]]) -> None:
     stories["killed"].result()
 

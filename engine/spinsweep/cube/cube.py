@@ -175,6 +175,8 @@ class Cube:
         import xarray as xr
 
         chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
+        if str(self.storage).startswith("memory://"):  # a Dask client's workers would find nothing there
+            chunks = {"chunks": None}
         try:
             dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
             return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset

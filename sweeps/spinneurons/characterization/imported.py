@@ -22,11 +22,12 @@ from spinneurons.characterization.decisions import METHODS, DecisionRule, Device
 from spinneurons.characterization.log_files import COUNTED, NAMES
 from spinneurons.characterization.sweep import SWEEP
 from spinneurons.logs.arrays import arrays
-from spinneurons.logs.cycles import Condition, Cycles
+from spinneurons.logs.cycles import SECONDS, Condition, Cycles, moments_of
 from spinneurons.logs.table import LogError
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import LevelMixture
 from spinneurons.neurons.registry import family_of
+from spinsweep import moments
 from spinsweep.axis import Axis, Value, key
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import Cell
@@ -271,6 +272,8 @@ def _further(name: str, column: xr.DataArray) -> tuple[xr.DataArray, Output]:
     """A further column as numbers: itself, or for text the index of its value in ``labels``, -1 for no value."""
     dims = tuple(str(d) for d in column.dims if d in DIMS)
     long_name = str(column.attrs["long_name"])
+    if column.attrs.get("units") == SECONDS:
+        return column.copy(data=moments_of(column.values)), Output(name, dims, moments.DTYPE, long_name=long_name)
     if column.dtype.kind == "f":
         return column, Output(name, dims, unit=str(column.attrs["units"]), long_name=long_name)
     texts, codes = np.unique(column.values.astype(str), return_inverse=True)

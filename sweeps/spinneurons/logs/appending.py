@@ -11,8 +11,9 @@ import pandas as pd
 import xarray as xr
 
 from spinneurons.logs.arrays import BY_BOTH, key_of
-from spinneurons.logs.cycles import FURTHER, Condition, Cycles, merged
+from spinneurons.logs.cycles import FURTHER, SECONDS, Condition, Cycles, merged, seconds_of
 from spinneurons.logs.table import LogError
+from spinsweep import moments
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def rows_of(cube: xr.Dataset, recording: Mapping[str, Any]) -> Cycles:
         values, labels = cube[name].values[place], cube[name].attrs.get("labels")
         frame[column] = np.array([*labels, ""], object)[values] if labels is not None else values
         units[column] = str(cube[name].attrs.get("units", "1"))
+        if units[column] == moments.ATTRIBUTES["units"]:
+            frame[column], units[column] = seconds_of(values), SECONDS
     table = pd.DataFrame(frame)
     if "r_reset" in table and not recording["reset_read"]:
         table = table.drop(columns="r_reset")

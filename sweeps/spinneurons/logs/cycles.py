@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from spinneurons.logs.table import LogError
+from spinsweep import moments
 
 Floats = npt.NDArray[np.float64]
 
@@ -204,6 +205,18 @@ def _timed(log: Cycles, time_format: str) -> Cycles:
     if time_format and SECONDS not in units.values():
         raise LogError(f"--time-format {time_format}: no column has times of this form")
     return replace(log, frame=frame, units=units)
+
+
+def moments_of(seconds: Floats) -> npt.NDArray[np.datetime64]:
+    """Seconds since 1970 as ``datetime64[ns]``, to the microsecond that float64 holds; not a number is no time."""
+    known = np.isfinite(seconds)
+    microseconds = np.rint(np.where(known, seconds, 0.0) * 1e6).astype(np.int64)
+    return np.where(known, (microseconds * 1000).astype("datetime64[ns]"), np.datetime64("NaT", "ns"))
+
+
+def seconds_of(nanoseconds: npt.NDArray[np.int64]) -> Floats:
+    """Seconds since 1970 of times as a cube stores them."""
+    return np.where(nanoseconds == moments.NOT_A_TIME, np.nan, nanoseconds / 1e9)
 
 
 def _seconds(column: pd.Series, time_format: str) -> Floats | None:

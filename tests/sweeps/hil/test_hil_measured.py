@@ -139,6 +139,7 @@ def test_a_killed_training_loses_one_sample_of_each_device_at_most_and_finishes(
         assert np.array_equal(cube.weights, undisturbed.weights)
 
 
+@pytest.mark.slow
 def test_another_emulator_gives_other_outcomes(tmp_path: Path, undisturbed: xr.Dataset) -> None:
     with emulated(tmp_path, seed=2) as (bench, _):
         cube = finished(bench, tmp_path / "hil.zarr")

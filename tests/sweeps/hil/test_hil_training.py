@@ -199,6 +199,7 @@ def test_lost_and_faulty_samples_keep_a_rule_s_weights_finite(rule: str) -> None
     assert np.isnan(found.shown.activation.reshape(-1, 4)[3:, 2]).all()
 
 
+@pytest.mark.slow
 def test_devices_far_off_their_mean_learn_by_their_own_noise() -> None:
     found = trained(hardware(bars((1.0, -1.0, 0.5, -0.5))), steps=100, epochs=60, rule="noise-based")
     assert found.loss[-10:].mean() < 0.75 * found.loss[:3].mean()

@@ -345,7 +345,12 @@ def right(one: LearningChip, learned: Any, tested: Digits, seed: int) -> float:
     return float(np.mean(best[np.arange(len(counts)), tested.labels] / best.sum(axis=1)))
 
 
-@pytest.mark.parametrize("rule", RULES)
+ONE_AND_SLOW_OTHERS = [
+    pytest.param(rule, marks=pytest.mark.slow if number else ()) for number, rule in enumerate(RULES)
+]
+
+
+@pytest.mark.parametrize("rule", ONE_AND_SLOW_OTHERS)
 def test_another_program_with_its_own_random_numbers_learns_as_much(rule: str) -> None:
     agree(rule, seeds=3, images=250)
 
