@@ -211,6 +211,7 @@ MISTAKES = [
     (["run", "mine.py:MINE", "--max-failures", "0"], "--max-failures must be a number of cells from 1 on, or inf"),
     (["run", "mine.py:YOURS"], "mine.py has no 'YOURS'; its sweeps are MINE"),
     (["run", "nothing"], "there is no sweep 'nothing'"),
+    (["list", ""], "there is no sweep ''"),
     (["run", "absent.py:X"], "absent.py does not exist"),
     (["run", "mine.py:np"], "is a module, not a Sweep"),
     (["run", "mine.py:MINE", "--store", "mine.py"], "mine.py exists and is not a cube; take another --store"),

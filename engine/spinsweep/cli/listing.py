@@ -23,7 +23,7 @@ def list_sweeps(
 
     Example:  spinsweep list characterization
     """
-    names = [name] if name else list(installed())
+    names = list(installed()) if name is None else [name]
     sweeps = {n: find(n) for n in names}
     if as_json:
         described = [{"name": n, "title": s.title, "source": s.source, **s.identity()} for n, s in sweeps.items()]
