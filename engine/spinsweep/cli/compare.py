@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from spinsweep.cli.options import Store
+from spinsweep.cli.options import Over, Store
 from spinsweep.cube import Cube
 from spinsweep.disk import write_whole
 from spinsweep.errors import NotDrawn
@@ -19,14 +19,7 @@ from spinsweep.printable import say
 def compare(
     first: Store,
     second: Annotated[str, typer.Argument(help="The other cube, over the same axes.")],
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="AXIS",
-            help="The axis whose values are replicates. May be repeated.",
-            show_default="seed, device, repeat, ...",
-        ),
-    ] = None,
+    over: Over = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for a figure of each output that differs (PNG and SVG).")
     ] = None,

@@ -8,7 +8,6 @@ from pathlib import Path
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import find
 from spinsweep.errors import SpecError
-from spinsweep.ledger import Counts
 from spinsweep.printable import say
 from spinsweep.spec import Sweep
 
@@ -63,17 +62,21 @@ def run_missing(name: str, settings: dict[str, str], run: Callable[[str, str], i
     try:
         for parameter in sweep.inputs.values():
             store = settings.get(parameter.name) or default_store(find(parameter.upstream))
-            if _counts(store).done < _counts(store).total or not _counts(store).total:
-                say(f"input {parameter.name}: running {parameter.upstream} into {store}", error=True)
-                if status := run(parameter.upstream, store):
-                    return status
+            if _is_complete(store):
+                continue
+            say(f"input {parameter.name}: running {parameter.upstream} into {store}", error=True)
+            if status := run(parameter.upstream, store):
+                return status
     finally:
         _running.remove(sweep.name)
     return 0
 
 
-def _counts(store: str) -> Counts:
-    return Cube(store).counts() if open_storage(store).exists("zarr.json") else Counts()
+def _is_complete(store: str) -> bool:
+    if not open_storage(store).exists("zarr.json"):
+        return False
+    counts = Cube(store).counts()
+    return counts.done == counts.total
 
 
 def in_words(sweep: Sweep) -> Sequence[str]:

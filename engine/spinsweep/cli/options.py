@@ -110,6 +110,14 @@ Trust = Annotated[
         "--trust", help="Run the file or module that the cube names. Whoever made the cube wrote that code."
     ),
 ]
+Over = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="AXIS",
+        help="The axis whose values are replicates. May be repeated.",
+        show_default="seed, device, repeat, ...",
+    ),
+]
 On = Annotated[
     Path | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from spinsweep.cli.options import Store
+from spinsweep.cli.options import Over, Store
 from spinsweep.cube import Cube
 from spinsweep.printable import say
 
@@ -14,14 +14,7 @@ from spinsweep.printable import say
 def table(
     store: Store,
     output: Annotated[str, typer.Argument(help="Name of an output, such as accuracy.")],
-    over: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="AXIS",
-            help="The axis whose values are replicates. May be repeated.",
-            show_default="seed, device, repeat, ...",
-        ),
-    ] = None,
+    over: Over = None,
     columns: Annotated[
         str | None,
         typer.Option(

@@ -81,11 +81,6 @@ class Run:
         return Counts.of(self.state[np.ix_(*self.requested)])
 
     @property
-    def failed_before(self) -> int:
-        """Cells asked for that had failed when the run began."""
-        return self.counts_before.failed
-
-    @property
     def work(self) -> str:
         """What there is to do, and what is there already, in words."""
         cells, before = self.progress.cells, self.counts_before
