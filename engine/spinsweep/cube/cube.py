@@ -29,7 +29,7 @@ from spinsweep.cube.attributes import ARCHIVE, FORMAT, VERSION_NAME, CubeAttribu
 from spinsweep.cube.block_array import BlockArray, DamagedChunk
 from spinsweep.cube.groups import code_group, error_group, parse_json, parse_node, read_json, write_json, write_root
 from spinsweep.cube.root import require_valid_root
-from spinsweep.cube.storage import Storage
+from spinsweep.cube.storage import Storage, is_in_memory
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
@@ -175,7 +175,7 @@ class Cube:
         import xarray as xr
 
         chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
-        if str(self.storage).startswith("memory://"):  # a Dask client's workers would find nothing there
+        if is_in_memory(self.storage):  # a Dask client's workers would find nothing there
             chunks = {"chunks": None}
         try:
             dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)

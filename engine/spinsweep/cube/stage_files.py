@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 
 from spinsweep.cube.local import LocalStorage
-from spinsweep.cube.storage import Storage
+from spinsweep.cube.storage import Storage, is_in_memory
 from spinsweep.cube.stores import open_storage
 from spinsweep.disk import file_lock
 from spinsweep.stages import Arrays, InMemory, Keeper, read_only
@@ -33,7 +33,7 @@ def stage_files(store: str, origin: int) -> Keeper:
     store : the cube's
     origin : number of what computes: results of other code, or of another kind of processor, are others
     """
-    if store.startswith("memory://"):
+    if is_in_memory(store):
         return InMemory()
     return InMemory(StageFiles(open_storage(store + SUFFIX), origin))
 

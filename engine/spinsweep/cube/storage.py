@@ -14,6 +14,11 @@ from contextlib import AbstractContextManager
 from spinsweep.errors import CubeError
 
 
+def is_in_memory(store: object) -> bool:
+    """Whether a store, or its storage, is in the memory of one process, where no other finds it."""
+    return str(store).startswith("memory://")
+
+
 class Storage(ABC):
     """A folder of whole objects; ``str()`` of it is what a user types, ``storage / name`` a folder in it."""
 

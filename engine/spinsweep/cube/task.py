@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.blocks import Block
+from spinsweep.cube.storage import is_in_memory
 from spinsweep.errors import CubeError
 from spinsweep.provenance import Origin
 from spinsweep.spec import Sweep
@@ -59,6 +60,6 @@ class Job:
     """The machine whose driver syncs what is written there; others sync by themselves."""
 
     def __getstate__(self) -> dict[str, Any]:
-        if self.store.startswith("memory://"):
+        if is_in_memory(self.store):
             raise CubeError(f"{self.store} is in this process's memory, where no worker finds it: use no workers")
         return vars(self)
