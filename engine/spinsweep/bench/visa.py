@@ -38,6 +38,7 @@ CONNECT_TIMEOUT_S = 90.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 """Between attempts to connect, doubling from the first."""
 _CHUNK_BYTES = 4096
+_CLOSED = "the instrument closed the connection"
 _SEPARATOR = re.compile(r';(?=(?:[^"]*"[^"]*")*[^"]*$)')
 
 
@@ -110,12 +111,18 @@ class _SocketLink(_StreamLink):
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def send(self, message: bytes) -> None:
-        self._stream.sendall(message)
+        try:
+            self._stream.sendall(message)
+        except (ConnectionResetError, BrokenPipeError) as error:
+            raise ConnectionError(_CLOSED) from error
 
     def _take(self) -> bytes:
-        came: bytes = self._stream.recv(_CHUNK_BYTES)
+        try:
+            came: bytes = self._stream.recv(_CHUNK_BYTES)
+        except ConnectionResetError as error:  # closed with bytes unread at the other end: TCP resets it then
+            raise ConnectionError(_CLOSED) from error
         if not came:
-            raise ConnectionError("the instrument closed the connection")
+            raise ConnectionError(_CLOSED)
         return came
 
 
