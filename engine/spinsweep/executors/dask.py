@@ -221,7 +221,7 @@ class Dask:
             if self._needs and not needs:  # what waits for a worker that may never come is sent again
                 running = {key for keys in self._ask("processing", workers=None).values() for key in keys}
                 self._client.cancel([future for future in self._numbers if future.key not in running])
-            lost = sum(map(self._had_work, self._workers - set(workers)))
+            removals = {worker: self._removal(worker) for worker in self._workers - set(workers)}
         except TimeoutError:
             return NoAnswer("the scheduler")
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
@@ -234,7 +234,9 @@ class Dask:
             if all(w["resources"].get(name, 0) >= quantity for name, quantity in needs.items())
         }
         missing = f"a worker with {offers}{_offered(workers.values())}" if needs else "a worker"
-        return WorkersChanged(threads, missing, lost)
+        lost = sum(map(_had_work, removals.values()))
+        retired = [worker for worker, removal in removals.items() if removal.get("expected")]
+        return WorkersChanged(threads, missing, lost, retired)
 
     def _ask(self, name: str, within: float = ANSWER_S, **arguments: Any) -> Any:
         """The scheduler's answer; ``TimeoutError`` if it is stopped, or very busy."""
@@ -247,10 +249,10 @@ class Dask:
         except OSError as error:
             raise self._scheduler_lost() from error
 
-    def _had_work(self, worker: str) -> bool:
-        """Whether a worker that is gone left work to be done again, where others were idle and retired."""
-        removals = [e for _, e in self._ask("events", topic=worker) if e.get("action") == "remove-worker"]
-        return not removals or bool(removals[-1]["processing-tasks"] or removals[-1]["lost-computed-tasks"])
+    def _removal(self, worker: str) -> Mapping[str, Any]:
+        """How the scheduler removed a worker that is gone; empty: it does not know any more."""
+        events = [e for _, e in self._ask("events", topic=worker) if e.get("action") == "remove-worker"]
+        return events[-1] if events else {}
 
     def _needed(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
         """What a block has to ask of a worker, so that it lands on none that owns equipment.
@@ -302,6 +304,11 @@ class Dask:
     def _scheduler_lost(self) -> RunnerError:
         address = self._client.scheduler.address if self._client.scheduler else "the cluster"
         return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
+
+
+def _had_work(removal: Mapping[str, Any]) -> bool:
+    """Whether a worker that is gone left work to be done again, where others were idle and retired."""
+    return not removal or bool(removal["processing-tasks"] or removal["lost-computed-tasks"])
 
 
 def _offered(workers: Collection[Mapping[str, Any]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +56,10 @@ class Dispatcher:
         self._numbers = itertools.count(1)
         self._again: deque[Attempt] = deque()
         self._suspects: deque[Attempt] = deque()
+        self._quarantine: str | None = None  # the worker that computes suspects, and nothing else
+        self._before_quarantine: set[int] = set()  # what was in flight when it was chosen, and may be at it
+        self._moving: set[int] = set()  # attempts for workers that are gone
+        self._retired: Collection[str] = ()  # those of the workers that went as they were to
         self._threads: Mapping[str, int] = {}
         self._refused: set[str] = set()
         self._refusal: OtherCodeFound | None = None  # not yet said: whether another worker remains is not known
@@ -87,10 +91,7 @@ class Dispatcher:
                     return [Waiting(f"{event.by}, which does not answer; Ctrl-C again leaves at once")]
                 return self._waiting_for_computed()
             case events.Dropped():
-                for number in event.attempts:
-                    self.in_flight.pop(number, None)
-                self.over = not self.in_flight
-                return self._waiting_for_computed()
+                return self._dropped(event)
 
     def _ended(self, attempt: Attempt, event: Ended) -> list[Action]:
         """What is to be done about an attempt that ended."""
@@ -136,25 +137,43 @@ class Dispatcher:
     def _fill(self) -> list[Action]:
         """Submit until the window is full."""
         room = self.window - len(self.in_flight)
-        batch: list[Attempt] = []
-        if self._refused and not self._able:
-            pass  # what all present workers refuse waits for another one
-        elif self._suspects or any(attempt.alone for attempt in self.in_flight.values()):
-            # each alone: what waits at a worker that dies, or shares its machine's memory, is suspected with it
-            batch = [self._suspects.popleft()] if self._suspects and not self.in_flight else []
+        batches = [self._next_suspect()]
+        others = tuple(worker for worker in self._able if worker != self._quarantine)
+        if (self._refused or self._quarantine) and not others:
+            pass  # waits for a worker that does not refuse it, or has nothing to do with suspects
         elif not self.in_flight or room >= self.window / REFILL:
             batch = [self._again.popleft() for _ in range(min(room, len(self._again)))]
             fresh = list(itertools.islice(self._tasks, room - len(batch)))
             self._left = len(batch) + len(fresh) == room
             batch += [Attempt(0, task) for task in fresh]
-        batch = [replace(attempt, number=next(self._numbers)) for attempt in batch]
-        self.in_flight.update((attempt.number, attempt) for attempt in batch)
+            workers = others if self._refused or self._quarantine else None
+            batches.append([replace(attempt, workers=workers) for attempt in batch])
+        batches = [[replace(attempt, number=next(self._numbers)) for attempt in batch] for batch in batches if batch]
+        self.in_flight.update((attempt.number, attempt) for batch in batches for attempt in batch)
         self.over = not (self.in_flight or self._again or self._suspects or self._left)
-        workers = tuple(self._able) if self._refused else None
-        return [events.Submit(tuple(batch), workers)] if batch else []
+        return [events.Submit(tuple(batch)) for batch in batches]
+
+    def _next_suspect(self) -> list[Attempt]:
+        """The next suspect, if there is one and the worker that is kept for them has nothing else.
+
+        What waits at a worker that dies is suspected with what it computes. So one worker is sent nothing but
+        suspects, one by one, from when all has ended that may be there; the others go on meanwhile.
+        """
+        if any(attempt.alone for attempt in self.in_flight.values()):
+            return []
+        if not self._suspects:
+            self._quarantine = None
+            return []
+        if self._quarantine not in self._able:
+            self._quarantine = min(self._able, key=lambda worker: (self._able[worker], worker), default=None)
+            self._before_quarantine = set(self.in_flight)
+        self._before_quarantine &= set(self.in_flight)
+        if self._quarantine is None or self._before_quarantine:
+            return []
+        return [replace(self._suspects.popleft(), workers=(self._quarantine,))]
 
     def _send_again(self, attempt: Attempt) -> None:
-        (self._suspects if attempt.alone else self._again).append(replace(attempt, retry=True))
+        (self._suspects if attempt.alone else self._again).append(replace(attempt, retry=True, workers=None))
 
     # what went wrong
 
@@ -199,7 +218,8 @@ class Dispatcher:
             )
             return [events.RecordFailure(attempt.task, event.error_type, message, event.detail)]
         # one of its cells may be at fault, or another block: each cell by itself
-        cells = [Attempt(0, part.task, retry=True, alone=True) for part in _cells_of(attempt)]
+        died_as = event.error_type
+        cells = [Attempt(0, part.task, retry=True, alone=True, died_as=died_as) for part in _cells_of(attempt)]
         self._suspects.extend(cells)
         return [events.Split(len(cells))]
 
@@ -226,7 +246,34 @@ class Dispatcher:
         self._threads = event.threads
         if self._refusal is not None:
             return self._say_refusal()
-        return [] if self._stopping else [Waiting("" if self._able else event.missing)]
+        if self._stopping:
+            return []
+        waiting = [Waiting("" if self._able else event.missing)]
+        gone = [
+            n for n, a in self.in_flight.items() if a.workers is not None and not set(a.workers) & set(self._able)
+        ]
+        if not gone:
+            return waiting
+        self._moving = set(gone)
+        self._retired = event.retired
+        return [*waiting, events.Cancel(tuple(gone))]
+
+    def _dropped(self, event: events.Dropped) -> list[Action]:
+        """What was dropped because its workers are gone is sent to others; the rest is not sent again."""
+        actions: list[Action] = []
+        for number in event.attempts:
+            attempt = self.in_flight.pop(number, None)
+            if attempt is None or self._stopping or number not in self._moving:
+                continue
+            if attempt.alone and not set(attempt.workers or ()) & set(self._retired):
+                actions += self._killed(attempt, events.WorkerKilled(number, attempt.died_as))
+            else:
+                self._send_again(attempt)
+        self._moving = set()
+        if self._stopping:
+            self.over = not self.in_flight
+            return self._waiting_for_computed()
+        return actions
 
     def _say_refusal(self) -> list[Action]:
         """A note, or the end of the run when its last worker was refused."""

@@ -22,9 +22,13 @@ class Attempt:
     retry: bool = False
     """Whether the task was sent before."""
     alone: bool = False
-    """Whether it is the one cell of a block whose workers died, computed while nothing else is in flight."""
+    """Whether it is the one cell of a block whose workers died, computed on a worker that has nothing else."""
+    workers: tuple[str, ...] | None = None
+    """The workers that may take it; None: any."""
     deaths: int = 0
     """How many workers have died of the task so far."""
+    died_as: str = ""
+    """The error that stands for these deaths; see :class:`WorkerKilled`."""
     losses: int = 0
     """How often its receipt was lost so far."""
 
@@ -39,6 +43,8 @@ class WorkersChanged:
     """What the run waits for while there is none, in words."""
     lost: int = 0
     """How many workers have gone since the last such event, and left work to be done again."""
+    retired: Collection[str] = ()
+    """Workers that have gone as they were to: their job's time was over, or the cluster has grown smaller."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +164,12 @@ class Submit:
     """Send attempts to the workers."""
 
     attempts: tuple[Attempt, ...]
-    workers: tuple[str, ...] | None = None
-    """The workers that may take them; None: any."""
+    """All for the same workers."""
+
+    @property
+    def workers(self) -> tuple[str, ...] | None:
+        """The workers that may take them; None: any."""
+        return self.attempts[0].workers
 
 
 @dataclass(frozen=True)

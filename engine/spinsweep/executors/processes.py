@@ -103,7 +103,7 @@ class Processes:
         return f"{self._size} process{'es' if self._size > 1 else ''} of this machine"
 
     def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
-        """Queue them, and hand them to idle workers; all have the driver's code, or none has."""
+        """Queue them, and hand them to idle workers."""
         with self._lock:
             self._queue.extend(attempts)
             for worker in self._alive():
@@ -204,10 +204,15 @@ class Processes:
     def _hand_out(self, worker: _Worker) -> None:
         """Give a worker the next attempt, if it is ready for one."""
         idle = worker.ready and not worker.leaving and worker.attempt is None
-        if idle and self._queue and not (self._halted or self._closed):
-            worker.attempt, worker.since = self._queue.popleft(), time.monotonic()
-            with suppress(OSError):  # it died, as its sentinel will say
-                worker.pipe.send(worker.attempt)
+        if not idle or self._halted or self._closed:
+            return
+        for attempt in self._queue:
+            if attempt.workers is None or worker.name in attempt.workers:
+                self._queue.remove(attempt)
+                worker.attempt, worker.since = attempt, time.monotonic()
+                with suppress(OSError):  # it died, as its sentinel will say
+                    worker.pipe.send(worker.attempt)
+                return
 
     def _listen(self) -> None:
         """The thread: take in what workers send, and that they died."""
