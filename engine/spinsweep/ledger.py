@@ -104,9 +104,13 @@ class Receipt:
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
     left: npt.NDArray[np.bool_] | None = None
-    """Cells of the block, in its shape, that were not computed, because another one hung; None: there are none."""
+    """Cells of the block, in its shape, that were not computed, because one ran too long; None: there are none."""
     apart: bool = False
-    """Whether any of these may be the one that hung."""
+    """Whether any of these may be the one that ran too long."""
+    overran: tuple[int, ...] = ()
+    """Index in the block of the cell that ran when the time of the worker's job was over; it is among ``left``."""
+    overran_s: float = 0.0
+    """Seconds that it ran."""
     hung: bool = False
     """Whether a cell hung: the process that computed it is to be replaced."""
     hung_at: str = ""

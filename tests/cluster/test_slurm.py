@@ -12,14 +12,16 @@ import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, start_with, until
 from slurmd import said
 
+from spinsweep.cube import Cube
+
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
 
 
-def cluster(folder: Path, workers: int, *more: str) -> Path:
+def cluster(folder: Path, workers: int, *more: str, walltime: str = "00:20:00") -> Path:
     path = folder / "slurm.toml"
-    lines = ['kind = "slurm"', f"workers = {workers}", 'memory = "400MiB"', 'walltime = "00:20:00"', *more]
+    lines = ['kind = "slurm"', f"workers = {workers}", 'memory = "400MiB"', f'walltime = "{walltime}"', *more]
     path.write_text("\n".join(lines))
     return path
 
@@ -121,3 +123,44 @@ def test_a_batch_job_that_is_told_to_end_stops_cleanly_and_says_so(slurm: dict[s
     log = (tmp_path / f"spinsweep-{number}.log").read_text()
     assert status.read_text() == "1\n", log
     assert "run the same command again to continue" in log
+
+
+def test_jobs_whose_time_is_over_are_followed_by_others_and_no_cell_is_suspected(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    file = cluster(tmp_path, 2, walltime="00:01:00")
+    words = [*logged(tmp_path, 1.5), "--cluster", file, "--store", "c.zarr"]
+    run = start(*words, cwd=tmp_path, env=slurm)
+    status, text = ended(run, 400)
+    assert status == 0, text
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+    assert "lost" not in text
+    assert len(list((tmp_path / "log").iterdir())) == 100, "no cell was computed twice"
+
+
+def test_a_cell_that_takes_longer_than_a_job_is_named_after_two_jobs_and_the_others_are_done(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(LONG)
+    file = cluster(tmp_path, 2, walltime="00:01:00")
+    run = start("run", "own.py", "--cluster", file, "--block", 3, "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    status, text = ended(run, 400)
+    assert status == 1, text
+    assert "11 of 12 done" in text
+    (failure,) = Cube(tmp_path / "c.zarr").failures()
+    assert (failure.coords["n"], failure.error.type) == (4, "spinsweep.OverWalltime")
+    assert failure.error.message == ("had not ended in 2 jobs when their time was over; give jobs a longer walltime")
+    assert "out of memory" not in text
+
+
+LONG = """
+import time
+import spinsweep
+
+@spinsweep.cell
+def own(n):
+    time.sleep(1000 if n == 4 else 2)
+    return {"y": 2.0 * n}
+
+OWN = spinsweep.Sweep.from_function(own, n=range(12))
+"""

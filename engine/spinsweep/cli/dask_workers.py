@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from spinsweep.cli.display import Display, where
@@ -15,6 +16,7 @@ from spinsweep.deployment.cluster_file import Deployment, Local, Running
 from spinsweep.equipment import Equipment
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.protocol import Context, Start
+from spinsweep.runs import Run
 
 
 class DaskWorkers(Workers):
@@ -57,12 +59,13 @@ class DaskWorkers(Workers):
         if self._client is None:
             if isinstance(deployment, Local):
                 deployment = deployment.at_most(run.progress.blocks)
-            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources))
+            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources, run))
         self.show.advice = deployment.advice
         if self.access.watchers is not None:
             page = serve_watchers(self._client, self.access.watchers, self.access.pages.of_watchers)
             run.notes.append(f"for watchers {page}")
         return on_client(self._client, where(self._client, dashboard=self.access.dashboard))
 
-    def _cluster(self, deployment: Deployment, resources: Any) -> Any:
-        return cluster_client(deployment, replace(self.access, watchers=None), resources)
+    def _cluster(self, deployment: Deployment, resources: Any, run: Run | None = None) -> Any:
+        title = "" if run is None else f"{run.sweep.name}-{Path(str(run.cube.storage)).stem}"
+        return cluster_client(deployment, replace(self.access, watchers=None), resources, title)

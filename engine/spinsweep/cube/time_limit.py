@@ -1,4 +1,4 @@
-"""Cells that run longer than they may.
+"""Cells that run longer than they may: than their timeout, or than the job of a batch system that computes them.
 
 A block with a time limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
 abandoned, what the block has so far is kept, and the process is to be replaced.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 import faulthandler
+import math
 import queue
 import sys
 import threading
@@ -18,17 +19,30 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, TextIO
 
 from spinsweep.calls import Calls, Coords
 from spinsweep.captured import printed_by
 from spinsweep.evaluate import CellError, Evaluated
+from spinsweep.walltime import JobTime
 
 TIMED_OUT = "spinsweep.TimedOut"
 """Type of the error of a cell that hung."""
 GRACE_S = 3.0  # after the limit, in which Python has to notice, before faulthandler ends the process
 LONGEST_WAIT_S = 3600.0  # at a time: a lock's wait has a largest value
+LOOK_S = 0.5  # between looks at whether a batch system wants its job to end
+
+
+class Reason(Enum):
+    """Why a call was given up."""
+
+    TIMEOUT = "timeout"
+    JOB_OVER = "job over"
+    """The time of the job was over."""
+    TOLD_TO_END = "told to end"
+    """The batch system wanted the job to end before its time was over."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +65,8 @@ class Hang:
     cells: int
     """That it was for."""
     seconds: float
-    """That it was given."""
+    """That it ran."""
+    reason: Reason
     error: CellError
     """With its stack."""
 
@@ -84,20 +99,23 @@ class LastResort:
 class TimedCalls(Calls):
     """The calls of a block whose cells may each take ``timeout`` seconds."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, job: JobTime | None) -> None:
         self._timeout = timeout
+        self._job = job
         self._lock = threading.Lock()
         self._kept: list[Kept] = []
         self._running: tuple[Coords, int] | None = None
-        self._until = 0.0
+        self._began = self._until = 0.0
         self._abandoned = False
 
     def began(self, coords: Coords, cells: int) -> None:
         """Its time begins."""
         with self._lock:
             self._require_wanted()
-            self._running, self._until = (coords, cells), time.monotonic() + self._timeout * cells
-        LastResort.arm(self._timeout * cells)
+            self._running, self._began = (coords, cells), time.monotonic()
+            self._until = self._began + self._timeout * cells
+        if self._timeout < math.inf:
+            LastResort.arm(self._timeout * cells)
 
     def ended(self) -> None:
         """In time."""
@@ -121,20 +139,28 @@ class TimedCalls(Calls):
         """After which it is worth looking for a hang."""
         with self._lock:
             left = self._until - time.monotonic() if self._running else self._timeout
-        return min(max(left, 0.0), LONGEST_WAIT_S)
+        return min(max(left, 0.0), LONGEST_WAIT_S if self._job is None else LOOK_S)
 
     def abandon_late(self, thread: threading.Thread) -> Hang | None:
         """The call that ran longer than it may, whose thread is given up; None: there is none."""
         with self._lock:
-            if self._running is None or time.monotonic() < self._until:
+            if self._running is None or (reason := self._reason()) is None:
                 return None
             self._abandoned = True
-            coords, cells = self._running
+            (coords, cells), seconds = self._running, time.monotonic() - self._began
         LastResort.disarm()
-        allowed = self._timeout * cells
         printed = printed_by(thread).encode(errors="backslashreplace").decode()
         message = f"ran longer than its timeout of {self._timeout:g} s"
-        return Hang(tuple(self._kept), coords, cells, allowed, CellError(TIMED_OUT, message, _stack(thread), printed))
+        error = CellError(TIMED_OUT, message, _stack(thread), printed)
+        return Hang(tuple(self._kept), coords, cells, seconds, reason, error)
+
+    def _reason(self) -> Reason | None:
+        """Why the call that runs is to be given up; None: it is not."""
+        if time.monotonic() >= self._until:
+            return Reason.TIMEOUT
+        if self._job is None or self._job.left > 0:
+            return None
+        return Reason.TOLD_TO_END if self._job.told_to_end else Reason.JOB_OVER
 
 
 def _stack(thread: threading.Thread) -> str:
@@ -145,15 +171,18 @@ def _stack(thread: threading.Thread) -> str:
     return "".join(["Where it was when its time had passed (most recent call last):\n", *lines[first:]])
 
 
-def compute_within(timeout: float, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
+def compute_within(
+    timeout: float | None, job: JobTime | None, compute: Callable[[Calls], Evaluated]
+) -> Evaluated | Hang:
     """What ``compute`` returns or raises; or a hang of one of its calls.
 
     Parameters
     ----------
-    timeout : of one cell, s
+    timeout : of one cell, s; None: any
+    job : in which this process computes, if there is one
     compute : is told where its calls are to be reported; runs in a thread, with this one's context
     """
-    calls = TimedCalls(timeout)
+    calls = TimedCalls(math.inf if timeout is None else timeout, job)
     results: queue.SimpleQueue[Evaluated | BaseException] = queue.SimpleQueue()
 
     def work() -> None:

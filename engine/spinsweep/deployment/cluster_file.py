@@ -109,13 +109,19 @@ class _Secured(_Part):
 
 
 class Jobs(_Workers, _Secured):
-    """Jobs of a batch system, one worker each; the scheduler runs in the driver. Needs the extra ``slurm``."""
+    """Jobs of a batch system, whose workers compute; the scheduler runs in the driver. Needs the extra ``slurm``."""
 
     kind: Literal["slurm", "pbs", "sge", "lsf"]
     memory: Memory = Field(examples=["4GiB"])
     """Of one job, such as ``"4GiB"``."""
     walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$", examples=["01:00:00"])]
-    """Longest life of one job, such as ``"01:00:00"``; a job that ends is followed by another."""
+    """Longest life of one job, such as ``"01:00:00"``. Its workers leave in time, and another job follows."""
+    processes: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Workers in one job, which share its memory."""
+    threads: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Cores of one worker, for its numerical libraries; it computes one block at a time."""
+    prologue: tuple[Line, ...] = ()
+    """Lines of shell before the workers start, such as ``"module load python"``."""
     queue: Word | None = None
     """Queue or partition; empty: the batch system's default."""
     account: Word | None = None

@@ -127,6 +127,7 @@ class Dask:
             futures: list[Future[Any]] = self._client.map(
                 partial(compute, self._plugin.name),
                 [attempt.task for attempt in batch],
+                [attempt.needed_s for attempt in batch],
                 key=[self._key(attempt) for attempt in batch],
                 pure=False,
                 retries=0,

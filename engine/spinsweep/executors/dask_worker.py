@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distributed import WorkerPlugin, get_worker
+from distributed import Status, WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
+from spinsweep.executors.leaving import Leaving
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
+from spinsweep.walltime import job_time
 from spinsweep.work import working
 
 
@@ -40,14 +42,20 @@ class JobPlugin(WorkerPlugin):
         multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
             LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
+        self.leaving = Leaving(worker, job_time())
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 
-    def teardown(self, worker: Any) -> Awaitable[None] | None:
-        """The run ended, or its driver is gone."""
+    async def teardown(self, worker: Any) -> None:
+        """The run ended, its driver is gone, or the worker is closing in order, of which no block is to be blamed."""
+        self.leaving.cancel()
+        if worker.status == Status.closing:
+            await self.leaving.unregister()
         with self._lock:
             self._ended = True
-            return None if self._busy else asyncio.to_thread(self._processes.end)
+            if self._busy:
+                return
+        await asyncio.to_thread(self._processes.end)
 
     @contextmanager
     def block(self) -> Iterator[None]:
@@ -80,17 +88,24 @@ class StopPlugin(WorkerPlugin):
         worker.plugins[self._job_plugin].stopped = True
 
 
-def compute(plugin: str, task: Task) -> Receipt | None:
-    """A task at a worker; None: it was not begun, because its run was stopped."""
+def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
+    """A task at a worker; None: it was not begun, because its run was stopped, or the worker's job ends too soon.
+
+    Parameters
+    ----------
+    needed_s : that it probably takes; infinite: the whole time of a job
+    """
     worker = get_worker()
     job_plugin = worker.plugins[plugin]
     assert isinstance(job_plugin, JobPlugin)
-    if job_plugin.stopped:
+    if job_plugin.stopped or not job_plugin.leaving.has(needed_s, task.cells):
         return None
     key = worker.get_current_task()
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
     with job_plugin.block(), hooks:
-        return job_plugin.job.compute(task)
+        receipt = job_plugin.job.compute(task)
+    job_plugin.leaving.note(receipt)
+    return receipt
 
 
 def _is_cancelled(worker: Any, key: Any) -> bool:

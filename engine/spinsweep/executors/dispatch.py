@@ -10,6 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -27,6 +28,9 @@ MAX_UNWRITTEN = 10  # blocks in a row that cannot be kept before a run gives up
 MAX_LOSSES = 20  # times that one block's receipt may be lost with a worker before the workers count as gone
 # workers that may die of a block before its cells are tried one by one, and of a cell before it failed
 MAX_DEATHS = 4
+MAX_OVERRUNS = 2  # jobs whose time may be over before a cell has ended, until it failed
+OVER_TIME = "spinsweep.OverWalltime"
+SPARE = 1.2  # time that a block is given, over what others have taken
 AGAIN = "what is done is kept, run the same command again to continue"
 
 
@@ -63,7 +67,7 @@ class Dispatcher:
         self._threads: Mapping[str, int] = {}
         self._refused: set[str] = set()
         self._refusal: OtherCodeFound | None = None  # not yet said: whether another worker remains is not known
-        self._blocks, self._block_seconds = 0, 0.0
+        self._blocks, self._cells, self._block_seconds = 0, 0, 0.0
         self._unwritten_in_a_row = 0
         self._failure_limit = FailureLimit(max_failures)
         self._stopping = False
@@ -99,6 +103,7 @@ class Dispatcher:
             case events.Finished():
                 self._unwritten_in_a_row = 0
                 self._blocks += 1
+                self._cells += event.receipt.done + event.receipt.failed
                 self._block_seconds += event.receipt.seconds
                 return self._send_left(attempt, event.receipt) + self.count_failures(event.receipt)
             case events.ReceiptLost():
@@ -148,10 +153,19 @@ class Dispatcher:
             batch += [Attempt(0, task) for task in fresh]
             workers = others if self._refused or self._quarantine else None
             batches.append([replace(attempt, workers=workers) for attempt in batch])
-        batches = [[replace(attempt, number=next(self._numbers)) for attempt in batch] for batch in batches if batch]
+        batches = [[self._numbered(attempt) for attempt in batch] for batch in batches if batch]
         self.in_flight.update((attempt.number, attempt) for batch in batches for attempt in batch)
         self.over = not (self.in_flight or self._again or self._suspects or self._left)
         return [events.Submit(tuple(batch)) for batch in batches]
+
+    def _numbered(self, attempt: Attempt) -> Attempt:
+        needed = inf if attempt.overruns else SPARE * self._cell_seconds * attempt.task.cells
+        return replace(attempt, number=next(self._numbers), needed_s=needed)
+
+    @property
+    def _cell_seconds(self) -> float:
+        """What a cell took so far, in the mean."""
+        return self._block_seconds / self._cells if self._cells else 0.0
 
     def _next_suspect(self) -> list[Attempt]:
         """The next suspect, if there is one and the worker that is kept for them has nothing else.
@@ -187,14 +201,34 @@ class Dispatcher:
         return []
 
     def _send_left(self, attempt: Attempt, receipt: Receipt) -> list[Action]:
-        """Send the cells that a hung one kept from being computed."""
+        """Send the cells that were not computed because one ran too long."""
         if receipt.left is None:
             return []
-        left = replace(attempt, task=replace(attempt.task, selected=receipt.left))
-        parts = _cells_of(left) if receipt.apart else [left]
+        left = replace(attempt, task=replace(attempt.task, selected=receipt.left), overruns=())
+        if receipt.apart:
+            parts = _cells_of(left)
+        elif receipt.overran:
+            parts = self._without_overrun(attempt, receipt, left)
+        else:
+            parts = [left]
+        actions: list[Action] = [events.Split(1 + len(parts))]
         for part in parts:
-            self._send_again(part)
-        return [events.Split(1 + len(parts))]
+            if len(part.overruns) < MAX_OVERRUNS:
+                self._send_again(part)
+                continue
+            message = f"had not ended in {MAX_OVERRUNS} jobs when their time was over; give jobs a longer walltime"
+            detail = f"It ran {' and '.join(f'{seconds:.0f} s' for seconds in part.overruns)}."
+            actions += [events.RecordFailure(part.task, OVER_TIME, message, detail)]
+        return actions
+
+    def _without_overrun(self, attempt: Attempt, receipt: Receipt, left: Attempt) -> list[Attempt]:
+        """The cell that ran when its job's time was over, which gets the whole time of another, and the rest."""
+        assert receipt.left is not None
+        one, rest = np.zeros_like(receipt.left), receipt.left.copy()
+        one[receipt.overran], rest[receipt.overran] = True, False
+        overruns = (*(attempt.overruns if attempt.task.cells == 1 else ()), receipt.overran_s)
+        cell = replace(left, task=replace(left.task, selected=one), overruns=overruns)
+        return [cell, replace(left, task=replace(left.task, selected=rest))] if rest.any() else [cell]
 
     def _hung(self, attempt: Attempt, event: events.Hung) -> list[Action]:
         """Which of its cells hung shows when each is computed by itself."""
@@ -248,10 +282,9 @@ class Dispatcher:
             return self._say_refusal()
         if self._stopping:
             return []
-        waiting = [Waiting("" if self._able else event.missing)]
-        gone = [
-            n for n, a in self.in_flight.items() if a.workers is not None and not set(a.workers) & set(self._able)
-        ]
+        waiting: list[Action] = [Waiting("" if self._able else event.missing)]
+        placed = {n: set(a.workers) for n, a in self.in_flight.items() if a.workers is not None}
+        gone = [number for number, workers in placed.items() if not workers & set(self._able)]
         if not gone:
             return waiting
         self._moving = set(gone)

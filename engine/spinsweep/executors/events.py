@@ -31,6 +31,10 @@ class Attempt:
     """The error that stands for these deaths; see :class:`WorkerKilled`."""
     losses: int = 0
     """How often its receipt was lost so far."""
+    overruns: tuple[float, ...] = ()
+    """Seconds that its only cell ran in jobs of a batch system whose time was over before it had ended."""
+    needed_s: float = 0.0
+    """Seconds that it probably takes; infinite: the whole time of a job."""
 
 
 @dataclass(frozen=True)
