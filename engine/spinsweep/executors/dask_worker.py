@@ -14,6 +14,7 @@ from typing import Any
 from distributed import WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
+from spinsweep.executors.long_running import BlockInHand, BlocksInHand
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
@@ -30,6 +31,7 @@ class JobPlugin(WorkerPlugin):
         self.name = name
         self.stopped = False
         """Whether no block is to be begun."""
+        self.in_hand = BlocksInHand()
         self._sent = job
         self._busy = 0
         self._ended = False
@@ -50,12 +52,12 @@ class JobPlugin(WorkerPlugin):
             return None if self._busy else asyncio.to_thread(self._processes.end)
 
     @contextmanager
-    def block(self) -> Iterator[None]:
-        """While a block is computed."""
+    def block(self, key: Any) -> Iterator[None]:
+        """While the block of a task is computed."""
         with self._lock:
             self._busy += 1
         try:
-            with self._processes.marked():
+            with self._processes.marked(), self.in_hand.block(key):
                 yield
         finally:
             with self._lock:
@@ -89,7 +91,7 @@ def compute(plugin: str, task: Task) -> Receipt | None:
         return None
     key = worker.get_current_task()
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
-    with job_plugin.block(), hooks:
+    with job_plugin.block(key), hooks:
         return job_plugin.job.compute(task)
 
 
@@ -97,6 +99,12 @@ def _is_cancelled(worker: Any, key: Any) -> bool:
     """Whether nobody wants a running task's result any more: it was cancelled, or its driver is gone."""
     state = worker.state.tasks.get(key)
     return state is None or state.state == "cancelled"
+
+
+def blocks_in_hand(plugin: str, dask_worker: Any) -> list[BlockInHand]:
+    """What is being computed of a run, as the worker's event loop sees it."""
+    blocks: list[BlockInHand] = dask_worker.plugins[plugin].in_hand.now()
+    return blocks
 
 
 def stop(plugin: str, dask_worker: Any) -> list[Any]:
