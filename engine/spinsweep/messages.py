@@ -18,6 +18,8 @@ LANE_STOP = "spinsweep_stop"
 """Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
 MAX_FAILURES = 100
 """Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
+MAX_LONG = 8
+"""Blocks that are being computed for long of which a report tells."""
 MAX_POINTS = 200
 """Of a series: a window shows no more, and a report goes out every second."""
 LARGEST = 1e100
@@ -143,6 +145,40 @@ class FailureReport:
     """What the exception said, cut where it is long."""
 
 
+@dataclass(frozen=True)
+class LongBlock:
+    """A block that has been computed for long."""
+
+    cell: Mapping[str, Any]
+    """Coordinates, JSON values by axis, of the cell that is being computed; where that is not known, of the first."""
+    in_hand: bool
+    """Whether it is known."""
+    cells: int
+    """That the block computes."""
+    seconds: float
+    """Since the block was begun, s."""
+    cell_seconds: float
+    """Since the cell was begun, s; of the block where the cell is not known."""
+    worker: str
+    """What computes it, in words."""
+    answers: bool = True
+    """Whether its process says what it does; native code may keep Python from running."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongReport(_Message):
+    """What the record of a run says while blocks are computed for long."""
+
+    seen: str
+    """When the driver looked, UTC, ISO 8601."""
+    blocks: tuple[LongBlock, ...]
+    """The :data:`MAX_LONG` that had been computed for the longest then, longest first."""
+    more: int = 0
+    """Long ones beside these."""
+
+    _parts = {"blocks": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProgressReport(_Message):
     """What a driver says once a second; the defaults are those of a run that has not reported yet."""
@@ -173,8 +209,12 @@ class ProgressReport(_Message):
     """Whether this is the last report."""
     failures: tuple[FailureReport, ...] = ()
     """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
+    long: tuple[LongBlock, ...] = ()
+    """The :data:`MAX_LONG` blocks that have been computed for the longest, longest first; none if nothing is long."""
+    more_long: int = 0
+    """Long ones beside these."""
 
-    _parts = {"failures": FailureReport}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"failures": FailureReport, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
 
     @property
     def cells_ended(self) -> int:

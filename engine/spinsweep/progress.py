@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from spinsweep.axis import key
 from spinsweep.ledger import Receipt
+from spinsweep.messages import LongBlock
 
 
 @dataclass
@@ -26,8 +29,10 @@ class Progress:
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
-    longest: str = ""
-    """The block that is being computed for the longest, if that is long; where an executor knows it."""
+    long: Sequence[LongBlock] = ()
+    """The blocks that have been computed for long, longest first, as they were at ``long_at``."""
+    long_at: float = 0.0
+    """s of the clock of ``began``."""
     last_error: str = ""
 
     def note(self, receipt: Receipt) -> None:
@@ -52,6 +57,11 @@ class Progress:
         rate = self.rate(now)
         return (self.cells - self.cells_ended) / rate if rate > 0 else None
 
+    def long_now(self, now: float) -> list[LongBlock]:
+        """The long blocks with their times as of now, as far as is known."""
+        later = max(0.0, now - self.long_at)
+        return [replace(b, seconds=b.seconds + later, cell_seconds=b.cell_seconds + later) for b in self.long]
+
     @property
     def counted(self) -> str:
         """Blocks and cells that ended, what failed, was lost or is waited for."""
@@ -67,15 +77,26 @@ class Progress:
     def line(self, now: float) -> str:
         """One plain line, as logs show it."""
         left, text = self.seconds_left(now), self.counted
+        if self.activity and not self.waiting:
+            text += f", {self.activity}"
+        elif self.long:
+            text += f", {long_in_words(self.long_now(now)[0])}"
         if self.waiting:
             return text
-        if self.activity:
-            text += f", {self.activity}"
-        if self.longest:
-            text += f", {self.longest}"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
         return text
+
+
+def long_in_words(block: LongBlock) -> str:
+    """Which cell is computed since when, and where."""
+    cell, more = " ".join(f"{name}={key(value)}" for name, value in block.cell.items()), ""
+    if block.cells > 1 and block.in_hand:
+        more = f" (of a block of {block.cells} cells, for {duration(block.seconds)})"
+    elif block.cells > 1:
+        cell += f" and {block.cells - 1} more"
+    silent = "" if block.answers else ", which does not answer"
+    return f"{cell} for {duration(block.cell_seconds)}{more} in {block.worker}{silent}"
 
 
 def duration(seconds: float) -> str:

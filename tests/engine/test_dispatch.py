@@ -277,8 +277,10 @@ def test_a_stop_drops_what_is_only_queued_and_waits_for_what_is_computed() -> No
     ]
     queued = tuple(a.number for a in first[1:])
     assert told(dispatcher, Computing({first[0].number: "a"}, ["a"])) == [Cancel(queued)]
-    words = "1 block (1 cell) that are being computed; Ctrl-C again leaves at once"
-    assert told(dispatcher, Dropped(queued)) == [Waiting(words), Note(f"stopping: waiting for {words}")]
+    what, last = "1 block (1 cell) that are being computed", "Ctrl-C again leaves at once"
+    words, first_cell = f"{what}; {last}", first[0].task.block.start
+    note = Note(f"stopping: waiting for {what} (the first cell: {first_cell}); {last}")
+    assert told(dispatcher, Dropped(queued)) == [Waiting(words), note]
     assert told(dispatcher, Tick()) == [FindComputing()]
     assert told(dispatcher, Computing({first[0].number: "a"}, ["a"])) == [Waiting(words)]
     assert told(dispatcher, finished(first[0]), Tick()) == []

@@ -20,9 +20,9 @@ from distributed import Client
 from examples import GRID
 
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
-from spinsweep.executors import processes as executors
+from spinsweep.executors import long_running
 from spinsweep.executors.running import run
-from spinsweep.runs import sampling
+from spinsweep.runs import Run, sampling
 from spinsweep.runs.sampling import sample, sample_elsewhere
 
 
@@ -129,10 +129,14 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
 def test_the_progress_names_the_cell_that_is_computed_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Path
 ) -> None:
-    monkeypatch.setattr(executors, "LONG_S", 0.1)
+    monkeypatch.setattr(long_running, "LONG_S", 0.1)
     shown = []
     sweep = TRACED.with_values(log=str(log), x=[2], seed=[1], seconds=2.5)
-    run(sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9)))
+
+    def show(run: Run) -> None:
+        shown.append(run.progress.line(time.monotonic()))
+
+    run(sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=show)
 
     assert any(re.search(r", x=2 seed=1 for \d[.\d]* s in process \d+", line) for line in shown)
     assert " for " not in shown[-1]

@@ -26,9 +26,10 @@ from spinsweep.dashboard.reports import Reports
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import RunnerError
 from spinsweep.executors import events
+from spinsweep.executors.dask_long import LongLook
 from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
 from spinsweep.executors.dispatch import AGAIN
-from spinsweep.executors.events import Attempt, Computing, Ended, Finished, NoAnswer, WorkersChanged
+from spinsweep.executors.events import Attempt, Computing, Ended, Finished, LongRunning, NoAnswer, WorkersChanged
 from spinsweep.executors.protocol import Context, Start, ended_by
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
@@ -76,6 +77,7 @@ class Dask:
         self._plugin = JobPlugin(SentJob.of(self._run.job), f"{self._run.sweep.name}-{self._name}")
         self._stop_plugin = StopPlugin(self._plugin.name)
         self._reports = Reports(self._run, client, self._name)
+        self._long = LongLook(client, self._plugin.name, self._wake)
         self._numbers: dict[Future[Any], int] = {}  # of the attempts in flight
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
@@ -94,6 +96,7 @@ class Dask:
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         at_once = kind is not None and issubclass(kind, Interrupted)
+        self._long.close()
         self._run.on_receipt.remove(self._reports.note)
         if at_once and self._client.cluster is not None:  # all of it ends
             return
@@ -120,6 +123,7 @@ class Dask:
 
     def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
         """Send them in one message: each costs the scheduler about as much as a task."""
+        self._long.sent(max(attempt.number for attempt in attempts))
         for is_retry in (True, False):
             batch = [attempt for attempt in attempts if attempt.retry == is_retry]
             if not batch:
@@ -148,7 +152,7 @@ class Dask:
             self._ended.put(future)
             self._wake()
 
-    def events(self) -> Iterator[WorkersChanged | NoAnswer | Ended]:
+    def events(self) -> Iterator[WorkersChanged | NoAnswer | LongRunning | Ended]:
         """The workers, every ``RECOUNT_S`` seconds, and the receipts of futures that ended, fetched together."""
         if self._computed is None and time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT_S
@@ -168,6 +172,7 @@ class Dask:
                 yield event
             else:
                 future.add_done_callback(self._future_ended)
+        yield from self._long.events(self._numbers)
         self._reports.send()
 
     def _fetch(self, finished: Sequence[Future[Any]]) -> Mapping[Future[Any], Receipt | None] | None:

@@ -15,6 +15,7 @@ from distributed import Status, WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
 from spinsweep.executors.leaving import Leaving
+from spinsweep.executors.long_running import BlockInHand, BlocksInHand
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
@@ -32,6 +33,7 @@ class JobPlugin(WorkerPlugin):
         self.name = name
         self.stopped = False
         """Whether no block is to be begun."""
+        self.in_hand = BlocksInHand()
         self._sent = job
         self._busy = 0
         self._ended = False
@@ -58,12 +60,12 @@ class JobPlugin(WorkerPlugin):
         await asyncio.to_thread(self._processes.end)
 
     @contextmanager
-    def block(self) -> Iterator[None]:
-        """While a block is computed."""
+    def block(self, key: Any) -> Iterator[None]:
+        """While the block of a task is computed."""
         with self._lock:
             self._busy += 1
         try:
-            with self._processes.marked():
+            with self._processes.marked(), self.in_hand.block(key):
                 yield
         finally:
             with self._lock:
@@ -102,7 +104,7 @@ def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
         return None
     key = worker.get_current_task()
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
-    with job_plugin.block(), hooks:
+    with job_plugin.block(key), hooks:
         receipt = job_plugin.job.compute(task)
     job_plugin.leaving.note(receipt)
     return receipt
@@ -112,6 +114,12 @@ def _is_cancelled(worker: Any, key: Any) -> bool:
     """Whether nobody wants a running task's result any more: it was cancelled, or its driver is gone."""
     state = worker.state.tasks.get(key)
     return state is None or state.state == "cancelled"
+
+
+def blocks_in_hand(plugin: str, dask_worker: Any) -> list[BlockInHand]:
+    """What is being computed of a run, as the worker's event loop sees it."""
+    blocks: list[BlockInHand] = dask_worker.plugins[plugin].in_hand.now()
+    return blocks
 
 
 def stop(plugin: str, dask_worker: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 
@@ -47,9 +47,18 @@ class Dispatcher:
         they may take hours, and end where they are.
     max_failures
         Failed cells at which the run stops, as if it were told to; see :class:`FailureLimit`.
+    named
+        What to call the first cell of a task.
     """
 
-    def __init__(self, tasks: Iterator[Task], *, measured: bool = False, max_failures: float | None = None) -> None:
+    def __init__(
+        self,
+        tasks: Iterator[Task],
+        *,
+        measured: bool = False,
+        max_failures: float | None = None,
+        named: Callable[[Task], str] = lambda task: str(task.block.start),
+    ) -> None:
         self.in_flight: dict[int, Attempt] = {}
         """Sent and not yet ended, by number."""
         self.over = False
@@ -57,6 +66,7 @@ class Dispatcher:
         self._tasks = tasks
         self._left = True  # whether there may be tasks that were never sent
         self._measured = measured
+        self._named = named
         self._numbers = itertools.count(1)
         self._again: deque[Attempt] = deque()
         self._suspects: deque[Attempt] = deque()
@@ -363,9 +373,12 @@ class Dispatcher:
             return []
         blocks, cells = len(self.in_flight), sum(attempt.task.cells for attempt in self.in_flight.values())
         what = f"{_count(blocks, 'block')} ({_count(cells, 'cell')}) that are being computed"
-        text = f"{what}; Ctrl-C again leaves at once"
-        noted, self._stop_noted = self._stop_noted, True
-        return [Waiting(text)] if noted else [Waiting(text), Note(f"stopping: waiting for {text}")]
+        last = "Ctrl-C again leaves at once"
+        if self._stop_noted:
+            return [Waiting(f"{what}; {last}")]
+        self._stop_noted = True
+        first = self._named(min(self.in_flight.values(), key=lambda attempt: attempt.number).task)
+        return [Waiting(f"{what}; {last}"), Note(f"stopping: waiting for {what} (the first cell: {first}); {last}")]
 
 
 def _cells_of(attempt: Attempt) -> list[Attempt]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import queue
+import time
 from collections.abc import Callable, Iterable
 
-from spinsweep.cube import record_failure
+from spinsweep.axis import key
+from spinsweep.cube import Task, record_failure
 from spinsweep.errors import RunnerError
 from spinsweep.evaluate import CellError
 from spinsweep.executors import events
 from spinsweep.executors.dispatch import Dispatcher
 from spinsweep.executors.events import Action, Event
+from spinsweep.executors.long_running import first_cell, long_blocks
 from spinsweep.executors.protocol import Context, Executor, Start
 from spinsweep.interrupts import Interrupts, end_now
 from spinsweep.ledger import Receipt
@@ -49,9 +52,13 @@ class _Driver:
         self.run = run
         self._on_progress = on_progress
         sweep = run.sweep
-        self._dispatcher = Dispatcher(run.tasks(), measured=sweep.measured, max_failures=sweep.max_failures)
+        self._dispatcher = Dispatcher(
+            run.tasks(), measured=sweep.measured, max_failures=sweep.max_failures, named=self._first_cell
+        )
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._interrupts = Interrupts(soon=self._wake)
+        self._long: dict[int, events.LongAttempt] = {}  # by number
+        self._long_at = 0.0  # when that was so, s of the monotonic clock
         self._begun = False  # whether there was a worker
         self._stopping = False
 
@@ -70,6 +77,9 @@ class _Driver:
             self.run.outcome = "stopped"
 
     _executor: Executor
+
+    def _first_cell(self, task: Task) -> str:
+        return " ".join(f"{name}={key(value)}" for name, value in first_cell(task, self.run.cube.axes).items())
 
     def _wake(self) -> None:
         self._wakes.put(None)
@@ -91,8 +101,15 @@ class _Driver:
         if self._interrupts.requested and Interrupts.received() >= 2:
             end_now()  # what its handler raised was lost
         for event in self._executor.events():
+            if isinstance(event, events.Ended) and event.attempt in self._long:
+                del self._long[event.attempt]
+                self._note_long()
             if isinstance(event, events.Finished):
                 self._note(event.receipt)
+            elif isinstance(event, events.LongRunning):
+                self._long, self._long_at = {long.attempt: long for long in event.attempts}, time.monotonic()
+                self._note_long()
+                continue
             elif isinstance(event, events.WorkersChanged):
                 self.run.progress.workers_lost += event.lost
                 if event.threads and not self._begun:
@@ -105,6 +122,10 @@ class _Driver:
         self._handle(events.Tick())
         if not self._dispatcher.over:
             self._show()
+
+    def _note_long(self) -> None:
+        blocks = long_blocks(self._long.values(), self._dispatcher.in_flight, self.run.cube.axes)
+        self.run.note_long(blocks, self._long_at)
 
     def _note(self, receipt: Receipt) -> None:
         self.run.note(receipt)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from spinsweep.axis import Value
 from spinsweep.cube import Task
 from spinsweep.ledger import Receipt
 
@@ -49,6 +50,31 @@ class WorkersChanged:
     """How many workers have gone since the last such event, and left work to be done again."""
     retired: Collection[str] = ()
     """Workers that have gone as they were to: their job's time was over, or the cluster has grown smaller."""
+
+
+@dataclass(frozen=True)
+class LongAttempt:
+    """An attempt that has been computed for long."""
+
+    attempt: int
+    """Its number."""
+    worker: str
+    """What computes it, in words."""
+    seconds: float
+    """Since it was begun, s."""
+    cell: Mapping[str, Value] | None = None
+    """Coordinates of the cell that is being computed, where that is known."""
+    cell_seconds: float = 0.0
+    """Since that cell was begun, s."""
+    answers: bool = True
+    """Whether the worker says what it does."""
+
+
+@dataclass(frozen=True)
+class LongRunning:
+    """What has been computed for long; said every few seconds while there is any, and once when none is left."""
+
+    attempts: Collection[LongAttempt]
 
 
 @dataclass(frozen=True)

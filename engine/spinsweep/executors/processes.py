@@ -23,22 +23,31 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from spinsweep.cube import TIMED_OUT, LastResort
 from spinsweep.errors import Fenced, RunnerError, SpecError
-from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Hung, WorkerKilled, WorkersChanged
+from spinsweep.executors import long_running
+from spinsweep.executors.events import (
+    Attempt,
+    Computing,
+    Ended,
+    Finished,
+    Hung,
+    LongAttempt,
+    LongRunning,
+    WorkerKilled,
+    WorkersChanged,
+)
+from spinsweep.executors.long_running import BlockInHand, BlocksInHand
 from spinsweep.executors.protocol import Context, ended_by
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.process import SAFE_PATH, environment
-from spinsweep.progress import duration
 from spinsweep.reaper_process import kill_marked
 from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
-LONG_S = 10.0  # that a block is computed before the progress names it
+LOOK_S = 1.0  # between looks at what is computed for long
 MAX_STACKS = 100_000  # characters
 READY = "ready"
 
@@ -62,6 +71,8 @@ def processes(context: Context) -> Iterator[Processes]:
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    questions: Connection
+    """Any word asks what it computes."""
     name: str
     stacks: Path
     """Where it writes its stacks, if it ends itself because a cell keeps it from doing anything else."""
@@ -70,6 +81,10 @@ class _Worker:
     """What it computes."""
     since: float = 0.0
     """When it began that, s of the monotonic clock."""
+    question_at: float | None = None
+    """When it was asked a question that it has not answered."""
+    answer: tuple[float, BlockInHand] | None = None
+    """Its last answer, and when it came; its block's name is the attempt's number."""
     leaving: bool = False
     """Whether it ends itself, because a cell hangs in it."""
 
@@ -79,14 +94,15 @@ class Processes:
 
     def __init__(self, context: Context, workers: int) -> None:
         self._wake = context.wake
-        self._progress, self._axes = context.run.progress, context.run.cube.axes
         self._run = f"{context.run.sweep.name}-{uuid.uuid4().hex}"
         self._job = SentJob.of(context.run.job)
         self._size = workers
         self._stacks = tempfile.TemporaryDirectory(prefix="spinsweep-stacks-")
         """Has a file for each worker."""
+        self._look_at = 0.0
+        self._were_long = False
         self._lock = threading.Lock()  # for all below
-        self._workers: dict[Any, _Worker] = {}  # by both things that can be waited for: pipe and sentinel
+        self._workers: dict[Any, _Worker] = {}  # by all things that can be waited for: pipes and sentinel
         self._queue: deque[Attempt] = deque()
         self._events: list[Ended | Fenced] = []
         self._halted = False
@@ -109,7 +125,7 @@ class Processes:
             for worker in self._alive():
                 self._hand_out(worker)
 
-    def events(self) -> Iterator[WorkersChanged | Ended]:
+    def events(self) -> Iterator[WorkersChanged | LongRunning | Ended]:
         """What the thread has received; workers that died are replaced."""
         with self._lock:
             events, self._events = self._events, []
@@ -124,8 +140,11 @@ class Processes:
             self._start_workers()
         with self._lock:
             ready = {worker.name: 1 for worker in self._alive() if worker.ready}
-            self._progress.longest = self._longest()
+            long = self._long()
         yield WorkersChanged(ready, lost=lost)
+        if long or self._were_long:
+            yield LongRunning(long)
+        self._were_long = bool(long)
         for event in events:
             if isinstance(event, Fenced):
                 raise event
@@ -164,6 +183,7 @@ class Processes:
             worker.process.kill()
             worker.process.join()
             worker.pipe.close()
+            worker.questions.close()
         self._bell.close()
         self._ring.close()
         self._stacks.cleanup()
@@ -171,17 +191,23 @@ class Processes:
 
     # below: with the lock, or in the thread
 
-    def _longest(self) -> str:
-        """Which cells are being computed since when, where that is long."""
-        busy = [worker for worker in self._alive() if worker.attempt is not None]
-        worker = min(busy, key=lambda worker: worker.since, default=None)
-        if worker is None or worker.attempt is None or (seconds := time.monotonic() - worker.since) < LONG_S:
-            return ""
-        task = worker.attempt.task
-        first = np.argwhere(task.mask)[0] + task.block.start
-        cell = " ".join(f"{name}={values[i]}" for (name, values), i in zip(self._axes.items(), first, strict=True))
-        more = f" and {task.cells - 1} more" if task.cells > 1 else ""
-        return f"{cell}{more} for {duration(seconds)} in {worker.name}"
+    def _long(self) -> list[LongAttempt]:
+        """What is computed for long; workers that compute such are asked for the cell now and then."""
+        now, long = time.monotonic(), []
+        for worker in self._alive():
+            if worker.attempt is None or (seconds := now - worker.since) < long_running.LONG_S:
+                continue
+            number, known = worker.attempt.number, worker.answer
+            if worker.question_at is None and (known is None or now >= known[0] + long_running.LOOK_S):
+                worker.question_at = now
+                with suppress(OSError):  # it died, as its sentinel will say
+                    worker.questions.send(number)
+            answers = worker.question_at is None or now < worker.question_at + long_running.ANSWER_S
+            cell, cell_seconds = None, seconds
+            if known is not None and known[1].block == number and known[1].cell is not None:
+                cell, cell_seconds = known[1].cell, known[1].cell_seconds + now - known[0]
+            long.append(LongAttempt(number, worker.name, seconds, cell, cell_seconds, answers))
+        return long
 
     def _alive(self) -> list[_Worker]:
         return list({id(worker): worker for worker in self._workers.values()}.values())
@@ -190,15 +216,16 @@ class Processes:
         spawn = multiprocessing.get_context("spawn")
         variables = {name: os.environ.get(name) or "1" for name in (*THREAD_SETTINGS, SAFE_PATH)}
         while len(self._alive()) < self._size:
-            ours, theirs = spawn.Pipe()
+            (ours, theirs), (questions, answers) = spawn.Pipe(), spawn.Pipe()
             stacks = Path(self._stacks.name, uuid.uuid4().hex)
-            process = spawn.Process(target=_work, args=(theirs, self._job, self._run, stacks))
+            process = spawn.Process(target=_work, args=(theirs, answers, self._job, self._run, stacks))
             with sigint_blocked(), environment(variables):
                 process.start()
             theirs.close()
-            worker = _Worker(process, ours, f"process {process.pid}", stacks)
+            answers.close()
+            worker = _Worker(process, ours, questions, f"process {process.pid}", stacks)
             with self._lock:
-                self._workers |= {ours: worker, process.sentinel: worker}
+                self._workers |= {ours: worker, questions: worker, process.sentinel: worker}
             self._ring.send(None)
 
     def _hand_out(self, worker: _Worker) -> None:
@@ -228,7 +255,10 @@ class Processes:
                 # a worker's last words come before its end
                 for source in sorted(ready_ones, key=lambda source: isinstance(source, int)):
                     if worker := self._workers.get(source):
-                        self._hear(worker)
+                        if source is worker.questions:
+                            self._hear_answer(worker)
+                        else:
+                            self._hear(worker)
             self._wake()
 
     def _hear(self, worker: _Worker) -> None:
@@ -247,10 +277,19 @@ class Processes:
             self._events.append(message)
         self._hand_out(worker)
 
+    def _hear_answer(self, worker: _Worker) -> None:
+        try:
+            for block in worker.questions.recv():
+                worker.answer = time.monotonic(), block
+        except (EOFError, OSError):  # its end is heard of by its sentinel
+            del self._workers[worker.questions]
+        worker.question_at = None
+
     def _died(self, worker: _Worker) -> None:
         self._workers = {source: other for source, other in self._workers.items() if other is not worker}
         worker.process.join()
         worker.pipe.close()
+        worker.questions.close()
         self._failed_starts += not worker.ready
         if worker.attempt is not None:
             self._lost += 1
@@ -263,17 +302,20 @@ class Processes:
                 self._events.append(WorkerKilled(number, "spinsweep.WorkerKilled", detail))
 
 
-def _work(pipe: Connection, sent: SentJob, run: str, stacks: Path) -> None:
+def _work(pipe: Connection, questions: Connection, sent: SentJob, run: str, stacks: Path) -> None:
     """A worker process: compute what comes through the pipe until None does, a cell hangs, or the driver is gone."""
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
     hung = False
     LastResort.path = stacks
     job, started = WorkerJob(sent, f"process {os.getpid()}"), CellProcesses(run)
+    in_hand = BlocksInHand()
+    threading.Thread(target=_answer, args=(questions, in_hand), name="answers", daemon=True).start()
     try:
         pipe.send(READY)
         with started.marked():
             while not hung and (attempt := pipe.recv()) is not None:
-                ended = _computed(job, attempt)
+                with in_hand.block(attempt.number):
+                    ended = _computed(job, attempt)
                 hung = isinstance(ended, Finished) and ended.receipt.hung
                 pipe.send(ended)
     except (EOFError, OSError):
@@ -284,6 +326,14 @@ def _work(pipe: Connection, sent: SentJob, run: str, stacks: Path) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(0)
+
+
+def _answer(questions: Connection, in_hand: BlocksInHand) -> None:
+    """A thread of a worker process: say what is computed whenever the driver asks."""
+    with suppress(EOFError, OSError):
+        while True:
+            questions.recv()
+            questions.send(in_hand.now())
 
 
 def _computed(job: WorkerJob, attempt: Attempt) -> Ended | Fenced:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from spinsweep.errors import Fenced, OtherCode, RunAborted, WorkInterrupted
 from spinsweep.executors import events
-from spinsweep.executors.events import Attempt, Computing, Ended, NoAnswer, WorkersChanged
+from spinsweep.executors.events import Attempt, Computing, Ended, LongRunning, NoAnswer, WorkersChanged
 from spinsweep.runs import Run
 
 
@@ -51,10 +51,11 @@ class Executor(Protocol):
         workers : names of the workers that may compute them; None: any
         """
 
-    def events(self) -> Iterable[WorkersChanged | NoAnswer | Ended]:
+    def events(self) -> Iterable[WorkersChanged | NoAnswer | LongRunning | Ended]:
         """What has happened since the last call, without waiting for more.
 
-        The first call tells the workers. Each attempt that was submitted and not dropped ends by one event.
+        The first call tells the workers. Each attempt that was submitted and not dropped ends by one event. What is
+        computed for long may be told, and is then shown; see :mod:`spinsweep.executors.long_running`.
 
         Raises
         ------

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep import provenance
 from spinsweep.cube import Cube, Durable, Job, Task
+from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts, Receipt
-from spinsweep.messages import LaneReport, MessageError
+from spinsweep.messages import MAX_LONG, LaneReport, LongBlock, LongReport, MessageError
 from spinsweep.progress import Progress
 from spinsweep.provenance import WorkerRecord
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.spec import Sweep
 
+LONG_KEPT_S = 10.0  # between writes of the run's record, while blocks are computed for long
 WORKERS_S = 10.0  # between writes of the run's record, while workers come
 
 
@@ -62,10 +65,15 @@ class Run:
     """What computed blocks, each as its first receipt described it."""
     keep_workers: Callable[[], None] = lambda: None
     """Write the workers into the run's record."""
+    keep_long: Callable[[LongReport | None], None] = lambda report: None
+    """Write into the run's record what has been computed for long."""
     on_receipt: list[Callable[[Receipt], None]] = field(default_factory=list)
     """Called with each block that ended."""
     lane: ReceivedReport | None = None
     """What the lane that measures for this run reported last."""
+    _long_kept: bool = False
+    _long_unkept: bool = False
+    _keep_long_at: float = 0.0
     _kept: int = 0
     _keep_at: float = 0.0
 
@@ -112,6 +120,25 @@ class Run:
         self.durable.count_receipt(receipt)
         for listener in self.on_receipt:
             listener(receipt)
+
+    def note_long(self, blocks: Sequence[LongBlock], long_at: float) -> None:
+        """Take over which blocks have been computed for long, longest first.
+
+        Parameters
+        ----------
+        long_at : when that was so, s of the monotonic clock
+        """
+        self.progress.long, self.progress.long_at = blocks, long_at
+        now = time.monotonic()
+        if now >= self._keep_long_at and (blocks or self._long_kept):
+            self._keep_long_at, self._long_kept = now + LONG_KEPT_S, bool(blocks)
+            shown, more = tuple(self.progress.long_now(now)[:MAX_LONG]), max(0, len(blocks) - MAX_LONG)
+            try:
+                self.keep_long(LongReport(seen=provenance.now(), blocks=shown, more=more) if blocks else None)
+            except (CubeError, OSError) as error:  # it harms no cell
+                if not self._long_unkept:
+                    self.notes.append(f"spinsweep status cannot be told which cells are being computed: {error}")
+                self._long_unkept = True
 
     def on_lane_report(self, message: Mapping[str, Any]) -> None:
         """Take over what a lane reports of this run: its cell, train and cycles."""

@@ -190,6 +190,7 @@ def _recorded(run: Run, record: RunRecorder) -> Iterator[None]:
     """Record how the run ends, however it does; a cube that it made and put nothing into is removed."""
     cube, epoch, abandoned = run.cube, run.job.epoch, False
     run.keep_workers = lambda: record.write(cube, epoch, workers=tuple(run.workers))
+    run.keep_long = lambda report: record.write(cube, epoch, long=report and report.to_json())
     try:
         yield
     except BaseException:
