@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
+from spinsweep.pace import TimeLeft
+
 VERSION = 1
 """Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
 LANE_TOPIC = "spinsweep-lane"
@@ -201,6 +203,10 @@ class ProgressReport(_Message):
     """Cells a second."""
     seconds_left: float | None = None
     """At that rate, s; None while nothing is known."""
+    seconds_left_low: float | None = None
+    """Lower end of its 95 % interval, s."""
+    seconds_left_high: float | None = None
+    """Upper end."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
     problem: str = ""
@@ -215,6 +221,14 @@ class ProgressReport(_Message):
     """Long ones beside these."""
 
     _parts = {"failures": FailureReport, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+
+    @property
+    def time_left(self) -> TimeLeft | None:
+        """At that rate; None while nothing is known."""
+        if self.seconds_left is None:
+            return None
+        low, high = self.seconds_left_low, self.seconds_left_high
+        return TimeLeft(self.seconds_left, low or 0.0, self.seconds_left if high is None else high)
 
     @property
     def cells_ended(self) -> int:

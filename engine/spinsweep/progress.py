@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from spinsweep.axis import key
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LongBlock
+from spinsweep.pace import Pace, TimeLeft
+
+WORTH_SAYING, WORTH_SAYING_S = 0.2, 5.0  # of the time left, and s: narrower intervals are not shown
 
 
 @dataclass
@@ -34,9 +37,24 @@ class Progress:
     long_at: float = 0.0
     """s of the clock of ``began``."""
     last_error: str = ""
+    pace: Pace = field(init=False)
 
-    def note(self, receipt: Receipt) -> None:
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.began)
+
+    def begin(self, now: float) -> None:
+        """There are workers: rates count from now."""
+        self.began = now
+        self.pace = Pace(now)
+
+    def wait_for(self, what: str, now: float) -> None:
+        """What the run waits for, in words; empty: nothing."""
+        self.waiting = what
+        self.pace.wait(now, waits=bool(what))
+
+    def note(self, receipt: Receipt, now: float) -> None:
         """Count a block that ended."""
+        self.pace.note(now, receipt.done + receipt.failed, receipt.seconds)
         self.cells_done += receipt.done
         self.cells_failed += receipt.failed
         self.blocks_ended += 1
@@ -49,13 +67,15 @@ class Progress:
         return self.cells_done + self.cells_failed
 
     def rate(self, now: float) -> float:
-        """Cells a second since the start; 0 before the first block ended."""
-        return self.cells_ended / (now - self.began) if now > self.began else 0.0
+        """Cells a second of the last minutes; 0 before the first block ended."""
+        return self.pace.rate(now)
 
-    def seconds_left(self, now: float) -> float | None:
-        """Time left at the rate so far; None while nothing is known."""
-        rate = self.rate(now)
-        return (self.cells - self.cells_ended) / rate if rate > 0 else None
+    def left(self, now: float) -> TimeLeft | None:
+        """Time left at that rate; None while nothing is known, as when all that is left runs longer than the rest."""
+        cells = self.cells - self.cells_ended
+        if cells and sum(block.cells for block in self.long) >= cells:
+            return None
+        return self.pace.left(now, cells)
 
     def long_now(self, now: float) -> list[LongBlock]:
         """The long blocks with their times as of now, as far as is known."""
@@ -76,7 +96,7 @@ class Progress:
 
     def line(self, now: float) -> str:
         """One plain line, as logs show it."""
-        left, text = self.seconds_left(now), self.counted
+        left, text = self.left(now), self.counted
         if self.activity and not self.waiting:
             text += f", {self.activity}"
         elif self.long:
@@ -84,8 +104,16 @@ class Progress:
         if self.waiting:
             return text
         if left is not None:
-            text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
+            text += f", {self.rate(now):.3g} cells/s, {left_in_words(left)}"
         return text
+
+
+def left_in_words(left: TimeLeft) -> str:
+    """The time left, and within which bounds where they are far apart."""
+    low, high = duration(left.low), duration(left.high)
+    if left.high - left.low < max(WORTH_SAYING * left.seconds, WORTH_SAYING_S):
+        return f"{duration(left.seconds)} left"
+    return f"{low} to {high} left"
 
 
 def long_in_words(block: LongBlock) -> str:

@@ -13,7 +13,7 @@ from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
 from spinsweep.messages import AxisDescription, OutputDescription, Series
-from spinsweep.progress import duration
+from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
 
 COLOURS = {
@@ -145,8 +145,8 @@ def _progress(run: WatchedRun) -> str:
         line += f" · {report.rate:.3g} cells/s"
     if run.ended:
         return f"{line} · ended after {duration(report.seconds)}"
-    if report.seconds_left is not None:
-        line += f" · {duration(report.seconds_left)} left"
+    if (left := report.time_left) is not None:
+        line += f" · {left_in_words(left)}"
     return line
 
 

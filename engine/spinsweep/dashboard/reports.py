@@ -87,6 +87,7 @@ class Reports:
             return
         self._next = now + REPORT_INTERVAL_S
         progress, problems = self.run.progress, self.run.unwritten_blocks
+        left = progress.left(now)
         report = ProgressReport(
             cells_done=progress.cells_done,
             cells_failed=progress.cells_failed,
@@ -96,7 +97,9 @@ class Reports:
             workers_lost=progress.workers_lost,
             seconds=now - progress.began,
             rate=progress.rate(now),
-            seconds_left=progress.seconds_left(now),
+            seconds_left=None if left is None else left.seconds,
+            seconds_left_low=None if left is None else left.low,
+            seconds_left_high=None if left is None else left.high,
             waiting=progress.waiting,
             problem=problems[-1] if problems else "",
             ended=ended,

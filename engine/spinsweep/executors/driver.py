@@ -162,7 +162,7 @@ class _Driver:
                 run.notes.append(f"stopping: {action.text} (--max-failures says how many may)")
                 self._show()
             case events.Waiting():
-                run.progress.waiting = action.text
+                run.progress.wait_for(action.text, time.monotonic())
             case events.Note():
                 run.notes.append(action.text)
             case events.GiveUp():

@@ -101,7 +101,7 @@ class Run:
 
     def begin(self) -> None:
         """Workers are ready: rates count from now."""
-        self.progress.began = time.monotonic()
+        self.progress.begin(time.monotonic())
 
     def note(self, receipt: Receipt) -> None:
         """Count a block that ended.
@@ -116,7 +116,7 @@ class Run:
         if len(self.workers) > self._kept and time.monotonic() >= self._keep_at:
             self._kept, self._keep_at = len(self.workers), time.monotonic() + WORKERS_S
             self.keep_workers()
-        self.progress.note(receipt)
+        self.progress.note(receipt, time.monotonic())
         self.durable.count_receipt(receipt)
         for listener in self.on_receipt:
             listener(receipt)
