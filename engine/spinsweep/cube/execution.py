@@ -38,7 +38,7 @@ def execute(job: Job, task: Task) -> Receipt:
     mask = writer.pending(task)
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
-    result, left, apart = _compute_in_time(job, coords, mask)
+    result, left, apart, over = _compute_within_limits(job, coords, mask)
     ended = mask if left is None else mask & ~left
     failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
     done = task.cells - failed - (0 if left is None else int(left.sum()))
@@ -55,6 +55,7 @@ def execute(job: Job, task: Task) -> Receipt:
         left=left if left is not None and left.any() else None,
         apart=apart,
         hung=left is not None,
+        over=over,
     )
 
 
@@ -96,21 +97,23 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute_in_time(
+def _compute_within_limits(
     job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask
-) -> tuple[Evaluated, Mask | None, bool]:
-    """The cells of ``mask`` as arrays of the whole block; if one hung, which are left out; whether one of these hung.
+) -> tuple[Evaluated, Mask | None, bool, str]:
+    """The cells of ``mask`` as arrays of the whole block; if one was given up, which are left out; what of these.
 
-    A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
+    A cell that was given up by itself is failed. Of a box of cells that were called together, none has a result: one
+    of those left is at fault. Where the process is at fault, which held too much, that is said.
     """
-    if job.sweep.timeout is None:
-        return _compute(job, coords, mask), None, False
-    result = compute_within(job.sweep.timeout, partial(_compute, job, coords, mask))
+    timeout, allowed = job.sweep.timeout, job.sweep.memory_bytes
+    if timeout is None and allowed is None:
+        return _compute(job, coords, mask), None, False, ""
+    result = compute_within(timeout, allowed, partial(_compute, job, coords, mask))
     if isinstance(result, Evaluated):
-        return result, None, False
+        return result, None, False, ""
     whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)
     kept = list(result.kept)
-    if result.cells == 1:
+    if result.cells == 1 and result.at_fault:
         kept.append(Kept(result.coords, result.error, result.seconds, 1))
     for part in kept:
         box = np.ix_(*([coords[name].index(value) for value in part.coords[name]] for name in coords))
@@ -121,7 +124,8 @@ def _compute_in_time(
             continue
         for name, values in part.values.items():
             whole.values[name][box] = values
-    return whole, mask & ~ended, result.cells > 1
+    over = "" if result.at_fault else result.error.message
+    return whole, mask & ~ended, result.cells > 1 and result.at_fault, over
 
 
 def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask, calls: Calls = NOBODY) -> Evaluated:

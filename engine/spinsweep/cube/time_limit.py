@@ -1,6 +1,6 @@
-"""Cells that run longer than they may.
+"""Cells that run longer than they may, or use more memory.
 
-A block with a time limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
+A block with such a limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
 abandoned, what the block has so far is kept, and the process is to be replaced.
 
 Native code that holds Python's lock keeps this from running. Then, in a worker process, a thread of ``faulthandler``
@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import contextvars
 import faulthandler
+import math
 import queue
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 from spinsweep.calls import Calls, Coords
 from spinsweep.captured import printed_by
+from spinsweep.cube.memory_limit import OUT_OF_MEMORY, POLL_S, MemoryWatch, used_more
 from spinsweep.evaluate import CellError, Evaluated
 
 TIMED_OUT = "spinsweep.TimedOut"
@@ -43,7 +46,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Hang:
-    """A call that did not end, and what had ended before it."""
+    """A call that was given up, and what had ended before it."""
 
     kept: Sequence[Kept]
     coords: Coords
@@ -54,6 +57,8 @@ class Hang:
     """That it was given."""
     error: CellError
     """With its stack."""
+    at_fault: bool = True
+    """Whether a cell of this call is at fault, and not what the process computed before it."""
 
 
 class _Abandoned(BaseException):
@@ -82,22 +87,26 @@ class LastResort:
 
 
 class TimedCalls(Calls):
-    """The calls of a block whose cells may each take ``timeout`` seconds."""
+    """The calls of a block whose cells may each take ``timeout`` seconds, in a process that may be watched."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float = math.inf, allowed: int | None = None) -> None:
         self._timeout = timeout
+        self._allowed = allowed
+        self.watch = None if allowed is None else MemoryWatch(allowed)
         self._lock = threading.Lock()
         self._kept: list[Kept] = []
         self._running: tuple[Coords, int] | None = None
-        self._until = 0.0
+        self._began = self._until = 0.0
         self._abandoned = False
 
     def began(self, coords: Coords, cells: int) -> None:
         """Its time begins."""
         with self._lock:
             self._require_wanted()
-            self._running, self._until = (coords, cells), time.monotonic() + self._timeout * cells
-        LastResort.arm(self._timeout * cells)
+            self._began = time.monotonic()
+            self._running, self._until = (coords, cells), self._began + self._timeout * cells
+        if self._timeout < math.inf:
+            LastResort.arm(self._timeout * cells)
 
     def ended(self) -> None:
         """In time."""
@@ -105,6 +114,8 @@ class TimedCalls(Calls):
         with self._lock:
             self._require_wanted()
             self._running = None
+        if self.watch is not None:
+            self.watch.ended()
 
     def computed(self, coords: Coords, values: Any, seconds: float, tries: int) -> None:
         """Kept, should a later call hang."""
@@ -121,39 +132,49 @@ class TimedCalls(Calls):
         """After which it is worth looking for a hang."""
         with self._lock:
             left = self._until - time.monotonic() if self._running else self._timeout
-        return min(max(left, 0.0), LONGEST_WAIT_S)
+        return min(max(left, 0.0), LONGEST_WAIT_S if self.watch is None else POLL_S)
 
-    def abandon_late(self, thread: threading.Thread) -> Hang | None:
-        """The call that ran longer than it may, whose thread is given up; None: there is none."""
+    def abandon(self, thread: threading.Thread) -> Hang | None:
+        """The call that takes more than it may, whose thread is given up; None: there is none."""
+        held = None if self.watch is None else self.watch.excess()
         with self._lock:
-            if self._running is None or time.monotonic() < self._until:
+            if self._running is None or (held is None and time.monotonic() < self._until):
                 return None
             self._abandoned = True
             coords, cells = self._running
+            seconds = time.monotonic() - self._began
         LastResort.disarm()
-        allowed = self._timeout * cells
         printed = printed_by(thread).encode(errors="backslashreplace").decode()
-        message = f"ran longer than its timeout of {self._timeout:g} s"
-        return Hang(tuple(self._kept), coords, cells, allowed, CellError(TIMED_OUT, message, _stack(thread), printed))
+        if held is None or self.watch is None or self._allowed is None:
+            message = f"ran longer than its timeout of {self._timeout:g} s"
+            error = CellError(TIMED_OUT, message, _stack(thread, "its time had passed"), printed)
+            return Hang(tuple(self._kept), coords, cells, self._timeout * cells, error)
+        stack = _stack(thread, "it was ended")
+        error = CellError(OUT_OF_MEMORY, used_more(self._allowed, held), stack, printed)
+        at_fault = self.watch.give_up(thread, _Abandoned, held)
+        return Hang(tuple(self._kept), coords, cells, seconds, error, at_fault)
 
 
-def _stack(thread: threading.Thread) -> str:
+def _stack(thread: threading.Thread, when: str) -> str:
     frame = sys._current_frames().get(thread.ident or 0)
     lines = traceback.format_stack(frame)[-100:] if frame is not None else []
     # what called the function of the sweep is the same in every block
     first = next((n for n, line in enumerate(lines) if "in _called" in line), -1) + 1
-    return "".join(["Where it was when its time had passed (most recent call last):\n", *lines[first:]])
+    return "".join([f"Where it was when {when} (most recent call last):\n", *lines[first:]])
 
 
-def compute_within(timeout: float, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
-    """What ``compute`` returns or raises; or a hang of one of its calls.
+def compute_within(
+    timeout: float | None, allowed: int | None, compute: Callable[[Calls], Evaluated]
+) -> Evaluated | Hang:
+    """What ``compute`` returns or raises; or one of its calls that was given up.
 
     Parameters
     ----------
-    timeout : of one cell, s
+    timeout : of one cell, s; None: any
+    allowed : bytes that this process may hold for a cell; None: any
     compute : is told where its calls are to be reported; runs in a thread, with this one's context
     """
-    calls = TimedCalls(timeout)
+    calls = TimedCalls(math.inf if timeout is None else timeout, allowed)
     results: queue.SimpleQueue[Evaluated | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
@@ -163,15 +184,16 @@ def compute_within(timeout: float, compute: Callable[[Calls], Evaluated]) -> Eva
             results.put(error)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="cells", daemon=True)
-    thread.start()
-    while True:
-        try:
-            result = results.get(timeout=calls.wait_s)
-        except queue.Empty:
-            if (hang := calls.abandon_late(thread)) is not None:
-                return hang
-            continue
-        thread.join()
-        if isinstance(result, BaseException):
-            raise result
-        return result
+    with calls.watch.computing() if calls.watch is not None else nullcontext():
+        thread.start()
+        while True:
+            try:
+                result = results.get(timeout=calls.wait_s)
+            except queue.Empty:
+                if (hang := calls.abandon(thread)) is not None:
+                    return hang
+                continue
+            thread.join()
+            if isinstance(result, BaseException):
+                raise result
+            return result

@@ -27,6 +27,8 @@ class Attempt:
     """How many workers have died of the task so far."""
     losses: int = 0
     """How often its receipt was lost so far."""
+    overs: int = 0
+    """How often its process held too much memory, and nothing of it was computed."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,18 @@ class Hung(Ended):
     error_type: str
     message: str
     stack: str
+
+
+@dataclass(frozen=True)
+class OverMemory(Ended):
+    """The process that computed a block was ended from outside, because it held more memory than a cell may use.
+
+    (What a worker finds by itself is in the cube, or in the receipt: ``Finished``.)
+    """
+
+    message: str
+    fresh: bool
+    """Whether it was the first block of its process."""
 
 
 @dataclass(frozen=True)
