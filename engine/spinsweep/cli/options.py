@@ -75,6 +75,23 @@ Retries = Annotated[
         show_default="as the sweep says, else never",
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory that the process of a cell may use, such as 2GiB: as many are computed at a time as fit, and a "
+        "process that uses more is ended.",
+        show_default="as the sweep says, else any",
+    ),
+]
+Gpu = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="GPUs that a cell needs and sees, or a part of one.",
+        show_default="as the sweep says, else none",
+    ),
+]
 MaxFailures = Annotated[
     float | None,
     typer.Option(

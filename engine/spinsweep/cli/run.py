@@ -58,6 +58,8 @@ def run(
     timeout: options.Timeout = None,
     retries: options.Retries = None,
     max_failures: options.MaxFailures = None,
+    memory: options.Memory = None,
+    gpu: options.Gpu = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -124,6 +126,7 @@ def run(
             return status
     sweep = requested(name, settings, seed, bench, store)
     limits.timeout("--timeout", timeout)
+    memory_bytes, gpus = limits.memory("--memory", memory), limits.gpu("--gpu", gpu)
     retries_by_name = retries_option(retries)
     most = limits.max_failures("--max-failures", max_failures)
     path = store or default_store(sweep, bench.name if bench else "")
@@ -166,6 +169,8 @@ def run(
             timeout=limits.timeout("--timeout", timeout),
             retries=retries_by_name,
             max_failures=most,
+            memory=memory_bytes,
+            gpu=gpus,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()
@@ -177,7 +182,7 @@ def run(
 def _exists(path: str, sweep: Sweep, block: str | None) -> bool:
     """Whether there is a cube; says what may take a while because of it."""
     exists = open_storage(path).exists("zarr.json")
-    if block is None and not sweep.resources and not exists:
+    if block is None and sweep.is_timed and not exists:
         say("timing a few cells to choose the blocks", error=True)
     if "://" in path and exists and Cube(path).write_guard.has_driver():
         say("another run was writing here a moment ago; checking whether it is alive", error=True)

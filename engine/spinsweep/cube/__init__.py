@@ -8,6 +8,7 @@ from spinsweep.cube.damage import Damage, examine
 from spinsweep.cube.durable import Durable
 from spinsweep.cube.execution import execute, other_artifacts, record_failure, record_result
 from spinsweep.cube.groups import keep_origin, run_group, write_group
+from spinsweep.cube.memory_limit import OUT_OF_MEMORY, used_more
 from spinsweep.cube.recovery import CLEAN, Lost, Repair, recover, repair
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.stores import open_storage, zip_store
@@ -17,10 +18,10 @@ from spinsweep.disk import machine_id
 
 # fmt: off
 __all__ = [
-    "ARCHIVE", "CLEAN", "FORMAT", "TIMED_OUT", "VERSION_NAME", "Cube", "Damage", "DamagedChunk", "Durable", "Job",
-    "LastResort", "Lost", "Repair", "Task",
+    "ARCHIVE", "CLEAN", "FORMAT", "OUT_OF_MEMORY", "TIMED_OUT", "VERSION_NAME", "Cube", "Damage", "DamagedChunk",
+    "Durable", "Job", "LastResort", "Lost", "Repair", "Task",
     "compressed_fraction", "create", "examine", "execute", "keep_origin", "machine_id", "open_storage",
     "other_artifacts", "record_failure", "record_result", "recover", "repair", "run_group", "stage_files",
-    "write_group", "zip_store",
+    "used_more", "write_group", "zip_store",
 ]
 # fmt: on

@@ -17,7 +17,7 @@ from spinsweep.blocks import as_boxes
 from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
-from spinsweep.cube.time_limit import Hang, Kept, Reason, compute_within
+from spinsweep.cube.time_limit import Hang, Kept, Limits, Reason, compute_within
 from spinsweep.cube.writer import writer_of
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
@@ -39,7 +39,7 @@ def execute(job: Job, task: Task) -> Receipt:
     mask = writer.pending(task)
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
-    result, left, hang = _compute_in_time(job, coords, mask)
+    result, left, hang = _compute_within_limits(job, coords, mask)
     ended = mask if left is None else mask & ~left
     failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
     done = task.cells - failed - (0 if left is None else int(left.sum()))
@@ -59,8 +59,9 @@ def execute(job: Job, task: Task) -> Receipt:
     return replace(
         receipt,
         left=left if left is not None and left.any() else None,
-        apart=hang.cells > 1 and hang.reason is not Reason.TOLD_TO_END,
-        hung=hang.reason is Reason.TIMEOUT,
+        apart=hang.cells > 1 and hang.at_fault,
+        hung=hang.reason in (Reason.TIMEOUT, Reason.MEMORY),
+        over=hang.error.message if hang.reason is Reason.MEMORY and not hang.at_fault else "",
         overran=_in_block(coords, hang.coords) if over and hang.cells == 1 else (),
         overran_s=hang.seconds if over else 0.0,
     )
@@ -104,22 +105,23 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute_in_time(
+def _compute_within_limits(
     job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask
 ) -> tuple[Evaluated, Mask | None, Hang | None]:
-    """The cells of ``mask`` as arrays of the whole block; if a call ran too long, which are left out, and the call.
+    """The cells of ``mask`` as arrays of the whole block; if a call was given up, which are left out, and the call.
 
-    A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
+    A cell that was given up by itself is failed. Of a box of cells that were called together, none has a result: one
+    of those left is at fault.
     """
-    timeout, job_here = job.sweep.timeout, job_time()
-    if timeout is None and job_here is None:
+    timeout, allowed, job_here = job.sweep.timeout, job.sweep.memory_bytes, job_time()
+    if timeout is None and allowed is None and job_here is None:
         return _compute(job, coords, mask), None, None
-    result = compute_within(timeout, job_here, partial(_compute, job, coords, mask))
+    result = compute_within(Limits(timeout, allowed, job_here), partial(_compute, job, coords, mask))
     if isinstance(result, Evaluated):
         return result, None, None
     whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)
     kept = list(result.kept)
-    if result.cells == 1 and result.reason is Reason.TIMEOUT:
+    if result.cells == 1 and result.at_fault and result.reason is not Reason.JOB_OVER:
         kept.append(Kept(result.coords, result.error, result.seconds, 1))
     for part in kept:
         box = np.ix_(*([coords[name].index(value) for value in part.coords[name]] for name in coords))

@@ -1,6 +1,6 @@
-"""Cells that run longer than they may: than their timeout, or than the job of a batch system that computes them.
+"""Cells that run longer than they may, or than the job of a batch system that computes them, or use more memory.
 
-A block with a time limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
+A block with such a limit is computed in a thread of its own. A cell that hangs cannot be ended there: its thread is
 abandoned, what the block has so far is kept, and the process is to be replaced.
 
 Native code that holds Python's lock keeps this from running. Then, in a worker process, a thread of ``faulthandler``
@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -25,6 +26,7 @@ from typing import Any, TextIO
 
 from spinsweep.calls import Calls, Coords
 from spinsweep.captured import printed_by
+from spinsweep.cube.memory_limit import OUT_OF_MEMORY, POLL_S, MemoryWatch, used_more
 from spinsweep.evaluate import CellError, Evaluated
 from spinsweep.walltime import JobTime
 
@@ -39,10 +41,24 @@ class Reason(Enum):
     """Why a call was given up."""
 
     TIMEOUT = "timeout"
+    MEMORY = "memory"
+    """The process held too much."""
     JOB_OVER = "job over"
     """The time of the job was over."""
     TOLD_TO_END = "told to end"
     """The batch system wanted the job to end before its time was over."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the cells of a block may take; None: any."""
+
+    timeout: float | None = None
+    """Of one cell, s."""
+    memory: int | None = None
+    """Bytes that this process may hold for a cell."""
+    job: JobTime | None = None
+    """The job of a batch system in which this process computes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Hang:
-    """A call that did not end, and what had ended before it."""
+    """A call that was given up, and what had ended before it."""
 
     kept: Sequence[Kept]
     coords: Coords
@@ -69,6 +85,8 @@ class Hang:
     reason: Reason
     error: CellError
     """With its stack."""
+    at_fault: bool = True
+    """Whether a cell of this call is at fault, and not what the process computed before it."""
 
 
 class _Abandoned(BaseException):
@@ -97,11 +115,12 @@ class LastResort:
 
 
 class TimedCalls(Calls):
-    """The calls of a block whose cells may each take ``timeout`` seconds."""
+    """The calls of a block whose cells may each take ``timeout`` seconds, in a process that may be watched."""
 
-    def __init__(self, timeout: float, job: JobTime | None) -> None:
-        self._timeout = timeout
-        self._job = job
+    def __init__(self, limits: Limits) -> None:
+        self._timeout = math.inf if limits.timeout is None else limits.timeout
+        self._allowed, self._job = limits.memory, limits.job
+        self.watch = None if limits.memory is None else MemoryWatch(limits.memory)
         self._lock = threading.Lock()
         self._kept: list[Kept] = []
         self._running: tuple[Coords, int] | None = None
@@ -123,6 +142,8 @@ class TimedCalls(Calls):
         with self._lock:
             self._require_wanted()
             self._running = None
+        if self.watch is not None:
+            self.watch.ended()
 
     def computed(self, coords: Coords, values: Any, seconds: float, tries: int) -> None:
         """Kept, should a later call hang."""
@@ -139,23 +160,32 @@ class TimedCalls(Calls):
         """After which it is worth looking for a hang."""
         with self._lock:
             left = self._until - time.monotonic() if self._running else self._timeout
-        return min(max(left, 0.0), LONGEST_WAIT_S if self._job is None else LOOK_S)
+        longest = LONGEST_WAIT_S if self._job is None else LOOK_S
+        return min(max(left, 0.0), longest if self.watch is None else POLL_S)
 
-    def abandon_late(self, thread: threading.Thread) -> Hang | None:
-        """The call that ran longer than it may, whose thread is given up; None: there is none."""
+    def abandon(self, thread: threading.Thread) -> Hang | None:
+        """The call that takes more than it may, whose thread is given up; None: there is none."""
+        held = None if self.watch is None else self.watch.excess()
         with self._lock:
-            if self._running is None or (reason := self._reason()) is None:
+            if self._running is None or (reason := self._reason(held)) is None:
                 return None
             self._abandoned = True
             (coords, cells), seconds = self._running, time.monotonic() - self._began
         LastResort.disarm()
         printed = printed_by(thread).encode(errors="backslashreplace").decode()
-        message = f"ran longer than its timeout of {self._timeout:g} s"
-        error = CellError(TIMED_OUT, message, _stack(thread), printed)
-        return Hang(tuple(self._kept), coords, cells, seconds, reason, error)
+        if reason is not Reason.MEMORY or held is None or self.watch is None or self._allowed is None:
+            message = f"ran longer than its timeout of {self._timeout:g} s"
+            error = CellError(TIMED_OUT, message, _stack(thread, "its time had passed"), printed)
+            return Hang(tuple(self._kept), coords, cells, seconds, reason, error, reason is not Reason.TOLD_TO_END)
+        stack = _stack(thread, "it was ended")
+        error = CellError(OUT_OF_MEMORY, used_more(self._allowed, held), stack, printed)
+        at_fault = self.watch.give_up(thread, _Abandoned, held)
+        return Hang(tuple(self._kept), coords, cells, seconds, reason, error, at_fault)
 
-    def _reason(self) -> Reason | None:
+    def _reason(self, held: int | None) -> Reason | None:
         """Why the call that runs is to be given up; None: it is not."""
+        if held is not None:
+            return Reason.MEMORY
         if time.monotonic() >= self._until:
             return Reason.TIMEOUT
         if self._job is None or self._job.left > 0:
@@ -163,26 +193,22 @@ class TimedCalls(Calls):
         return Reason.TOLD_TO_END if self._job.told_to_end else Reason.JOB_OVER
 
 
-def _stack(thread: threading.Thread) -> str:
+def _stack(thread: threading.Thread, when: str) -> str:
     frame = sys._current_frames().get(thread.ident or 0)
     lines = traceback.format_stack(frame)[-100:] if frame is not None else []
     # what called the function of the sweep is the same in every block
     first = next((n for n, line in enumerate(lines) if "in _called" in line), -1) + 1
-    return "".join(["Where it was when its time had passed (most recent call last):\n", *lines[first:]])
+    return "".join([f"Where it was when {when} (most recent call last):\n", *lines[first:]])
 
 
-def compute_within(
-    timeout: float | None, job: JobTime | None, compute: Callable[[Calls], Evaluated]
-) -> Evaluated | Hang:
-    """What ``compute`` returns or raises; or a hang of one of its calls.
+def compute_within(limits: Limits, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
+    """What ``compute`` returns or raises; or one of its calls that was given up.
 
     Parameters
     ----------
-    timeout : of one cell, s; None: any
-    job : in which this process computes, if there is one
     compute : is told where its calls are to be reported; runs in a thread, with this one's context
     """
-    calls = TimedCalls(math.inf if timeout is None else timeout, job)
+    calls = TimedCalls(limits)
     results: queue.SimpleQueue[Evaluated | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
@@ -192,15 +218,16 @@ def compute_within(
             results.put(error)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="cells", daemon=True)
-    thread.start()
-    while True:
-        try:
-            result = results.get(timeout=calls.wait_s)
-        except queue.Empty:
-            if (hang := calls.abandon_late(thread)) is not None:
-                return hang
-            continue
-        thread.join()
-        if isinstance(result, BaseException):
-            raise result
-        return result
+    with calls.watch.computing() if calls.watch is not None else nullcontext():
+        thread.start()
+        while True:
+            try:
+                result = results.get(timeout=calls.wait_s)
+            except queue.Empty:
+                if (hang := calls.abandon(thread)) is not None:
+                    return hang
+                continue
+            thread.join()
+            if isinstance(result, BaseException):
+                raise result
+            return result

@@ -30,7 +30,7 @@ from spinsweep.executors.dask_long import LongLook
 from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
 from spinsweep.executors.dispatch import AGAIN
 from spinsweep.executors.events import Attempt, Computing, Ended, Finished, LongRunning, NoAnswer, WorkersChanged
-from spinsweep.executors.protocol import Context, Start, ended_by
+from spinsweep.executors.protocol import Context, Start, ended_by, on_this_machine
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
 from spinsweep.ledger import Receipt
@@ -44,6 +44,7 @@ STOP_ANSWER_S = 1.0  # in which scheduler and workers have to say what is being 
 FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
 
 
+@on_this_machine
 @contextmanager
 def dask(context: Context) -> Iterator[Dask]:
     """A cluster of this machine, with as many workers as the run has work for."""

@@ -18,6 +18,7 @@ from spinsweep.executors.leaving import Leaving
 from spinsweep.executors.long_running import BlockInHand, BlocksInHand
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
+from spinsweep.memory import be_ended_first
 from spinsweep.messages import LANE_TOPIC
 from spinsweep.walltime import job_time
 from spinsweep.work import working
@@ -41,6 +42,7 @@ class JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        be_ended_first()
         multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
             LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")

@@ -14,7 +14,7 @@ from math import inf
 
 import numpy as np
 
-from spinsweep.cube import Task
+from spinsweep.cube import OUT_OF_MEMORY, Task
 from spinsweep.executors import events
 from spinsweep.executors.events import Action, Attempt, Ended, Event, Note, OtherCodeFound, Waiting
 from spinsweep.executors.failure_limit import FailureLimit
@@ -29,8 +29,9 @@ MAX_LOSSES = 20  # times that one block's receipt may be lost with a worker befo
 # workers that may die of a block before its cells are tried one by one, and of a cell before it failed
 MAX_DEATHS = 4
 MAX_OVERRUNS = 2  # jobs whose time may be over before a cell has ended, until it failed
-OVER_TIME = "spinsweep.OverWalltime"
+OVER_TIME, WORKER_KILLED = "spinsweep.OverWalltime", "spinsweep.WorkerKilled"  # types of errors in a cube
 SPARE = 1.2  # time that a block is given, over what others have taken
+MAX_OVERS = 3  # processes in a row that held too much memory before one cell of a block was computed
 AGAIN = "what is done is kept, run the same command again to continue"
 
 
@@ -122,6 +123,8 @@ class Dispatcher:
                 return self._killed(attempt, event)
             case events.Hung():
                 return self._hung(attempt, event)
+            case events.OverMemory():
+                return self._over(attempt, event.message, fresh=event.fresh)
             case events.Raised():
                 return self._unwritten(attempt, event)
             case OtherCodeFound():
@@ -215,6 +218,9 @@ class Dispatcher:
         if receipt.left is None:
             return []
         left = replace(attempt, task=replace(attempt.task, selected=receipt.left), overruns=())
+        if receipt.over and not receipt.done + receipt.failed:
+            return self._over(left, receipt.over, fresh=False)
+        left = replace(left, overs=0)
         if receipt.apart:
             parts = _cells_of(left)
         elif receipt.overran:
@@ -245,6 +251,23 @@ class Dispatcher:
         if attempt.task.cells == 1:
             return [events.RecordFailure(attempt.task, event.error_type, event.message, event.stack)]
         parts = _cells_of(attempt)
+        for part in parts:
+            self._send_again(part)
+        return [events.Split(len(parts))]
+
+    def _over(self, attempt: Attempt, message: str, *, fresh: bool) -> list[Action]:
+        """A cell is at fault by itself alone, in a process that has computed nothing before, or in each of many."""
+        attempt = replace(attempt, overs=attempt.overs + 1)
+        if attempt.task.cells == 1:
+            if fresh or attempt.overs > MAX_OVERS:
+                return [events.RecordFailure(attempt.task, OUT_OF_MEMORY, message, "")]
+            # in the end without others, with which it may share a process
+            self._send_again(replace(attempt, alone=attempt.alone or attempt.overs == MAX_OVERS))
+            return []
+        if not fresh and attempt.overs < MAX_OVERS:
+            self._send_again(attempt)
+            return []
+        parts = _cells_of(replace(attempt, overs=0))
         for part in parts:
             self._send_again(part)
         return [events.Split(len(parts))]
@@ -309,7 +332,7 @@ class Dispatcher:
             if attempt is None or self._stopping or number not in self._moving:
                 continue
             if attempt.alone and not set(attempt.workers or ()) & set(self._retired):
-                actions += self._killed(attempt, events.WorkerKilled(number, attempt.died_as))
+                actions += self._killed(attempt, events.WorkerKilled(number, attempt.died_as or WORKER_KILLED))
             else:
                 self._send_again(attempt)
         self._moving = set()

@@ -36,6 +36,8 @@ class Attempt:
     """Seconds that its only cell ran in jobs of a batch system whose time was over before it had ended."""
     needed_s: float = 0.0
     """Seconds that it probably takes; infinite: the whole time of a job."""
+    overs: int = 0
+    """How often its process held too much memory, and nothing of it was computed."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,18 @@ class Hung(Ended):
     error_type: str
     message: str
     stack: str
+
+
+@dataclass(frozen=True)
+class OverMemory(Ended):
+    """The process that computed a block was ended from outside, because it held more memory than a cell may use.
+
+    (What a worker finds by itself is in the cube, or in the receipt: ``Finished``.)
+    """
+
+    message: str
+    fresh: bool
+    """Whether it was the first block of its process."""
 
 
 @dataclass(frozen=True)

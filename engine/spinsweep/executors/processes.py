@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from spinsweep.cube import TIMED_OUT, LastResort
+from spinsweep.cube import TIMED_OUT, LastResort, used_more
 from spinsweep.errors import Fenced, RunnerError, SpecError
 from spinsweep.executors import long_running
 from spinsweep.executors.events import (
@@ -34,13 +34,17 @@ from spinsweep.executors.events import (
     Hung,
     LongAttempt,
     LongRunning,
+    OverMemory,
     WorkerKilled,
     WorkersChanged,
 )
 from spinsweep.executors.long_running import BlockInHand, BlocksInHand
-from spinsweep.executors.protocol import Context, ended_by
+from spinsweep.executors.memory_guard import POLL_S, MemoryGuard
+from spinsweep.executors.protocol import Context, ended_by, on_this_machine
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.interrupts import sigint_blocked
+from spinsweep.machine import VISIBLE, Devices, Machine, deal
+from spinsweep.memory import be_ended_first
 from spinsweep.process import SAFE_PATH, environment
 from spinsweep.reaper_process import kill_marked
 from spinsweep.resources import THREAD_SETTINGS
@@ -52,13 +56,15 @@ MAX_STACKS = 100_000  # characters
 READY = "ready"
 
 
+@on_this_machine
 @contextmanager
 def processes(context: Context) -> Iterator[Processes]:
     """As many processes as the run has blocks, at most ``context.workers``; each uses one thread."""
     if context.run.sweep.resources:
         needs = ", ".join(context.run.sweep.resources)
         raise SpecError(f"sweep {context.run.sweep.name!r} needs {needs}: give it Dask workers that offer it")
-    pool = Processes(context, min(context.workers, context.run.progress.blocks))
+    sweep, workers = context.run.sweep, min(context.workers, context.run.progress.blocks)
+    pool = Processes(context, Machine.here().at_a_time(workers, sweep.memory_bytes, sweep.gpu))
     try:
         yield pool
     except BaseException:
@@ -86,7 +92,13 @@ class _Worker:
     answer: tuple[float, BlockInHand] | None = None
     """Its last answer, and when it came; its block's name is the attempt's number."""
     leaving: bool = False
-    """Whether it ends itself, because a cell hangs in it."""
+    """Whether it ends itself, because a cell was given up in it."""
+    blocks: int = 0
+    """That it has ended."""
+    devices: Devices = ()
+    """GPUs that its cells see, if they need any."""
+    held: int = 0
+    """Bytes, when it was ended because it held too much; 0: it was not."""
 
 
 class Processes:
@@ -97,6 +109,10 @@ class Processes:
         self._run = f"{context.run.sweep.name}-{uuid.uuid4().hex}"
         self._job = SentJob.of(context.run.job)
         self._size = workers
+        memory, gpu = context.run.sweep.memory_bytes, context.run.sweep.gpu
+        self._guard = None if memory is None else MemoryGuard(memory)
+        self._devices = None if gpu is None else deal(Machine.here().gpus, gpu)[:workers]
+        """Of each worker."""
         self._stacks = tempfile.TemporaryDirectory(prefix="spinsweep-stacks-")
         """Has a file for each worker."""
         self._look_at = 0.0
@@ -215,15 +231,20 @@ class Processes:
     def _start_workers(self) -> None:
         spawn = multiprocessing.get_context("spawn")
         variables = {name: os.environ.get(name) or "1" for name in (*THREAD_SETTINGS, SAFE_PATH)}
-        while len(self._alive()) < self._size:
+        while len(alive := self._alive()) < self._size:
             (ours, theirs), (questions, answers) = spawn.Pipe(), spawn.Pipe()
             stacks = Path(self._stacks.name, uuid.uuid4().hex)
             process = spawn.Process(target=_work, args=(theirs, answers, self._job, self._run, stacks))
+            devices: Devices = ()
+            if self._devices is not None:
+                free = Counter(self._devices) - Counter(worker.devices for worker in alive)
+                devices = next(iter(free))
+                variables[VISIBLE] = ",".join(devices)
             with sigint_blocked(), environment(variables):
                 process.start()
             theirs.close()
             answers.close()
-            worker = _Worker(process, ours, questions, f"process {process.pid}", stacks)
+            worker = _Worker(process, ours, questions, f"process {process.pid}", stacks, devices=devices)
             with self._lock:
                 self._workers |= {ours: worker, questions: worker, process.sentinel: worker}
             self._ring.send(None)
@@ -248,8 +269,9 @@ class Processes:
                 if self._closed:
                     return
                 waited_for = [self._bell, *self._workers]
-            ready_ones = connection.wait(waited_for)
+            ready_ones = connection.wait(waited_for, None if self._guard is None else POLL_S)
             with self._lock:
+                self._end_what_holds_too_much()
                 if self._bell in ready_ones:
                     self._bell.recv()
                 # a worker's last words come before its end
@@ -259,7 +281,18 @@ class Processes:
                             self._hear_answer(worker)
                         else:
                             self._hear(worker)
-            self._wake()
+            if ready_ones:
+                self._wake()
+
+    def _end_what_holds_too_much(self) -> None:
+        if self._guard is None:
+            return
+        for worker in self._alive():
+            if worker.attempt is None or worker.held or worker.process.pid is None:
+                continue
+            if (held := self._guard.excess(worker.process.pid)) is not None:
+                worker.held = held
+                worker.process.kill()
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -273,6 +306,7 @@ class Processes:
             worker.ready, self._failed_starts = True, 0
         else:
             worker.attempt = None
+            worker.blocks += 1
             worker.leaving = isinstance(message, Finished) and message.receipt.hung
             self._events.append(message)
         self._hand_out(worker)
@@ -295,7 +329,10 @@ class Processes:
             self._lost += 1
             detail = f"{worker.name} ended with exit code {worker.process.exitcode}"
             number = worker.attempt.number
-            if worker.stacks.exists() and (stacks := worker.stacks.read_text(errors="replace")):
+            if worker.held and self._guard is not None:
+                message = used_more(self._guard.allowed, worker.held)
+                self._events.append(OverMemory(number, message, fresh=not worker.blocks))
+            elif worker.stacks.exists() and (stacks := worker.stacks.read_text(errors="replace")):
                 message = "ran longer than its timeout, in native code that kept its process from answering"
                 self._events.append(Hung(number, TIMED_OUT, message, stacks[:MAX_STACKS]))
             else:
@@ -303,8 +340,9 @@ class Processes:
 
 
 def _work(pipe: Connection, questions: Connection, sent: SentJob, run: str, stacks: Path) -> None:
-    """A worker process: compute what comes through the pipe until None does, a cell hangs, or the driver is gone."""
+    """A worker process: compute what the pipe brings until None comes, a cell is given up, or the driver is gone."""
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
+    be_ended_first()
     hung = False
     LastResort.path = stacks
     job, started = WorkerJob(sent, f"process {os.getpid()}"), CellProcesses(run)

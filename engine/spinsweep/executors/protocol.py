@@ -83,6 +83,12 @@ def in_process(start: Start) -> Start:
     return start
 
 
+def on_this_machine(start: Start) -> Start:
+    """Mark an executor whose blocks are computed here: as many at a time as this machine has memory and GPUs for."""
+    start.on_this_machine = True  # type: ignore[attr-defined]
+    return start
+
+
 def ended_by(attempt: int, error: Exception) -> Ended:
     """The event for what ``execute`` raised on a worker; a cube that a newer run took over ends this one."""
     match error:

@@ -21,6 +21,7 @@ from spinsweep.executors.protocol import Start
 from spinsweep.executors.sending import require_sendable
 from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, Failure
+from spinsweep.machine import Machine
 from spinsweep.resources import cpu_count
 from spinsweep.runs import Run, open_run
 from spinsweep.runs.sampling import sample, sample_elsewhere
@@ -43,6 +44,11 @@ class CellLimits(TypedDict, total=False):
     """Stop when so many cells have failed; ``math.inf``: never. If the sweep says nothing either, stop when the first
     20 that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
     kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again."""
+    memory: int | str | None
+    """Bytes that the process of a cell may use, or a text such as ``"2 GiB"``: so many are computed at a time as fit,
+    and a process that uses more is ended. In this process nothing is."""
+    gpu: float | None
+    """GPUs that a cell needs, or a part of one: it sees these alone."""
 
 
 class Options(CellLimits, total=False):
@@ -152,7 +158,7 @@ def run(
         Called when the run is open, for every block that ended, and every second.
     options
         ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
-        ``retries`` and ``max_failures``; see :class:`CellLimits`.
+        ``retries``, ``max_failures``, ``memory`` and ``gpu``; see :class:`CellLimits`.
 
     Returns
     -------
@@ -170,6 +176,8 @@ def run(
     sweep = _limited(sweep, options)
     of_cube: dict[str, Any] = {n: value for n, value in options.items() if n not in CellLimits.__annotations__}
     start, at_a_time = _chosen(executor, workers, client)
+    if getattr(start, "on_this_machine", False) and (sweep.memory or sweep.gpu):
+        at_a_time = Machine.here().at_a_time(at_a_time, sweep.memory_bytes, sweep.gpu)
     of_cube["sampler"] = sample
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
@@ -202,6 +210,8 @@ def _limited(sweep: Sweep, wanted: CellLimits) -> Sweep:
     changes: dict[str, Any] = {
         "timeout": limits.timeout("timeout", wanted.get("timeout")),
         "max_failures": limits.max_failures("max_failures", wanted.get("max_failures")),
+        "memory": limits.memory("memory", wanted.get("memory")),
+        "gpu": limits.gpu("gpu", wanted.get("gpu")),
     }
     if (retries := wanted.get("retries")) is not None:
         changes["retries"] = limits.retries("retries", retries)

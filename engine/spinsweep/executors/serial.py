@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 from spinsweep.cube import execute
 from spinsweep.errors import Stopped
 from spinsweep.executors.events import Attempt, Computing, Ended, Finished, Unfinished, WorkersChanged
-from spinsweep.executors.protocol import Context, in_process
+from spinsweep.executors.protocol import Context, in_process, on_this_machine
 from spinsweep.reaper import Reaper
 from spinsweep.work import working
 
 NAME = "this process"
 LEFT_BEHIND = "a cell that ran longer than its timeout goes on in a thread of this process; workers would be replaced"
 
+NOT_WATCHED = "how much memory a cell uses is not watched in this process; workers would be ended (--workers 1)"
+
 
 @in_process
+@on_this_machine
 @contextmanager
 def serial(context: Context) -> Iterator[Serial]:
     """Compute in this process; told to end, finish the block in hand, or the cycle at a bench.
@@ -43,6 +47,11 @@ class Serial:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        run = context.run
+        # what else this process holds is not of its cells
+        self._job = replace(run.job, sweep=replace(run.job.sweep, memory=None))
+        if run.sweep.memory is not None:
+            run.notes.append(NOT_WATCHED)
         self._queue: deque[Attempt] = deque()
 
     def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
@@ -60,7 +69,7 @@ class Serial:
     def _compute(self, attempt: Attempt) -> Ended:
         with working(self._context.stop_requested, self._report):
             try:
-                receipt = execute(self._context.run.job, attempt.task)
+                receipt = execute(self._job, attempt.task)
             except Stopped:
                 return Unfinished(attempt.number)
         if receipt.hung and LEFT_BEHIND not in self._context.run.notes:

@@ -84,7 +84,7 @@ def open_run(
     created = not storage.exists("zarr.json")
     if created:
         initial = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        if block is None and not sweep.resources:  # what needs resources may act on the world
+        if block is None and sweep.is_timed:
             sampled = sampler(sweep, (str(storage), origin.number))
         shape = block_shape(sweep, block, workers, math.inf if sampled is None else sampled.cell_seconds)
         create(storage, sweep, shape, {**initial, **(attrs or {})}, origin.number)

@@ -24,12 +24,14 @@ import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep import memory
 from spinsweep.blocks import as_boxes
 from spinsweep.cell_function import is_per_cell
-from spinsweep.cube import Task, compressed_fraction, record_result, stage_files
+from spinsweep.cube import Task, compressed_fraction, record_result, stage_files, used_more
 from spinsweep.evaluate import Evaluated, empty, evaluate
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.ledger import State
+from spinsweep.machine import Machine
 from spinsweep.process import SAFE_PATH, environment
 from spinsweep.reaper_process import kill_marked, marking
 from spinsweep.resources import THREAD_SETTINGS
@@ -43,6 +45,7 @@ SAMPLE_BYTES = 64_000_000  # of outputs at most
 LONGEST_S = 60.0  # that a process may compute: then a cell is long enough for a block of its own
 READY = "ready"
 DIED = "the process that computed a few cells to choose the blocks"
+LOOK_S = 0.1  # between looks at the memory that it holds
 
 
 @dataclass(frozen=True)
@@ -147,6 +150,8 @@ def _extended(
 
 def sample_elsewhere(sweep: Sweep, kept: Kept | None = None) -> Sample:
     """Measured in a process of its own, which cells may end or hold; nothing is written but results of stages."""
+    if sweep.memory_bytes is not None and sweep.memory_bytes > Machine.here().memory:
+        return Sample(math.inf, 1.0)  # workers elsewhere have more
     if sweep.prepare is not None:
         sweep.prepare(sweep)
     token = f"sample-{uuid.uuid4().hex}"
@@ -158,9 +163,8 @@ def sample_elsewhere(sweep: Sweep, kept: Kept | None = None) -> Sample:
             stdout=subprocess.PIPE,
         )
     try:
-        return _asked(
-            process, pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep), kept))
-        )
+        question = pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep), kept))
+        return _asked(process, question, sweep.memory_bytes)
     finally:
         process.kill()
         process.wait()
@@ -202,16 +206,24 @@ def keep_sample(run: Run, sampled: Sample) -> None:
             run.progress.blocks += 1
 
 
-def _asked(process: subprocess.Popen[bytes], question: bytes) -> Sample:
-    """The best answer of the process, however it ends."""
+def _asked(process: subprocess.Popen[bytes], question: bytes, allowed: int | None) -> Sample:
+    """The best answer of the process, however it ends.
+
+    Parameters
+    ----------
+    allowed : bytes that it may hold; None: any
+    """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_exchange, args=(process, question, answers), name="sample", daemon=True).start()
     best, until = Sample(math.inf, 1.0), math.inf
     while True:
         if (left := until - time.monotonic()) <= 0:
             return best
+        if allowed is not None and (held := memory.more_than(process.pid, allowed)) is not None:
+            note = f"{DIED} {used_more(allowed, held)}; workers compute them again"
+            return dataclasses.replace(best, note=note)
         try:
-            answer = answers.get(timeout=min(left, LONGEST_S))
+            answer = answers.get(timeout=min(left, LONGEST_S if allowed is None else LOOK_S))
         except queue.Empty:
             continue
         if answer is None:
@@ -239,6 +251,7 @@ def _exchange(process: subprocess.Popen[bytes], question: bytes, answers: queue.
 
 def main() -> None:
     """The process: what it prints goes where errors go."""
+    memory.be_ended_first()
     question = sys.stdin.buffer.read()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
