@@ -28,8 +28,9 @@ class Display:
     def __init__(self) -> None:
         self.also: Callable[[], None] = lambda: None
         """Called at each update; may raise to end the run."""
-        self.advice = ""
+        self.advice: Callable[[], str] = lambda: ""
         """Said once when the run waits for long."""
+        self._advised = False
         self.summary = ""
         """How the run ended, once it has."""
         self.console = console(stderr=True)
@@ -63,9 +64,9 @@ class Display:
         now = time.monotonic()
         if not run.progress.waiting:
             self._went_on = now
-        elif self.advice and now >= self._went_on + ADVICE_AFTER_S:
-            run.notes.append(self.advice)
-            self.advice = ""
+        elif not self._advised and now >= self._went_on + ADVICE_AFTER_S:
+            self._advised = True
+            run.notes += filter(None, [self.advice()])
         self._note(run)
         if self.console.is_terminal:
             self.bar.lane = run.lane

@@ -13,7 +13,8 @@ import queue
 import time
 import uuid
 from asyncio import CancelledError
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -39,6 +40,7 @@ from spinsweep.resources import CPU, EXCLUSIVE
 
 RECOUNT_S = 2.0  # between looks at the workers
 ANSWER_S = 5.0  # in which the scheduler has to answer, or to have receipts fetched
+NOTICED_S = 5.0  # in which a batch system notices that a job has ended
 RECEIPT_S = 0.01  # more, for each receipt
 STOP_ANSWER_S = 1.0  # in which scheduler and workers have to say what is being computed, when a run is stopped
 FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
@@ -56,24 +58,28 @@ def dask(context: Context) -> Iterator[Dask]:
         yield executor
 
 
-def on_client(client: Client, where: str = "") -> Start:
+def on_client(client: Client, where: str = "", why_gone: Callable[[str], str] = lambda worker: "") -> Start:
     """The executor on a client's workers.
 
     Parameters
     ----------
     where : what a run says of them
+    why_gone : what is known of the end of a worker of that name, in words
     """
-    return lambda context: Dask(context, client, where)
+    return lambda context: Dask(context, client, where, why_gone)
 
 
 class Dask:
     """One run on the workers of a client; a context manager."""
 
-    def __init__(self, context: Context, client: Client, where: str = "") -> None:
+    def __init__(
+        self, context: Context, client: Client, where: str = "", why_gone: Callable[[str], str] = lambda worker: ""
+    ) -> None:
         self._run = context.run
         self._client = client
         self._wake = context.wake
         self._where = where
+        self._why_gone = why_gone
         self._name = uuid.uuid4().hex  # of this run among all that the scheduler has
         self._plugin = JobPlugin(SentJob.of(self._run.job), f"{self._run.sweep.name}-{self._name}")
         self._stop_plugin = StopPlugin(self._plugin.name)
@@ -84,7 +90,8 @@ class Dask:
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
         self._replacing: list[concurrent.futures.Future[None]] = []  # workers in which a cell hangs
         self._recount_at = 0.0
-        self._workers: set[str] = set()
+        self._workers: dict[str, str] = {}  # names by address
+        self._gone: deque[tuple[str, float]] = deque()  # names of workers that died, and when to ask why
         self._computed: dict[Any, str] | None = None  # worker by key, as of when workers were told to begin no more
 
     def __enter__(self) -> Dask:
@@ -228,12 +235,12 @@ class Dask:
             if self._needs and not needs:  # what waits for a worker that may never come is sent again
                 running = {key for keys in self._ask("processing", workers=None).values() for key in keys}
                 self._client.cancel([future for future in self._numbers if future.key not in running])
-            removals = {worker: self._removal(worker) for worker in self._workers - set(workers)}
+            removals = {worker: self._removal(worker) for worker in self._workers.keys() - set(workers)}
         except TimeoutError:
             return NoAnswer("the scheduler")
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
         self._needs = needs
-        self._workers = set(workers)
+        names, self._workers = self._workers, {address: str(w["name"]) for address, w in workers.items()}
         offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
         threads = {
             address: int(w["nthreads"])
@@ -243,7 +250,17 @@ class Dask:
         missing = f"a worker with {offers}{_offered(workers.values())}" if needs else "a worker"
         lost = sum(map(_had_work, removals.values()))
         retired = [worker for worker, removal in removals.items() if removal.get("expected")]
+        self._say_why_gone([names[worker] for worker in removals if worker not in retired])
         return WorkersChanged(threads, missing, lost, retired)
+
+    def _say_why_gone(self, names: Collection[str]) -> None:
+        """Note what is known of workers that died: a little later, when a batch system has noticed it, too."""
+        now = time.monotonic()
+        self._gone += [(name, now + NOTICED_S) for name in names]
+        while self._gone and self._gone[0][1] <= now:
+            name, _ = self._gone.popleft()
+            if why := self._why_gone(name):
+                self._run.notes.append(f"worker {name} died: {why}")
 
     def _ask(self, name: str, within: float = ANSWER_S, **arguments: Any) -> Any:
         """The scheduler's answer; ``TimeoutError`` if it is stopped, or very busy."""
@@ -314,7 +331,9 @@ class Dask:
 
 
 def _had_work(removal: Mapping[str, Any]) -> bool:
-    """Whether a worker that is gone left work to be done again, where others were idle and retired."""
+    """Whether a worker that is gone left work to be done again, where others were idle or went as they were to."""
+    if removal.get("expected"):
+        return False
     return not removal or bool(removal["processing-tasks"] or removal["lost-computed-tasks"])
 
 
