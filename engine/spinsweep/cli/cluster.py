@@ -38,6 +38,10 @@ def init(
         raise SpecError(f"there is no kind of cluster {kind!r}{closest(kind, KINDS)}; give one of {', '.join(KINDS)}")
     batch = kind in BATCH_SYSTEMS
     text = (TEMPLATES / f"{'slurm' if batch else kind}.toml").read_text("utf-8")
+    from spinsweep.deployment.cluster_file import UNTRIED
+
+    if kind in UNTRIED:
+        say(f"# Not tried yet on a real one: {UNTRIED[kind]}. Begin with `spinsweep cluster check`.")
     say((text.replace('kind = "slurm"', f'kind = "{kind}"') if batch else text).rstrip("\n"))
     return 0
 

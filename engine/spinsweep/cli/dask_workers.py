@@ -61,6 +61,8 @@ class DaskWorkers(Workers):
             if isinstance(deployment, Local):
                 deployment = deployment.at_most(run.progress.blocks)
             self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources, run))
+        if deployment.untried:
+            run.notes.append(f"a cluster of kind {deployment.kind} is not tried yet: {deployment.untried}")
         jobs = BatchJobs(deployment.kind, self._client.cluster) if isinstance(deployment, Jobs) else None
         self.show.advice = lambda: _advice(deployment, jobs)
         if jobs is not None:

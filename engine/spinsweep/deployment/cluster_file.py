@@ -23,6 +23,12 @@ from spinsweep.printable import brief
 from spinsweep.resources import cpu_count
 
 SUFFIXES = (".toml", ".yaml", ".yml")
+UNTRIED = {
+    **dict.fromkeys(("pbs", "sge", "lsf"), "the job scripts were checked, and never submitted"),
+    "kubernetes": "the manifests were checked against their schemas, and never started",
+    "gpu": "it was never run on a machine with a GPU",
+}
+"""Kinds that nobody could try so far, and how far they were."""
 WORD = r"[\w./:@%+=,~-]+"
 """What a shell takes as one word and does not act on."""
 
@@ -70,6 +76,11 @@ class _Part(BaseModel):
     def advice(self) -> str:
         """What to look at when no worker comes for long; empty: nothing is known."""
         return ""
+
+    @property
+    def untried(self) -> str:
+        """What of this kind was never run by its authors, in words; empty: it was run."""
+        return UNTRIED.get(getattr(self, "kind", ""), "")
 
 
 class _Workers(_Part):
