@@ -17,6 +17,7 @@ from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.printable import say
 from spinsweep.resources import cpu_count
+from spinsweep.runs import Run
 from spinsweep.spec import Sweep
 
 
@@ -80,9 +81,10 @@ def run(
     notify: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND",
+            metavar="COMMAND|URL",
             show_default="nothing",
-            help="When the run ends, however it ends, run this command with one line about it on its standard input.",
+            help="Tell somebody when the first cell fails, when no cell ends for long, and when the run ends, "
+            "however it ends: this command gets a line on its standard input, or a webhook gets it.",
         ),
     ] = None,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
@@ -153,6 +155,12 @@ def run(
         bench.confirm(sweep)
     made_on = {"measured_on": bench.name} if bench else {}
     hook = Hook(notify, f"{sweep.name} in {path}") if notify else nullcontext()
+
+    def on_progress(run: Run) -> None:
+        show.update(run)
+        if isinstance(hook, Hook):
+            hook.update(run)
+
     with hook, Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
         if not _exists(path, sweep, block):
             chosen.reach_bench()
@@ -161,7 +169,7 @@ def run(
             path,
             executor=chosen.start,
             workers=chosen.at_a_time,
-            on_progress=show.update,
+            on_progress=on_progress,
             block=block_option(block),
             retry_failed=retry_failed,
             mark_stale=mark_stale,
