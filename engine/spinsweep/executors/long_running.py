@@ -89,4 +89,4 @@ def long_blocks(
         point = {name: json_of(cell[name]) for name in axes if name in cell}
         seconds = long.cell_seconds if known else long.seconds
         blocks.append(LongBlock(point, known, task.cells, long.seconds, seconds, long.worker, long.answers))
-    return sorted(blocks, key=lambda block: -block.seconds)
+    return sorted(blocks, key=lambda block: -block.cell_seconds)
