@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import multiprocessing
 import threading
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from distributed import WorkerPlugin, get_worker
 
@@ -19,6 +20,11 @@ from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
 from spinsweep.messages import LANE_TOPIC
 from spinsweep.work import working
+
+
+def hung_topic(plugin: str) -> str:
+    """Dask's topic of a run's blocks whose worker ended itself: their keys, as text, and the stacks that it left."""
+    return f"spinsweep-hung-{plugin}"
 
 
 class JobPlugin(WorkerPlugin):
@@ -41,12 +47,13 @@ class JobPlugin(WorkerPlugin):
         """Called by Dask on the worker."""
         multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
-            LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
+            _Stacks.begin(worker, self.name)
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 
     def teardown(self, worker: Any) -> Awaitable[None] | None:
         """The run ended, or its driver is gone."""
+        _Stacks.end(self.name)
         with self._lock:
             self._ended = True
             return None if self._busy else asyncio.to_thread(self._processes.end)
@@ -82,6 +89,36 @@ class StopPlugin(WorkerPlugin):
         worker.plugins[self._job_plugin].stopped = True
 
 
+class _Stacks:
+    """What this process leaves if it ends itself, for the next process of its nanny to report; of all its runs."""
+
+    plugins: ClassVar[set[str]] = set()
+    """That use it."""
+    refused = ""
+    """The block of which the process before this one ended itself: Dask sends it again, before its driver can act."""
+
+    @classmethod
+    def begin(cls, worker: Any, plugin: str) -> None:
+        """Of the first plugin: report what is left, and leave the like from now on."""
+        if not cls.plugins:
+            nanny = hashlib.sha256(worker.nanny.encode()).hexdigest()
+            path = Path(worker.local_directory).parent / f"stacks-{nanny[:16]}"
+            if left := LastResort.left(path):
+                cls.refused, stacks = left
+                run, _, key = cls.refused.partition("\n")
+                worker.log_event(hung_topic(run), {"key": key, "stacks": stacks})
+            path.unlink(missing_ok=True)
+            LastResort.begin(path)
+        cls.plugins.add(plugin)
+
+    @classmethod
+    def end(cls, plugin: str) -> None:
+        """A run ended."""
+        cls.plugins.discard(plugin)
+        if not cls.plugins:
+            LastResort.end()
+
+
 def compute(plugin: str, task: Task) -> Receipt | None:
     """A task at a worker; None: it was not begun, because its run was stopped."""
     worker = get_worker()
@@ -90,6 +127,9 @@ def compute(plugin: str, task: Task) -> Receipt | None:
     if job_plugin.stopped:
         return None
     key = worker.get_current_task()
+    LastResort.block = block = f"{plugin}\n{key}"
+    if block == _Stacks.refused:
+        return None
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
     with job_plugin.block(key), hooks:
         return job_plugin.job.compute(task)

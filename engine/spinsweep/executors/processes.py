@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from spinsweep.cube import TIMED_OUT, LastResort
+from spinsweep.cube import LastResort
 from spinsweep.errors import Fenced, RunnerError, SpecError
 from spinsweep.executors import long_running
 from spinsweep.executors.events import (
@@ -48,7 +48,6 @@ from spinsweep.resources import THREAD_SETTINGS
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
 LOOK_S = 1.0  # between looks at what is computed for long
-MAX_STACKS = 100_000  # characters
 READY = "ready"
 
 
@@ -290,9 +289,8 @@ class Processes:
             self._lost += 1
             detail = f"{worker.name} ended with exit code {worker.process.exitcode}"
             number = worker.attempt.number
-            if worker.stacks.exists() and (stacks := worker.stacks.read_text(errors="replace")):
-                message = "ran longer than its timeout, in native code that kept its process from answering"
-                self._events.append(Hung(number, TIMED_OUT, message, stacks[:MAX_STACKS]))
+            if left := LastResort.left(worker.stacks):
+                self._events.append(Hung.of_stacks(number, left[1]))
             else:
                 self._events.append(WorkerKilled(number, "spinsweep.WorkerKilled", detail))
 
@@ -301,7 +299,7 @@ def _work(pipe: Connection, questions: Connection, sent: SentJob, run: str, stac
     """A worker process: compute what comes through the pipe until None does, a cell hangs, or the driver is gone."""
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
     hung = False
-    LastResort.path = stacks
+    LastResort.begin(stacks)
     job, started = WorkerJob(sent, f"process {os.getpid()}"), CellProcesses(run)
     in_hand = BlocksInHand()
     threading.Thread(target=_answer, args=(questions, in_hand), name="answers", daemon=True).start()
