@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from distributed import Client
 
+import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 from spinsweep.blocks import Block
 from spinsweep.cli.status import _long
@@ -23,6 +25,7 @@ from spinsweep.executors import long_running
 from spinsweep.executors.events import Attempt, LongAttempt
 from spinsweep.executors.long_running import BlocksInHand, long_blocks
 from spinsweep.executors.running import run
+from spinsweep.interactive import display
 from spinsweep.messages import LongBlock, LongReport
 from spinsweep.provenance import RunRecord
 from spinsweep.runs import Run, open_run
@@ -67,18 +70,31 @@ def lines(tmp_path: Path, sweep: Sweep, **where: Any) -> list[str]:
     return shown
 
 
-@pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.parametrize("name", ["serial", "processes", "dask"])
 @pytest.mark.usefixtures("soon")
 def test_the_very_cell_that_takes_long_is_named_with_its_block_and_worker(
     tmp_path: Path, client: Client, name: str
 ) -> None:
-    where: dict[str, Any] = {"workers": 1} if name == "processes" else {"client": client}
+    where: dict[str, Any] = {"serial": {}, "processes": {"workers": 1}, "dask": {"client": client}}[name]
     shown = lines(tmp_path, SLOW.with_values(seconds=4.0), **where)
 
-    worker = r"process \d+" if name == "processes" else r"worker tls://[\d.:]+"
+    worker = {"serial": "this process", "processes": r"process \d+", "dask": r"worker tls://[\d.:]+"}[name]
     pattern = rf", x=3 for \d[.\d]* s \(of a block of 6 cells, for \d[.\d]* s\) in {worker}$"
     assert any(re.search(pattern, line) for line in shown)
     assert " for " not in shown[-1]
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_script_is_shown_the_cell_and_its_own_function_is_called_by_its_own_thread_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display, "FIRST_LINE_S", 1.5)
+    threads = set()
+    sweep, store = SLOW.with_values(seconds=5.0), tmp_path / "c.zarr"
+    spinsweep.run(sweep, store, block=6, on_progress=lambda run: threads.add(threading.get_ident()))
+
+    assert re.search(r"slow: 0/1 blocks, 0/6 cells, x=3 for .* in this process", capsys.readouterr().err)
+    assert threads == {threading.get_ident()}
 
 
 @pytest.mark.usefixtures("soon")
