@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import json
 import re
 import subprocess
@@ -97,12 +98,34 @@ def test_a_script_is_shown_the_cell_and_its_own_function_is_called_by_its_own_th
     assert threads == {threading.get_ident()}
 
 
+@pytest.mark.parametrize("name", ["processes", "dask"])
 @pytest.mark.usefixtures("soon")
-def test_of_a_worker_that_native_code_keeps_from_answering_the_block_is_named(tmp_path: Path, client: Client) -> None:
-    shown = lines(tmp_path, SLOW.with_values(seconds=5.0, native=1), client=client)
+def test_of_a_worker_that_native_code_keeps_from_answering_the_block_is_named(
+    tmp_path: Path, client: Client, name: str
+) -> None:
+    where: dict[str, Any] = {"workers": 1} if name == "processes" else {"client": client}
+    shown = lines(tmp_path, SLOW.with_values(seconds=5.0, native=1), **where)
 
-    assert any(re.search(r", x=0 and 5 more for .* s in worker .*, which does not answer", s) for s in shown)
+    assert any(re.search(r", x=0 and 5 more for .* s in .*, which does not answer", line) for line in shown)
     assert " for " not in shown[-1]
+
+
+@per_cell
+def slow_then_holding(cell: Cell) -> dict[str, Any]:
+    """Python at first, which answers; then native code that does not."""
+    if cell["x"] == 3:
+        time.sleep(2.0)
+        ctypes.PyDLL(None).sleep(5)
+    return {"y": float(cell["x"])}
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_a_worker_said_before_it_fell_silent_is_still_known(tmp_path: Path, client: Client) -> None:
+    shown = lines(tmp_path, dataclasses.replace(SLOW, function=slow_then_holding), client=client)
+
+    assert any(
+        re.search(r"x=3 for .* s \(of a block of 6 cells, .*\) in .*, which does not answer", s) for s in shown
+    )
 
 
 def test_blocks_are_shown_longest_first_and_those_that_ended_meanwhile_are_not() -> None:
