@@ -223,3 +223,16 @@ def test_what_a_record_says_that_cannot_be_read_is_one_line_of_status(long: Any)
 
     assert name == "computing"
     assert line.startswith("what the run says of it cannot be read: ")
+
+
+def test_status_of_a_run_whose_driver_is_gone_says_what_it_computed_last() -> None:
+    blocks = (dataclasses.replace(long_block(70.0), cells=4), dataclasses.replace(long_block(20.0), answers=False))
+    report = LongReport(seen="2026-01-01T00:00:00+00:00", blocks=blocks, more=2)
+    rows = list(_long(RunRecord(long=json.loads(json.dumps(report.to_json()))), has_driver=False))
+
+    assert rows == [
+        ("computing", "cells that take long, when the driver told last:"),
+        ("", "x=1 for 1 min 10 s (of a block of 4 cells, for 1 min 10 s) in process 1"),
+        ("", "x=1 for 20 s in process 1, which does not answer"),
+        ("", "and 2 more blocks"),
+    ]

@@ -47,7 +47,6 @@ from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
-LOOK_S = 1.0  # between looks at what is computed for long
 READY = "ready"
 
 
@@ -98,7 +97,6 @@ class Processes:
         self._size = workers
         self._stacks = tempfile.TemporaryDirectory(prefix="spinsweep-stacks-")
         """Has a file for each worker."""
-        self._look_at = 0.0
         self._were_long = False
         self._lock = threading.Lock()  # for all below
         self._workers: dict[Any, _Worker] = {}  # by all things that can be waited for: pipes and sentinel
