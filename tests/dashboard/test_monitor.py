@@ -26,6 +26,7 @@ from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
+from spinsweep.executors import long_running
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import State
@@ -92,6 +93,26 @@ def test_the_blocks_that_the_workers_compute_are_running_and_the_others_wait(tmp
             gate.touch()
 
     assert (newest(client)["states"] == BlockState.DONE).all()
+
+
+def test_the_longest_cell_is_among_the_metrics_while_it_is_computed(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_running, "LONG_S", 0.2)
+    monkeypatch.setattr(long_running, "LOOK_S", 0.2)
+    gate, name = tmp_path / "gate", "spinsweep_longest_cell_seconds"
+    with running(WATCHED, tmp_path / "first.zarr", client, block=12):
+        pass
+    with running(WATCHED.with_values(gate=str(gate)), tmp_path / "c.zarr", client, block=12):
+        try:
+            seen = until(lambda: (s := newest(client))["report"].long and s)
+            assert {block.cell["current"] for block in seen["report"].long} <= {0.001, 0.002}
+            first = metrics(client, seen["name"])[name]
+            assert first > 0.2
+            assert until(lambda: metrics(client, seen["name"])[name] > first)
+        finally:
+            gate.touch()
+    assert name not in metrics(client, newest(client)["name"])
 
 
 def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Client) -> None:

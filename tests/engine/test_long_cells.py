@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from distributed import Client
 
+import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
 from spinsweep.blocks import Block
 from spinsweep.cli.status import _long
@@ -23,6 +26,7 @@ from spinsweep.executors import long_running
 from spinsweep.executors.events import Attempt, LongAttempt
 from spinsweep.executors.long_running import BlocksInHand, long_blocks
 from spinsweep.executors.running import run
+from spinsweep.interactive import display
 from spinsweep.messages import LongBlock, LongReport
 from spinsweep.provenance import RunRecord
 from spinsweep.runs import Run, open_run
@@ -67,26 +71,61 @@ def lines(tmp_path: Path, sweep: Sweep, **where: Any) -> list[str]:
     return shown
 
 
-@pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.parametrize("name", ["serial", "processes", "dask"])
 @pytest.mark.usefixtures("soon")
 def test_the_very_cell_that_takes_long_is_named_with_its_block_and_worker(
     tmp_path: Path, client: Client, name: str
 ) -> None:
-    where: dict[str, Any] = {"workers": 1} if name == "processes" else {"client": client}
+    where: dict[str, Any] = {"serial": {}, "processes": {"workers": 1}, "dask": {"client": client}}[name]
     shown = lines(tmp_path, SLOW.with_values(seconds=4.0), **where)
 
-    worker = r"process \d+" if name == "processes" else r"worker tls://[\d.:]+"
+    worker = {"serial": "this process", "processes": r"process \d+", "dask": r"worker tls://[\d.:]+"}[name]
     pattern = rf", x=3 for \d[.\d]* s \(of a block of 6 cells, for \d[.\d]* s\) in {worker}$"
     assert any(re.search(pattern, line) for line in shown)
     assert " for " not in shown[-1]
 
 
 @pytest.mark.usefixtures("soon")
-def test_of_a_worker_that_native_code_keeps_from_answering_the_block_is_named(tmp_path: Path, client: Client) -> None:
-    shown = lines(tmp_path, SLOW.with_values(seconds=5.0, native=1), client=client)
+def test_a_script_is_shown_the_cell_and_its_own_function_is_called_by_its_own_thread_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display, "FIRST_LINE_S", 1.5)
+    threads = set()
+    sweep, store = SLOW.with_values(seconds=5.0), tmp_path / "c.zarr"
+    spinsweep.run(sweep, store, block=6, on_progress=lambda run: threads.add(threading.get_ident()))
 
-    assert any(re.search(r", x=0 and 5 more for .* s in worker .*, which does not answer", s) for s in shown)
+    assert re.search(r"slow: 0/1 blocks, 0/6 cells, x=3 for .* in this process", capsys.readouterr().err)
+    assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize("name", ["processes", "dask"])
+@pytest.mark.usefixtures("soon")
+def test_of_a_worker_that_native_code_keeps_from_answering_the_block_is_named(
+    tmp_path: Path, client: Client, name: str
+) -> None:
+    where: dict[str, Any] = {"workers": 1} if name == "processes" else {"client": client}
+    shown = lines(tmp_path, SLOW.with_values(seconds=5.0, native=1), **where)
+
+    assert any(re.search(r", x=0 and 5 more for .* s in .*, which does not answer", line) for line in shown)
     assert " for " not in shown[-1]
+
+
+@per_cell
+def slow_then_holding(cell: Cell) -> dict[str, Any]:
+    """Python at first, which answers; then native code that does not."""
+    if cell["x"] == 3:
+        time.sleep(2.0)
+        ctypes.PyDLL(None).sleep(5)
+    return {"y": float(cell["x"])}
+
+
+@pytest.mark.usefixtures("soon")
+def test_what_a_worker_said_before_it_fell_silent_is_still_known(tmp_path: Path, client: Client) -> None:
+    shown = lines(tmp_path, dataclasses.replace(SLOW, function=slow_then_holding), client=client)
+
+    assert any(
+        re.search(r"x=3 for .* s \(of a block of 6 cells, .*\) in .*, which does not answer", s) for s in shown
+    )
 
 
 def test_blocks_are_shown_longest_first_and_those_that_ended_meanwhile_are_not() -> None:
@@ -97,11 +136,10 @@ def test_blocks_are_shown_longest_first_and_those_that_ended_meanwhile_are_not()
         LongAttempt(1, "b", 60.0, {"x": 0.2, "s": "b"}, 12.0),
         LongAttempt(2, "c", 99.0),
     ]
-    second, first = sorted(long_blocks(told, in_flight, axes), key=lambda block: block.seconds)
+    first, second = long_blocks(told, in_flight, axes)
 
     assert (first.cell, first.in_hand, first.cells, first.cell_seconds) == ({"x": 0.2, "s": "b"}, True, 2, 12.0)
     assert (second.cell, second.in_hand, second.cell_seconds) == ({"x": 0.1, "s": "a"}, False, 11.0)
-    assert [block.worker for block in long_blocks(told, in_flight, axes)] == ["b", "a"]
 
 
 def test_a_block_that_raised_is_not_in_hand_any_more() -> None:
@@ -129,7 +167,7 @@ def test_status_of_another_process_tells_which_cell_is_computed_since_when(
     result = run(SLOW.with_values(seconds=4.0), tmp_path / "c.zarr", block=6, workers=1, on_progress=ask)
 
     table, as_json = said
-    line = r"computing +for long, \d+[\d.]* s ago: *\n +x=0 and 5 more for \d[.\d]* s in process \d+"
+    line = r"computing +cells that take long, \d+[\d.]* s ago: *\n +x=0 and 5 more for \d[.\d]* s in process \d+"
     assert re.search(line, table)
     (block,) = json.loads(as_json)["runs"][-1]["long"]["blocks"]
     assert (block["cell"], block["cells"], block["answers"]) == ({"x": 0}, 6, True)
@@ -185,3 +223,16 @@ def test_what_a_record_says_that_cannot_be_read_is_one_line_of_status(long: Any)
 
     assert name == "computing"
     assert line.startswith("what the run says of it cannot be read: ")
+
+
+def test_status_of_a_run_whose_driver_is_gone_says_what_it_computed_last() -> None:
+    blocks = (dataclasses.replace(long_block(70.0), cells=4), dataclasses.replace(long_block(20.0), answers=False))
+    report = LongReport(seen="2026-01-01T00:00:00+00:00", blocks=blocks, more=2)
+    rows = list(_long(RunRecord(long=json.loads(json.dumps(report.to_json()))), has_driver=False))
+
+    assert rows == [
+        ("computing", "cells that take long, when the driver told last:"),
+        ("", "x=1 for 1 min 10 s (of a block of 4 cells, for 1 min 10 s) in process 1"),
+        ("", "x=1 for 20 s in process 1, which does not answer"),
+        ("", "and 2 more blocks"),
+    ]

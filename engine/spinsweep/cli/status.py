@@ -159,7 +159,7 @@ def _long(run: RunRecord, *, has_driver: bool) -> Iterator[tuple[str, str]]:
         yield "computing", f"what the run says of it cannot be read: {one_line(str(error))}"
         return
     when = f"{duration(round(ago))} ago" if has_driver else "when the driver told last"
-    yield "computing", f"for long, {when}:"
+    yield "computing", f"cells that take long, {when}:"
     for line in lines:
         yield "", line
     if report.more:

@@ -21,8 +21,9 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
+from io import FileIO
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from spinsweep.calls import Calls, Coords
 from spinsweep.captured import printed_by
@@ -33,6 +34,8 @@ from spinsweep.walltime import JobTime
 TIMED_OUT = "spinsweep.TimedOut"
 """Type of the error of a cell that hung."""
 GRACE_S = 3.0  # after the limit, in which Python has to notice, before faulthandler ends the process
+NAME_BYTES = 4000  # of a block's name
+MAX_STACKS = 100_000  # characters
 LONGEST_WAIT_S = 3600.0  # at a time: a lock's wait has a largest value
 LOOK_S = 0.5  # between looks at whether a batch system wants its job to end
 
@@ -94,24 +97,57 @@ class _Abandoned(BaseException):
 
 
 class LastResort:
-    """Ends this process, a worker, where native code lets no Python run; it guards one call at a time."""
+    """Ends this process, a worker, where native code lets no Python run; it guards one call at a time.
 
-    path: Path | None = None
-    """Where the stacks go; None: the process is not ended."""
-    _file: TextIO | None = None
+    What it leaves is a file: the name of the block in hand, in ``NAME_BYTES``, and then the stacks.
+    """
+
+    block: object = ""
+    """The block in hand, by the name whose text is written."""
+    _path: Path | None = None  # None: the process is not ended
+    _file: FileIO | None = None
+    _named: object = None  # in the file
+
+    @classmethod
+    def begin(cls, path: Path) -> None:
+        """Have stacks written there, and the process ended, from now on."""
+        cls._path = path
+
+    @classmethod
+    def end(cls) -> None:
+        """No longer."""
+        if cls._path is not None:
+            cls.disarm()
+            cls._path.unlink(missing_ok=True)
+            cls._path = cls._file = cls._named = None
 
     @classmethod
     def arm(cls, seconds: float) -> None:
         """For the call that begins."""
-        if cls.path is not None:
-            cls._file = cls._file or cls.path.open("w")
-            faulthandler.dump_traceback_later(seconds + GRACE_S, exit=True, file=cls._file)
+        if cls._path is None:
+            return
+        if cls._file is None or cls._named != cls.block:
+            cls._file = cls._file or FileIO(cls._path, "w")
+            cls._file.seek(0)
+            cls._file.write(str(cls.block).encode(errors="replace")[:NAME_BYTES].ljust(NAME_BYTES))
+            cls._named = cls.block
+        faulthandler.dump_traceback_later(seconds + GRACE_S, exit=True, file=cls._file)
 
     @classmethod
     def disarm(cls) -> None:
         """The call ended."""
         if cls._file is not None:
             faulthandler.cancel_dump_traceback_later()
+
+    @staticmethod
+    def left(path: Path) -> tuple[str, str] | None:
+        """Name of the block and stacks that a process left that was ended; None: it was not."""
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        stacks = content[NAME_BYTES:].decode(errors="replace")[:MAX_STACKS]
+        return (content[:NAME_BYTES].decode(errors="replace").strip(), stacks) if stacks else None
 
 
 class TimedCalls(Calls):

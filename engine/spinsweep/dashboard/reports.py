@@ -21,6 +21,7 @@ from spinsweep.errors import RunnerError
 from spinsweep.ledger import Receipt
 from spinsweep.messages import (
     MAX_FAILURES,
+    MAX_LONG,
     AxisDescription,
     FailureReport,
     OutputDescription,
@@ -104,6 +105,8 @@ class Reports:
             problem=problems[-1] if problems else "",
             ended=ended,
             failures=tuple(self._failures),
+            long=tuple(progress.long_now(now)[:MAX_LONG]),
+            more_long=max(0, len(progress.long) - MAX_LONG),
         )
         numbers = np.array(list(self._ended), np.uint32)
         states = np.array(list(self._ended.values()), np.uint8)

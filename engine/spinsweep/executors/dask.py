@@ -28,9 +28,18 @@ from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import RunnerError
 from spinsweep.executors import events
 from spinsweep.executors.dask_long import LongLook
-from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
+from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, hung_topic, stop
 from spinsweep.executors.dispatch import AGAIN
-from spinsweep.executors.events import Attempt, Computing, Ended, Finished, LongRunning, NoAnswer, WorkersChanged
+from spinsweep.executors.events import (
+    Attempt,
+    Computing,
+    Ended,
+    Finished,
+    Hung,
+    LongRunning,
+    NoAnswer,
+    WorkersChanged,
+)
 from spinsweep.executors.protocol import Context, Start, ended_by, on_this_machine
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
@@ -89,6 +98,9 @@ class Dask:
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
         self._replacing: list[concurrent.futures.Future[None]] = []  # workers in which a cell hangs
+        self._hung: queue.SimpleQueue[Mapping[str, str]] = (
+            queue.SimpleQueue()
+        )  # blocks, and the stacks that they left
         self._recount_at = 0.0
         self._workers: dict[str, str] = {}  # names by address
         self._gone: deque[tuple[str, float]] = deque()  # names of workers that died, and when to ask why
@@ -98,6 +110,8 @@ class Dask:
         self._client.register_plugin(self._plugin, name=self._plugin.name)
         if self._run.sweep.measured:
             self._client.subscribe_topic(LANE_TOPIC, lambda event: self._run.on_lane_report(event[1]))
+        if self._run.sweep.timeout is not None:
+            self._client.subscribe_topic(hung_topic(self._plugin.name), self._note_hung)
         self._run.on_receipt.append(self._reports.note)
         self._reports.begin()
         return self
@@ -115,6 +129,9 @@ class Dask:
         if self._run.sweep.measured:
             with suppress(Exception):
                 self._client.unsubscribe_topic(LANE_TOPIC)
+        if self._run.sweep.timeout is not None:
+            with suppress(Exception):
+                self._client.unsubscribe_topic(hung_topic(self._plugin.name))
         plugins = [self._plugin.name] + [self._stop_plugin.name] * (self._computed is not None)
         for plugin in plugins:
             with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
@@ -165,6 +182,7 @@ class Dask:
         if self._computed is None and time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT_S
             yield self._count_workers()
+        yield from self._ended_themselves()
         ended = []
         with suppress(queue.Empty):
             while True:
@@ -221,6 +239,20 @@ class Dask:
                 return None
             return ended_by(number, error)
         return events.Unfinished(number) if receipt is None else Finished(number, receipt)
+
+    def _note_hung(self, event: tuple[float, Mapping[str, str]]) -> None:
+        self._hung.put(event[1])
+        self._wake()
+
+    def _ended_themselves(self) -> Iterator[Hung]:
+        """The blocks whose worker left its stacks; Dask would compute them again, and lose further workers."""
+        with suppress(queue.Empty):
+            while True:
+                left = self._hung.get_nowait()
+                for future in [f for f in self._numbers if str(f.key) == left["key"]]:
+                    number = self._numbers.pop(future)
+                    self._client.cancel([future])
+                    yield Hung.of_stacks(number, left["stacks"])
 
     def _replace_worker(self, address: str) -> None:
         """Have a worker end in which a cell hangs; its nanny starts another one."""

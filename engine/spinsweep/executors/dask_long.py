@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from distributed import Client, Future
@@ -21,7 +22,7 @@ from spinsweep.executors.dask_worker import blocks_in_hand
 from spinsweep.executors.events import LongAttempt, LongRunning
 
 BATCH_S = 0.5  # in which all that is sent counts as sent at once
-SHARE = 0.05  # of the time, at most, that asking may take
+QUESTION_S = 0.02  # more between looks for each worker that is asked: the scheduler passes each question on
 
 
 class LongLook:
@@ -38,8 +39,10 @@ class LongLook:
         self._batches: deque[tuple[float, int]] = deque()  # when a batch was sent, and the last number in it
         self._sent_long_ago = 0  # the last number of these
         self._asked: dict[str, asyncio.Future[Any]] = {}  # workers that have not answered; of the client's loop
+        self._last: dict[int, LongAttempt] = {}  # what was answered last, by number
         self._look: concurrent.futures.Future[list[LongAttempt]] | None = None
-        self._looked_at = self._next = 0.0
+        self._last_at = self._next = 0.0
+        self._questions = 0  # of the last look
         self._were_long = False
 
     def sent(self, last: int) -> None:
@@ -61,7 +64,7 @@ class LongLook:
             if not self._look.done():
                 return
             look, self._look = self._look, None
-            self._next = now + max(long_running.LOOK_S, (now - self._looked_at) / SHARE)
+            self._next = now + long_running.LOOK_S + QUESTION_S * self._questions
             with suppress(Exception):  # the scheduler does not answer, which others find out
                 yield from self._said(look.result())
         if now < self._next:
@@ -74,7 +77,6 @@ class LongLook:
             yield from self._said([])
             return
         loop: Any = self._client.loop
-        self._looked_at = now
         self._look = asyncio.run_coroutine_threadsafe(self._ask(old), loop.asyncio_loop)
         self._look.add_done_callback(lambda _: self._wake())
 
@@ -95,16 +97,21 @@ class LongLook:
                 continue
             question = self._client._run(blocks_in_hand, self._plugin, workers=[worker], on_error="ignore")
             answers[worker] = self._asked[worker] = asyncio.ensure_future(question)
+            answers[worker].add_done_callback(_take_note)
+        self._questions = len(answers)
         if answers:
             await asyncio.wait(answers.values(), timeout=long_running.ANSWER_S)
         long = []
         for worker, answer in answers.items():
             if not answer.done():
                 silent.add(worker)
-            elif answer.exception() is None:
+                continue
+            del self._asked[worker]
+            if answer.exception() is None:
                 long += self._as_answered(worker, answer.result().get(worker) or [], old)
         if silent:
-            long += await self._of_silent({worker: min(sent[worker]) for worker in silent})
+            long += await self._of_silent({worker: sent[worker] for worker in silent})
+        self._last, self._last_at = {attempt.attempt: attempt for attempt in long}, time.monotonic()
         return long
 
     def _as_answered(
@@ -116,16 +123,23 @@ class LongLook:
             if t.block in old and t.seconds >= long_running.LONG_S
         ]
 
-    async def _of_silent(self, first: Mapping[str, int]) -> list[LongAttempt]:
-        """What they were sent first, since they showed life last: they do so every second."""
+    async def _of_silent(self, sent: Mapping[str, list[int]]) -> list[LongAttempt]:
+        """What they said last, or else were sent first, since they showed life last: they do so every second."""
         scheduler: Any = self._client.scheduler
         workers = (await scheduler.identity(n_workers=-1))["workers"]
-        now = time.time()
-        return [
-            LongAttempt(number, _named(worker), max(0.0, now - workers[worker]["last_seen"]), answers=False)
-            for worker, number in first.items()
-            if worker in workers
-        ]
+        now, later = time.time(), time.monotonic() - self._last_at
+        long = []
+        for worker, numbers in sent.items():
+            if worker not in workers:
+                continue
+            said = [self._last[number] for number in numbers if number in self._last]
+            for a in said:
+                seconds, cell_seconds = a.seconds + later, a.cell_seconds + later
+                long.append(replace(a, seconds=seconds, cell_seconds=cell_seconds, answers=False))
+            silence = max(0.0, now - workers[worker]["last_seen"])
+            if not said and silence >= long_running.LONG_S:
+                long.append(LongAttempt(min(numbers), _named(worker), silence, answers=False))
+        return long
 
     def close(self) -> None:
         """Wait for no answer any more."""
@@ -140,6 +154,12 @@ class LongLook:
             loop: Any = self._client.loop
             with suppress(RuntimeError):  # it is closed
                 loop.add_callback(cancel)
+
+
+def _take_note(answer: asyncio.Future[Any]) -> None:
+    """Of a failure, so that nobody is told that none did: the worker is gone, or its run is over."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _named(worker: str) -> str:

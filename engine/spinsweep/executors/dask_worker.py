@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import multiprocessing
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from distributed import Status, WorkerPlugin, get_worker
 
@@ -22,6 +23,11 @@ from spinsweep.memory import be_ended_first
 from spinsweep.messages import LANE_TOPIC
 from spinsweep.walltime import job_time
 from spinsweep.work import working
+
+
+def hung_topic(plugin: str) -> str:
+    """Dask's topic of a run's blocks whose worker ended itself: their keys, as text, and the stacks that it left."""
+    return f"spinsweep-hung-{plugin}"
 
 
 class JobPlugin(WorkerPlugin):
@@ -45,13 +51,14 @@ class JobPlugin(WorkerPlugin):
         be_ended_first()
         multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
-            LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
+            _Stacks.begin(worker, self.name)
         self.leaving = Leaving(worker, job_time())
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 
     async def teardown(self, worker: Any) -> None:
         """The run ended, its driver is gone, or the worker is closing in order, of which no block is to be blamed."""
+        _Stacks.end(self.name)
         self.leaving.cancel()
         if worker.status == Status.closing:
             await self.leaving.unregister()
@@ -92,6 +99,36 @@ class StopPlugin(WorkerPlugin):
         worker.plugins[self._job_plugin].stopped = True
 
 
+class _Stacks:
+    """What this process leaves if it ends itself, for the next process of its nanny to report; of all its runs."""
+
+    plugins: ClassVar[set[str]] = set()
+    """That use it."""
+    refused = ""
+    """The block of which the process before this one ended itself: Dask sends it again, before its driver can act."""
+
+    @classmethod
+    def begin(cls, worker: Any, plugin: str) -> None:
+        """Of the first plugin: report what is left, and leave the like from now on."""
+        if not cls.plugins:
+            nanny = hashlib.sha256(worker.nanny.encode()).hexdigest()
+            path = Path(worker.local_directory).parent / f"stacks-{nanny[:16]}"
+            if left := LastResort.left(path):
+                cls.refused, stacks = left
+                run, _, key = cls.refused.partition("\n")
+                worker.log_event(hung_topic(run), {"key": key, "stacks": stacks})
+            path.unlink(missing_ok=True)
+            LastResort.begin(path)
+        cls.plugins.add(plugin)
+
+    @classmethod
+    def end(cls, plugin: str) -> None:
+        """A run ended."""
+        cls.plugins.discard(plugin)
+        if not cls.plugins:
+            LastResort.end()
+
+
 def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
     """A task at a worker; None: it was not begun, because its run was stopped, or the worker's job ends too soon.
 
@@ -105,6 +142,9 @@ def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
     if job_plugin.stopped or not job_plugin.leaving.has(needed_s, task.cells):
         return None
     key = worker.get_current_task()
+    LastResort.block = block = f"{plugin}\n{key}"
+    if block == _Stacks.refused:
+        return None
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
     with job_plugin.block(key), hooks:
         receipt = job_plugin.job.compute(task)

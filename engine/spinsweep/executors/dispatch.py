@@ -281,7 +281,7 @@ class Dispatcher:
             self._unwritten_in_a_row = 0
             message = (
                 f"the worker died each of the {attempt.deaths} times that the cell was tried "
-                "(out of memory, a crash in native code, or native code that ran longer than the timeout)"
+                "(out of memory, or a crash in native code)"
             )
             return [events.RecordFailure(attempt.task, event.error_type, message, event.detail)]
         # one of its cells may be at fault, or another block: each cell by itself

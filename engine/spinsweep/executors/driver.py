@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from spinsweep.axis import key
 from spinsweep.cube import Task, record_failure
@@ -59,11 +60,14 @@ class _Driver:
         self._interrupts = Interrupts(soon=self._wake)
         self._long: dict[int, events.LongAttempt] = {}  # by number
         self._long_at = 0.0  # when that was so, s of the monotonic clock
+        self._showing = threading.RLock()
         self._begun = False  # whether there was a worker
         self._stopping = False
 
     def drive(self, start: Start, workers: int) -> None:
-        context = Context(self.run, workers, self._wake, self._show, lambda: self._interrupts.requested)
+        context = Context(
+            self.run, workers, self._wake, self._show, lambda: self._interrupts.requested, self._note_long
+        )
         with start(context) as self._executor:
             if where := self._executor.describe():
                 self.run.notes.append(f"on {where}")
@@ -85,7 +89,8 @@ class _Driver:
         self._wakes.put(None)
 
     def _show(self) -> None:
-        self._on_progress(self.run)
+        with self._showing:
+            self._on_progress(self.run)
 
     def _wait(self) -> None:
         """Until the executor or a signal calls, for ``TICK_S`` at most."""
@@ -103,12 +108,11 @@ class _Driver:
         for event in self._executor.events():
             if isinstance(event, events.Ended) and event.attempt in self._long:
                 del self._long[event.attempt]
-                self._note_long()
+                self._run_note_long()
             if isinstance(event, events.Finished):
                 self._note(event.receipt)
             elif isinstance(event, events.LongRunning):
-                self._long, self._long_at = {long.attempt: long for long in event.attempts}, time.monotonic()
-                self._note_long()
+                self._note_long(event.attempts)
                 continue
             elif isinstance(event, events.WorkersChanged):
                 self.run.progress.workers_lost += event.lost
@@ -123,7 +127,11 @@ class _Driver:
         if not self._dispatcher.over:
             self._show()
 
-    def _note_long(self) -> None:
+    def _note_long(self, attempts: Collection[events.LongAttempt]) -> None:
+        self._long, self._long_at = {long.attempt: long for long in attempts}, time.monotonic()
+        self._run_note_long()
+
+    def _run_note_long(self) -> None:
         blocks = long_blocks(self._long.values(), self._dispatcher.in_flight, self.run.cube.axes)
         self.run.note_long(blocks, self._long_at)
 

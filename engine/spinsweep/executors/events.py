@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from spinsweep.axis import Value
-from spinsweep.cube import Task
+from spinsweep.cube import TIMED_OUT, Task
 from spinsweep.ledger import Receipt
 
 
@@ -121,6 +121,12 @@ class Hung(Ended):
     error_type: str
     message: str
     stack: str
+
+    @classmethod
+    def of_stacks(cls, attempt: int, stacks: str) -> Hung:
+        """Of an attempt whose process left these."""
+        message = "ran longer than its timeout, in native code that kept its process from answering"
+        return cls(attempt, TIMED_OUT, message, stacks)
 
 
 @dataclass(frozen=True)

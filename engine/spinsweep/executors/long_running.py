@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ ANSWER_S = 2.0  # in which it has to answer
 class BlockInHand:
     """What a worker says of a block that it computes."""
 
-    block: Hashable
+    block: Any
     """As who computes it names it."""
     seconds: float
     """Since it was begun, s."""
@@ -89,4 +90,4 @@ def long_blocks(
         point = {name: json_of(cell[name]) for name in axes if name in cell}
         seconds = long.cell_seconds if known else long.seconds
         blocks.append(LongBlock(point, known, task.cells, long.seconds, seconds, long.worker, long.answers))
-    return sorted(blocks, key=lambda block: -block.seconds)
+    return sorted(blocks, key=lambda block: -block.cell_seconds)

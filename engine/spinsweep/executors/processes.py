@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from spinsweep.cube import TIMED_OUT, LastResort, used_more
+from spinsweep.cube import LastResort, used_more
 from spinsweep.errors import Fenced, RunnerError, SpecError
 from spinsweep.executors import long_running
 from spinsweep.executors.events import (
@@ -51,8 +51,6 @@ from spinsweep.resources import THREAD_SETTINGS
 
 MAX_FAILED_STARTS = 3  # workers in a row that end before they are ready
 EXIT_S = 5.0  # that workers have to end when there is no more work
-LOOK_S = 1.0  # between looks at what is computed for long
-MAX_STACKS = 100_000  # characters
 READY = "ready"
 
 
@@ -115,7 +113,6 @@ class Processes:
         """Of each worker."""
         self._stacks = tempfile.TemporaryDirectory(prefix="spinsweep-stacks-")
         """Has a file for each worker."""
-        self._look_at = 0.0
         self._were_long = False
         self._lock = threading.Lock()  # for all below
         self._workers: dict[Any, _Worker] = {}  # by all things that can be waited for: pipes and sentinel
@@ -332,9 +329,8 @@ class Processes:
             if worker.held and self._guard is not None:
                 message = used_more(self._guard.allowed, worker.held)
                 self._events.append(OverMemory(number, message, fresh=not worker.blocks))
-            elif worker.stacks.exists() and (stacks := worker.stacks.read_text(errors="replace")):
-                message = "ran longer than its timeout, in native code that kept its process from answering"
-                self._events.append(Hung(number, TIMED_OUT, message, stacks[:MAX_STACKS]))
+            elif left := LastResort.left(worker.stacks):
+                self._events.append(Hung.of_stacks(number, left[1]))
             else:
                 self._events.append(WorkerKilled(number, "spinsweep.WorkerKilled", detail))
 
@@ -344,7 +340,7 @@ def _work(pipe: Connection, questions: Connection, sent: SentJob, run: str, stac
     os.environ[SAFE_PATH] = ""  # programs that a cell starts find the files beside them
     be_ended_first()
     hung = False
-    LastResort.path = stacks
+    LastResort.begin(stacks)
     job, started = WorkerJob(sent, f"process {os.getpid()}"), CellProcesses(run)
     in_hand = BlocksInHand()
     threading.Thread(target=_answer, args=(questions, in_hand), name="answers", daemon=True).start()

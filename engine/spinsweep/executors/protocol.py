@@ -20,7 +20,7 @@ from typing import Protocol
 
 from spinsweep.errors import Fenced, OtherCode, RunAborted, WorkInterrupted
 from spinsweep.executors import events
-from spinsweep.executors.events import Attempt, Computing, Ended, LongRunning, NoAnswer, WorkersChanged
+from spinsweep.executors.events import Attempt, Computing, Ended, LongAttempt, LongRunning, NoAnswer, WorkersChanged
 from spinsweep.runs import Run
 
 
@@ -35,9 +35,11 @@ class Context:
     wake: Callable[[], None]
     """Have the driver look for events at once. Any thread and any signal handler may call it."""
     show: Callable[[], None]
-    """Show the run's progress as it is now."""
+    """Show the run's progress as it is now. Any thread may call it."""
     stop_requested: Callable[[], bool]
     """Whether the user asked the run to end soon."""
+    note_long: Callable[[Collection[LongAttempt]], None] = lambda attempts: None
+    """Take over what is computed for long, as of ``LongRunning``, where ``events`` itself computes."""
 
 
 class Executor(Protocol):

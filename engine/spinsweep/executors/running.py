@@ -155,7 +155,8 @@ def run(
     client
         A Dask client, whose workers compute.
     on_progress
-        Called when the run is open, for every block that ended, and every second.
+        Called when the run is open, for every block that ended, and every second; by another thread while a block
+        takes long in this process.
     options
         ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
         ``retries``, ``max_failures``, ``memory`` and ``gpu``; see :class:`CellLimits`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
@@ -82,12 +83,14 @@ def run(
     _check(sweep, store, client, on_failure)
     display = RunDisplay() if progress else None
     opened: list[Run] = []
+    caller = threading.get_ident()
 
     def update(run: Run) -> None:
         opened[:] = [run]
         if display is not None:
             display.update(run)
-        on_progress(run)
+        if threading.get_ident() == caller:  # another thread says what takes long in this one
+            on_progress(run)
 
     with python_words():
         try:
