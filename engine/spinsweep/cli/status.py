@@ -139,7 +139,8 @@ def _now(cube: Cube, counts: Counts, run: RunRecord) -> str:
     ended = counts.ended - (counts.ended if run.ended_before is None else run.ended_before)
     began = datetime.datetime.fromisoformat(run.start)
     rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
-    left = f", {duration((counts.absent + counts.stale) / rate)} left if all are computed" if rate else ""
+    waiting = counts.absent + counts.stale + counts.incomplete
+    left = f", {duration(waiting / rate)} left if all are computed" if rate else ""
     return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
 
 

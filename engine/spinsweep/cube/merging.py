@@ -108,6 +108,11 @@ def _require_mergeable(first: Cube, cube: Cube) -> None:
         raise CubeError(f"{cube.storage} holds readings and cannot be merged: {remedy}")
     if cube.write_guard.has_driver():
         raise CubeError(f"{cube.storage} is being written by a run; merge it when that has ended")
+    if count := cube.counts().incomplete:
+        raise CubeError(
+            f"{cube.storage}: {count} cells lack the output {', '.join(cube.added_outputs)}, which came later; "
+            f"compute that first, with `spinsweep run {cube.definition['name']} --store {cube.storage}`"
+        )
     theirs = cube.attributes.others
     for name, value in first.attributes.others.items():
         if name in theirs and theirs[name] != value and name not in NOT_COMPARED:

@@ -22,7 +22,7 @@ from spinsweep.cube.cube import Cube
 from spinsweep.cube.groups import read_json, write_root
 from spinsweep.cube.storage import ObjectStorage
 from spinsweep.errors import CubeError
-from spinsweep.ledger import State
+from spinsweep.ledger import State, flags
 from spinsweep.provenance import now
 from spinsweep.spec import Sweep
 
@@ -41,6 +41,8 @@ class Rewriting:
     """Earlier names of outputs, by the new ones."""
     added_axes: Mapping[str, Value] = field(default_factory=dict)
     """Axes that the cube lacks, with the value at which its cells are."""
+    added_outputs: tuple[str, ...] = ()
+    """Outputs that the cube lacks; its done cells are incomplete then."""
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:
@@ -59,7 +61,7 @@ def require_rewritable(cube: Cube, changed_axes: Sequence[str] = ()) -> None:
     ------
     CubeError
         It holds readings, which the journal of a bench knows by this cube; it is in object storage, where nothing can
-        take its place in one step; or others keep arrays in it along an axis that changes.
+        take its place in one step; it has incomplete cells, or others keep arrays in it along an axis that changes.
     """
     attributes = cube.attributes
     if attributes.has_readings:
@@ -71,6 +73,11 @@ def require_rewritable(cube: Cube, changed_axes: Sequence[str] = ()) -> None:
     if isinstance(cube.storage, ObjectStorage):
         raise CubeError(
             f"{cube.storage}: object storage cannot exchange two cubes in one step; migrate a copy of it in a folder"
+        )
+    if count := cube.counts().incomplete:
+        raise CubeError(
+            f"{cube.storage}: {count} cells are incomplete since the output {', '.join(cube.added_outputs)} came; "
+            f"compute that first, with `spinsweep run {cube.definition['name']} --store {cube.storage}`"
         )
     for name, metadata in _foreign_metadata(cube).items():
         if along := [d for d in metadata.get("dimension_names") or () if d in changed_axes]:
@@ -102,12 +109,14 @@ def rewrite(cube: Cube, rewriting: Rewriting, look: Callable[[int, int], None] =
             metadata = _metadata(cube, rewriting, values)
             cube_id = lay_out(storage, metadata, values)
             cells = {n: m for n, m in metadata.items() if n not in values}
-            target = CellTarget(storage, cells, len(sweep.axes))
+            target = CellTarget(storage, cells, len(sweep.axes), rewriting.added_outputs)
             source = CellSource(cube, rewriting.axes, rewriting.old_outputs, rewriting.old_axes, rewriting.added_axes)
             indices = all_indices(target.grid)
             for number, index in enumerate(indices):
                 look(number, len(indices))
                 if (block := source.read(target.grid.block(index).region, target.arrays)) is not None:
+                    if rewriting.added_outputs:
+                        block["cell_state"][block["cell_state"] == State.DONE] = State.INCOMPLETE
                     target.write(index, block)
             look(len(indices), len(indices))
             for name in (*RECORDS, *cube.foreign_names()):
@@ -130,6 +139,9 @@ def _metadata(cube: Cube, rewriting: Rewriting, values: Mapping[str, Any]) -> di
         before = cube.metadata.get(old_name, {}).get("attributes", {})
         kept = {n: v for n, v in before.items() if n not in ("units", "long_name")}
         content["attributes"] = {**kept, **content["attributes"]}
+    named = [*cube.metadata["cell_state"]["attributes"].get("flag_values", ())]
+    named += [State.INCOMPLETE] if rewriting.added_outputs else []
+    metadata["cell_state"]["attributes"] |= flags(named)
     return metadata
 
 
@@ -140,6 +152,7 @@ def _attributes(cube: Cube, rewriting: Rewriting, cube_id: str, digests: Mapping
     return replace(
         before,
         **{"coordinates": None, **definition_of(sweep)},
+        added_outputs=" ".join(rewriting.added_outputs) or None,
         cube_id=cube_id,
         title=sweep.title,
         coordinates_sha256=json.dumps(dict(digests)),
