@@ -9,6 +9,7 @@ import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,11 @@ class CellSource:
         self._added_axes = tuple(i for i in range(len(axes)) if i not in self._own_axes)
         self._blocks: OrderedDict[Index, Arrays] = OrderedDict()
         self._kept_bytes = 0
+
+    def has(self, region: tuple[slice, ...]) -> npt.NDArray[np.bool_]:
+        """Which cells in a box of the other cube this one has, computed or not."""
+        here = [along[cut] >= 0 for along, cut in zip(self._places, region, strict=True)]
+        return np.asarray(reduce(np.logical_and.outer, here))
 
     def read(self, region: tuple[slice, ...], arrays: Mapping[str, BlockArray]) -> Arrays | None:
         """The cells in a box of the other cube, by its names; None where there is none.
