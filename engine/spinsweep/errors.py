@@ -7,6 +7,7 @@
     │   └── Fenced     a task of an older run came too late and must not write
     ├── RunnerError    the cluster is gone or cannot run the sweep
     │   ├── OtherCode  a worker has other code than the driver and must not compute
+    │   ├── CubeNotSeen  a worker does not find the cube where the driver has it
     │   └── SweepFailed  cells that ``spinsweep.run`` was asked for failed
     ├── WorkInterrupted  work that acts on the world ended early: it says nothing of the cell, which is begun again
     │   └── Stopped          on demand
@@ -47,8 +48,8 @@ class RunnerError(SpinsweepError):
     """The cluster cannot go on; the cube keeps what is done."""
 
 
-class OtherCode(RunnerError):
-    """A worker has other code than the driver: nothing of it was computed.
+class RefusedWorker(RunnerError):
+    """A worker must not compute for a run: nothing was computed there.
 
     Parameters
     ----------
@@ -62,6 +63,14 @@ class OtherCode(RunnerError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class OtherCode(RefusedWorker):
+    """A worker has other code than the driver."""
+
+
+class CubeNotSeen(RefusedWorker):
+    """A worker does not find the cube, or one that is an input, where the driver has it."""
 
 
 class SweepFailed(RunnerError):

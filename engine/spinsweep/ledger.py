@@ -3,11 +3,12 @@
 absent --computed--> done          done --definition changed--> stale --computed--> done
 absent --raised----> failed --retried--> done | failed
 absent, failed, stale --not wanted any more--> unwanted --wanted--> absent
+done --an output was added--> incomplete --computed, and the others are the same--> done
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -30,29 +31,41 @@ class State(IntEnum):
     STALE = 3
     UNWANTED = 4
     """No part of the sweep, as its ``wanted`` says: blank, never computed, and not missing."""
+    INCOMPLETE = 5
+    """Done, but for outputs that the cube got later: the numbers of all others are there, and stay."""
 
 
-def flags(*, unwanted: bool) -> dict[str, Any]:
-    """Attributes that name the states; ``UNWANTED`` only in a cube that has had such cells."""
-    states = [s for s in State if unwanted or s is not State.UNWANTED]
+RARE = (State.UNWANTED, State.INCOMPLETE)
+"""States that a cube names only once it has had such cells."""
+
+
+def flags(named: Collection[int] = ()) -> dict[str, Any]:
+    """Attributes that name the states, of the rare ones those in ``named``."""
+    states = [s for s in State if s not in RARE or s in named]
     return {"flag_values": [int(s) for s in states], "flag_meanings": " ".join(s.name.lower() for s in states)}
 
 
-_PENDING = np.array([s in (State.ABSENT, State.STALE) for s in State])
+_PENDING = np.array([s in (State.ABSENT, State.STALE, State.INCOMPLETE) for s in State])
+_HOLDING = np.array([s in (State.DONE, State.INCOMPLETE) for s in State])
 _RETRIED = np.array([s not in (State.DONE, State.UNWANTED) for s in State])
 
 
 def pending(state: npt.NDArray[np.uint8], *, retry_failed: bool = False) -> npt.NDArray[np.bool_]:
-    """The cells to compute: absent and stale ones, and failed ones when they are to be retried."""
+    """The cells to compute: absent, stale and incomplete ones, and failed ones when they are to be retried."""
     return _RETRIED[state] if retry_failed else _PENDING[state]
 
 
+def holding(state: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """The cells whose numbers are in the cube: done ones, and those that lack only outputs which came later."""
+    return _HOLDING[state]
+
+
 def with_wanted(state: npt.NDArray[np.uint8], wanted: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.uint8]:
-    """The states of cells of which these are wanted, or all; what is done stays done."""
+    """The states of cells of which these are wanted, or all; what holds numbers stays as it is."""
     if wanted is None:
         return np.where(state == State.UNWANTED, np.uint8(State.ABSENT), state)
     other = np.where(wanted, np.uint8(State.ABSENT), np.uint8(State.UNWANTED))
-    return np.where((state == State.DONE) | (wanted & (state != State.UNWANTED)), state, other)
+    return np.where(holding(state) | (wanted & (state != State.UNWANTED)), state, other)
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,7 @@ class Counts:
     failed: int = 0
     stale: int = 0
     unwanted: int = 0
+    incomplete: int = 0
 
     @classmethod
     def of(cls, state: npt.NDArray[np.uint8]) -> Counts:
@@ -74,16 +88,23 @@ class Counts:
     @property
     def total(self) -> int:
         """All cells that are wanted."""
-        return self.absent + self.done + self.failed + self.stale
+        return self.absent + self.done + self.failed + self.stale + self.incomplete
 
     @property
     def ended(self) -> int:
         """Cells that were computed, well or not."""
         return self.done + self.failed
 
+    @property
+    def failures(self) -> str:
+        """How many cells failed and how many are incomplete, to stand behind the number of done cells."""
+        failed = f", {self.failed} failed" if self.failed else ""
+        return failed + (f", {self.incomplete} incomplete" if self.incomplete else "")
+
     def as_dict(self) -> dict[str, int]:
-        """For JSON; unwanted cells only where there are any."""
-        return {state: count for state, count in vars(self).items() if count or state != "unwanted"}
+        """For JSON; cells in a rare state only where there are any."""
+        rare = [state.name.lower() for state in RARE]
+        return {state: count for state, count in vars(self).items() if count or state not in rare}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.cube import Cube
-from spinsweep.ledger import State
+from spinsweep.ledger import State, holding
 from spinsweep.provenance import Origin, other_code, other_processor, other_versions
 
 MAX_DIFFERENCES = 4
@@ -31,7 +31,7 @@ class Origins:
 def compare_origins(cube: Cube, current: Origin) -> Origins:
     """Compare what the computed cells of a cube name with what would compute them now."""
     state, numbers = cube.ledger("cell_state"), cube.ledger("cell_code")
-    computed = (state == State.DONE) | (state == State.FAILED)
+    computed = holding(state) | (state == State.FAILED)
     cells = np.zeros(state.shape, bool)
     code, environment = Counter[str](), Counter[str]()
     for number, count in zip(*np.unique(numbers[computed], return_counts=True), strict=True):

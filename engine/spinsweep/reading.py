@@ -195,7 +195,11 @@ class CubeView:
         CubeError
             The Dataset was computed, and does not say which cube it came from.
         """
-        failed = np.argwhere((self.states == State.FAILED).values)
+        states = self.states.values
+        incomplete = (states == State.INCOMPLETE).any() and (states == State.INCOMPLETE) & (
+            self._dataset["cell_error"].values != 0
+        )
+        failed = np.argwhere((states == State.FAILED) | incomplete)
         if not len(failed):
             return []
         source = self._dataset.encoding.get("source")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import itertools
 import json
 import math
 import re
@@ -329,6 +330,13 @@ class Sweep:
     def cells(self) -> int:
         """Number of cells that are asked for."""
         return math.prod(self.shape) if self.wanted_mask is None else int(self.wanted_mask.sum())
+
+    def wanted_cells(self) -> Iterator[dict[str, Value]]:
+        """Coordinates of each cell that is asked for, last axis fastest, with those of neutral axes."""
+        constants = {a.name: a.neutral for a in self.neutral_axes.values()}
+        for number, point in enumerate(itertools.product(*(axis.values for axis in self.axes))):
+            if self.wanted_mask is None or self.wanted_mask.flat[number]:
+                yield {**constants, **dict(zip(self.axis_names, point, strict=True))}
 
     def _parameter_values(self) -> Iterator[tuple[Parameter, Any]]:
         return ((p, self.params[p.name]) for p in self.parameters)

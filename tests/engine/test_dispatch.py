@@ -18,6 +18,7 @@ from spinsweep.executors.events import (
     Attempt,
     Cancel,
     Computing,
+    CubeMissing,
     Dropped,
     Event,
     FindComputing,
@@ -232,6 +233,19 @@ def test_a_worker_with_other_code_gets_no_further_block_and_its_block_goes_to_ot
     (submit,) = [a for a in actions if isinstance(a, Submit)]
     assert submit.workers == ("a",)
     assert [a.task for a in submit.attempts] == [a.task for a in first[:IN_FLIGHT]]
+
+
+def test_a_worker_that_does_not_see_the_cube_gets_no_further_block_and_ends_the_run_when_it_is_the_last() -> None:
+    for others in ({}, {"b": 1}):
+        dispatcher, (attempt,) = started(blocks(1))
+        assert told(dispatcher, CubeMissing(attempt.number, "a", "worker a finds no cube"), Tick()) == []
+        (action,) = told(dispatcher, WorkersChanged({"a": 1, **others}))
+        if others:
+            assert isinstance(action, Note)
+            assert action.text == "worker a finds no cube; it gets no block of this run"
+        else:
+            assert isinstance(action, GiveUp)
+            assert action.reason == "worker a finds no cube"
 
 
 def test_when_the_only_worker_has_other_code_the_next_count_of_workers_decides_whether_the_run_ends() -> None:

@@ -115,6 +115,24 @@ def test_cells_that_both_have_pass_where_they_are_equal_and_a_done_one_beats_a_f
     assert int(both.cell_attempt.max()) == 1
 
 
+def test_a_cell_that_one_cube_wants_and_another_does_not_is_still_to_be_computed(tmp_path: Path) -> None:
+    lower = dataclasses.replace(NOISY, wanted=[{"x": 1.0}])
+    upper = dataclasses.replace(NOISY.with_values(seed=(0, 1)), wanted=[{"x": 2.0}, {"x": 3.0, "seed": 1}])
+    first, second = compute(lower, tmp_path / "first.zarr"), compute(upper, tmp_path / "second.zarr")
+    third = tmp_path / "third.zarr"
+    with open_run(NOISY.with_values(x=(3.0,), seed=(0,)), third, block=1):
+        pass  # wanted, and never computed
+    merged = merge([first, second], tmp_path / "both.zarr")
+    assert (merged.counts.done, merged.counts.failed, merged.counts.unwanted, merged.counts.absent) == (6, 1, 5, 0)
+    for order in ([first, second, third], [third, second, first]):
+        wanted = merge(order, tmp_path / f"{order[0].name}.all")
+        assert (wanted.counts.unwanted, wanted.counts.absent, wanted.counts.total) == (4, 1, 8)
+        states = xr.open_zarr(tmp_path / f"{order[0].name}.all").cell_state.load()
+        assert int(states.sel(x=3.0, seed=0)) == State.ABSENT
+        assert int(states.sel(x=3.0, seed=2)) == State.UNWANTED
+        assert "unwanted" in states.attrs["flag_meanings"]
+
+
 def test_unequal_cells_are_refused_counted_and_named(tmp_path: Path) -> None:
     first = compute(NOISY, tmp_path / "first.zarr")
     second = compute(dataclasses.replace(NOISY, function=louder), tmp_path / "second.zarr", block=3)

@@ -234,7 +234,10 @@ REFUSED: dict[str, tuple[Sweep, dict[str, Any]]] = {
     "the sweep has no axis 'w'; if that has another name now": (changed(axes=(Axis("v", (1.0,)), SEED)), {}),
     "in the order w, seed": (changed(axes=(SEED, W)), {}),
     "the axis 'b' is new; say in the sweep at which value": (changed(axes=(W, SEED, Axis("b", (1.0,)))), {}),
-    "the output 'z' is new, and its cells would have to be computed": (changed(outputs=(Y, TRACE, Output("z"))), {}),
+    r"dims.*and now it is \[\{'name': 't'": (
+        changed(dims=(T, Dim("u", 2)), outputs=(Y, Output("trace", ("u",)))),
+        {},
+    ),
     "its output 'trace' is not one of the sweep any more": (changed(outputs=(Y,)), {}),
     r"outputs\[y\].dtype is 'float64', and now it is 'float32'": (
         changed(outputs=(dataclasses.replace(Y, dtype="float32"), TRACE)),

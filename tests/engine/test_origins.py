@@ -20,8 +20,8 @@ from distributed import Client
 from written import written
 
 from spinsweep import Sweep
-from spinsweep.cli.cell import Deviation
 from spinsweep.cube import Cube, examine
+from spinsweep.deviation import Deviation
 from spinsweep.errors import RunnerError
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive

@@ -305,6 +305,27 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     assert "8 of 8 devices have a fit" in verb("fits", store)
 
 
+def test_a_cube_of_objects_is_migrated_into_a_place_of_its_own(
+    store: str, spinsweep: Command, tmp_path: Path
+) -> None:
+    go(GRID.with_values(seed=range(2)), store, block=9)
+    before = xr.open_zarr(store)["sum"].load()
+    words = ["migrate", store, "--sweep", f"{EXAMPLES}:GRID", "--drop", "seed=1", "--yes"]
+    code, _, err = spinsweep(*words)
+    assert code == 2
+    assert f"give the new one a place of its own, such as --into s3://{BUCKET}/NAME.zarr" in err
+
+    for into in (f"{store}.new", tmp_path / "new.zarr"):
+        assert spinsweep(*words, "--into", into)[0] == 0
+        after = xr.open_zarr(str(into)).load()
+        np.testing.assert_array_equal(after["sum"], before.sel(seed=[0]))
+        assert spinsweep("verify", into)[0] == 0
+        assert "is a cube already" in spinsweep(*words, "--into", into)[2]
+    xr.testing.assert_identical(xr.open_zarr(store)["sum"].load(), before)
+    go(GRID.with_values(seed=range(2)), f"{store}.new")
+    np.testing.assert_array_equal(xr.open_zarr(f"{store}.new")["sum"], before)
+
+
 MISTAKES = [
     ("http://127.0.0.1/x.zarr", "http:// cannot create an object only if it is not there"),
     ("s3:/cubes/x.zarr", "s3:/cubes/x.zarr: a URL has ://, and a folder of that name is ./s3:/cubes/x.zarr"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -161,3 +162,21 @@ def test_trains_and_cycles_of_a_sweep_on_a_bench_agree(name: str, template: Path
     for number, cycles in sweep.bench_trains(sweep):
         counted.update({device: number * k for device, k in cycles.items()})
     assert dict(counted) == sweep.bench_cycles(sweep)
+
+
+def test_cycles_and_currents_of_a_sweep_on_a_bench_are_those_of_its_wanted_cells(template: Path) -> None:
+    whole = requested("characterization", [], None, BenchEquipment(template))
+    first = next(iter(whole.wanted_cells()))
+    one = dataclasses.replace(whole, wanted=[first])
+    assert whole.bench_cycles is not None
+    assert whole.bench_currents is not None
+    (name,) = whole.bench_cycles(one)
+    assert whole.cells > one.cells == 1
+    assert whole.bench_cycles(one) == {name: whole.bench_cycles(whole)[name]}
+    assert whole.bench_currents(one) == {name: whole.bench_currents(whole)[name]}
+
+    hil = requested("hil", ["seed=0:3"], None, BenchEquipment(template))
+    some = dataclasses.replace(hil, wanted=[{"seed": 1}])
+    assert hil.bench_cycles is not None
+    every, third = hil.bench_cycles(hil), hil.bench_cycles(some)
+    assert every == {name: 3 * number for name, number in third.items()}

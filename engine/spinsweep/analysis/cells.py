@@ -16,6 +16,19 @@ def states(dataset: xr.Dataset) -> xr.DataArray:
     return dataset.get("cell_state", xr.DataArray(np.uint8(State.DONE)))
 
 
+def holding(dataset: xr.Dataset, output: str, state: xr.DataArray | None = None) -> xr.DataArray:
+    """Whether each cell has its numbers of that output, (*axes) bool: it is done, or lacks only others.
+
+    Parameters
+    ----------
+    state : the states if they are in memory already
+    """
+    state = states(dataset) if state is None else state
+    added = str(dataset.attrs.get("added_outputs", "")).split()
+    done = state == State.DONE
+    return done | (state == State.INCOMPLETE) if added and output not in added else done
+
+
 def outputs(dataset: xr.Dataset) -> list[str]:
     """Names of the variables over all axes of the cells, without the ledger."""
     axes = set(states(dataset).dims)
@@ -24,10 +37,13 @@ def outputs(dataset: xr.Dataset) -> list[str]:
 
 def blanked(dataset: xr.Dataset, *, zeros: bool = False) -> xr.Dataset:
     """The Dataset with the cells that are not done blank; see :meth:`spinsweep.CubeView.finished`."""
-    done = (states(dataset) == State.DONE).compute()
-    if bool(done.all()):
+    state = states(dataset).compute()
+    if bool((state == State.DONE).all()):
         return dataset
-    return dataset.assign({n: _blanked(dataset[n], done, zeros=zeros) for n in outputs(dataset)})
+    held = {name: holding(dataset, name, state) for name in outputs(dataset)}
+    return dataset.assign(
+        {n: _blanked(dataset[n], there, zeros=zeros) for n, there in held.items() if not bool(there.all())}
+    )
 
 
 def type_of_cells(array: xr.DataArray) -> np.dtype[np.generic]:

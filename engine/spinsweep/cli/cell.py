@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,14 +11,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from spinsweep.axis import closest, json_of, key, plain
+from spinsweep.axis import closest, json_of, key
 from spinsweep.cli.console import console, styled
 from spinsweep.cli.options import NamedSweep, Store, Trust, code_of, pairs, sweep_of
 from spinsweep.cube import Cube
+from spinsweep.deviation import Deviation, date_text
 from spinsweep.errors import SpecError
 from spinsweep.evaluate import evaluate
 from spinsweep.ledger import State
-from spinsweep.moments import DTYPE, NOT_A_TIME, as_moments, as_stored, text_of
+from spinsweep.moments import DTYPE, as_stored
 from spinsweep.origins import in_words
 from spinsweep.outputs import Output
 from spinsweep.printable import one_line
@@ -54,7 +54,8 @@ def cell(
     where = " ".join(f"{n}={json_of(coords[n])}" for n in cube.axis_names)
     took = duration(float(result.duration.sum()))
     out.print(f"{sweep.name} {where}: {state.name.lower()} in the cube, computed here in {took}")
-    made = cube.code(int(cube.ledger("cell_code")[index])) if state in (State.DONE, State.FAILED) else None
+    has_code = state in (State.DONE, State.FAILED, State.INCOMPLETE)
+    made = cube.code(int(cube.ledger("cell_code")[index])) if has_code else None
     if made is not None and (different := other_code(made, here)):
         out.print(f"computed by other code: {in_words(different)}", soft_wrap=True)
     if made is not None and (different := other_versions(made, here) + other_processor(made, here)):
@@ -69,10 +70,10 @@ def cell(
         computed = np.asarray(whole[(0,) * len(index)], whole.dtype)
         stored = cube.cell(output.name, index)
         deviation = Deviation.of(computed, stored)
-        within = deviation.relative <= output.tolerance
+        within = deviation.fits(output)
         fits &= within
         word: str | Text = "not done"
-        if state == State.DONE:
+        if state == State.DONE or (state == State.INCOMPLETE and output.name not in cube.added_outputs):
             word = "same" if not deviation.values else "within its bound" if within else styled("differs", "bold red")
             off += [deviation.line(output)] if deviation.values else []
         shape = "×".join(map(str, computed.shape)) or "scalar"
@@ -104,62 +105,13 @@ def cell_coords(sweep: Sweep, cube: Cube, settings: Mapping[str, str]) -> dict[s
     return coords
 
 
-@dataclass(frozen=True)
-class Deviation:
-    """How far an output of a cell, computed again, is from what is in the cube."""
-
-    values: int
-    """How many of its values differ in any bit."""
-    size: int
-    relative: float
-    """Largest difference over the largest magnitude of both; infinite where one is not finite and the other is."""
-    index: tuple[int, ...]
-    """Where the largest difference is."""
-    computed: Any
-    stored: Any
-    """The values at that place."""
-
-    @classmethod
-    def of(cls, computed: npt.NDArray[Any], stored: npt.NDArray[Any]) -> Deviation:
-        """Of two arrays of one shape and type."""
-        numbers = computed.dtype.kind in "fc"
-        differ = (computed != stored) & ~(np.isnan(computed) & np.isnan(stored)) if numbers else computed != stored
-        if not differ.any():
-            return cls(0, computed.size, 0.0, (), None, None)
-        amount = np.where(differ, np.inf, 0.0)
-        if numbers:
-            finite = np.isfinite(computed) & np.isfinite(stored)
-            wide = np.result_type(computed.dtype, np.float64)
-            amount[finite] = abs(computed[finite].astype(wide) - stored[finite].astype(wide))
-            largest = max(np.max(abs(v[finite]), initial=0.0) for v in (computed, stored))
-            amount[finite] /= float(largest) or 1.0
-        index = tuple(int(i) for i in np.unravel_index(np.argmax(amount), amount.shape))
-        values = plain(computed[index]), plain(stored[index])
-        return cls(int(differ.sum()), computed.size, float(amount[index]), index, *values)
-
-    def line(self, output: Output) -> str:
-        """All that differs, in words, with every digit."""
-        extent = ""
-        if self.index:
-            index = ", ".join(map(str, self.index))
-            extent = f"{self.values} of {self.size} values differ, most of all {output.name}[{index}] "
-        bound = f"its bound is {output.tolerance:g}" if output.tolerance else "it should be the same bit for bit"
-        off = f", relative {self.relative:.2g}" if np.isfinite(self.relative) else ""
-        here, held = (_date(v) if output.dtype == DTYPE else repr(v) for v in (self.computed, self.stored))
-        return f"{output.name}: {extent}{here} here, {held} in the cube{off}; {bound}"
-
-
-def _date(count: int) -> str:
-    return "no date" if count == NOT_A_TIME else text_of(as_moments(np.asarray(count)))
-
-
 def _shown(value: npt.NDArray[Any], output: Output) -> str:
     unit = "" if output.unit == "1" else f" {output.unit}"
     if output.dtype in (DTYPE, "str") and value.ndim:
         first: Any = value.flat[0] if value.size else ""
-        return f"{value.size} from {_date(first) if output.dtype == DTYPE else one_line(first, 20)}"
+        return f"{value.size} from {date_text(first) if output.dtype == DTYPE else one_line(first, 20)}"
     if output.dtype == DTYPE:
-        return _date(value.item())
+        return date_text(value.item())
     if output.dtype == "str":
         return one_line(value.item(), 40)
     if value.ndim == 0:

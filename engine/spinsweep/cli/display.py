@@ -100,14 +100,13 @@ class Display:
         run, counts = self._run, self._run.finish()
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.storage}")
-        failed = f", {counts.failed} failed" if counts.failed else ""
-        self.summary = f"{counts.done} of {counts.total} cells done{failed}"
+        self.summary = f"{counts.done} of {counts.total} cells done{counts.failures}"
         self.summary += ", stopped" if run.outcome == "stopped" else ""
         here = f"{run.progress.cells_ended} in this run, {duration(seconds)}"
-        say(f"cells     {counts.done} of {counts.total} done{failed} ({here})")
+        say(f"cells     {counts.done} of {counts.total} done{counts.failures} ({here})")
         for line in run.unwritten_blocks[:5]:
             say(f"broken    {one_line(line)}")
-        if counts.failed:
+        if counts.failed or (counts.incomplete and run.progress.last_error):
             say(f"failed    {one_line(run.progress.last_error) or 'in an earlier run'}")
             store = str(run.cube.storage).removeprefix(f"{Path.cwd()}/")  # as short as it can be typed from here
             say(f"          spinsweep status {store} lists them; --retry-failed computes them again")

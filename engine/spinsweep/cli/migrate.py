@@ -26,6 +26,10 @@ def migrate(
     drop: Annotated[
         list[str] | None, typer.Option(metavar="AXIS=VALUES", help="Values of an axis to drop, with their cells.")
     ] = None,
+    into: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER|URL", help="Make a new cube there and leave this one; object storage needs it."),
+    ] = None,
     named_sweep: NamedSweep = None,
     trust: Trust = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do it. Otherwise the steps are only shown.")] = False,
@@ -38,10 +42,11 @@ def migrate(
     Example:  spinsweep migrate results/walk.zarr --sweep walk.py:WALK
               spinsweep migrate results/walk.zarr --add-parameter offset=0 --drop seed=7 --yes
     """
-    from spinsweep.cube.rewriting import rewrite
+    from spinsweep.cube.rewriting import require_place, rewrite
     from spinsweep.runs.migration import plan_migration
 
     cube = Cube(store)
+    require_place(cube, into)
     sweep = find(code_of(cube, named_sweep, trust=trust))
     dropped = pairs(drop, "--drop")
     plan = plan_migration(cube, sweep, pairs(add_parameter, "--add-parameter"), dropped, add_axis or ())
@@ -56,6 +61,6 @@ def migrate(
         return 1
     with Progress(console=console(stderr=True), transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task("blocks", total=None)
-        rewrite(cube, plan, lambda number, of: bar.update(task, completed=number, total=of))
-    out.print(f"{store}: migrated; the attribute history says how", soft_wrap=True)
+        rewrite(cube, plan, lambda number, of: bar.update(task, completed=number, total=of), into)
+    out.print(f"{into or store}: migrated; the attribute history says how", soft_wrap=True)
     return 0

@@ -143,7 +143,8 @@ def _now(counts: Counts, run: RunRecord) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
     ended = counts.ended - (counts.ended if run.ended_before is None else run.ended_before)
     rate = ended / max(_seconds_since(run.start), 1e-3)
-    left = f", {duration((counts.absent + counts.stale) / rate)} left if all are computed" if rate else ""
+    waiting = counts.absent + counts.stale + counts.incomplete
+    left = f", {duration(waiting / rate)} left if all are computed" if rate else ""
     return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
 
 

@@ -55,6 +55,8 @@ class CubeAttributes:
     """Name of the bench that the readings come from, if there was one."""
     imported_from: str | None = None
     """Name of the log that the readings come from, if there was one."""
+    added_outputs: str | None = None
+    """Names of the outputs that incomplete cells lack, apart by a space."""
     others: Mapping[str, Any] = field(default_factory=dict)
     """What a sweep keeps of its artifacts, and whatever others added."""
 

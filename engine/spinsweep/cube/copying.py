@@ -9,6 +9,7 @@ import itertools
 import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from spinsweep.cube.cube import Cube
 from spinsweep.cube.digests import SPARSE, BlockRecord, DigestEntry
 from spinsweep.cube.storage import Storage
 from spinsweep.errors import CubeError
-from spinsweep.ledger import State
+from spinsweep.ledger import State, holding
 
 Index = tuple[int, ...]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -67,6 +68,11 @@ class CellSource:
         self._blocks: OrderedDict[Index, Arrays] = OrderedDict()
         self._kept_bytes = 0
 
+    def has(self, region: tuple[slice, ...]) -> npt.NDArray[np.bool_]:
+        """Which cells in a box of the other cube this one has, computed or not."""
+        here = [along[cut] >= 0 for along, cut in zip(self._places, region, strict=True)]
+        return np.asarray(reduce(np.logical_and.outer, here))
+
     def read(self, region: tuple[slice, ...], arrays: Mapping[str, BlockArray]) -> Arrays | None:
         """The cells in a box of the other cube, by its names; None where there is none.
 
@@ -97,7 +103,9 @@ class CellSource:
             for position in self._added_axes:
                 here.insert(position, np.flatnonzero(places[position] >= 0))
             for name, values in box.items():
-                copied = block[self._names.get(name, name)][within]
+                if (own := self._names.get(name, name)) not in block:  # an output that came later
+                    continue
+                copied = block[own][within]
                 values[np.ix_(*here)] = np.expand_dims(copied, self._added_axes)
         return box
 
@@ -122,9 +130,10 @@ class CellSource:
             block |= {n: cube.array(n).read_block(index) for n in cube.cell_arrays if n != "cell_state"}
         except DamagedChunk as error:
             raise CubeError(f"{error}; `spinsweep verify {cube.storage} --repair` takes its cells away") from None
-        done = block["cell_state"] == State.DONE
+        held = holding(block["cell_state"])
+        digested = cube.as_digested({n: block[n] for n in cube.digested}, block["cell_state"])
         record = BlockRecord.decode(cube.storage.read(digests.object_name(index)), cube.grid.chunk)
-        if done.any() and (record is None or not record.fits(done, {n: block[n] for n in cube.digested})):
+        if held.any() and (record is None or not record.fits(held, digested)):
             raise CubeError(
                 f"{cube.storage} is damaged: the numbers of the block {'.'.join(map(str, index))} are not those that "
                 f"were written; `spinsweep verify {cube.storage} --repair` takes its cells away"
@@ -140,28 +149,34 @@ class CellTarget:
     storage : of the new cube
     metadata : of each of its arrays over cells
     axes : number of its axes
+    added_outputs : those that its incomplete cells lack
     """
 
-    def __init__(self, storage: Storage, metadata: Mapping[str, Any], axes: int) -> None:
+    def __init__(
+        self, storage: Storage, metadata: Mapping[str, Any], axes: int, added_outputs: Sequence[str] = ()
+    ) -> None:
         self._storage = storage
+        self._late = (*added_outputs, "cell_code") if added_outputs else ()
         self.arrays = {name: BlockArray(storage / name, content, axes) for name, content in metadata.items()}
         """By name, outputs and ledger."""
         self.grid: BlockGrid = self.arrays["cell_state"].grid
         """Its cells and blocks."""
 
     def write(self, index: Index, values: Arrays) -> None:
-        """Write a block in which some cell was computed, with a digest of its done cells."""
+        """Write a block in which some cell was computed, with a digest of those that hold numbers."""
         if not values["cell_state"].any():
             return
-        done = values["cell_state"] == State.DONE
+        held = holding(values["cell_state"])
         objects = {
             f"{name}/{array.object_name(index)}": array.encode(values[name])
             for name, array in self.arrays.items()
             if name not in SPARSE or (values[name] != array.fill).any()
         }
-        if done.any():
+        if held.any():
             digested = {n: v for n, v in values.items() if n not in digests.LEFT_OUT}
-            entry = DigestEntry.of(done, digested, self.grid.chunk)
+            fills = {name: self.arrays[name].fill for name in self._late}
+            seen = digests.as_digested(digested, values["cell_state"] == State.INCOMPLETE, fills)
+            entry = DigestEntry.of(held, seen, self.grid.chunk)
             objects[digests.object_name(index)] = BlockRecord(0, 0, (entry,)).encode()
         self._storage.write_all(objects)
 

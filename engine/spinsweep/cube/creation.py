@@ -31,7 +31,7 @@ Lengths = tuple[int, ...]
 LEDGER: dict[str, dict[str, Any]] = {
     "cell_state": {
         "long_name": "state of the cell",
-        **flags(unwanted=False),
+        **flags(),
     },
     "cell_attempt": {"long_name": "times the cell was computed", "units": "1"},
     "cell_duration": {"long_name": "time that the cell took", "units": "s"},

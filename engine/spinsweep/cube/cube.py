@@ -33,7 +33,7 @@ from spinsweep.cube.storage import Storage, is_in_memory
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
-from spinsweep.ledger import Counts, Failure, State, flags, with_wanted
+from spinsweep.ledger import Counts, Failure, State, flags, holding, with_wanted
 from spinsweep.long_values import LongValues
 from spinsweep.printable import brief, said
 from spinsweep.provenance import OriginRecord, RunRecord
@@ -90,6 +90,10 @@ class Cube:
         """Arrays whose chunks are the blocks'."""
         self.digested: tuple[str, ...] = tuple(n for n in self.cell_arrays if n not in digests.LEFT_OUT)
         """Those that a block's digest is over."""
+        self.added_outputs: tuple[str, ...] = tuple((self.attributes.added_outputs or "").split())
+        """Outputs that incomplete cells lack."""
+        self.late_arrays: tuple[str, ...] = (*self.added_outputs, "cell_code") if self.added_outputs else ()
+        """Arrays of which incomplete cells are still written: these outputs, and what computed the cell."""
         self.coordinate_names: tuple[str, ...] = tuple(self.attributes.coordinate_digests)
         """Of axes, inner dims, and further ones."""
         arrays = root["consolidated_metadata"]["metadata"]
@@ -217,14 +221,15 @@ class Cube:
         after = before.copy()
         after[region] = with_wanted(before[region], self.wanted(sweep))
         if (after != before).any():
-            self._name_unwanted()
+            self._name_state(State.UNWANTED)
             self.set_states(after, before, damaged)
         return after
 
-    def _name_unwanted(self) -> None:
-        """Have the attributes of the states name that of cells which are not wanted."""
+    def _name_state(self, state: State) -> None:
+        """Have the attributes of the states name a rare one."""
         metadata = self.metadata["cell_state"]
-        attributes = {**metadata["attributes"], **flags(unwanted=True)}
+        named = [state, *metadata["attributes"].get("flag_values", ())]
+        attributes = {**metadata["attributes"], **flags(named)}
         if attributes != metadata["attributes"]:
             self.metadata["cell_state"] = {**metadata, "attributes": attributes}
             self.write_guard.check()
@@ -232,13 +237,16 @@ class Cube:
             self.commit(self.attributes)
 
     def failures(self) -> Iterator[Failure]:
-        """Every failed cell with its coordinates, or its indices along axes that are damaged, attempt and error."""
+        """Every cell that failed, with its coordinates, or indices along damaged axes, attempt and error.
+
+        Among them are incomplete cells whose last computation failed.
+        """
         state = self.ledger("cell_state")
-        failed = np.argwhere(state == State.FAILED)
-        if not len(failed):
+        if not np.isin(state, (State.FAILED, State.INCOMPLETE)).any():
             return
-        axes = self.readable_axes()
         attempt, reference = self.ledger("cell_attempt"), self.ledger("cell_error")
+        failed = np.argwhere((state == State.FAILED) | ((state == State.INCOMPLETE) & (reference != 0)))
+        axes = self.readable_axes()
         error = cache(self.error)
         for index in map(tuple, failed.tolist()):
             values = zip(axes.items(), index, strict=True)
@@ -342,7 +350,7 @@ class Cube:
         """Mark the computed cells stale, or those of ``cells`` alone, then take over the sweep's definition."""
         damaged: set[tuple[int, ...]] = set()
         before = self.ledger("cell_state", damaged)
-        computed = (before == State.DONE) | (before == State.FAILED)
+        computed = holding(before) | (before == State.FAILED)
         stale = computed if cells is None else computed & cells
         self.set_states(np.where(stale, np.uint8(State.STALE), before), before, damaged)
         sha256 = self._write_coordinates(self._derived(sweep, self.axes))
@@ -353,8 +361,8 @@ class Cube:
     ) -> None:
         """Write the states of all blocks that differ from those ``before``, and of the ``damaged`` ones.
 
-        The digest of a block speaks of its done cells alone from then on: else a power cut in the middle of their
-        next computation could bring back the old numbers, whole and with a digest that fits.
+        The digest of a block speaks of the cells alone that hold numbers from then on: else a power cut in the
+        middle of their next computation could bring back the old numbers, whole and with a digest that fits.
         """
         self.storage.sync()  # the run's record above all, which has the next run look whether this came to its end
         array = self.array("cell_state")
@@ -362,19 +370,23 @@ class Cube:
             region = self.grid.block(index).region
             self.write_guard.check()
             array.write_block(index, states[region])
-            done = states[region] == State.DONE
-            if ((before[region] == State.DONE) & ~done).any():
-                self._replace_digest(index, done)
+            if (holding(before[region]) & ~holding(states[region])).any():
+                self._replace_digest(index, states[region])
 
-    def _replace_digest(self, index: tuple[int, ...], done: npt.NDArray[np.bool_]) -> None:
-        """Replace a block's digest by one of the ``done`` cells, which are some of those that it spoke of."""
-        name = digests.object_name(index)
+    def as_digested(self, values: digests.Arrays, states: npt.NDArray[np.uint8]) -> digests.Arrays:
+        """A block's arrays as its digest sees them, with these states of its cells."""
+        fills = {name: self.array(name).fill for name in self.late_arrays}
+        return digests.as_digested(values, states == State.INCOMPLETE, fills)
+
+    def _replace_digest(self, index: tuple[int, ...], states: npt.NDArray[np.uint8]) -> None:
+        """Replace a block's digest by one of the cells that hold numbers, some of those that it spoke of."""
+        name, held = digests.object_name(index), holding(states)
         try:
-            values = {n: self.array(n).read_block(index) for n in self.digested} if done.any() else {}
+            values = {n: self.array(n).read_block(index) for n in self.digested} if held.any() else {}
         except DamagedChunk:
             values = {}
         if values:
-            entry = digests.DigestEntry.of(done, values, self.grid.chunk)
+            entry = digests.DigestEntry.of(held, self.as_digested(values, states), self.grid.chunk)
             self.storage.write(name, digests.BlockRecord(0, 0, (entry,)).encode())
         else:
             self.storage.delete(name)

@@ -24,7 +24,7 @@ from spinsweep.cube.root import require_valid_root
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage
 from spinsweep.errors import CubeError
-from spinsweep.ledger import State
+from spinsweep.ledger import holding
 
 Index = tuple[int, ...]
 Look = Callable[[int, int], None]
@@ -58,9 +58,12 @@ class BlockChecker:
         self.states = cube.ledger("cell_state", self.damaged_states)
         self.arrays: dict[str, BlockArray] = {name: cube.array(name) for name in cube.cell_arrays}
 
-    def done(self, index: Index) -> npt.NDArray[np.bool_]:
-        """The done cells of a block."""
-        return np.asarray(self.states[self.cube.grid.block(index).region] == State.DONE)
+    def held(self, index: Index) -> npt.NDArray[np.bool_]:
+        """The cells of a block that hold numbers."""
+        return holding(self._states(index))
+
+    def _states(self, index: Index) -> npt.NDArray[np.uint8]:
+        return np.asarray(self.states[self.cube.grid.block(index).region])
 
     def record(self, index: Index) -> BlockRecord | None:
         """What was written of a block; None where that is not known."""
@@ -68,8 +71,8 @@ class BlockChecker:
 
     def damages(self, index: Index) -> Iterator[Damage]:
         """What of a block is damaged."""
-        done = self.done(index)
-        lost = int(done.sum())
+        held = self.held(index)
+        lost = int(held.sum())
         values = {}
         for name, array in self.arrays.items():
             try:
@@ -79,16 +82,19 @@ class BlockChecker:
                 lost_here = 0 if name == "cell_error" else lost
                 yield Damage(f"{name}/{array.object_name(index)}", problem, index, lost_here)
                 lost = 0
-        if len(values) < len(self.arrays) or not done.any():
+        if len(values) < len(self.arrays) or not held.any():
             return
         record = self.record(index)
         if record is None:
             problem = "the block's digest is missing or damaged"
-        elif not record.fits(done, {name: values[name] for name in self.cube.digested}):
+        elif not record.fits(held, self._digested(index, values)):
             problem = "the block's numbers are not those that were written"
         else:
             return
         yield Damage(digests.object_name(index), problem, index, lost)
+
+    def _digested(self, index: Index, values: digests.Arrays) -> digests.Arrays:
+        return self.cube.as_digested({name: values[name] for name in self.cube.digested}, self._states(index))
 
     def incomplete(self, indices: list[Index]) -> set[Index]:
         """Blocks of which a chunk is missing or empty; only names and sizes are looked at."""

@@ -110,6 +110,25 @@ def digest(cells: Mask, arrays: Arrays) -> str:
     return sha256.hexdigest()
 
 
+def as_digested(arrays: Arrays, incomplete: Mask, fills: Mapping[str, Any]) -> Arrays:
+    """The arrays as a digest sees them: of incomplete cells, what is still to be written counts as fill values.
+
+    So a digest fits whether that is written already or not, until the states say that it is.
+
+    Parameters
+    ----------
+    incomplete : these cells, in the shape of the block
+    fills : fill value of each array that is still written there
+    """
+    if not incomplete.any():
+        return arrays
+    seen = dict(arrays)
+    for name, fill in fills.items():
+        seen[name] = arrays[name].copy()
+        seen[name][incomplete] = fill
+    return seen
+
+
 def object_name(index: tuple[int, ...]) -> str:
     """Name of the object that holds a block's record."""
     return f"{FOLDER}/{'.'.join(map(str, index))}"

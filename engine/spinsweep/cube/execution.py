@@ -18,15 +18,21 @@ from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
 from spinsweep.cube.time_limit import Hang, Kept, Limits, Reason, compute_within
-from spinsweep.cube.writer import writer_of
+from spinsweep.cube.writer import Writer, writer_of
+from spinsweep.deviation import Deviation
 from spinsweep.disk import machine_id
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated, empty, evaluate
 from spinsweep.ledger import Receipt
+from spinsweep.moments import as_stored
 from spinsweep.spec import Sweep
 from spinsweep.walltime import job_time
 
 COMMONEST = 3  # errors of a block that its receipt counts
+OTHER_NUMBERS = (
+    "{} came out other than the cube holds: its code is not what computed the cell; what is there stays, and "
+    "--mark-stale computes the whole cell again"
+)
 
 
 def execute(job: Job, task: Task) -> Receipt:
@@ -41,6 +47,7 @@ def execute(job: Job, task: Task) -> Receipt:
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
     result, left, hang = _compute_within_limits(job, coords, mask)
     ended = mask if left is None else mask & ~left
+    _fail_others(job, task, writer, result, ended)
     failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
     done = task.cells - failed - (0 if left is None else int(left.sum()))
     receipt = Receipt(task.block, done, failed, float(result.duration[ended].sum()), batch=task.batch)
@@ -65,6 +72,24 @@ def execute(job: Job, task: Task) -> Receipt:
         overran=_in_block(coords, hang.coords) if over and hang.cells == 1 else (),
         overran_s=hang.seconds if over else 0.0,
     )
+
+
+def _fail_others(job: Job, task: Task, writer: Writer, result: Evaluated, ended: Mask) -> None:
+    """Have incomplete cells fail that were computed again with other numbers than the cube holds."""
+    if not writer.cube.added_outputs:
+        return
+    incomplete, stored = writer.incomplete(task.block, ended)
+    computed = {name: as_stored(result.values[name]) for name in stored}
+    outputs = {output.name: output for output in job.sweep.outputs}
+    for cell in map(tuple, np.argwhere(incomplete).tolist()):
+        others = {}
+        for name, held in stored.items() if cell not in result.errors else ():
+            here, there = (np.asarray(array[cell], array.dtype) for array in (computed[name], held))
+            if not (deviation := Deviation.of(here, there)).fits(outputs[name]):
+                others[name] = deviation.line(outputs[name])
+        if others:
+            message = OTHER_NUMBERS.format(", ".join(others))
+            result.errors[cell] = CellError("spinsweep.OtherNumbers", message, "\n".join(others.values()))
 
 
 def record_result(job: Job, task: Task, result: Evaluated) -> Receipt:

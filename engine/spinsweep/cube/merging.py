@@ -25,12 +25,14 @@ from spinsweep.cube.groups import parse_node, run_group, write_group, write_root
 from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage
 from spinsweep.errors import CubeError
-from spinsweep.ledger import Counts, State
+from spinsweep.ledger import Counts, State, flags
 from spinsweep.printable import brief
 from spinsweep.provenance import now
 
-RANK = np.array([{State.STALE: 1, State.FAILED: 2, State.DONE: 3}.get(s, 0) for s in State], np.uint8)
-"""Of two states of a cell, the one with the higher rank is taken."""
+ORDER = (State.UNWANTED, State.ABSENT, State.STALE, State.FAILED, State.INCOMPLETE, State.DONE)
+"""Of two states of a cell, the later one is taken: a cell that one cube wants is wanted."""
+RANK = np.array([1 + ORDER.index(state) for state in State], np.uint8)
+"""By state; 0 is left for a cube that does not have the cell."""
 NOT_COMPARED = ("history", "root_sha256")
 """Attributes of the root that differ between cubes of one sweep, beside ours."""
 
@@ -73,6 +75,8 @@ def merge(
     values = _joined_coordinates(cubes, axes)
     first = cubes[0]
     metadata = {name: resized(content, axes) for name, content in first.metadata.items()}
+    named = {s for cube in cubes for s in cube.metadata["cell_state"]["attributes"].get("flag_values", ())}
+    metadata["cell_state"]["attributes"] = {**metadata["cell_state"]["attributes"], **flags(named)}
     cells = {name: metadata[name] for name in first.cell_arrays}
     with storage.staging() as staging:
         _require_none(staging, storage)
@@ -108,6 +112,11 @@ def _require_mergeable(first: Cube, cube: Cube) -> None:
         raise CubeError(f"{cube.storage} holds readings and cannot be merged: {remedy}")
     if cube.write_guard.has_driver():
         raise CubeError(f"{cube.storage} is being written by a run; merge it when that has ended")
+    if count := cube.counts().incomplete:
+        raise CubeError(
+            f"{cube.storage}: {count} cells lack the output {', '.join(cube.added_outputs)}, which came later; "
+            f"compute that first, with `spinsweep run {cube.definition['name']} --store {cube.storage}`"
+        )
     theirs = cube.attributes.others
     for name, value in first.attributes.others.items():
         if name in theirs and theirs[name] != value and name not in NOT_COMPARED:
@@ -172,6 +181,7 @@ def _copied(
         look(number, len(indices))
         region = target.grid.block(index).region
         block: Arrays | None = None
+        rank = np.zeros(target.grid.block(index).shape, np.uint8)
         for position, source in enumerate(sources):
             new = source.read(region, target.arrays)
             if new is None:
@@ -184,7 +194,7 @@ def _copied(
                 if different is not None and different.any():
                     unequal += int(different.sum())
                     example = example or _example(block, new, different, outputs, region, axes)
-                _take(block, new)
+            _take(block, new, rank, source.has(region))
             taken[position] += int((block["cell_state"] == State.DONE).sum()) - before
         size = target.grid.block(index).size
         if block is None:
@@ -232,12 +242,20 @@ def _example(
     return where
 
 
-def _take(block: Arrays, new: Arrays) -> None:
-    """Put the cells into ``block`` that are better known in ``new``; the attempts are the larger number of both."""
+def _take(block: Arrays, new: Arrays, rank: npt.NDArray[np.uint8], has: npt.NDArray[np.bool_]) -> None:
+    """Put the cells into ``block`` that are better known in ``new``; the attempts are the larger number of both.
+
+    Parameters
+    ----------
+    rank : of the state that each cell of ``block`` has, by :data:`RANK`; brought up to date
+    has : which cells the cube of ``new`` has
+    """
     attempts = np.maximum(block["cell_attempt"], new["cell_attempt"])
-    better = RANK[new["cell_state"]] > RANK[block["cell_state"]]
+    here = np.where(has, RANK[new["cell_state"]], 0)
+    better = here > rank
     for name, values in new.items():
         block[name][better] = values[better]
+    rank[better] = here[better]
     block["cell_attempt"] = attempts
 
 

@@ -34,7 +34,7 @@ from spinsweep.cube.storage import Storage
 from spinsweep.cube.stores import open_storage, write_guard_of
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError
-from spinsweep.ledger import State
+from spinsweep.ledger import State, holding
 
 CLEAN = ("complete", "failed cells", "stopped")
 """Outcomes of a run that synced all it wrote."""
@@ -76,7 +76,7 @@ def recover(cube: Cube, before: int) -> Lost:
     Which cells are lost, and are not done any more.
     """
     checker = BlockChecker(cube)
-    done = cube.grid.holding(checker.states == State.DONE)
+    done = cube.grid.holding(holding(checker.states))
     suspects = checker.incomplete(done)
     if batches := _synced_batches(cube, before):
         suspects |= _unsynced(batches, checker, done)
@@ -133,7 +133,7 @@ def _unsynced(batches: Mapping[int, int], checker: BlockChecker, done: list[Inde
         record = checker.record(index)
         if record is None or record.batch > batches.get(record.run, record.batch):
             return True
-        return not record.covers(checker.done(index))
+        return not record.covers(checker.held(index))
 
     # a chunk that nobody can read makes readers of the whole cube fail, also where no cell is done
     return checker.written() - set(done) | set(filter(may_be_old, done))
@@ -154,7 +154,7 @@ def _mark_lost(checker: BlockChecker, damages: list[Damage]) -> Lost:
     states = checker.states.copy()
     cells = blocks = 0
     for index in damaged:
-        lost = checker.done(index) & (index in losing)
+        lost = checker.held(index) & (index in losing)
         if index in checker.damaged_states:
             record = checker.record(index)
             box = tuple(slice(0, n) for n in lost.shape)

@@ -1,7 +1,8 @@
 """A cube written anew for its sweep as it is now: with other names, an axis more, fewer values, or other labels.
 
-Every block is read, checked and written into a new cube beside the old one, which takes its place in one step. A kill
-leaves the one or the other. The ledger, errors, runs and codes stay, and so does what others put into the cube.
+Every block is read, checked and written into a new cube beside the old one, which takes its place in one step, or
+elsewhere, and the old one stays. A kill leaves the one or the other. The ledger, errors, runs and codes stay, and so
+does what others put into the cube.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +22,10 @@ from spinsweep.cube.copying import RECORDS, CellSource, CellTarget, all_indices,
 from spinsweep.cube.creation import coordinate_values, lay_out, metadata_of
 from spinsweep.cube.cube import Cube
 from spinsweep.cube.groups import read_json, write_root
-from spinsweep.cube.storage import ObjectStorage
+from spinsweep.cube.storage import ObjectStorage, Storage
+from spinsweep.cube.stores import open_storage
 from spinsweep.errors import CubeError
-from spinsweep.ledger import State
+from spinsweep.ledger import State, flags
 from spinsweep.provenance import now
 from spinsweep.spec import Sweep
 
@@ -41,6 +44,8 @@ class Rewriting:
     """Earlier names of outputs, by the new ones."""
     added_axes: Mapping[str, Value] = field(default_factory=dict)
     """Axes that the cube lacks, with the value at which its cells are."""
+    added_outputs: tuple[str, ...] = ()
+    """Outputs that the cube lacks; its done cells are incomplete then."""
 
     @property
     def axes(self) -> dict[str, tuple[Value, ...]]:
@@ -58,8 +63,8 @@ def require_rewritable(cube: Cube, changed_axes: Sequence[str] = ()) -> None:
     Raises
     ------
     CubeError
-        It holds readings, which the journal of a bench knows by this cube; it is in object storage, where nothing can
-        take its place in one step; or others keep arrays in it along an axis that changes.
+        It holds readings, which the journal of a bench knows by this cube; it has incomplete cells, or others keep
+        arrays in it along an axis that changes.
     """
     attributes = cube.attributes
     if attributes.has_readings:
@@ -68,9 +73,10 @@ def require_rewritable(cube: Cube, changed_axes: Sequence[str] = ()) -> None:
             f"{cube.storage} was {source}: what it rests on knows its cells by this cube, and would not know them in "
             "another; export its numbers instead"
         )
-    if isinstance(cube.storage, ObjectStorage):
+    if count := cube.counts().incomplete:
         raise CubeError(
-            f"{cube.storage}: object storage cannot exchange two cubes in one step; migrate a copy of it in a folder"
+            f"{cube.storage}: {count} cells are incomplete since the output {', '.join(cube.added_outputs)} came; "
+            f"compute that first, with `spinsweep run {cube.definition['name']} --store {cube.storage}`"
         )
     for name, metadata in _foreign_metadata(cube).items():
         if along := [d for d in metadata.get("dimension_names") or () if d in changed_axes]:
@@ -79,35 +85,68 @@ def require_rewritable(cube: Cube, changed_axes: Sequence[str] = ()) -> None:
             )
 
 
-def rewrite(cube: Cube, rewriting: Rewriting, look: Callable[[int, int], None] = lambda number, of: None) -> None:
-    """Put a rewritten cube in the place of ``cube``.
-
-    Parameters
-    ----------
-    look : called with the number of blocks that are written, and of all
+def require_place(cube: Cube, into: str | Path | Storage | None) -> None:
+    """Refuse a place that cannot take the rewritten cube; None: that of ``cube``.
 
     Raises
     ------
     CubeError
-        A run is at work on the cube, it changed since it was opened, or it is damaged. It is then as it was.
+        ``cube`` is in object storage, where nothing can take its place in one step, or something is at ``into``.
     """
+    if into is None:
+        if isinstance(cube.storage, ObjectStorage):
+            raise CubeError(
+                f"{cube.storage}: object storage cannot exchange two cubes in one step; give the new one a place of "
+                f"its own, such as --into {cube.storage.parent}/NAME.zarr"
+            )
+        return
+    storage = open_storage(into)
+    if storage.exists("zarr.json"):
+        raise CubeError(f"{storage} is a cube already; name a new one with --into")
+    storage.ensure_creatable()
+
+
+def rewrite(
+    cube: Cube,
+    rewriting: Rewriting,
+    look: Callable[[int, int], None] = lambda number, of: None,
+    into: str | Path | Storage | None = None,
+) -> None:
+    """Put a rewritten cube in the place of ``cube``, or elsewhere.
+
+    Parameters
+    ----------
+    look : called with the number of blocks that are written, and of all
+    into : where no cube is yet; ``cube`` stays as it is then
+
+    Raises
+    ------
+    CubeError
+        A run is at work on the cube, it changed since it was opened, it is damaged, or the new one cannot be at its
+        place. It is then as it was.
+    """
+    require_place(cube, into)
     cube.write_guard.prepare()
     with cube.write_guard.hold_driver_lock(), cube.write_guard.begin_epoch():
         known, cube = cube, cube.reopen()
         if (cube.attributes.digest, cube.axes) != (known.attributes.digest, known.axes):
             raise CubeError(f"{cube.storage} changed just now; look at the plan again")
-        with cube.storage.replacing() as storage:
+        with cube.storage.replacing() if into is None else open_storage(into).staging() as storage:
+            if storage.exists("zarr.json"):
+                raise CubeError(f"{into} is a cube already; name a new one with --into")
             sweep = rewriting.sweep
             values = coordinate_values(sweep)
             metadata = _metadata(cube, rewriting, values)
             cube_id = lay_out(storage, metadata, values)
             cells = {n: m for n, m in metadata.items() if n not in values}
-            target = CellTarget(storage, cells, len(sweep.axes))
+            target = CellTarget(storage, cells, len(sweep.axes), rewriting.added_outputs)
             source = CellSource(cube, rewriting.axes, rewriting.old_outputs, rewriting.old_axes, rewriting.added_axes)
             indices = all_indices(target.grid)
             for number, index in enumerate(indices):
                 look(number, len(indices))
                 if (block := source.read(target.grid.block(index).region, target.arrays)) is not None:
+                    if rewriting.added_outputs:
+                        block["cell_state"][block["cell_state"] == State.DONE] = State.INCOMPLETE
                     target.write(index, block)
             look(len(indices), len(indices))
             for name in (*RECORDS, *cube.foreign_names()):
@@ -130,6 +169,9 @@ def _metadata(cube: Cube, rewriting: Rewriting, values: Mapping[str, Any]) -> di
         before = cube.metadata.get(old_name, {}).get("attributes", {})
         kept = {n: v for n, v in before.items() if n not in ("units", "long_name")}
         content["attributes"] = {**kept, **content["attributes"]}
+    named = [*cube.metadata["cell_state"]["attributes"].get("flag_values", ())]
+    named += [State.INCOMPLETE] if rewriting.added_outputs else []
+    metadata["cell_state"]["attributes"] |= flags(named)
     return metadata
 
 
@@ -140,6 +182,7 @@ def _attributes(cube: Cube, rewriting: Rewriting, cube_id: str, digests: Mapping
     return replace(
         before,
         **{"coordinates": None, **definition_of(sweep)},
+        added_outputs=" ".join(rewriting.added_outputs) or None,
         cube_id=cube_id,
         title=sweep.title,
         coordinates_sha256=json.dumps(dict(digests)),

@@ -25,7 +25,15 @@ CELL = {"cell_state": "uint8", "cell_attempt": "uint16", "cell_duration": "float
 CODECS = ("bytes", "vlen-utf8", "zstd", "crc32c")
 SEALED = ("cube_id", "sweep_definition", "digest", "parameters", "root_seed", "coordinates_sha256")
 STORED = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "fill_value", "codecs", "dimension_names")
-OPTIONAL_TEXTS = ("coordinates", "sweep_reference", "measured_on", "imported_from", "created", "provenance")
+OPTIONAL_TEXTS = (
+    "coordinates",
+    "sweep_reference",
+    "measured_on",
+    "imported_from",
+    "created",
+    "provenance",
+    "added_outputs",
+)
 
 
 def require_valid_root(root: Mapping[str, Any], where: str) -> None:
@@ -63,6 +71,8 @@ def _check(root: Mapping[str, Any]) -> None:
         raise _Invalid(f"the name {twice!r} stands twice")
     if not axes or not outputs:
         raise _Invalid("it has no axis or no output")
+    if unknown := next((n for n in str(attrs.get("added_outputs", "")).split() if n not in outputs), None):
+        raise _Invalid(f"the attribute added_outputs has the unknown output {brief(unknown)}")
     arrays = _mapping(_mapping(root, "consolidated_metadata", ""), "metadata", "consolidated_metadata.")
     shapes = {name: _shape(arrays, name) for name in names}
     kinds = {name: COORDINATE_TYPES.get(str(part.get("kind"))) for name, part in axes.items()}
@@ -83,8 +93,8 @@ def _check(root: Mapping[str, Any]) -> None:
     if not 0 < math.prod(cells) <= MOST_CELLS:
         raise _Invalid(f"its axes have {cells} values, which is no or too many cells")
     for name, inner in {**{o: part["dims"] for o, part in outputs.items()}, **{n: [] for n in LEDGER}}.items():
-        if unknown := [dim for dim in inner if dim not in dims]:
-            raise _Invalid(f"the output {name} has the unknown dim {brief(unknown[0])}")
+        if foreign := [dim for dim in inner if dim not in dims]:
+            raise _Invalid(f"the output {name} has the unknown dim {brief(foreign[0])}")
         if arrays[name].get("dimension_names") != [*axes, *inner]:
             raise _Invalid(f"the array {name} has the dims {brief(arrays[name].get('dimension_names'))}")
         whole = tuple(lengths[dim] for dim in inner)
@@ -121,7 +131,7 @@ def seal(attrs: Mapping[str, Any], arrays: Mapping[str, Any]) -> str:
     definition = json.loads(attrs["sweep_definition"])
     names = [*json.loads(attrs["coordinates_sha256"]), *(o["name"] for o in definition["outputs"]), *LEDGER]
     stored = {name: {part: arrays[name].get(part) for part in STORED} for name in names}
-    sealed = {name: attrs[name] for name in SEALED}
+    sealed = {name: attrs[name] for name in (*SEALED, "added_outputs") if name in attrs}
     return hashlib.sha256(json.dumps([sealed, stored], sort_keys=True).encode()).hexdigest()
 
 

@@ -33,6 +33,11 @@ class Storage(ABC):
         """The last part, such as ``walk.zarr``."""
         return str(self).rpartition("/")[2]
 
+    @property
+    def parent(self) -> str:
+        """What is before the last part."""
+        return str(self).rpartition("/")[0]
+
     def absolute(self) -> Storage:
         """The same storage for a process with another working directory."""
         return self

@@ -28,7 +28,7 @@ from spinsweep.cube.groups import keep_error
 from spinsweep.cube.task import Mask, Task
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import CellError, Evaluated
-from spinsweep.ledger import State
+from spinsweep.ledger import State, holding
 from spinsweep.moments import as_stored
 
 Index = tuple[int, ...]
@@ -55,7 +55,9 @@ class Writer:
     def write(self, task: Task, result: Evaluated, mask: Mask, code: int, *, sync: bool = False) -> int:
         """Write the cells of ``mask`` (shape of the block) and their ledger, the states last.
 
-        What another copy of the task has done meanwhile stays. Returns the number of failed cells that were written.
+        What another copy of the task has done meanwhile stays. Of an incomplete cell only the outputs that it lacks
+        are written, and what computed it; if it failed, only its error. Returns the number of failed cells that were
+        written.
 
         Parameters
         ----------
@@ -70,8 +72,7 @@ class Writer:
         index = self.cube.grid.index(task.block.start)
         with self.cube.write_guard.lock_block(self.epoch, self.cube.grid.number(index)) as storage:
             before = self._states(index)
-            done = np.zeros(mask.shape, bool) if before is None else before == State.DONE
-            mask = mask & ~done
+            mask = mask if before is None else mask & (before != State.DONE)
             if not mask.any():
                 return 0
             errors = np.zeros(mask.shape, np.int64)
@@ -89,13 +90,18 @@ class Writer:
             if before is None:
                 states[~mask] = State.ABSENT
             else:
-                stored = {name: self._stored(name, index, done) for name in (*parts, "cell_error")}
+                held = holding(before)
+                stored = {name: self._stored(name, index, held) for name in (*parts, "cell_error")}
                 parts["cell_attempt"] += stored["cell_attempt"]
                 errors = _merged(stored.pop("cell_error"), errors, mask)
-                old = [DigestEntry.of(done, stored, self.cube.grid.chunk)] if done.any() else []
-                parts = {name: _merged(stored[name], values, mask) for name, values in parts.items()}
+                old = [self._entry(before, stored)] if held.any() else []
+                late = self.cube.late_arrays
+                new_cells, completed = mask & ~held, mask & ~(held & failed)
+                for name, values in parts.items():
+                    parts[name] = _merged(stored[name], values, completed if name in late else new_cells)
+                states[failed & held] = State.INCOMPLETE
                 states = _merged(before, states, mask)
-            new = DigestEntry.of(done | (mask & ~failed), parts, self.cube.grid.chunk)
+            new = self._entry(states, parts)
             parts["cell_error"] = errors
             objects = {
                 self._object_name(name, index): self._arrays[name].encode(values)
@@ -112,6 +118,20 @@ class Writer:
                 storage.write(record, BlockRecord(self.epoch, task.batch, (new,)).encode(), sync=sync)
         return int((failed & mask).sum())
 
+    def incomplete(self, block: Block, mask: Mask) -> tuple[Mask, dict[str, npt.NDArray[Any]]]:
+        """Which cells of ``mask`` are incomplete, and the outputs that they have, if there are any."""
+        index = self.cube.grid.index(block.start)
+        before = self._states(index)
+        incomplete = mask & False if before is None else mask & (before == State.INCOMPLETE)
+        if not incomplete.any():
+            return incomplete, {}
+        held = [name for name in self.cube.output_names if name not in self.cube.added_outputs]
+        return incomplete, {name: self._stored(name, index, incomplete) for name in held}
+
+    def _entry(self, states: npt.NDArray[np.uint8], arrays: digests.Arrays) -> DigestEntry:
+        """Of the cells of a block that hold numbers."""
+        return DigestEntry.of(holding(states), self.cube.as_digested(arrays, states), self.cube.grid.chunk)
+
     def _states(self, index: Index) -> npt.NDArray[np.uint8] | None:
         """The states of a block; None where nothing, or nothing whole, is written yet."""
         try:
@@ -124,17 +144,17 @@ class Writer:
         array = self._arrays[name]
         return bool((values != array.fill).any()) or array.exists(index)
 
-    def _stored(self, name: str, index: Index, done: Mask) -> npt.NDArray[Any]:
-        """A copy of a block of an array. A damaged chunk is an error if it holds done cells."""
+    def _stored(self, name: str, index: Index, held: Mask) -> npt.NDArray[Any]:
+        """A copy of a block of an array. A damaged chunk is an error if it holds numbers of cells."""
         array = self._arrays[name]
         try:
             return array.read_block(index)
         except DamagedChunk as error:
-            if done.any():
+            if held.any():
                 raise CubeError(
                     f"{error}; `spinsweep verify {self.cube.storage} --repair` takes its cells away"
                 ) from None
-            return np.full((*done.shape, *array.inner), array.fill, array.dtype)
+            return np.full((*held.shape, *array.inner), array.fill, array.dtype)
 
     def _object_name(self, name: str, index: Index) -> str:
         """The object of a block of an array."""

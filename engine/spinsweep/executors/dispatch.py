@@ -16,7 +16,7 @@ import numpy as np
 
 from spinsweep.cube import OUT_OF_MEMORY, Task
 from spinsweep.executors import events
-from spinsweep.executors.events import Action, Attempt, Ended, Event, Note, OtherCodeFound, Waiting
+from spinsweep.executors.events import Action, Attempt, CubeMissing, Ended, Event, Note, OtherCodeFound, Waiting
 from spinsweep.executors.failure_limit import FailureLimit
 from spinsweep.ledger import Receipt
 
@@ -77,7 +77,8 @@ class Dispatcher:
         self._retired: Collection[str] = ()  # those of the workers that went as they were to
         self._threads: Mapping[str, int] = {}
         self._refused: set[str] = set()
-        self._refusal: OtherCodeFound | None = None  # not yet said: whether another worker remains is not known
+        # not yet said: whether another worker remains is not known
+        self._refusal: OtherCodeFound | CubeMissing | None = None
         self._blocks, self._cells, self._block_seconds = 0, 0, 0.0
         self._unwritten_in_a_row = 0
         self._failure_limit = FailureLimit(max_failures)
@@ -127,7 +128,7 @@ class Dispatcher:
                 return self._over(attempt, event.message, fresh=event.fresh)
             case events.Raised():
                 return self._unwritten(attempt, event)
-            case OtherCodeFound():
+            case OtherCodeFound() | CubeMissing():
                 return self._refuse(attempt, event)
             case events.Unfinished():
                 self._send_again(attempt)
@@ -299,8 +300,8 @@ class Dispatcher:
             actions += self._give_up(reason, "broken")
         return actions
 
-    def _refuse(self, attempt: Attempt, event: OtherCodeFound) -> list[Action]:
-        """A worker with other code gets no further block."""
+    def _refuse(self, attempt: Attempt, event: OtherCodeFound | CubeMissing) -> list[Action]:
+        """A worker with other code, or without the cube, gets no further block."""
         self._send_again(attempt)
         if event.worker in self._refused:
             return []
@@ -344,11 +345,13 @@ class Dispatcher:
     def _say_refusal(self) -> list[Action]:
         """A note, or the end of the run when its last worker was refused."""
         assert self._refusal is not None
-        message, self._refusal = self._refusal.message, None
+        message, other_code = self._refusal.message, isinstance(self._refusal, OtherCodeFound)
+        self._refusal = None
         if self._able:
-            return [Note(f"{message}; it gets no block of this run (--allow-mixed would let it compute as well)")]
-        remedy = "bring the driver's code there, or --allow-mixed lets it compute as well"
-        return self._give_up(f"{message}; {remedy}", "refused")
+            allowed = " (--allow-mixed would let it compute as well)" if other_code else ""
+            return [Note(f"{message}; it gets no block of this run{allowed}")]
+        remedy = "; bring the driver's code there, or --allow-mixed lets it compute as well" if other_code else ""
+        return self._give_up(f"{message}{remedy}", "refused")
 
     def _give_up(self, reason: str, outcome: str = "") -> list[Action]:
         self.over = True

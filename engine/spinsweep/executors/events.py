@@ -164,6 +164,15 @@ class OtherCodeFound(Ended):
 
 
 @dataclass(frozen=True)
+class CubeMissing(Ended):
+    """A worker does not find the run's cube, or an input; it computed nothing of the block."""
+
+    worker: str
+    message: str
+    """The worker, what it does not find, and what to do."""
+
+
+@dataclass(frozen=True)
 class Aborted(Ended):
     """What the run measures with is not to be trusted any more."""
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from spinsweep.errors import Fenced, OtherCode, RunAborted, WorkInterrupted
+from spinsweep.errors import CubeNotSeen, Fenced, OtherCode, RunAborted, WorkInterrupted
 from spinsweep.executors import events
 from spinsweep.executors.events import Attempt, Computing, Ended, LongAttempt, LongRunning, NoAnswer, WorkersChanged
 from spinsweep.runs import Run
@@ -98,6 +98,8 @@ def ended_by(attempt: int, error: Exception) -> Ended:
             raise error
         case OtherCode():
             return events.OtherCodeFound(attempt, error.worker, str(error))
+        case CubeNotSeen():
+            return events.CubeMissing(attempt, error.worker, str(error))
         case WorkInterrupted():  # what it measured is kept
             return events.Unfinished(attempt)
         case RunAborted():

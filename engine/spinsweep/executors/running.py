@@ -123,8 +123,8 @@ class Result:
         return CubeView(dataset).finished(zeros=zeros)
 
     def __str__(self) -> str:
-        failed = f", {self.counts.failed} failed" if self.counts.failed else ""
-        return f"{self.store}: {self.outcome}, {self.counts.done} of {self.counts.total} cells done{failed}"
+        counts = self.counts
+        return f"{self.store}: {self.outcome}, {counts.done} of {counts.total} cells done{counts.failures}"
 
     def __repr__(self) -> str:
         return f"<Result {self}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,15 @@ from functools import cached_property
 
 import cloudpickle
 
-from spinsweep.cube import Job, Task, execute, keep_origin, open_storage
-from spinsweep.errors import OtherCode
+from spinsweep.cube import Cube, Job, Task, execute, keep_origin, open_storage
+from spinsweep.errors import CubeNotSeen, OtherCode
 from spinsweep.ledger import Receipt
 from spinsweep.origins import in_words
 from spinsweep.provenance import WorkerRecord, of_worker, other_code, other_versions
 from spinsweep.reaper_process import kill_marked, marked_file, marking
 from spinsweep.user_modules import Folder, UserModules
+
+APPEARS_S = 3.0  # that a worker waits for a cube which it does not see
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ class WorkerJob:
         ------
         OtherCode
             This process has other code than the driver, and is not allowed to compute.
+        CubeNotSeen
+            The cube, or one that is an input, is not here where the driver has it.
         """
         job, refusal = self._compared
         if refusal:
@@ -75,6 +80,12 @@ class WorkerJob:
         """The job with this process's origin, and why it must not compute; unpickled at the first task."""
         job = cloudpickle.loads(self._pickled)
         assert isinstance(job, Job)
+        if missing := _missing(job):
+            where = f"worker {self._address} on {socket.gethostname()}"
+            raise CubeNotSeen(
+                f"{where} finds {missing}: keep it in a folder that all machines see under this path, or at a URL",
+                self._address,
+            )
         origin = of_worker(job.origin)
         here, driver = origin.record, job.origin.record
         if (different := other_code(here, driver) + other_versions(here, driver)) and not job.allow_mixed:
@@ -82,6 +93,27 @@ class WorkerJob:
         if origin.number != job.origin.number:
             keep_origin(open_storage(job.store), origin)
         return replace(job, origin=origin), ""
+
+
+def _missing(job: Job) -> str:
+    """What of the job's cubes is not here, in words; "" when all are.
+
+    A folder that the driver has just made may come late to another machine of a network's file system.
+    """
+    until = time.monotonic() + APPEARS_S
+    cubes = {job.store: "where the driver has the cube of this run"}
+    for name in job.sweep.inputs:
+        if (value := job.sweep.params[name]) is not None:
+            cubes.setdefault(value["store"], f"where the driver has the input {name!r}")
+    for store, what in cubes.items():
+        storage = open_storage(store)
+        while not storage.exists("zarr.json"):
+            if time.monotonic() > until:
+                return f"no cube at {store}, {what}"
+            time.sleep(0.2)
+    if Cube(job.store).attributes.cube_id != job.cube_id:
+        return f"another cube at {job.store}, {cubes[job.store]}"
+    return ""
 
 
 class CellProcesses:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from spinsweep.analysis.cells import holding
 from spinsweep.errors import CubeError
-from spinsweep.ledger import State
 from spinsweep.reading import CubeView
 
 COMPRESSION = {"zlib": True, "complevel": 1, "shuffle": True}
@@ -45,13 +45,14 @@ def write(dataset: xr.Dataset, path: Path) -> None:
 
 def _require_exact(dataset: xr.Dataset) -> None:
     """Booleans and whole numbers become float64 where a cell is blank."""
-    done = CubeView(dataset).done
-    if bool(done.all()):
-        return
+    axes = set(CubeView(dataset).done.dims)
     for name, array in dataset.data_vars.items():
-        is_output = set(done.dims) <= set(array.dims) and not str(name).startswith("cell_")
+        is_output = axes <= set(array.dims) and not str(name).startswith("cell_")
         if is_output and array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            held = array.where(dataset["cell_state"] == State.DONE, 0)
+            there = holding(dataset, str(name))
+            if bool(there.all()):
+                continue
+            held = array.where(there, 0)
             low, high = int(held.min()), int(held.max())
             if max(-low, high) > EXACT:
                 raise CubeError(

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from spinsweep.analysis.cells import holding
 from spinsweep.errors import SpecError
 from spinsweep.exports.pieces import boxes
 from spinsweep.ledger import State
@@ -105,13 +106,13 @@ class CubeTable:
             part = self._dataset.isel(dict(zip(self.dims, box, strict=True))).load()
             shape = tuple(s.stop - s.start for s in box)
             states = self._spread(part["cell_state"], shape)
-            blank = states != State.DONE
             table: dict[str, ColumnValues] = {}
             for name in part.variables:
                 if name == "cell_state":
                     continue
                 values = self._spread(part[name], shape)
-                hidden = blank if name in self.outputs and blank.any() else None
+                blank = ~self._spread(holding(part, str(name)), shape) if name in self.outputs else None
+                hidden = blank if blank is not None and blank.any() else None
                 if values.dtype.kind == "c":
                     table |= {
                         f"{name}_real": ColumnValues(values.real, hidden),

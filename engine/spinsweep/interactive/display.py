@@ -60,8 +60,10 @@ class RunDisplay:
         if run.ended is not None and run.progress.cells:
             seconds = duration(time.monotonic() - self._began)
             counts = run.ended
-            failed = f", {counts.failed} failed" if counts.failed else ""
-            say(f"{run.sweep.name}: {counts.done} of {counts.total} cells done{failed} ({seconds})", error=True)
+            say(
+                f"{run.sweep.name}: {counts.done} of {counts.total} cells done{counts.failures} ({seconds})",
+                error=True,
+            )
 
     def _note(self, run: Run) -> None:
         for note in run.notes[self._noted :]:

@@ -18,7 +18,7 @@ TRACEBACK = 4000  # characters of the first cell's that are shown with the excep
 def sweep_failed(result: Result) -> SweepFailed:
     """The exception for a run that did not compute all that it was asked for."""
     counts = result.counts
-    failures = result.failures if counts.failed else []
+    failures = result.failures if counts.failed or counts.incomplete else []
     parts = [f"{counts.done} of {counts.total} cells are done"]
     if failures:
         parts[0] = f"{len(failures)} of {counts.total} cells failed: {_by_error(failures)}"

@@ -36,6 +36,10 @@ class _Matched:
     outputs: Mapping[str, str]
     """Names in the cube by those in the sweep."""
 
+    def is_added(self, output: Mapping[str, Any]) -> bool:
+        """Whether the cube lacks this output of a definition."""
+        return output["name"] not in self.outputs
+
 
 def plan_migration(
     cube: Cube,
@@ -82,15 +86,21 @@ def plan_migration(
     steps += [f"axis {n} is added; the cells are at {n}={key(v)}" for n, v in matched.added.items()]
     old_outputs = {n: old for n, old in matched.outputs.items() if n != old}
     steps += [f"output {old} is called {n}" for n, old in old_outputs.items()]
+    added_outputs = tuple(o.name for o in new.outputs if o.name not in matched.outputs)
+    _require_free_names(cube, new, where)
     steps += _label_steps(cube, new, matched)
     if list(matched.outputs.values()) != list(cube.output_names):
         steps.append("the outputs stand in another order")
+    if added_outputs:
+        left = cube.counts().done - dropped_cells(cube, {matched.axes[n]: values for n, values in dropped.items()})[1]
+        later = f"the next run computes the {left} done cells again, and compares with what they hold" if left else ""
+        steps += [f"output {n} is added" + (f"; {later}, which stays" if later else "") for n in added_outputs]
     for name, dropping in dropped.items():
         total, done = dropped_cells(cube, {matched.axes[name]: dropping})
         steps.append(f"{name}={','.join(map(key, dropping))} is dropped with {total} cells, {done} of them done")
     if not steps and new.digest != cube.attributes.digest:
         steps.append("the definition takes over the units of the sweep")
-    return Rewriting(new, tuple(steps), renamed, old_outputs, matched.added)
+    return Rewriting(new, tuple(steps), renamed, old_outputs, matched.added, added_outputs)
 
 
 def _matched_axes(
@@ -130,16 +140,24 @@ def _matched_outputs(cube: Cube, sweep: Sweep, where: str) -> dict[str, str]:
     outputs: dict[str, str] = {}
     for output in sweep.outputs:
         name = next((n for n in (output.name, output.formerly) if n in cube.output_names), None)
-        if name is None:
-            raise CubeError(
-                f"{where}: the output {output.name!r} is new, and its cells would have to be computed; use another "
-                f"--store, or say what it was called: Output({output.name!r}, ..., formerly=NAME)"
-            )
-        outputs[output.name] = name
+        if name is not None:
+            outputs[output.name] = name
     for name in cube.output_names:
         if list(outputs.values()).count(name) != 1:
-            raise CubeError(f"{where}: its output {name!r} is not one of the sweep any more, or is two of them")
+            raise CubeError(
+                f"{where}: its output {name!r} is not one of the sweep any more, or is two of them; if it has "
+                f"another name now, say so in the sweep: Output(..., formerly={name!r})"
+            )
     return outputs
+
+
+def _require_free_names(cube: Cube, new: Sweep, where: str) -> None:
+    ours = {*new.axis_names, *(o.name for o in new.outputs)}
+    ours |= {*(d.name for d in new.dims), *(c.name for c in new.coordinates)}
+    if taken := [name for name in cube.foreign_names() if name in ours]:
+        raise CubeError(
+            f"{where}: it has {taken[0]!r} of another program; move that out first, or choose another name"
+        )
 
 
 def _values(
@@ -206,13 +224,22 @@ def _require_same_numbers(cube: Cube, new: Sweep, matched: _Matched, where: str)
     definition = json.loads(json.dumps(new.identity()))
     old = {a["name"]: a for a in cube.definition["axes"]}
     outputs = {o["name"]: o for o in cube.definition["outputs"]}
+    dims = {d["name"]: d for d in cube.definition["dims"]}
+    used = {dim for o in definition["outputs"] if not matched.is_added(o) for dim in o["dims"]}
     expected = {
         **cube.definition,
         "axes": [
             {**old[matched.axes[a["name"]]], **_renaming(a)} if a["name"] in matched.axes else a
             for a in definition["axes"]
         ],
-        "outputs": [{**outputs[matched.outputs[o["name"]]], "name": o["name"]} for o in definition["outputs"]],
+        "dims": [
+            *(dims.get(d["name"], d) for d in definition["dims"] if d["name"] in dims or d["name"] not in used),
+            *(d for n, d in dims.items() if all(n != now["name"] for now in definition["dims"])),
+        ],
+        "outputs": [
+            o if matched.is_added(o) else {**outputs[matched.outputs[o["name"]]], "name": o["name"]}
+            for o in definition["outputs"]
+        ],
         "parameters": {
             **definition["parameters"],
             **{n: v for n, v in cube.definition["parameters"].items() if n not in neutral},
@@ -235,7 +262,7 @@ def _label_steps(cube: Cube, new: Sweep, matched: _Matched) -> list[str]:
     """Units, long names and other attributes that change."""
     steps: list[str] = []
     labelled: list[tuple[str, str, Any]] = [("axis", matched.axes.get(a.name, ""), a) for a in new.axes]
-    labelled += [("output", matched.outputs[o.name], o) for o in new.outputs]
+    labelled += [("output", matched.outputs[o.name], o) for o in new.outputs if o.name in matched.outputs]
     labelled += [("dim", d.name, d) for d in new.dims]
     labelled += [("coordinate", c.name, c) for c in new.coordinates]
     for kind, old_name, what in labelled:

@@ -30,6 +30,9 @@ def notes(
     lost : what recovery took away
     """
     cube, blocks = run.cube, run.progress.blocks
+    if incomplete := run.counts_before.incomplete:
+        lacking = ", ".join(cube.added_outputs)
+        yield f"{incomplete} cells lack the output {lacking}: it is added, and what else comes out is compared"
     for cells, difference in others.code:
         stay = "what was measured or imported stays as it is"
         if not keeps_cells(cube, run.sweep):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,7 @@ def measure(cell: Cell) -> dict[str, Any]:
 def trains(sweep: Sweep) -> list[tuple[int, dict[str, int]]]:
     """The trains of the cells asked for: their number, and the cycles of the device in one, by name."""
     bench = parse(sweep.params["bench"])
-    labels = product(sweep.axis("width").values, sweep.axis("device").values)
-    names = [bench.device_with(width=width, device=device).name for width, device in labels]
+    names = [bench.device_with(width=c["width"], device=c["device"]).name for c in sweep.wanted_cells()]
     return [train for name in names for train in _trains_of(name, sweep.params)]
 
 
@@ -79,10 +77,11 @@ def currents(sweep: Sweep) -> dict[str, float]:
     """The largest current of a pulse of the cells asked for, by name of the device, A."""
     p, bench = sweep.params, parse(sweep.params["bench"])
     family, largest = family_of(p["card"]), dict[str, float]()
-    for width, device in product(sweep.axis("width").values, sweep.axis("device").values):
-        bar = float(width)
+    for cell in sweep.wanted_cells():
+        bar = float(cell["width"])
         writes, reset = family.write_currents(bar, p["currents"]), abs(family.reset_current(bar))
-        largest[bench.device_with(width=width, device=device).name] = max(float(np.abs(writes).max()), reset)
+        name = bench.device_with(width=cell["width"], device=cell["device"]).name
+        largest[name] = max(float(np.abs(writes).max()), reset)
     return largest
 
 

@@ -87,9 +87,8 @@ def loss_curve(losses: Sequence[float]) -> Series:
 
 def trains(sweep: Sweep) -> list[tuple[int, dict[str, int]]]:
     """The trains of all cells asked for: their number, and the cycles of each device in one, by name."""
-    seeds = len(sweep.axis("seed").values)
-    modes = sweep.axis("mode").values
-    return [(seeds * number, each) for mode in modes for number, each in _trains_of(sweep.params, str(mode))]
+    modes = Counter(str(cell["mode"]) for cell in sweep.wanted_cells())
+    return [(n * number, each) for mode, n in modes.items() for number, each in _trains_of(sweep.params, mode)]
 
 
 def _trains_of(p: Mapping[str, Any], mode: str) -> list[tuple[int, dict[str, int]]]:
