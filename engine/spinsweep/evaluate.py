@@ -345,10 +345,10 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         ) from None
 
 
-def _both(given: np.dtype[Any], target: np.dtype[Any]) -> str:
+def _both(actual: np.dtype[Any], target: np.dtype[Any]) -> str:
     """A hint to the type of numbers that holds both; the type may have been inferred from the first cell."""
-    are_numbers = {given.kind, target.kind} <= set("biufc")
-    return f"; declare {np.promote_types(given, target)}, which holds both" if are_numbers else ""
+    are_numbers = {actual.kind, target.kind} <= set("biufc")
+    return f"; declare {np.promote_types(actual, target)}, which holds both" if are_numbers else ""
 
 
 def _texts(array: Array, what: str) -> Array:

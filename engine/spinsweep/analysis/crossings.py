@@ -85,11 +85,11 @@ def crossing(
     return result.assign_attrs(output=output, threshold=threshold, along=along, level=level)
 
 
-def crossings_table(found: xr.Dataset) -> PrintedTable:
+def crossings_table(places: xr.Dataset) -> PrintedTable:
     """What :func:`crossing` found as a table: one row for each combination of the remaining dims."""
-    dims = [str(d) for d in found["crossing"].dims]
+    dims = [str(d) for d in places["crossing"].dims]
     names = ["crossing", "low", "high", "crossings", "left_out"]
-    flat = found.stack(row=dims).transpose("row") if dims else found.expand_dims("row")
+    flat = places.stack(row=dims).transpose("row") if dims else places.expand_dims("row")
     rows = tuple(
         (
             *(text_of(row[d].values) for d in dims),
@@ -98,16 +98,16 @@ def crossings_table(found: xr.Dataset) -> PrintedTable:
         )
         for row in (flat.isel(row=i) for i in range(flat.sizes["row"]))
     )
-    along = found.attrs["along"]
-    unit = str(found["crossing"].attrs.get("units", "1"))
+    along = places.attrs["along"]
+    unit = str(places["crossing"].attrs.get("units", "1"))
     heading = along if unit in ("1", "") else f"{along} ({unit})"
-    parts = [f"Where the mean of {found.attrs['output']} first crosses {found.attrs['threshold']:g} along {along}."]
-    if np.isfinite(found["low"]).any() or np.isinf(found["low"]).any():
-        parts.append(f"Intervals ({100 * found.attrs['level']:g} %) from a bootstrap over the replicates.")
-    if left_out := int(found["left_out"].sum()):
+    parts = [f"Where the mean of {places.attrs['output']} first crosses {places.attrs['threshold']:g} along {along}."]
+    if np.isfinite(places["low"]).any() or np.isinf(places["low"]).any():
+        parts.append(f"Intervals ({100 * places.attrs['level']:g} %) from a bootstrap over the replicates.")
+    if left_out := int(places["left_out"].sum()):
         parts.append(f"{left_out} means have no number and are passed over.")
-    frame = found[names].to_dataframe(dim_order=dims).reset_index() if dims else flat[names].to_dataframe()
-    header = (*(titled(found, d) for d in dims), heading, "crossings")
+    frame = places[names].to_dataframe(dim_order=dims).reset_index() if dims else flat[names].to_dataframe()
+    header = (*(titled(places, d) for d in dims), heading, "crossings")
     return PrintedTable(header, rows, len(dims), " ".join(parts), frame[[*dims, *names]])
 
 

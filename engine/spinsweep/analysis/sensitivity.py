@@ -94,23 +94,25 @@ def sensitivity(
     return xr.Dataset(parts, {"axis": axes}, {"output": output, "replicates": count, "level": level})
 
 
-def sensitivity_table(found: xr.Dataset) -> PrintedTable:
+def sensitivity_table(indices: xr.Dataset) -> PrintedTable:
     """What :func:`sensitivity` found as a table: one row for each axis, the largest total index first."""
-    ordered = found.isel(axis=np.argsort(-found["total"].values, kind="stable"))
+    ordered = indices.isel(axis=np.argsort(-indices["total"].values, kind="stable"))
     columns = [[_bounded(ordered.isel(axis=i), name) for i in range(ordered.sizes["axis"])] for name in INDICES]
     rows = tuple(zip(ordered["axis"].values.tolist(), *columns, strict=True))
-    parts = [f"Shares of the variance of {found.attrs['output']} over the grid: first for an axis alone, total with"]
-    parts.append(f"its interactions. Interactions: {_bounded(found, 'interactions')}.")
-    if found.attrs["replicates"] > 1:
-        parts.append(f"Noise: {float(found['noise']):.2g} of the variance of one replicate, left out above.")
-        parts.append(f"Intervals ({100 * found.attrs['level']:g} %) over {found.attrs['replicates']} replicates.")
+    parts = [
+        f"Shares of the variance of {indices.attrs['output']} over the grid: first for an axis alone, total with"
+    ]
+    parts.append(f"its interactions. Interactions: {_bounded(indices, 'interactions')}.")
+    if indices.attrs["replicates"] > 1:
+        parts.append(f"Noise: {float(indices['noise']):.2g} of the variance of one replicate, left out above.")
+        parts.append(f"Intervals ({100 * indices.attrs['level']:g} %) over {indices.attrs['replicates']} replicates.")
     names = [name + bound for name in INDICES for bound in ("", "_low", "_high")]
     frame = ordered[names].to_dataframe().reset_index()[["axis", *names]]
     return PrintedTable(("axis", *INDICES), rows, 1, " ".join(parts), frame)
 
 
-def _bounded(found: xr.Dataset, name: str) -> str:
-    return with_bounds(*(float(found[name + bound]) for bound in ("", "_low", "_high")))
+def _bounded(indices: xr.Dataset, name: str) -> str:
+    return with_bounds(*(float(indices[name + bound]) for bound in ("", "_low", "_high")))
 
 
 def _indices(array: Floats, weight: Floats) -> Floats:

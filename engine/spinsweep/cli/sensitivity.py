@@ -26,8 +26,8 @@ def sensitivity(
     """
     cube = Cube(store)  # a mistake is said before what follows is loaded
 
-    from spinsweep.analysis.sensitivity import sensitivity as found
+    from spinsweep.analysis.sensitivity import sensitivity as indices
     from spinsweep.analysis.sensitivity import sensitivity_table
 
-    say(sensitivity_table(found(cube.dataset(), output, over, level)).text(form))
+    say(sensitivity_table(indices(cube.dataset(), output, over, level)).text(form))
     return 0
