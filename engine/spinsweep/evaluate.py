@@ -347,7 +347,7 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
             raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
-        raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
+        raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}{_both(array.dtype, target)}")
     if array.ndim == 0 and array.dtype.kind == "f" and abs(array.item()) <= LARGEST.get(target, 0.0):
         return array.astype(target)  # errstate takes longer than all of this
     try:
@@ -357,6 +357,12 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         raise OutputError(
             f"{what} has values that are too large for {target}, which would make them infinite"
         ) from None
+
+
+def _both(actual: np.dtype[Any], target: np.dtype[Any]) -> str:
+    """A hint to the type of numbers that holds both; the type may have been inferred from the first cell."""
+    are_numbers = {actual.kind, target.kind} <= set("biufc")
+    return f"; declare {np.promote_types(actual, target)}, which holds both" if are_numbers else ""
 
 
 def _texts(array: Array, what: str) -> Array:

@@ -126,6 +126,19 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
     assert not lives(processes(log)["0-0"][0])
 
 
+@pytest.mark.parametrize("workers", [0, 1], ids=["here", "a worker"])
+def test_a_cell_of_the_sample_may_take_no_longer_than_its_timeout(
+    tmp_path: Path, log: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "LONGEST_S", 3600.0)
+    sweep = dataclasses.replace(TRACED.with_values(log=str(log), first="hang"), timeout=1)
+    result = run(sweep, tmp_path / "c.zarr", workers=workers or None, executor=None if workers else "serial")
+
+    assert (result.counts.done, result.counts.failed) == (11, 1)
+    assert result.failures[0].error.type == "spinsweep.TimedOut"
+    assert result.failures[0].coords == {"x": 0, "seed": 0}
+
+
 def test_the_progress_names_the_cell_that_is_computed_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Path
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -135,6 +135,10 @@ Over = Annotated[
         show_default="seed, device, repeat, ...",
     ),
 ]
+TableForm = Annotated[
+    Literal["markdown", "latex", "csv"], typer.Option("--format", help="csv has the unrounded numbers.")
+]
+Level = Annotated[float, typer.Option(help="Confidence of the intervals.")]
 On = Annotated[
     Path | None,
     typer.Option(
