@@ -26,6 +26,8 @@ class Progress:
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
+    round: str = ""
+    """The round of replicates and how many sets are open, where there are rounds."""
     longest: str = ""
     """The block that is being computed for the longest, if that is long; where an executor knows it."""
     last_error: str = ""
@@ -73,6 +75,8 @@ class Progress:
             text += f", {self.activity}"
         if self.longest:
             text += f", {self.longest}"
+        if self.round:
+            text += f", {self.round}"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
         return text

@@ -90,7 +90,7 @@ def table(
     Parameters
     ----------
     dataset : a cube, or a selection from one
-    over : axes that are replicates; None: those with names such as ``seed`` (``analysis.design.REPLICATES``)
+    over : axes that are replicates; None: those with names such as ``seed`` (``spinsweep.axis.REPLICATES``)
     columns : the axis whose values are columns; None: of several axes, the last one that has at most six values; ""
         for none
     level : confidence of the intervals: Student's t, or Wilson's for an output of booleans; see

@@ -58,6 +58,8 @@ def run(
     timeout: options.Timeout = None,
     retries: options.Retries = None,
     max_failures: options.MaxFailures = None,
+    until: options.UntilOption = None,
+    most: options.Max = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -104,6 +106,7 @@ def run(
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
               spinsweep run characterization --set device=0:8 --executor processes
+              spinsweep run codesign --set seed=0:10 --until "accuracy: half_width < 0.005" --max seed=60
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
@@ -125,7 +128,8 @@ def run(
     sweep = requested(name, settings, seed, bench, store)
     limits.timeout("--timeout", timeout)
     retries_by_name = retries_option(retries)
-    most = limits.max_failures("--max-failures", max_failures)
+    limits.max_failures("--max-failures", max_failures)
+    wanted = options.until_option(until, most)
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
@@ -165,7 +169,8 @@ def run(
             allow_mixed=allow_mixed,
             timeout=limits.timeout("--timeout", timeout),
             retries=retries_by_name,
-            max_failures=most,
+            max_failures=limits.max_failures("--max-failures", max_failures),
+            until=wanted,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()

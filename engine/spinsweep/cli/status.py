@@ -20,6 +20,7 @@ from spinsweep.ledger import Counts
 from spinsweep.printable import cut, one_line, say
 from spinsweep.progress import duration
 from spinsweep.provenance import RunRecord
+from spinsweep.runs.opened import UNTIL
 
 
 def status(
@@ -97,6 +98,7 @@ class _Contents:
             "digest": self.cube.attributes.digest,
             "axes": {n: None if values is None else [json_of(v) for v in values] for n, values in self.axes.items()},
             "cells": self.counts.as_dict(),
+            **({"until": self.cube.attributes.others[UNTIL]} if UNTIL in self.cube.attributes.others else {}),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
             "failures": [
@@ -119,12 +121,26 @@ class _Contents:
         for name in (name for name, values in self.axes.items() if values is None):
             table.add_row("damaged", f"the axis {name} and its copy; spinsweep verify tells more")
         on_disk = "" if self.size_bytes is None else f" in {decimal(self.size_bytes)}"
+        if until := _until(self.cube):
+            table.add_row("until", until)
         table.add_row("work", f"{duration(self.cell_seconds)} of block time{on_disk}")
         for run in self.runs[-1:]:
             table.add_row("last run", _run_line(run))
             if run.outcome == "running":
                 table.add_row("now", _now(self.cube, counts, run))
         return table
+
+
+def _until(cube: Cube) -> str:
+    """How far the rounds of replicates have come, as the last run that had any says; empty if none had."""
+    try:
+        rounds = json.loads(cube.attributes.others[UNTIL])
+        least, median, most = rounds["replicates"]
+        text = f"{rounds['conditions']}: round {rounds['round']}, {rounds['met']} of {rounds['sets']} sets met, "
+        text += f"{rounds['open']} open, {least} / {median:g} / {most} values of {rounds['axis']} "
+        return one_line(f"{text}(min / median / max), at most {rounds['max']}")
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _one_line(message: str) -> str:

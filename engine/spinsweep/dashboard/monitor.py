@@ -56,9 +56,14 @@ class WatchedRun:
         return self.report.ended
 
     @property
+    def cells(self) -> int:
+        """Cells that the run has to compute; rounds of replicates add some."""
+        return self.report.cells or self.description.cells
+
+    @property
     def cells_left(self) -> int:
         """Cells that the run has still to compute."""
-        return self.description.cells - self.report.cells_ended
+        return self.cells - self.report.cells_ended
 
     def counts(self, running: int) -> dict[BlockState, int]:
         """Blocks by state, with ``running`` of those that wait running."""

@@ -46,7 +46,7 @@ FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
 @contextmanager
 def dask(context: Context) -> Iterator[Dask]:
     """A cluster of this machine, with as many workers as the run has work for."""
-    workers = min(context.workers, context.run.progress.blocks)
+    workers = min(context.workers, context.run.most_blocks)
     with (
         local_client(workers, dashboard=False, resources=context.run.sweep.resources) as client,
         Dask(context, client) as executor,
@@ -89,12 +89,14 @@ class Dask:
         if self._run.sweep.measured:
             self._client.subscribe_topic(LANE_TOPIC, lambda event: self._run.on_lane_report(event[1]))
         self._run.on_receipt.append(self._reports.note)
+        self._run.on_round.append(self._reports.begin_round)
         self._reports.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         at_once = kind is not None and issubclass(kind, Interrupted)
         self._run.on_receipt.remove(self._reports.note)
+        self._run.on_round.remove(self._reports.begin_round)
         if at_once and self._client.cluster is not None:  # all of it ends
             return
         if not at_once:

@@ -49,7 +49,7 @@ def processes(context: Context) -> Iterator[Processes]:
     if context.run.sweep.resources:
         needs = ", ".join(context.run.sweep.resources)
         raise SpecError(f"sweep {context.run.sweep.name!r} needs {needs}: give it Dask workers that offer it")
-    pool = Processes(context, min(context.workers, context.run.progress.blocks))
+    pool = Processes(context, min(context.workers, context.run.most_blocks))
     try:
         yield pool
     except BaseException:
