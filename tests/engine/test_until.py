@@ -193,11 +193,23 @@ def test_without_until_the_run_asks_for_the_full_grid_of_its_values(tmp_path: Pa
     assert any("had left out" in note for note in result.notes)
 
 
+def test_a_table_of_a_cube_in_rounds_lacks_no_replicates(tmp_path: Path) -> None:
+    sets = run(tmp_path / "c.zarr").sets
+    made = spinsweep.open_cube(tmp_path / "c.zarr").sweep.table("y", over="seed")
+
+    assert "missing" not in made.note
+    assert (made.frame["missing"] == 0).all()
+    counts = made.frame.set_index(["kind", "spread"])["count"].to_xarray()
+    assert (counts == sets.replicates).all()
+
+
 def test_failed_cells_count_as_missing_and_their_set_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAILS", "yes")
     result = run(tmp_path / "c.zarr", on_failure="keep")
     sets = result.sets
     failed = result.counts.failed
+    table = spinsweep.open_cube(tmp_path / "c.zarr").sweep.table("y", over="seed")
+    assert table.frame["missing"].sum() == failed, "what failed is missing, what is not wanted is not"
 
     assert failed == result.rounds.failed > 3
     assert (sets.replicates.sel(spread=0.1) == 10).all()

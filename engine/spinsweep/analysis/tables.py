@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from spinsweep.analysis.design import MOST_SERIES, Design, text_of
-from spinsweep.analysis.estimates import estimate, numbers
+from spinsweep.analysis.estimates import WANTED, estimate, numbers
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
 from spinsweep.si import PREFIXED, PREFIXES, power_of
@@ -186,7 +186,7 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
         parts.append(f"{what}Mean over {sizes}{how}.")
     elif what:
         parts.append(f"{what[:-2]}.")
-    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0]:
+    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0 and d != WANTED]:
         parts.append(f"Everywhere {', '.join(fixed)}.")
     nothing = int((estimates["count"] == 0).sum())
     partly = int(((estimates["missing"] > 0) & (estimates["count"] > 0)).sum())
