@@ -63,8 +63,7 @@ SWEEP = Sweep(
         Output("hit", dtype="bool"),
         Output("n", dtype="int64"),
         Output("loss", ("epoch",)),
-        Output("label", dtype="str"),
-    )[:4],
+    ),
     cell,
     dims=(Dim("epoch", size=3),),
 )
@@ -249,7 +248,8 @@ def test_a_sweep_may_have_its_own_condition_and_wanted_cells(tmp_path: Path) -> 
 
     assert result.rounds is not None
     assert result.rounds.sets == 4
-    assert (replicates(tmp_path / "c.zarr") == [[10, 23, 30], [0, 0, 30]]).tolist()[1][:2] == [True, True]
+    assert replicates(tmp_path / "c.zarr")[1].tolist() == [0, 0, 30]
+    assert (replicates(tmp_path / "c.zarr")[0] >= 10).all()
     assert sweep.digest == SWEEP.digest
 
 

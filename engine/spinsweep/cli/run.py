@@ -15,6 +15,7 @@ from spinsweep.cli.inputs import default_store, run_missing
 from spinsweep.cli.options import block_option, pairs, requested, retries_option
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
+from spinsweep.errors import SpecError
 from spinsweep.printable import say
 from spinsweep.resources import cpu_count
 from spinsweep.spec import Sweep
@@ -129,7 +130,9 @@ def run(
     limits.timeout("--timeout", timeout)
     retries_by_name = retries_option(retries)
     limits.max_failures("--max-failures", max_failures)
-    wanted = options.until_option(until, most)
+    wanted = options.until_option(until, most) or sweep.until
+    if wanted is not None and bench is not None:
+        raise SpecError(f"--until cannot be used on bench {bench.name}: what it does is confirmed before it begins")
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
