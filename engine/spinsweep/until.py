@@ -18,6 +18,8 @@ from spinsweep.axis import REPLICATES, Axis, closest
 from spinsweep.errors import SpecError
 from spinsweep.printable import brief
 
+ATTRIBUTE = "until"
+"""Of a cube's root: JSON text of the conditions, the axis, and how far the sets are."""
 LEAST_FIRST = 10
 """Replicates of a set in the first round, at least: of fewer, the spread is hardly known."""
 FORM = "OUTPUT: half_width < NUMBER, such as 'accuracy: half_width < 0.005', or '< 5 %' of the mean"

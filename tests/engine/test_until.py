@@ -197,6 +197,7 @@ def test_a_table_of_a_cube_in_rounds_lacks_no_replicates(tmp_path: Path) -> None
     made = spinsweep.open_cube(tmp_path / "c.zarr").sweep.table("y", over="seed")
 
     assert "missing" not in made.note
+    assert f"Mean over seed (10 to {int(sets.replicates.max())})" in made.note
     assert (made.frame["missing"] == 0).all()
     counts = made.frame.set_index(["kind", "spread"])["count"].to_xarray()
     assert (counts == sets.replicates).all()
@@ -263,6 +264,48 @@ def test_less_than_ten_replicates_are_filled_up_and_seeds_go_on_from_the_largest
 
     assert result.cube.axes["repeat"] == (5, 7, 3, 8, 9, 10, 11, 12, 13, 14, 15, 16)
     assert (int(result.sets.replicates), bool(result.sets.is_met)) == (12, False)
+
+
+def test_halves_of_two_machines_are_merged_and_go_on_as_one_cube(tmp_path: Path) -> None:
+    for name, spread in (("low", [0.1, 0.6]), ("high", [1.2])):
+        run(tmp_path / f"{name}.zarr", SWEEP.with_values(spread=spread))
+    merge = ["merge", f"{tmp_path}/low.zarr", f"{tmp_path}/high.zarr", "--into", f"{tmp_path}/both.zarr"]
+    assert main(merge) == 0
+    merged = replicates(tmp_path / "both.zarr")
+    both, alone = run(tmp_path / "both.zarr"), run(tmp_path / "alone.zarr")
+
+    xr.testing.assert_identical(both.sets, alone.sets)
+    assert (merged == replicates(tmp_path / "both.zarr")).all(), "nothing was left to compute"
+
+
+def holey(cells: Cells) -> dict[str, Any]:
+    values = blockwise(cells)["y"]
+    return {"y": np.where(cells.coords["seed"] % 4 == 1, np.nan, 1e-3 * values)}
+
+
+def test_nan_is_no_value_and_is_counted(tmp_path: Path) -> None:
+    sweep = Sweep("holey", "Holes", (Axis("seed", tuple(range(10))),), (Output("y"),), holey)
+    result = run(tmp_path / "c.zarr", sweep, "y: half_width < 5 %", 20)
+
+    assert result.rounds.blank == 5, "a relative condition about a mean near zero needs all"
+    assert not result.sets.is_met.any()
+    assert np.isfinite(result.sets.y_half_width).all()
+
+
+def test_a_run_that_is_stopped_between_two_rounds_is_not_complete(tmp_path: Path) -> None:
+    """Ctrl-C while the last block of the first round is computed."""
+
+    def stop(run: Any) -> None:
+        if run.progress.blocks_ended == run.progress.blocks and run.progress.blocks_ended:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(tmp_path / "c.zarr", on_progress=stop)
+
+    result = caught.value.result  # type: ignore[attr-defined]
+    assert result.counts.done == result.counts.total
+    assert not result.complete
+    xr.testing.assert_identical(run(tmp_path / "c.zarr").sets, run(tmp_path / "alone.zarr").sets)
 
 
 @pytest.mark.parametrize(

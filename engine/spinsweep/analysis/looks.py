@@ -103,7 +103,7 @@ def moments(values: Floats, *, is_share: bool) -> tuple[Floats, Floats, Ints]:
     """Mean, standard deviation and number of the values that are not NaN, over the last dimension."""
     good = np.isfinite(values)
     count = good.sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         mean = np.where(good, values, 0.0).sum(-1) / count
         squares = np.where(good, values - mean[..., None], 0.0) ** 2
         spread = np.zeros_like(mean) if is_share else np.sqrt(squares.sum(-1) / np.maximum(count - 1, 1))

@@ -178,6 +178,9 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
     if design.replicates:
         first, *others = design.replicates
         sizes = " × ".join(f"{d} ({values.sizes[d]})" for d in design.replicates)
+        counts = (estimates["count"] + estimates["missing"]).values
+        if not others and (some := counts[counts > 0]).size and some.min() < some.max():
+            sizes = f"{first} ({some.min()} to {some.max()})"
         is_wilson = values.attrs["is_share"] and not others
         over = f" over {first} alone" if others else ""
         how = f" ± half width of Student's t interval ({100 * level:g} %){over}"

@@ -123,8 +123,9 @@ class Display:
             if why := run.stopped_because:
                 left = f"{one_line(why)}; run it again to go on, with --max-failures inf to the end, or with "
                 left += "--retry-failed when the cause is mended"
-            say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
-        return 0 if counts.done == counts.total else 1
+            over = counts.ended == counts.total and (run.rounds is None or run.complete)
+            say(f"stopped   {'nothing was left to do by then' if over else left}")
+        return 0 if run.complete else 1
 
 
 def where(client: Any, *, dashboard: bool) -> str:

@@ -20,7 +20,7 @@ from spinsweep.ledger import Counts
 from spinsweep.printable import cut, one_line, say
 from spinsweep.progress import duration
 from spinsweep.provenance import RunRecord
-from spinsweep.runs.opened import UNTIL
+from spinsweep.until import ATTRIBUTE
 
 
 def status(
@@ -98,7 +98,7 @@ class _Contents:
             "digest": self.cube.attributes.digest,
             "axes": {n: None if values is None else [json_of(v) for v in values] for n, values in self.axes.items()},
             "cells": self.counts.as_dict(),
-            **({"until": self.cube.attributes.others[UNTIL]} if UNTIL in self.cube.attributes.others else {}),
+            **({"until": self.cube.attributes.others[ATTRIBUTE]} if ATTRIBUTE in self.cube.attributes.others else {}),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
             "failures": [
@@ -134,7 +134,7 @@ class _Contents:
 def _until(cube: Cube) -> str:
     """How far the rounds of replicates have come, as the last run that had any says; empty if none had."""
     try:
-        rounds = json.loads(cube.attributes.others[UNTIL])
+        rounds = json.loads(cube.attributes.others[ATTRIBUTE])
         least, median, most = rounds["replicates"]
         text = f"{rounds['conditions']}: round {rounds['round']}, {rounds['met']} of {rounds['sets']} sets met, "
         text += f"{rounds['open']} open, {least} / {median:g} / {most} values of {rounds['axis']} "

@@ -28,10 +28,11 @@ from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts, State
 from spinsweep.printable import brief
 from spinsweep.provenance import now
+from spinsweep.until import ATTRIBUTE
 
 RANK = np.array([{State.STALE: 1, State.FAILED: 2, State.DONE: 3}.get(s, 0) for s in State], np.uint8)
 """Of two states of a cell, the one with the higher rank is taken."""
-NOT_COMPARED = ("history", "root_sha256")
+NOT_COMPARED = ("history", "root_sha256", ATTRIBUTE)
 """Attributes of the root that differ between cubes of one sweep, beside ours."""
 
 
@@ -263,6 +264,7 @@ def _attributes(
     for cube in cubes:
         others = {**cube.attributes.others, **others}
         lines |= dict.fromkeys(str(cube.attributes.others.get("history", "")).splitlines())
+    others.pop(ATTRIBUTE, None)  # of a part of the sets; the next run with --until counts them all
     names = ", ".join(cube.storage.name for cube in cubes)
     others["history"] = "\n".join([*lines, f"{now()} merged from {names}"])
     return replace(

@@ -104,8 +104,8 @@ class Result:
 
     @property
     def complete(self) -> bool:
-        """Whether every cell asked for is done."""
-        return self.counts.done == self.counts.total
+        """Whether every cell asked for is done, and no set of replicates needs more."""
+        return self.counts.done == self.counts.total and not (self.rounds is not None and self.rounds.is_open.any())
 
     @property
     def cube(self) -> Cube:

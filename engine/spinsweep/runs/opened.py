@@ -18,12 +18,11 @@ from spinsweep.progress import Progress
 from spinsweep.provenance import WorkerRecord
 from spinsweep.runs.planning import missing_tasks
 from spinsweep.spec import Sweep
+from spinsweep.until import ATTRIBUTE
 
 if TYPE_CHECKING:  # scipy takes long to load
     from spinsweep.runs.rounds import Rounds
 
-UNTIL = "until"
-"""Attribute of the cube's root: JSON text of the conditions, the axis, and how far the sets are."""
 WORKERS_S = 10.0  # between writes of the run's record, while workers come
 
 
@@ -117,7 +116,7 @@ class Run:
             self._present = np.where(self._tried & (state == State.FAILED), np.uint8(State.DONE), state)
         chosen &= missing
         self._tried = chosen if self._tried is None else self._tried | chosen
-        self.cube.commit(self.cube.attributes.with_artifacts({UNTIL: self.rounds.to_json()}))
+        self.cube.commit(self.cube.attributes.with_artifacts({ATTRIBUTE: self.rounds.to_json()}))
         cells = self.progress.cells
         self.count_tasks()
         if self.progress.cells > cells:
@@ -204,9 +203,9 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every cell asked for is done at the end."""
+        """Whether every cell asked for is done at the end, and no set of replicates needs more."""
         counts = self.finish()
-        return counts.done == counts.total
+        return counts.done == counts.total and not (self.rounds is not None and self.rounds.is_open.any())
 
     def described_workers(self) -> tuple[WorkerRecord, ...]:
         """What computed the run's blocks; where no worker described itself, it was this process."""

@@ -25,11 +25,11 @@ from spinsweep.provenance import Origin
 from spinsweep.runs.block_size import block_shape
 from spinsweep.runs.checks import check, keeps_cells, require_cells, require_inputs, rests_on_other_artifacts
 from spinsweep.runs.notes import notes
-from spinsweep.runs.opened import UNTIL, Run
+from spinsweep.runs.opened import Run
 from spinsweep.runs.record import RunRecorder
 from spinsweep.runs.sampling import Kept, Sample, keep_sample, sample
 from spinsweep.spec import Sweep
-from spinsweep.until import Until
+from spinsweep.until import ATTRIBUTE, Until
 
 if TYPE_CHECKING:
     from spinsweep.runs.rounds import Rounds
@@ -181,7 +181,7 @@ def _planned(cube: Cube, sweep: Sweep, job: Job, rounds: Rounds | None, *, retry
     requested, progress = cube.requested(sweep), Progress(0, 0, time.monotonic())
     durable = Durable(cube.storage, job.epoch)
     if rounds is None:
-        before = cube.ledger("cell_state") if UNTIL in cube.attributes.others else None
+        before = cube.ledger("cell_state") if ATTRIBUTE in cube.attributes.others else None
         run = Run(sweep, cube, job, cube.mark_wanted(sweep), requested, retry_failed, progress, durable)
         if before is not None and (now := int(((before == State.UNWANTED) & (run.state == State.ABSENT)).sum())):
             run.notes.append(

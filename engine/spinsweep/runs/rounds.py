@@ -62,7 +62,8 @@ class Measure:
         mean, spread, count = moments(values, is_share=False)
         seen = _Seen(mean, spread, count, share, self.condition)
         half, limit = seen.half_width(1.0, level), seen.limit
-        far = np.argmax(np.nan_to_num(half / np.maximum(limit, 1e-300), nan=np.inf), axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            far = np.argmax(np.nan_to_num(half / np.maximum(limit, 1e-300), nan=np.inf), axis=1)
         for known, new in ((self.half, half), (self.limit, limit), (self.mean, mean), (self.spread, spread)):
             known[sets] = new[np.arange(len(sets)), far]
         self.is_share[sets] = share
@@ -123,7 +124,9 @@ class Rounds:
     is_set: Mask
     """(sets,) False where the sweep wants no cell."""
     failed: int = 0
-    """Failed cells among those that sets have used."""
+    """Failed cells among those that sets need so far."""
+    blank: int = 0
+    """Done cells among them that are NaN in an output of a condition."""
     _known: Mask = field(default_factory=lambda: np.zeros((0, 0), bool))
     """(sets, replicates) whose values were read."""
 
@@ -207,6 +210,8 @@ class Rounds:
         self.used[:] = np.where(self.is_set, np.array(counts)[place], 0)
         chosen = np.arange(replicates) < self.used[:, None]
         self.failed = int((failed & chosen & wanted).sum())
+        nan = np.logical_or.reduce([np.isnan(measure.values).any(2) for measure in self.measures])
+        self.blank = int((nan & self._known & chosen).sum())
         return self._as_cells(chosen & wanted)
 
     def absent(self, cube: Cube, missing: Mask) -> Mask:

@@ -81,8 +81,11 @@ def lines(rounds: Rounds) -> Iterator[tuple[str, str]]:
             "not met",
             f"{int(at_most.sum())} sets at max, {rounds.until.most} values of {axis}{_widest(rounds, at_most)}",
         )
-    if rounds.failed:
-        yield "missing", f"{rounds.failed} failed cells count as missing: their sets went on without them"
+    if rounds.failed or rounds.blank:
+        cells = [
+            f"{n} {what}" for n, what in ((rounds.failed, "failed cells"), (rounds.blank, "cells that are NaN")) if n
+        ]
+        yield "missing", f"{' and '.join(cells)} count as missing: their sets went on without them"
     if not here and (each := full_grid(rounds)):
         computed, full = int(used.sum()), each * rounds.sets
         saved = 100 * (1 - computed / full)
