@@ -185,6 +185,10 @@ class LongReport(_Message):
 class ProgressReport(_Message):
     """What a driver says once a second; the defaults are those of a run that has not reported yet."""
 
+    cells: int = 0
+    """That the run has to compute, as far as is known; 0: as it said when it began."""
+    round: str = ""
+    """The round of replicates and how many sets are open; empty where there are no rounds."""
     cells_done: int = 0
     """In this run."""
     cells_failed: int = 0

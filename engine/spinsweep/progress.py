@@ -32,6 +32,8 @@ class Progress:
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
+    round: str = ""
+    """The round of replicates and how many sets are open, where there are rounds."""
     long: Sequence[LongBlock] = ()
     """The blocks that have been computed for long, longest first, as they were at ``long_at``."""
     long_at: float = 0.0
@@ -103,6 +105,8 @@ class Progress:
             text += f", {long_in_words(self.long_now(now)[0])}"
         if self.waiting:
             return text
+        if self.round:
+            text += f", {self.round}"
         if left is not None:
             text += f", {self.rate(now):.3g} cells/s, {left_in_words(left)}"
         return text

@@ -29,6 +29,7 @@ from spinsweep.outputs import MAX_LENGTH, Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
 from spinsweep.stages import Stage
+from spinsweep.until import Until
 from spinsweep.wanted import Wanted, checked, mask
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
@@ -117,6 +118,9 @@ class Sweep:
     wanted: Wanted | None = None
     """The cells that are computed, where it is not all of them: a function of a cell's coordinates that says whether
     it is wanted, or a list of mappings, each of which names the values of some axes; see :mod:`spinsweep.wanted`."""
+    until: Until | None = None
+    """Conditions on the intervals of means, until which replicates are computed; the values of their axis are the
+    first round. See :mod:`spinsweep.until`."""
     kept_axes: tuple[str, ...] = ()
     """Axes that are dimensions also at their neutral value: those of a cube that has them."""
 
@@ -173,6 +177,8 @@ class Sweep:
                 raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
         if self.wanted is not None:
             object.__setattr__(self, "wanted", checked(where, self.wanted, every))
+        if not isinstance(self.until, Until | None):
+            raise SpecError(f"{where}: until must be an Until, such as Until('y: half_width < 0.1', max=100)")
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -480,7 +486,7 @@ class Sweep:
         """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
         axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
         dims = tuple(dim.summarized() for dim in self.dims)
-        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, kept_axes=self.axis_names)
+        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, until=None, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""

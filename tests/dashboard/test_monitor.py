@@ -18,6 +18,7 @@ import xarray as xr
 from distributed import Client
 from watched import WATCHED, broken, running, until
 
+import spinsweep
 from spinsweep.cube import Cube
 from spinsweep.dashboard import serving
 from spinsweep.dashboard.blockmap import BlockState
@@ -127,6 +128,22 @@ def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Clien
     seen = newest(client)
     assert seen["report"].cells_done == 5 * 12
     assert (seen["states"] == BlockState.DONE).all()
+
+
+def test_rounds_of_replicates_add_to_what_the_page_knows(tmp_path: Path, client: Client) -> None:
+    sweep = WATCHED.with_values(seed=range(10))
+    result = spinsweep.run(
+        sweep, tmp_path / "c.zarr", client=client, until="voltage: half_width < 0.01", max=20, block=5, progress=False
+    )
+
+    seen = newest(client)
+    cube = Cube(tmp_path / "c.zarr")
+    done = cube.grid.count(cube.ledger("cell_state") == State.DONE) > 0
+    assert done.any()
+    assert not done.all()
+    np.testing.assert_array_equal(seen["states"], np.where(done, BlockState.DONE, BlockState.OUTSIDE))
+    assert seen["report"].cells == seen["report"].cells_done == result.counts.done > 80
+    assert seen["report"].round == result.rounds.words()  # type: ignore[union-attr]
 
 
 DRIVER = """

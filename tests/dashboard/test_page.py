@@ -103,6 +103,18 @@ def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
     page(look)
 
 
+def test_the_header_says_which_round_of_replicates_it_is_and_how_many_cells_there_are_by_now(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"current": [1, 2, 3]})
+        report(monitor, "r", [], cells=7, cells_done=4, round="round 2: 1 of 3 sets <open>")
+        text = refresh(window).header.text
+        assert "4 of 7 cells" in text
+        assert "round 2: 1 of 3 sets &lt;open&gt;" in text
+        assert monitor.runs["r"].cells_left == 3
+
+    page(look)
+
+
 def test_a_window_in_which_nobody_chose_follows_the_newest_run(page: Page) -> None:
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         for name in ("first", "second"):

@@ -490,3 +490,17 @@ def test_whatever_goes_wrong_each_cell_ends_exactly_once_or_is_untouched_after_a
     assert set(cluster.ends.values()) <= {1}, "a cell ended twice"
     if all(fault != "stop" for fault, _ in faults) and cluster.gave_up is None:
         assert cluster.ends.total() == sum(sizes), "a cell was forgotten"
+
+
+def test_a_further_round_is_sent_to_the_same_workers_under_new_numbers() -> None:
+    dispatcher, first = started(blocks(2))
+    told(dispatcher, *(Finished(a.number, Receipt(a.task.block, 1, 0, 0.1)) for a in first), Tick())
+    assert dispatcher.over
+
+    dispatcher.go_on(iter(blocks(1)))
+    assert not dispatcher.over
+    (again,) = sent(dispatcher, Tick())
+    assert again.retry, "the block may have been sent before: an executor must not take it for that"
+    assert again.number not in {a.number for a in first}
+    told(dispatcher, Finished(again.number, Receipt(again.task.block, 1, 0, 0.1)), Tick())
+    assert dispatcher.over

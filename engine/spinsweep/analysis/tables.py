@@ -13,7 +13,7 @@ import pandas as pd
 import xarray as xr
 
 from spinsweep.analysis.design import MOST_SERIES, Design, text_of
-from spinsweep.analysis.estimates import estimate, numbers
+from spinsweep.analysis.estimates import WANTED, estimate, numbers
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
 from spinsweep.si import PREFIXED, PREFIXES, power_of
@@ -94,7 +94,7 @@ def table(
     Parameters
     ----------
     dataset : a cube, or a selection from one
-    over : axes that are replicates; None: those with names such as ``seed`` (``analysis.design.REPLICATES``)
+    over : axes that are replicates; None: those with names such as ``seed`` (``spinsweep.axis.REPLICATES``)
     columns : the axis whose values are columns; None: of several axes, the last one that has at most six values; ""
         for none
     level : confidence of the intervals: Student's t, or Wilson's for an output of booleans; see
@@ -201,6 +201,9 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
     if design.replicates:
         first, *others = design.replicates
         sizes = " × ".join(f"{d} ({values.sizes[d]})" for d in design.replicates)
+        counts = (estimates["count"] + estimates["missing"]).values
+        if not others and (some := counts[counts > 0]).size and some.min() < some.max():
+            sizes = f"{first} ({some.min()} to {some.max()})"
         is_wilson = values.attrs["is_share"] and not others
         over = f" over {first} alone" if others else ""
         how = f" ± half width of Student's t interval ({100 * level:g} %){over}"
@@ -209,7 +212,7 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
         parts.append(f"{what}Mean over {sizes}{how}.")
     elif what:
         parts.append(f"{what[:-2]}.")
-    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0]:
+    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0 and d != WANTED]:
         parts.append(f"Everywhere {', '.join(fixed)}.")
     nothing = int((estimates["count"] == 0).sum())
     partly = int(((estimates["missing"] > 0) & (estimates["count"] > 0)).sum())

@@ -72,9 +72,12 @@ class Display:
             self.bar.lane = run.lane
             self.bar.cells_left = run.progress.cells - run.progress.cells_ended
             line = one_line(run.progress.line(now) if run.lane is None else run.progress.counted)
-            self.bar.update(self._task, completed=run.progress.cells_ended + self.bar.part, line=line)
+            total, ended = max(run.progress.cells, 1), run.progress.cells_ended + self.bar.part
+            self.bar.update(self._task, total=total, completed=ended, line=line)
             return
         ended = run.progress.blocks_ended == run.progress.blocks
+        if not ended and self._next_line == math.inf:  # another round
+            self._next_line = now + PLAIN_SECONDS
         if now >= self._next_line or (ended and self._next_line < math.inf):
             self._next_line = math.inf if ended else now + PLAIN_SECONDS
             say(run.progress.line(now), error=True)
@@ -104,6 +107,11 @@ class Display:
         self.summary += ", stopped" if run.outcome == "stopped" else ""
         here = f"{run.progress.cells_ended} in this run, {duration(seconds)}"
         say(f"cells     {counts.done} of {counts.total} done{counts.failures} ({here})")
+        if run.rounds is not None:
+            from spinsweep.runs.sets import lines  # late: xarray takes long to load
+
+            for label, text in lines(run.rounds):
+                say(f"{label:<10}{one_line(text)}")
         for line in run.unwritten_blocks[:5]:
             say(f"broken    {one_line(line)}")
         if counts.failed or (counts.incomplete and run.progress.last_error):
@@ -115,8 +123,9 @@ class Display:
             if why := run.stopped_because:
                 left = f"{one_line(why)}; run it again to go on, with --max-failures inf to the end, or with "
                 left += "--retry-failed when the cause is mended"
-            say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
-        return 0 if counts.done == counts.total else 1
+            over = counts.ended == counts.total and (run.rounds is None or run.complete)
+            say(f"stopped   {'nothing was left to do by then' if over else left}")
+        return 0 if run.complete else 1
 
 
 def where(client: Any, *, dashboard: bool) -> str:

@@ -17,6 +17,7 @@ from spinsweep.errors import CubeError, SpecError
 from spinsweep.plugins import installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
+from spinsweep.until import Until
 
 Name = Annotated[
     str,
@@ -100,6 +101,40 @@ MaxFailures = Annotated[
         show_default="when the first 20 cells, or 50 of the first 100, failed with the same error",
     ),
 ]
+
+UntilOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--until",
+        metavar="'OUTPUT: half_width < X'",
+        help="Compute replicates in rounds, only where the interval (95 %) of the output's mean is too wide: "
+        "half_width < 0.005, or < 5 % of the mean. The values of the replicates' axis are the first round. "
+        "May be repeated: all must hold.",
+    ),
+]
+Max = Annotated[
+    str | None,
+    typer.Option(
+        "--max",
+        metavar="[AXIS=]N",
+        help="How many replicates --until computes at most for each combination of the other axes, such as seed=200.",
+    ),
+]
+
+
+def until_option(conditions: Sequence[str] | None, most: str | None) -> Until | None:
+    """``--until`` and ``--max``; None where neither is given."""
+    if most is None or not conditions:
+        if most is None and not conditions:
+            return None
+        missing = "--max needs --until" if most else "--until needs --max"
+        raise SpecError(f"{missing}, as in --until 'accuracy: half_width < 0.005' --max seed=200")
+    name, _, text = most.rpartition("=")
+    try:
+        number = int(text)
+    except ValueError:
+        raise SpecError(f"--max {most}: not AXIS=N such as seed=200") from None
+    return Until("; ".join(conditions), {name: number} if name else number)
 
 
 def pairs(

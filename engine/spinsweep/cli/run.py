@@ -15,6 +15,7 @@ from spinsweep.cli.inputs import default_store, run_missing
 from spinsweep.cli.options import block_option, pairs, requested, retries_option
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
+from spinsweep.errors import SpecError
 from spinsweep.printable import say
 from spinsweep.resources import cpu_count
 from spinsweep.runs import Run
@@ -61,6 +62,8 @@ def run(
     max_failures: options.MaxFailures = None,
     memory: options.Memory = None,
     gpu: options.Gpu = None,
+    until: options.UntilOption = None,
+    most: options.Max = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -108,6 +111,7 @@ def run(
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
               spinsweep run characterization --set device=0:8 --executor processes
+              spinsweep run codesign --set seed=0:10 --until "accuracy: half_width < 0.005" --max seed=60
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
@@ -130,7 +134,10 @@ def run(
     limits.timeout("--timeout", timeout)
     memory_bytes, gpus = limits.memory("--memory", memory), limits.gpu("--gpu", gpu)
     retries_by_name = retries_option(retries)
-    most = limits.max_failures("--max-failures", max_failures)
+    limits.max_failures("--max-failures", max_failures)
+    wanted = options.until_option(until, most) or sweep.until
+    if wanted is not None and bench is not None:
+        raise SpecError(f"--until cannot be used on bench {bench.name}: what it does is confirmed before it begins")
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
@@ -176,9 +183,10 @@ def run(
             allow_mixed=allow_mixed,
             timeout=limits.timeout("--timeout", timeout),
             retries=retries_by_name,
-            max_failures=most,
+            max_failures=limits.max_failures("--max-failures", max_failures),
             memory=memory_bytes,
             gpu=gpus,
+            until=wanted,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()

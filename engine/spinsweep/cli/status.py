@@ -22,6 +22,7 @@ from spinsweep.messages import LongReport
 from spinsweep.printable import cut, one_line, say
 from spinsweep.progress import duration, long_in_words
 from spinsweep.provenance import RunRecord
+from spinsweep.until import ATTRIBUTE
 
 DRIVER_GONE = "its driver is gone; run the same command again to continue"
 
@@ -101,6 +102,7 @@ class _Contents:
             "digest": self.cube.attributes.digest,
             "axes": {n: None if values is None else [json_of(v) for v in values] for n, values in self.axes.items()},
             "cells": self.counts.as_dict(),
+            **({"until": self.cube.attributes.others[ATTRIBUTE]} if ATTRIBUTE in self.cube.attributes.others else {}),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
             "failures": [
@@ -123,6 +125,8 @@ class _Contents:
         for name in (name for name, values in self.axes.items() if values is None):
             table.add_row("damaged", f"the axis {name} and its copy; spinsweep verify tells more")
         on_disk = "" if self.size_bytes is None else f" in {decimal(self.size_bytes)}"
+        if until := _until(self.cube):
+            table.add_row("until", until)
         table.add_row("work", f"{duration(self.cell_seconds)} of block time{on_disk}")
         for run in self.runs[-1:]:
             table.add_row("last run", _run_line(run))
@@ -132,6 +136,18 @@ class _Contents:
                 for name, text in _long(run, has_driver=has_driver):
                     table.add_row(name, text)
         return table
+
+
+def _until(cube: Cube) -> str:
+    """How far the rounds of replicates have come, as the last run that had any says; empty if none had."""
+    try:
+        rounds = json.loads(cube.attributes.others[ATTRIBUTE])
+        least, median, most = rounds["replicates"]
+        text = f"{rounds['conditions']}: round {rounds['round']}, {rounds['met']} of {rounds['sets']} sets met, "
+        text += f"{rounds['open']} open, {least} / {median:g} / {most} values of {rounds['axis']} "
+        return one_line(f"{text}(min / median / max), at most {rounds['max']}")
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _one_line(message: str) -> str:

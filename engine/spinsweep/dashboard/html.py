@@ -140,7 +140,9 @@ def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
 
 def _progress(run: WatchedRun) -> str:
     report = run.report
-    line = f"<b>{report.cells_ended:,} of {run.description.cells:,} cells</b> of this run"
+    line = f"<b>{report.cells_ended:,} of {run.cells:,} cells</b> of this run"
+    if report.round:
+        line += f" · {escape(report.round)}"
     if report.cells_failed:
         line += f" · {report.cells_failed:,} failed"
     if report.rate:

@@ -64,9 +64,14 @@ class WatchedRun:
         return self.report.ended
 
     @property
+    def cells(self) -> int:
+        """Cells that the run has to compute; rounds of replicates add some."""
+        return self.report.cells or self.description.cells
+
+    @property
     def cells_left(self) -> int:
         """Cells that the run has still to compute."""
-        return self.description.cells - self.report.cells_ended
+        return self.cells - self.report.cells_ended
 
     def long_now(self) -> list[LongBlock]:
         """The blocks that have been computed for long, with their times as of now; none of a run that ended."""

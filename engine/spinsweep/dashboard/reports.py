@@ -66,6 +66,12 @@ class Reports:
             run.notes.append(f"no Sweep page in the dashboard: {problem}")
         self._sends = not problem
 
+    def begin_round(self) -> None:
+        """Further cells are to be computed, also of blocks that have ended."""
+        run = self.run
+        _, self._cells_left = initial_states(run.present, run.requested, run.cube.grid, retry_failed=run.retry_failed)
+        self._ended |= dict.fromkeys(np.flatnonzero(self._cells_left).tolist(), BlockState.WAITING)
+
     def note(self, receipt: Receipt) -> None:
         """Count a block, or a part of it, that ended."""
         if not self._sends:
@@ -90,6 +96,8 @@ class Reports:
         progress, problems = self.run.progress, self.run.unwritten_blocks
         left = progress.left(now)
         report = ProgressReport(
+            cells=progress.cells,
+            round=progress.round,
             cells_done=progress.cells_done,
             cells_failed=progress.cells_failed,
             blocks=progress.blocks,

@@ -59,7 +59,7 @@ FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
 @contextmanager
 def dask(context: Context) -> Iterator[Dask]:
     """A cluster of this machine, with as many workers as the run has work for."""
-    workers = min(context.workers, context.run.progress.blocks)
+    workers = min(context.workers, context.run.most_blocks)
     with (
         local_client(workers, dashboard=False, resources=context.run.sweep.resources) as client,
         Dask(context, client) as executor,
@@ -113,6 +113,7 @@ class Dask:
         if self._run.sweep.timeout is not None:
             self._client.subscribe_topic(hung_topic(self._plugin.name), self._note_hung)
         self._run.on_receipt.append(self._reports.note)
+        self._run.on_round.append(self._reports.begin_round)
         self._reports.begin()
         return self
 
@@ -120,6 +121,7 @@ class Dask:
         at_once = kind is not None and issubclass(kind, Interrupted)
         self._long.close()
         self._run.on_receipt.remove(self._reports.note)
+        self._run.on_round.remove(self._reports.begin_round)
         if at_once and self._client.cluster is not None:  # all of it ends
             return
         if not at_once:

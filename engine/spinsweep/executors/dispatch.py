@@ -66,6 +66,7 @@ class Dispatcher:
         """Whether nothing is in flight and nothing more will be sent."""
         self._tasks = tasks
         self._left = True  # whether there may be tasks that were never sent
+        self._is_first = True  # whether no block can have been sent before, in an earlier round
         self._measured = measured
         self._named = named
         self._numbers = itertools.count(1)
@@ -85,6 +86,16 @@ class Dispatcher:
         self._stopping = False
         self._computed_by: dict[int, str] | None = None  # what was being computed when the run was to stop, and where
         self._stop_noted = False
+
+    def go_on(self, tasks: Iterator[Task]) -> None:
+        """Take up the tasks of a further round, after all tasks before have ended."""
+        assert self.over
+        self._tasks, self._left, self.over, self._is_first = tasks, True, False, False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self._stopping
 
     def handle(self, event: Event) -> list[Action]:
         """What is to be done after an event."""
@@ -164,7 +175,7 @@ class Dispatcher:
             batch = [self._again.popleft() for _ in range(min(room, len(self._again)))]
             fresh = list(itertools.islice(self._tasks, room - len(batch)))
             self._left = len(batch) + len(fresh) == room
-            batch += [Attempt(0, task) for task in fresh]
+            batch += [Attempt(0, task, retry=not self._is_first) for task in fresh]
             workers = others if self._refused or self._quarantine else None
             batches.append([replace(attempt, workers=workers) for attempt in batch])
         batches = [[self._numbered(attempt) for attempt in batch] for batch in batches if batch]

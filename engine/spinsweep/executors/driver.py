@@ -74,7 +74,7 @@ class _Driver:
             with self._interrupts:
                 self._interrupts.requested |= self._interrupts.requested_before  # what its handler raised was lost
                 self._step()
-                while not self._dispatcher.over:
+                while not self._dispatcher.over or self._next_round():
                     self._wait()
                     self._step()
         if self._interrupts.requested:
@@ -84,6 +84,14 @@ class _Driver:
 
     def _first_cell(self, task: Task) -> str:
         return " ".join(f"{name}={key(value)}" for name, value in first_cell(task, self.run.cube.axes).items())
+
+    def _next_round(self) -> bool:
+        """Whether the values that are there now ask for further tasks."""
+        if self._interrupts.requested or self._dispatcher.stopping or not self.run.next_round():
+            return False
+        self._dispatcher.go_on(self.run.tasks())
+        self._wake()
+        return True
 
     def _wake(self) -> None:
         self._wakes.put(None)

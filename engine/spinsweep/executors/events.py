@@ -21,7 +21,7 @@ class Attempt:
     """Names it in events; each is new."""
     task: Task
     retry: bool = False
-    """Whether the task was sent before."""
+    """Whether the task, or another one of its block, was sent before."""
     alone: bool = False
     """Whether it is the one cell of a block whose workers died, computed on a worker that has nothing else."""
     workers: tuple[str, ...] | None = None

@@ -61,7 +61,7 @@ def processes(context: Context) -> Iterator[Processes]:
     if context.run.sweep.resources:
         needs = ", ".join(context.run.sweep.resources)
         raise SpecError(f"sweep {context.run.sweep.name!r} needs {needs}: give it Dask workers that offer it")
-    sweep, workers = context.run.sweep, min(context.workers, context.run.progress.blocks)
+    sweep, workers = context.run.sweep, min(context.workers, context.run.most_blocks)
     pool = Processes(context, Machine.here().at_a_time(workers, sweep.memory_bytes, sweep.gpu))
     try:
         yield pool
