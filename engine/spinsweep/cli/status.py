@@ -175,7 +175,7 @@ def _long(run: RunRecord, *, has_driver: bool) -> Iterator[tuple[str, str]]:
     except (ValueError, TypeError, AttributeError, OverflowError) as error:  # of another version, or damaged
         yield "computing", f"what the run says of it cannot be read: {one_line(str(error))}"
         return
-    when = f"{duration(round(ago))} ago" if has_driver else "when the driver told last"
+    when = f"{duration(round(ago))} ago" + ("" if has_driver else ", when the driver told last")
     yield "computing", f"cells that take long, {when}:"
     for line in lines:
         yield "", line
