@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import time
 import urllib.error
 import urllib.request
@@ -112,8 +111,6 @@ def test_a_cell_that_takes_long_is_named_until_it_ends(
             until(lambda: requests_are_answered(address(watched_client)))
             window.get(address(watched_client))
             until(lambda: "current 0.001, seed 0 (of a block of 12 cells, for" in words(window))
-            if folder := os.environ.get("SCREENSHOTS"):
-                window.save_screenshot(f"{folder}/long.png")
         finally:
             gate.touch()
     until(lambda: "Long-running" not in words(window))
