@@ -51,8 +51,8 @@ def be_ended_first() -> None:
 
 def _held(process: int, file: str, lines: re.Pattern[bytes]) -> int:
     try:
-        if found := lines.findall((PROC / str(process) / file).read_bytes()):
-            return 1024 * sum(map(int, found))
+        if kibibytes := lines.findall((PROC / str(process) / file).read_bytes()):
+            return 1024 * sum(map(int, kibibytes))
     except ProcessLookupError:
         return 0
     except OSError:

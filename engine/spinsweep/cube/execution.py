@@ -17,7 +17,7 @@ from spinsweep.blocks import as_boxes
 from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
-from spinsweep.cube.time_limit import Hang, Kept, Limits, Reason, compute_within
+from spinsweep.cube.time_limit import CallLimits, Hang, Kept, Reason, compute_within
 from spinsweep.cube.writer import Writer, writer_of
 from spinsweep.deviation import Deviation
 from spinsweep.disk import machine_id
@@ -84,8 +84,8 @@ def _fail_others(job: Job, task: Task, writer: Writer, result: Evaluated, ended:
     for cell in map(tuple, np.argwhere(incomplete).tolist()):
         others = {}
         for name, held in stored.items() if cell not in result.errors else ():
-            here, there = (np.asarray(array[cell], array.dtype) for array in (computed[name], held))
-            if not (deviation := Deviation.of(here, there)).fits(outputs[name]):
+            recomputed, kept = (np.asarray(array[cell], array.dtype) for array in (computed[name], held))
+            if not (deviation := Deviation.of(recomputed, kept)).fits(outputs[name]):
                 others[name] = deviation.line(outputs[name])
         if others:
             message = OTHER_NUMBERS.format(", ".join(others))
@@ -141,7 +141,7 @@ def _compute_within_limits(
     timeout, allowed, job_here = job.sweep.timeout, job.sweep.memory_bytes, job_time()
     if timeout is None and allowed is None and job_here is None:
         return _compute(job, coords, mask), None, None
-    result = compute_within(Limits(timeout, allowed, job_here), partial(_compute, job, coords, mask))
+    result = compute_within(CallLimits(timeout, allowed, job_here), partial(_compute, job, coords, mask))
     if isinstance(result, Evaluated):
         return result, None, None
     whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)

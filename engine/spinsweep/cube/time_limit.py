@@ -53,7 +53,7 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class CallLimits:
     """What the cells of a block may take; None: any."""
 
     timeout: float | None = None
@@ -153,7 +153,7 @@ class LastResort:
 class TimedCalls(Calls):
     """The calls of a block whose cells may each take ``timeout`` seconds, in a process that may be watched."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: CallLimits) -> None:
         self._timeout = math.inf if limits.timeout is None else limits.timeout
         self._allowed, self._job = limits.memory, limits.job
         self.watch = None if limits.memory is None else MemoryWatch(limits.memory)
@@ -237,7 +237,7 @@ def _stack(thread: threading.Thread, when: str) -> str:
     return "".join([f"Where it was when {when} (most recent call last):\n", *lines[first:]])
 
 
-def compute_within(limits: Limits, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
+def compute_within(limits: CallLimits, compute: Callable[[Calls], Evaluated]) -> Evaluated | Hang:
     """What ``compute`` returns or raises; or one of its calls that was given up.
 
     Parameters

@@ -26,8 +26,8 @@ class JobState:
     @property
     def in_words(self) -> str:
         """Such as ``job 12: PENDING (Resources)``."""
-        told = self.reason not in ("", "None", self.state)
-        return f"job {self.job}: {self.state}" + (f" ({self.reason})" if told else "")
+        has_reason = self.reason not in ("", "None", self.state)
+        return f"job {self.job}: {self.state}" + (f" ({self.reason})" if has_reason else "")
 
 
 class BatchJobs:
@@ -80,9 +80,9 @@ class BatchJobs:
 
 def _slurm(jobs: Sequence[str]) -> list[JobState]:
     text = _said("squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--jobs={','.join(jobs)}")
-    found = [JobState(*line.split("|")[:3]) for line in text.splitlines() if line.count("|") >= 2]
-    if found:  # a few minutes after a job has ended, only the accounting knows it, where there is one
-        return found
+    states = [JobState(*line.split("|")[:3]) for line in text.splitlines() if line.count("|") >= 2]
+    if states:  # a few minutes after a job has ended, only the accounting knows it, where there is one
+        return states
     columns = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State,Reason")
     text = _said("sacct", *columns, f"--jobs={','.join(jobs)}")
     return [JobState(*line.split("|")[:3]) for line in text.splitlines() if line.count("|") >= 2]

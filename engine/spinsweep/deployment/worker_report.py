@@ -46,9 +46,9 @@ class WorkerReport:
 
     def differences(self, ours: Mapping[str, str], python: str) -> list[str]:
         """Versions that are not those of this machine, in words."""
-        here, there = {"python": python, **ours}, {"python": self.python, **self.versions}
-        names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-        return [f"{name} {there.get(name, 'is missing')}, here {here.get(name, 'missing')}" for name in names]
+        local, remote = {"python": python, **ours}, {"python": self.python, **self.versions}
+        names = [name for name in {**local, **remote} if local.get(name) != remote.get(name)]
+        return [f"{name} {remote.get(name, 'is missing')}, here {local.get(name, 'missing')}" for name in names]
 
 
 def reports(client: Client, folder: Path) -> Iterator[WorkerReport]:

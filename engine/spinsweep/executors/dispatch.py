@@ -329,12 +329,12 @@ class Dispatcher:
             return []
         waiting: list[Action] = [Waiting("" if self._able else event.missing)]
         placed = {n: set(a.workers) for n, a in self.in_flight.items() if a.workers is not None}
-        gone = [number for number, workers in placed.items() if not workers & set(self._able)]
-        if not gone:
+        stranded = [number for number, workers in placed.items() if not workers & set(self._able)]
+        if not stranded:
             return waiting
-        self._moving = set(gone)
+        self._moving = set(stranded)
         self._retired = event.retired
-        return [*waiting, events.Cancel(tuple(gone))]
+        return [*waiting, events.Cancel(tuple(stranded))]
 
     def _dropped(self, event: events.Dropped) -> list[Action]:
         """What was dropped because its workers are gone is sent to others; the rest is not sent again."""

@@ -30,8 +30,8 @@ from spinsweep.blocks import as_boxes
 from spinsweep.calls import NOBODY, Calls
 from spinsweep.cell_function import is_per_cell
 from spinsweep.cube import (
+    CallLimits,
     Hang,
-    Limits,
     Task,
     compressed_fraction,
     compute_within,
@@ -175,7 +175,7 @@ def _computed(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], stages: Kee
 
     if sweep.timeout is None:
         return compute()
-    result = compute_within(Limits(sweep.timeout), compute)
+    result = compute_within(CallLimits(sweep.timeout), compute)
     return None if isinstance(result, Hang) else result
 
 
