@@ -174,8 +174,8 @@ def run(
     on_progress
         Called when the run is open, for every block that ended, and every second.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
-        ``retries`` and ``max_failures``; see :class:`CellLimits`.
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``, ``attrs``, and ``until`` with ``max``; see
+        :class:`Options`. ``timeout``, ``retries`` and ``max_failures``; see :class:`CellLimits`.
 
     Returns
     -------
