@@ -181,8 +181,8 @@ def run(
         Called when the run is open, for every block that ended, and every second; by another thread while a block
         takes long in this process.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
-        ``retries``, ``max_failures``, ``memory`` and ``gpu``; see :class:`CellLimits`.
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``, ``attrs``, and ``until`` with ``max``; see
+        :class:`Options`. ``timeout``, ``retries``, ``max_failures``, ``memory`` and ``gpu``; see :class:`CellLimits`.
 
     Returns
     -------

@@ -59,7 +59,7 @@ def run(
     on_progress
         Called when the run is open, for every block that ended, and every second.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``, ``attrs``, and ``until`` with ``max``; see
         :class:`spinsweep.executors.running.Options`.
 
     Returns
