@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from spinsweep.errors import SpecError
-from spinsweep.moments import is_moment, moment, text_of
-from spinsweep.printable import brief, one_line
+from spinsweep.moments import DATE_RANGE, is_moment, moment, moment_at, text_of
+from spinsweep.printable import brief, cut, one_line
 
 Value = Any
 """A float, an int, a bool, a text, or a date as ``numpy.datetime64[ns]``."""
@@ -194,12 +194,15 @@ class Axis:
 
         ``5,2.5,1`` a list; ``0:0.25:6`` on an axis of numbers six values from 0 to 0.25, both ends
         included, and ``1e-3:1:log:4`` 0.001, 0.01, 0.1, 1; ``0:20`` on an axis of whole numbers 0..19, ``0:20:2``
-        each second one of them, ``1:1000:log:4`` 1, 10, 100, 1000; ``true,false``; ``2026-01-31,2026-01-31T12:00``.
+        each second one of them, ``1:1000:log:4`` 1, 10, 100, 1000; ``true,false``; ``2026-01-31,2026-01-31T12:00``,
+        and ``2026-01-01:2026-01-30:30`` thirty dates, both ends included.
         """
         kind = self.kind
         values: list[Value] = []
         for part in filter(None, map(str.strip, text.split(","))):
-            if kind in ("str", "datetime"):
+            if kind == "datetime" and (ends := DATE_RANGE.fullmatch(part)):
+                values.extend(self._date_range(*ends.groups(), what=f"axis {self.name!r}: {brief(part)}"))
+            elif kind in ("str", "datetime"):
                 values.append(part)
             elif kind == "bool":
                 values.append({"true": True, "false": False, "1": True, "0": False}.get(part.lower(), part))
@@ -235,6 +238,19 @@ class Axis:
         start, stop, count = *_ends(parts[0], parts[1], what), parts[2]
         _limit(count, self)
         return [start + (stop - start) * i / (count - 1) for i in range(count)]
+
+    def _date_range(self, first: str, last: str, number: str, *, what: str) -> Sequence[Value]:
+        """Dates with one distance between neighbours, in whole nanoseconds."""
+        try:
+            start, stop = (moment(end) for end in (first, last))
+        except SpecError as error:
+            raise SpecError(f"{what}: {error}") from None
+        if len(number) > 18 or (count := int(number)) > MAX_VALUES:
+            raise _too_many(self, number)
+        if count < 2:
+            raise SpecError(f"{what} is not START:STOP:COUNT, such as 2026-01-01:2026-01-30:30 for thirty dates")
+        length = int(stop.astype("int64")) - int(start.astype("int64"))  # may be more than 64 bits hold
+        return [moment_at(int(start.astype("int64")) + length * i // (count - 1)) for i in range(count)]
 
     def _log_range(self, texts: Sequence[str], what: str) -> Sequence[Value]:
         """Values with one ratio between neighbours; the nearest whole numbers on an axis of those."""
@@ -290,8 +306,13 @@ def _twice(good: Value, first: Any, second: Any) -> str:
 
 def _limit(count: int, axis: Axis) -> None:
     if count > MAX_VALUES:
-        many = brief(count, 30)
-        raise SpecError(f"axis {axis.name!r}: {many} values are more than the {MAX_VALUES} that one axis may have")
+        raise _too_many(axis, brief(count, 30))
+
+
+def _too_many(axis: Axis, many: str) -> SpecError:
+    return SpecError(
+        f"axis {axis.name!r}: {cut(many, 30)} values are more than the {MAX_VALUES} that one axis may have"
+    )
 
 
 def range_words(kind: Kind, unit: str, low: float | None, high: float | None) -> str:

@@ -24,6 +24,10 @@ EPOCH = datetime.datetime(1970, 1, 1)
 BILLION = 10**9
 FORM = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:?\d\d)?)?")
 
+_DATE = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+DATE_RANGE = re.compile(rf"({_DATE}):({_DATE}):(\d+)")
+"""START:STOP:COUNT of dates."""
+
 
 def is_moment(value: Any) -> bool:
     """Whether it is a date, with or without a time."""
@@ -61,7 +65,14 @@ def moment(value: Any) -> Any:
         raise SpecError(f"{brief(value)} is not a date such as 2026-01-31 or 2026-01-31T12:00:00")
     if not NOT_A_TIME < count < 2**63:
         raise SpecError(f"{brief(str(value))} is no date from 1678 to 2261 in whole nanoseconds")
-    return np.datetime64(count, "ns")
+    return moment_at(count)
+
+
+def moment_at(nanoseconds: int) -> Any:
+    """The date so many nanoseconds after the beginning of 1970, a ``datetime64[ns]``."""
+    import numpy as np
+
+    return np.datetime64(nanoseconds, "ns")
 
 
 def text_of(value: Any) -> str:

@@ -447,3 +447,21 @@ def test_runs_of_one_sweep_into_two_cubes_at_once_do_not_take_each_others_result
     assert all(run.complete for run in runs)
     assert [run.progress.workers_lost for run in runs] == [0, 0]
     assert calls(log) == {(x, seed): 2 for x in (0.1, 0.2) for seed in range(4)}
+
+
+def test_a_cube_that_is_put_back_between_two_runs_of_one_process_is_written_as_it_is_now(tmp_path: Path) -> None:
+    store, kept = tmp_path / "c.zarr", tmp_path / "kept.zarr"
+    some = GRID.with_values(width=(1.0, 5.0), seed=(0, 1))
+    with open_run(some, store, block={"seed": 1}) as run:
+        drive(run, serial)
+    shutil.copytree(store, kept)
+    for seeds in ((0, 1, 2), (0, 1, 5)):  # the second run has the epoch of the first one
+        shutil.rmtree(store)
+        shutil.copytree(kept, store)
+        with open_run(some.with_values(seed=seeds), store) as run:
+            drive(run, serial)
+        assert run.complete
+        fresh = tmp_path / f"{seeds[-1]}.zarr"
+        with open_run(some.with_values(seed=seeds), fresh, block=99) as run:
+            drive(run, serial)
+        np.testing.assert_array_equal(xr.open_zarr(store)["noise"], xr.open_zarr(fresh)["noise"])

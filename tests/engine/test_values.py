@@ -149,6 +149,24 @@ def test_axes_are_set_from_text() -> None:
 
     assert sweep.axis("on").values == (False,)
     assert [key(v) for v in sweep.axis("day").values] == ["2026-01-30", "2026-02-01T04:30:00.5"]
+    ranges = {
+        "2026-01-01:2026-01-30:30": ("2026-01-02", "2026-01-30", 30),
+        "2026-01-31T12:00:2026-01-31T13:00:20:5": ("2026-01-31T12:15:05", "2026-01-31T13:00:20", 5),
+        "2026-01-02:2026-01-01T00:00:00Z:3": ("2026-01-01T12:00:00", "2026-01-01", 3),
+        "1678-01-01:2261-12-31:2": ("2261-12-31", "2261-12-31", 2),
+    }
+    for text, (second, last, count) in ranges.items():
+        days = MIXED.axis("day").parse(f"2020-01-01,{text}")
+        assert (key(days[2]), key(days[-1]), len(days)) == (second, last, count + 1)
+    for text, says in {
+        "2026-01-01:2026-01-30": "is not a date",
+        "2026-01-01:2026-01-30:1": "is not START:STOP:COUNT, such as 2026-01-01:2026-01-30:30",
+        "2026-01-01:2026-13-30:4": "'2026-13-30' is not a date",
+        "2026-01-01:2026-01-01:2": "has the value 2026-01-01 twice",
+        "2026-01-01:2026-01-02:" + "9" * 5000: "values are more than the 10000000",
+    }.items():
+        with pytest.raises(SpecError, match=says):
+            MIXED.axis("day").parse(text)
     assert sweep.with_text({"day+": "2026-01-30,2026-03-01"}).shape == (1, 3, 2)
     assert sweep.digest == MIXED.digest
 

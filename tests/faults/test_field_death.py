@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from test_watchdog import lane, said, until, watchdog_rows
 
+from emulating import emulating
 from instrument_emulator.control import Control
 from spinneurons.device.commands import bench_text
 from spinsweep.bench.bench_file import load
@@ -52,17 +51,8 @@ def emulated(folder: Path, driver: str) -> Iterator[tuple[Path, Control]]:
     path = folder / "bench.toml"
     magnet = MAGNET.format(driver=driver, port=port) + (OF_A_BOP if driver == "kepco-bop" else "")
     path.write_text(bench_text(SPEED) + magnet)
-    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        ready = process.stdout.readline()
-        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
-            yield path, control
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with emulating(path) as control:
+        yield path, control
 
 
 def current(control: Control) -> float:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from emulating import emulating
 from instrument_emulator.control import Control
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench, load
@@ -50,18 +51,8 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]:
     """``spinsweep emulate`` as a user starts it: the bench file that it wrote, and its control port."""
     path = folder / "bench.toml"
-    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path), "--speed", str(speed)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().startswith("wrote")
-        ready = process.stdout.readline()
-        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
-            yield path, control
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with emulating(path, "--speed", str(speed)) as control:
+        yield path, control
 
 
 @contextmanager

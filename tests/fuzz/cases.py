@@ -421,6 +421,8 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def command(words: list[str]) -> tuple[int, str, str]:
     """Run a command here, and look at what it says and leaves."""
+    sprung, trusted = Path("sprung"), "--trust" in words
+    sprung.unlink(missing_ok=True)  # of a case that was allowed to
     before = snapshot(Path())
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -437,11 +439,13 @@ def command(words: list[str]) -> tuple[int, str, str]:
     if code == 2 and not (last and last[0].startswith("spinsweep: ")) and words:
         raise Fault(f"status 2 without a line: {at}\n{complaint}")
     changed = {name for name, _ in set(snapshot(Path()).items()) ^ set(before.items())}
+    if trusted:
+        changed.discard(str(sprung))
     if words[:1] == ["run"]:  # in a damaged cube a run may find the damage after it has announced itself
         changed = {name for name in changed if "/runs/" not in name and "/.driver-" not in name}
     if code == 2 and changed:
         raise Fault(f"refused, and left files: {at}\n{complaint}\n{sorted(changed)}")
-    if Path("sprung").exists():
+    if sprung.exists() and not trusted:
         raise Fault(f"ran code unasked: {at}")
     return code, said, complaint
 

@@ -40,8 +40,8 @@ Set = Annotated[
         "--set",
         metavar="NAME=VALUES",
         help="Values of an axis or a parameter: a,b,c is a list; 0:20 is the whole numbers 0 to 19; "
-        "0:0.25:6 is six numbers from 0 to 0.25, 1e-3:1:log:7 seven with one ratio. NAME+=VALUES adds values to "
-        "those of the cube, or of the sweep. May be repeated.",
+        "0:0.25:6 is six numbers from 0 to 0.25, 1e-3:1:log:7 seven with one ratio, 2026-01-01:2026-01-30:30 thirty "
+        "dates. NAME+=VALUES adds values to those of the cube, or of the sweep. May be repeated.",
     ),
 ]
 Seed = Annotated[

@@ -37,7 +37,7 @@ OTHER_NUMBERS = (
 
 def execute(job: Job, task: Task) -> Receipt:
     """Compute and write one block; the whole of a task."""
-    writer = writer_of(job.store, job.cube_id, job.epoch)
+    writer = writer_of(job.store, job.cube_id, job.epoch, job.run_id)
     if not writer.artifacts_checked:
         _require_same_artifacts(job, str(writer.cube.storage))
         writer.artifacts_checked = True
@@ -94,14 +94,14 @@ def _fail_others(job: Job, task: Task, writer: Writer, result: Evaluated, ended:
 
 def record_result(job: Job, task: Task, result: Evaluated) -> Receipt:
     """Write the task's cells, which were computed before there was a task, and are good."""
-    writer = writer_of(job.store, job.cube_id, job.epoch)
+    writer = writer_of(job.store, job.cube_id, job.epoch, job.run_id)
     writer.write(task, result, task.mask, job.origin.number, sync=job.synced_by != machine_id())
     return Receipt(task.block, task.cells, 0, float(result.duration[task.mask].sum()), batch=task.batch)
 
 
 def record_failure(job: Job, task: Task, error: CellError) -> Receipt:
     """Mark a block's cells failed when its task could not, because its worker died each time."""
-    writer = writer_of(job.store, job.cube_id, job.epoch)
+    writer = writer_of(job.store, job.cube_id, job.epoch, job.run_id)
     cells = [tuple(cell) for cell in np.argwhere(task.mask).tolist()]
     result = empty(job.sweep, task.mask.shape)
     result.errors.update(dict.fromkeys(cells, error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,6 +59,8 @@ class Job:
     """The sweep's own, as the driver found them."""
     synced_by: str = ""
     """The machine whose driver syncs what is written there; others sync by themselves."""
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Tells the run from another one of the same epoch, in a cube that somebody put back meanwhile."""
 
     def __getstate__(self) -> dict[str, Any]:
         if is_in_memory(self.store):

@@ -169,8 +169,10 @@ def _merged(stored: npt.NDArray[Any], new: npt.NDArray[Any], mask: Mask) -> npt.
 
 
 @lru_cache(maxsize=8)
-def writer_of(store: str, cube_id: str, epoch: int) -> Writer:
+def writer_of(store: str, cube_id: str, epoch: int, run_id: str) -> Writer:
     """This process's writer for a run.
+
+    Epochs do not tell runs apart in one process: a cube that is put back from a copy has the same ones again.
 
     Raises
     ------

@@ -6,8 +6,6 @@ import json
 import math
 import re
 import socket
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from emulating import emulating
 from instrument_emulator.control import Control
 from instrument_emulator.wave6221 import SEGMENTS_PER_CYCLE
 from spinneurons.device.commands import bench_text
@@ -79,17 +78,8 @@ def text(lock_in: bool = False) -> str:
 def emulated(folder: Path, bench: str) -> Iterator[tuple[Path, Control]]:
     path = folder / "bench.toml"
     path.write_text(bench)
-    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        ready = process.stdout.readline()
-        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
-            yield path, control
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with emulating(path) as control:
+        yield path, control
 
 
 def characterized(bench: Path, store: Path) -> xr.Dataset:

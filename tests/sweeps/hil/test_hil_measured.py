@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from emulating import emulating
 from instrument_emulator.control import Control
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
@@ -40,18 +41,8 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def emulated(folder: Path, seed: int = 1) -> Iterator[tuple[Path, Control]]:
     folder.mkdir(exist_ok=True)
     path = folder / "bench.toml"
-    command = [sys.executable, "-m", "spinsweep.cli", "emulate", str(path), "--speed", "1e5", "--seed", str(seed)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline().startswith("wrote")
-        ready = process.stdout.readline()
-        with Control(int(ready.split("control port ")[1].split(";")[0])) as control:
-            yield path, control
-    finally:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with emulating(path, "--speed", "1e5", "--seed", str(seed)) as control:
+        yield path, control
 
 
 def run(bench: Path, store: Path) -> subprocess.Popen[str]:
