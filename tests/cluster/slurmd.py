@@ -59,7 +59,7 @@ def missing() -> list[str]:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[dict[str, str]]:
+def running(folder: Path, slots: int = SLOTS) -> Iterator[dict[str, str]]:
     """The Slurm, its files in ``folder``; yields the environment in which its commands find it."""
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -71,7 +71,7 @@ def running(folder: Path) -> Iterator[dict[str, str]]:
             folder=folder,
             controller_port=free_port(),
             node_port=free_port(),
-            slots=SLOTS,
+            slots=slots,
         )
     )
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))

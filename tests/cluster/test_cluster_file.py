@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 from pathlib import Path
 
 import pytest
 from commands import spinsweep
 
+from spinsweep.cli import main
+from spinsweep.cli.walltime import walltime_advice
 from spinsweep.deployment.check import CLASSES
 from spinsweep.deployment.clients import cluster_client, deployment
 from spinsweep.deployment.cluster_file import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
-from spinsweep.deployment.job_script import job_options
+from spinsweep.deployment.job_script import job_options, walltime_s
 from spinsweep.errors import RunnerError
 
 CLUSTER = Path(__file__).parents[2] / "cluster"
@@ -134,6 +137,76 @@ def test_job_scripts_of_every_batch_system_start_one_worker_that_computes_with_o
     assert "export A='it'\"'\"'s'\n" in script
     assert "physics" in script
     assert 'export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"\n' in script
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "seconds"),
+    [
+        ("slurm", "01:00:00", 3600),
+        ("slurm", "1-12:00:00", 129_600),
+        ("slurm", "30:00", 1800),
+        ("lsf", "00:30", 1800),
+        ("slurm", "1-12:30", 131_400),
+    ],
+)
+def test_the_walltime_of_a_job_is_what_the_batch_system_takes_it_for(
+    tmp_path: Path, kind: str, text: str, seconds: int
+) -> None:
+    where = load(written(tmp_path, SLURM.replace("slurm", kind).replace("01:00:00", text)))
+    assert isinstance(where, Jobs)
+    assert walltime_s(where) == seconds
+
+
+def test_jobs_take_several_workers_lines_of_shell_and_a_name(tmp_path: Path) -> None:
+    text = SLURM + f'processes = 4\nthreads = 2\nprologue = ["module load python"]\nlogs = "{tmp_path}"\n'
+    where = load(written(tmp_path, text))
+    assert isinstance(where, Jobs)
+    job_class = importlib.import_module("dask_jobqueue").SLURMCluster.job_cls
+    script = job_class("tcp://127.0.0.1:8786", name="w", **job_options(where, "co design-a b.zarr")).job_script()
+    assert "#SBATCH -J spinsweep-co-design-a-b.zarr\n" in script
+    assert "#SBATCH --cpus-per-task=8\n" in script
+    assert "--nworkers 4" in script
+    assert script.rindex("--nthreads 1") > script.index("--nthreads 2"), "the last one counts"
+    assert "export OMP_NUM_THREADS=2\n" in script
+    assert script.index("module load python") < script.index("export SPINSWEEP_JOB_ENDS=")
+    assert "export SPINSWEEP_JOB_LASTS=3600\n" in script
+
+
+def test_cells_and_blocks_that_do_not_fit_into_a_job_are_told_with_what_to_change(tmp_path: Path) -> None:
+    where = load(written(tmp_path, SLURM.replace("01:00:00", "00:03:00")))
+    assert walltime_advice(where, 1.0, 10) == ""
+    assert walltime_advice(where, math.nan, 10) == ""
+    assert "a cell takes about 5 min 0 s, and a job has 2 min 45 s to compute" in walltime_advice(where, 300.0, 1)
+    assert "a new store with --block 16, or a longer walltime" in walltime_advice(where, 1.0, 120)
+
+
+def test_plan_counts_with_a_cluster_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = written(tmp_path, SLURM.replace("01:00:00", "00:00:10"))
+    (tmp_path / "own.py").write_text(SLOW)
+    words = ["plan", f"{tmp_path / 'own.py'}", "--cluster", str(file), "--store", str(tmp_path / "c.zarr")]
+    assert main([*words, "--block", "50"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"on {where_workers(file)} workers" in out
+    assert "walltime a block of 50 cells takes about" in out
+
+
+def where_workers(file: Path) -> int:
+    where = load(file)
+    assert isinstance(where, Jobs)
+    return where.workers
+
+
+SLOW = """
+import time
+import spinsweep
+
+@spinsweep.cell
+def own(n):
+    time.sleep(0.15)
+    return {"y": 2.0 * n}
+
+OWN = spinsweep.Sweep.from_function(own, n=range(100))
+"""
 
 
 def test_a_batch_system_that_is_not_here_is_said_in_one_line(tmp_path: Path) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spinsweep.cli.display import Display, where
+from spinsweep.cli.walltime import measured_cell_s, walltime_advice
 from spinsweep.cli.workers import DASK, Workers
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.batch_jobs import BatchJobs
@@ -63,6 +65,9 @@ class DaskWorkers(Workers):
             self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources, run))
         if deployment.untried:
             run.notes.append(f"a cluster of kind {deployment.kind} is not tried yet: {deployment.untried}")
+        if isinstance(deployment, Jobs):
+            cell_s, block_cells = measured_cell_s(run.cube), math.prod(run.cube.grid.chunk)
+            run.notes += filter(None, [walltime_advice(deployment, cell_s, block_cells)])
         jobs = BatchJobs(deployment.kind, self._client.cluster) if isinstance(deployment, Jobs) else None
         self.show.advice = lambda: _advice(deployment, jobs)
         if jobs is not None:

@@ -25,6 +25,7 @@ from spinsweep.cli.options import (
     requested,
     until_option,
 )
+from spinsweep.cli.walltime import walltime_advice
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import Counts, State, pending, with_wanted
@@ -42,7 +43,14 @@ def plan(
     name: Name,
     settings: Set = None,
     store: Into = None,
-    workers: Annotated[int, typer.Option(help="Number of workers to assume.", min=1)] = cpu_count(),
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Number of workers to assume.", min=1, show_default="those of --cluster, or cores"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A cluster file: its workers, and whether cells and blocks fit its jobs."),
+    ] = None,
     block: Block = None,
     until: UntilOption = None,
     most: Max = None,
@@ -52,7 +60,14 @@ def plan(
     """Estimate the cells, blocks, bytes and time of a run by timing a few cells. Writes nothing.
 
     Example:  spinsweep plan characterization --set device=0:8 --workers 16
+              spinsweep plan codesign --cluster slurm.toml
     """
+    where = None
+    if cluster is not None:
+        from spinsweep.deployment.clients import deployment
+
+        where = deployment(cluster)
+    workers = workers or (where.workers if where is not None else None) or cpu_count()
     sweep = requested(name, settings, seed, store=store)
     path = store or default_store(sweep)
     open_storage(path).ensure_creatable()
@@ -124,6 +139,8 @@ def plan(
     else:
         about = f"about {duration(report['seconds'])} on {workers} workers"
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
+    if where is not None and (line := walltime_advice(where, seconds, block_cells)):
+        table.add_row("walltime", line)
     console().print(table)
     return 0
 
