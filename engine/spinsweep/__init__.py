@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from spinsweep.reading import CubeView, open_cube
     from spinsweep.spec import Sweep, per_cell
     from spinsweep.stages import Stage
+    from spinsweep.until import Until
     from spinsweep.wanted import zipped
 
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
-    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "cell",
-    "figures", "open_cube", "per_cell", "run", "zipped",
+    "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "Until",
+    "cell", "figures", "open_cube", "per_cell", "run", "zipped",
 ]
 # fmt: on
 
@@ -46,6 +47,7 @@ _MODULES = {
     "spec": ["Sweep", "per_cell"],
     "stages": ["Stage"],
     "cell_function": ["cell"],
+    "until": ["Until"],
     "wanted": ["zipped"],
 }
 

@@ -25,6 +25,8 @@ Kind = Literal["float", "int", "bool", "str", "datetime"]
 
 DTYPES: dict[str, str] = {"float": "float64", "int": "int64", "bool": "bool", "str": "string", "datetime": "int64"}
 """Type of a coordinate in a cube, by the kind of its values."""
+REPLICATES = ("seed", "device", "repeat", "replicate", "trial", "chip", "cycle", "sample")
+"""Names of axes that repeat the same thing, if the user names none."""
 MAX_CHOICES = 10_000
 MAX_VALUES = 10_000_000  # of one axis: a typing error in a range must not fill the memory
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 Coords = Mapping[str, tuple[Any, ...]]
@@ -30,3 +31,19 @@ class Calls:
 
 
 NOBODY = Calls()
+
+
+class InHand:
+    """The call that is being made in a block, for another thread to look at; two assignments a call, and no lock."""
+
+    __slots__ = ("began", "call")
+
+    def __init__(self) -> None:
+        self.call: Any = None
+        """The ``Cell``, or the ``Cells`` of one cell, that the function was called with; None: no single cell."""
+        self.began = 0.0
+        """When, s of ``time.perf_counter``."""
+
+
+IN_HAND: ContextVar[InHand | None] = ContextVar("IN_HAND", default=None)
+"""Set by who computes a block and wants to know its cell; a copy of the context takes it to another thread."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FunctionType, MethodType
 from typing import Any, overload
 
+from spinsweep import limits
 from spinsweep.axis import closest
 from spinsweep.errors import OutputError, SpecError
 from spinsweep.printable import brief
@@ -26,8 +27,17 @@ CELL = "cell"
 @overload
 def cell(function: Function, /, *, streams: Streams | Iterable[str] = ()) -> Function: ...
 @overload
-def cell(*, streams: Streams | Iterable[str] = ()) -> Callable[[Function], Function]: ...
-def cell(function: Function | None = None, /, *, streams: Streams | Iterable[str] = ()) -> Any:
+def cell(
+    *, streams: Streams | Iterable[str] = (), memory: int | str | None = None, gpu: float | None = None
+) -> Callable[[Function], Function]: ...
+def cell(
+    function: Function | None = None,
+    /,
+    *,
+    streams: Streams | Iterable[str] = (),
+    memory: int | str | None = None,
+    gpu: float | None = None,
+) -> Any:
     """Mark a function of one cell that takes axes and parameters as arguments, by name.
 
     An argument ``rng`` gets the cell's own random stream, an argument ``cell`` the :class:`spinsweep.Cell`. The
@@ -40,6 +50,8 @@ def cell(function: Function | None = None, /, *, streams: Streams | Iterable[str
         Further random streams, by the argument that gets each: ``{"chip": ("seed",)}`` is shared by the cells that
         agree on ``seed``, as ``cell.rng("chip", axes=("seed",))`` is; None instead of axes, or a name alone: each
         cell has its own.
+    memory, gpu
+        What a cell may use, of every sweep of this function that says nothing else; see :class:`spinsweep.Sweep`.
 
     Raises
     ------
@@ -47,7 +59,7 @@ def cell(function: Function | None = None, /, *, streams: Streams | Iterable[str
         It is no plain function.
     """
     if function is None:
-        return functools.partial(cell, streams=streams)
+        return functools.partial(cell, streams=streams, memory=memory, gpu=gpu)
     name = name_of(function)
     if isinstance(function, MethodType):
         raise SpecError(f"{name} is a bound method; write @spinsweep.cell above the method in its class")
@@ -59,6 +71,9 @@ def cell(function: Function | None = None, /, *, streams: Streams | Iterable[str
     for stream, axes in named.items():
         if not isinstance(stream, str) or (axes is not None and not _are_names(axes)):
             raise SpecError(f"{name}: streams must map an argument to names of axes or None, not {brief(streams)}")
+    if memory is not None or gpu is not None:
+        needs = limits.memory(f"{name}: memory", memory), limits.gpu(f"{name}: gpu", gpu)
+        function.cell_needs = needs  # type: ignore[union-attr]
     function.per_cell = True  # type: ignore[union-attr]
     function.cell_streams = {  # type: ignore[union-attr]
         stream: None if axes is None else (axes,) if isinstance(axes, str) else tuple(axes)
@@ -80,6 +95,12 @@ def streams_of(function: Any) -> Streams | None:
     """The further streams of a function that takes its arguments by name; None if it takes cells."""
     streams: Streams | None = _mark(function, "cell_streams", None)
     return streams
+
+
+def needs_of(function: Any) -> tuple[int | None, float | None]:
+    """The memory of a cell in bytes and its GPUs, of a function that :func:`cell` marked with them."""
+    needs: tuple[int | None, float | None] = _mark(function, "cell_needs", (None, None))
+    return needs
 
 
 def _mark(function: Any, name: str, default: Any) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spinsweep.axis import Value, canonical, key
-from spinsweep.calls import NOBODY, Calls, Coords
+from spinsweep.calls import IN_HAND, NOBODY, Calls, Coords, InHand
 from spinsweep.captured import Tail, captured
 from spinsweep.cell_function import adapted, is_per_cell
 from spinsweep.errors import OutputError, RunAborted, SpecError, WorkInterrupted
@@ -206,16 +206,20 @@ def evaluate(
     calls : hears of each call of the function
     """
     with captured() as tail:
-        return _evaluated(sweep, Cells(sweep, coords, cube_id, stages), coords, calls, tail)
+        hand = IN_HAND.get() or InHand()
+        try:
+            return _evaluated(sweep, Cells(sweep, coords, cube_id, stages), coords, calls, tail, hand)
+        finally:
+            hand.call = None
 
 
-def _evaluated(sweep: Sweep, cells: Cells, coords: Coords, calls: Calls, tail: Tail) -> Evaluated:
+def _evaluated(sweep: Sweep, cells: Cells, coords: Coords, calls: Calls, tail: Tail, hand: InHand) -> Evaluated:
     result = empty(sweep, cells.shape)
     first, size = (0,) * len(cells.shape), result.duration.size
     per_cell = is_per_cell(sweep.function)
     function = adapted(sweep.function, cells.coords, sweep.params, [output.name for output in sweep.outputs])
     if not per_cell:
-        values, seconds, tries = _called(sweep, function, cells, coords, calls, tail)
+        values, seconds, tries = _called(sweep, function, cells, coords, calls, tail, hand)
         result.duration[...] = seconds / size
         result.tries[...] = tries
         if size == 1 or not isinstance(values, CellError):
@@ -231,9 +235,9 @@ def _evaluated(sweep: Sweep, cells: Cells, coords: Coords, calls: Calls, tail: T
     for position, cell in zip(np.ndindex(cells.shape), cells, strict=True):
         single = {name: (cell.coords[name],) for name in names} if needed else {}
         if per_cell:
-            values, seconds, tries = _called(sweep, function, cell, single, calls, tail)
+            values, seconds, tries = _called(sweep, function, cell, single, calls, tail, hand)
         else:
-            values, seconds, tries = _called(sweep, function, cells.fresh(single), single, calls, tail)
+            values, seconds, tries = _called(sweep, function, cells.fresh(single), single, calls, tail, hand)
         result.duration[position], result.tries[position] = seconds, tries
         calls.computed(single, values, seconds, tries)
         if isinstance(values, CellError):
@@ -251,6 +255,7 @@ def _called(
     coords: Coords,
     calls: Calls,
     tail: Tail,
+    hand: InHand,
 ) -> tuple[dict[str, Array] | CellError, float, int]:
     """What the block function returns, checked, or raises; the seconds of its last call; and how many it took."""
     shape = cells.shape if isinstance(cells, Cells) else ()
@@ -259,6 +264,7 @@ def _called(
         tail.clear()
         calls.began(coords, size)
         began = time.perf_counter()
+        hand.call, hand.began = cells if size == 1 else None, began
         repeat = False
         try:
             values: dict[str, Array] | CellError = _checked(sweep, function(cells), shape)
@@ -275,6 +281,14 @@ def _called(
         time.sleep(backoff_s(tries))
         cells = cells.fresh(coords)  # the call that raised may have changed it
     return values, seconds, tries
+
+
+def point_of(call: Cell | Cells) -> dict[str, Value] | None:
+    """Coordinates of a call of one cell, by axis; None where the function has taken them away."""
+    if isinstance(call, Cells):
+        return {name: values[0] for name, values in call._values.items()}
+    names = call._sweep.axis_names
+    return {name: call.coords[name] for name in names} if set(names) <= set(call.coords) else None
 
 
 def _says_nothing(error: BaseException) -> bool:
@@ -333,7 +347,7 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         if array.size and not (limits.min <= int(array.min()) and int(array.max()) <= limits.max):
             raise OutputError(f"{what} has values {array.min()} to {array.max()}, declared is {target}")
     elif not np.can_cast(array.dtype, target, casting="same_kind"):
-        raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}")
+        raise OutputError(f"{what} has dtype {array.dtype}, declared is {target}{_both(array.dtype, target)}")
     if array.ndim == 0 and array.dtype.kind == "f" and abs(array.item()) <= LARGEST.get(target, 0.0):
         return array.astype(target)  # errstate takes longer than all of this
     try:
@@ -343,6 +357,12 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         raise OutputError(
             f"{what} has values that are too large for {target}, which would make them infinite"
         ) from None
+
+
+def _both(actual: np.dtype[Any], target: np.dtype[Any]) -> str:
+    """A hint to the type of numbers that holds both; the type may have been inferred from the first cell."""
+    are_numbers = {actual.kind, target.kind} <= set("biufc")
+    return f"; declare {np.promote_types(actual, target)}, which holds both" if are_numbers else ""
 
 
 def _texts(array: Array, what: str) -> Array:

@@ -125,11 +125,18 @@ class Receipt:
     batch: int = 0
     """Of the task; see ``spinsweep.cube.durable``."""
     left: npt.NDArray[np.bool_] | None = None
-    """Cells of the block, in its shape, that were not computed, because another one hung; None: there are none."""
+    """Cells of the block, in its shape, that were not computed, because one was given up, which ran too long or used
+    too much memory; None: there are none."""
     apart: bool = False
-    """Whether any of these may be the one that hung."""
+    """Whether any of these may be the one at fault."""
+    overran: tuple[int, ...] = ()
+    """Index in the block of the cell that ran when the time of the worker's job was over; it is among ``left``."""
+    overran_s: float = 0.0
+    """Seconds that it ran."""
     hung: bool = False
-    """Whether a cell hung: the process that computed it is to be replaced."""
+    """Whether a cell was given up: the process that computed it is to be replaced."""
+    over: str = ""
+    """How much memory the process held, where that may be of what it computed before; empty: it is not that."""
     hung_at: str = ""
     """The worker that is to be replaced, by the address at which the driver knows it."""
     worker: WorkerRecord | None = None

@@ -1,4 +1,4 @@
-"""What a sweep or a run allows its cells: how long, how often, and how many may fail.
+"""What a sweep or a run allows its cells: how long, how often, how many may fail, how much memory, which GPUs.
 
 Nothing of it changes a number or the identity of a sweep.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from numbers import Real
 from typing import Any
 
@@ -15,6 +16,8 @@ from spinsweep.printable import brief
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 60.0  # before a cell is tried again: twice as long each time
 MOST_RETRIES = 1000
+LEAST_MEMORY = 64 << 20
+"""Bytes: a worker needs as much before it computes anything."""
 
 
 def max_failures(what: str, value: Any) -> float | None:
@@ -46,6 +49,50 @@ def timeout(what: str, value: Any) -> float | None:
     number = _number(value)
     if not 0 < number < math.inf:
         raise SpecError(f"{what} must be seconds above 0, not {brief(value)}")
+    return number
+
+
+def memory(what: str, value: Any) -> int | None:
+    """Bytes that the process of a cell may use, of a number or a text such as ``"2 GiB"``; None: any.
+
+    Raises
+    ------
+    SpecError
+        It is something else, or less than a worker itself needs.
+    """
+    if value is None:
+        return None
+    number = math.nan
+    if isinstance(value, str):
+        from dask.utils import parse_bytes  # late: only a sweep that names a size needs it
+
+        with suppress(ValueError, OverflowError):
+            number = parse_bytes(value)
+    else:
+        number = _number(value)
+    if not 0 < number < 2**63:
+        raise SpecError(f"{what} must be a size such as '2 GiB', or bytes, not {brief(value)}")
+    if number < LEAST_MEMORY:
+        raise SpecError(
+            f"{what}: {brief(value)} is less than a worker needs by itself, {LEAST_MEMORY >> 20} MiB; "
+            "write the unit, as in '2 GiB'"
+        )
+    return int(number)
+
+
+def gpu(what: str, value: Any) -> float | None:
+    """GPUs that a cell needs: a part of one, or a whole number; None: none.
+
+    Raises
+    ------
+    SpecError
+        It is something else.
+    """
+    if value is None:
+        return None
+    number = _number(value)
+    if not (0.01 <= number < 1 or (1 <= number <= 1024 and number == int(number))):
+        raise SpecError(f"{what} must be a part of a GPU from 0.01 to 1, or a whole number, not {brief(value)}")
     return number
 
 

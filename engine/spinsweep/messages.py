@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
+from spinsweep.pace import TimeLeft
+
 VERSION = 1
 """Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
 LANE_TOPIC = "spinsweep-lane"
@@ -18,6 +20,8 @@ LANE_STOP = "spinsweep_stop"
 """Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
 MAX_FAILURES = 100
 """Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
+MAX_LONG = 8
+"""Blocks that are being computed for long of which a report tells."""
 MAX_POINTS = 200
 """Of a series: a window shows no more, and a report goes out every second."""
 LARGEST = 1e100
@@ -143,10 +147,48 @@ class FailureReport:
     """What the exception said, cut where it is long."""
 
 
+@dataclass(frozen=True)
+class LongBlock:
+    """A block that has been computed for long."""
+
+    cell: Mapping[str, Any]
+    """Coordinates, JSON values by axis, of the cell that is being computed; where that is not known, of the first."""
+    in_hand: bool
+    """Whether it is known."""
+    cells: int
+    """That the block computes."""
+    seconds: float
+    """Since the block was begun, s."""
+    cell_seconds: float
+    """Since the cell was begun, s; of the block where the cell is not known."""
+    worker: str
+    """What computes it, in words."""
+    answers: bool = True
+    """Whether its process says what it does; native code may keep Python from running."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongReport(_Message):
+    """What the record of a run says while blocks are computed for long."""
+
+    seen: str
+    """When the driver looked, UTC, ISO 8601."""
+    blocks: tuple[LongBlock, ...]
+    """The :data:`MAX_LONG` that had been computed for the longest then, longest first."""
+    more: int = 0
+    """Long ones beside these."""
+
+    _parts = {"blocks": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProgressReport(_Message):
     """What a driver says once a second; the defaults are those of a run that has not reported yet."""
 
+    cells: int = 0
+    """That the run has to compute, as far as is known; 0: as it said when it began."""
+    round: str = ""
+    """The round of replicates and how many sets are open; empty where there are no rounds."""
     cells_done: int = 0
     """In this run."""
     cells_failed: int = 0
@@ -165,6 +207,10 @@ class ProgressReport(_Message):
     """Cells a second."""
     seconds_left: float | None = None
     """At that rate, s; None while nothing is known."""
+    seconds_left_low: float | None = None
+    """Lower end of its 95 % interval, s."""
+    seconds_left_high: float | None = None
+    """Upper end."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
     problem: str = ""
@@ -173,8 +219,20 @@ class ProgressReport(_Message):
     """Whether this is the last report."""
     failures: tuple[FailureReport, ...] = ()
     """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
+    long: tuple[LongBlock, ...] = ()
+    """The :data:`MAX_LONG` blocks that have been computed for the longest, longest first; none if nothing is long."""
+    more_long: int = 0
+    """Long ones beside these."""
 
-    _parts = {"failures": FailureReport}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"failures": FailureReport, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+
+    @property
+    def time_left(self) -> TimeLeft | None:
+        """At that rate; None while nothing is known."""
+        if self.seconds_left is None:
+            return None
+        low, high = self.seconds_left_low, self.seconds_left_high
+        return TimeLeft(self.seconds_left, low or 0.0, self.seconds_left if high is None else high)
 
     @property
     def cells_ended(self) -> int:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
+from spinsweep.axis import key
 from spinsweep.ledger import Receipt
+from spinsweep.messages import LongBlock
+from spinsweep.pace import Pace, TimeLeft
+
+WORTH_SAYING, WORTH_SAYING_S = 0.2, 5.0  # of the time left, and s: narrower intervals are not shown
 
 
 @dataclass
@@ -26,12 +32,31 @@ class Progress:
     """What the lane does now, where the work is on a bench."""
     waiting: str = ""
     """What the run waits for; empty while it goes on."""
-    longest: str = ""
-    """The block that is being computed for the longest, if that is long; where an executor knows it."""
+    round: str = ""
+    """The round of replicates and how many sets are open, where there are rounds."""
+    long: Sequence[LongBlock] = ()
+    """The blocks that have been computed for long, longest first, as they were at ``long_at``."""
+    long_at: float = 0.0
+    """s of the clock of ``began``."""
     last_error: str = ""
+    pace: Pace = field(init=False)
 
-    def note(self, receipt: Receipt) -> None:
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.began)
+
+    def begin(self, now: float) -> None:
+        """There are workers: rates count from now."""
+        self.began = now
+        self.pace = Pace(now)
+
+    def wait_for(self, what: str, now: float) -> None:
+        """What the run waits for, in words; empty: nothing."""
+        self.waiting = what
+        self.pace.wait(now, waits=bool(what))
+
+    def note(self, receipt: Receipt, now: float) -> None:
         """Count a block that ended."""
+        self.pace.note(now, receipt.done + receipt.failed, receipt.seconds)
         self.cells_done += receipt.done
         self.cells_failed += receipt.failed
         self.blocks_ended += 1
@@ -44,13 +69,20 @@ class Progress:
         return self.cells_done + self.cells_failed
 
     def rate(self, now: float) -> float:
-        """Cells a second since the start; 0 before the first block ended."""
-        return self.cells_ended / (now - self.began) if now > self.began else 0.0
+        """Cells a second of the last minutes; 0 before the first block ended."""
+        return self.pace.rate(now)
 
-    def seconds_left(self, now: float) -> float | None:
-        """Time left at the rate so far; None while nothing is known."""
-        rate = self.rate(now)
-        return (self.cells - self.cells_ended) / rate if rate > 0 else None
+    def left(self, now: float) -> TimeLeft | None:
+        """Time left at that rate; None while nothing is known, as when all that is left runs longer than the rest."""
+        cells = self.cells - self.cells_ended
+        if cells and sum(block.cells for block in self.long) >= cells:
+            return None
+        return self.pace.left(now, cells)
+
+    def long_now(self, now: float) -> list[LongBlock]:
+        """The long blocks with their times as of now, as far as is known."""
+        later = max(0.0, now - self.long_at)
+        return [replace(b, seconds=b.seconds + later, cell_seconds=b.cell_seconds + later) for b in self.long]
 
     @property
     def counted(self) -> str:
@@ -66,16 +98,37 @@ class Progress:
 
     def line(self, now: float) -> str:
         """One plain line, as logs show it."""
-        left, text = self.seconds_left(now), self.counted
+        left, text = self.left(now), self.counted
+        if self.activity and not self.waiting:
+            text += f", {self.activity}"
+        elif self.long:
+            text += f", {long_in_words(self.long_now(now)[0])}"
         if self.waiting:
             return text
-        if self.activity:
-            text += f", {self.activity}"
-        if self.longest:
-            text += f", {self.longest}"
+        if self.round:
+            text += f", {self.round}"
         if left is not None:
-            text += f", {self.rate(now):.3g} cells/s, {duration(left)} left"
+            text += f", {self.rate(now):.3g} cells/s, {left_in_words(left)}"
         return text
+
+
+def left_in_words(left: TimeLeft) -> str:
+    """The time left, and within which bounds where they are far apart."""
+    low, high = duration(left.low), duration(left.high)
+    if left.high - left.low < max(WORTH_SAYING * left.seconds, WORTH_SAYING_S):
+        return f"{duration(left.seconds)} left"
+    return f"{low} to {high} left"
+
+
+def long_in_words(block: LongBlock) -> str:
+    """Which cell is computed since when, and where."""
+    cell, more = " ".join(f"{name}={key(value)}" for name, value in block.cell.items()), ""
+    if block.cells > 1 and block.in_hand:
+        more = f" (of a block of {block.cells} cells, for {duration(block.seconds)})"
+    elif block.cells > 1:
+        cell += f" and {block.cells - 1} more"
+    silent = "" if block.answers else ", which does not answer"
+    return f"{cell} for {duration(block.cell_seconds)}{more} in {block.worker}{silent}"
 
 
 def duration(seconds: float) -> str:

@@ -29,7 +29,7 @@ from spinsweep.ledger import Counts, Failure, State
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from spinsweep.analysis.tables import MeanTable
+    from spinsweep.analysis.tables import PrintedTable
 
 
 def open_cube(store: str | Path, *, zeros: bool = False, sort: bool = False) -> xr.Dataset:
@@ -142,7 +142,7 @@ class CubeView:
 
     def table(
         self, output: str, over: Sequence[str] | str | None = None, columns: str | None = None, level: float = 0.95
-    ) -> MeanTable:
+    ) -> PrintedTable:
         """Means and half widths as a table with ``to_markdown``, ``to_latex`` and ``to_csv``.
 
         See :func:`spinsweep.analysis.tables.table`.

@@ -29,6 +29,7 @@ from spinsweep.outputs import MAX_LENGTH, Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
 from spinsweep.stages import Stage
+from spinsweep.until import Until
 from spinsweep.wanted import Wanted, checked, mask
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
@@ -87,6 +88,13 @@ class Sweep:
     """How often a cell that raised is called again, by class of the exception or its name: ``{"OSError": 3}``."""
     max_failures: float | None = None
     """Failed cells at which a run stops; infinite: never; None: by the default rule of a run."""
+    memory: int | str | None = None
+    """Bytes that the process of a cell may use, with all that the cell starts, or a text such as ``"2 GiB"``. So many
+    are computed at a time as fit, and a process that uses more is ended. None: as much as there is, unless the
+    function is marked with :func:`spinsweep.cell` of some ``memory``."""
+    gpu: float | None = None
+    """GPUs that a cell needs: a part of one, such as 0.5, or a whole number. It sees these alone. None: as the
+    function is marked, else none."""
     figures: str = ""
     """``module:NAME`` of a mapping from file stem to a function Dataset -> Figure."""
     on_bench: str = ""
@@ -110,6 +118,9 @@ class Sweep:
     wanted: Wanted | None = None
     """The cells that are computed, where it is not all of them: a function of a cell's coordinates that says whether
     it is wanted, or a list of mappings, each of which names the values of some axes; see :mod:`spinsweep.wanted`."""
+    until: Until | None = None
+    """Conditions on the intervals of means, until which replicates are computed; the values of their axis are the
+    first round. See :mod:`spinsweep.until`."""
     kept_axes: tuple[str, ...] = ()
     """Axes that are dimensions also at their neutral value: those of a cube that has them."""
 
@@ -141,8 +152,15 @@ class Sweep:
         object.__setattr__(self, "axes", tuple(a for i, a in enumerate(every) if i not in absent))
         object.__setattr__(self, "timeout", limits.timeout(f"{where}: timeout", self.timeout))
         object.__setattr__(self, "retries", limits.retries(f"{where}: retries", self.retries))
+        memory, gpu = cell_function.needs_of(self.function)
+        if self.memory is not None:
+            memory = limits.memory(f"{where}: memory", self.memory)
+        object.__setattr__(self, "memory", memory)
+        object.__setattr__(self, "gpu", gpu if self.gpu is None else limits.gpu(f"{where}: gpu", self.gpu))
         if self.measured and (self.timeout is not None or self.retries):
             raise SpecError(f"{where}: cells that are measured are begun once: no timeout and no retries")
+        if self.measured and (self.memory is not None or self.gpu is not None):
+            raise SpecError(f"{where}: cells that are measured are on the bench's machine: no memory and no gpu")
         object.__setattr__(self, "max_failures", limits.max_failures(f"{where}: max_failures", self.max_failures))
         object.__setattr__(self, "root_seed", whole(f"{where}: root_seed", self.root_seed, -(2**128), 2**128))
         if not callable(self.function):
@@ -159,6 +177,8 @@ class Sweep:
                 raise SpecError(f"{where}: {name} must be a mapping, not {brief(getattr(self, name))}")
         if self.wanted is not None:
             object.__setattr__(self, "wanted", checked(where, self.wanted, every))
+        if not isinstance(self.until, Until | None):
+            raise SpecError(f"{where}: until must be an Until, such as Until('y: half_width < 0.1', max=100)")
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
@@ -201,7 +221,7 @@ class Sweep:
             raise SpecError(f"sweep {self.name!r}: has {brief(cells)} cells; one cube holds at most {MOST_CELLS}")
 
     @classmethod
-    def from_function(
+    def from_function(  # noqa: PLR0913 - each is a field of its own
         cls,
         function: Callable[..., Any],
         values: Mapping[str, Any] | None = None,
@@ -212,6 +232,8 @@ class Sweep:
         name: str = "",
         title: str = "",
         root_seed: int = 0,
+        memory: int | str | None = None,
+        gpu: float | None = None,
         **more_values: Any,
     ) -> Sweep:
         """A sweep of a plain function, whose arguments get axes and parameters by name; see :func:`spinsweep.cell`.
@@ -235,12 +257,20 @@ class Sweep:
             Units of axes, parameters and outputs, by name.
         name, title
             None: the function's name, and the first line of its docstring.
+        memory, gpu
+            What a cell may use; see :class:`Sweep`.
 
         Raises
         ------
         SpecError
             An argument has no value, a value no argument, or the first cell cannot be computed.
         """
+        for needed, amount in {"memory": memory, "gpu": gpu}.items():
+            if amount is not None and needed in cell_function.arguments(function) and needed not in (values or {}):
+                raise SpecError(
+                    f"from_function: {name_of(function)} takes an argument {needed!r}; give its values in a mapping, "
+                    f"as in from_function({name_of(function)}, {{{needed!r}: ...}})"
+                )
         twice = [key for key in values or {} if key in more_values]
         if twice:
             raise SpecError(f"from_function: {twice[0]!r} is given twice")
@@ -248,7 +278,17 @@ class Sweep:
         if not name and not (name := name_of(function)).isidentifier():
             raise SpecError("from_function: a lambda has no name; give name='...'")
         lines = (inspect.getdoc(function) or name).splitlines()
-        return cls(name, title or lines[0], root_seed=root_seed, **fields)
+        return cls(name, title or lines[0], root_seed=root_seed, memory=memory, gpu=gpu, **fields)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The ``memory`` of a cell, in bytes."""
+        return None if self.memory is None else int(self.memory)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a few cells may be computed to choose the blocks: none that may act on the world, or need a GPU."""
+        return not self.resources and self.gpu is None
 
     @property
     def axis_names(self) -> tuple[str, ...]:
@@ -446,7 +486,7 @@ class Sweep:
         """This sweep with one value on each axis, and the same dimensions: small enough to be sent with a task."""
         axes = tuple(dataclasses.replace(a, values=a.values[:1]) for a in self.axes)
         dims = tuple(dim.summarized() for dim in self.dims)
-        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, kept_axes=self.axis_names)
+        return dataclasses.replace(self, axes=axes, dims=dims, wanted=None, until=None, kept_axes=self.axis_names)
 
     def _follow(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Axis values that follow from the parameters among ``values``."""

@@ -10,8 +10,9 @@ import pytest
 from commands import spinsweep
 
 from spinsweep.deployment.check import CLASSES
-from spinsweep.deployment.clients import cluster_client, deployment, job_options
+from spinsweep.deployment.clients import cluster_client, deployment
 from spinsweep.deployment.cluster_file import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
+from spinsweep.deployment.job_script import job_options
 from spinsweep.errors import RunnerError
 
 CLUSTER = Path(__file__).parents[2] / "cluster"

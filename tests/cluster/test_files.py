@@ -77,7 +77,7 @@ def test_every_kubernetes_object_fits_its_schema(document: dict[str, Any]) -> No
 @pytest.mark.parametrize("document", OBJECTS)
 def test_a_misspelt_field_does_not_fit(document: dict[str, Any]) -> None:
     wrong = copy.deepcopy(document)
-    wrong["spec"]["replicsa"] = 1
+    wrong.get("spec", wrong)["replicsa"] = 1
     with pytest.raises(jsonschema.ValidationError, match="replicsa"):
         check(wrong)
 
@@ -101,6 +101,22 @@ def test_pods_compute_with_one_thread_and_offer_one_cpu_and_the_service_finds_th
             "dask.org/cluster-name": cluster["metadata"]["name"],
             "dask.org/component": "scheduler",
         }
+
+
+def test_pods_see_the_cubes_and_get_no_token_of_the_api_server() -> None:
+    for cluster in clusters():
+        for part in ("scheduler", "worker"):
+            pod = cluster["spec"][part]["spec"]
+            assert pod["automountServiceAccountToken"] is False
+            assert {"name": "results", "mountPath": "/results"} in pod["containers"][0]["volumeMounts"]
+
+
+def test_an_image_is_made_of_what_there_is() -> None:
+    text = (CLUSTER / "Dockerfile").read_text()
+    copied = [word for line in text.splitlines() if line.startswith("COPY") for word in line.split()[1:-1]]
+    assert copied == ["pyproject.toml", "README.md", "LICENSE", "engine", "sweeps", "constraints.txt"]
+    assert all((CLUSTER.parent / name).exists() for name in copied)
+    assert "pip wheel --no-cache-dir --no-deps" in text, "as tests/test_wheel.py builds it"
 
 
 def test_scheduler_and_workers_with_certificates_take_nothing_else() -> None:

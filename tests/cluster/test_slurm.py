@@ -12,14 +12,16 @@ import pytest
 from commands import assert_same_cube, done, ended, logged, spinsweep, start, start_with, until
 from slurmd import said
 
+from spinsweep.cube import Cube
+
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).parents[2]
 
 
-def cluster(folder: Path, workers: int, *more: str) -> Path:
+def cluster(folder: Path, workers: int, *more: str, walltime: str = "00:20:00") -> Path:
     path = folder / "slurm.toml"
-    lines = ['kind = "slurm"', f"workers = {workers}", 'memory = "400MiB"', 'walltime = "00:20:00"', *more]
+    lines = ['kind = "slurm"', f"workers = {workers}", 'memory = "400MiB"', f'walltime = "{walltime}"', *more]
     path.write_text("\n".join(lines))
     return path
 
@@ -52,6 +54,25 @@ def test_a_run_whose_only_job_is_cancelled_in_the_middle_goes_on_by_itself(
     until(lambda: bool(jobs(slurm) - first), 90)
     status, text = ended(run)
     assert status == 0, text
+    assert_same_cube(store, local_cube)
+    assert "lost" not in text, "a job that is cancelled is no death"
+
+
+def test_a_worker_that_dies_is_told_with_what_slurm_says_of_its_job(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    store = tmp_path / "c.zarr"
+    words = [*logged(tmp_path, 0.2), "--cluster", cluster(tmp_path, 1), "--store", store]
+    run = start(*words, cwd=tmp_path, env=slurm)
+    until(lambda: done(store) >= 10)
+    (job,) = jobs(slurm)
+    worker = int(next((tmp_path / "log").iterdir()).name.split("-")[2])
+    nanny = int(Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[1])
+    for process in (nanny, worker):
+        os.kill(process, signal.SIGKILL)
+    status, text = ended(run)
+    assert status == 0, text
+    assert f" died: job {job}: FAILED (NonZeroExitCode)" in text, text
     assert_same_cube(store, local_cube)
 
 
@@ -88,6 +109,17 @@ def test_jobs_that_end_before_their_worker_came_are_told_of_with_their_logs(
     assert f"look into {tmp_path}/logs" in line
 
 
+def test_jobs_that_wait_are_told_with_slurms_reason(slurm: dict[str, str], tmp_path: Path) -> None:
+    file = cluster(tmp_path, 1, 'directives = ["--begin=now+1hour"]')
+    words = [*logged(tmp_path), "--cluster", file, "--store", "c.zarr"]
+    run = start_with("spinsweep.cli.display.ADVICE_AFTER_S = 2", *words, cwd=tmp_path, env=slurm)
+    assert run.stderr is not None
+    line = next(line for line in run.stderr if "no worker yet" in line)
+    run.send_signal(signal.SIGINT)
+    ended(run)
+    assert ": PENDING (BeginTime)" in line
+
+
 def test_the_batch_script_runs_a_sweep_unattended_and_leaves_status_log_and_cube(
     slurm: dict[str, str], tmp_path: Path, local_cube: Path
 ) -> None:
@@ -121,3 +153,112 @@ def test_a_batch_job_that_is_told_to_end_stops_cleanly_and_says_so(slurm: dict[s
     log = (tmp_path / f"spinsweep-{number}.log").read_text()
     assert status.read_text() == "1\n", log
     assert "run the same command again to continue" in log
+
+
+def test_jobs_whose_time_is_over_are_followed_by_others_and_no_cell_is_suspected(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    file = cluster(tmp_path, 2, walltime="00:01:00")
+    words = [*logged(tmp_path, 1.5), "--cluster", file, "--store", "c.zarr"]
+    run = start(*words, cwd=tmp_path, env=slurm)
+    status, text = ended(run, 400)
+    assert status == 0, text
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+    assert "lost" not in text
+    assert len(list((tmp_path / "log").iterdir())) == 100, "no cell was computed twice"
+
+
+def test_a_cell_that_takes_longer_than_a_job_is_named_after_two_jobs_and_the_others_are_done(
+    slurm: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(LONG)
+    file = cluster(tmp_path, 2, walltime="00:01:00")
+    run = start("run", "own.py", "--cluster", file, "--block", 3, "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    status, text = ended(run, 400)
+    assert status == 1, text
+    assert "11 of 12 done" in text
+    (failure,) = Cube(tmp_path / "c.zarr").failures()
+    assert (failure.coords["n"], failure.error.type) == (4, "spinsweep.OverWalltime")
+    assert failure.error.message == ("had not ended in 2 jobs when their time was over; give jobs a longer walltime")
+    assert "out of memory" not in text
+
+
+LONG = """
+import time
+import spinsweep
+
+@spinsweep.cell
+def own(n):
+    time.sleep(1000 if n == 4 else 2)
+    return {"y": 2.0 * n}
+
+OWN = spinsweep.Sweep.from_function(own, n=range(12))
+"""
+
+
+def test_a_driver_in_a_job_submits_the_jobs_that_compute_and_leaves_its_status_when_it_is_cancelled(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{slurm['PATH']}"
+    words = [*logged(tmp_path, 0.2)[1:], "--cluster", cluster(tmp_path, 1), "--store", "c.zarr"]
+
+    def submitted() -> str:
+        command = ["sbatch", "--parsable", ROOT / "cluster" / "spinsweep.sbatch", *map(str, words)]
+        environment = {**slurm, "PATH": path}
+        done_ = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        return done_.stdout.strip()
+
+    first = submitted()
+    until(lambda: done(tmp_path / "c.zarr") >= 5)
+    subprocess.run(["scancel", first], env=slurm, check=True)
+    until((tmp_path / f"spinsweep-{first}.status").exists, 60)
+    until(lambda: first not in jobs(slurm), 60)
+    assert (tmp_path / f"spinsweep-{first}.status").read_text().strip() in {"1", "143"}
+    second = submitted()
+    status = tmp_path / f"spinsweep-{second}.status"
+    until(status.exists, 120)
+    log = (tmp_path / f"spinsweep-{second}.log").read_text()
+    assert status.read_text() == "0\n", log
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+
+
+def test_the_tasks_of_a_job_array_compute_into_one_store(
+    slurm: dict[str, str], tmp_path: Path, local_cube: Path
+) -> None:
+    assert spinsweep("certs", "certificates", cwd=tmp_path)[0] == 0
+    script = ROOT / "cluster" / "spinsweep-array.sbatch"
+    command = ["sbatch", "--parsable", "--array=0-2", "--cpus-per-task=1", script]
+    words = [*logged(tmp_path, 0.3)[1:], "--store", "c.zarr"]
+    environment = {
+        **slurm,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{slurm['PATH']}",
+        "SPINSWEEP_HOST": "127.0.0.1",
+    }
+    submitted = subprocess.run(
+        [*command, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    number = submitted.stdout.strip()
+    status = tmp_path / f"spinsweep-array-{number}.status"
+    until(status.exists, 180)
+    log = (tmp_path / f"spinsweep-array-{number}-0.log").read_text()
+    assert status.read_text() == "0\n", log
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+    until(lambda: not jobs(slurm), 60)
+    processes = {file.name.split("-")[2] for file in (tmp_path / "log").iterdir()}
+    assert len(processes) == 3, "each task computed"
+
+
+def test_several_workers_of_a_job_share_its_cores(slurm: dict[str, str], tmp_path: Path, local_cube: Path) -> None:
+    file = cluster(tmp_path, 4, "processes = 2", 'prologue = ["export SAID=before"]')
+    status, text = spinsweep(*logged(tmp_path, 0.3), "--cluster", file, "--store", "c.zarr", cwd=tmp_path, env=slurm)
+    assert status == 0, text
+    assert_same_cube(tmp_path / "c.zarr", local_cube)
+    assert len(list((tmp_path / "logs").glob("*.err"))) == 2, "two jobs"
+    assert len({file.name.split("-")[2] for file in (tmp_path / "log").iterdir()}) == 4
+
+
+def test_cluster_check_shows_what_the_workers_are_like(slurm: dict[str, str], tmp_path: Path) -> None:
+    status, text = spinsweep("cluster", "check", cluster(tmp_path, 2), cwd=tmp_path, env=slurm)
+    assert status == 0, text
+    assert text.count(" shared ") == 2
+    assert not list((tmp_path / "results").iterdir())

@@ -26,7 +26,9 @@ def test_a_cluster_file_is_printed_for_every_kind(
 ) -> None:
     path = tmp_path / "cluster.toml"
     path.write_text(printed(kind, capsys))
-    assert cluster_file.load(path).kind == KIND.get(kind, kind)
+    described = cluster_file.load(path)
+    assert described.kind == KIND.get(kind, kind)
+    assert bool(described.untried) == path.read_text().startswith("# Not tried yet on a real one: ")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -18,6 +18,7 @@ import xarray as xr
 from distributed import Client
 from watched import WATCHED, broken, running, until
 
+import spinsweep
 from spinsweep.cube import Cube
 from spinsweep.dashboard import serving
 from spinsweep.dashboard.blockmap import BlockState
@@ -26,6 +27,7 @@ from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
+from spinsweep.executors import long_running
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import State
@@ -94,6 +96,26 @@ def test_the_blocks_that_the_workers_compute_are_running_and_the_others_wait(tmp
     assert (newest(client)["states"] == BlockState.DONE).all()
 
 
+def test_the_longest_cell_is_among_the_metrics_while_it_is_computed(
+    tmp_path: Path, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_running, "LONG_S", 0.2)
+    monkeypatch.setattr(long_running, "LOOK_S", 0.2)
+    gate, name = tmp_path / "gate", "spinsweep_longest_cell_seconds"
+    with running(WATCHED, tmp_path / "first.zarr", client, block=12):
+        pass
+    with running(WATCHED.with_values(gate=str(gate)), tmp_path / "c.zarr", client, block=12):
+        try:
+            seen = until(lambda: (s := newest(client))["report"].long and s)
+            assert {block.cell["current"] for block in seen["report"].long} <= {0.001, 0.002}
+            first = metrics(client, seen["name"])[name]
+            assert first > 0.2
+            assert until(lambda: metrics(client, seen["name"])[name] > first)
+        finally:
+            gate.touch()
+    assert name not in metrics(client, newest(client)["name"])
+
+
 def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Client) -> None:
     gate = tmp_path / "gate"
     with running(WATCHED.with_values(current=[0.001, 0.002, 0.003]), tmp_path / "c.zarr", client, block=12):
@@ -106,6 +128,22 @@ def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Clien
     seen = newest(client)
     assert seen["report"].cells_done == 5 * 12
     assert (seen["states"] == BlockState.DONE).all()
+
+
+def test_rounds_of_replicates_add_to_what_the_page_knows(tmp_path: Path, client: Client) -> None:
+    sweep = WATCHED.with_values(seed=range(10))
+    result = spinsweep.run(
+        sweep, tmp_path / "c.zarr", client=client, until="voltage: half_width < 0.01", max=20, block=5, progress=False
+    )
+
+    seen = newest(client)
+    cube = Cube(tmp_path / "c.zarr")
+    done = cube.grid.count(cube.ledger("cell_state") == State.DONE) > 0
+    assert done.any()
+    assert not done.all()
+    np.testing.assert_array_equal(seen["states"], np.where(done, BlockState.DONE, BlockState.OUTSIDE))
+    assert seen["report"].cells == seen["report"].cells_done == result.counts.done > 80
+    assert seen["report"].round == result.rounds.words()  # type: ignore[union-attr]
 
 
 DRIVER = """

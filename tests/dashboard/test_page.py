@@ -30,6 +30,7 @@ from spinsweep.messages import (
     VERSION,
     AxisDescription,
     LaneReport,
+    LongBlock,
     OutputDescription,
     ProgressReport,
 )
@@ -98,6 +99,18 @@ def test_a_sweep_of_one_axis_says_which_lies_across(page: Page) -> None:
         begin(monitor, "r", {"current": [1, 2, 3]})
         assert refresh(window).select_x.value == "current"
         assert not window.select_y.visible
+
+    page(look)
+
+
+def test_the_header_says_which_round_of_replicates_it_is_and_how_many_cells_there_are_by_now(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"current": [1, 2, 3]})
+        report(monitor, "r", [], cells=7, cells_done=4, round="round 2: 1 of 3 sets <open>")
+        text = refresh(window).header.text
+        assert "4 of 7 cells" in text
+        assert "round 2: 1 of 3 sets &lt;open&gt;" in text
+        assert monitor.runs["r"].cells_left == 3
 
     page(look)
 
@@ -330,5 +343,29 @@ def test_a_message_of_another_version_is_one_line_on_the_page_and_no_exception(p
         assert window.unreadable.visible
         assert list(monitor.runs) == ["r"]
         assert "0 of 2 cells" in window.header.text
+
+    page(look)
+
+
+def test_cells_that_take_long_stand_there_with_worker_and_command_until_the_run_ends(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"current": [1, 2, 3], "note": ["<b>a</b>", "b"]}, path="/data/my cube.zarr")
+        monitor.driver_lost = lambda run: False  # type: ignore[method-assign]  # there is none
+        assert not refresh(window).long_running.visible
+        long = (
+            LongBlock({"current": 2, "note": "<b>a</b>"}, True, 6, 80.0, 75.0, "worker tls://127.0.0.1:1"),
+            LongBlock({"current": 1, "note": "b"}, False, 3, 20.0, 20.0, "worker tls://127.0.0.1:2", answers=False),
+        )
+        report(monitor, "r", [], long=long, more_long=4)
+        shown = refresh(window).long_running.text
+        assert refresh(window).long_running.visible
+        assert "<b>" not in shown
+        plain = " ".join(unescape(re.sub("<[^>]*>", " ", shown)).split())
+        assert re.search(r"1 min 1[56] s current 2, note <b>a</b> \(of a block of 6 cells, for 1 min 2", plain)
+        assert "20 s 3 cells from current 1, note b on worker tls://127.0.0.1:2, which does not answer" in plain
+        assert "and 4 more blocks" in plain
+        assert "spinsweep cell '/data/my cube.zarr' current=2 'note=<b>a</b>' computes the first of them" in plain
+        report(monitor, "r", [], long=long, ended=True)
+        assert not refresh(window).long_running.visible
 
     page(look)

@@ -21,6 +21,7 @@ from watched import WATCHED, running, until
 from spinsweep import Axis, disk
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.deployment.local_cluster import local_client
+from spinsweep.executors import long_running
 
 pytestmark = pytest.mark.browser
 
@@ -96,6 +97,23 @@ def test_cells_change_state_while_the_sweep_runs_and_the_console_is_silent(
     assert np.argwhere(shown == BlockState.FAILED).tolist() == [[2, 0]]
     assert "Voltage of a <resistor>" in words(window)
     assert "96 of 96 cells of this run · 1 failed" in words(window)
+    assert complaints(window) == []
+
+
+def test_a_cell_that_takes_long_is_named_until_it_ends(
+    tmp_path: Path, watched_client: Client, window: Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_running, "LONG_S", 0.2)
+    monkeypatch.setattr(long_running, "LOOK_S", 0.2)
+    gate = tmp_path / "gate"
+    with running(WATCHED.with_values(gate=str(gate)), tmp_path / "c.zarr", watched_client, block=12):
+        try:
+            until(lambda: requests_are_answered(address(watched_client)))
+            window.get(address(watched_client))
+            until(lambda: "current 0.001, seed 0 (of a block of 12 cells, for" in words(window))
+        finally:
+            gate.touch()
+    until(lambda: "Long-running" not in words(window))
     assert complaints(window) == []
 
 

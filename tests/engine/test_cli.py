@@ -241,9 +241,10 @@ def test_a_mistake_is_one_line_status_2_and_nothing_written(
     assert {p.name for p in own.iterdir()} <= {"mine.py", "__pycache__"}
 
 
-@pytest.mark.parametrize(
-    "verb", ["list", "plan", "run", "status", "cell", "figures", "import", "card", "fits", "drift"]
-)
+OF_CUBES = ("status", "cell", "figures", "table", "compare", "sensitivity", "crossings")
+
+
+@pytest.mark.parametrize("verb", ["list", "plan", "run", *OF_CUBES, "import", "card", "fits", "drift"])
 def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spinsweep: Command) -> None:
     result = spinsweep(verb, "--help", cwd=tmp_path)
 
@@ -251,6 +252,8 @@ def test_every_verb_shows_an_example_in_its_help(verb: str, tmp_path: Path, spin
     assert f"Example:  spinsweep {verb}" in result.stdout
 
 
+OPENING = ("list", "plan", "run", "status", "figures", "verify", "sensitivity", "crossings")
+"""Commands that look for a cube or read sweeps, and so load numpy."""
 HEAVY = {"dask", "distributed", "matplotlib", "numba", "pandas", "scipy", "statsmodels", "torch", "xarray", "zarr"}
 
 
@@ -280,6 +283,8 @@ def loaded(folder: Path, words: str) -> tuple[set[str], str]:
         ("status nosuch.zarr", "nosuch.zarr is not a cube"),
         ("figures nosuch.zarr", "nosuch.zarr is not a cube"),
         ("verify nosuch.zarr", "nosuch.zarr is not a cube"),
+        ("sensitivity nosuch.zarr y", "nosuch.zarr is not a cube"),
+        ("crossings nosuch.zarr y 1 --along x", "nosuch.zarr is not a cube"),
     ],
 )
 def test_help_and_mistakes_come_before_any_large_library_is_loaded(tmp_path: Path, words: str, shows: str) -> None:
@@ -287,7 +292,7 @@ def test_help_and_mistakes_come_before_any_large_library_is_loaded(tmp_path: Pat
 
     assert shows in said
     assert packages & HEAVY == set()
-    assert "numpy" not in packages or words.startswith(("list", "plan", "run", "status", "figures", "verify"))
+    assert "numpy" not in packages or words.startswith(OPENING)
 
 
 def test_a_verb_that_cannot_be_loaded_is_named_and_the_others_go_on(

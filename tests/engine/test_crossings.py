@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import spinsweep.reading  # noqa: F401 - the accessor
+import spinsweep.reading
 from spinsweep.analysis.crossings import crossing
+from spinsweep.analysis.tables import with_bounds
+from spinsweep.cli import main
 from spinsweep.errors import SpecError
 
 X = np.linspace(0, 1, 11)
@@ -38,6 +44,46 @@ def test_none_and_several_are_told() -> None:
     assert found["crossings"].values[0] == 2
     assert np.isnan(found["crossing"].values[2])
     assert np.isnan(found["low"]).all()  # no replicates
+
+
+def test_the_command_prints_one_row_for_each_other_value(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    def fall(x: float, mode: str, rng: np.random.Generator) -> float:
+        return {"near": 0.5, "far": 0.9, "never": 5.0}[mode] - x + 0.01 * float(rng.normal())
+
+    axes = {"x": np.linspace(0, 1, 6), "mode": ["near", "far", "never"], "seed": range(6)}
+    sweep = spinsweep.Sweep.from_function(fall, axes, outputs="y", units={"x": "V"})
+    store = str(tmp_path / "fall.zarr")
+    spinsweep.run(sweep, store, progress=False)
+    assert main(["crossings", store, "y", "0", "--along", "x"]) == 0
+    rows = [[text.strip() for text in line.split("|")[1:-1]] for line in capfd.readouterr().out.splitlines()]
+    assert rows[0] == ["mode", "x (V)", "crossings"]
+    assert [row[0::2] for row in rows[2:5]] == [["near", "one"], ["far", "one"], ["never", "none"]]
+    place, low, _, high = rows[2][1].replace("(", "").replace(")", "").split()
+    assert float(low) < float(place) < float(high)
+    assert float(place) == pytest.approx(0.5, abs=0.02)
+    assert rows[4][1] == "–"
+
+    assert main(["crossings", store, "y", "0", "--along", "x", "--format", "csv"]) == 0
+    frame = pd.read_csv(io.StringIO(capfd.readouterr().out))
+    found = crossing(spinsweep.open_cube(store), "y", 0.0, "x")
+    np.testing.assert_array_equal(frame["crossing"], found["crossing"])
+
+    assert main(["crossings", store, "y", "0", "--along", "mode"]) == 2
+    assert "axis 'mode' holds no numbers" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [
+        ((0.5, 0.46, 0.54), "0.500 (0.460 to 0.540)"),
+        ((120.0, 110.0, np.inf), "120 (110 to ∞)"),
+        ((-1.0, -np.inf, -0.5), "−1.00 (−∞ to −0.50)"),
+        ((2.5, np.nan, np.nan), "2.5"),
+        ((np.nan, np.nan, np.nan), "–"),
+    ],
+)
+def test_a_place_has_as_many_digits_as_its_interval_says(numbers: tuple[float, float, float], shown: str) -> None:
+    assert with_bounds(*numbers) == shown
 
 
 def test_a_bound_is_infinite_where_the_axis_may_be_too_short() -> None:

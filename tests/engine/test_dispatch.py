@@ -154,11 +154,11 @@ def test_a_block_is_tried_again_before_its_cells_are_suspected_of_its_workers_de
     assert [a.task.cells for a in sent(dispatcher, Tick())] == [1]
 
 
-def test_suspects_are_tried_one_by_one_when_nothing_else_is_in_flight_and_only_the_culprit_fails() -> None:
+def test_suspects_are_tried_one_by_one_on_a_worker_that_has_nothing_else_and_only_the_culprit_fails() -> None:
     dispatcher, (bad, good) = started(blocks(2, cells=3))
     assert told(dispatcher, killed(bad), Tick()) == [Split(3)]
     (first,) = sent(dispatcher, finished(good), Tick())
-    assert (first.alone, first.task.mask.tolist()) == (True, [True, False, False])
+    assert (first.alone, first.workers, first.task.mask.tolist()) == (True, ("a",), [True, False, False])
     (second,) = sent(dispatcher, finished(first), Tick())
     failure, submit = told(dispatcher, killed(second), Tick())
 
@@ -169,6 +169,49 @@ def test_suspects_are_tried_one_by_one_when_nothing_else_is_in_flight_and_only_t
     assert isinstance(submit, Submit)
     sent(dispatcher, finished(submit.attempts[0]), Tick())
     assert dispatcher.over
+
+
+def test_suspects_do_not_stop_the_world() -> None:
+    dispatcher = Dispatcher(iter(blocks(40, cells=2)))
+    bad, *others = sent(dispatcher, WorkersChanged({"a": 1, "b": 1, "c": 1}), Tick())
+
+    more = sent(dispatcher, killed(bad), *map(finished, others[:9]), Tick())
+    assert more
+    assert all(attempt.workers == ("b", "c") for attempt in more)
+    (suspect, *more) = sent(dispatcher, *map(finished, others[9:]), Tick())
+    assert (suspect.alone, suspect.workers) == (True, ("a",))
+    assert [attempt.workers for attempt in more] == [("b", "c")] * 8
+    (other,) = [a for a in sent(dispatcher, finished(suspect), Tick()) if a.alone]
+    sent(dispatcher, finished(other), Tick())
+    more = sent(dispatcher, *map(finished, list(dispatcher.in_flight.values())), Tick())
+    assert more
+    assert all(attempt.workers is None for attempt in more)
+
+
+def test_a_worker_that_dies_of_a_suspect_counts_and_one_whose_time_is_over_does_not() -> None:
+    dispatcher, (bad,) = started(blocks(1))
+    told(dispatcher, killed(bad))
+    for n in range(MAX_DEATHS):
+        for name, retired in ((f"b{n}", ["a"]), ("a", [])):
+            (suspect,) = sent(dispatcher, WorkersChanged({"a": 1}), Tick())
+            gone = WorkersChanged({name: 1} if retired else {}, retired=retired)
+            assert Cancel((suspect.number,)) in told(dispatcher, gone)
+            actions = told(dispatcher, Dropped([suspect.number]))
+            assert any(isinstance(a, RecordFailure) for a in actions) == (n + 1 == MAX_DEATHS and not retired)
+    (failure,) = [a for a in actions if isinstance(a, RecordFailure)]
+    assert failure.error_type == "Killed"
+
+
+def test_what_was_sent_to_workers_that_are_gone_goes_to_others() -> None:
+    dispatcher = Dispatcher(iter(blocks(12)))
+    first = sent(dispatcher, WorkersChanged({"a": 1, "b": 1}), Tick())
+    told(dispatcher, OtherCodeFound(first[0].number, "b", "worker b has other code"))
+    more = sent(dispatcher, *map(finished, first[1:]), Tick())
+    assert all(attempt.workers == ("a",) for attempt in more)
+    numbers = [attempt.number for attempt in more]
+    assert Cancel(tuple(numbers)) in told(dispatcher, WorkersChanged({"b": 1, "c": 1}))
+    again = sent(dispatcher, Dropped(numbers), Tick())
+    assert [(a.task, a.workers) for a in again] == [(a.task, ("c",)) for a in more]
 
 
 def test_a_measured_block_is_never_blamed_for_the_death_of_its_worker() -> None:
@@ -248,8 +291,10 @@ def test_a_stop_drops_what_is_only_queued_and_waits_for_what_is_computed() -> No
     ]
     queued = tuple(a.number for a in first[1:])
     assert told(dispatcher, Computing({first[0].number: "a"}, ["a"])) == [Cancel(queued)]
-    words = "1 block (1 cell) that are being computed; Ctrl-C again leaves at once"
-    assert told(dispatcher, Dropped(queued)) == [Waiting(words), Note(f"stopping: waiting for {words}")]
+    what, last = "1 block (1 cell) that are being computed", "Ctrl-C again leaves at once"
+    words, first_cell = f"{what}; {last}", first[0].task.block.start
+    note = Note(f"stopping: waiting for {what} (the first cell: {first_cell}); {last}")
+    assert told(dispatcher, Dropped(queued)) == [Waiting(words), note]
     assert told(dispatcher, Tick()) == [FindComputing()]
     assert told(dispatcher, Computing({first[0].number: "a"}, ["a"])) == [Waiting(words)]
     assert told(dispatcher, finished(first[0]), Tick()) == []
@@ -309,7 +354,18 @@ def test_a_stop_drops_all_of_a_measured_sweep() -> None:
 # a cluster by chance
 
 WORKERS = 3
-FAULTS = ("lost", "killed", "killed by dask", "unfinished", "raised", "other code", "stop", "worker came", "none")
+FAULTS = (
+    "lost",
+    "killed",
+    "killed by dask",
+    "unfinished",
+    "raised",
+    "other code",
+    "stop",
+    "worker came",
+    "worker gone",
+    "none",
+)
 
 
 class Cluster:
@@ -342,8 +398,11 @@ class Cluster:
         match action:
             case Submit():
                 assert len(in_flight) <= self.dispatcher.window, "the window was exceeded"
-                if any(a.alone for a in in_flight.values()):
-                    assert len(in_flight) == 1, "a suspect is not alone"
+                for suspect in (a for a in in_flight.values() if a.alone):
+                    rest = [a for a in in_flight.values() if a is not suspect]
+                    assert suspect.workers is not None
+                    shared = [a for a in rest if a.workers is None or set(a.workers) & set(suspect.workers)]
+                    assert not shared, "a suspect is not alone at its worker"
                 assert not self.halted, "something was sent after a stop"
                 self.queue += [(attempt, action.workers) for attempt in action.attempts]
             case RecordFailure():
@@ -375,6 +434,12 @@ class Cluster:
         elif fault == "worker came":
             self.came += 1
             self.workers[f"new{self.came}"] = None
+        elif fault == "worker gone":
+            del self.workers[name]
+            self.came += 1
+            self.workers[f"new{self.came}"] = None
+            if attempt is not None:  # Dask has it computed again, where it may be
+                self.queue.append((attempt, attempt.workers))
         elif attempt is not None:
             self.workers[name] = None
             self.tell(self.ended(attempt, fault, name))
@@ -425,3 +490,17 @@ def test_whatever_goes_wrong_each_cell_ends_exactly_once_or_is_untouched_after_a
     assert set(cluster.ends.values()) <= {1}, "a cell ended twice"
     if all(fault != "stop" for fault, _ in faults) and cluster.gave_up is None:
         assert cluster.ends.total() == sum(sizes), "a cell was forgotten"
+
+
+def test_a_further_round_is_sent_to_the_same_workers_under_new_numbers() -> None:
+    dispatcher, first = started(blocks(2))
+    told(dispatcher, *(Finished(a.number, Receipt(a.task.block, 1, 0, 0.1)) for a in first), Tick())
+    assert dispatcher.over
+
+    dispatcher.go_on(iter(blocks(1)))
+    (again,) = sent(dispatcher, Tick())
+    assert dispatcher.in_flight
+    assert again.retry, "the block may have been sent before: an executor must not take it for that"
+    assert again.number not in {a.number for a in first}
+    told(dispatcher, Finished(again.number, Receipt(again.task.block, 1, 0, 0.1)), Tick())
+    assert dispatcher.over

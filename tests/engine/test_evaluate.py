@@ -51,7 +51,7 @@ def test_labelled_results_may_have_their_dims_in_any_order() -> None:
         (lambda cells: {"y": np.zeros((3, 2))}, "output 'y' has shape"),
         (
             lambda cells: {"y": np.zeros((*cells.shape, 2), complex)},
-            "output 'y' has dtype complex128, declared is float64",
+            "output 'y' has dtype complex128, declared is float64; declare complex128, which holds both",
         ),
         (lambda cells: 1.0, "returned float, not a mapping"),
         (lambda cells: {"y": xr.DataArray(np.zeros(2), dims="k")}, "output 'y' has dims"),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from distributed import Client
 
 from spinsweep import Axis, Cell, Cells, Output, Parameter, SpecError, Sweep, per_cell
 from spinsweep.blocks import Block
-from spinsweep.cube import TIMED_OUT, Task
+from spinsweep.cube import TIMED_OUT, LastResort, Task
 from spinsweep.executors.dispatch import Dispatcher
 from spinsweep.executors.events import Finished, Hung, RecordFailure, Split, Submit, Tick, WorkersChanged
 from spinsweep.executors.running import run
@@ -125,14 +128,55 @@ def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
     assert "in locking" in failure.error.traceback
 
 
-@pytest.mark.slow
-def test_on_dask_it_is_ended_as_well_and_counts_as_a_cell_of_which_workers_die(tmp_path: Path) -> None:
-    sweep = dataclasses.replace(HANGING, function=locking, timeout=0.2).with_values(x=range(3))
+@per_cell
+def holding(cell: Cell) -> dict[str, Any]:
+    """Native code that holds Python's lock: nothing else of its process runs."""
+    note(cell)
+    if cell["x"] == 1 and cell.params["hangs"]:
+        ctypes.PyDLL(None).sleep(3600)
+    return {"y": float(cell["x"])}
+
+
+def test_on_dask_the_stacks_of_the_worker_that_ended_itself_come_back(tmp_path: Path, log: Path) -> None:
+    sweep = dataclasses.replace(HANGING, function=holding, timeout=0.2).with_values(log=str(log), hangs=1, x=range(3))
     result = run(sweep, tmp_path / "c.zarr", block=3, executor="dask", workers=1)
 
     (failure,) = result.failures
-    assert (failure.coords["x"], result.counts.done) == (1, 2)
-    assert "native code that ran longer than the timeout" in failure.error.message
+    assert (failure.coords["x"], failure.error.type, result.counts.done) == (1, TIMED_OUT, 2)
+    assert "in native code that kept its process from answering" in failure.error.message
+    assert "in holding" in failure.error.traceback
+    calls = (log / "1").read_text().split()
+    assert len(calls) == 2, "once in its block and once by itself: each is known after one death"
+
+
+def test_what_a_process_leaves_that_ends_itself_is_the_block_in_hand_and_its_stacks(tmp_path: Path) -> None:
+    code = """
+import ctypes, sys
+from pathlib import Path
+from spinsweep.cube import time_limit
+time_limit.GRACE_S = 0.1
+resort = time_limit.LastResort
+resort.begin(Path(sys.argv[1]))
+for resort.block in ("run\\nfirst, a longer name", "run\\nsecond"):
+    resort.arm(60.0)
+    resort.disarm()
+if sys.argv[2] == "ends":
+    resort.end()
+elif sys.argv[2] == "hangs":
+    resort.arm(0.1)
+    ctypes.PyDLL(None).sleep(60)
+"""
+    left = {}
+    for what in ("ends", "dies", "hangs"):
+        ended = subprocess.run([sys.executable, "-c", code, str(tmp_path / what), what], stderr=subprocess.PIPE)
+        assert ended.returncode == (what == "hangs"), ended.stderr.decode()
+        left[what] = LastResort.left(tmp_path / what)
+
+    assert (left["ends"], left["dies"]) == (None, None)
+    assert not (tmp_path / "ends").exists()
+    assert left["hangs"] is not None
+    assert left["hangs"][0] == "run\nsecond"
+    assert "line 15 in <module>" in left["hangs"][1]
 
 
 def test_a_timeout_changes_no_number_and_no_identity(tmp_path: Path, log: Path) -> None:

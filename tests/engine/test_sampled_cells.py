@@ -20,9 +20,9 @@ from distributed import Client
 from examples import GRID
 
 from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
-from spinsweep.executors import processes as executors
+from spinsweep.executors import long_running
 from spinsweep.executors.running import run
-from spinsweep.runs import sampling
+from spinsweep.runs import Run, sampling
 from spinsweep.runs.sampling import sample, sample_elsewhere
 
 
@@ -126,13 +126,30 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
     assert not lives(processes(log)["0-0"][0])
 
 
+@pytest.mark.parametrize("workers", [0, 1], ids=["here", "a worker"])
+def test_a_cell_of_the_sample_may_take_no_longer_than_its_timeout(
+    tmp_path: Path, log: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "LONGEST_S", 3600.0)
+    sweep = dataclasses.replace(TRACED.with_values(log=str(log), first="hang"), timeout=1)
+    result = run(sweep, tmp_path / "c.zarr", workers=workers or None, executor=None if workers else "serial")
+
+    assert (result.counts.done, result.counts.failed) == (11, 1)
+    assert result.failures[0].error.type == "spinsweep.TimedOut"
+    assert result.failures[0].coords == {"x": 0, "seed": 0}
+
+
 def test_the_progress_names_the_cell_that_is_computed_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Path
 ) -> None:
-    monkeypatch.setattr(executors, "LONG_S", 0.1)
+    monkeypatch.setattr(long_running, "LONG_S", 0.1)
     shown = []
     sweep = TRACED.with_values(log=str(log), x=[2], seed=[1], seconds=2.5)
-    run(sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=lambda run: shown.append(run.progress.line(1e9)))
+
+    def show(run: Run) -> None:
+        shown.append(run.progress.line(time.monotonic()))
+
+    run(sweep, tmp_path / "c.zarr", workers=1, block=1, on_progress=show)
 
     assert any(re.search(r", x=2 seed=1 for \d[.\d]* s in process \d+", line) for line in shown)
     assert " for " not in shown[-1]

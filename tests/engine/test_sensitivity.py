@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
+import spinsweep
+from spinsweep import Sweep
 from spinsweep.analysis.sensitivity import sensitivity
+from spinsweep.cli import main
 from spinsweep.errors import SpecError
 
 DIMS = ("x1", "x2", "x3")
@@ -70,6 +77,32 @@ def test_a_grid_with_a_hole_or_without_variation_is_refused_in_one_line() -> Non
         sensitivity(xr.zeros_like(noisy(1)), "y")
     with pytest.raises(SpecError, match="no axis of two values"):
         sensitivity(noisy(1).isel(a=0, b=0), "y")
+
+
+def test_the_command_prints_the_largest_total_first_with_what_is_left_out(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def response(a: float, b: float, rng: np.random.Generator) -> float:
+        return a + 2 * b + 0.1 * float(rng.normal())
+
+    sweep = Sweep.from_function(response, {"a": [0.0, 1.0, 2.0], "b": [0.0, 1.0, 2.0], "seed": range(6)}, outputs="y")
+    spinsweep.run(sweep, tmp_path / "ab.zarr", progress=False)
+    assert main(["sensitivity", str(tmp_path / "ab.zarr"), "y"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[:4]] == ["| axis", "| ----", "| b   ", "| a   "]
+    share, low, _, high = lines[2].split(" | ")[1].translate(str.maketrans("", "", "()")).split()
+    assert float(low) <= float(share) <= float(high)
+    assert float(share) == pytest.approx(0.8, abs=0.05)  # the variance of 2 b is 4/5 of that of a + 2 b
+    assert "Interactions: 0.00" in lines[5]
+    assert "Intervals (95 %) over 6 replicates." in lines[5]
+
+    assert main(["sensitivity", str(tmp_path / "ab.zarr"), "y", "--format", "csv", "--level", "0.9"]) == 0
+    frame = pd.read_csv(io.StringIO(capfd.readouterr().out))
+    found = sensitivity(spinsweep.open_cube(tmp_path / "ab.zarr"), "y", level=0.9).isel(axis=[1, 0])
+    np.testing.assert_array_equal(frame["total_high"], found["total_high"])
+
+    assert main(["sensitivity", str(tmp_path / "ab.zarr"), "z"]) == 2
+    assert capfd.readouterr().err == "spinsweep: there is no output 'z'; there are y\n"
 
 
 def test_a_replicate_may_be_missing_in_some_cells() -> None:

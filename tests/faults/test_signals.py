@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -172,6 +173,7 @@ def test_told_once_a_run_says_what_is_computed_waits_for_it_and_begins_nothing_e
     held = run(executor)
     held.signal(number)
     said = held.says("stopping: waiting for")  # while the cells wait
+    assert re.search(r"being computed \((now|the first cell:) x=\d+\); Ctrl-C again", said)
     held.let_go(all_cells=False)
     status, out, err = held.ended()
     assert status == 1, said + err

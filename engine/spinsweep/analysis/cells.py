@@ -42,7 +42,7 @@ def blanked(dataset: xr.Dataset, *, zeros: bool = False) -> xr.Dataset:
         return dataset
     held = {name: holding(dataset, name, state) for name in outputs(dataset)}
     return dataset.assign(
-        {n: _blanked(dataset[n], there, zeros=zeros) for n, there in held.items() if not bool(there.all())}
+        {n: _blanked(dataset[n], present, zeros=zeros) for n, present in held.items() if not bool(present.all())}
     )
 
 

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from spinsweep.analysis.design import replicates
+from spinsweep.analysis.design import replicates, text_of
 from spinsweep.analysis.estimates import numbers
 from spinsweep.analysis.intervals import check_level
 from spinsweep.analysis.resampling import Floats, expanded_tail, means, weights
+from spinsweep.analysis.tables import PrintedTable, titled, with_bounds
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
 
@@ -82,6 +83,32 @@ def crossing(
     for name in ("crossing", "low", "high"):
         result[name].attrs |= unit
     return result.assign_attrs(output=output, threshold=threshold, along=along, level=level)
+
+
+def crossings_table(places: xr.Dataset) -> PrintedTable:
+    """What :func:`crossing` found as a table: one row for each combination of the remaining dims."""
+    dims = [str(d) for d in places["crossing"].dims]
+    names = ["crossing", "low", "high", "crossings", "left_out"]
+    flat = places.stack(row=dims).transpose("row") if dims else places.expand_dims("row")
+    rows = tuple(
+        (
+            *(text_of(row[d].values) for d in dims),
+            with_bounds(*(float(row[name]) for name in names[:3])),
+            str(row["told"].item()),
+        )
+        for row in (flat.isel(row=i) for i in range(flat.sizes["row"]))
+    )
+    along = places.attrs["along"]
+    unit = str(places["crossing"].attrs.get("units", "1"))
+    heading = along if unit in ("1", "") else f"{along} ({unit})"
+    parts = [f"Where the mean of {places.attrs['output']} first crosses {places.attrs['threshold']:g} along {along}."]
+    if np.isfinite(places["low"]).any() or np.isinf(places["low"]).any():
+        parts.append(f"Intervals ({100 * places.attrs['level']:g} %) from a bootstrap over the replicates.")
+    if left_out := int(places["left_out"].sum()):
+        parts.append(f"{left_out} means have no number and are passed over.")
+    frame = places[names].to_dataframe(dim_order=dims).reset_index() if dims else flat[names].to_dataframe()
+    header = (*(titled(places, d) for d in dims), heading, "crossings")
+    return PrintedTable(header, rows, len(dims), " ".join(parts), frame[[*dims, *names]])
 
 
 def _place(x: Floats, y: Floats, threshold: float, level: float) -> tuple[float, ...]:

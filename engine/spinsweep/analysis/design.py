@@ -10,11 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from spinsweep.axis import closest
+from spinsweep.axis import REPLICATES, closest
 from spinsweep.errors import NotDrawn, SpecError
 
-REPLICATES = ("seed", "device", "repeat", "replicate", "trial", "chip", "cycle", "sample")
-"""Names of axes that repeat the same thing, if the user names none."""
 MOST_SERIES = 6
 """Lines or colours in one panel."""
 FEW_NUMBERS = 4

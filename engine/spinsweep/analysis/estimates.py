@@ -7,20 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from spinsweep.analysis.cells import blanked, outputs, type_of_cells
+from spinsweep.analysis.cells import blanked, outputs, states, type_of_cells
 from spinsweep.analysis.design import is_share
 from spinsweep.analysis.intervals import mean_interval, wilson
 from spinsweep.axis import closest
 from spinsweep.errors import CubeError, SpecError
+from spinsweep.ledger import State
 from spinsweep.printable import said
 
 DRAWN = "biufc"
+WANTED = "cell_wanted"
 
 
 def numbers(dataset: xr.Dataset, name: str) -> xr.DataArray:
     """One output as numbers in memory, NaN where a cell is not done; a complex number is its magnitude.
 
-    ``attrs["is_share"]`` says whether it says yes or no.
+    ``attrs["is_share"]`` says whether it says yes or no. Where the sweep wants only some cells, the coordinate
+    ``cell_wanted`` says which.
 
     Raises
     ------
@@ -45,6 +48,9 @@ def numbers(dataset: xr.Dataset, name: str) -> xr.DataArray:
     if cells.kind not in DRAWN:
         raise SpecError(f"output {name!r} holds {'texts' if cells.kind in 'OUST' else cells.name}, not numbers")
     values = abs(array) if array.dtype.kind == "c" else array.astype(np.float64)
+    unwanted = (states(dataset) == State.UNWANTED).compute()
+    if unwanted.any():
+        values = values.assign_coords({WANTED: ~unwanted})
     return values.assign_attrs(array.attrs, is_share=is_share(values, cells), is_magnitude=cells.kind == "c")
 
 
@@ -62,11 +68,16 @@ def estimate(values: xr.DataArray, over: Sequence[str], level: float = 0.95) -> 
     Returns
     -------
     Dataset over the remaining dims: ``mean``; ``low`` and ``high``, NaN where fewer than two values are; ``count`` of
-    the values, and ``missing``, those that are NaN
+    the values, and ``missing``, those that are NaN in cells that are wanted
     """
+    wanted = values.coords.get(WANTED)
+    values = values.drop_vars(WANTED, errors="ignore")
     ordered = [str(d) for d in values.dims if d in over]
     first, inner = ordered[:1], ordered[1:]
-    count, size = values.notnull().sum(list(over)), int(np.prod([values.sizes[d] for d in over]))
+    count = values.notnull().sum(list(over))
+    size: xr.DataArray | int = int(np.prod([values.sizes[d] for d in over]))
+    if wanted is not None:  # a mean of as many replicates as were asked for lacks none
+        size = wanted.drop_attrs().broadcast_like(values).sum(list(over))
     averaged = values.mean(inner) if inner else values
     if not first:
         nothing = xr.full_like(values, np.nan)

@@ -16,9 +16,11 @@ from spinsweep.analysis.design import Design
 from spinsweep.analysis.estimates import numbers
 from spinsweep.analysis.intervals import check_level
 from spinsweep.analysis.resampling import Floats, means, weights
+from spinsweep.analysis.tables import PrintedTable, with_bounds
 from spinsweep.errors import SpecError
 
 RESAMPLES = 400
+INDICES = ("first", "total")
 AT_ONCE = 2_000_000
 """Means of resamples in memory."""
 
@@ -90,6 +92,27 @@ def sensitivity(
             parts[name + suffix] = (dims, numbers_there[place])
     parts["noise"] = ((), estimates[-1] if count > 1 else np.nan)
     return xr.Dataset(parts, {"axis": axes}, {"output": output, "replicates": count, "level": level})
+
+
+def sensitivity_table(indices: xr.Dataset) -> PrintedTable:
+    """What :func:`sensitivity` found as a table: one row for each axis, the largest total index first."""
+    ordered = indices.isel(axis=np.argsort(-indices["total"].values, kind="stable"))
+    columns = [[_bounded(ordered.isel(axis=i), name) for i in range(ordered.sizes["axis"])] for name in INDICES]
+    rows = tuple(zip(ordered["axis"].values.tolist(), *columns, strict=True))
+    parts = [
+        f"Shares of the variance of {indices.attrs['output']} over the grid: first for an axis alone, total with"
+    ]
+    parts.append(f"its interactions. Interactions: {_bounded(indices, 'interactions')}.")
+    if indices.attrs["replicates"] > 1:
+        parts.append(f"Noise: {float(indices['noise']):.2g} of the variance of one replicate, left out above.")
+        parts.append(f"Intervals ({100 * indices.attrs['level']:g} %) over {indices.attrs['replicates']} replicates.")
+    names = [name + bound for name in INDICES for bound in ("", "_low", "_high")]
+    frame = ordered[names].to_dataframe().reset_index()[["axis", *names]]
+    return PrintedTable(("axis", *INDICES), rows, 1, " ".join(parts), frame)
+
+
+def _bounded(indices: xr.Dataset, name: str) -> str:
+    return with_bounds(*(float(indices[name + bound]) for bound in ("", "_low", "_high")))
 
 
 def _indices(array: Floats, weight: Floats) -> Floats:

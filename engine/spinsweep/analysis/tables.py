@@ -6,13 +6,14 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from spinsweep.analysis.design import MOST_SERIES, Design, text_of
-from spinsweep.analysis.estimates import estimate, numbers
+from spinsweep.analysis.estimates import WANTED, estimate, numbers
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
 from spinsweep.si import PREFIXED, PREFIXES, power_of
@@ -22,12 +23,12 @@ INCOMPLETE = "*"
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": "$-$", "–": "--", "µ": r"$\mu$",
-    "Ω": r"$\Omega$", "×": r"$\times$", "<": r"$<$", ">": r"$>$", "|": r"$|$",
+    "Ω": r"$\Omega$", "×": r"$\times$", "<": r"$<$", "∞": r"$\infty$", ">": r"$>$", "|": r"$|$",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
-class MeanTable:
+class PrintedTable:
     """A table as it is printed; ``frame`` has its numbers."""
 
     header: tuple[str, ...]
@@ -37,8 +38,7 @@ class MeanTable:
     note: str
     """What the numbers are, and what is missing."""
     frame: pd.DataFrame
-    """One row a mean: the axes' values, then ``mean``, ``half`` (half the width of the interval), ``low``, ``high``,
-    ``count`` and ``missing`` (replicates with and without a number); in the output's unit."""
+    """One row for each row of the table, or for each mean, with unrounded numbers."""
 
     def to_markdown(self) -> str:
         """A table of pipes, and the note below it."""
@@ -71,6 +71,10 @@ class MeanTable:
         """The numbers of ``frame``, unrounded."""
         return str(self.frame.to_csv(index=False, lineterminator="\n"))
 
+    def text(self, form: Literal["markdown", "latex", "csv"]) -> str:
+        """In one of these forms, without a last line end."""
+        return {"markdown": self.to_markdown, "latex": self.to_latex, "csv": self.to_csv}[form]().rstrip("\n")
+
     def __str__(self) -> str:
         return self.to_markdown()
 
@@ -84,13 +88,13 @@ def table(
     over: Sequence[str] | str | None = None,
     columns: str | None = None,
     level: float = 0.95,
-) -> MeanTable:
+) -> PrintedTable:
     """The means of an output over its replicates.
 
     Parameters
     ----------
     dataset : a cube, or a selection from one
-    over : axes that are replicates; None: those with names such as ``seed`` (``analysis.design.REPLICATES``)
+    over : axes that are replicates; None: those with names such as ``seed`` (``spinsweep.axis.REPLICATES``)
     columns : the axis whose values are columns; None: of several axes, the last one that has at most six values; ""
         for none
     level : confidence of the intervals: Student's t, or Wilson's for an output of booleans; see
@@ -100,6 +104,12 @@ def table(
     ------
     SpecError
         There is no such output or axis, the output holds no numbers, or the level is not between 0 and 1.
+
+    Returns
+    -------
+    A table whose ``frame`` has one row for each mean: the axes' values, then ``mean``, ``half`` (half the width of
+    the interval), ``low``, ``high``, ``count`` and ``missing`` (replicates with and without a number); in the
+    output's unit
     """
     values = numbers(dataset, output)
     design = Design.of(values, over)
@@ -112,7 +122,7 @@ def table(
     name = f"|{output}|" if values.attrs["is_magnitude"] else output
     heading = f"{name} ({unit})" if unit else name
     rows_over = [d for d in dims if d != across]
-    titles = [_title(values, d) for d in rows_over]
+    titles = [titled(values, d) for d in rows_over]
     shown = shown.transpose(*rows_over, *([across] if across else []))
     numbers_over = [f"{across} = {text_of(v)}" for v in values[across].values] if across else [heading]
     rows = []
@@ -120,7 +130,7 @@ def table(
         names = [text_of(values[d].values[i]) for d, i in zip(rows_over, place, strict=True)]
         rows.append((*names, *np.atleast_1d(shown.values[place]).tolist()))
     note = _note(values, estimates, design, level, f"{heading}: " if across else "")
-    return MeanTable((*titles, *numbers_over), tuple(rows), len(titles), note, _frame(estimates, dims))
+    return PrintedTable((*titles, *numbers_over), tuple(rows), len(titles), note, _frame(estimates, dims))
 
 
 def _columns(values: xr.DataArray, dims: Sequence[str], columns: str | None) -> str:
@@ -142,7 +152,8 @@ def _unit(values: xr.DataArray) -> tuple[str, float]:
     return f"{PREFIXES[power]}{unit}", 10.0**power
 
 
-def _title(values: xr.DataArray, dim: str) -> str:
+def titled(values: xr.DataArray | xr.Dataset, dim: str) -> str:
+    """The name of a dim with its unit."""
     unit = str(values[dim].attrs.get("units", "1"))
     return dim if unit in ("1", "") else f"{dim} ({unit})"
 
@@ -168,6 +179,18 @@ def _text(mean: float, low: float, high: float, missing: int, *, is_share: bool)
     return f"{mean:.{digits}f} ± {half:.{digits}f}{mark}".replace("-", "−")
 
 
+def with_bounds(value: float, low: float, high: float) -> str:
+    """A number and its interval, with two digits of half its width; a bound may be infinite or NaN."""
+    if not math.isfinite(value):
+        return NOTHING
+    widths = [abs(bound - value) for bound in (low, high) if math.isfinite(bound) and bound != value]
+    if math.isnan(low) or math.isnan(high) or not widths:
+        return f"{value:.4g}".replace("-", "−")
+    digits = decimals(min(widths))
+    parts = [f"{number:.{digits}f}".replace("inf", "∞").replace("-", "−") for number in (value, low, high)]
+    return f"{parts[0]} ({parts[1]} to {parts[2]})"
+
+
 def decimals(half: float) -> int:
     """Decimals that give a half width two digits, and at least none."""
     return min(15, max(0, 1 - math.floor(math.log10(abs(half)))))
@@ -178,6 +201,9 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
     if design.replicates:
         first, *others = design.replicates
         sizes = " × ".join(f"{d} ({values.sizes[d]})" for d in design.replicates)
+        counts = (estimates["count"] + estimates["missing"]).values
+        if not others and (some := counts[counts > 0]).size and some.min() < some.max():
+            sizes = f"{first} ({some.min()} to {some.max()})"
         is_wilson = values.attrs["is_share"] and not others
         over = f" over {first} alone" if others else ""
         how = f" ± half width of Student's t interval ({100 * level:g} %){over}"
@@ -186,7 +212,7 @@ def _note(values: xr.DataArray, estimates: xr.Dataset, design: Design, level: fl
         parts.append(f"{what}Mean over {sizes}{how}.")
     elif what:
         parts.append(f"{what[:-2]}.")
-    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0]:
+    if fixed := [f"{d} = {text_of(c.values)}" for d, c in values.coords.items() if c.ndim == 0 and d != WANTED]:
         parts.append(f"Everywhere {', '.join(fixed)}.")
     nothing = int((estimates["count"] == 0).sum())
     partly = int(((estimates["missing"] > 0) & (estimates["count"] > 0)).sum())

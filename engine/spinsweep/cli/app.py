@@ -36,6 +36,8 @@ NAMED_ALIKE = (
     "figures",
     "table",
     "compare",
+    "sensitivity",
+    "crossings",
     "scheduler",
     "worker",
     "certs",

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from spinsweep.cli.options import Insecure, Tls
 from spinsweep.errors import SpecError
 from spinsweep.printable import say
 
@@ -16,7 +17,7 @@ TEMPLATES = files("spinsweep.deployment") / "templates"
 BATCH_SYSTEMS = ("slurm", "pbs", "sge", "lsf")
 KINDS = ("local", *BATCH_SYSTEMS, "ssh", "kubernetes", "gpu", "running")
 
-app = typer.Typer(no_args_is_help=True, help="Write cluster files, which say where workers come from.")
+app = typer.Typer(no_args_is_help=True, help="Write cluster files, which say where workers come from, and try them.")
 
 
 @app.command()
@@ -37,8 +38,35 @@ def init(
         raise SpecError(f"there is no kind of cluster {kind!r}{closest(kind, KINDS)}; give one of {', '.join(KINDS)}")
     batch = kind in BATCH_SYSTEMS
     text = (TEMPLATES / f"{'slurm' if batch else kind}.toml").read_text("utf-8")
+    from spinsweep.deployment.cluster_file import UNTRIED
+
+    if kind in UNTRIED:
+        say(f"# Not tried yet on a real one: {UNTRIED[kind]}. Begin with `spinsweep cluster check`.")
     say((text.replace('kind = "slurm"', f'kind = "{kind}"') if batch else text).rstrip("\n"))
     return 0
+
+
+@app.command()
+def check(
+    file: Annotated[str, typer.Argument(metavar="FILE|ADDRESS", help="As --cluster of `spinsweep run` takes it.")],
+    store: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder where cubes are to lie, which all have to see.")
+    ] = Path("results"),
+    wait: Annotated[float, typer.Option(metavar="SECONDS", help="How long workers may take to come.", min=0)] = 300.0,
+    tls: Tls = None,
+    insecure: Insecure = False,
+) -> int:
+    """Start the workers of a cluster file and show what they are like: versions, memory, shared folder, clock.
+
+    The exit status is 0 if all have come, have the versions of this machine, and share the folder.
+
+    Example:  spinsweep cluster check slurm.toml --store results
+    """
+    from spinsweep.cli.cluster_check import show_workers
+    from spinsweep.deployment.check import Access
+    from spinsweep.deployment.clients import deployment
+
+    return show_workers(deployment(file), Access(tls, insecure, dashboard=False), store, wait)
 
 
 @app.command("files")

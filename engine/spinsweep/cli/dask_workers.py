@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from spinsweep.cli.display import Display, where
 from spinsweep.cli.workers import DASK, Workers
 from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.deployment.batch_jobs import BatchJobs
 from spinsweep.deployment.check import Access, check
 from spinsweep.deployment.clients import cluster_client
-from spinsweep.deployment.cluster_file import Deployment, Local, Running
+from spinsweep.deployment.cluster_file import Deployment, Jobs, Local, Running
 from spinsweep.equipment import Equipment
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.protocol import Context, Start
+from spinsweep.runs import Run
 
 
 class DaskWorkers(Workers):
@@ -57,12 +60,25 @@ class DaskWorkers(Workers):
         if self._client is None:
             if isinstance(deployment, Local):
                 deployment = deployment.at_most(run.progress.blocks)
-            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources))
-        self.show.advice = deployment.advice
+            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources, run))
+        if deployment.untried:
+            run.notes.append(f"a cluster of kind {deployment.kind} is not tried yet: {deployment.untried}")
+        jobs = BatchJobs(deployment.kind, self._client.cluster) if isinstance(deployment, Jobs) else None
+        self.show.advice = lambda: _advice(deployment, jobs)
+        if jobs is not None:
+            self.show.also = jobs.note
         if self.access.watchers is not None:
             page = serve_watchers(self._client, self.access.watchers, self.access.pages.of_watchers)
             run.notes.append(f"for watchers {page}")
-        return on_client(self._client, where(self._client, dashboard=self.access.dashboard))
+        said = where(self._client, dashboard=self.access.dashboard)
+        return on_client(self._client, said) if jobs is None else on_client(self._client, said, jobs.why_gone)
 
-    def _cluster(self, deployment: Deployment, resources: Any) -> Any:
-        return cluster_client(deployment, replace(self.access, watchers=None), resources)
+    def _cluster(self, deployment: Deployment, resources: Any, run: Run | None = None) -> Any:
+        title = "" if run is None else f"{run.sweep.name}-{Path(str(run.cube.storage)).stem}"
+        return cluster_client(deployment, replace(self.access, watchers=None), resources, title)
+
+
+def _advice(deployment: Deployment, jobs: BatchJobs | None) -> str:
+    """What to look at when no worker comes for long, and what the batch system says."""
+    states = jobs.why_waiting() if jobs is not None else ""
+    return f"{deployment.advice}; {states}" if states else deployment.advice

@@ -28,8 +28,9 @@ class Display:
     def __init__(self) -> None:
         self.also: Callable[[], None] = lambda: None
         """Called at each update; may raise to end the run."""
-        self.advice = ""
+        self.advice: Callable[[], str] = lambda: ""
         """Said once when the run waits for long."""
+        self._advised = False
         self.summary = ""
         """How the run ended, once it has."""
         self.console = console(stderr=True)
@@ -63,17 +64,20 @@ class Display:
         now = time.monotonic()
         if not run.progress.waiting:
             self._went_on = now
-        elif self.advice and now >= self._went_on + ADVICE_AFTER_S:
-            run.notes.append(self.advice)
-            self.advice = ""
+        elif not self._advised and now >= self._went_on + ADVICE_AFTER_S:
+            self._advised = True
+            run.notes += filter(None, [self.advice()])
         self._note(run)
         if self.console.is_terminal:
             self.bar.lane = run.lane
             self.bar.cells_left = run.progress.cells - run.progress.cells_ended
             line = one_line(run.progress.line(now) if run.lane is None else run.progress.counted)
-            self.bar.update(self._task, completed=run.progress.cells_ended + self.bar.part, line=line)
+            total, ended = max(run.progress.cells, 1), run.progress.cells_ended + self.bar.part
+            self.bar.update(self._task, total=total, completed=ended, line=line)
             return
         ended = run.progress.blocks_ended == run.progress.blocks
+        if not ended and self._next_line == math.inf:  # another round
+            self._next_line = now + PLAIN_SECONDS
         if now >= self._next_line or (ended and self._next_line < math.inf):
             self._next_line = math.inf if ended else now + PLAIN_SECONDS
             say(run.progress.line(now), error=True)
@@ -103,6 +107,11 @@ class Display:
         self.summary += ", stopped" if run.outcome == "stopped" else ""
         here = f"{run.progress.cells_ended} in this run, {duration(seconds)}"
         say(f"cells     {counts.done} of {counts.total} done{counts.failures} ({here})")
+        if run.rounds is not None:
+            from spinsweep.runs.sets import lines  # late: xarray takes long to load
+
+            for label, text in lines(run.rounds):
+                say(f"{label:<10}{one_line(text)}")
         for line in run.unwritten_blocks[:5]:
             say(f"broken    {one_line(line)}")
         if counts.failed or (counts.incomplete and run.progress.last_error):
@@ -114,8 +123,9 @@ class Display:
             if why := run.stopped_because:
                 left = f"{one_line(why)}; run it again to go on, with --max-failures inf to the end, or with "
                 left += "--retry-failed when the cause is mended"
-            say(f"stopped   {left if counts.ended < counts.total else 'nothing was left to do by then'}")
-        return 0 if counts.done == counts.total else 1
+            over = counts.ended == counts.total and (run.rounds is None or run.complete)
+            say(f"stopped   {'nothing was left to do by then' if over else left}")
+        return 0 if run.complete else 1
 
 
 def where(client: Any, *, dashboard: bool) -> str:

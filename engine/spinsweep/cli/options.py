@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from spinsweep.errors import CubeError, SpecError
 from spinsweep.plugins import installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
+from spinsweep.until import Until
 
 Name = Annotated[
     str,
@@ -75,6 +76,23 @@ Retries = Annotated[
         show_default="as the sweep says, else never",
     ),
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Memory that the process of a cell may use, such as 2GiB: as many are computed at a time as fit, and a "
+        "process that uses more is ended.",
+        show_default="as the sweep says, else any",
+    ),
+]
+Gpu = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="GPUs that a cell needs and sees, or a part of one.",
+        show_default="as the sweep says, else none",
+    ),
+]
 MaxFailures = Annotated[
     float | None,
     typer.Option(
@@ -83,6 +101,40 @@ MaxFailures = Annotated[
         show_default="when the first 20 cells, or 50 of the first 100, failed with the same error",
     ),
 ]
+
+UntilOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--until",
+        metavar="'OUTPUT: half_width < X'",
+        help="Compute replicates in rounds, only where the interval (95 %) of the output's mean is too wide: "
+        "half_width < 0.005, or < 5 % of the mean. The values of the replicates' axis are the first round. "
+        "May be repeated: all must hold.",
+    ),
+]
+Max = Annotated[
+    str | None,
+    typer.Option(
+        "--max",
+        metavar="[AXIS=]N",
+        help="How many replicates --until computes at most for each combination of the other axes, such as seed=200.",
+    ),
+]
+
+
+def until_option(conditions: Sequence[str] | None, most: str | None) -> Until | None:
+    """``--until`` and ``--max``; None where neither is given."""
+    if most is None or not conditions:
+        if most is None and not conditions:
+            return None
+        missing = "--max needs --until" if most else "--until needs --max"
+        raise SpecError(f"{missing}, as in --until 'accuracy: half_width < 0.005' --max seed=200")
+    name, _, text = most.rpartition("=")
+    try:
+        number = int(text)
+    except ValueError:
+        raise SpecError(f"--max {most}: not AXIS=N such as seed=200") from None
+    return Until("; ".join(conditions), {name: number} if name else number)
 
 
 def pairs(
@@ -118,6 +170,10 @@ Over = Annotated[
         show_default="seed, device, repeat, ...",
     ),
 ]
+TableForm = Annotated[
+    Literal["markdown", "latex", "csv"], typer.Option("--format", help="csv has the unrounded numbers.")
+]
+Level = Annotated[float, typer.Option(help="Confidence of the intervals.")]
 On = Annotated[
     Path | None,
     typer.Option(

@@ -13,10 +13,21 @@ from rich.table import Table
 from spinsweep.blocks import BlockGrid
 from spinsweep.cli.console import console
 from spinsweep.cli.inputs import default_store, in_words
-from spinsweep.cli.options import Block, Into, Name, Seed, Set, block_option, requested
+from spinsweep.cli.options import (
+    Block,
+    Into,
+    Max,
+    Name,
+    Seed,
+    Set,
+    UntilOption,
+    block_option,
+    requested,
+    until_option,
+)
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
-from spinsweep.ledger import Counts, with_wanted
+from spinsweep.ledger import Counts, State, pending, with_wanted
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
 from spinsweep.resources import cpu_count
@@ -24,6 +35,7 @@ from spinsweep.runs.block_size import block_shape
 from spinsweep.runs.checks import check, require_cells
 from spinsweep.runs.sampling import sample_elsewhere
 from spinsweep.spec import Sweep
+from spinsweep.until import Until
 
 
 def plan(
@@ -32,6 +44,8 @@ def plan(
     store: Into = None,
     workers: Annotated[int, typer.Option(help="Number of workers to assume.", min=1)] = cpu_count(),
     block: Block = None,
+    until: UntilOption = None,
+    most: Max = None,
     seed: Seed = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:
@@ -43,14 +57,20 @@ def plan(
     path = store or default_store(sweep)
     open_storage(path).ensure_creatable()
     require_cells(sweep)
-    cells = sweep.cells
-    missing, shape = cells, None
+    wanted = until_option(until, most) or sweep.until
+    rounds: list[str] = []
+    cube, shape = None, None
     exists = open_storage(path).exists("zarr.json")
     if exists:
         cube = Cube(path)
         sweep = sweep.keeping(cube.axis_names).settled(cube.attributes.params)
         check(cube, sweep)
-        missing, shape = cells - _ended(cube, sweep), cube.grid.chunk
+        shape = cube.grid.chunk
+    if wanted is not None:
+        sweep, cells, missing, rounds = _next_round(cube, sweep, wanted)
+    else:
+        cells = sweep.cells
+        missing = cells if cube is None else cells - _ended(cube, sweep)
     timed = None if sweep.resources else sample_elsewhere(sweep)  # what needs resources may act on the world
     seconds = timed.cell_seconds if timed and math.isfinite(timed.cell_seconds) else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, math.inf if math.isnan(seconds) else seconds)
@@ -61,6 +81,7 @@ def plan(
         "axes": {a.name: len(a.values) for a in sweep.axes},
         "cells": cells,
         "cells_to_compute": missing,
+        **({"until": rounds} if rounds else {}),
         "block": dict(zip(sweep.axis_names, shape, strict=True)),
         "blocks": BlockGrid(sweep.shape, shape).size,
         "bytes": cells * sweep.cell_bytes,
@@ -81,10 +102,15 @@ def plan(
     table.add_row("sweep", f"{sweep.name}: {one_line(sweep.title)}")
     table.add_row("store", f"{path}" + (" (exists)" if exists else ""))
     grid = " × ".join(f"{len(a.values)} {a.name}" for a in sweep.axes)
-    table.add_row("cells", f"{cells} = {grid}" if sweep.wanted is None else f"{cells} are wanted of {grid}")
+    if rounds:
+        table.add_row("cells", f"{cells} so far, of {rounds.pop()}")
+    else:
+        table.add_row("cells", f"{cells} = {grid}" if sweep.wanted is None else f"{cells} are wanted of {grid}")
     for line in in_words(sweep):
         table.add_row("input", line)
-    table.add_row("to compute", f"{missing}")
+    for line in rounds:
+        table.add_row("until", line)
+    table.add_row("to compute", f"{missing}" + (" in this round" if rounds else ""))
     lengths = ", ".join(f"{n}={c}" for n, c in report["block"].items())
     table.add_row("blocks", f"{report['blocks']} of up to {block_cells} cells ({lengths})")
     on_disk = f"about {decimal(report['bytes_on_disk'])}, " if report["bytes_on_disk"] else ""
@@ -100,6 +126,24 @@ def plan(
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
     console().print(table)
     return 0
+
+
+def _next_round(cube: Cube | None, sweep: Sweep, until: Until) -> tuple[Sweep, int, int, list[str]]:
+    """The sweep with its first round, the cells that sets have so far, those of them to compute, and words."""
+    from spinsweep.runs.rounds import Rounds  # late: scipy takes long to load
+
+    rounds = Rounds.of(sweep, until)
+    if cube is None:
+        chosen = rounds.choose(None, None, None)
+        missing = int(chosen.sum())
+    else:
+        state = cube.ledger("cell_state")
+        absent = pending(state) | (state == State.UNWANTED)
+        chosen = rounds.choose(cube, state, absent)
+        missing = int((rounds.absent(cube, absent) & chosen).sum())
+    most = rounds.sets * until.most
+    words = [f"{until}", rounds.words(), f"at most {most} = {rounds.sets} sets × {until.most} {rounds.axis}"]
+    return rounds.first, int(chosen.sum()), missing, words
 
 
 def _ended(cube: Cube, sweep: Sweep) -> int:

@@ -15,8 +15,10 @@ from spinsweep.cli.inputs import default_store, run_missing
 from spinsweep.cli.options import block_option, pairs, requested, retries_option
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
+from spinsweep.errors import SpecError
 from spinsweep.printable import say
 from spinsweep.resources import cpu_count
+from spinsweep.runs import Run
 from spinsweep.spec import Sweep
 
 
@@ -58,6 +60,10 @@ def run(
     timeout: options.Timeout = None,
     retries: options.Retries = None,
     max_failures: options.MaxFailures = None,
+    memory: options.Memory = None,
+    gpu: options.Gpu = None,
+    until: options.UntilOption = None,
+    most: options.Max = None,
     mark_stale: Annotated[
         bool,
         typer.Option(
@@ -78,9 +84,10 @@ def run(
     notify: Annotated[
         str | None,
         typer.Option(
-            metavar="COMMAND",
+            metavar="COMMAND|URL",
             show_default="nothing",
-            help="When the run ends, however it ends, run this command with one line about it on its standard input.",
+            help="Tell somebody when the first cell fails, when no cell ends for long, and when the run ends, "
+            "however it ends: this command gets a line on its standard input, or a webhook gets it.",
         ),
     ] = None,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
@@ -104,6 +111,7 @@ def run(
 
     Example:  spinsweep run characterization --set device=0:8 --workers 2
               spinsweep run characterization --set device=0:8 --executor processes
+              spinsweep run codesign --set seed=0:10 --until "accuracy: half_width < 0.005" --max seed=60
               spinsweep run characterization --on bench.toml --store results/measured.zarr
               spinsweep run characterization --cluster slurm.toml
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
@@ -124,8 +132,12 @@ def run(
             return status
     sweep = requested(name, settings, seed, bench, store)
     limits.timeout("--timeout", timeout)
+    memory_bytes, gpus = limits.memory("--memory", memory), limits.gpu("--gpu", gpu)
     retries_by_name = retries_option(retries)
-    most = limits.max_failures("--max-failures", max_failures)
+    limits.max_failures("--max-failures", max_failures)
+    wanted = options.until_option(until, most) or sweep.until
+    if wanted is not None and bench is not None:
+        raise SpecError(f"--until cannot be used on bench {bench.name}: what it does is confirmed before it begins")
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
@@ -150,6 +162,12 @@ def run(
         bench.confirm(sweep)
     made_on = {"measured_on": bench.name} if bench else {}
     hook = Hook(notify, f"{sweep.name} in {path}") if notify else nullcontext()
+
+    def on_progress(run: Run) -> None:
+        show.update(run)
+        if isinstance(hook, Hook):
+            hook.update(run)
+
     with hook, Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
         if not _exists(path, sweep, block):
             chosen.reach_bench()
@@ -158,14 +176,17 @@ def run(
             path,
             executor=chosen.start,
             workers=chosen.at_a_time,
-            on_progress=show.update,
+            on_progress=on_progress,
             block=block_option(block),
             retry_failed=retry_failed,
             mark_stale=mark_stale,
             allow_mixed=allow_mixed,
             timeout=limits.timeout("--timeout", timeout),
             retries=retries_by_name,
-            max_failures=most,
+            max_failures=limits.max_failures("--max-failures", max_failures),
+            memory=memory_bytes,
+            gpu=gpus,
+            until=wanted,
             attrs={"sweep_reference": reference(name), **made_on},
         )
         status = show.finish()
@@ -177,7 +198,7 @@ def run(
 def _exists(path: str, sweep: Sweep, block: str | None) -> bool:
     """Whether there is a cube; says what may take a while because of it."""
     exists = open_storage(path).exists("zarr.json")
-    if block is None and not sweep.resources and not exists:
+    if block is None and sweep.is_timed and not exists:
         say("timing a few cells to choose the blocks", error=True)
     if "://" in path and exists and Cube(path).write_guard.has_driver():
         say("another run was writing here a moment ago; checking whether it is alive", error=True)

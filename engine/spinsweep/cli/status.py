@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Annotated, Any
@@ -17,9 +18,13 @@ from spinsweep.cli.console import console
 from spinsweep.cli.options import Store
 from spinsweep.cube import Cube
 from spinsweep.ledger import Counts
+from spinsweep.messages import LongReport
 from spinsweep.printable import cut, one_line, say
-from spinsweep.progress import duration
+from spinsweep.progress import duration, long_in_words
 from spinsweep.provenance import RunRecord
+from spinsweep.until import ATTRIBUTE
+
+DRIVER_GONE = "its driver is gone; run the same command again to continue"
 
 
 def status(
@@ -97,6 +102,7 @@ class _Contents:
             "digest": self.cube.attributes.digest,
             "axes": {n: None if values is None else [json_of(v) for v in values] for n, values in self.axes.items()},
             "cells": self.counts.as_dict(),
+            **({"until": self.cube.attributes.others[ATTRIBUTE]} if ATTRIBUTE in self.cube.attributes.others else {}),
             "cell_seconds": self.cell_seconds,
             "bytes": self.size_bytes,
             "failures": [
@@ -119,12 +125,29 @@ class _Contents:
         for name in (name for name, values in self.axes.items() if values is None):
             table.add_row("damaged", f"the axis {name} and its copy; spinsweep verify tells more")
         on_disk = "" if self.size_bytes is None else f" in {decimal(self.size_bytes)}"
+        if until := _until(self.cube):
+            table.add_row("until", until)
         table.add_row("work", f"{duration(self.cell_seconds)} of block time{on_disk}")
         for run in self.runs[-1:]:
             table.add_row("last run", _run_line(run))
             if run.outcome == "running":
-                table.add_row("now", _now(self.cube, counts, run))
+                has_driver = self.cube.write_guard.has_driver()
+                table.add_row("now", _now(counts, run) if has_driver else DRIVER_GONE)
+                for name, text in _long(run, has_driver=has_driver):
+                    table.add_row(name, text)
         return table
+
+
+def _until(cube: Cube) -> str:
+    """How far the rounds of replicates have come, as the last run that had any says; empty if none had."""
+    try:
+        rounds = json.loads(cube.attributes.others[ATTRIBUTE])
+        least, median, most = rounds["replicates"]
+        text = f"{rounds['conditions']}: round {rounds['round']}, {rounds['met']} of {rounds['sets']} sets met, "
+        text += f"{rounds['open']} open, {least} / {median:g} / {most} values of {rounds['axis']} "
+        return one_line(f"{text}(min / median / max), at most {rounds['max']}")
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _one_line(message: str) -> str:
@@ -132,16 +155,37 @@ def _one_line(message: str) -> str:
     return cut(first, 1000) + (f" [... {len(rest)} more lines]" if rest else "")
 
 
-def _now(cube: Cube, counts: Counts, run: RunRecord) -> str:
+def _now(counts: Counts, run: RunRecord) -> str:
     """Rate and time left of a run that has not ended, from the ledger alone."""
-    if not cube.write_guard.has_driver():
-        return "its driver is gone; run the same command again to continue"
     ended = counts.ended - (counts.ended if run.ended_before is None else run.ended_before)
-    began = datetime.datetime.fromisoformat(run.start)
-    rate = ended / max((datetime.datetime.now(datetime.UTC) - began).total_seconds(), 1e-3)
+    rate = ended / max(_seconds_since(run.start), 1e-3)
     waiting = counts.absent + counts.stale + counts.incomplete
     left = f", {duration(waiting / rate)} left if all are computed" if rate else ""
     return f"running, {ended} cells so far, {rate:.3g} cells/s{left}"
+
+
+def _long(run: RunRecord, *, has_driver: bool) -> Iterator[tuple[str, str]]:
+    """What has been computed for long, as the driver said it last."""
+    if run.long is None:
+        return
+    try:
+        report = LongReport.from_json(run.long)
+        ago = max(0.0, _seconds_since(report.seen))
+        lines = [one_line(long_in_words(block)) for block in report.blocks]
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:  # of another version, or damaged
+        yield "computing", f"what the run says of it cannot be read: {one_line(str(error))}"
+        return
+    when = f"{duration(round(ago))} ago" + ("" if has_driver else ", when the driver told last")
+    yield "computing", f"cells that take long, {when}:"
+    for line in lines:
+        yield "", line
+    if report.more:
+        yield "", f"and {report.more} more blocks"
+
+
+def _seconds_since(moment: str) -> float:
+    """Since a time as the record has it, ISO 8601."""
+    return (datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(moment)).total_seconds()
 
 
 def _run_line(run: RunRecord) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from spinsweep.cli.options import Over, Store
+from spinsweep.cli.options import Level, Over, Store, TableForm
 from spinsweep.cube import Cube
 from spinsweep.printable import say
 
@@ -23,10 +23,8 @@ def table(
             show_default="of several, the last of at most six values",
         ),
     ] = None,
-    form: Annotated[
-        Literal["markdown", "latex", "csv"], typer.Option("--format", help="csv has the unrounded numbers.")
-    ] = "markdown",
-    level: Annotated[float, typer.Option(help="Confidence of the intervals.")] = 0.95,
+    form: TableForm = "markdown",
+    level: Level = 0.95,
 ) -> int:
     """Print the means of an output over its replicates, each with the half width of its interval.
 
@@ -35,11 +33,9 @@ def table(
 
     Example:  spinsweep table results/codesign.zarr accuracy --over seed --format latex
     """
+    cube = Cube(store)  # a mistake is said before what follows is loaded
+
     from spinsweep.analysis.tables import table as made
 
-    result = made(Cube(store).dataset(), output, over, columns, level)
-    if form == "csv":
-        say(result.to_csv().rstrip("\n"))
-    else:
-        say(result.to_latex() if form == "latex" else result.to_markdown())
+    say(made(cube.dataset(), output, over, columns, level).text(form))
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 from spinsweep.discovery import executor_named, executor_point
 from spinsweep.equipment import Equipment
 from spinsweep.errors import SpecError
-from spinsweep.executors.protocol import Context, Executor, Start, in_process
+from spinsweep.executors.protocol import Context, Executor, Start, in_process, on_this_machine
 
 DASK, SERIAL = "dask", "serial"
 
@@ -48,6 +48,8 @@ class Workers:
     def start(self) -> Start:
         """For ``spinsweep.run``."""
         start = partial(self._start)  # a method has no room for the mark
+        if getattr(self.executor, "on_this_machine", False):
+            on_this_machine(start)
         return in_process(start) if self.is_in_process else start
 
     @property

@@ -103,9 +103,9 @@ class CellSource:
             for position in self._added_axes:
                 here.insert(position, np.flatnonzero(places[position] >= 0))
             for name, values in box.items():
-                if (own := self._names.get(name, name)) not in block:  # an output that came later
+                if (name_here := self._names.get(name, name)) not in block:  # an output that came later
                     continue
-                copied = block[own][within]
+                copied = block[name_here][within]
                 values[np.ix_(*here)] = np.expand_dims(copied, self._added_axes)
         return box
 

@@ -211,15 +211,21 @@ class Cube:
         ]
         return np.asarray(wanted[np.ix_(*order)])
 
-    def mark_wanted(self, sweep: Sweep) -> npt.NDArray[np.uint8]:
-        """Mark the cells that the sweep asks for as it wants them or not; the states of all cells, then."""
+    def mark_wanted(self, sweep: Sweep, chosen: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
+        """Mark the cells that the sweep asks for as it wants them or not; the states of all cells, then.
+
+        Parameters
+        ----------
+        chosen : which cells are wanted, in the cube's shape; None: as the sweep says
+        """
         damaged: set[tuple[int, ...]] = set()
         before = self.ledger("cell_state", damaged)
-        if sweep.wanted is None and not (before == State.UNWANTED).any():
+        if chosen is None and sweep.wanted is None and not (before == State.UNWANTED).any():
             return before
         region = np.ix_(*self.requested(sweep))
         after = before.copy()
-        after[region] = with_wanted(before[region], self.wanted(sweep))
+        wanted = self.wanted(sweep) if chosen is None else chosen[region]
+        after[region] = with_wanted(before[region], wanted)
         if (after != before).any():
             self._name_state(State.UNWANTED)
             self.set_states(after, before, damaged)

@@ -17,7 +17,7 @@ from spinsweep.blocks import as_boxes
 from spinsweep.calls import NOBODY, Calls
 from spinsweep.cube.stage_files import stage_files
 from spinsweep.cube.task import Job, Mask, Task
-from spinsweep.cube.time_limit import Kept, compute_within
+from spinsweep.cube.time_limit import CallLimits, Hang, Kept, Reason, compute_within
 from spinsweep.cube.writer import Writer, writer_of
 from spinsweep.deviation import Deviation
 from spinsweep.disk import machine_id
@@ -26,6 +26,7 @@ from spinsweep.evaluate import CellError, Evaluated, empty, evaluate
 from spinsweep.ledger import Receipt
 from spinsweep.moments import as_stored
 from spinsweep.spec import Sweep
+from spinsweep.walltime import job_time
 
 COMMONEST = 3  # errors of a block that its receipt counts
 OTHER_NUMBERS = (
@@ -44,24 +45,32 @@ def execute(job: Job, task: Task) -> Receipt:
     mask = writer.pending(task)
     if not mask.any():
         return Receipt(task.block, done=task.cells, failed=0, seconds=0.0, batch=task.batch)
-    result, left, apart = _compute_in_time(job, coords, mask)
+    result, left, hang = _compute_within_limits(job, coords, mask)
     ended = mask if left is None else mask & ~left
     _fail_others(job, task, writer, result, ended)
     failed = writer.write(task, result, ended, job.origin.number, sync=job.synced_by != machine_id())
     done = task.cells - failed - (0 if left is None else int(left.sum()))
     receipt = Receipt(task.block, done, failed, float(result.duration[ended].sum()), batch=task.batch)
-    if not result.errors and left is None:
+    if result.errors:
+        cell, first = next(iter(result.errors.items()))
+        errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
+        receipt = replace(
+            receipt,
+            first_error=f"{first.type}: {first.message}",
+            first_failed=_in_cube(task, cell),
+            errors=dict(errors.most_common(COMMONEST)),
+        )
+    if hang is None:
         return receipt
-    cell, first = next(iter(result.errors.items()), ((), None))
-    errors = Counter(f"{error.type}: {error.message}" for error in result.errors.values())
+    over = hang.reason is Reason.JOB_OVER
     return replace(
         receipt,
-        first_error=f"{first.type}: {first.message}" if first else "",
-        first_failed=_in_cube(task, cell),
-        errors=dict(errors.most_common(COMMONEST)),
         left=left if left is not None and left.any() else None,
-        apart=apart,
-        hung=left is not None,
+        apart=hang.cells > 1 and hang.at_fault,
+        hung=hang.reason in (Reason.TIMEOUT, Reason.MEMORY),
+        over=hang.error.message if hang.reason is Reason.MEMORY and not hang.at_fault else "",
+        overran=_in_block(coords, hang.coords) if over and hang.cells == 1 else (),
+        overran_s=hang.seconds if over else 0.0,
     )
 
 
@@ -75,8 +84,8 @@ def _fail_others(job: Job, task: Task, writer: Writer, result: Evaluated, ended:
     for cell in map(tuple, np.argwhere(incomplete).tolist()):
         others = {}
         for name, held in stored.items() if cell not in result.errors else ():
-            here, there = (np.asarray(array[cell], array.dtype) for array in (computed[name], held))
-            if not (deviation := Deviation.of(here, there)).fits(outputs[name]):
+            recomputed, kept = (np.asarray(array[cell], array.dtype) for array in (computed[name], held))
+            if not (deviation := Deviation.of(recomputed, kept)).fits(outputs[name]):
                 others[name] = deviation.line(outputs[name])
         if others:
             message = OTHER_NUMBERS.format(", ".join(others))
@@ -121,21 +130,23 @@ def _require_same_artifacts(job: Job, store: str) -> None:
         )
 
 
-def _compute_in_time(
+def _compute_within_limits(
     job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask
-) -> tuple[Evaluated, Mask | None, bool]:
-    """The cells of ``mask`` as arrays of the whole block; if one hung, which are left out; whether one of these hung.
+) -> tuple[Evaluated, Mask | None, Hang | None]:
+    """The cells of ``mask`` as arrays of the whole block; if a call was given up, which are left out, and the call.
 
-    A cell that hung by itself is failed. Of a box of cells that were called together, none has a result.
+    A cell that was given up by itself is failed. Of a box of cells that were called together, none has a result: one
+    of those left is at fault.
     """
-    if job.sweep.timeout is None:
-        return _compute(job, coords, mask), None, False
-    result = compute_within(job.sweep.timeout, partial(_compute, job, coords, mask))
+    timeout, allowed, job_here = job.sweep.timeout, job.sweep.memory_bytes, job_time()
+    if timeout is None and allowed is None and job_here is None:
+        return _compute(job, coords, mask), None, None
+    result = compute_within(CallLimits(timeout, allowed, job_here), partial(_compute, job, coords, mask))
     if isinstance(result, Evaluated):
-        return result, None, False
+        return result, None, None
     whole, ended = empty(job.sweep, mask.shape), np.zeros(mask.shape, bool)
     kept = list(result.kept)
-    if result.cells == 1:
+    if result.cells == 1 and result.at_fault and result.reason is not Reason.JOB_OVER:
         kept.append(Kept(result.coords, result.error, result.seconds, 1))
     for part in kept:
         box = np.ix_(*([coords[name].index(value) for value in part.coords[name]] for name in coords))
@@ -146,7 +157,7 @@ def _compute_in_time(
             continue
         for name, values in part.values.items():
             whole.values[name][box] = values
-    return whole, mask & ~ended, result.cells > 1
+    return whole, mask & ~ended, result
 
 
 def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask, calls: Calls = NOBODY) -> Evaluated:
@@ -171,3 +182,8 @@ def _compute(job: Job, coords: Mapping[str, tuple[Value, ...]], mask: Mask, call
 def _in_cube(task: Task, cell: tuple[int, ...]) -> tuple[int, ...]:
     """Index in the cube of a cell of the block; () for none."""
     return tuple(s + i for s, i in zip(task.block.start, cell, strict=False))
+
+
+def _in_block(coords: Mapping[str, tuple[Value, ...]], cell: Mapping[str, tuple[Value, ...]]) -> tuple[int, ...]:
+    """Index in the block of one cell."""
+    return tuple(values.index(cell[name][0]) for name, values in coords.items())

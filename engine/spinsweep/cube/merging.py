@@ -28,12 +28,13 @@ from spinsweep.errors import CubeError
 from spinsweep.ledger import Counts, State, flags
 from spinsweep.printable import brief
 from spinsweep.provenance import now
+from spinsweep.until import ATTRIBUTE
 
 ORDER = (State.UNWANTED, State.ABSENT, State.STALE, State.FAILED, State.INCOMPLETE, State.DONE)
 """Of two states of a cell, the later one is taken: a cell that one cube wants is wanted."""
 RANK = np.array([1 + ORDER.index(state) for state in State], np.uint8)
 """By state; 0 is left for a cube that does not have the cell."""
-NOT_COMPARED = ("history", "root_sha256")
+NOT_COMPARED = ("history", "root_sha256", ATTRIBUTE)
 """Attributes of the root that differ between cubes of one sweep, beside ours."""
 
 
@@ -281,6 +282,7 @@ def _attributes(
     for cube in cubes:
         others = {**cube.attributes.others, **others}
         lines |= dict.fromkeys(str(cube.attributes.others.get("history", "")).splitlines())
+    others.pop(ATTRIBUTE, None)  # of a part of the sets; the next run with --until counts them all
     names = ", ".join(cube.storage.name for cube in cubes)
     others["history"] = "\n".join([*lines, f"{now()} merged from {names}"])
     return replace(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -9,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep.axis import key
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
-from spinsweep.messages import AxisDescription, OutputDescription, Series
-from spinsweep.progress import duration
+from spinsweep.messages import AxisDescription, LongBlock, OutputDescription, Series
+from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
 
 COLOURS = {
@@ -138,15 +140,17 @@ def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
 
 def _progress(run: WatchedRun) -> str:
     report = run.report
-    line = f"<b>{report.cells_ended:,} of {run.description.cells:,} cells</b> of this run"
+    line = f"<b>{report.cells_ended:,} of {run.cells:,} cells</b> of this run"
+    if report.round:
+        line += f" · {escape(report.round)}"
     if report.cells_failed:
         line += f" · {report.cells_failed:,} failed"
     if report.rate:
         line += f" · {report.rate:.3g} cells/s"
     if run.ended:
         return f"{line} · ended after {duration(report.seconds)}"
-    if report.seconds_left is not None:
-        line += f" · {duration(report.seconds_left)} left"
+    if (left := report.time_left) is not None:
+        line += f" · {left_in_words(left)}"
     return line
 
 
@@ -209,6 +213,30 @@ def failures(run: WatchedRun, block_map: BlockMap) -> str:
         f'<span class="dim"><code>spinsweep status {path} --traceback --failures {count}</code> '
         f"lists up to {count} failures of the cube with tracebacks</span>"
     )
+
+
+def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
+    """Which cells have been computed for long, since when and where; empty if none."""
+    blocks = [] if driver_lost else run.long_now()
+    if not blocks:
+        return ""
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in _long_row(b))}</tr>" for b in blocks)
+    more = f'<div class="dim">and {run.report.more_long:,} more blocks</div>' if run.report.more_long else ""
+    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in blocks[0].cell.items())
+    command = escape(f"spinsweep cell {shlex.quote(run.description.path)} {point}")
+    hint = f'<div class="dim"><code>{command}</code> computes the first of them where you are.</div>'
+    return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}{hint}"
+
+
+def _long_row(block: LongBlock) -> tuple[str, str, str]:
+    """Since when, cell, and worker."""
+    cell = ", ".join(f"{name} {value_text(value)}" for name, value in block.cell.items())
+    if block.cells > 1 and block.in_hand:
+        cell += f" (of a block of {block.cells:,} cells, for {duration(block.seconds)})"
+    elif block.cells > 1:
+        cell = f"{block.cells:,} cells from {cell} on"
+    silent = "" if block.answers else ", which does not answer (native code)"
+    return duration(block.cell_seconds), cell, f"{block.worker}{silent}"
 
 
 def lanes(monitor: SweepMonitor) -> str:

@@ -28,6 +28,9 @@ class _SweepMetrics(Collector):
         seconds = CounterMetricFamily("spinsweep_block_seconds", "Time of the block function", labels=LABELS)
         lost = CounterMetricFamily("spinsweep_workers_lost", "Workers that a run lost", labels=LABELS)
         age = GaugeMetricFamily("spinsweep_report_age_seconds", "Time since the driver's last report", labels=LABELS)
+        longest = GaugeMetricFamily(
+            "spinsweep_longest_cell_seconds", "Time of the cell that takes longest; 0: none takes long", labels=LABELS
+        )
         cycles = GaugeMetricFamily("spinsweep_lane_cycles", "Cycles since the lane started", labels=["bench"])
         pulses = GaugeMetricFamily("spinsweep_lane_pulses", "Pulses of all devices of the bench", labels=["bench"])
         now = time.monotonic()
@@ -45,10 +48,11 @@ class _SweepMetrics(Collector):
                 lost.add_metric(labels, report.workers_lost)
                 if not run.ended:
                     age.add_metric(labels, now - run.last_seen)
+                    longest.add_metric(labels, max((block.cell_seconds for block in run.long_now()), default=0.0))
             for bench, lane in monitor.lanes.items():
                 cycles.add_metric([bench], lane.report.cycles)
                 pulses.add_metric([bench], lane.report.pulses)
-        yield from (cells, blocks, seconds, lost, age, cycles, pulses)
+        yield from (cells, blocks, seconds, lost, age, longest, cycles, pulses)
 
 
 _metrics = _SweepMetrics()

@@ -10,7 +10,7 @@ import heapq
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,15 @@ import numpy.typing as npt
 
 from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
-from spinsweep.messages import MAX_FAILURES, FailureReport, LaneReport, MessageError, ProgressReport, RunDescription
+from spinsweep.messages import (
+    MAX_FAILURES,
+    FailureReport,
+    LaneReport,
+    LongBlock,
+    MessageError,
+    ProgressReport,
+    RunDescription,
+)
 from spinsweep.resources import EXCLUSIVE
 
 MAX_RUNS = 20  # kept, the newest
@@ -56,9 +64,20 @@ class WatchedRun:
         return self.report.ended
 
     @property
+    def cells(self) -> int:
+        """Cells that the run has to compute; rounds of replicates add some."""
+        return self.report.cells or self.description.cells
+
+    @property
     def cells_left(self) -> int:
         """Cells that the run has still to compute."""
-        return self.description.cells - self.report.cells_ended
+        return self.cells - self.report.cells_ended
+
+    def long_now(self) -> list[LongBlock]:
+        """The blocks that have been computed for long, with their times as of now; none of a run that ended."""
+        later = time.monotonic() - self.last_seen
+        long = () if self.ended else self.report.long
+        return [replace(b, seconds=b.seconds + later, cell_seconds=b.cell_seconds + later) for b in long]
 
     def counts(self, running: int) -> dict[BlockState, int]:
         """Blocks by state, with ``running`` of those that wait running."""

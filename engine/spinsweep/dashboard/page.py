@@ -78,8 +78,8 @@ class SweepPage:
         self._failures_revision = -1
         """Revision of the run that the table of failures shows."""
 
-        self.unreadable, self.header, self.caption, self.failures_heading = (
-            text_box(sizing_mode="stretch_width") for _ in range(4)
+        self.unreadable, self.header, self.caption, self.failures_heading, self.long_running = (
+            text_box(sizing_mode="stretch_width") for _ in range(5)
         )
         self.lane = LanePanel(monitor, {} if outcomes is None else outcomes, doc, may_stop=may_stop)
         self.select_run = Select(title="run", width=420)
@@ -102,7 +102,8 @@ class SweepPage:
         states = wide(column, self.maps.state_map, text_box(html.legend()))
         output = wide(column, self.maps.output_map, self.caption)
         failures = wide(column, self.failures_heading, self.table)
-        self.body = wide(column, wide(row, *selects), wide(row, states, output), self.lane.body, failures)
+        maps = wide(row, states, output)
+        self.body = wide(column, wide(row, *selects), maps, self.long_running, self.lane.body, failures)
         lost = text_box(html.LOST, visible=False)
         for event, visible in ((ConnectionLost, "true"), (ClientReconnected, "false")):
             code = f"lost.visible = {visible}; for (const button of buttons) button.disabled = {visible}"
@@ -194,7 +195,10 @@ class SweepPage:
         self.maps.name_output(output)
         self.select_inner.visible = bool(output and output.dims)
         self.select_inner.title = f"over {' and '.join(output.dims)}" if output else ""
-        set_text(self.header, html.header(run, block_map, driver_lost=self.monitor.driver_lost(run)))
+        driver_lost = self.monitor.driver_lost(run)
+        set_text(self.header, html.header(run, block_map, driver_lost=driver_lost))
+        set_text(self.long_running, html.long_running(run, driver_lost=driver_lost))
+        self.long_running.visible = bool(self.long_running.text)
         set_text(self.caption, html.caption(run, block_map, output, self.select_inner.value, self._answer))
         if run.revision != self._failures_revision:
             self._failures_revision = run.revision

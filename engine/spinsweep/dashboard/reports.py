@@ -21,6 +21,7 @@ from spinsweep.errors import RunnerError
 from spinsweep.ledger import Receipt
 from spinsweep.messages import (
     MAX_FAILURES,
+    MAX_LONG,
     AxisDescription,
     FailureReport,
     OutputDescription,
@@ -65,6 +66,12 @@ class Reports:
             run.notes.append(f"no Sweep page in the dashboard: {problem}")
         self._sends = not problem
 
+    def begin_round(self) -> None:
+        """Further cells are to be computed, also of blocks that have ended."""
+        run = self.run
+        _, self._cells_left = initial_states(run.present, run.requested, run.cube.grid, retry_failed=run.retry_failed)
+        self._ended |= dict.fromkeys(np.flatnonzero(self._cells_left).tolist(), BlockState.WAITING)
+
     def note(self, receipt: Receipt) -> None:
         """Count a block, or a part of it, that ended."""
         if not self._sends:
@@ -87,7 +94,10 @@ class Reports:
             return
         self._next = now + REPORT_INTERVAL_S
         progress, problems = self.run.progress, self.run.unwritten_blocks
+        left = progress.left(now)
         report = ProgressReport(
+            cells=progress.cells,
+            round=progress.round,
             cells_done=progress.cells_done,
             cells_failed=progress.cells_failed,
             blocks=progress.blocks,
@@ -96,11 +106,15 @@ class Reports:
             workers_lost=progress.workers_lost,
             seconds=now - progress.began,
             rate=progress.rate(now),
-            seconds_left=progress.seconds_left(now),
+            seconds_left=None if left is None else left.seconds,
+            seconds_left_low=None if left is None else left.low,
+            seconds_left_high=None if left is None else left.high,
             waiting=progress.waiting,
             problem=problems[-1] if problems else "",
             ended=ended,
             failures=tuple(self._failures),
+            long=tuple(progress.long_now(now)[:MAX_LONG]),
+            more_long=max(0, len(progress.long) - MAX_LONG),
         )
         numbers = np.array(list(self._ended), np.uint32)
         states = np.array(list(self._ended.values()), np.uint8)

@@ -1,14 +1,12 @@
 """Clients of every kind of deployment, each started by the library that exists for it.
 
 Every worker is one process with one thread that offers the resource ``cpu``; its numerical libraries use one thread
-each. A machine therefore runs as many threads as it has workers.
+each, if the cluster file does not say otherwise. A machine therefore runs as many threads as it has workers.
 """
 
 from __future__ import annotations
 
 import secrets
-import shlex
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -23,6 +21,7 @@ from spinsweep.deployment.certificates import own_certificates, temporary
 from spinsweep.deployment.check import USUAL, Access, check, cluster_class, dask_cluster, library
 from spinsweep.deployment.cluster_file import SUFFIXES, Deployment, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
 from spinsweep.deployment.connect import connect
+from spinsweep.deployment.job_script import job_options, python_command
 from spinsweep.deployment.local_cluster import ClosedCluster, free_port, local_client, nannies, own_files, quiet
 from spinsweep.deployment.scaling import KeepBusy, adapt
 from spinsweep.deployment.security import (
@@ -73,13 +72,14 @@ def deployment(option: str | None, workers: int | None = None) -> Deployment:
 
 @contextmanager
 def cluster_client(
-    where: Deployment, access: Access = USUAL, resources: Mapping[str, float] | None = None
+    where: Deployment, access: Access = USUAL, resources: Mapping[str, float] | None = None, title: str = ""
 ) -> Iterator[Client]:
     """A client of a deployment; what it started is ended with the block.
 
     Parameters
     ----------
     resources : what local workers offer beside ``cpu``
+    title : what the run computes, for the names of jobs
 
     Raises
     ------
@@ -96,7 +96,7 @@ def cluster_client(
         case Local():
             started = _local(where, access, resources)
         case Jobs():
-            started = _jobs(where, access)
+            started = _jobs(where, access, title)
         case Ssh():
             started = _ssh(where, access)
         case Kubernetes():
@@ -132,7 +132,7 @@ def _running(where: Running, access: Access) -> Iterator[Client]:
 
 
 @contextmanager
-def _jobs(where: Jobs, access: Access) -> Iterator[Client]:
+def _jobs(where: Jobs, access: Access, title: str) -> Iterator[Client]:
     security = None if access.tls is None else credentials(access.tls, *ROLES)
     scheduler = {
         "interface": where.driver_interface,
@@ -143,7 +143,7 @@ def _jobs(where: Jobs, access: Access) -> Iterator[Client]:
     with ExitStack() as stack:
         with _one_line(where.kind), sigint_blocked(), dask.config.set(own_files()):
             cluster = cluster_class(where)(
-                **job_options(where),
+                **job_options(where, title),
                 scheduler_cls=RestrictedScheduler,
                 scheduler_options=scheduler,
                 security=security,
@@ -157,43 +157,14 @@ def _jobs(where: Jobs, access: Access) -> Iterator[Client]:
         yield client
 
 
-def job_options(where: Jobs) -> dict[str, Any]:
-    """What the batch system's class in dask-jobqueue is told about one job: one worker of one thread."""
-    exports = {**where.environment, **dict.fromkeys(THREAD_SETTINGS, "1")}
-    prologue = [f"export {name}={shlex.quote(text)}" for name, text in exports.items()]
-    if where.scratch is None:  # not in a folder of /tmp that anyone could have made
-        prologue += ['export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"', "trap 'rm -rf $DASK_TEMPORARY_DIRECTORY' EXIT"]
-    return {
-        "cores": 1,
-        "processes": 1,
-        "memory": where.memory,
-        "walltime": where.walltime,
-        "queue": where.queue,
-        "account" if where.kind in ("slurm", "pbs") else "project": where.account,
-        "job_name": "spinsweep",
-        "job_extra_directives": list(where.directives),
-        "job_script_prologue": prologue,
-        "log_directory": str(where.logs),
-        "local_directory": None if where.scratch is None else str(where.scratch),
-        "python": _python(where),
-        "interface": where.interface,
-        "worker_extra_args": ["--resources", f"{CPU}=1", "--no-dashboard", "--dashboard-address", NO_DASHBOARD],
-    }
-
-
-def _python(where: Jobs | Ssh) -> str:
-    """How a command line starts Python there, so that no file of its current folder passes for a module."""
-    return f"{where.python or sys.executable} -P"
-
-
 def _close(cluster: Any) -> None:
     with suppress(AssertionError):  # Dask's, about a job that was refused
         cluster.close()
 
 
-async def _submitted(cluster: Any, jobs: int) -> None:
+async def _submitted(cluster: Any, workers: int) -> None:
     """Submit the first jobs; what the batch system objects to is raised."""
-    cluster.scale(jobs)
+    cluster.scale(workers)
     await cluster
     for job in list(cluster.workers.values()):
         await job
@@ -241,7 +212,7 @@ def _ssh(where: Ssh, access: Access) -> Iterator[Client]:
                         "dashboard": False,
                         "dashboard_address": NO_DASHBOARD,
                     },
-                    remote_python=_python(where),
+                    remote_python=python_command(where),
                     security=security,
                 )
             )

@@ -23,6 +23,12 @@ from spinsweep.printable import brief
 from spinsweep.resources import cpu_count
 
 SUFFIXES = (".toml", ".yaml", ".yml")
+UNTRIED = {
+    **dict.fromkeys(("pbs", "sge", "lsf"), "the job scripts were checked, and never submitted"),
+    "kubernetes": "the manifests were checked against their schemas, and never started",
+    "gpu": "it was never run on a machine with a GPU",
+}
+"""Kinds that nobody could try so far, and how far they were."""
 WORD = r"[\w./:@%+=,~-]+"
 """What a shell takes as one word and does not act on."""
 
@@ -71,6 +77,11 @@ class _Part(BaseModel):
         """What to look at when no worker comes for long; empty: nothing is known."""
         return ""
 
+    @property
+    def untried(self) -> str:
+        """What of this kind was never run by its authors, in words; empty: it was run."""
+        return UNTRIED.get(getattr(self, "kind", ""), "")
+
 
 class _Workers(_Part):
     workers: Count
@@ -109,13 +120,19 @@ class _Secured(_Part):
 
 
 class Jobs(_Workers, _Secured):
-    """Jobs of a batch system, one worker each; the scheduler runs in the driver. Needs the extra ``slurm``."""
+    """Jobs of a batch system, whose workers compute; the scheduler runs in the driver. Needs the extra ``slurm``."""
 
     kind: Literal["slurm", "pbs", "sge", "lsf"]
     memory: Memory = Field(examples=["4GiB"])
     """Of one job, such as ``"4GiB"``."""
     walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$", examples=["01:00:00"])]
-    """Longest life of one job, such as ``"01:00:00"``; a job that ends is followed by another."""
+    """Longest life of one job, such as ``"01:00:00"``. Its workers leave in time, and another job follows."""
+    processes: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Workers in one job, which share its memory."""
+    threads: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Cores of one worker, for its numerical libraries; it computes one block at a time."""
+    prologue: tuple[Line, ...] = ()
+    """Lines of shell before the workers start, such as ``"module load python"``."""
     queue: Word | None = None
     """Queue or partition; empty: the batch system's default."""
     account: Word | None = None

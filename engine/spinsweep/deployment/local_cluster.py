@@ -52,7 +52,8 @@ def local_client(
         with sigint_blocked(), _started():
             cluster = stack.enter_context(
                 ClosedCluster(  # type: ignore[no-untyped-call]
-                    scheduler_kwargs={"pages": pages},
+                    # without it Dask need not load Bokeh, which takes as long as all else of the scheduler
+                    scheduler_kwargs={"pages": pages, "dashboard": dashboard},
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
@@ -64,7 +65,8 @@ def local_client(
                     dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
                 )
             )
-            client = stack.enter_context(Client(cluster))
+            # a run's, and not for what else computes with Dask in this process, as xarray does to read
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         try:
             yield client
         except Interrupted:

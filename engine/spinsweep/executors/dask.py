@@ -13,7 +13,8 @@ import queue
 import time
 import uuid
 from asyncio import CancelledError
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -26,10 +27,20 @@ from spinsweep.dashboard.reports import Reports
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.errors import RunnerError
 from spinsweep.executors import events
-from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, stop
+from spinsweep.executors.dask_long import LongLook
+from spinsweep.executors.dask_worker import JobPlugin, StopPlugin, compute, hung_topic, stop
 from spinsweep.executors.dispatch import AGAIN
-from spinsweep.executors.events import Attempt, Computing, Ended, Finished, NoAnswer, WorkersChanged
-from spinsweep.executors.protocol import Context, Start, ended_by
+from spinsweep.executors.events import (
+    Attempt,
+    Computing,
+    Ended,
+    Finished,
+    Hung,
+    LongRunning,
+    NoAnswer,
+    WorkersChanged,
+)
+from spinsweep.executors.protocol import Context, Start, ended_by, on_this_machine
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
 from spinsweep.ledger import Receipt
@@ -38,15 +49,17 @@ from spinsweep.resources import CPU, EXCLUSIVE
 
 RECOUNT_S = 2.0  # between looks at the workers
 ANSWER_S = 5.0  # in which the scheduler has to answer, or to have receipts fetched
+NOTICED_S = 5.0  # in which a batch system notices that a job has ended
 RECEIPT_S = 0.01  # more, for each receipt
 STOP_ANSWER_S = 1.0  # in which scheduler and workers have to say what is being computed, when a run is stopped
 FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
 
 
+@on_this_machine
 @contextmanager
 def dask(context: Context) -> Iterator[Dask]:
     """A cluster of this machine, with as many workers as the run has work for."""
-    workers = min(context.workers, context.run.progress.blocks)
+    workers = min(context.workers, context.run.most_blocks)
     with (
         local_client(workers, dashboard=False, resources=context.run.sweep.resources) as client,
         Dask(context, client) as executor,
@@ -54,47 +67,61 @@ def dask(context: Context) -> Iterator[Dask]:
         yield executor
 
 
-def on_client(client: Client, where: str = "") -> Start:
+def on_client(client: Client, where: str = "", why_gone: Callable[[str], str] = lambda worker: "") -> Start:
     """The executor on a client's workers.
 
     Parameters
     ----------
     where : what a run says of them
+    why_gone : what is known of the end of a worker of that name, in words
     """
-    return lambda context: Dask(context, client, where)
+    return lambda context: Dask(context, client, where, why_gone)
 
 
 class Dask:
     """One run on the workers of a client; a context manager."""
 
-    def __init__(self, context: Context, client: Client, where: str = "") -> None:
+    def __init__(
+        self, context: Context, client: Client, where: str = "", why_gone: Callable[[str], str] = lambda worker: ""
+    ) -> None:
         self._run = context.run
         self._client = client
         self._wake = context.wake
         self._where = where
+        self._why_gone = why_gone
         self._name = uuid.uuid4().hex  # of this run among all that the scheduler has
         self._plugin = JobPlugin(SentJob.of(self._run.job), f"{self._run.sweep.name}-{self._name}")
         self._stop_plugin = StopPlugin(self._plugin.name)
         self._reports = Reports(self._run, client, self._name)
+        self._long = LongLook(client, self._plugin.name, self._wake)
         self._numbers: dict[Future[Any], int] = {}  # of the attempts in flight
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
         self._replacing: list[concurrent.futures.Future[None]] = []  # workers in which a cell hangs
+        self._hung: queue.SimpleQueue[Mapping[str, str]] = (
+            queue.SimpleQueue()
+        )  # blocks, and the stacks that they left
         self._recount_at = 0.0
-        self._workers: set[str] = set()
+        self._workers: dict[str, str] = {}  # names by address
+        self._gone: deque[tuple[str, float]] = deque()  # names of workers that died, and when to ask why
         self._computed: dict[Any, str] | None = None  # worker by key, as of when workers were told to begin no more
 
     def __enter__(self) -> Dask:
         self._client.register_plugin(self._plugin, name=self._plugin.name)
         if self._run.sweep.measured:
             self._client.subscribe_topic(LANE_TOPIC, lambda event: self._run.on_lane_report(event[1]))
+        if self._run.sweep.timeout is not None:
+            self._client.subscribe_topic(hung_topic(self._plugin.name), self._note_hung)
         self._run.on_receipt.append(self._reports.note)
+        self._run.on_round.append(self._reports.begin_round)
         self._reports.begin()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
         at_once = kind is not None and issubclass(kind, Interrupted)
+        self._long.close()
         self._run.on_receipt.remove(self._reports.note)
+        self._run.on_round.remove(self._reports.begin_round)
         if at_once and self._client.cluster is not None:  # all of it ends
             return
         if not at_once:
@@ -104,6 +131,9 @@ class Dask:
         if self._run.sweep.measured:
             with suppress(Exception):
                 self._client.unsubscribe_topic(LANE_TOPIC)
+        if self._run.sweep.timeout is not None:
+            with suppress(Exception):
+                self._client.unsubscribe_topic(hung_topic(self._plugin.name))
         plugins = [self._plugin.name] + [self._stop_plugin.name] * (self._computed is not None)
         for plugin in plugins:
             with suppress(Exception):  # the scheduler may be gone, and a worker be busy in native code
@@ -120,6 +150,7 @@ class Dask:
 
     def submit(self, attempts: Sequence[Attempt], workers: Collection[str] | None) -> None:
         """Send them in one message: each costs the scheduler about as much as a task."""
+        self._long.sent(max(attempt.number for attempt in attempts))
         for is_retry in (True, False):
             batch = [attempt for attempt in attempts if attempt.retry == is_retry]
             if not batch:
@@ -127,6 +158,7 @@ class Dask:
             futures: list[Future[Any]] = self._client.map(
                 partial(compute, self._plugin.name),
                 [attempt.task for attempt in batch],
+                [attempt.needed_s for attempt in batch],
                 key=[self._key(attempt) for attempt in batch],
                 pure=False,
                 retries=0,
@@ -147,11 +179,12 @@ class Dask:
             self._ended.put(future)
             self._wake()
 
-    def events(self) -> Iterator[WorkersChanged | NoAnswer | Ended]:
+    def events(self) -> Iterator[WorkersChanged | NoAnswer | LongRunning | Ended]:
         """The workers, every ``RECOUNT_S`` seconds, and the receipts of futures that ended, fetched together."""
         if self._computed is None and time.monotonic() >= self._recount_at:
             self._recount_at = time.monotonic() + RECOUNT_S
             yield self._count_workers()
+        yield from self._ended_themselves()
         ended = []
         with suppress(queue.Empty):
             while True:
@@ -167,6 +200,7 @@ class Dask:
                 yield event
             else:
                 future.add_done_callback(self._future_ended)
+        yield from self._long.events(self._numbers)
         self._reports.send()
 
     def _fetch(self, finished: Sequence[Future[Any]]) -> Mapping[Future[Any], Receipt | None] | None:
@@ -208,6 +242,20 @@ class Dask:
             return ended_by(number, error)
         return events.Unfinished(number) if receipt is None else Finished(number, receipt)
 
+    def _note_hung(self, event: tuple[float, Mapping[str, str]]) -> None:
+        self._hung.put(event[1])
+        self._wake()
+
+    def _ended_themselves(self) -> Iterator[Hung]:
+        """The blocks whose worker left its stacks; Dask would compute them again, and lose further workers."""
+        with suppress(queue.Empty):
+            while True:
+                left = self._hung.get_nowait()
+                for future in [f for f in self._numbers if str(f.key) == left["key"]]:
+                    number = self._numbers.pop(future)
+                    self._client.cancel([future])
+                    yield Hung.of_stacks(number, left["stacks"])
+
     def _replace_worker(self, address: str) -> None:
         """Have a worker end in which a cell hangs; its nanny starts another one."""
         loop: Any = self._client.loop
@@ -221,12 +269,12 @@ class Dask:
             if self._needs and not needs:  # what waits for a worker that may never come is sent again
                 running = {key for keys in self._ask("processing", workers=None).values() for key in keys}
                 self._client.cancel([future for future in self._numbers if future.key not in running])
-            lost = sum(map(self._had_work, self._workers - set(workers)))
+            removals = {worker: self._removal(worker) for worker in self._workers.keys() - set(workers)}
         except TimeoutError:
             return NoAnswer("the scheduler")
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
         self._needs = needs
-        self._workers = set(workers)
+        names, self._workers = self._workers, {address: str(w["name"]) for address, w in workers.items()}
         offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
         threads = {
             address: int(w["nthreads"])
@@ -234,7 +282,19 @@ class Dask:
             if all(w["resources"].get(name, 0) >= quantity for name, quantity in needs.items())
         }
         missing = f"a worker with {offers}{_offered(workers.values())}" if needs else "a worker"
-        return WorkersChanged(threads, missing, lost)
+        lost = sum(map(_had_work, removals.values()))
+        retired = [worker for worker, removal in removals.items() if removal.get("expected")]
+        self._say_why_gone([names[worker] for worker in removals if worker not in retired])
+        return WorkersChanged(threads, missing, lost, retired)
+
+    def _say_why_gone(self, names: Collection[str]) -> None:
+        """Note what is known of workers that died: a little later, when a batch system has noticed it, too."""
+        now = time.monotonic()
+        self._gone += [(name, now + NOTICED_S) for name in names]
+        while self._gone and self._gone[0][1] <= now:
+            name, _ = self._gone.popleft()
+            if why := self._why_gone(name):
+                self._run.notes.append(f"worker {name} died: {why}")
 
     def _ask(self, name: str, within: float = ANSWER_S, **arguments: Any) -> Any:
         """The scheduler's answer; ``TimeoutError`` if it is stopped, or very busy."""
@@ -247,10 +307,10 @@ class Dask:
         except OSError as error:
             raise self._scheduler_lost() from error
 
-    def _had_work(self, worker: str) -> bool:
-        """Whether a worker that is gone left work to be done again, where others were idle and retired."""
-        removals = [e for _, e in self._ask("events", topic=worker) if e.get("action") == "remove-worker"]
-        return not removals or bool(removals[-1]["processing-tasks"] or removals[-1]["lost-computed-tasks"])
+    def _removal(self, worker: str) -> Mapping[str, Any]:
+        """How the scheduler removed a worker that is gone; empty: it does not know any more."""
+        events = [e for _, e in self._ask("events", topic=worker) if e.get("action") == "remove-worker"]
+        return events[-1] if events else {}
 
     def _needed(self, offered: list[Mapping[str, float]]) -> Mapping[str, float]:
         """What a block has to ask of a worker, so that it lands on none that owns equipment.
@@ -302,6 +362,13 @@ class Dask:
     def _scheduler_lost(self) -> RunnerError:
         address = self._client.scheduler.address if self._client.scheduler else "the cluster"
         return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
+
+
+def _had_work(removal: Mapping[str, Any]) -> bool:
+    """Whether a worker that is gone left work to be done again, where others were idle or went as they were to."""
+    if removal.get("expected"):
+        return False
+    return not removal or bool(removal["processing-tasks"] or removal["lost-computed-tasks"])
 
 
 def _offered(workers: Collection[Mapping[str, Any]]) -> str:

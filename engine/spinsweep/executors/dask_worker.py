@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import multiprocessing
 import threading
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from distributed import WorkerPlugin, get_worker
+from distributed import Status, WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
+from spinsweep.executors.leaving import Leaving
+from spinsweep.executors.long_running import BlockInHand, BlocksInHand
 from spinsweep.executors.worker import CellProcesses, SentJob, WorkerJob
 from spinsweep.ledger import Receipt
+from spinsweep.memory import be_ended_first
 from spinsweep.messages import LANE_TOPIC
+from spinsweep.walltime import job_time
 from spinsweep.work import working
+
+
+def hung_topic(plugin: str) -> str:
+    """Dask's topic of a run's blocks whose worker ended itself: their keys, as text, and the stacks that it left."""
+    return f"spinsweep-hung-{plugin}"
 
 
 class JobPlugin(WorkerPlugin):
@@ -30,6 +40,7 @@ class JobPlugin(WorkerPlugin):
         self.name = name
         self.stopped = False
         """Whether no block is to be begun."""
+        self.in_hand = BlocksInHand()
         self._sent = job
         self._busy = 0
         self._ended = False
@@ -37,25 +48,33 @@ class JobPlugin(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         """Called by Dask on the worker."""
+        be_ended_first()
         multiprocessing.current_process().daemon = False  # Dask's are daemons, whose cells could start no process
         if worker.nanny and worker.state.nthreads == 1:  # what else it computes would end with it
-            LastResort.path = Path(worker.local_directory, f"stacks-{self.name}")
+            _Stacks.begin(worker, self.name)
+        self.leaving = Leaving(worker, job_time())
         self.job = WorkerJob(self._sent, worker.address)
         self._processes = CellProcesses(self.name)
 
-    def teardown(self, worker: Any) -> Awaitable[None] | None:
-        """The run ended, or its driver is gone."""
+    async def teardown(self, worker: Any) -> None:
+        """The run ended, its driver is gone, or the worker is closing in order, of which no block is to be blamed."""
+        _Stacks.end(self.name)
+        self.leaving.cancel()
+        if worker.status == Status.closing:
+            await self.leaving.unregister()
         with self._lock:
             self._ended = True
-            return None if self._busy else asyncio.to_thread(self._processes.end)
+            if self._busy:
+                return
+        await asyncio.to_thread(self._processes.end)
 
     @contextmanager
-    def block(self) -> Iterator[None]:
-        """While a block is computed."""
+    def block(self, key: Any) -> Iterator[None]:
+        """While the block of a task is computed."""
         with self._lock:
             self._busy += 1
         try:
-            with self._processes.marked():
+            with self._processes.marked(), self.in_hand.block(key):
                 yield
         finally:
             with self._lock:
@@ -80,23 +99,69 @@ class StopPlugin(WorkerPlugin):
         worker.plugins[self._job_plugin].stopped = True
 
 
-def compute(plugin: str, task: Task) -> Receipt | None:
-    """A task at a worker; None: it was not begun, because its run was stopped."""
+class _Stacks:
+    """What this process leaves if it ends itself, for the next process of its nanny to report; of all its runs."""
+
+    plugins: ClassVar[set[str]] = set()
+    """That use it."""
+    refused = ""
+    """The block of which the process before this one ended itself: Dask sends it again, before its driver can act."""
+
+    @classmethod
+    def begin(cls, worker: Any, plugin: str) -> None:
+        """Of the first plugin: report what is left, and leave the like from now on."""
+        if not cls.plugins:
+            nanny = hashlib.sha256(worker.nanny.encode()).hexdigest()
+            path = Path(worker.local_directory).parent / f"stacks-{nanny[:16]}"
+            if left := LastResort.left(path):
+                cls.refused, stacks = left
+                run, _, key = cls.refused.partition("\n")
+                worker.log_event(hung_topic(run), {"key": key, "stacks": stacks})
+            path.unlink(missing_ok=True)
+            LastResort.begin(path)
+        cls.plugins.add(plugin)
+
+    @classmethod
+    def end(cls, plugin: str) -> None:
+        """A run ended."""
+        cls.plugins.discard(plugin)
+        if not cls.plugins:
+            LastResort.end()
+
+
+def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
+    """A task at a worker; None: it was not begun, because its run was stopped, or the worker's job ends too soon.
+
+    Parameters
+    ----------
+    needed_s : that it probably takes; infinite: the whole time of a job
+    """
     worker = get_worker()
     job_plugin = worker.plugins[plugin]
     assert isinstance(job_plugin, JobPlugin)
-    if job_plugin.stopped:
+    if job_plugin.stopped or not job_plugin.leaving.has(needed_s, task.cells):
         return None
     key = worker.get_current_task()
+    LastResort.block = block = f"{plugin}\n{key}"
+    if block == _Stacks.refused:
+        return None
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
-    with job_plugin.block(), hooks:
-        return job_plugin.job.compute(task)
+    with job_plugin.block(key), hooks:
+        receipt = job_plugin.job.compute(task)
+    job_plugin.leaving.note(receipt)
+    return receipt
 
 
 def _is_cancelled(worker: Any, key: Any) -> bool:
     """Whether nobody wants a running task's result any more: it was cancelled, or its driver is gone."""
     state = worker.state.tasks.get(key)
     return state is None or state.state == "cancelled"
+
+
+def blocks_in_hand(plugin: str, dask_worker: Any) -> list[BlockInHand]:
+    """What is being computed of a run, as the worker's event loop sees it."""
+    blocks: list[BlockInHand] = dask_worker.plugins[plugin].in_hand.now()
+    return blocks
 
 
 def stop(plugin: str, dask_worker: Any) -> list[Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from spinsweep.cube import Task
+from spinsweep.axis import Value
+from spinsweep.cube import TIMED_OUT, Task
 from spinsweep.ledger import Receipt
 
 
@@ -20,13 +21,23 @@ class Attempt:
     """Names it in events; each is new."""
     task: Task
     retry: bool = False
-    """Whether the task was sent before."""
+    """Whether the task, or another one of its block, was sent before."""
     alone: bool = False
-    """Whether it is the one cell of a block whose workers died, computed while nothing else is in flight."""
+    """Whether it is the one cell of a block whose workers died, computed on a worker that has nothing else."""
+    workers: tuple[str, ...] | None = None
+    """The workers that may take it; None: any."""
     deaths: int = 0
     """How many workers have died of the task so far."""
+    died_as: str = ""
+    """The error that stands for these deaths; see :class:`WorkerKilled`."""
     losses: int = 0
     """How often its receipt was lost so far."""
+    overruns: tuple[float, ...] = ()
+    """Seconds that its only cell ran in jobs of a batch system whose time was over before it had ended."""
+    needed_s: float = 0.0
+    """Seconds that it probably takes; infinite: the whole time of a job."""
+    overs: int = 0
+    """How often its process held too much memory, and nothing of it was computed."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,33 @@ class WorkersChanged:
     """What the run waits for while there is none, in words."""
     lost: int = 0
     """How many workers have gone since the last such event, and left work to be done again."""
+    retired: Collection[str] = ()
+    """Workers that have gone as they were to: their job's time was over, or the cluster has grown smaller."""
+
+
+@dataclass(frozen=True)
+class LongAttempt:
+    """An attempt that has been computed for long."""
+
+    attempt: int
+    """Its number."""
+    worker: str
+    """What computes it, in words."""
+    seconds: float
+    """Since it was begun, s."""
+    cell: Mapping[str, Value] | None = None
+    """Coordinates of the cell that is being computed, where that is known."""
+    cell_seconds: float = 0.0
+    """Since that cell was begun, s."""
+    answers: bool = True
+    """Whether the worker says what it does."""
+
+
+@dataclass(frozen=True)
+class LongRunning:
+    """What has been computed for long; said every few seconds while there is any, and once when none is left."""
+
+    attempts: Collection[LongAttempt]
 
 
 @dataclass(frozen=True)
@@ -83,6 +121,24 @@ class Hung(Ended):
     error_type: str
     message: str
     stack: str
+
+    @classmethod
+    def of_stacks(cls, attempt: int, stacks: str) -> Hung:
+        """Of an attempt whose process left these."""
+        message = "ran longer than its timeout, in native code that kept its process from answering"
+        return cls(attempt, TIMED_OUT, message, stacks)
+
+
+@dataclass(frozen=True)
+class OverMemory(Ended):
+    """The process that computed a block was ended from outside, because it held more memory than a cell may use.
+
+    (What a worker finds by itself is in the cube, or in the receipt: ``Finished``.)
+    """
+
+    message: str
+    fresh: bool
+    """Whether it was the first block of its process."""
 
 
 @dataclass(frozen=True)
@@ -167,8 +223,12 @@ class Submit:
     """Send attempts to the workers."""
 
     attempts: tuple[Attempt, ...]
-    workers: tuple[str, ...] | None = None
-    """The workers that may take them; None: any."""
+    """All for the same workers."""
+
+    @property
+    def workers(self) -> tuple[str, ...] | None:
+        """The workers that may take them; None: any."""
+        return self.attempts[0].workers
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from spinsweep.errors import CubeNotSeen, Fenced, OtherCode, RunAborted, WorkInterrupted
 from spinsweep.executors import events
-from spinsweep.executors.events import Attempt, Computing, Ended, NoAnswer, WorkersChanged
+from spinsweep.executors.events import Attempt, Computing, Ended, LongAttempt, LongRunning, NoAnswer, WorkersChanged
 from spinsweep.runs import Run
 
 
@@ -35,9 +35,11 @@ class Context:
     wake: Callable[[], None]
     """Have the driver look for events at once. Any thread and any signal handler may call it."""
     show: Callable[[], None]
-    """Show the run's progress as it is now."""
+    """Show the run's progress as it is now. Any thread may call it."""
     stop_requested: Callable[[], bool]
     """Whether the user asked the run to end soon."""
+    note_long: Callable[[Collection[LongAttempt]], None] = lambda attempts: None
+    """Take over what is computed for long, as of ``LongRunning``, where ``events`` itself computes."""
 
 
 class Executor(Protocol):
@@ -51,10 +53,11 @@ class Executor(Protocol):
         workers : names of the workers that may compute them; None: any
         """
 
-    def events(self) -> Iterable[WorkersChanged | NoAnswer | Ended]:
+    def events(self) -> Iterable[WorkersChanged | NoAnswer | LongRunning | Ended]:
         """What has happened since the last call, without waiting for more.
 
-        The first call tells the workers. Each attempt that was submitted and not dropped ends by one event.
+        The first call tells the workers. Each attempt that was submitted and not dropped ends by one event. What is
+        computed for long may be told, and is then shown; see :mod:`spinsweep.executors.long_running`.
 
         Raises
         ------
@@ -79,6 +82,12 @@ Start = Callable[[Context], AbstractContextManager[Executor]]
 def in_process(start: Start) -> Start:
     """Mark an executor whose blocks never leave this process: its sweep need not be pickled."""
     start.in_process = True  # type: ignore[attr-defined]
+    return start
+
+
+def on_this_machine(start: Start) -> Start:
+    """Mark an executor whose blocks are computed here: as many at a time as this machine has memory and GPUs for."""
+    start.on_this_machine = True  # type: ignore[attr-defined]
     return start
 
 

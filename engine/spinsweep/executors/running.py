@@ -21,14 +21,18 @@ from spinsweep.executors.protocol import Start
 from spinsweep.executors.sending import require_sendable
 from spinsweep.executors.serial import serial
 from spinsweep.ledger import Counts, Failure
+from spinsweep.machine import Machine
 from spinsweep.resources import cpu_count
 from spinsweep.runs import Run, open_run
 from spinsweep.runs.sampling import sample, sample_elsewhere
 from spinsweep.spec import Sweep
+from spinsweep.until import Until
 
 if TYPE_CHECKING:  # loaded where they are needed: a run in this process, and help, come at once
     import xarray as xr
     from distributed import Client
+
+    from spinsweep.runs.rounds import Rounds
 
 
 class CellLimits(TypedDict, total=False):
@@ -43,6 +47,11 @@ class CellLimits(TypedDict, total=False):
     """Stop when so many cells have failed; ``math.inf``: never. If the sweep says nothing either, stop when the first
     20 that ended, or 50 of the first 100, failed with one and the same error (type and message). What is done is
     kept; the same call goes on, and ``retry_failed=True`` computes the failed cells again."""
+    memory: int | str | None
+    """Bytes that the process of a cell may use, or a text such as ``"2 GiB"``: so many are computed at a time as fit,
+    and a process that uses more is ended. In this process nothing is."""
+    gpu: float | None
+    """GPUs that a cell needs, or a part of one: it sees these alone."""
 
 
 class Options(CellLimits, total=False):
@@ -58,6 +67,12 @@ class Options(CellLimits, total=False):
     """Let workers with other code compute as well."""
     attrs: Mapping[str, Any] | None
     """Attributes of a cube that is made, beside ours."""
+    until: Until | str | Sequence[str] | None
+    """Conditions on intervals, such as ``"accuracy: half_width < 0.005"``: replicates are computed in rounds, for the
+    combinations of the other axes whose intervals are too wide; see :mod:`spinsweep.runs.rounds`. The values of the
+    sweep are the first round. If None, as the sweep says."""
+    max: int | Mapping[str, int] | None
+    """How many replicates a combination gets at most, such as ``{"seed": 200}``; given with ``until``."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,11 +93,25 @@ class Result:
     """Values of each axis that were asked for, in that order."""
     stopped_because: str = ""
     """Why the run stopped by itself; empty if it did not."""
+    rounds: Rounds | None = None
+    """Of a run with ``until``."""
+
+    @property
+    def sets(self) -> xr.Dataset:
+        """Of a run with ``until``: how many replicates each set has, whether it is met, its mean and half width.
+
+        See :func:`spinsweep.runs.sets.table`.
+        """
+        if self.rounds is None:
+            raise SpecError(f"{self.store}: there are sets only after a run with until")
+        from spinsweep.runs.sets import table  # late: xarray takes long to load
+
+        return table(self.rounds)
 
     @property
     def complete(self) -> bool:
-        """Whether every cell asked for is done."""
-        return self.counts.done == self.counts.total
+        """Whether every cell asked for is done, and no set of replicates needs more."""
+        return self.counts.done == self.counts.total and not (self.rounds is not None and self.rounds.is_open.any())
 
     @property
     def cube(self) -> Cube:
@@ -149,10 +178,11 @@ def run(
     client
         A Dask client, whose workers compute.
     on_progress
-        Called when the run is open, for every block that ended, and every second.
+        Called when the run is open, for every block that ended, and every second; by another thread while a block
+        takes long in this process.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see :class:`Options`. ``timeout``,
-        ``retries`` and ``max_failures``; see :class:`CellLimits`.
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``, ``attrs``, and ``until`` with ``max``; see
+        :class:`Options`. ``timeout``, ``retries``, ``max_failures``, ``memory`` and ``gpu``; see :class:`CellLimits`.
 
     Returns
     -------
@@ -170,13 +200,16 @@ def run(
     sweep = _limited(sweep, options)
     of_cube: dict[str, Any] = {n: value for n, value in options.items() if n not in CellLimits.__annotations__}
     start, at_a_time = _chosen(executor, workers, client)
+    if getattr(start, "on_this_machine", False) and (sweep.memory or sweep.gpu):
+        at_a_time = Machine.here().at_a_time(at_a_time, sweep.memory_bytes, sweep.gpu)
+    of_cube["until"] = Until.of(of_cube.get("until"), of_cube.pop("max", None)) or sweep.until
     of_cube["sampler"] = sample
     if not getattr(start, "in_process", False):
         require_sendable(sweep)
         of_cube["sampler"] = sample_elsewhere
     with open_run(sweep, store, workers=at_a_time, **of_cube) as opened:
         on_progress(opened)
-        if opened.progress.blocks > opened.progress.blocks_ended:
+        if opened.progress.blocks > opened.progress.blocks_ended or opened.next_round():
             drive(opened, start, on_progress, workers=at_a_time)
         elif opened.progress.blocks:  # all were computed for the sample
             on_progress(opened)
@@ -188,6 +221,7 @@ def run(
         tuple(opened.unwritten_blocks),
         {axis.name: axis.values for axis in opened.sweep.axes},
         opened.stopped_because,
+        opened.rounds,
     )
 
 
@@ -202,6 +236,8 @@ def _limited(sweep: Sweep, wanted: CellLimits) -> Sweep:
     changes: dict[str, Any] = {
         "timeout": limits.timeout("timeout", wanted.get("timeout")),
         "max_failures": limits.max_failures("max_failures", wanted.get("max_failures")),
+        "memory": limits.memory("memory", wanted.get("memory")),
+        "gpu": limits.gpu("gpu", wanted.get("gpu")),
     }
     if (retries := wanted.get("retries")) is not None:
         changes["retries"] = limits.retries("retries", retries)

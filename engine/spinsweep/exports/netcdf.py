@@ -49,10 +49,10 @@ def _require_exact(dataset: xr.Dataset) -> None:
     for name, array in dataset.data_vars.items():
         is_output = axes <= set(array.dims) and not str(name).startswith("cell_")
         if is_output and array.dtype.kind in "iu" and array.dtype.itemsize == 8:
-            there = holding(dataset, str(name))
-            if bool(there.all()):
+            present = holding(dataset, str(name))
+            if bool(present.all()):
                 continue
-            held = array.where(there, 0)
+            held = array.where(present, 0)
             low, high = int(held.min()), int(held.max())
             if max(-low, high) > EXACT:
                 raise CubeError(

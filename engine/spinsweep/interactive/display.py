@@ -64,6 +64,11 @@ class RunDisplay:
                 f"{run.sweep.name}: {counts.done} of {counts.total} cells done{counts.failures} ({seconds})",
                 error=True,
             )
+        if run.ended is not None and run.rounds is not None:
+            from spinsweep.runs.sets import lines  # late: xarray takes long to load
+
+            for label, text in lines(run.rounds):
+                say(one_line(f"{label}: {text}"), error=True)
 
     def _note(self, run: Run) -> None:
         for note in run.notes[self._noted :]:

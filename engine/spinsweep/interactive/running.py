@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
@@ -58,7 +59,7 @@ def run(
     on_progress
         Called when the run is open, for every block that ended, and every second.
     options
-        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed`` and ``attrs``; see
+        ``block``, ``retry_failed``, ``mark_stale``, ``allow_mixed``, ``attrs``, and ``until`` with ``max``; see
         :class:`spinsweep.executors.running.Options`.
 
     Returns
@@ -82,12 +83,14 @@ def run(
     _check(sweep, store, client, on_failure)
     display = RunDisplay() if progress else None
     opened: list[Run] = []
+    caller = threading.get_ident()
 
     def update(run: Run) -> None:
         opened[:] = [run]
         if display is not None:
             display.update(run)
-        on_progress(run)
+        if threading.get_ident() == caller:  # another thread says what takes long in this one
+            on_progress(run)
 
     with python_words():
         try:

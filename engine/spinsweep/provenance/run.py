@@ -20,7 +20,7 @@ from spinsweep.provenance.packages import versions
 from spinsweep.spec import Sweep
 
 KINDS: dict[str, type] = {
-    "packages": dict,
+    **dict.fromkeys(("packages", "long"), dict),
     "workers": list,
     **dict.fromkeys(("python", "processor", "command", "start", "end", "outcome"), str),
     **dict.fromkeys(("process", "ended_before", "cells", "workers_lost"), int),
@@ -140,6 +140,8 @@ class RunRecord:
     """Workers that died."""
     workers: tuple[WorkerRecord, ...] | None = None
     """What computed its blocks."""
+    long: Mapping[str, Any] | None = None
+    """What had been computed for long when the driver looked last, see ``LongReport``; None: nothing."""
 
     @classmethod
     def begun(cls, sweep: Sweep, origin: Origin) -> RunRecord:
@@ -179,7 +181,8 @@ class RunRecord:
 
     def ended(self, outcome: str, cells: int, workers_lost: int, workers: tuple[WorkerRecord, ...]) -> RunRecord:
         """The record at the end of the run."""
-        return replace(self, end=now(), outcome=outcome, cells=cells, workers_lost=workers_lost, workers=workers)
+        ended = replace(self, end=now(), outcome=outcome, long=None)
+        return replace(ended, cells=cells, workers_lost=workers_lost, workers=workers)
 
 
 def now() -> str:

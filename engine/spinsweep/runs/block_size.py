@@ -36,8 +36,8 @@ def block_shape(
         if block < 1:
             raise SpecError(f"--block {block}: must be at least 1")
         return choose_chunk(sweep.shape, block, first)
-    if sweep.resources:
-        return (1,) * len(sweep.axes)  # it may act on the world: never sampled
+    if not sweep.is_timed:
+        return (1,) * len(sweep.axes)
     return choose_chunk(sweep.shape, _cells_per_block(sweep, cell_seconds, workers), first)
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from spinsweep import provenance
 from spinsweep.cube import CLEAN, Cube, Durable, Job, create, keep_origin, machine_id, open_storage, recover
 from spinsweep.discovery import reference_of
 from spinsweep.errors import CubeError
-from spinsweep.ledger import Counts
+from spinsweep.ledger import Counts, State
 from spinsweep.origins import Origins, compare_origins
 from spinsweep.progress import Progress
 from spinsweep.provenance import Origin
@@ -26,10 +26,13 @@ from spinsweep.runs.block_size import block_shape
 from spinsweep.runs.checks import check, keeps_cells, require_cells, require_inputs, rests_on_other_artifacts
 from spinsweep.runs.notes import notes
 from spinsweep.runs.opened import Run
-from spinsweep.runs.planning import missing_tasks
 from spinsweep.runs.record import RunRecorder
 from spinsweep.runs.sampling import Kept, Sample, keep_sample, sample
 from spinsweep.spec import Sweep
+from spinsweep.until import ATTRIBUTE, Until
+
+if TYPE_CHECKING:
+    from spinsweep.runs.rounds import Rounds
 
 __all__ = ["Run", "open_run"]
 
@@ -45,6 +48,7 @@ def open_run(
     mark_stale: bool | npt.NDArray[np.bool_] = False,
     allow_mixed: bool = False,
     attrs: Mapping[str, Any] | None = None,
+    until: Until | None = None,
     sampler: Callable[[Sweep, Kept], Sample] = sample,
 ) -> Iterator[Run]:
     """Create or grow the cube, announce a run in it and yield the :class:`Run`; its end is recorded on exit.
@@ -66,6 +70,8 @@ def open_run(
         Let workers with other code compute as well; each cell names what computed it.
     attrs
         Attributes of a cube that is made, beside ours.
+    until
+        Which replicates are computed, in rounds (:mod:`spinsweep.runs.rounds`); those of the sweep are the first one.
     sampler
         Computes a few cells of a new cube, whose blocks are chosen; the cells are kept.
 
@@ -79,17 +85,23 @@ def open_run(
     require_cells(sweep)
     storage = open_storage(store).absolute()
     require_inputs(sweep)
+    rounds = None if until is None else _rounds(sweep, until)
     origin = Origin.of(sweep)  # before any cell is computed: what code keeps between calls is not its own
     sampled: Sample | None = None
     created = not storage.exists("zarr.json")
     if created:
         initial = {"sweep_reference": reference_of(sweep), "created": provenance.now()}
-        if block is None and not sweep.resources:  # what needs resources may act on the world
-            sampled = sampler(sweep, (str(storage), origin.number))
-        shape = block_shape(sweep, block, workers, math.inf if sampled is None else sampled.cell_seconds)
-        create(storage, sweep, shape, {**initial, **(attrs or {})}, origin.number)
+        begun = sweep if rounds is None else rounds.first
+        if block is None and sweep.is_timed:
+            sampled = sampler(begun, (str(storage), origin.number))
+        shape = block_shape(begun, block, workers, math.inf if sampled is None else sampled.cell_seconds)
+        whole = sweep if rounds is None else rounds.sweep
+        create(storage, whole, shape, {**initial, **(attrs or {})}, origin.number)
     cube = Cube(storage)
     sweep = sweep.keeping(cube.axis_names)
+    if until is not None:
+        rounds = _rounds(sweep, until)
+        sweep = rounds.sweep
     if mark_stale is not True:
         sweep = sweep.settled(cube.attributes.params)
     cube.write_guard.prepare()
@@ -107,7 +119,7 @@ def open_run(
         if not isinstance(mark_stale, bool):
             _mark_cells(cube, sweep, mark_stale)
         job = _job(cube, sweep, epoch, origin, allow_mixed=allow_mixed)
-        run = _planned(cube, sweep, job, retry_failed=retry_failed)
+        run = _planned(cube, sweep, job, rounds, retry_failed=retry_failed)
         record.write(cube, epoch, ended_before=Counts.of(run.state).ended)
         # of the parameters, what cannot change a number may have changed
         record.commit(cube, parameters=json.dumps(sweep.identifying_params))
@@ -165,14 +177,27 @@ def _job(cube: Cube, sweep: Sweep, epoch: int, origin: Origin, *, allow_mixed: b
     return Job(lean, str(cube.storage), cube.attributes.cube_id, epoch, origin, allow_mixed, synced_by=machine_id())
 
 
-def _planned(cube: Cube, sweep: Sweep, job: Job, *, retry_failed: bool) -> Run:
-    state, requested = cube.mark_wanted(sweep), cube.requested(sweep)
-    cells = blocks = 0
-    for task in missing_tasks(cube, state, requested, retry_failed=retry_failed):
-        cells += task.cells
-        blocks += 1
-    progress = Progress(cells, blocks, time.monotonic())
-    return Run(sweep, cube, job, state, requested, retry_failed, progress, Durable(cube.storage, job.epoch))
+def _planned(cube: Cube, sweep: Sweep, job: Job, rounds: Rounds | None, *, retry_failed: bool) -> Run:
+    requested, progress = cube.requested(sweep), Progress(0, 0, time.monotonic())
+    durable = Durable(cube.storage, job.epoch)
+    if rounds is None:
+        before = cube.ledger("cell_state") if ATTRIBUTE in cube.attributes.others else None
+        run = Run(sweep, cube, job, cube.mark_wanted(sweep), requested, retry_failed, progress, durable)
+        if before is not None and (now := int(((before == State.UNWANTED) & (run.state == State.ABSENT)).sum())):
+            run.notes.append(
+                f"{now} cells are computed that an earlier run had left out; --until would leave them out again"
+            )
+        run.count_tasks()
+        return run
+    run = Run(sweep, cube, job, cube.ledger("cell_state"), requested, retry_failed, progress, durable, rounds)
+    run.choose()
+    return run
+
+
+def _rounds(sweep: Sweep, until: Until) -> Rounds:
+    from spinsweep.runs.rounds import Rounds  # late: scipy takes long to load
+
+    return Rounds.of(sweep, until)
 
 
 def _prepare(run: Run) -> None:
@@ -190,6 +215,7 @@ def _recorded(run: Run, record: RunRecorder) -> Iterator[None]:
     """Record how the run ends, however it does; a cube that it made and put nothing into is removed."""
     cube, epoch, abandoned = run.cube, run.job.epoch, False
     run.keep_workers = lambda: record.write(cube, epoch, workers=tuple(run.workers))
+    run.keep_long = lambda report: record.write(cube, epoch, long=report and report.to_json())
     try:
         yield
     except BaseException:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,12 +24,25 @@ import cloudpickle
 import numpy as np
 import numpy.typing as npt
 
+from spinsweep import memory
+from spinsweep.axis import Value
 from spinsweep.blocks import as_boxes
+from spinsweep.calls import NOBODY, Calls
 from spinsweep.cell_function import is_per_cell
-from spinsweep.cube import Task, compressed_fraction, record_result, stage_files
+from spinsweep.cube import (
+    CallLimits,
+    Hang,
+    Task,
+    compressed_fraction,
+    compute_within,
+    record_result,
+    stage_files,
+    used_more,
+)
 from spinsweep.evaluate import Evaluated, empty, evaluate
 from spinsweep.interrupts import sigint_blocked
 from spinsweep.ledger import State
+from spinsweep.machine import Machine
 from spinsweep.process import SAFE_PATH, environment
 from spinsweep.reaper_process import kill_marked, marking
 from spinsweep.resources import THREAD_SETTINGS
@@ -43,6 +56,7 @@ SAMPLE_BYTES = 64_000_000  # of outputs at most
 LONGEST_S = 60.0  # that a process may compute: then a cell is long enough for a block of its own
 READY = "ready"
 DIED = "the process that computed a few cells to choose the blocks"
+LOOK_S = 0.1  # between looks at the memory that it holds
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,7 @@ class Sample:
     """What the user should know."""
 
 
+UNKNOWN = Sample(math.inf, 1.0)
 Kept = tuple[str, int]
 """Where results of stages are kept: the storage of the cube that is to be made, and the number of what computes."""
 
@@ -69,12 +84,14 @@ def sample(sweep: Sweep, kept: Kept | None = None) -> Sample:
     """Measured in this process; nothing is written but results of stages."""
     if sweep.prepare is not None:
         sweep.prepare(sweep)
-    *_, last = _steps(sweep, kept)
+    last = UNKNOWN
+    for last in _steps(sweep, kept):  # noqa: B007 - the last one is the best
+        pass
     return last
 
 
 def _steps(sweep: Sweep, kept: Kept | None) -> Iterator[Sample]:
-    """Larger and larger boxes of cells, until one takes long enough."""
+    """Larger and larger boxes of cells, until one takes long enough, or a cell longer than its timeout."""
     first = [sweep.axis_names.index(name) for name in sweep.shared_axes if name in sweep.axis_names]
     count = least = sweep.shared_cells
     total = math.prod(sweep.shape)
@@ -82,7 +99,10 @@ def _steps(sweep: Sweep, kept: Kept | None) -> Iterator[Sample]:
     stages = stage_files(*kept) if kept and sweep.stages else None
     while True:
         shape = _box(sweep.shape, count, first)
-        known, seconds, cells = _extended(sweep, known, shape, stages)
+        extended = _extended(sweep, known, shape, stages)
+        if extended is None:
+            return  # a cell hangs: a worker, which can be replaced, computes it and says so
+        known, seconds, cells = extended
         if not cells:  # none of these is wanted
             count = min(total, count * 4)
             continue
@@ -114,8 +134,8 @@ def _wanted(sweep: Sweep, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 def _extended(
     sweep: Sweep, known: Evaluated, shape: tuple[int, ...], stages: Keeper | None
-) -> tuple[Evaluated, float, int]:
-    """The box of that shape; the seconds that its new cells took, and how many they are.
+) -> tuple[Evaluated, float, int] | None:
+    """The box of that shape; the seconds that its new cells took, and how many they are. None if one of them hangs.
 
     Cells that are known are not computed again, unless a function of a whole block would have to take the others one
     by one.
@@ -136,7 +156,9 @@ def _extended(
     began = time.perf_counter()
     for box in boxes:
         coords = {a.name: tuple(a.values[i] for i in along) for a, along in zip(sweep.axes, box, strict=True)}
-        part, region = evaluate(sweep, coords, stages=stages), np.ix_(*box)
+        part, region = _computed(sweep, coords, stages), np.ix_(*box)
+        if part is None:
+            return None
         for name, values in part.values.items():
             whole.values[name][region] = values
         whole.duration[region], whole.tries[region] = part.duration, part.tries
@@ -145,8 +167,22 @@ def _extended(
     return whole, time.perf_counter() - began, int(new.sum())
 
 
+def _computed(sweep: Sweep, coords: Mapping[str, tuple[Value, ...]], stages: Keeper | None) -> Evaluated | None:
+    """These cells; None if one of them takes longer than it may."""
+
+    def compute(calls: Calls = NOBODY) -> Evaluated:
+        return evaluate(sweep, coords, stages=stages, calls=calls)
+
+    if sweep.timeout is None:
+        return compute()
+    result = compute_within(CallLimits(sweep.timeout), compute)
+    return None if isinstance(result, Hang) else result
+
+
 def sample_elsewhere(sweep: Sweep, kept: Kept | None = None) -> Sample:
     """Measured in a process of its own, which cells may end or hold; nothing is written but results of stages."""
+    if sweep.memory_bytes is not None and sweep.memory_bytes > Machine.here().memory:
+        return Sample(math.inf, 1.0)  # workers elsewhere have more
     if sweep.prepare is not None:
         sweep.prepare(sweep)
     token = f"sample-{uuid.uuid4().hex}"
@@ -158,9 +194,8 @@ def sample_elsewhere(sweep: Sweep, kept: Kept | None = None) -> Sample:
             stdout=subprocess.PIPE,
         )
     try:
-        return _asked(
-            process, pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep), kept))
-        )
+        question = pickle.dumps((sys.path, UserModules.finder().shared(), cloudpickle.dumps(sweep), kept))
+        return _asked(process, question, sweep.memory_bytes)
     finally:
         process.kill()
         process.wait()
@@ -202,16 +237,24 @@ def keep_sample(run: Run, sampled: Sample) -> None:
             run.progress.blocks += 1
 
 
-def _asked(process: subprocess.Popen[bytes], question: bytes) -> Sample:
-    """The best answer of the process, however it ends."""
+def _asked(process: subprocess.Popen[bytes], question: bytes, allowed: int | None) -> Sample:
+    """The best answer of the process, however it ends.
+
+    Parameters
+    ----------
+    allowed : bytes that it may hold; None: any
+    """
     answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_exchange, args=(process, question, answers), name="sample", daemon=True).start()
-    best, until = Sample(math.inf, 1.0), math.inf
+    best, until = UNKNOWN, math.inf
     while True:
         if (left := until - time.monotonic()) <= 0:
             return best
+        if allowed is not None and (held := memory.more_than(process.pid, allowed)) is not None:
+            note = f"{DIED} {used_more(allowed, held)}; workers compute them again"
+            return dataclasses.replace(best, note=note)
         try:
-            answer = answers.get(timeout=min(left, LONGEST_S))
+            answer = answers.get(timeout=min(left, LONGEST_S if allowed is None else LOOK_S))
         except queue.Empty:
             continue
         if answer is None:
@@ -239,6 +282,7 @@ def _exchange(process: subprocess.Popen[bytes], question: bytes, answers: queue.
 
 def main() -> None:
     """The process: what it prints goes where errors go."""
+    memory.be_ended_first()
     question = sys.stdin.buffer.read()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
