@@ -170,13 +170,14 @@ def _selected(value: Mapping[str, Any]) -> xr.Dataset:
 
 def _digests(dataset: xr.Dataset) -> dict[str, str]:
     """SHA-256 of each variable: its dims, type and little-endian values; of texts, of their JSON list."""
+    from spinsweep.cube.coordinates import content
+
     digests = {}
     for name, array in dataset.data_vars.items():
         values = array.values
-        if values.dtype.kind in "OTU":
-            content = json.dumps(values.tolist()).encode()
-        else:
-            content = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
-        head = json.dumps([list(map(str, array.dims)), list(values.shape), values.dtype.name]).encode()
-        digests[str(name)] = hashlib.sha256(head + content).hexdigest()
+        sha256 = hashlib.sha256(
+            json.dumps([list(map(str, array.dims)), list(values.shape), values.dtype.name]).encode()
+        )
+        sha256.update(content(values))
+        digests[str(name)] = sha256.hexdigest()
     return digests

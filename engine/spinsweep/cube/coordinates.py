@@ -37,9 +37,15 @@ def values_of(array: npt.NDArray[Any], kind: str) -> tuple[Value, ...]:
 
 def digest(values: npt.NDArray[Any]) -> str:
     """SHA-256 of the little-endian numbers; of names, of their JSON list."""
+    return hashlib.sha256(content(values)).hexdigest()
+
+
+def content(values: npt.NDArray[Any]) -> bytes | memoryview:
+    """What a digest of an array is over: its little-endian numbers, row-major; of texts, their JSON list."""
     if values.dtype.kind in "OTU":
-        return hashlib.sha256(json.dumps([str(v) for v in values]).encode()).hexdigest()
-    return hashlib.sha256(np.ascontiguousarray(values, values.dtype.newbyteorder("<")).data).hexdigest()
+        return json.dumps(values.tolist()).encode()
+    little = np.ascontiguousarray(values, values.dtype.newbyteorder("<"))
+    return little.reshape(-1).view(np.uint8).data
 
 
 def objects(name: str, metadata: Mapping[str, Any], values: npt.NDArray[Any]) -> dict[str, bytes]:
