@@ -17,7 +17,6 @@ from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import reference
 from spinsweep.errors import SpecError
 from spinsweep.printable import say
-from spinsweep.resources import cpu_count
 from spinsweep.runs import Run
 from spinsweep.spec import Sweep
 
@@ -117,7 +116,7 @@ def run(
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
     """
     from spinsweep.cli.notify import Hook
-    from spinsweep.cli.workers import DASK, SERIAL, Workers, name_of_executor, require_no_cluster
+    from spinsweep.cli.workers import DashboardOptions, choose_workers
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
     from spinsweep.executors.sending import require_sendable
@@ -141,19 +140,8 @@ def run(
     path = store or default_store(sweep, bench.name if bench else "")
     open_storage(path).ensure_creatable()
     show = Display()
-    executor = name_of_executor(executor, workers)
-    if executor == DASK:
-        from spinsweep.cli.dask_workers import DaskWorkers
-        from spinsweep.dashboard.access import Pages, new_token
-        from spinsweep.deployment.check import Access
-        from spinsweep.deployment.clients import deployment
-
-        pages = Pages(tuple(dashboard_host or ()), new_token() if dashboard_token else "")
-        access = Access(tls, insecure, dashboard, pages, watchers)
-        chosen: Workers = DaskWorkers(deployment(cluster, workers), access, bench, show)
-    else:
-        require_no_cluster(executor, {"--cluster": cluster, "--tls": tls, "--watchers": watchers}, bench)
-        chosen = Workers(executor, 1 if executor == SERIAL else workers or cpu_count(), bench)
+    served = DashboardOptions(dashboard, dashboard_token, tuple(dashboard_host or ()), watchers)
+    chosen = choose_workers(executor, workers, cluster, tls, bench, show, insecure=insecure, dashboard=served)
     if not chosen.is_in_process:
         require_sendable(sweep)
     if bench is not None and sweep.prepare is not None:
