@@ -15,8 +15,10 @@ from hypothesis import HealthCheck, settings
 
 from spinsweep.deployment.local_cluster import local_client
 
+# pytest keeps the tests' byte code, with their assertions rewritten: half of the time until the first test begins, in
+# each of its processes.
+sys.dont_write_bytecode = False
 # Python takes byte code for that of a file of the same second and size: tests write modules anew within a second.
-sys.dont_write_bytecode = True
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 # An idle Dask worker takes a fortieth of a core: it looks at its stack every 10 ms and at its loop every 20 ms.  Here
 # many of them wait for long, and nobody looks at these.
@@ -56,6 +58,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next(matches, len(LONGEST))
 
     items.sort(key=place)  # stable: within a file nothing changes
+
+
+def pytest_collection_finish() -> None:
+    """The tests are imported; what they import has its byte code, or needs none."""
+    sys.dont_write_bytecode = True
 
 
 @pytest.fixture(scope="session", autouse=True)

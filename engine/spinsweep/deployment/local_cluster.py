@@ -52,7 +52,8 @@ def local_client(
         with sigint_blocked(), _started():
             cluster = stack.enter_context(
                 ClosedCluster(  # type: ignore[no-untyped-call]
-                    scheduler_kwargs={"pages": pages},
+                    # without it Dask need not load Bokeh, which takes as long as all else of the scheduler
+                    scheduler_kwargs={"pages": pages, "dashboard": dashboard},
                     n_workers=workers,
                     threads_per_worker=1,
                     processes=True,
