@@ -34,10 +34,11 @@ def written(folder: Path, source: str, **helpers: str) -> Sweep:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(textwrap.dedent(text))
     _FOLDERS.add(str(folder))
+    folders = tuple(f"{known}/" for known in _FOLDERS)
     for name, module in list(sys.modules.items()):
         own = vars(module)  # torch has modules whose attributes are whatever one asks for
         places = [own.get("__file__") or "", *own.get("__path__", ())]
-        if any(str(place).startswith(f"{known}/") for place in places for known in _FOLDERS):
+        if any(str(place).startswith(folders) for place in places):
             del sys.modules[name]
     sys.modules.pop("mine", None)  # of a command that another test gave to this process
     UserModules.finder().folders.clear()
