@@ -112,10 +112,15 @@ def serving(twin: Twin, program: int, version: int, port: int) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", port)) as listener:
 
         def serve(connection: socket.socket) -> None:
+            def received(size: int) -> bytes:
+                if data := connection.recv(size):
+                    return data
+                raise EOFError  # pyvisa-py's own would ask a connection that has ended again and again, for ever
+
             served: Any = Served(twin, program, version)
             with connection, suppress(EOFError, OSError):
                 while True:
-                    reply = served.handle(rpc._recvrecord(connection, None))
+                    reply = served.handle(rpc._recvrecord(connection, None, received))
                     rpc._sendrecord(connection, reply)
             served.ended()
 
