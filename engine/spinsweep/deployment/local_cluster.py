@@ -65,7 +65,8 @@ def local_client(
                     dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
                 )
             )
-            client = stack.enter_context(Client(cluster))
+            # a run's, and not for what else computes with Dask in this process, as xarray does to read
+            client = stack.enter_context(Client(cluster, set_as_default=False))
         try:
             yield client
         except Interrupted:
