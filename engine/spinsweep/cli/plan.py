@@ -25,7 +25,6 @@ from spinsweep.cli.options import (
     requested,
     until_option,
 )
-from spinsweep.cli.walltime import walltime_advice
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import Counts, State, pending, with_wanted
@@ -139,8 +138,11 @@ def plan(
     else:
         about = f"about {duration(report['seconds'])} on {workers} workers"
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
-    if where is not None and (line := walltime_advice(where, seconds, block_cells)):
-        table.add_row("walltime", line)
+    if where is not None:
+        from spinsweep.cli.walltime import walltime_advice  # late: Dask takes long to load
+
+        if line := walltime_advice(where, seconds, block_cells):
+            table.add_row("walltime", line)
     console().print(table)
     return 0
 
