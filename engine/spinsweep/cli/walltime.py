@@ -44,15 +44,15 @@ def walltime_advice(where: Deployment, cell_s: float, block_cells: int) -> str:
 
 
 def timeout_advice(where: Deployment, timeout: float | None) -> str:
-    """Whether a cell's timeout never comes in the jobs of a deployment, in words; empty: it does, or there is none."""
+    """That a cell's timeout never comes in the jobs of a deployment, in words; empty: it does, or there is none."""
     if timeout is None or not isinstance(where, Jobs):
         return ""
     usable = walltime_s(where) - margin_of(walltime_s(where))
     if timeout < usable:
         return ""
     return (
-        f"a cell may take {duration(timeout)} by its timeout, and a job has {duration(usable)} to compute: the job's end "
-        "comes first; a cell that has not ended in two jobs fails"
+        f"a cell may take {duration(timeout)} by its timeout, and a job has {duration(usable)} to compute: the job's "
+        "end comes first; a cell that has not ended in two jobs fails"
     )
 
 
