@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import psutil
 import xarray as xr
-from distributed import Client, wait
+from distributed import Client
 
 import spinsweep.executors.dispatch
 import spinsweep.executors.worker
@@ -121,7 +121,6 @@ def regions(client: Client, path: Path) -> None:
     template(path, (1, 2, 50))
     starts = [(w, v) for w in range(len(WIDTH)) for v in range(0, len(VARIATION), 2)]
     futures = client.map(lambda at: one_region(str(path), *at), starts, pure=False)
-    wait(futures)
     client.gather(futures)
 
 
