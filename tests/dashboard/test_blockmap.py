@@ -26,7 +26,7 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
     grid = BlockGrid(shape, chunk)
     blocks, left = initial_states(state, requested, grid, retry_failed=retry)
 
-    again = (State.ABSENT, State.STALE, *((State.FAILED,) if retry else ()))
+    again = (State.ABSENT, State.STALE, State.INCOMPLETE, *((State.FAILED,) if retry else ()))
     for block in grid.blocks():
         index = grid.index(block.start)
         cells = list(block.points())

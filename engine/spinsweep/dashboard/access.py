@@ -128,3 +128,9 @@ def pages_of(dask_scheduler: Any) -> Pages:
     """How a scheduler serves its pages; its clients call this there."""
     pages = getattr(dask_scheduler, "pages", None)
     return pages if isinstance(pages, Pages) else OPEN
+
+
+def dashboard_of(dask_scheduler: Any) -> Any:
+    """The web application with Dask's own pages; None where the scheduler has none."""
+    applications = dask_scheduler.http_application.applications
+    return next((a for a in applications if hasattr(a, "app_paths")), None)

@@ -6,14 +6,18 @@ It has no hook for tasks, so that the scheduler has no work for a single block.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from distributed import SchedulerPlugin
 
-from spinsweep.dashboard.access import Pages
+from spinsweep.dashboard.access import Pages, dashboard_of
 from spinsweep.dashboard.metrics import register, unregister
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.messages import LANE_TOPIC
+
+if TYPE_CHECKING:
+    from spinsweep.dashboard.serving import PageServer
 
 PLUGIN_NAME = "spinsweep_sweep"
 """Of the plugin; the names of its handlers begin with it."""
@@ -26,20 +30,28 @@ class SweepPlugin(SchedulerPlugin):
     idempotent = True
 
     async def start(self, scheduler: Any) -> None:
-        """Answer drivers, add the page to the dashboard and the metrics to ``/metrics``."""
-        from spinsweep.dashboard.serving import PageServer  # a scheduler may have no bokeh
+        """Answer drivers, add the page to the dashboard, if there is one, and the metrics to ``/metrics``.
 
+        Raises
+        ------
+        ModuleNotFoundError
+            The scheduler has no Bokeh, so that nobody could open a page.
+        """
+        if find_spec("bokeh") is None:
+            raise ModuleNotFoundError("the scheduler has no bokeh")
         self.monitor = SweepMonitor(scheduler)
-        self.server = PageServer(self.monitor)
+        self.server: PageServer | None = None
         for handler in (self.monitor.begin, self.monitor.report, self.watchers):
             scheduler.handlers[f"{PLUGIN_NAME}_{handler.__name__}"] = handler
-        self.server.add_tab()
+        if dashboard_of(scheduler) is not None:
+            self._pages().add_tab()
         register(self.monitor)
 
     async def close(self) -> None:
         """The scheduler ends."""
         unregister(self.monitor)
-        self.server.close()
+        if self.server is not None:
+            self.server.close()
 
     def remove_client(self, scheduler: Any, client: str) -> None:
         """A driver left; one that was killed has left what its run brought to the workers."""
@@ -60,7 +72,15 @@ class SweepPlugin(SchedulerPlugin):
         ValueError
             It is served already, without the token that is asked for.
         """
-        return self.server.serve(port, Pages(tuple(hosts), token))
+        return self._pages().serve(port, Pages(tuple(hosts), token))
+
+    def _pages(self) -> PageServer:
+        """What serves pages, from the first page on: without any, a scheduler need not load Bokeh."""
+        from spinsweep.dashboard.serving import PageServer
+
+        if self.server is None:
+            self.server = PageServer(self.monitor)
+        return self.server
 
     def log_event(self, topic: str, msg: Any) -> None:
         """A lane reports what it does."""

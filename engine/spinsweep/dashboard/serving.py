@@ -17,7 +17,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import ErrorHandler
 
 from spinsweep.dashboard import html
-from spinsweep.dashboard.access import AccessRouter, Pages, pages_of
+from spinsweep.dashboard.access import AccessRouter, Pages, dashboard_of, pages_of
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.reader import Reader
@@ -41,15 +41,12 @@ class PageServer:
         self._servers: dict[int, tuple[HTTPServer, Pages]] = {}
 
     def add_tab(self) -> None:
-        """Add the page to the scheduler's dashboard, if it has one."""
+        """Add the page to the scheduler's dashboard."""
         scheduler = self.monitor.scheduler
-        dashboards = [a for a in scheduler.http_application.applications if hasattr(a, "app_paths")]
-        if not dashboards:
-            return
         variables = template_variables(scheduler)
         if TAB not in variables["pages"]:
             variables["pages"].insert(0, TAB)  # every page of the dashboard shares this list
-        application = self._application(variables, dashboards[0].prefix, self._is_secret)
+        application = self._application(variables, dashboard_of(scheduler).prefix, self._is_secret)
         scheduler.http_application.add_application(application)
 
     def serve(self, port: int, pages: Pages) -> str:
