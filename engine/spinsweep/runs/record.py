@@ -19,8 +19,15 @@ class RunRecorder:
         self.record = RunRecord.begun(sweep, origin)
 
     def write(self, cube: Cube, epoch: int, **values: Any) -> None:
-        """Change fields of the record, and write the record of the run with that epoch."""
+        """Change fields of the record, and write the record of the run with that epoch.
+
+        Raises
+        ------
+        CubeError
+            Another run has taken over the cube, or may have.
+        """
         self.record = replace(self.record, **values)
+        cube.write_guard.check()
         write_group(run_group(cube.storage, epoch), self.record.to_json())
 
     def commit(self, cube: Cube, parameters: str | None = None) -> None:
