@@ -20,10 +20,12 @@ from spinsweep.deployment.local_cluster import local_client
 sys.dont_write_bytecode = False
 # Python takes byte code for that of a file of the same second and size: tests write modules anew within a second.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-# An idle Dask worker takes a fortieth of a core: it looks at its stack every 10 ms and at its loop every 20 ms.  Here
-# many of them wait for long, and nobody looks at these.
+# An idle Dask worker takes a fortieth of a core: it looks at its stack every 10 ms, at its loop every 20 ms, at its
+# memory every 100 ms, and at its machine every 500 ms.  Here many of them wait for long, and nobody looks at these.
 os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"
 os.environ["DASK_DISTRIBUTED__ADMIN__TICK__INTERVAL"] = "1s"
+os.environ["DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL"] = "1s"
+os.environ["DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL"] = "5s"
 dask.config.refresh()
 
 settings.register_profile(

@@ -46,11 +46,13 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=6.0)
     options = parser.parse_args()
     results = {}
-    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name:
-        with slurmd.running(Path(name), options.workers + 1) as environment:
-            for walltime in ("01:00:00", "00:03:00"):
-                results[walltime] = measured(walltime, options.workers, options.minutes, environment)
-                print(walltime, json.dumps(results[walltime]), flush=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as name,
+        slurmd.running(Path(name), options.workers + 1) as environment,
+    ):
+        for walltime in ("01:00:00", "00:03:00"):
+            results[walltime] = measured(walltime, options.workers, options.minutes, environment)
+            print(walltime, json.dumps(results[walltime]), flush=True)
     ratio = results["00:03:00"]["rate"] / results["01:00:00"]["rate"]
     print(f"cells a second of a worker, 3 min over 1 h: {ratio:.3f}")
 

@@ -11,7 +11,7 @@ import pytest
 from commands import spinsweep
 
 from spinsweep.cli import main
-from spinsweep.cli.walltime import walltime_advice
+from spinsweep.cli.walltime import timeout_advice, walltime_advice
 from spinsweep.deployment.check import CLASSES
 from spinsweep.deployment.clients import cluster_client, deployment
 from spinsweep.deployment.cluster_file import KINDS, Gpu, Jobs, Kubernetes, Local, Running, Ssh, load
@@ -131,7 +131,7 @@ def test_job_scripts_of_every_batch_system_start_one_worker_that_computes_with_o
     job_class = getattr(importlib.import_module("dask_jobqueue"), CLASSES[kind]).job_cls
     script = job_class("tcp://127.0.0.1:8786", name="w", **job_options(where)).job_script()
     assert "--nthreads 1" in script
-    assert "--resources cpu=1" in script
+    assert f"--resources cpu=1,memory={2 * 2**30} " in script
     assert "--dashboard-address 127.0.0.1:0" in script
     assert "export OMP_NUM_THREADS=1\n" in script
     assert "export A='it'\"'\"'s'\n" in script
@@ -177,6 +177,8 @@ def test_cells_and_blocks_that_do_not_fit_into_a_job_are_told_with_what_to_chang
     assert walltime_advice(where, 1.0, 10) == ""
     assert walltime_advice(where, math.nan, 10) == ""
     assert "a cell takes about 5 min 0 s, and a job has 2 min 45 s to compute" in walltime_advice(where, 300.0, 1)
+    assert timeout_advice(where, 60.0) == timeout_advice(where, None) == ""
+    assert "a cell may take 5 min 0 s by its timeout, and a job has 2 min 45 s" in timeout_advice(where, 300.0)
     assert "a new store with --block 16, or a longer walltime" in walltime_advice(where, 1.0, 120)
 
 

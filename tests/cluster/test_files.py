@@ -93,7 +93,8 @@ def test_pods_compute_with_one_thread_and_offer_one_cpu_and_the_service_finds_th
         worker = cluster["spec"]["worker"]["spec"]["containers"][0]
         words = worker["args"]
         assert words[:2] == ["dask", "worker"]  # the operator's default, dask-worker, is gone from Dask
-        assert words[words.index("--resources") + 1] == "cpu=1"
+        assert words[words.index("--resources") + 1] == f"cpu=1,memory={4 * 2**30}"
+        assert worker["resources"]["limits"]["memory"] == "4Gi"
         assert words[words.index("--nthreads") + 1] == "1"
         assert words[words.index("--name") + 1] == "$(DASK_WORKER_NAME)"
         assert {e["value"] for e in worker["env"] if e["name"].endswith("_NUM_THREADS")} == {"1"}

@@ -1,4 +1,4 @@
-"""A free port, and a browser where there is one."""
+"""A free port, a cluster with Dask's pages, and a browser where there is one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from collections.abc import Iterator
 
 import pytest
 from browser import CHROMIUM, DRIVER, SIZE, chromium, complaints
+from distributed import Client
 from selenium.webdriver import Chrome
+
+from spinsweep.deployment.local_cluster import local_client
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[Client]:
+    """Two single-threaded worker processes on loopback, and the scheduler's pages."""
+    with local_client(2) as running:
+        yield running
 
 
 @pytest.fixture

@@ -20,11 +20,13 @@ import spinsweep
 from spinsweep import Axis, Cell, Cells, Output, Parameter, SpecError, Sweep, memory, per_cell
 from spinsweep.blocks import Block
 from spinsweep.cube import OUT_OF_MEMORY, Task
+from spinsweep.deployment import local_cluster
 from spinsweep.executors.dispatch import MAX_OVERS, Dispatcher
 from spinsweep.executors.events import Finished, OverMemory, RecordFailure, Split, Submit, Tick, WorkersChanged
 from spinsweep.executors.running import Result, run
 from spinsweep.ledger import Receipt
 from spinsweep.machine import USABLE, Machine, deal, gpus, in_words, memory_limit
+from spinsweep.resources import GPU, MEMORY
 
 MUCH = 600_000_000  # bytes, three times what a cell may use
 SCORE = Path("/proc/self/oom_score_adj")
@@ -410,3 +412,58 @@ def test_a_block_that_gets_nowhere_in_processes_that_are_full_is_split() -> None
     split, again = sent(dispatcher, Finished(number, receipt), Tick())
     assert split == Split(2)
     assert [attempt.task.cells for attempt in again.attempts] == [1, 1]
+
+
+def test_a_worker_of_a_local_cluster_has_what_its_cells_need_and_sees_its_own_gpus(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local_cluster, "memory_limit", lambda: 8 << 30)
+    monkeypatch.setattr(Machine, "here", lambda: Machine(8 << 30, ("GPU-a", "GPU-b")))
+    with local_cluster.local_client(2, dashboard=False, resources={MEMORY: 3e9, GPU: 1.0}) as client:
+        workers: Any = client.scheduler_info()["workers"].values()
+        assert {w["memory_limit"] for w in workers} == {4 << 30}
+        assert [w["resources"] for w in workers] == [{"cpu": 1, "memory": 4 << 30, "gpu": 1}] * 2
+        seen = client.run(os.getenv, "CUDA_VISIBLE_DEVICES")
+        assert sorted(seen.values()) == ["GPU-a", "GPU-b"]
+
+
+def test_a_run_waits_for_a_worker_that_has_the_memory_and_says_what_is_offered(tmp_path: Path) -> None:
+    script = tmp_path / "own.py"
+    script.write_text(WAITS)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "a worker with cpu=1 and memory=3 GiB (the only worker offers cpu=1, memory=2 GiB)" in done.stdout
+
+
+WAITS = """
+import spinsweep
+from spinsweep.deployment import local_cluster
+from spinsweep.deployment.local_cluster import local_client
+from spinsweep.executors.running import run
+
+
+@spinsweep.cell(memory="3 GiB")
+def own(n):
+    return {"y": 2.0 * n}
+
+
+class Enough(BaseException):
+    pass
+
+
+def main():
+    local_cluster.memory_limit = lambda: 2 << 30
+    with local_client(1, dashboard=False, resources={"memory": 1.0}) as client:
+        def look(run):
+            if run.progress.waiting:
+                print(run.progress.waiting)
+                raise Enough
+        try:
+            run(spinsweep.Sweep.from_function(own, n=range(3)), "c.zarr", client=client, on_progress=look)
+        except Enough:
+            pass
+
+
+if __name__ == "__main__":
+    main()
+"""

@@ -118,21 +118,20 @@ def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(t
         assert int(xr.open_zarr(tmp_path / "measured.zarr").valid.sum()) >= 2 * CYCLES - 1
 
 
-def test_ctrl_c_stops_after_a_cycle_and_the_same_command_continues(tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [2, pytest.param(0, marks=pytest.mark.slow)])
+def test_ctrl_c_stops_after_a_cycle_and_the_same_command_continues(tmp_path: Path, workers: int) -> None:
+    store = tmp_path / "measured.zarr"
     with emulated(tmp_path, speed=3000) as (bench, control):
-        for workers in (2, 0):
-            store = tmp_path / f"measured-{workers}.zarr"
-            run = measuring(bench, store, "--workers", workers)
-            before = control.exposure()["overall"]["pulses"]
-            until(lambda: control.exposure()["overall"]["pulses"] > before + 150, 60)  # noqa: B023
-            os.killpg(run.pid, signal.SIGINT)
-            status, said = ended(run, 60)
-            assert status != 0
-            assert "run the same command again to continue" in said, said
-            assert is_safe(control)
-            status, said = ended(measuring(bench, store, "--workers", workers))
-            assert status == 0, said
-            assert (xr.open_zarr(store).cell_state == 1).all()
+        run = measuring(bench, store, "--workers", workers)
+        until(lambda: control.exposure()["overall"]["pulses"] > 150, 60)
+        os.killpg(run.pid, signal.SIGINT)
+        status, said = ended(run, 60)
+        assert status != 0
+        assert "run the same command again to continue" in said, said
+        assert is_safe(control)
+        status, said = ended(measuring(bench, store, "--workers", workers))
+        assert status == 0, said
+        assert (xr.open_zarr(store).cell_state == 1).all()
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])

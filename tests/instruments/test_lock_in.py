@@ -30,7 +30,8 @@ STEPS = 2e-3
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Iterator[Made]:
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Made]:
+    monkeypatch.setattr("spinsweep.bench.trains.READ_SLACK_S", 60.0)  # an emulated sine takes time on a busy machine
     with emulated(tmp_path, "", SINE) as make:
         yield make
 

@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from spinsweep.cli.display import Display, where
-from spinsweep.cli.walltime import measured_cell_s, walltime_advice
+from spinsweep.cli.walltime import measured_cell_s, timeout_advice, walltime_advice
 from spinsweep.cli.workers import DASK, Workers
 from spinsweep.dashboard.reports import serve_watchers
 from spinsweep.deployment.batch_jobs import BatchJobs
 from spinsweep.deployment.check import Access, check
 from spinsweep.deployment.clients import cluster_client
 from spinsweep.deployment.cluster_file import Deployment, Jobs, Local, Running
+from spinsweep.deployment.worker_memory import memory_of_worker
 from spinsweep.equipment import Equipment
-from spinsweep.executors.dask import on_client
+from spinsweep.errors import RunnerError
+from spinsweep.executors.dask import needs_of, on_client
 from spinsweep.executors.protocol import Context, Start
+from spinsweep.machine import in_words
 from spinsweep.runs import Run
 
 
@@ -49,6 +52,18 @@ class DaskWorkers(Workers):
             self.at_a_time = max(1, sum(self._client.nthreads().values()))
         return self
 
+    @property
+    def is_on_this_machine(self) -> bool:
+        return isinstance(self.deployment, Local)
+
+    def require_room(self, memory: int | None) -> None:
+        has = memory_of_worker(self.deployment)
+        if memory is not None and has is not None and memory > has:
+            raise RunnerError(
+                f"a cell needs memory of {in_words(memory)}, and a worker of this {self.deployment.kind} cluster has "
+                f"{in_words(has)}; give its workers more in the cluster file, or --memory less"
+            )
+
     def _reach(self, stack: ExitStack, bench: Equipment) -> None:
         """Start a cluster of the bench's worker alone on this machine; a scheduler that runs has one."""
         if not isinstance(self.deployment, Local):
@@ -61,13 +76,14 @@ class DaskWorkers(Workers):
         run, deployment = context.run, self.deployment
         if self._client is None:
             if isinstance(deployment, Local):
-                deployment = deployment.at_most(run.progress.blocks)
-            self._client = stack.enter_context(self._cluster(deployment, run.sweep.resources, run))
+                deployment = deployment.at_most(min(run.progress.blocks, context.workers))
+            self._client = stack.enter_context(self._cluster(deployment, needs_of(run.sweep), run))
         if deployment.untried:
             run.notes.append(f"a cluster of kind {deployment.kind} is not tried yet: {deployment.untried}")
         if isinstance(deployment, Jobs):
             cell_s, block_cells = measured_cell_s(run.cube), math.prod(run.cube.grid.chunk)
-            run.notes += filter(None, [walltime_advice(deployment, cell_s, block_cells)])
+            advice = walltime_advice(deployment, cell_s, block_cells), timeout_advice(deployment, run.sweep.timeout)
+            run.notes += filter(None, advice)
         jobs = BatchJobs(deployment.kind, self._client.cluster) if isinstance(deployment, Jobs) else None
         self.show.advice = lambda: _advice(deployment, jobs)
         if jobs is not None:

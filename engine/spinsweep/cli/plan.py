@@ -25,10 +25,11 @@ from spinsweep.cli.options import (
     requested,
     until_option,
 )
-from spinsweep.cli.walltime import walltime_advice
 from spinsweep.cube import Cube, open_storage
 from spinsweep.errors import SpecError
 from spinsweep.ledger import Counts, State, pending, with_wanted
+from spinsweep.machine import Machine
+from spinsweep.machine import in_words as in_words_of
 from spinsweep.printable import one_line, say
 from spinsweep.progress import duration
 from spinsweep.resources import cpu_count
@@ -68,6 +69,7 @@ def plan(
 
         where = deployment(cluster)
     workers = workers or (where.workers if where is not None else None) or cpu_count()
+    on_this_machine = where is None or where.kind == "local"
     sweep = requested(name, settings, seed, store=store)
     path = store or default_store(sweep)
     open_storage(path).ensure_creatable()
@@ -86,6 +88,9 @@ def plan(
     else:
         cells = sweep.cells
         missing = cells if cube is None else cells - _ended(cube, sweep)
+    # elsewhere, each worker computes one at a time
+    fitting = Machine.here().at_a_time(workers, sweep.memory_bytes, sweep.gpu) if on_this_machine else workers
+    workers = fitting
     timed = None if sweep.resources else sample_elsewhere(sweep)  # what needs resources may act on the world
     seconds = timed.cell_seconds if timed and math.isfinite(timed.cell_seconds) else math.nan
     shape = shape or block_shape(sweep, block_option(block), workers, math.inf if math.isnan(seconds) else seconds)
@@ -139,8 +144,13 @@ def plan(
     else:
         about = f"about {duration(report['seconds'])} on {workers} workers"
         table.add_row("time", f"{about} ({duration(seconds)} a cell, from a timed sample)")
-    if where is not None and (line := walltime_advice(where, seconds, block_cells)):
-        table.add_row("walltime", line)
+    if needs := _needs(sweep):
+        table.add_row("at a time", f"{fitting} cells, each with {needs}")
+    if where is not None:
+        from spinsweep.cli.walltime import walltime_advice  # late: Dask takes long to load
+
+        if line := walltime_advice(where, seconds, block_cells):
+            table.add_row("walltime", line)
     console().print(table)
     return 0
 
@@ -161,6 +171,12 @@ def _next_round(cube: Cube | None, sweep: Sweep, until: Until) -> tuple[Sweep, i
     most = rounds.sets * until.most
     words = [f"{until}", rounds.words(), f"at most {most} = {rounds.sets} sets × {until.most} {rounds.axis}"]
     return rounds.first, int(chosen.sum()), missing, words
+
+
+def _needs(sweep: Sweep) -> str:
+    """What a cell needs, in words; empty: nothing in particular."""
+    memory = f"memory {in_words_of(sweep.memory_bytes)}" if sweep.memory_bytes is not None else ""
+    return " and ".join(filter(None, [memory, f"gpu {sweep.gpu:g}" if sweep.gpu is not None else ""]))
 
 
 def _ended(cube: Cube, sweep: Sweep) -> int:

@@ -116,7 +116,7 @@ def run(
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
     """
     from spinsweep.cli.notify import Hook
-    from spinsweep.cli.workers import DashboardOptions, choose_workers
+    from spinsweep.cli.worker_choice import DashboardOptions, choose_workers
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
     from spinsweep.executors.sending import require_sendable
@@ -142,6 +142,7 @@ def run(
     show = Display()
     served = DashboardOptions(dashboard, dashboard_token, tuple(dashboard_host or ()), watchers)
     chosen = choose_workers(executor, workers, cluster, tls, bench, show, insecure=insecure, dashboard=served)
+    chosen.require_room(memory_bytes or sweep.memory_bytes)
     if not chosen.is_in_process:
         require_sendable(sweep)
     if bench is not None and sweep.prepare is not None:

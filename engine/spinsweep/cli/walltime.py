@@ -43,6 +43,19 @@ def walltime_advice(where: Deployment, cell_s: float, block_cells: int) -> str:
     )
 
 
+def timeout_advice(where: Deployment, timeout: float | None) -> str:
+    """That a cell's timeout never comes in the jobs of a deployment, in words; empty: it does, or there is none."""
+    if timeout is None or not isinstance(where, Jobs):
+        return ""
+    usable = walltime_s(where) - margin_of(walltime_s(where))
+    if timeout < usable:
+        return ""
+    return (
+        f"a cell may take {duration(timeout)} by its timeout, and a job has {duration(usable)} to compute: the job's "
+        "end comes first; a cell that has not ended in two jobs fails"
+    )
+
+
 def measured_cell_s(cube: Cube) -> float:
     """Seconds of the cells that are done, in the mean; NaN: there is none, or looking would take long."""
     if math.prod(cube.shape) > MOST_CELLS:

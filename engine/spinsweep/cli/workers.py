@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from spinsweep.cli.display import Display
 from spinsweep.discovery import executor_named, executor_point
 from spinsweep.equipment import Equipment
 from spinsweep.errors import SpecError
 from spinsweep.executors.protocol import Context, Executor, Start, in_process, on_this_machine
-from spinsweep.resources import cpu_count
 
 DASK, SERIAL = "dask", "serial"
 
@@ -52,9 +48,27 @@ class Workers:
     def start(self) -> Start:
         """For ``spinsweep.run``."""
         start = partial(self._start)  # a method has no room for the mark
-        if getattr(self.executor, "on_this_machine", False):
+        if self.is_on_this_machine:
             on_this_machine(start)
         return in_process(start) if self.is_in_process else start
+
+    @property
+    def is_on_this_machine(self) -> bool:
+        """Whether blocks are computed here, and as many at a time as this machine has room for."""
+        return getattr(self.executor, "on_this_machine", False)
+
+    def require_room(self, memory: int | None) -> None:
+        """Refuse what no worker can have.
+
+        Parameters
+        ----------
+        memory : that a cell needs, bytes; None: any
+
+        Raises
+        ------
+        RunnerError
+            One line: how much its workers have.
+        """
 
     @property
     def is_in_process(self) -> bool:
@@ -72,48 +86,6 @@ class Workers:
 
     def _executor(self, stack: ExitStack, context: Context) -> Start:
         return self.executor
-
-
-@dataclass(frozen=True)
-class DashboardOptions:
-    """What the command line says of a run's pages."""
-
-    shown: bool = True
-    token: bool = False
-    hosts: tuple[str, ...] = ()
-    watchers: int | None = None
-
-
-def choose_workers(
-    executor: str,
-    workers: int | None,
-    cluster: str | None,
-    tls: Path | None,
-    bench: Equipment | None,
-    show: Display,
-    *,
-    insecure: bool,
-    dashboard: DashboardOptions,
-) -> Workers:
-    """The workers that the command line asks for.
-
-    Raises
-    ------
-    SpecError, RunnerError
-        One line: options that do not go together, or what the cluster lacks.
-    """
-    name = name_of_executor(executor, workers)
-    if name != DASK:
-        require_no_cluster(name, {"--cluster": cluster, "--tls": tls, "--watchers": dashboard.watchers}, bench)
-        return Workers(name, 1 if name == SERIAL else workers or cpu_count(), bench)
-    from spinsweep.cli.dask_workers import DaskWorkers  # late: Dask takes long to load
-    from spinsweep.dashboard.access import Pages, new_token
-    from spinsweep.deployment.check import Access
-    from spinsweep.deployment.clients import deployment
-
-    pages = Pages(dashboard.hosts, new_token() if dashboard.token else "")
-    access = Access(tls, insecure, dashboard.shown, pages, dashboard.watchers)
-    return DaskWorkers(deployment(cluster, workers), access, bench, show)
 
 
 def name_of_executor(executor: str, workers: int | None) -> str:

@@ -38,7 +38,7 @@ from spinsweep.deployment.security import (
 )
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import sigint_blocked
-from spinsweep.resources import CPU, THREAD_SETTINGS
+from spinsweep.resources import CPU, GPU, THREAD_SETTINGS
 
 STARTING = "10 minutes"  # that a scheduler on another host waits for its driver
 ORPHAN = 60.0  # seconds without work, after which it ends: its driver may have been killed
@@ -263,7 +263,7 @@ def _gpu(where: Gpu, access: Access) -> Iterator[Client]:
                     host=LOOPBACK,
                     protocol="tls",
                     security=temporary(),
-                    resources={CPU: 1},
+                    resources={CPU: 1, GPU: 1},
                     dashboard_address=_dashboard(access),
                 )
             )

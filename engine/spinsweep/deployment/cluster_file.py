@@ -131,6 +131,8 @@ class Jobs(_Workers, _Secured):
     """Workers in one job, which share its memory."""
     threads: Annotated[int, Field(ge=1, le=1000)] = 1
     """Cores of one worker, for its numerical libraries; it computes one block at a time."""
+    gpus: Annotated[int, Field(ge=0, le=1000)] = 0
+    """GPUs of one job, which its workers share; a directive such as ``"--gres=gpu:1"`` asks for them."""
     prologue: tuple[Line, ...] = ()
     """Lines of shell before the workers start, such as ``"module load python"``."""
     queue: Word | None = None

@@ -7,9 +7,11 @@ import shlex
 import sys
 from typing import Any
 
+from dask.utils import parse_bytes
+
 from spinsweep.deployment.cluster_file import Jobs, Ssh
 from spinsweep.deployment.security import NO_DASHBOARD
-from spinsweep.resources import CPU, THREAD_SETTINGS
+from spinsweep.resources import CPU, GPU, MEMORY, THREAD_SETTINGS
 from spinsweep.walltime import ENDS, LASTS, seconds_of
 
 LONGEST_NAME = {"pbs": 15}  # characters that every version takes
@@ -40,10 +42,20 @@ def job_options(where: Jobs, title: str = "") -> dict[str, Any]:
         # the last of two equal options counts: numerical libraries use the threads, not Dask
         "worker_extra_args": [
             *("--nthreads", "1"),
-            *("--resources", f"{CPU}=1"),
+            *("--resources", _offers(where)),
             *("--no-dashboard", "--dashboard-address", NO_DASHBOARD),
         ],
     }
+
+
+def worker_memory(where: Jobs) -> int:
+    """Bytes of one worker's share of its job."""
+    return int(parse_bytes(where.memory)) // where.processes
+
+
+def _offers(where: Jobs) -> str:
+    gpus = f",{GPU}={where.gpus / where.processes:g}" if where.gpus else ""
+    return f"{CPU}=1,{MEMORY}={worker_memory(where)}{gpus}"
 
 
 def job_name(where: Jobs, title: str) -> str:

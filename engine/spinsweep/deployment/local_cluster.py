@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -18,9 +18,10 @@ from spinsweep.dashboard.access import OPEN, Pages, RestrictedScheduler
 from spinsweep.deployment.certificates import temporary
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import Interrupted, sigint_blocked
+from spinsweep.machine import VISIBLE, Devices, Machine, deal, memory_limit
 from spinsweep.private import scratch
 from spinsweep.process import SAFE_PATH, environment
-from spinsweep.resources import CPU, THREAD_SETTINGS
+from spinsweep.resources import CPU, GPU, MEMORY, THREAD_SETTINGS
 from spinsweep.system import KILL, send
 
 SPAWN = {**dict.fromkeys(THREAD_SETTINGS, "1"), "DASK_LOGGING__DISTRIBUTED": "critical", SAFE_PATH: "1"}
@@ -35,23 +36,55 @@ LOGGED = 100  # things of each kind in Dask's logs and profiles: 1,000 make work
 class ClosedCluster(LocalCluster):
     """A cluster of this machine whose scheduler's pages are closed to other sites."""
 
+    devices: Sequence[Devices] = ()
+    """GPUs of each worker, in the order of their names; empty: none is dealt."""
+
     async def _start(self) -> None:
         self.scheduler_spec["cls"] = RestrictedScheduler
+        self.worker_spec = {name: self._with_devices(name, spec) for name, spec in self.worker_spec.items()}
         await super()._start()  # type: ignore[no-untyped-call]
+
+    def new_worker_spec(self) -> dict[Any, Any]:
+        """Of a worker that comes while the cluster adapts."""
+        spec: dict[Any, Any] = super().new_worker_spec()  # type: ignore[no-untyped-call]
+        return {name: self._with_devices(name, of_worker) for name, of_worker in spec.items()}
+
+    def _with_devices(self, name: Any, spec: dict[str, Any]) -> dict[str, Any]:
+        if not self.devices:
+            return spec
+        options = spec["options"]
+        environment = {**options.get("env", {}), VISIBLE: ",".join(self.devices[int(name) % len(self.devices)])}
+        return {**spec, "options": {**options, "env": environment}}
 
 
 @contextmanager
 def local_client(
     workers: int, *, dashboard: bool = True, resources: Mapping[str, float] | None = None, pages: Pages = OPEN
 ) -> Iterator[Client]:
-    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users."""
+    """A cluster of ``workers`` single-threaded processes on this machine, on loopback only, closed to its users.
+
+    Parameters
+    ----------
+    resources
+        What each offers beside ``cpu``. If memory is among them, each may use an equal share of the machine's, and
+        offers that; of GPUs, each sees as many as it offers.
+    """
     quiet()
+    offers: dict[str, float] = {CPU: 1.0, **(resources or {})}
+    limit: int | str = "auto"
+    devices: Sequence[Devices] = ()
+    if MEMORY in offers and workers:
+        limit = share = memory_limit() // workers
+        offers[MEMORY] = share
+    if GPU in offers:
+        devices = deal(Machine.here().gpus, offers[GPU])
     with ExitStack() as stack:
         settings = {"distributed.deploy.lost-worker-timeout": NEVER, "distributed.admin.low-level-log-length": LOGGED}
         stack.enter_context(nannies(settings))
         with sigint_blocked(), _started():
             cluster = stack.enter_context(
-                ClosedCluster(  # type: ignore[no-untyped-call]
+                type("_Closed", (ClosedCluster,), {"devices": devices})(
+                    memory_limit=limit,
                     # without it Dask need not load Bokeh, which takes as long as all else of the scheduler
                     scheduler_kwargs={"pages": pages, "dashboard": dashboard},
                     n_workers=workers,
@@ -60,7 +93,7 @@ def local_client(
                     host="127.0.0.1",
                     security=temporary(),
                     env=WORKER,
-                    resources={CPU: 1, **(resources or {})},
+                    resources=offers,
                     # None would take 8787 all the same
                     dashboard_address=f"127.0.0.1:{free_port(8787) if dashboard else 0}",
                 )

@@ -18,9 +18,10 @@ from spinsweep.deployment.scaling import KeepBusy
 from spinsweep.deployment.security import LOOPBACK, NO_DASHBOARD, bare, host_of, on_loopback, scheduler_address
 from spinsweep.errors import RunnerError
 from spinsweep.interrupts import Interrupts
+from spinsweep.machine import VISIBLE, Machine, memory_limit
 from spinsweep.printable import say
 from spinsweep.reaper import Reaper
-from spinsweep.resources import CPU
+from spinsweep.resources import CPU, GPU, MEMORY
 
 
 def run_scheduler(
@@ -93,19 +94,21 @@ def run_workers(address: str, count: int, security: Security | None) -> None:
 
     async def serve() -> None:
         host = LOOPBACK if on_loopback(host_of(address)) else None
+        memory, gpus = memory_limit() // count, Machine.here().gpus
         nannies = [
             Nanny(
                 address,
                 nthreads=1,
-                resources={CPU: 1},
+                resources={CPU: 1, MEMORY: memory, **({GPU: min(1.0, len(gpus) / count)} if gpus else {})},
+                memory_limit=memory,
                 host=host,
                 dashboard=False,
                 dashboard_address=NO_DASHBOARD,
                 security=security,
                 preload=[worker_signals.__name__],
-                env=WORKER,
+                env={**WORKER, **({VISIBLE: gpus[number % len(gpus)]} if gpus else {})},
             )
-            for _ in range(count)
+            for number in range(count)
         ]
         await asyncio.gather(*nannies)
         say("ready")

@@ -44,8 +44,10 @@ from spinsweep.executors.protocol import Context, Start, ended_by, on_this_machi
 from spinsweep.executors.worker import SentJob
 from spinsweep.interrupts import Interrupted
 from spinsweep.ledger import Receipt
+from spinsweep.machine import in_words
 from spinsweep.messages import LANE_TOPIC
-from spinsweep.resources import CPU, EXCLUSIVE
+from spinsweep.resources import CPU, EXCLUSIVE, GPU, MEMORY
+from spinsweep.spec import Sweep
 
 RECOUNT_S = 2.0  # between looks at the workers
 ANSWER_S = 5.0  # in which the scheduler has to answer, or to have receipts fetched
@@ -61,7 +63,7 @@ def dask(context: Context) -> Iterator[Dask]:
     """A cluster of this machine, with as many workers as the run has work for."""
     workers = min(context.workers, context.run.most_blocks)
     with (
-        local_client(workers, dashboard=False, resources=context.run.sweep.resources) as client,
+        local_client(workers, dashboard=False, resources=needs_of(context.run.sweep)) as client,
         Dask(context, client) as executor,
     ):
         yield executor
@@ -275,7 +277,7 @@ class Dask:
         key_split.cache_clear()  # the scheduler's names of the last 100,000 tasks: up to 80 MB in a local cluster
         self._needs = needs
         names, self._workers = self._workers, {address: str(w["name"]) for address, w in workers.items()}
-        offers = " and ".join(f"{name}={quantity:g}" for name, quantity in needs.items())
+        offers = " and ".join(_in_words(name, quantity) for name, quantity in needs.items())
         threads = {
             address: int(w["nthreads"])
             for address, w in workers.items()
@@ -320,7 +322,13 @@ class Dask:
         if self._run.sweep.resources:
             return self._run.sweep.resources
         foreign = offered and not any(CPU in o or EXCLUSIVE in o for o in offered)
-        return {} if foreign else {CPU: 1.0}
+        needs = {} if foreign else {CPU: 1.0}
+        memory, gpu = self._run.sweep.memory_bytes, self._run.sweep.gpu
+        if memory is not None and (not offered or any(MEMORY in o for o in offered)):
+            needs[MEMORY] = float(memory)
+        if gpu is not None:
+            needs[GPU] = gpu
+        return needs
 
     def cancel(self, attempts: Collection[int]) -> Collection[int]:
         """Cancel the futures that have not ended."""
@@ -364,6 +372,20 @@ class Dask:
         return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
 
 
+def needs_of(sweep: Sweep) -> dict[str, float]:
+    """What a block of a sweep asks of a worker beside ``cpu``."""
+    needs = dict(sweep.resources)
+    if sweep.memory_bytes is not None:
+        needs[MEMORY] = float(sweep.memory_bytes)
+    if sweep.gpu is not None:
+        needs[GPU] = sweep.gpu
+    return needs
+
+
+def _in_words(resource: str, quantity: float) -> str:
+    return f"{resource}={in_words(int(quantity)) if resource == MEMORY else f'{quantity:g}'}"
+
+
 def _had_work(removal: Mapping[str, Any]) -> bool:
     """Whether a worker that is gone left work to be done again, where others were idle or went as they were to."""
     if removal.get("expected"):
@@ -376,7 +398,7 @@ def _offered(workers: Collection[Mapping[str, Any]]) -> str:
     if not workers:
         return " (there is no worker)"
     resources = [w["resources"] for w in workers]
-    offers = dict.fromkeys(", ".join(f"{n}={q:g}" for n, q in sorted(r.items())) for r in resources)
+    offers = dict.fromkeys(", ".join(_in_words(n, q) for n, q in sorted(r.items())) for r in resources)
     count = f"the {len(workers)} workers offer" if len(workers) > 1 else "the only worker offers"
     return f" ({count} {' or '.join(text or 'none' for text in list(offers)[:5])})"
 

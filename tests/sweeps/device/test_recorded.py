@@ -110,7 +110,10 @@ def test_a_characterization_has_a_temperature_and_a_field_for_each_current(tmp_p
     assert all(sorted(row["values"]) == COLUMNS for row in measured)
 
 
-def test_a_characterization_is_read_with_a_lock_in_in_a_field(tmp_path: Path) -> None:
+def test_a_characterization_is_read_with_a_lock_in_in_a_field(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("spinsweep.bench.trains.READ_SLACK_S", 60.0)  # an emulated sine takes time on a busy machine
     with emulated(tmp_path, text(lock_in=True)) as (bench, control):
         cube = characterized(bench, tmp_path / "cube.zarr")
         assert control.exposure()["overall"]["pulses"] == 2 * (5 + 4 * 5)
