@@ -295,7 +295,7 @@ def _help_with(value: Any) -> str:
         instead = "value.decode()"
     elif isinstance(value, numbers.Complex):
         instead = "its real and imaginary parts, as two axes"
-    elif isinstance(value, Sequence) or getattr(value, "ndim", 0):
+    elif isinstance(value, Sequence) or hasattr(value, "shape"):
         instead = (
             "an axis for each of its parts (Sweep(wanted=...) chooses combinations), or a text that stands for it"
         )
