@@ -5,14 +5,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray as xr
 
 import spinsweep
 from spinsweep import Axis, Cell, Output, Parameter, SpecError, Sweep, cell
+from spinsweep.errors import CubeError
 from spinsweep.evaluate import evaluate
 
 X = Axis("x", (0.0, 1.0))
@@ -192,3 +195,106 @@ def test_an_interrupt_that_a_cell_makes_itself_fails_the_cell_in_this_process_to
     result = spinsweep.run(a_sweep(some), tmp_path / "c.zarr", on_failure="keep", progress=False, **how)
     assert (result.counts.done, result.counts.failed) == (1, 1)
     assert result.failures[0].error.type == "KeyboardInterrupt"
+
+
+def test_a_small_result_shows_its_numbers_and_keeps_them_when_the_cube_has_moved(tmp_path: Path) -> None:
+    result = spinsweep.run(a_sweep(), tmp_path / "a.zarr", progress=False)
+    ds = result.dataset
+    assert all(variable.chunks is None for variable in ds.variables.values())
+    assert "dask" not in repr(ds.y)
+    (tmp_path / "a.zarr").rename(tmp_path / "b.zarr")
+    assert ds.y.values.tolist() == [0.0, 1.0]
+    with pytest.raises(CubeError, match="is not a cube"):
+        _ = result.dataset
+    assert spinsweep.run(a_sweep(), tmp_path / "b.zarr", progress=False).counts.done == 2
+
+
+@pytest.mark.parametrize(("limit", "least"), [("FEW_CHUNKS", 20), ("SMALL_BYTES", 100)])
+def test_a_result_of_many_chunks_or_bytes_is_lazy(
+    limit: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = a_sweep(identity, (Axis("x", range(20)),))
+    monkeypatch.setattr(f"spinsweep.cube.cube.{limit}", least)
+    ds = spinsweep.run(sweep, tmp_path / "a.zarr", block=1, progress=False).dataset
+    assert ds.y.chunks is not None
+    assert ds.y.sum().values == 19 * 20 / 2
+
+
+def test_a_damaged_chunk_of_a_small_result_is_one_line(tmp_path: Path) -> None:
+    result = spinsweep.run(a_sweep(), tmp_path / "a.zarr", block=2, progress=False)
+    (tmp_path / "a.zarr/y/c/0").write_bytes(b"damaged")
+    with pytest.raises(CubeError, match=r"`spinsweep verify .*` names the damage"):
+        _ = result.dataset
+
+
+@pytest.mark.parametrize("name", ["with a blank", "\N{GREEK SMALL LETTER MU}-\N{SNOWMAN}", "a#b?c%20d", "~x", "[0]*"])
+def test_a_store_may_be_called_anything_and_stays_where_it_was_when_the_folder_changes(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    with chdir(tmp_path):
+        result = spinsweep.run(a_sweep(), f"{name}/{name}.zarr", progress=False)
+        with chdir("elsewhere"):
+            assert result.dataset.y.values.tolist() == [0.0, 1.0]
+        opened = spinsweep.open_cube(f"{name}/{name}.zarr")
+    assert opened.y.values.tolist() == [0.0, 1.0]
+    assert (tmp_path / name / f"{name}.zarr" / "zarr.json").is_file()
+
+
+def test_a_link_to_a_cube_is_the_cube(tmp_path: Path) -> None:
+    spinsweep.run(a_sweep(), tmp_path / "a.zarr", progress=False)
+    (tmp_path / "link.zarr").symlink_to("a.zarr")
+    grown = a_sweep(identity, (Axis("x", (0.0, 1.0, 2.0)),))
+    assert spinsweep.run(grown, tmp_path / "link.zarr", progress=False).counts.done == 3
+    assert (tmp_path / "link.zarr").is_symlink()
+    assert spinsweep.open_cube(tmp_path / "a.zarr").sizes == {"x": 3}
+
+
+def test_a_function_that_was_defined_again_says_so_and_computes_nothing_unasked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def made(factor: int) -> Sweep:
+        def scaled(x: float) -> float:
+            return factor * x
+
+        return a_sweep(cell(scaled))
+
+    spinsweep.run(made(1), tmp_path / "a.zarr")
+    capsys.readouterr()
+    assert spinsweep.run(made(2), tmp_path / "a.zarr").dataset.y.values.tolist() == [0.0, 1.0]
+    assert "were computed by other code" in capsys.readouterr().err
+    again = spinsweep.run(made(2), tmp_path / "a.zarr", mark_stale=True, progress=False)
+    assert again.dataset.y.values.tolist() == [0.0, 2.0]
+
+
+def test_a_function_may_close_over_a_large_array_on_workers(tmp_path: Path) -> None:
+    table = np.arange(1_000_000.0)
+
+    @cell
+    def looked_up(x: float) -> float:
+        return float(table[int(x)])
+
+    result = spinsweep.run(a_sweep(looked_up), tmp_path / "a.zarr", workers=1, executor="processes", progress=False)
+    assert result.dataset.y.values.tolist() == [0.0, 1.0]
+
+
+def test_tensors_of_torch_and_scalars_of_xarray_are_numbers() -> None:
+    torch = pytest.importorskip("torch")
+    for value in (torch.tensor(0.5), xr.DataArray(0.5), np.array(0.5), np.float32(0.5)):
+
+        @cell
+        def gives(x: float, value: Any = value) -> Any:
+            return value
+
+        got = evaluate(a_sweep(gives), {"x": (0.0,)})
+        assert not got.errors, got.errors
+        assert got.values["y"].tolist() == [0.5]
+
+
+def test_a_result_is_used_by_pandas_and_xarray_as_any_other(tmp_path: Path) -> None:
+    ds = spinsweep.run(a_sweep(), tmp_path / "a.zarr", progress=False).dataset
+    assert ds.y.to_series().to_dict() == {0.0: 0.0, 1.0: 1.0}
+    assert ds.to_dataframe()["y"].mean() == 0.5
+    assert (ds.y + 1).sel(x=1.0).item() == 2.0
+    ds.drop_attrs().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
+    assert xr.load_dataset(tmp_path / "a.nc", engine="h5netcdf").y.equals(ds.y)
