@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import chdir
@@ -18,6 +19,7 @@ from spinsweep import Axis, Cell, Output, Parameter, SpecError, Sweep, cell
 from spinsweep.errors import CubeError
 from spinsweep.evaluate import evaluate
 
+PAGE = Path(__file__).parents[2] / "sweeps/SITUATIONS.md"
 X = Axis("x", (0.0, 1.0))
 
 
@@ -298,3 +300,13 @@ def test_a_result_is_used_by_pandas_and_xarray_as_any_other(tmp_path: Path) -> N
     assert (ds.y + 1).sel(x=1.0).item() == 2.0
     ds.drop_attrs().to_netcdf(tmp_path / "a.nc", engine="h5netcdf")
     assert xr.load_dataset(tmp_path / "a.nc", engine="h5netcdf").y.equals(ds.y)
+
+
+def test_each_situation_of_the_page_has_a_test_that_is_there() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("|")]
+    rows = [row for row in rows if not row.startswith(("| situation", "|---"))]
+    named = [re.fullmatch(r"\| .+ \| .+ \| `(test_\w+\.py)::(test_\w+)` \|", row) for row in rows]
+    assert len(rows) >= 60
+    for row, name in zip(rows, named, strict=True):
+        assert name, f"no test: {row}"
+        assert f"\ndef {name[2]}(" in (Path(__file__).parent / name[1]).read_text(), row

@@ -33,7 +33,7 @@ def test_each_mistake_changes_each_program_into_another_one() -> None:
 FAILED = r"exit status 1, 121 calls: .*SweepFailed.*2 of 120 cells failed: 2 .*; then: ends well, 3 calls"
 SAYS = {
     "none": r"ends well, 121 calls",
-    "the function says `nois` for `noise`": r"exit status 1, 0 calls: .*did you mean 'nois'.*; then: ends well, 121 calls",
+    "the function says `nois` for `noise`": r"exit status 1, 0 calls: .*did you mean 'nois'.*; then: ends well, 121",
     "two cells raise": FAILED,
     "two cells return three numbers": FAILED,
     "the function uses a lock": r"exit status 1, 1 calls: .*'LOCK', cannot be sent.*; then: ends well, 121 calls",
