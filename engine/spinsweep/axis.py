@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import enum
 import itertools
 import math
+import numbers
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -125,6 +128,8 @@ class Axis:
         object.__setattr__(self, "values", listed(values))
         object.__setattr__(self, "choices", choices_of(where, self.choices))
         if len({_sort(kind) for kind in set(map(type, self.values))}) > 1:
+            if help_ := next(filter(None, map(_help_with, self.values)), ""):
+                raise SpecError(f"{where}: {help_}")
             raise SpecError(f"{where} mixes names, numbers and dates; give values of one kind")
         if self.kind == "datetime" and (self.unit != "1" or (self.low, self.high) != (None, None)):
             raise SpecError(f"{where} has dates, which have no unit, low or high; leave them out, or give choices")
@@ -179,7 +184,8 @@ class Axis:
             try:
                 good = canonical(value, kind)
             except SpecError as error:
-                raise SpecError(f"axis {self.name!r}: {error}; it takes {self.allowed}") from None
+                says = _help_with(value) or f"{error}; it takes {self.allowed}"
+                raise SpecError(f"axis {self.name!r}: {says}") from None
             if choices and good not in choices:
                 raise SpecError(f"axis {self.name!r} cannot take the value {key(good)!r}; it takes {self.allowed}")
             if isinstance(good, int | float) and not self._within(good):
@@ -274,6 +280,28 @@ class Axis:
     def _within(self, value: float) -> bool:
         slack = 1e-12 * abs(value)
         return (self.low is None or value >= self.low - slack) and (self.high is None or value <= self.high + slack)
+
+
+def _help_with(value: Any) -> str:
+    """What to do about a value of a kind that no axis takes; "" for one of a kind that some axis takes."""
+    if isinstance(value, str | numbers.Real) or is_moment(value) or isinstance(value, datetime.date):
+        return ""
+    instead = "a text or number that stands for it, and look it up in the function"
+    if isinstance(value, os.PathLike):
+        instead = "str(path), and make it a path in the function"
+    elif isinstance(value, enum.Enum):
+        instead = "its name or value, and look it up in the function"
+    elif isinstance(value, bytes):
+        instead = "value.decode()"
+    elif isinstance(value, numbers.Complex):
+        instead = "its real and imaginary parts, as two axes"
+    elif isinstance(value, Sequence) or hasattr(value, "shape"):
+        instead = (
+            "an axis for each of its parts (Sweep(wanted=...) chooses combinations), or a text that stands for it"
+        )
+    elif value is None:
+        instead = "a value that stands for none, such as 0 or ''"
+    return f"{brief(value)} is not a number, bool, text or date, which an axis takes; give {instead}"
 
 
 def _number(text: str, axis: Axis) -> int | float:

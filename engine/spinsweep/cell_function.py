@@ -154,6 +154,12 @@ def check(function: Any, axes: Sequence[str], parameters: Sequence[str]) -> None
         return
     taken = arguments(function)
     known = [*axes, *parameters]
+    for reserved, gets in {RNG: "the cell's random stream", CELL: "the Cell itself"}.items():
+        if reserved in known:
+            kind = "axis" if reserved in axes else "parameter"
+            raise SpecError(
+                f"{name}: an argument {reserved!r} gets {gets}; give the {kind} {reserved!r} another name"
+            )
     for argument, what in taken.items():
         if argument in (*known, *streams, RNG, CELL, "**"):
             continue

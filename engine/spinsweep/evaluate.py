@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import signal
 import threading
 import time
 import traceback
@@ -21,6 +20,7 @@ from spinsweep.calls import IN_HAND, NOBODY, Calls, Coords, InHand
 from spinsweep.captured import Tail, captured
 from spinsweep.cell_function import adapted, is_per_cell
 from spinsweep.errors import OutputError, RunAborted, SpecError, WorkInterrupted
+from spinsweep.interrupts import interrupts_told_apart, was_told
 from spinsweep.limits import backoff_s, retries_of
 from spinsweep.moments import DTYPE, moment
 from spinsweep.outputs import Output
@@ -205,7 +205,7 @@ def evaluate(
     ----------
     calls : hears of each call of the function
     """
-    with captured() as tail:
+    with interrupts_told_apart(), captured() as tail:
         hand = IN_HAND.get() or InHand()
         try:
             return _evaluated(sweep, Cells(sweep, coords, cube_id, stages), coords, calls, tail, hand)
@@ -295,12 +295,7 @@ def _says_nothing(error: BaseException) -> bool:
     """Whether an exception is not about the cell in which it came up."""
     if not isinstance(error, KeyboardInterrupt):
         return isinstance(error, UNFINISHED)
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    handled = last is not None and str(last.tb_frame.f_globals.get("__name__")).endswith("interrupts")
-    ours = threading.current_thread() is threading.main_thread()  # signals go to no other
-    return ours and (handled or signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+    return threading.current_thread() is threading.main_thread() and was_told(error)  # signals go to no other
 
 
 def empty(sweep: Sweep, shape: tuple[int, ...]) -> Evaluated:
@@ -330,6 +325,8 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
             raise OutputError(f"{what} has dims {tuple(value.dims)}, declared are {dims}")
         value = value.transpose(*dims).values
     array = np.asarray(value)
+    if array.dtype.kind == "O" and output.numpy_dtype.kind in "iufc":
+        array = _of_whole_numbers(array, output.numpy_dtype, what)
     expected = shape + sweep.output_shape(output)
     if array.shape != expected:
         raise OutputError(f"{what} has shape {array.shape}, declared is {expected} for dims {dims}")
@@ -357,6 +354,22 @@ def _fitted(sweep: Sweep, output: Output, value: Any, leading: tuple[str, ...], 
         raise OutputError(
             f"{what} has values that are too large for {target}, which would make them infinite"
         ) from None
+
+
+def _of_whole_numbers(array: Array, target: np.dtype[Any], what: str) -> Array:
+    """Whole numbers of Python that are too large for NumPy's, as float64 where the output is of floats."""
+    if not all(type(number) is int for number in array.flat):
+        return array
+    try:
+        if target.kind in "fc":
+            return array.astype(np.float64)
+    except OverflowError:
+        pass
+    largest = max(array.flat, key=abs)
+    wider = "declare float64, or give" if target.kind in "iu" else "give"
+    raise OutputError(
+        f"{what} has the number {brief(largest)}, which is too large for {target}; {wider} its logarithm"
+    )
 
 
 def _both(actual: np.dtype[Any], target: np.dtype[Any]) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,16 @@ def definition(
     """
     if not callable(function):
         raise SpecError(f"from_function takes a function, not {brief(function)}")
+    if not isinstance(function, FunctionType | MethodType | functools.partial):
+        raise SpecError(
+            f"from_function takes a plain function, and {brief(function)} is of the class "
+            f"{type(function).__name__}; write a def that calls it"
+        )
+    if isinstance(function, MethodType):
+        raise SpecError(
+            f"from_function takes a plain function, and {name_of(function)} is a bound method; write a def that "
+            "makes the object and calls it"
+        )
     name, taken = name_of(function), arguments(function)
     streams = {*(streams_of(function) or ()), *({RNG, CELL} - {*values})}
     _require_values(name, taken, values, streams)
@@ -200,6 +212,8 @@ def _output(where: str, key: str, value: Any, units: Mapping[str, str]) -> tuple
         array = np.asarray(value)
     except Exception as error:  # lists of different lengths
         raise SpecError(f"{where} returned {key!r}, which is no array ({said(error)})") from None
+    if array.dtype.kind == "O" and all(type(number) is int for number in array.flat):
+        array = np.zeros(array.shape, np.int64)  # too large for NumPy, and taken for float64 like all of them
     if array.dtype.kind == "O":
         raise SpecError(f"{where} returned {key!r} = {brief(value)}, which is no number or array of numbers")
     names = getattr(value, "dims", None) or [f"{key}_{place}" for place in range(array.ndim)]

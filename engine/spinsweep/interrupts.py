@@ -31,6 +31,36 @@ def end_now() -> None:
 
 
 @contextmanager
+def interrupts_told_apart() -> Iterator[None]:
+    """Ctrl-C in the main thread comes from a frame of this module, unlike a ``KeyboardInterrupt`` of a cell's own.
+
+    Python's own handler has no frame; any other handler stays.
+    """
+    ours = threading.current_thread() is threading.main_thread()
+    if not (ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler):
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is _interrupt:  # else what the cell has set stays
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def was_told(error: BaseException) -> bool:
+    """Whether a signal raised it: its innermost frame is a handler of this module."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return last is not None and last.tb_frame.f_globals is globals()
+
+
+@contextmanager
 def quiet_ends() -> Iterator[None]:
     """What Ctrl-C left half-made, as a coroutine never awaited, says nothing when Python collects it."""
 

@@ -182,14 +182,24 @@ class Sweep:
         axis_names = [a.name for a in every]
         names = [*axis_names, *(d.name for d in self.dims), *(o.name for o in self.outputs)]
         names += [c.name for c in self.coordinates]
-        _unique("axis, dim and output", [*names, *RESERVED])
+        _require_distinct(
+            where,
+            {
+                "axis": axis_names,
+                "dim": [d.name for d in self.dims],
+                "output": [o.name for o in self.outputs],
+                "coordinate": [c.name for c in self.coordinates],
+            },
+            RESERVED,
+        )
         for name in [*names, *(p.name for p in self.parameters)]:
             if not name.isidentifier():
                 raise SpecError(f"{brief(name)} is not a name such as 'bar_width': letters, digits and _ only")
         if any(p.name == "root_seed" for p in self.parameters):
             raise SpecError("every sweep already has a root_seed; give the parameter another name")
-        _unique("axis and former axis", [*axis_names, *(a.formerly for a in every if a.formerly)])
-        _unique("axis and parameter", [*axis_names, *(p.name for p in self.parameters)])
+        former = [a.formerly for a in every if a.formerly]
+        _require_distinct(where, {"axis": axis_names, "former axis": former})
+        _require_distinct(where, {"axis": axis_names, "parameter": [p.name for p in self.parameters]})
         dims = {d.name for d in self.dims}
         for o in self.outputs:
             if unknown := [d for d in o.dims if d not in dims]:
@@ -206,7 +216,7 @@ class Sweep:
                     f"coordinate {coordinate.name!r}: its axis {coordinate.axis!r} has a neutral value, so a cube "
                     "may lack that axis; put the coordinate on another one"
                 )
-        _unique("stage", [stage.name for stage in self.stages])
+        _require_distinct(where, {"stage": [stage.name for stage in self.stages]})
         for stage in self.stages:
             if unknown := [a for a in stage.axes if a not in axis_names]:
                 meant = closest(unknown[0], axis_names)
@@ -578,7 +588,20 @@ def _dim_key(values: tuple[Value, ...] | range | LongValues) -> list[Value] | di
     return [json_of(value) for value in values]
 
 
-def _unique(what: str, names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise SpecError(f"{what} names must be unique: {name!r} is used twice or is reserved")
+def _require_distinct(where: str, names: Mapping[str, Sequence[str]], reserved: Sequence[str] = ()) -> None:
+    """``SpecError`` that says which two things have one name; ``names`` are by kind of thing."""
+    kinds: dict[str, str] = {}
+    for kind, of_kind in names.items():
+        for name in of_kind:
+            if name in reserved:
+                raise SpecError(
+                    f"{where}: {kind} {name!r} has a name that every cube uses itself; choose another one"
+                )
+            if (other := kinds.get(name)) is not None:
+                both = (
+                    f"{kind} {name!r} is there twice"
+                    if other == kind
+                    else f"{kind} {name!r} is called like the {other}"
+                )
+                raise SpecError(f"{where}: {both}; names must be unique, give one of them another name")
+            kinds[name] = kind

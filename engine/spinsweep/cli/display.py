@@ -101,6 +101,7 @@ class Display:
         self.bar.stop()
         assert self._run is not None, "update was never called"
         run, counts = self._run, self._run.finish()
+        self._note(run)  # what came up after the last update
         seconds = time.monotonic() - self._began
         say(f"cube      {run.cube.storage}")
         self.summary = f"{counts.done} of {counts.total} cells done{counts.failures}"

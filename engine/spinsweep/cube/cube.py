@@ -12,7 +12,9 @@ the axes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -45,6 +47,8 @@ if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which writ
 
 AT_ONCE = 2**28
 """Bytes of a cube that is read at once; of a larger one, each part reads what it shows."""
+SMALL_BYTES, FEW_CHUNKS = 2**24, 2_000
+"""What the result of a run may hold to be in memory; reading it takes about a second."""
 
 
 class Cube:
@@ -181,9 +185,28 @@ class Cube:
         chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
         if is_in_memory(self.storage):  # a Dask client's workers would find nothing there
             chunks = {"chunks": None}
-        try:
+        with self._reading():
             dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
             return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+
+    def loaded_if_small(self, dataset: xr.Dataset) -> xr.Dataset:
+        """A Dataset of this cube, in memory if it has at most ``SMALL_BYTES`` in ``FEW_CHUNKS``, else as it is.
+
+        Raises
+        ------
+        CubeError
+            A chunk is damaged.
+        """
+        read = (math.prod(map(len, variable.chunks or ())) for variable in dataset.variables.values())
+        if dataset.nbytes > SMALL_BYTES or sum(read) > FEW_CHUNKS:
+            return dataset
+        with self._reading():
+            return dataset.load(scheduler="threads")  # not on the workers of a client, which have work to do
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except (MemoryError, OSError):
             raise
         except Exception as error:  # what damage makes of zarr, its codecs and xarray is of any type

@@ -126,8 +126,11 @@ class Result:
 
     @property
     def dataset(self) -> xr.Dataset:
-        """The cells that were asked for, lazily, blank where a cell is not done; see :meth:`open`."""
-        return self.open()
+        """The cells that were asked for, blank where a cell is not done; see :meth:`open`.
+
+        In memory if they are few, as a notebook shows their numbers then and the cube may move; else lazily.
+        """
+        return self.cube.loaded_if_small(self.open())
 
     def open(self, *, whole: bool = False, zeros: bool = False) -> xr.Dataset:
         """Open the cube, lazily, with the cells that are not done blank.

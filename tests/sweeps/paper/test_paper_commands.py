@@ -31,6 +31,35 @@ def test_the_verb_tells_what_it_does_and_takes_no_nonsense(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+MINE = """
+from spinsweep import Axis, Output, Sweep, cell
+
+@cell
+def one(x):
+    return x * 1
+
+MINE = Sweep("mine", "Mine", (Axis("x", (0.0, 1.0)),), (Output("y"),), one)
+"""
+COMPLETE = """
+from pathlib import Path
+from spinneurons.paper.commands import _complete
+from spinneurons.paper.plan import PlannedSweep
+print(_complete(PlannedSweep("mine.py:MINE", ()), Path("."), "serial", None, quick=True))
+"""
+
+
+def test_cells_of_other_code_are_said_before_anything_is_judged_by_them(tmp_path: Path) -> None:
+    said = []
+    for text in (MINE, MINE.replace("x * 1", "x * 2")):
+        (tmp_path / "mine.py").write_text(text)
+        words = (sys.executable, "-B", "-c", COMPLETE)
+        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert done.stdout.endswith("True\n")
+        said.append(done.stderr)
+    assert "other code" not in said[0]
+    assert "2 cells that are there were computed by other code (mine.one changed)" in said[1]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_the_quick_version_goes_on_after_ctrl_c_and_agrees_with_the_table_in_the_repository(tmp_path: Path) -> None:
