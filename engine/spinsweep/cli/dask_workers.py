@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from spinsweep.cli.display import Display, where
+from spinsweep.cli.display import Display, dashboard_page
+from spinsweep.cli.page_answer import tell_when_it_answers
 from spinsweep.cli.walltime import measured_cell_s, timeout_advice, walltime_advice
 from spinsweep.cli.workers import DASK, Workers
 from spinsweep.dashboard.reports import serve_watchers
@@ -91,12 +92,25 @@ class DaskWorkers(Workers):
         if self.access.watchers is not None:
             page = serve_watchers(self._client, self.access.watchers, self.access.pages.of_watchers)
             run.notes.append(f"for watchers {page}")
-        said = where(self._client, dashboard=self.access.dashboard)
+        if self.access.dashboard:
+            _tell_page(self._client, run)
+        said = self._client.scheduler_info()["address"]
         return on_client(self._client, said) if jobs is None else on_client(self._client, said, jobs.why_gone)
 
     def _cluster(self, deployment: Deployment, resources: Any, run: Run | None = None) -> Any:
         title = "" if run is None else f"{run.sweep.name}-{Path(str(run.cube.storage)).stem}"
         return cluster_client(deployment, replace(self.access, watchers=None), resources, title)
+
+
+def _tell_page(client: Any, run: Run) -> None:
+    """Note where the Sweep page is: once it answers, or at once where it is on another machine."""
+    if (found := dashboard_page(client)) is None:
+        return
+    page, seen = found
+    if " " in page:  # there is a way to go first
+        run.notes.append(f"dashboard {page}{seen}")
+    else:
+        tell_when_it_answers(page, seen, run.notes.append)
 
 
 def _advice(deployment: Deployment, jobs: BatchJobs | None) -> str:

@@ -129,21 +129,23 @@ class Display:
         return 0 if run.complete else 1
 
 
-def where(client: Any, *, dashboard: bool) -> str:
-    """Where a client's workers are: the scheduler's address, and its dashboard's if that is served."""
+def dashboard_page(client: Any) -> tuple[str, str] | None:
+    """The address of the Sweep page of a client's scheduler and what to know of it; None if none is served.
+
+    Where the scheduler runs on another machine, the first holds the way there as well.
+    """
     info = client.scheduler_info()
     address, port = urlsplit(info["address"]), info["services"].get("dashboard")
     if client.cluster is not None:  # which may forward the port
         address = urlsplit(client.cluster.dashboard_link)
         port = address.port
-    page, seen = "", ""
-    if dashboard and port:
-        from spinsweep.dashboard.reports import page_prefix
+    if not port:
+        return None
+    from spinsweep.dashboard.reports import page_prefix
 
-        prefix = page_prefix(client)
-        page = f", dashboard {_sweep_page(address.hostname or '', port, prefix)}"
-        seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
-    return f"{info['address']}{page}{seen}"
+    prefix = page_prefix(client)
+    seen = "" if prefix else " (every user of that machine can see it; --dashboard-token)"
+    return _sweep_page(address.hostname or "", port, prefix), seen
 
 
 def _sweep_page(host: str, port: int, prefix: str = "") -> str:
