@@ -27,6 +27,8 @@ from spinsweep.deployment.cluster_file import Running
 from spinsweep.deployment.connect import connect
 from spinsweep.deployment.security import CLIENT, secured
 from spinsweep.errors import RunnerError
+from spinsweep.machine import gpus, memory_limit
+from spinsweep.resources import GPU, MEMORY
 
 pytestmark = pytest.mark.faults
 
@@ -73,13 +75,16 @@ def test_a_driver_dies_and_another_attaches_and_goes_on(cluster: Cluster, tmp_pa
     assert workers.poll() is None
 
 
-def test_a_worker_offers_one_cpu_and_its_numerical_libraries_one_thread(
+def test_a_worker_offers_one_cpu_and_its_share_of_the_memory_and_its_numerical_libraries_one_thread(
     cluster: Cluster,
 ) -> None:
     file, _, _ = cluster
     with connect(*secured(json.loads(file.read_text())["address"], None, CLIENT)) as client:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
-        assert [(w["nthreads"], w["resources"]) for w in workers] == [(1, {"cpu": 1})] * 2
+        assert [w["nthreads"] for w in workers] == [1, 1]
+        offers = {"cpu": 1, MEMORY: memory_limit() // 2, **({GPU: min(1.0, len(gpus()) / 2)} if gpus() else {})}
+        assert [w["resources"] for w in workers] == [offers, offers]
+        assert {w["memory_limit"] for w in workers} == {memory_limit() // 2}
         assert set(client.run(os.getenv, "OMP_NUM_THREADS").values()) == {"1"}
         assert set(client.run(os.getenv, "OPENBLAS_NUM_THREADS").values()) == {"1"}
 

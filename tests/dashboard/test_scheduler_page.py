@@ -41,6 +41,12 @@ def get(address: str) -> str:
         return str(response.read().decode())
 
 
+def is_lost(window: Chrome) -> bool:
+    """Whether the page says that it lost its scheduler."""
+    find = "Array.from(Bokeh.documents[0].all_models).find(m => m.text?.includes('does not answer'))"
+    return bool(window.execute_script(f"return {find}.visible"))
+
+
 def test_a_scheduler_has_its_page_and_its_metrics_before_the_first_run() -> None:
     with scheduler("--dashboard-port", "0") as (_, dashboard):
         assert "Sweep</a>" in get(f"{dashboard}/status")
@@ -53,12 +59,24 @@ def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_i
         window.get(f"{dashboard}/sweep")
         until(lambda: "No sweep yet" in words(window))
         assert complaints(window) == []
-        is_lost = (
-            "return Array.from(Bokeh.documents[0].all_models).find(m => m.text?.includes('does not answer')).visible"
-        )
-        assert not window.execute_script(is_lost)
+        assert not is_lost(window)
         process.terminate()
-        until(lambda: window.execute_script(is_lost))
+        until(lambda: is_lost(window))
+        until(lambda: re.search(r"Connection lost [2-9] s ago", words(window)) is not None)
+        assert "No sweep yet" in words(window), "what it showed last stays"
+
+
+def test_the_page_comes_back_by_itself_when_the_scheduler_does(window: Chrome, port: int) -> None:
+    with scheduler("--dashboard-port", str(port)) as (_, dashboard):
+        window.get(f"{dashboard}/sweep")
+        until(lambda: "No sweep yet" in words(window))
+        window.execute_script("window.of_the_first = true")
+    until(lambda: is_lost(window))
+    with scheduler("--dashboard-port", str(port)) as (_, again):
+        assert again == dashboard
+        until(lambda: not window.execute_script("return window.of_the_first ?? false"))
+        until(lambda: "No sweep yet" in words(window))
+        assert not is_lost(window)
 
 
 def test_a_page_with_a_token_works_in_a_browser_and_its_address_is_told_to_nobody_else(window: Chrome) -> None:

@@ -48,9 +48,10 @@ td:first-child { color: #666; white-space: nowrap; }
 .item { margin-right: 16px; }
 """
 LOST = (
-    '<div class="warn">The scheduler does not answer; its run may have ended. This page shows what it reported last.'
-    "</div>"
+    '<div class="warn">Connection lost SECONDS s ago: the scheduler does not answer; its run may have ended. This '
+    "page shows what it reported last, and comes back by itself when the scheduler does.</div>"
 )
+"""SECONDS is put in by the browser."""
 NO_SWEEP = "<h2>No sweep yet</h2>A sweep appears here when <code>spinsweep run</code> starts it on this scheduler."
 NO_STOP = (
     '<div class="dim">To stop: Ctrl-C in the terminal of the run, or <code>spinsweep bench safe BENCH.toml '

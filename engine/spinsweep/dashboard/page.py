@@ -36,6 +36,31 @@ NO_AXIS = AxisDescription(name="", values=("",), unit="1", long_name="")
 """The axis up of a sweep that has only one axis."""
 
 
+# A session of Bokeh's ends with its server: the page is loaded anew once a server answers there again.
+ON_LOST = """
+const since = Date.now();
+let asks = false;
+const show = () => { lost.text = text.replace("SECONDS", Math.round((Date.now() - since) / 1000)); };
+const again = async () => {
+  show();
+  if (asks || Date.now() - since < 2000) return;
+  asks = true;
+  try {
+    if ((await fetch(location.href, {cache: "no-store"})).ok) location.reload();
+  } catch (error) {
+  } finally {
+    asks = false;
+  }
+};
+clearInterval(window.spinsweep_lost);
+window.spinsweep_lost = setInterval(again, 1000);
+show();
+lost.visible = true;
+for (const button of buttons) button.disabled = true;
+"""
+ON_RECONNECTED = "location.reload();"  # perhaps to another server, which does not know this session
+
+
 class SweepPage:
     """What one browser window sees.
 
@@ -105,9 +130,9 @@ class SweepPage:
         maps = wide(row, states, output)
         self.body = wide(column, wide(row, *selects), maps, self.long_running, self.lane.body, failures)
         lost = text_box(html.LOST, visible=False)
-        for event, visible in ((ConnectionLost, "true"), (ClientReconnected, "false")):
-            code = f"lost.visible = {visible}; for (const button of buttons) button.disabled = {visible}"
-            doc.js_on_event(event, CustomJS(args={"lost": lost, "buttons": self.lane.buttons}, code=code))
+        for event, code in ((ConnectionLost, ON_LOST), (ClientReconnected, ON_RECONNECTED)):
+            arguments = {"lost": lost, "text": html.LOST, "buttons": self.lane.buttons}
+            doc.js_on_event(event, CustomJS(args=arguments, code=code))
         styles = {"padding": "8px 16px", "box-sizing": "border-box"}
         doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
 
