@@ -41,44 +41,39 @@ def watch(
 
     Example:  spinsweep watch results/codesign.zarr --output accuracy --x variation --lines width
     """
-    out = console()
     view = output, x, lines, over
-    if once or not out.is_terminal:
-        return _plain(store, out, view, once=once, every=every)
-    contents = Contents.of(Cube(store), with_size=False)
     try:
-        with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
-            while True:
-                live.update(_picture(contents, out, view), refresh=True)
-                if _over(contents):
-                    break
-                time.sleep(every)
-                contents = Contents.of(Cube(store), with_size=False)
+        return _follow(store, view, once=once, every=every)
     except KeyboardInterrupt:
-        pass
-    return contents.exit_status
+        return 1  # not all was done, or it had ended
 
 
 View = tuple[str | None, str | None, str | None, list[str] | None]
 
 
-def _plain(store: str, out: Console, view: View, *, once: bool, every: float) -> int:
-    """A line whenever cells have ended, and the whole picture at the end."""
-    before = ""
-    while True:
-        contents = Contents.of(Cube(store), with_size=False)
-        if once or _over(contents):
-            out.print(_picture(contents, out, view), soft_wrap=True)
-            return contents.exit_status
-        counts = contents.counts
-        line = f"{counts.done} of {counts.total} cells done{counts.failures}"
-        if line != before:
-            out.print(line)
-            before = line
-        try:
+def _follow(store: str, view: View, *, once: bool, every: float) -> int:
+    """The picture, drawn anew on a terminal; else a line whenever cells have ended, and the picture at the end."""
+    out = console()
+    contents = Contents.of(Cube(store), with_size=False)
+    if once or not out.is_terminal:
+        before = ""
+        while not (once or _over(contents)):
+            line = f"{contents.counts.done} of {contents.counts.total} cells done{contents.counts.failures}"
+            if line != before:
+                out.print(line)
+                out.file.flush()  # whoever reads a pipe follows, too
+                before = line
             time.sleep(every)
-        except KeyboardInterrupt:
-            return contents.exit_status
+            contents = Contents.of(Cube(store), with_size=False)
+        out.print(_picture(contents, out, view), soft_wrap=True)
+        return contents.exit_status
+    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            live.update(_picture(contents, out, view), refresh=True)
+            if _over(contents):
+                return contents.exit_status
+            time.sleep(every)
+            contents = Contents.of(Cube(store), with_size=False)
 
 
 def _over(contents: Contents) -> bool:
