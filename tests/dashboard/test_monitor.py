@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -19,12 +20,15 @@ from distributed import Client
 from watched import WATCHED, broken, running, until
 
 import spinsweep
+from spinsweep import Sweep
 from spinsweep.cube import Cube
 from spinsweep.dashboard import serving
 from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.monitor import MAX_RUNS
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.reports import serve_watchers
+from spinsweep.deployment.local_cluster import local_client
 from spinsweep.deployment.security import as_environment
 from spinsweep.errors import RunnerError
 from spinsweep.executors import long_running
@@ -58,14 +62,13 @@ def get(address: str) -> str:
         return str(response.read().decode())
 
 
-def metrics(client: Client, run: str) -> dict[str, float]:
-    """Those of one run, by name and state."""
+def metrics(client: Client, store: Path, run: int = 1) -> dict[str, float]:
+    """Those of one run of a cube, by name and state."""
     lines = get(client.dashboard_link.replace("/status", "/metrics")).splitlines()
     values = {}
     for line in lines:
-        if match := re.fullmatch(
-            rf'(spinsweep_\w+){{run="{run[:8]}",(?:state="(\w+)",)?sweep="watched"}} (\S+)', line
-        ):
+        labels = rf'(?:bound="\w+",)?run="{run}",(?:state="(\w+)",)?store="{store}",sweep="watched"'
+        if match := re.fullmatch(rf"(spinsweep_\w+){{{labels}}} (\S+)", line):
             values[f"{match[1]} {match[2] or ''}".strip()] = float(match[3])
     return values
 
@@ -89,7 +92,7 @@ def test_the_blocks_that_the_workers_compute_are_running_and_the_others_wait(tmp
         try:
             seen = until(lambda: (s := newest(client))["running"] and len(s["running"]) == 2 and s)
             assert (seen["states"] == BlockState.WAITING).all()
-            assert metrics(client, seen["name"])["spinsweep_blocks running"] == 2
+            assert metrics(client, tmp_path / "c.zarr")["spinsweep_blocks running"] == 2
         finally:
             gate.touch()
 
@@ -108,12 +111,12 @@ def test_the_longest_cell_is_among_the_metrics_while_it_is_computed(
         try:
             seen = until(lambda: (s := newest(client))["report"].long and s)
             assert {block.cell["current"] for block in seen["report"].long} <= {0.001, 0.002}
-            first = metrics(client, seen["name"])[name]
+            first = metrics(client, tmp_path / "c.zarr")[name]
             assert first > 0.2
-            assert until(lambda: metrics(client, seen["name"])[name] > first)
+            assert until(lambda: metrics(client, tmp_path / "c.zarr")[name] > first)
         finally:
             gate.touch()
-    assert name not in metrics(client, newest(client)["name"])
+    assert name not in metrics(client, tmp_path / "c.zarr")
 
 
 def test_a_new_driver_shows_what_earlier_runs_left(tmp_path: Path, client: Client) -> None:
@@ -191,10 +194,48 @@ def test_the_metrics_stand_beside_those_of_dask_and_count_the_cells(tmp_path: Pa
     with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block=4):
         pass
 
-    values = metrics(client, newest(client)["name"])
+    values = metrics(client, tmp_path / "c.zarr")
     assert (values["spinsweep_cells done"], values["spinsweep_cells failed"]) == (95, 1)
     assert (values["spinsweep_blocks done"], values["spinsweep_blocks failed"]) == (23, 1)
     assert "dask_scheduler_tasks{" in get(client.dashboard_link.replace("/status", "/metrics"))
+
+
+def of(currents: int, seeds: int) -> Sweep:
+    """The sweep with fewer cells."""
+    current, seed = WATCHED.axes
+    axes = (dataclasses.replace(a, values=a.values[:n]) for a, n in ((current, currents), (seed, seeds)))
+    return dataclasses.replace(WATCHED, axes=tuple(axes))
+
+
+def test_a_cube_made_anew_at_its_place_has_its_metrics_once_and_its_next_run_has_its_own(
+    tmp_path: Path, client: Client
+) -> None:
+    for seeds in (1, 2):
+        shutil.rmtree(tmp_path / "c.zarr", ignore_errors=True)
+        with running(of(8, seeds), tmp_path / "c.zarr", client, block=4):
+            pass
+    with running(WATCHED, tmp_path / "c.zarr", client, block=4):
+        pass
+
+    lines = get(client.dashboard_link.replace("/status", "/metrics")).splitlines()
+    series = [line.rpartition(" ")[0] for line in lines if not line.startswith("#")]
+    assert len(series) == len(set(series))
+    assert metrics(client, tmp_path / "c.zarr", 1)["spinsweep_cells done"] == 16
+    assert metrics(client, tmp_path / "c.zarr", 2)["spinsweep_cells done"] == 80
+
+
+def test_the_metrics_of_a_run_that_the_scheduler_forgets_vanish(tmp_path: Path) -> None:
+    with local_client(1) as client:
+        with running(WATCHED, tmp_path / "c.zarr", client, block=12):
+            pass
+        assert metrics(client, tmp_path / "c.zarr")
+        for number in range(MAX_RUNS):
+            with running(of(1, 1), tmp_path / f"{number}.zarr", client):
+                pass
+        assert not metrics(client, tmp_path / "c.zarr")
+        text = get(client.dashboard_link.replace("/status", "/metrics"))
+        kept = re.findall(rf'spinsweep_cells{{run="1",state="done",store="{tmp_path}/(\d+).zarr"', text)
+        assert sorted(map(int, kept)) == list(range(MAX_RUNS))
 
 
 def test_watchers_get_the_page_and_the_metrics_and_nothing_else(tmp_path: Path, client: Client, port: int) -> None:

@@ -31,6 +31,7 @@ NAMED_ALIKE = (
     "plan",
     "run",
     "status",
+    "watch",
     "verify",
     "cell",
     "figures",

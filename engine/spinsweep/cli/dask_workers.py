@@ -104,9 +104,9 @@ class DaskWorkers(Workers):
 
 def _tell_page(client: Any, run: Run) -> None:
     """Note where the Sweep page is: once it answers, or at once where it is on another machine."""
-    if (found := dashboard_page(client)) is None:
+    if (answer := dashboard_page(client)) is None:
         return
-    page, seen = found
+    page, seen = answer
     if " " in page:  # there is a way to go first
         run.notes.append(f"dashboard {page}{seen}")
     else:

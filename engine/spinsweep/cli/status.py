@@ -45,7 +45,7 @@ def status(
 
     Example:  spinsweep status results/characterization.zarr --traceback
     """
-    contents = _Contents.of(Cube(store), with_size=with_size)
+    contents = Contents.of(Cube(store), with_size=with_size)
     if as_json:
         say(json.dumps(contents.as_json(), indent=1))
         return contents.exit_status
@@ -65,7 +65,7 @@ def status(
 
 
 @dataclass(frozen=True)
-class _Contents:
+class Contents:
     """What can be read of a cube."""
 
     cube: Cube
@@ -83,7 +83,7 @@ class _Contents:
     """Of the whole store, if that was added up."""
 
     @classmethod
-    def of(cls, cube: Cube, *, with_size: bool) -> _Contents:
+    def of(cls, cube: Cube, *, with_size: bool) -> Contents:
         damaged: set[tuple[int, ...]] = set()
         counts = Counts.of(cube.ledger("cell_state", damaged))
         seconds = float(cube.ledger("cell_duration").sum())

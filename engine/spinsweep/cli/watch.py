@@ -1,0 +1,122 @@
+"""``spinsweep watch``: a run as it goes on, in a terminal, from its cube alone; also of a run on another machine."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from spinsweep.axis import key
+from spinsweep.cli.console import console
+from spinsweep.cli.options import Over, Store
+from spinsweep.cli.status import Contents
+from spinsweep.cube import Cube
+from spinsweep.errors import SpecError
+from spinsweep.printable import cut, one_line
+
+MAX_GROUPS = 5
+"""Groups of failures that are shown."""
+MAX_VALUES = 2_000_000
+"""Of an output that is read at each refresh without being asked for."""
+
+
+def watch(
+    store: Store,
+    once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks at the cube.", min=0.5)] = 5.0,
+    output: Annotated[str | None, typer.Option(help="The output to draw.", show_default="the first number")] = None,
+    x: Annotated[str | None, typer.Option(metavar="AXIS", help="What to draw it against.")] = None,
+    lines: Annotated[str | None, typer.Option(metavar="AXIS", help="The axis with a curve for each value.")] = None,
+    over: Over = None,
+) -> int:
+    """Show a run as it goes on: cells, rate, time left, long cells, failures by message, and an output's curve.
+
+    It reads the cube alone, so that the run may be on another machine. It ends when the run ends; the exit status is
+    0 only if every cell is done. Ctrl-C ends it and leaves the run as it is.
+
+    Example:  spinsweep watch results/codesign.zarr --output accuracy --x variation --lines width
+    """
+    view = output, x, lines, over
+    try:
+        return _follow(store, view, once=once, every=every)
+    except KeyboardInterrupt:
+        return 1  # not all was done, or it had ended
+
+
+View = tuple[str | None, str | None, str | None, list[str] | None]
+
+
+def _follow(store: str, view: View, *, once: bool, every: float) -> int:
+    """The picture, drawn anew on a terminal; else a line whenever cells have ended, and the picture at the end."""
+    out = console()
+    contents = Contents.of(Cube(store), with_size=False)
+    if once or not out.is_terminal:
+        before = ""
+        while not (once or _over(contents)):
+            line = f"{contents.counts.done} of {contents.counts.total} cells done{contents.counts.failures}"
+            if line != before:
+                out.print(line)
+                out.file.flush()  # whoever reads a pipe follows, too
+                before = line
+            time.sleep(every)
+            contents = Contents.of(Cube(store), with_size=False)
+        out.print(_picture(contents, out, view), soft_wrap=True)
+        return contents.exit_status
+    with Live(console=out, auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            live.update(_picture(contents, out, view), refresh=True)
+            if _over(contents):
+                return contents.exit_status
+            time.sleep(every)
+            contents = Contents.of(Cube(store), with_size=False)
+
+
+def _over(contents: Contents) -> bool:
+    """Whether no run goes on."""
+    runs = contents.runs
+    return not runs or runs[-1].outcome != "running" or not contents.cube.write_guard.has_driver()
+
+
+def _picture(contents: Contents, out: Console, view: View) -> RenderableType:
+    parts: list[RenderableType] = [contents.table()]
+    parts += [Text(line) for line in failure_groups(contents.cube)] if contents.counts.failed else []
+    parts += _curves(contents, out, view)
+    return Group(*parts)
+
+
+def failure_groups(cube: Cube) -> list[str]:
+    """The failures by message, most frequent first, each with its count and first cell; one line each."""
+    number: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], str] = {}
+    for failure in cube.failures():
+        group = failure.error.type, failure.error.message
+        number[group] += 1
+        first.setdefault(group, " ".join(f"{n}={key(v)}" for n, v in failure.coords.items()))
+    shown = [
+        f"failed  {count} x {kind}: {cut(one_line(message), 200)}  (first: {first[kind, message]})"
+        for (kind, message), count in number.most_common(MAX_GROUPS)
+    ]
+    more = number.total() - sum(count for _, count in number.most_common(MAX_GROUPS))
+    return shown + ([f"failed  {more} with {len(number) - MAX_GROUPS} other messages"] if more else [])
+
+
+def _curves(contents: Contents, out: Console, view: View) -> list[RenderableType]:
+    cube, (output, x, lines, over) = contents.cube, view
+    is_asked = any(view)
+    if not contents.counts.done and not is_asked:
+        return []
+    from spinsweep.cli.watched_curves import curves  # late: xarray takes long to load
+
+    try:
+        most = None if is_asked else MAX_VALUES
+        room = max(40, min(90, out.width - 1)), max(8, min(14, out.height - 12)) if out.is_terminal else 12
+        return list(curves(cube.dataset(), output, x, lines, over, room, most, unicode=not out.options.ascii_only))
+    except SpecError:
+        if is_asked:
+            raise
+        return []

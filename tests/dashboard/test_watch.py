@@ -1,0 +1,85 @@
+"""``spinsweep watch`` shows a real run from its cube alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from distributed import Client
+from watched import WATCHED, running, until
+
+from spinsweep.cli import main
+from spinsweep.cube import Cube
+
+
+def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:
+    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
+    gate.write_text("0.004")
+    with running(WATCHED.with_values(gate=str(gate), bad=0.003), store, client, block=4):
+        try:
+            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
+            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+            watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+            assert watching.stdout is not None
+            first = watching.stdout.readline()
+            assert first.startswith("47 of 96 cells done")
+        finally:
+            gate.write_text("")
+    said = watching.communicate(timeout=120)[0]
+    assert watching.returncode == 1, "a cell failed"
+    assert "95 of 96 done, 1 failed" in said
+    assert "1 x ArithmeticError: <b>no</b> number  (first: current=0.003 seed=0)" in said
+    assert "voltage (mean over seed)" in said
+
+
+def test_an_output_is_drawn_against_an_axis_with_a_curve_for_each_value_of_another(
+    tmp_path: Path, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", client, block=12):
+        pass
+    view = ["--output", "trace", "--x", "time", "--lines", "current"]
+    assert main(["watch", str(tmp_path / "c.zarr"), "--once", *view]) == 0
+    said = capsys.readouterr().out
+    assert said.count("trace (mean over seed, current=") == 4
+    assert "and 4 more values of current" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--output", "nothing"), ("--x", "width"), ("--lines", "width"), ("--over", "width")]
+)
+def test_an_output_or_axis_that_is_not_there_is_refused_in_one_line(
+    option: str, name: str, tmp_path: Path, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(WATCHED, tmp_path / "c.zarr", client, block=12):
+        pass
+    assert main(["watch", str(tmp_path / "c.zarr"), "--once", option, name]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"spinsweep: {option} {name}: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
+def test_ctrl_c_on_a_terminal_leaves_quietly_and_the_run_goes_on(tmp_path: Path, client: Client) -> None:
+    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
+    gate.write_text("0.004")
+    with running(WATCHED.with_values(gate=str(gate)), store, client, block=4):
+        try:
+            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
+            driver, terminal = os.openpty()
+            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+            watching = subprocess.Popen(words, stdout=terminal, stderr=subprocess.PIPE, text=True)
+            os.close(terminal)
+            said = b""
+            while b"voltage (mean over seed)" not in said:
+                said += os.read(driver, 65536)
+            watching.send_signal(signal.SIGINT)
+            assert watching.communicate(timeout=60)[1] == ""
+            assert watching.returncode == 1
+            os.close(driver)
+        finally:
+            gate.write_text("")
+    assert Cube(store).counts().done == 96
