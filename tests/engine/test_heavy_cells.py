@@ -110,6 +110,12 @@ def test_a_cell_that_uses_more_than_its_memory_fails_alone_and_its_process_is_en
         assert "in heavy" in result.failures[0].error.traceback
 
 
+def test_on_dask_the_cell_at_fault_fails_alone_as_well(tmp_path: Path, log: Path) -> None:
+    plain = run(HEAVY.with_values(log=str(log)), tmp_path / "plain.zarr")
+    result = run(HEAVY.with_values(log=str(log), way=1), tmp_path / "c.zarr", executor="dask", workers=2, block=3)
+    only_the_cell_at_fault_failed(result, plain)
+
+
 def test_workers_are_what_the_system_ends_first_where_memory_runs_out(tmp_path: Path, log: Path) -> None:
     result = on_pool(HEAVY.with_values(log=str(log)), tmp_path / "c.zarr")
     own = int(SCORE.read_text())
