@@ -20,6 +20,8 @@ LANE_STOP = "spinsweep_stop"
 """Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
 MAX_FAILURES = 100
 """Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
+MAX_GROUPS = 8
+"""Errors of a run of which a report tells."""
 MAX_LONG = 8
 """Blocks that are being computed for long of which a report tells."""
 MAX_POINTS = 200
@@ -148,6 +150,17 @@ class FailureReport:
 
 
 @dataclass(frozen=True)
+class FailureGroup:
+    """Cells of a run that failed with one and the same error."""
+
+    cells: int
+    first: Mapping[str, Any]
+    """Coordinates of the first of them that is known, JSON values by axis; empty: none is."""
+    error: str
+    """``Type: message``, cut where it is long."""
+
+
+@dataclass(frozen=True)
 class LongBlock:
     """A block that has been computed for long."""
 
@@ -219,12 +232,16 @@ class ProgressReport(_Message):
     """Whether this is the last report."""
     failures: tuple[FailureReport, ...] = ()
     """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
+    groups: tuple[FailureGroup, ...] = ()
+    """The :data:`MAX_GROUPS` commonest errors of the run so far, commonest first."""
+    more_groups: int = 0
+    """Other errors beside these."""
     long: tuple[LongBlock, ...] = ()
     """The :data:`MAX_LONG` blocks that have been computed for the longest, longest first; none if nothing is long."""
     more_long: int = 0
     """Long ones beside these."""
 
-    _parts = {"failures": FailureReport, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"failures": FailureReport, "groups": FailureGroup, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
 
     @property
     def time_left(self) -> TimeLeft | None:

@@ -35,7 +35,7 @@ from spinsweep.executors import long_running
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import State
-from spinsweep.messages import MAX_FAILURES, FailureReport
+from spinsweep.messages import MAX_FAILURES, MAX_GROUPS, FailureGroup, FailureReport
 from spinsweep.runs import open_run
 
 
@@ -84,6 +84,8 @@ def test_the_scheduler_ends_with_the_states_that_the_ledger_has(tmp_path: Path, 
     assert seen["report"].ended
     assert (seen["report"].cells_done, seen["report"].cells_failed) == (95, 1)
     assert seen["failures"] == [FailureReport("current=0.003, seed=0", 0, "ArithmeticError", "<b>no</b> number")]
+    first = {"current": 0.003, "seed": 0}
+    assert seen["report"].groups == (FailureGroup(1, first, "ArithmeticError: <b>no</b> number"),)
 
 
 def test_the_blocks_that_the_workers_compute_are_running_and_the_others_wait(tmp_path: Path, client: Client) -> None:
@@ -289,6 +291,8 @@ def test_of_many_failures_the_newest_are_kept(tmp_path: Path, client: Client) ->
     kept = [int(failure.message.rpartition(" ")[2]) for failure in newest(client)["failures"]]
     assert len(kept) == MAX_FAILURES
     assert set(range(350, 400)) <= set(kept)
+    told = newest(client)["report"]
+    assert (len(told.groups), told.more_groups) == (MAX_GROUPS, 400 - MAX_GROUPS)
 
 
 def test_a_port_that_is_taken_is_refused_in_one_line(client: Client) -> None:

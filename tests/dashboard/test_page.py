@@ -29,6 +29,7 @@ from spinsweep.messages import (
     LANE_TOPIC,
     VERSION,
     AxisDescription,
+    FailureGroup,
     LaneReport,
     LongBlock,
     OutputDescription,
@@ -245,6 +246,24 @@ def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: 
         begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(monitor, "r", [BlockState.FAILED], cells_failed=34)
         assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).failures_heading.text
+
+    page(look)
+
+
+def test_failures_are_grouped_by_error_with_the_command_of_the_first_cell(page: Page) -> None:
+    groups = (
+        FailureGroup(226, {"a": 0.5, "who": "x y"}, "ValueError: <b>no</b>"),
+        FailureGroup(1, {}, "(other errors)"),
+    )
+
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
+        report(monitor, "r", [BlockState.FAILED], cells_failed=230, groups=groups, more_groups=3)
+        text = refresh(window).failures_heading.text
+        assert "<td>226 cells</td><td>ValueError: &lt;b&gt;no&lt;/b&gt;</td>" in text
+        assert "spinsweep cell /a/cube.zarr a=0.5 &#x27;who=x y&#x27;</code>" in text
+        assert "<td>1 cell</td><td>(other errors)</td>" in text
+        assert "and 3 more errors" in text
 
     page(look)
 

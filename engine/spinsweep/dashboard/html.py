@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -46,6 +46,7 @@ td:first-child { color: #666; white-space: nowrap; }
 .key { display: inline-block; width: 12px; height: 12px; margin: 0 5px -1px 0; border: 1px solid #999;
        font: 11px/12px sans-serif; text-align: center; }
 .item { margin-right: 16px; }
+.copy { user-select: all; }
 """
 LOST = (
     '<div class="warn">Connection lost SECONDS s ago: the scheduler does not answer; its run may have ended. This '
@@ -110,7 +111,7 @@ def full(max_windows: int) -> str:
 def legend() -> str:
     """The colours of the block map."""
     symbols = {BlockState.FAILED: "×"}
-    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: "failed (at least one block)"}
+    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: "failed (the share of blocks)"}
     return "".join(
         f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{symbols.get(s, "")}</span>'
         f"{names.get(s, s.name.lower())}</span>"
@@ -210,10 +211,30 @@ def failures(run: WatchedRun, block_map: BlockMap) -> str:
         return "<h3>No failures</h3>"
     path, count = escape(run.description.path), max(10, run.report.cells_failed)
     return (
-        "<h3>Failures of this run, newest first</h3>"
+        f"{_failure_groups(run)}<h3>Blocks with failures, newest first</h3>"
         f'<span class="dim"><code>spinsweep status {path} --traceback --failures {count}</code> '
         f"lists up to {count} failures of the cube with tracebacks</span>"
     )
+
+
+def _failure_groups(run: WatchedRun) -> str:
+    """The errors of a run, commonest first, each with the command that computes its first cell again."""
+    groups, more = run.report.groups, run.report.more_groups
+    if not groups:
+        return ""
+    rows = "".join(
+        f"<tr><td>{group.cells:,} cell{'s' if group.cells > 1 else ''}</td><td>{escape(group.error)}</td>"
+        f'<td><code class="copy">{escape(_cell_command(run, group.first)) if group.first else ""}</code></td></tr>'
+        for group in groups
+    )
+    rest = f'<div class="dim">and {more:,} more errors</div>' if more else ""
+    return f"<h3>Failures of this run by error</h3><table>{rows}</table>{rest}"
+
+
+def _cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
+    """What computes a cell again in a terminal."""
+    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
+    return f"spinsweep cell {shlex.quote(run.description.path)} {point}"
 
 
 def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
@@ -223,9 +244,8 @@ def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
         return ""
     rows = "".join(f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in _long_row(b))}</tr>" for b in blocks)
     more = f'<div class="dim">and {run.report.more_long:,} more blocks</div>' if run.report.more_long else ""
-    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in blocks[0].cell.items())
-    command = escape(f"spinsweep cell {shlex.quote(run.description.path)} {point}")
-    hint = f'<div class="dim"><code>{command}</code> computes the first of them where you are.</div>'
+    command = escape(_cell_command(run, blocks[0].cell))
+    hint = f'<div class="dim"><code class="copy">{command}</code> computes the first of them where you are.</div>'
     return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}{hint}"
 
 

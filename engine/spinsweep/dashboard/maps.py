@@ -28,7 +28,8 @@ from spinsweep.messages import OutputDescription
 MAX_TICKS = 9  # labels along an axis
 TICK_CHARACTERS = 42  # for which an axis has room
 MAX_BINS_WITH_EDGES = 50  # along an axis; edges would hide smaller bins
-COLUMNS = ("left", "right", "bottom", "top", "x", "y", "shown", "mean")
+COLUMNS = ("left", "right", "bottom", "top", "x", "y", "shown", "rest", "failed_top", "mean")
+LEAST_SHARE = 0.06  # of a bin's height that is drawn for failures
 COUNTED = {state: state.name.lower() for state in LEGEND if state is not BlockState.PARTLY}
 """Name of the column that counts the blocks of a state."""
 
@@ -50,7 +51,11 @@ class SweepMaps:
     def _draw_states(self) -> None:
         palette = [COLOURS[state] for state in BlockState]
         mapper = LinearColorMapper(palette=palette, low=-0.5, high=len(BlockState) - 0.5)
-        quads = _quads(self.state_map, self.bins, {"field": "shown", "transform": mapper})
+        quads = _quads(self.state_map, self.bins, {"field": "rest", "transform": mapper})
+        # as much of a bin as has failures
+        failed = {"left": "left", "right": "right", "bottom": "bottom", "top": "failed_top"}
+        colour = COLOURS[BlockState.FAILED]
+        self.state_map.quad(**failed, source=self.bins, fill_color=colour, line_color=None)
         crosses = self.state_map.scatter("x", "y", source=self.crosses, marker="x", line_color="#222222")
         self.state_quads, self.cross = quads.glyph, crosses.glyph
         tooltips = [("", "@x"), ("", "@y"), *((name, f"@{name}") for name in COUNTED.values())]
@@ -96,7 +101,10 @@ class SweepMaps:
         shown = block_map.shown.ravel()
         if mean is None or mean.shape != block_map.shown.shape:
             mean = np.full(block_map.shown.shape, np.nan)
-        self.bins.data = {**self._edges, "shown": shown, "mean": mean.ravel(), **counts}
+        share = _failed_share(block_map)
+        height = self._edges["top"] - self._edges["bottom"]
+        columns = {"rest": _rest(block_map, shown), "failed_top": self._edges["bottom"] + share * height}
+        self.bins.data = {**self._edges, "shown": shown, **columns, "mean": mean.ravel(), **counts}
         self._scale_colours(mean[np.isfinite(mean)])
         failed = np.flatnonzero(shown == BlockState.FAILED)
         self.crosses.data = {"x": self._middle("left", "right", failed), "y": self._middle("bottom", "top", failed)}
@@ -112,6 +120,21 @@ class SweepMaps:
         margin = 0.0 if high > low else abs(low) or 1.0
         self.colours.low, self.colours.high = low - margin, high + margin
         self.colour_bar.ticker = FixedTicker(ticks=[low]) if margin else BasicTicker()
+
+
+def _failed_share(block_map: BlockMap) -> npt.NDArray[np.float64]:
+    """Of the blocks of each bin, the share that has failures; some of it is always seen."""
+    totals = sum(block_map.counts[state].ravel() for state in COUNTED)
+    share = block_map.counts[BlockState.FAILED].ravel() / np.maximum(totals, 1)
+    return np.where(share > 0, np.clip(share, LEAST_SHARE, 1.0), 0.0)
+
+
+def _rest(block_map: BlockMap, shown: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The state that the other blocks of a bin with failures show."""
+    waiting = block_map.counts[BlockState.WAITING].ravel() + block_map.counts[BlockState.RUNNING].ravel()
+    done = block_map.counts[BlockState.DONE].ravel()
+    rest = np.where(waiting == 0, BlockState.DONE, np.where(done == 0, BlockState.WAITING, BlockState.PARTLY))
+    return np.where(shown == BlockState.FAILED, rest, shown)
 
 
 def _label(axes: Any, span: Range1d, map_axis: MapAxis, characters: int) -> None:

@@ -7,7 +7,8 @@ block. A report never delays or ends a run: to a scheduler that cannot show the 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from spinsweep.errors import RunnerError
 from spinsweep.ledger import Receipt
 from spinsweep.messages import (
     MAX_FAILURES,
+    MAX_GROUPS,
     MAX_LONG,
     AxisDescription,
+    FailureGroup,
     FailureReport,
     OutputDescription,
     ProgressReport,
@@ -32,6 +35,8 @@ from spinsweep.runs import Run
 
 REPORT_INTERVAL_S = 1.0
 MAX_ERROR_CHARACTERS = 400  # of an error that a report holds
+MAX_ERRORS = 1000  # that are counted apart, of one run
+OTHERS = "(other errors)"
 
 
 class Reports:
@@ -45,6 +50,10 @@ class Reports:
         self._ended: dict[int, BlockState] = {}
         """State of each block, by number, that ended since the last report."""
         self._failures: deque[FailureReport] = deque(maxlen=MAX_FAILURES)
+        self._errors: Counter[str] = Counter()
+        """Failed cells of the run by error."""
+        self._first: dict[str, Mapping[str, Any]] = {}
+        """Coordinates of the first cell with an error, where it is known."""
         self._failed: set[int] = set()
         """Numbers of the blocks that have a failed cell and have not ended."""
         self._next = 0.0
@@ -83,6 +92,7 @@ class Reports:
         if receipt.failed:
             self._failed.add(number)
             self._failures.append(self._failure(receipt))
+            self._group(receipt)
         if self._cells_left[index] <= 0:
             self._ended[number] = BlockState.FAILED if number in self._failed else BlockState.DONE
             self._failed.discard(number)
@@ -113,6 +123,8 @@ class Reports:
             problem=problems[-1] if problems else "",
             ended=ended,
             failures=tuple(self._failures),
+            groups=tuple(FailureGroup(n, self._first.get(e, {}), e) for e, n in self._errors.most_common(MAX_GROUPS)),
+            more_groups=max(0, len(self._errors) - MAX_GROUPS),
             long=tuple(progress.long_now(now)[:MAX_LONG]),
             more_long=max(0, len(progress.long) - MAX_LONG),
         )
@@ -125,6 +137,21 @@ class Reports:
         self._ended = {}
         self._failures.clear()
 
+    def _group(self, receipt: Receipt) -> None:
+        """Count failed cells by error; a receipt counts its commonest few."""
+        counted = {_cut(error): n for error, n in receipt.errors.items()}
+        if len(self._errors) < MAX_ERRORS:
+            self._errors.update(counted)
+        else:
+            known = {error: n for error, n in counted.items() if error in self._errors}
+            self._errors.update({**known, OTHERS: sum(counted.values()) - sum(known.values())})
+        if rest := receipt.failed - sum(receipt.errors.values()):
+            self._errors[OTHERS] += rest
+        first, axes = _cut(receipt.first_error), self.run.cube.axes
+        if first in self._errors and first not in self._first:
+            cells = zip(axes.items(), receipt.first_failed, strict=True)
+            self._first[first] = {name: json_of(values[i]) for (name, values), i in cells}
+
     def _failure(self, receipt: Receipt) -> FailureReport:
         error, _, message = receipt.first_error.partition(": ")
         axes = self.run.cube.axes
@@ -133,6 +160,11 @@ class Reports:
 
     def _call(self, handler: str, **arguments: Any) -> Any:
         return _call(self.client, handler, run=self.name, **arguments)
+
+
+def _cut(error: str) -> str:
+    kind, _, message = error.partition(": ")
+    return f"{kind}: {message[:MAX_ERROR_CHARACTERS]}"
 
 
 def describe(run: Run, client: str) -> RunDescription:
