@@ -151,6 +151,7 @@ def test_a_worker_does_not_wait_for_long_where_nothing_listens(
 ) -> None:
     monkeypatch.setattr(reaching, "ANSWER", 1.0)
     own_certificates()
+    capsys.readouterr()  # where they are made for the first time, that is said
     assert main(["worker", "127.0.0.1:1"]) == 2
     first, second = capsys.readouterr().err.splitlines()
     assert first == "1 workers for tls://127.0.0.1:1; Ctrl-C ends them"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from watched import WATCHED, running, until
 
 from spinsweep.cli import main
 from spinsweep.cube import Cube
+from spinsweep.deployment.local_cluster import local_client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """A cluster of its own: blocks of others that wait would hold up these runs."""
+    with local_client(2) as running_client:
+        yield running_client
 
 
 def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:

@@ -169,7 +169,7 @@ def test_a_stage_that_is_wrong_fails_the_cells_that_ask_for_it(
             (Stage("network", train, axes=("sed",)),),
             r"names 'sed', which is not an axis of 'nets' \(did you mean 'seed'\?\)",
         ),
-        ((Stage("a", train), Stage("a", train)), "stage names must be unique: 'a'"),
+        ((Stage("a", train), Stage("a", train)), "stage 'a' is there twice; names must be unique"),
     ],
 )
 def test_a_stage_of_unknown_axes_is_refused(stages: tuple[Stage, ...], said: str) -> None:

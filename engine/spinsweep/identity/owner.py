@@ -21,8 +21,8 @@ _SITE = ("site-packages", "dist-packages")
 RELEASED = frozenset((
     "annotated-types", "bokeh", "cloudpickle", "cryptography", "dask", "distributed", "fsspec", "google-crc32c",
     "llvmlite", "matplotlib", "numba", "numcodecs", "numpy", "pandas", "pillow", "pint", "portalocker",
-    "prometheus-client", "pydantic", "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy", "statsmodels",
-    "torch", "tornado", "typer", "xarray", "zarr",
+    "prometheus-client", "psutil", "pydantic", "pydantic-core", "pyvisa", "pyvisa-py", "pyyaml", "rich", "scipy",
+    "statsmodels", "torch", "tornado", "typer", "xarray", "zarr",
 ))
 # fmt: on
 """The engine's own dependencies.
