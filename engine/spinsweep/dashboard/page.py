@@ -124,9 +124,9 @@ class SweepPage:
 
     def _arrange(self, doc: Any) -> None:
         selects = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
-        beside = {"flex": "1 1 320px", "min-width": "320px"}  # where there is no room, one below the other
-        states = wide(column, self.maps.state_map, text_box(html.legend()), styles=beside)
-        output = wide(column, self.maps.output_map, self.caption, styles=beside)
+        half = {"flex": "1 1 320px", "min-width": "320px"}  # where there is no room, one below the other
+        states = wide(column, self.maps.state_map, text_box(html.legend()), styles=half)
+        output = wide(column, self.maps.output_map, self.caption, styles=half)
         failures = wide(column, self.failures_heading, self.table)
         maps = wide(row, states, output)
         self.body = wide(column, wide(row, *selects), maps, self.long_running, self.lane.body, failures)
