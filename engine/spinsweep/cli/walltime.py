@@ -26,8 +26,7 @@ def walltime_advice(where: Deployment, cell_s: float, block_cells: int) -> str:
     """
     if not isinstance(where, Jobs) or math.isnan(cell_s):
         return ""
-    lasts = walltime_s(where)
-    usable = lasts - margin_of(lasts)
+    usable = _usable_s(where)
     if cell_s >= usable:
         return (
             f"a cell takes about {duration(cell_s)}, and a job has {duration(usable)} to compute: give the jobs a "
@@ -47,13 +46,19 @@ def timeout_advice(where: Deployment, timeout: float | None) -> str:
     """That a cell's timeout never comes in the jobs of a deployment, in words; empty: it does, or there is none."""
     if timeout is None or not isinstance(where, Jobs):
         return ""
-    usable = walltime_s(where) - margin_of(walltime_s(where))
+    usable = _usable_s(where)
     if timeout < usable:
         return ""
     return (
         f"a cell may take {duration(timeout)} by its timeout, and a job has {duration(usable)} to compute: the job's "
         "end comes first; a cell that has not ended in two jobs fails"
     )
+
+
+def _usable_s(where: Jobs) -> float:
+    """Seconds of a job in which cells may be computed."""
+    lasts = walltime_s(where)
+    return lasts - margin_of(lasts)
 
 
 def measured_cell_s(cube: Cube) -> float:

@@ -58,7 +58,7 @@ show();
 lost.visible = true;
 for (const button of buttons) button.disabled = true;
 """
-ON_RECONNECTED = "location.reload();"  # perhaps to another server, which does not know this session
+ON_RECONNECTED = "location.reload();"  # what answers now may be another server, to which this window is unknown
 
 
 class SweepPage:

@@ -147,15 +147,17 @@ class Reports:
             self._errors.update({**known, OTHERS: sum(counted.values()) - sum(known.values())})
         if rest := receipt.failed - sum(receipt.errors.values()):
             self._errors[OTHERS] += rest
-        first, axes = _cut(receipt.first_error), self.run.cube.axes
+        first = _cut(receipt.first_error)
         if first in self._errors and first not in self._first:
-            cells = zip(axes.items(), receipt.first_failed, strict=True)
-            self._first[first] = {name: json_of(values[i]) for (name, values), i in cells}
+            self._first[first] = self._first_failed(receipt)
+
+    def _first_failed(self, receipt: Receipt) -> dict[str, Any]:
+        cell = zip(self.run.cube.axes.items(), receipt.first_failed, strict=True)
+        return {name: json_of(values[i]) for (name, values), i in cell}
 
     def _failure(self, receipt: Receipt) -> FailureReport:
         error, _, message = receipt.first_error.partition(": ")
-        axes = self.run.cube.axes
-        cell = ", ".join(f"{n}={json_of(v[i])}" for (n, v), i in zip(axes.items(), receipt.first_failed, strict=True))
+        cell = ", ".join(f"{name}={value}" for name, value in self._first_failed(receipt).items())
         return FailureReport(cell, receipt.failed - 1, error, message[:MAX_ERROR_CHARACTERS])
 
     def _call(self, handler: str, **arguments: Any) -> Any:

@@ -80,11 +80,14 @@ class BatchJobs:
 
 def _slurm(jobs: Sequence[str]) -> list[JobState]:
     text = _said("squeue", "--noheader", "--states=all", "--format=%i|%T|%r", f"--jobs={','.join(jobs)}")
-    states = [JobState(*line.split("|")[:3]) for line in text.splitlines() if line.count("|") >= 2]
+    states = _parsed(text)
     if states:  # a few minutes after a job has ended, only the accounting knows it, where there is one
         return states
     columns = ("--noheader", "--allocations", "--parsable2", "--format=JobID,State,Reason")
-    text = _said("sacct", *columns, f"--jobs={','.join(jobs)}")
+    return _parsed(_said("sacct", *columns, f"--jobs={','.join(jobs)}"))
+
+
+def _parsed(text: str) -> list[JobState]:
     return [JobState(*line.split("|")[:3]) for line in text.splitlines() if line.count("|") >= 2]
 
 

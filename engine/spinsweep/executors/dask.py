@@ -319,15 +319,12 @@ class Dask:
 
         Workers that were started without ``cpu`` are good as long as none offers it and none owns equipment.
         """
-        if self._run.sweep.resources:
-            return self._run.sweep.resources
+        sweep = self._run.sweep
         foreign = offered and not any(CPU in o or EXCLUSIVE in o for o in offered)
-        needs = {} if foreign else {CPU: 1.0}
-        memory, gpu = self._run.sweep.memory_bytes, self._run.sweep.gpu
-        if memory is not None and (not offered or any(MEMORY in o for o in offered)):
-            needs[MEMORY] = float(memory)
-        if gpu is not None:
-            needs[GPU] = gpu
+        needs = {} if foreign or sweep.resources else {CPU: 1.0}
+        needs |= needs_of(sweep)
+        if offered and not any(MEMORY in o for o in offered):
+            needs.pop(MEMORY, None)
         return needs
 
     def cancel(self, attempts: Collection[int]) -> Collection[int]:

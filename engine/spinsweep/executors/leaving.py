@@ -12,10 +12,10 @@ from typing import Any
 
 from distributed import Status
 
+from spinsweep.executors.dispatch import SPARE
 from spinsweep.ledger import Receipt
 from spinsweep.walltime import JobTime
 
-SPARE = 1.2  # time that a block is given, over what others have taken
 STAGGER = 0.05  # of a job's time: jobs that began together do not leave together
 FRESH = 0.8  # of a job's time that has to be left for a block that needs all of it
 LEFT_S = 5.0  # in which the scheduler has to take note
