@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.timing import fastest
 
 from emulating import emulating
 from instrument_emulator.control import Control
@@ -315,7 +316,6 @@ def test_a_client_beside_the_lane_is_refused_by_the_source(tmp_path: Path) -> No
 
 BROKEN = """
 import os, sys
-from tests.timing import fastest
 if "spinsweep.bench.watchdog" in sys.orig_argv:
     os.write(2, b"Traceback (most recent call last):\\nImportError: a broken installation\\n")
     os._exit(1)
