@@ -77,6 +77,17 @@ def test_the_very_wide_intervals_of_few_replicates_do_not_flatten_the_curve() ->
     assert high <= means[1] + 1.3 * (means[1] - means[0])
 
 
+def test_the_band_of_a_share_stays_between_0_and_1() -> None:
+    shares = np.random.default_rng(0).random((4, 3, 20)) < np.array([0.02, 0.5, 0.98])[:, None]
+    ds = xr.Dataset({"switched": (("device", "x", "cycle"), shares)}, {"x": [0.0, 1.0, 2.0]})
+    found = curves(ds, View("switched", x="x", over=("device", "cycle")))
+    assert found.method == "Student's t"
+    assert found.lines[0].low.min() < 0, "as the estimate has it"
+    drawn = Shapes.of(found)
+    assert (min(drawn.bands["ys"][0]), max(drawn.bands["ys"][0])) == (0.0, 1.0)
+    assert drawn.up_title == "share of switched"
+
+
 def test_nothing_known_has_no_shape_and_no_range() -> None:
     drawn = shapes(cube([0.0, 1.0], np.full((2, 2, 3), NAN)))
     assert (drawn.x_range, drawn.y_range) == (None, None)

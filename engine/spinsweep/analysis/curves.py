@@ -204,6 +204,7 @@ class CurveSums:
             averaged=self.averaged,
             last=self.last,
             method="Wilson's" if is_share else "Student's t",
+            is_share=is_boolean,
             grouped=tuple(name for name, index in groups.items() if index.max() + 1 < index.size),
         )
 

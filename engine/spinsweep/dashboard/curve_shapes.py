@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any
 
@@ -113,6 +113,8 @@ class Shapes:
     def of(cls, curves: Curves) -> Shapes:
         """The shapes of some curves."""
         across = Across.of(curves)
+        limits = (0.0, 1.0) if curves.is_share else (-math.inf, math.inf)
+        lines = [replace(c, low=c.low.clip(*limits), high=c.high.clip(*limits)) for c in curves.lines]
         means = np.concatenate([line.mean for line in curves.lines])
         power = _power(curves.y, means)
         shapes = cls(
@@ -124,11 +126,11 @@ class Shapes:
             {name: [] for name in ("x", "y", "colour", "mark", "label", "at", "mean", "interval", "count")},
             _span([across.places(line.x[np.isfinite(line.mean)]) for line in curves.lines], []),
             _span(
-                [line.mean / 10.0**power for line in curves.lines],
-                [bound / 10.0**power for line in curves.lines for bound in (line.low, line.high)],
+                [line.mean / 10.0**power for line in lines],
+                [bound / 10.0**power for line in lines for bound in (line.low, line.high)],
             ),
         )
-        for line, (colour, mark) in zip(curves.lines, styles(curves), strict=True):
+        for line, (colour, mark) in zip(lines, styles(curves), strict=True):
             shapes._add(line, curves, colour, mark, 10.0**power)
         return shapes
 
