@@ -105,6 +105,17 @@ class OutputDescription:
     """Its own dimensions, beside the axes."""
 
 
+@dataclass(frozen=True)
+class ViewDescription:
+    """How an output is drawn as curves: the fields of a :class:`spinsweep.View`, none of them left out."""
+
+    output: str
+    x: str
+    lines: str | None
+    over: tuple[str, ...]
+    inner: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunDescription(_Message):
     """What a driver says of a run when it begins."""
@@ -131,8 +142,10 @@ class RunDescription(_Message):
     """Whether a lane does the work."""
     client: str
     """Dask's id of the driver's client."""
+    views: tuple[ViewDescription, ...] = ()
+    """What the author declares, the first first, and one of each further output; none: no curves are drawn."""
 
-    _parts = {"axes": AxisDescription, "outputs": OutputDescription}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"axes": AxisDescription, "outputs": OutputDescription, "views": ViewDescription}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)

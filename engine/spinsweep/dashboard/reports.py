@@ -30,6 +30,7 @@ from spinsweep.messages import (
     OutputDescription,
     ProgressReport,
     RunDescription,
+    ViewDescription,
 )
 from spinsweep.runs import Run
 
@@ -190,6 +191,10 @@ def describe(run: Run, client: str) -> RunDescription:
         cells=run.progress.cells,
         measured=sweep.measured,
         client=client,
+        views=tuple(
+            ViewDescription(v.output, str(v.x), v.lines, v.over, v.inner)
+            for v in sweep.dimensions(cube.axes).every(sweep.views)
+        ),
     )
 
 
