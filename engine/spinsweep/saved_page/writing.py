@@ -1,0 +1,71 @@
+"""Write a cube's page, from the cube alone."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from importlib.metadata import version
+from pathlib import Path
+
+from spinsweep.cube import Cube
+from spinsweep.errors import CubeError
+from spinsweep.figure_files import FORMATS
+from spinsweep.printable import said
+from spinsweep.saved_page.contents import PageContents, Rates
+from spinsweep.saved_page.curves import PageFigure, pictures
+from spinsweep.saved_page.file import figures_folder, page_path, require_ours, write_page
+from spinsweep.saved_page.html import page
+
+
+def save_page(store: str, output: Path | None = None, rates: Rates = ()) -> Path:
+    """Write the page of a cube, or renew it; a run may go on meanwhile.
+
+    Parameters
+    ----------
+    store : folder or URL
+    output : the file; None: beside the cube, see :func:`~spinsweep.saved_page.file.page_path`
+    rates : of the last run, where it is known
+
+    Returns
+    -------
+    The file.
+
+    Raises
+    ------
+    CubeError
+        There is no cube, or its root is damaged.
+    SpecError
+        Something else is where the page would be.
+    OSError
+        The file cannot be written.
+    """
+    cube = Cube(store)
+    path = page_path(store) if output is None else output
+    require_ours(path, store)  # before the work
+    contents = PageContents.of(cube, datetime.datetime.now(datetime.UTC), rates)
+    drawn = _pictures(cube) if contents.counts.done else [_nothing_done(contents)]
+    text = page(contents, drawn, _figures(store, path), version("spinsweep"))
+    write_page(path, store, text)
+    return path
+
+
+def _pictures(cube: Cube) -> list[PageFigure]:
+    try:
+        return list(pictures(cube.dataset()))
+    except CubeError as damage:
+        return [PageFigure("all", caption=said(damage))]
+
+
+def _nothing_done(contents: PageContents) -> PageFigure:
+    return PageFigure(", ".join(o.name for o in contents.outputs), caption="no cell is done yet")
+
+
+def _figures(store: str, page: Path) -> list[str]:
+    """The figures that are drawn beside the cube, as paths from the folder of the page."""
+    folder = figures_folder(store)
+    if not folder.is_dir():
+        return []
+    relative = Path(os.path.relpath(folder, page.parent)).as_posix()
+    return [
+        f"{relative}/{f.name}" for f in sorted(folder.iterdir()) if f.suffix[1:] in (*FORMATS, "md") and f.is_file()
+    ]
