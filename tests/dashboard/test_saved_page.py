@@ -20,14 +20,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from selenium.webdriver import Chrome
 
-from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell, run
+from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, View, per_cell, run
+from spinsweep.analysis.curves import curves
+from spinsweep.analysis.view_figure import view_figure
 from spinsweep.cli import main
 from spinsweep.cube import Cube, run_group, write_group
 from spinsweep.errors import SpecError
 from spinsweep.failure_groups import failure_groups
 from spinsweep.ledger import State
 from spinsweep.saved_page.contents import PageContents, Variable
-from spinsweep.saved_page.curves import MAX_FIGURES, PageFigure
+from spinsweep.saved_page.curves import MAX_FIGURES, PageFigure, pictures
 from spinsweep.saved_page.file import page_path, require_ours
 from spinsweep.saved_page.html import page, shown_command
 from spinsweep.saved_page.maps import STACK, state_map
@@ -342,6 +344,22 @@ def test_outputs_without_a_figure_are_named(tmp_path: Path, monkeypatch: pytest.
     assert "out0: it holds 2 values, too many for this page" in words
     assert "out8, out9: 2 more outputs have no figure on this page" in words
     assert "No failures" in words
+
+
+def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) -> None:
+    cube = Cube(folder / "trial.zarr")
+    views = (View("trace", x="time", lines="bias"), View("gain", x="bias", lines="seed"), View("gone"))
+    drawn = list(pictures(cube.dataset(), views))
+    assert [picture.name for picture in drawn] == ["trace", "gain"]
+    assert drawn[0].caption == "Mean over seed; bands: 95 % interval of the mean over seed (Student's t)"
+    assert all(picture.source for picture in drawn)
+    figure = view_figure(curves(cube.dataset(), views[1]))
+    (ax,) = figure.axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Bias <voltage> (mV)", "gain (V)")
+    lines = {line.get_label(): line for line in ax.get_lines()}
+    assert list(lines) == ["0", "1", "2", "3"]
+    assert np.allclose(lines["3"].get_ydata(), 4 * np.array([0.1, 0.2, 0.3, 0.4, 0.5]))
+    assert list(np.isnan(lines["1"].get_ydata())) == [False, False, True, True, True], "failed cells are no points"
 
 
 @pytest.mark.parametrize(

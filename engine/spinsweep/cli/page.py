@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from spinsweep.cli.options import Store
+from spinsweep.cli.options import Store, declared_views
+from spinsweep.cube import Cube
 from spinsweep.printable import say
 
 
@@ -31,5 +32,6 @@ def page(
     """
     from spinsweep.saved_page.writing import save_page  # late: xarray and matplotlib take long to load
 
-    say(f"page      {save_page(store, output)}")
+    cube = Cube(store)
+    say(f"page      {save_page(cube, output, views=declared_views(cube))}")
     return 0

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import xarray as xr
 
 from spinsweep.analysis.cells import outputs
+from spinsweep.analysis.curves import curves, dimensions_of
 from spinsweep.analysis.figures import OutputFigure
-from spinsweep.errors import NotDrawn, SpinsweepError
+from spinsweep.analysis.view_figure import view_figure
+from spinsweep.errors import NotDrawn
 from spinsweep.figure_files import content, settings
 from spinsweep.figure_options import FigureOptions
 from spinsweep.printable import said
+from spinsweep.views import View
 
 MAX_FIGURES = 8
 """On a page."""
 MAX_VALUES = 2_000_000
 """Of an output that is read for its figure."""
+OPTIONS = FigureOptions()
 
 
 @dataclass(frozen=True)
@@ -36,37 +40,49 @@ class PageFigure:
     """Whether it has several panels."""
 
 
-def pictures(dataset: xr.Dataset) -> Iterator[PageFigure]:
+def pictures(dataset: xr.Dataset, views: Sequence[View] = ()) -> Iterator[PageFigure]:
     """The figures of a cube, one after the other: each takes about half a second.
 
     Parameters
     ----------
     dataset : a cube as it is stored
+    views : what its author declared; the other outputs have the figure that `spinsweep figures` draws of any cube
     """
-    names = outputs(dataset)
-    for place, name in enumerate(names):
-        if place == MAX_FIGURES:
-            rest = names[MAX_FIGURES:]
-            yield PageFigure(", ".join(rest), caption=f"{len(rest)} more outputs have no figure on this page")
-            return
+    known = dimensions_of(dataset)
+    declared = [view for view in map(known.settled, views) if view is not None]
+    others = [name for name in outputs(dataset) if name not in {view.output for view in declared}]
+    drawn: list[View | str] = [*declared, *others]
+    for one in drawn[:MAX_FIGURES]:
+        name = _output(one)
         size = dataset[name].size
         if size > MAX_VALUES:
             yield PageFigure(name, caption=f"it holds {size:,} values, too many for this page")
-            continue
-        yield _drawn(name, dataset)
+        else:
+            yield _drawn(name, dataset, one if isinstance(one, View) else None)
+    if rest := list(map(_output, drawn[MAX_FIGURES:])):
+        yield PageFigure(", ".join(rest), caption=f"{len(rest)} more outputs have no figure on this page")
 
 
-def _drawn(name: str, dataset: xr.Dataset) -> PageFigure:
-    build, options = OutputFigure(name), FigureOptions()
+def _output(drawn: View | str) -> str:
+    return drawn.output if isinstance(drawn, View) else drawn
+
+
+def _drawn(name: str, dataset: xr.Dataset, view: View | None) -> PageFigure:
     try:
-        with settings(options), _outlines():
-            figure = build(dataset, options)
+        with settings(OPTIONS), _outlines():
+            if view is not None:
+                lines = curves(dataset, view)
+                figure, caption = view_figure(lines), lines.caption()
+            else:
+                build = OutputFigure(name)
+                figure, caption = build(dataset, OPTIONS), build.caption(dataset)
             svg, is_wide = content(figure, "svg"), len(figure.axes) > 2  # a map's scale is one of them
-        source = f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
-        return PageFigure(name, source, build.caption(dataset), is_wide)
+        return PageFigure(name, f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}", caption, is_wide)
     except NotDrawn as reason:
         return PageFigure(name, caption=str(reason))
-    except (SpinsweepError, OSError, ValueError) as error:  # damage, or a text that matplotlib cannot set
+    except (MemoryError, KeyboardInterrupt):
+        raise
+    except Exception as error:  # damage, which any library meets in its own way, or a text that cannot be set
         return PageFigure(name, caption=f"it cannot be drawn: {said(error)}")
 
 

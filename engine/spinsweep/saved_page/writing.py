@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,15 +16,16 @@ from spinsweep.saved_page.contents import PageContents, Rates
 from spinsweep.saved_page.curves import PageFigure, pictures
 from spinsweep.saved_page.file import figures_folder, page_path, require_ours, write_page
 from spinsweep.saved_page.html import page
+from spinsweep.views import View
 
 
-def save_page(store: str, output: Path | None = None, rates: Rates = ()) -> Path:
+def save_page(cube: Cube, output: Path | None = None, *, views: Sequence[View] = (), rates: Rates = ()) -> Path:
     """Write the page of a cube, or renew it; a run may go on meanwhile.
 
     Parameters
     ----------
-    store : folder or URL
     output : the file; None: beside the cube, see :func:`~spinsweep.saved_page.file.page_path`
+    views : of outputs, as the author of the sweep declares them
     rates : of the last run, where it is known
 
     Returns
@@ -33,25 +35,25 @@ def save_page(store: str, output: Path | None = None, rates: Rates = ()) -> Path
     Raises
     ------
     CubeError
-        There is no cube, or its root is damaged.
+        The cube is gone.
     SpecError
         Something else is where the page would be.
     OSError
         The file cannot be written.
     """
-    cube = Cube(store)
+    store = str(cube.storage)
     path = page_path(store) if output is None else output
     require_ours(path, store)  # before the work
     contents = PageContents.of(cube, datetime.datetime.now(datetime.UTC), rates)
-    drawn = _pictures(cube) if contents.counts.done else [_nothing_done(contents)]
+    drawn = _pictures(cube, views) if contents.counts.done else [_nothing_done(contents)]
     text = page(contents, drawn, _figures(store, path), version("spinsweep"))
     write_page(path, store, text)
     return path
 
 
-def _pictures(cube: Cube) -> list[PageFigure]:
+def _pictures(cube: Cube, views: Sequence[View]) -> list[PageFigure]:
     try:
-        return list(pictures(cube.dataset()))
+        return list(pictures(cube.dataset(), views))
     except CubeError as damage:
         return [PageFigure("all", caption=said(damage))]
 
