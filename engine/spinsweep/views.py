@@ -123,10 +123,21 @@ class Dimensions:
         return view
 
     def every(self, declared: Sequence[View] = ()) -> tuple[View, ...]:
-        """The declared views in their order, then one of each output that has none; all of them settled."""
+        """The declared views in their order, then one of each output that has none; all of them settled.
+
+        Such an output is drawn like the first declared one that has all that its view names, or by default.
+        """
         views = [view for view in map(self.settled, declared) if view is not None]
         known = {view.output for view in views}
-        return (*views, *(self.default(output) for output in self.outputs if output not in known))
+        return (*views, *(self._like(output, views) for output in self.outputs if output not in known))
+
+    def _like(self, output: str, views: Sequence[View]) -> View:
+        names = self.of_output(output)
+        for view in views:
+            named = (self.along(view), *([view.lines] if view.lines else []), *view.over)
+            if view.x != output and all(name in names for name in named):
+                return replace(view, output=output)
+        return self.default(output)
 
 
 def default_views(dimensions: Dimensions) -> tuple[View, ...]:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from spinsweep import SpecError, View
 from spinsweep.analysis import curves as module
-from spinsweep.analysis.curves import Curves, CurveSums, curves
+from spinsweep.analysis.curve_data import Curves
+from spinsweep.analysis.curves import CurveSums, curves
 from spinsweep.analysis.estimates import estimate, numbers
 from spinsweep.ledger import State
 
@@ -33,7 +34,7 @@ def cube(share_done: float = 1.0, seed: int = 0) -> xr.Dataset:
         "loss": ((*AXES, "epoch"), loss, {"units": "J", "long_name": "mean loss"}),
         "good": ((*AXES,), rng.random(shape) < 0.7),
         "switched": ((*AXES, "current", "cycle"), rng.random((*shape, 4, 3)) < 0.5),
-        "i_write": ((*AXES, "current"), np.arange(4) + 10 * rng.random((*shape, 4)), {"units": "A"}),
+        "i_write": ((*AXES, "current"), np.arange(4) + 0.1 * rng.random((*shape, 4)), {"units": "A"}),
         "text": ((*AXES,), np.full(shape, "a")),
         "cell_state": ((*AXES,), states),
     }
@@ -43,6 +44,7 @@ def cube(share_done: float = 1.0, seed: int = 0) -> xr.Dataset:
 
 def assert_are(found: Curves, expected: xr.Dataset, x: str) -> None:
     """The curves are these estimates, (width, x)."""
+    expected = expected.sortby(x) if x in expected.coords else expected
     for line, width in zip(found.lines, WIDTHS, strict=True):
         for name in ("mean", "low", "high"):
             there = expected[name].sel(width=width).transpose(x).values
@@ -139,6 +141,15 @@ def test_an_axis_of_words_has_positions_and_its_words() -> None:
     assert found.x.words == ("none", "some", "much", "all")
     assert found.lines[0].x.tolist() == [0.0, 1.0, 2.0, 3.0]
     assert not curves(ds, View("good", x="width", lines="variation")).ordered
+
+
+def test_values_that_were_appended_out_of_order_are_drawn_and_averaged_with_their_neighbours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "MAX_POINTS", 2)
+    ds = xr.Dataset({"y": ("x", [1.0, 2.0, 30.0, 40.0])}, {"x": [3.0, 1.0, 4.0, 2.0]})
+    found = curves(ds, View("y", x="x"))
+    assert (found.lines[0].x.tolist(), found.lines[0].mean.tolist()) == ([1.5, 3.5], [21.0, 15.5])
 
 
 def test_a_large_cube_takes_no_more_room_than_its_points_and_groups(monkeypatch: pytest.MonkeyPatch) -> None:

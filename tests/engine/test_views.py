@@ -138,7 +138,10 @@ def test_without_a_view_the_longest_axis_of_numbers_lies_across_and_names_are_li
 
 def test_the_declared_views_come_first_and_each_further_output_has_one_of_its_own() -> None:
     views = SEEN.dimensions().every(SEEN.views)
-    assert views == (NOISE, View("sum", "width", "variation", ("seed",)))
+    like = dataclasses.replace(NOISE, output="sum")
+    assert views == (NOISE, like)
+    only = View("noise", x="step", lines="width", over=("seed",))
+    assert SEEN.dimensions().every([only]) == (only, View("sum", "width", "variation", ("seed",)))
 
 
 def test_a_view_leaves_out_the_axis_that_a_cube_does_not_have() -> None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinsweep.analysis.cells import holding, outputs, states, type_of_cells
-from spinsweep.analysis.design import text_of
+from spinsweep.analysis.curve_data import LEVEL, Curve, Curves, Floats, Quantity
+from spinsweep.analysis.design import spacing, text_of
 from spinsweep.analysis.estimates import estimate
 from spinsweep.axis import closest
 from spinsweep.errors import SpecError
@@ -25,78 +25,6 @@ MAX_POINTS = 200
 """Of a curve; more values of x are averaged, neighbours with each other."""
 MAX_GROUPS = 1000
 """Of replicates; more are averaged, neighbours with each other, and the interval is that over their means."""
-LEVEL = 0.95
-
-Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line."""
-
-    label: str
-    """The value of the axis ``lines``; "" where there is one curve."""
-    x: Floats
-    """(n,) in the unit of ``Curves.x``; positions 0, 1, ... where that has words; NaN where nothing is known."""
-    mean: Floats
-    """(n,) NaN where no cell is done."""
-    low: Floats
-    """(n,) lower bound of the interval of the mean; NaN where fewer than two replicates are done."""
-    high: Floats
-    count: npt.NDArray[np.int64]
-    """(n,) numbers in the mean."""
-
-
-@dataclass(frozen=True)
-class Quantity:
-    """What an axis of a drawing shows."""
-
-    name: str
-    label: str
-    """What people call it, without its unit."""
-    unit: str
-    """As the sweep declares it; ``"1"`` for a pure number."""
-    words: tuple[str, ...] = ()
-    """At the positions 0, 1, ..., where its values are no numbers."""
-
-
-@dataclass(frozen=True)
-class Curves:
-    """The lines of a view."""
-
-    view: View
-    """With what it left out."""
-    lines: tuple[Curve, ...]
-    more: int
-    """Values of the axis ``lines`` that are not drawn; those that are, are evenly spaced along it."""
-    x: Quantity
-    y: Quantity
-    each: Quantity | None
-    """What tells the lines apart; None where there is one."""
-    ordered: bool
-    """Whether the lines are of numbers."""
-    over: str
-    """The replicates whose interval is drawn; "" for none."""
-    averaged: tuple[str, ...]
-    """Further axes and inner dims over which the mean is taken first."""
-    last: tuple[str, ...]
-    """Inner dims of which the last value is taken."""
-    method: str
-    """Of the interval."""
-    grouped: tuple[str, ...]
-    """Of x and the replicates, those that have too many values, so that neighbours are averaged."""
-
-    def caption(self) -> str:
-        """What the lines and bands are, in words."""
-        means = [*([self.over] if self.over else []), *self.averaged]
-        text = f"Mean over {', '.join(means)}" if means else "Values"
-        if self.last:
-            text += f", at the last {' and '.join(self.last)}"
-        if self.over:
-            text += f"; bands: {100 * LEVEL:g} % interval of the mean over {self.over} ({self.method})"
-        if self.grouped:
-            text += f"; neighbours along {' and '.join(self.grouped)} are averaged"
-        return text
 
 
 def dimensions_of(dataset: xr.Dataset) -> Dimensions:
@@ -171,8 +99,10 @@ class CurveSums:
         self._line_of = np.full(number, -1)
         self._line_of[shown] = np.arange(shown.size)
         self._point_of = _groups(self._names[along], MAX_POINTS)
+        if not self.x_is_output and (values := self._values(along)).dtype.kind in "iuf":
+            self._point_of = self._point_of[np.argsort(np.argsort(values, kind="stable"))]  # neighbours by value
         self._group_of = _groups(self._names.get(self.over, 1), MAX_GROUPS)
-        points, groups = self._point_of[-1] + 1, self._group_of[-1] + 1
+        points, groups = self._point_of.max() + 1, self._group_of.max() + 1
         self._total, self._number = np.zeros((2, shown.size, points, groups))
         self._x_total, self._x_number = np.zeros((2, shown.size, points))
         self._are_shares = type_of_cells(dataset[settled.output]).kind in "biu"
@@ -244,37 +174,35 @@ class CurveSums:
         with np.errstate(invalid="ignore", divide="ignore"):
             means = self._total / number
             known_x = self._x_total / self._x_number
-        is_share = self._are_shares and not self.averaged and self._group_of.size == self._group_of[-1] + 1
+        is_share = self._are_shares and not self.averaged and self._group_of.size == self._group_of.max() + 1
         array = xr.DataArray(means, dims=("line", "x", "over"), attrs={"is_share": is_share})
         over = ["over"] if self.over else []
         found = estimate(array if over else array.isel(over=0), over, LEVEL)
         x, along = self._x()
         each = self._quantity(self.view.lines) if self.view.lines else None
-        lines = tuple(
-            Curve(
-                text_of(self._values(str(self.view.lines))[i]) if each else "",
-                known_x[line] if self.x_is_output else along,
-                found["mean"].values[line],
-                found["low"].values[line],
-                found["high"].values[line],
-                number[line].sum(-1).astype(np.int64),
-            )
-            for line, i in enumerate(self._shown.tolist())
-        )
+        counts = number.sum(-1).astype(np.int64)
+        lines = []
+        for line, i in enumerate(self._shown.tolist()):
+            at = known_x[line] if self.x_is_output else along
+            order = np.argsort(at, kind="stable")
+            label = text_of(self._values(str(self.view.lines))[i]) if each else ""
+            mean, low, high = (found[name].values[line][order] for name in ("mean", "low", "high"))
+            lines.append(Curve(label, at[order], mean, low, high, counts[line][order]))
         groups = {self._along: self._point_of, self.over: self._group_of}
         return Curves(
             view=self.view,
-            lines=lines,
+            lines=tuple(lines),
             more=self._line_of.size - len(lines),
             x=x,
             y=self._quantity(self.view.output),
             each=each,
+            scale=spacing(along) if not (self.x_is_output or x.words) else "linear",
             ordered=self.view.lines in self._known.numeric,
             over=self.over,
             averaged=self.averaged,
             last=self.last,
             method="Wilson's" if is_share else "Student's t",
-            grouped=tuple(name for name, index in groups.items() if index[-1] + 1 < index.size),
+            grouped=tuple(name for name, index in groups.items() if index.max() + 1 < index.size),
         )
 
     def _x(self) -> tuple[Quantity, Floats]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
 import xarray as xr
 from rich.text import Text
 
-from spinsweep.analysis.curves import Curve, Curves, curves, dimensions_of
+from spinsweep.analysis.curve_data import Curve, Curves
+from spinsweep.analysis.curves import curves, dimensions_of
 from spinsweep.cli.plot import draw
 from spinsweep.errors import SpecError
 from spinsweep.messages import Series
@@ -90,13 +90,12 @@ def pictures(
 
 def _series(line: Curve, of: Curves) -> Iterator[Series]:
     """The mean as points, and the ends of its interval as lines."""
-    order = np.argsort(line.x, kind="stable")
     units = [("" if q.unit == "1" else q.unit) for q in (of.x, of.y)]
     for name, y in (("mean", line.mean), ("low", line.low), ("high", line.high)):
         yield Series.of(
             name,
-            line.x[order],
-            y[order],
+            line.x,
+            y,
             x_label=of.x.name,
             x_unit=units[0],
             y_label=of.y.name,
