@@ -30,9 +30,11 @@ from spinsweep.failure_groups import failure_groups
 from spinsweep.ledger import State
 from spinsweep.saved_page.contents import PageContents, Variable
 from spinsweep.saved_page.curves import MAX_FIGURES, PageFigure, pictures
+from spinsweep.saved_page.effort import Effort
 from spinsweep.saved_page.file import page_path, require_ours
 from spinsweep.saved_page.html import page, shown_command
 from spinsweep.saved_page.maps import STACK, state_map
+from spinsweep.saved_page.writing import save_page
 
 NOW = datetime.datetime(2026, 12, 1, 4, 30, tzinfo=datetime.UTC)
 
@@ -335,15 +337,19 @@ def many(cell: Cell) -> dict[str, object]:
     return {f"out{i}": cell["x"] + i for i in range(MAX_FIGURES + 2)}
 
 
-def test_outputs_without_a_figure_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_without_a_figure_are_named(tmp_path: Path) -> None:
     outputs = tuple(Output(f"out{i}") for i in range(MAX_FIGURES + 2))
     run(Sweep("many", "Many", (Axis("x", (1.0, 2.0)),), outputs, many), tmp_path / "many.zarr")
-    monkeypatch.setattr("spinsweep.saved_page.curves.MAX_VALUES", 1)
-    assert main(["page", str(tmp_path / "many.zarr")]) == 0
-    words = Read((tmp_path / "many.html").read_text()).words
-    assert "out0: it holds 2 values, too many for this page" in words
-    assert "out8, out9: 2 more outputs have no figure on this page" in words
-    assert "No failures" in words
+    cube = Cube(tmp_path / "many.zarr")
+    for effort, reason in (
+        (Effort(1, 9, 9), "out0: it holds 2 values, too many for this page"),
+        (Effort(9, 0, 9), "out0: it lies in 2 chunks, too many to be read at the end of a run"),
+        (Effort(9, 9, -1), "out0: the figures before it took all the time that there is at the end of a run"),
+    ):
+        words = Read(save_page(cube, effort=effort).read_text()).words
+        assert reason in words
+        assert "out8, out9: 2 more outputs have no figure on this page" in words
+        assert "No failures" in words
 
 
 def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) -> None:

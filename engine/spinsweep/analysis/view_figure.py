@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from spinsweep.analysis.curves import Curves, Quantity
+from spinsweep.analysis.curve_data import Curves, Quantity
 
 if TYPE_CHECKING:  # loaded where it draws
     from matplotlib.figure import Figure

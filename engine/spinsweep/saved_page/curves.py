@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,12 +19,11 @@ from spinsweep.errors import NotDrawn
 from spinsweep.figure_files import content, settings
 from spinsweep.figure_options import FigureOptions
 from spinsweep.printable import said
+from spinsweep.saved_page.effort import ASKED, Effort
 from spinsweep.views import View
 
 MAX_FIGURES = 8
 """On a page."""
-MAX_VALUES = 2_000_000
-"""Of an output that is read for its figure."""
 OPTIONS = FigureOptions()
 
 
@@ -40,23 +41,31 @@ class PageFigure:
     """Whether it has several panels."""
 
 
-def pictures(dataset: xr.Dataset, views: Sequence[View] = ()) -> Iterator[PageFigure]:
+def pictures(dataset: xr.Dataset, views: Sequence[View] = (), effort: Effort = ASKED) -> Iterator[PageFigure]:
     """The figures of a cube, one after the other: each takes about half a second.
 
     Parameters
     ----------
     dataset : a cube as it is stored
     views : what its author declared; the other outputs have the figure that `spinsweep figures` draws of any cube
+    effort : that they may take
     """
     known = dimensions_of(dataset)
     declared = [view for view in map(known.settled, views) if view is not None]
     others = [name for name in outputs(dataset) if name not in {view.output for view in declared}]
     drawn: list[View | str] = [*declared, *others]
+    until = time.monotonic() + effort.seconds
     for one in drawn[:MAX_FIGURES]:
         name = _output(one)
-        size = dataset[name].size
-        if size > MAX_VALUES:
-            yield PageFigure(name, caption=f"it holds {size:,} values, too many for this page")
+        chunks = math.prod(map(len, dataset[name].chunks or ()))
+        if dataset[name].size > effort.values:
+            yield PageFigure(name, caption=f"it holds {dataset[name].size:,} values, too many for this page")
+        elif chunks > effort.chunks:
+            yield PageFigure(name, caption=f"it lies in {chunks:,} chunks, too many to be read at the end of a run")
+        elif time.monotonic() > until:
+            yield PageFigure(
+                name, caption="the figures before it took all the time that there is at the end of a run"
+            )
         else:
             yield _drawn(name, dataset, one if isinstance(one, View) else None)
     if rest := list(map(_output, drawn[MAX_FIGURES:])):

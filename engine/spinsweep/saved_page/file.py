@@ -63,11 +63,13 @@ def require_ours(path: Path, store: str) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if not path.is_file():
-        raise SpecError(f"{path} is there, and is no file: give another --output")
+        raise SpecError(f"{path} is there, and is no file; `spinsweep page` takes another --output")
     if (whose := page_of(path)) is None:
-        raise SpecError(f"{path} is there, and is no page of a cube: give another --output, or move it away")
+        raise SpecError(
+            f"{path} is there, and is no page of a cube: move it away; or `spinsweep page` takes another --output"
+        )
     if whose != _marked(store):
-        raise SpecError(f"{path} is the page of another cube, {whose}: give another --output")
+        raise SpecError(f"{path} is the page of another cube, {whose}; `spinsweep page` takes another --output")
 
 
 def write_page(path: Path, store: str, text: str) -> None:

@@ -14,12 +14,20 @@ from spinsweep.figure_files import FORMATS
 from spinsweep.printable import said
 from spinsweep.saved_page.contents import PageContents, Rates
 from spinsweep.saved_page.curves import PageFigure, pictures
+from spinsweep.saved_page.effort import ASKED, Effort
 from spinsweep.saved_page.file import figures_folder, page_path, require_ours, write_page
 from spinsweep.saved_page.html import page
 from spinsweep.views import View
 
 
-def save_page(cube: Cube, output: Path | None = None, *, views: Sequence[View] = (), rates: Rates = ()) -> Path:
+def save_page(
+    cube: Cube,
+    output: Path | None = None,
+    *,
+    views: Sequence[View] = (),
+    rates: Rates = (),
+    effort: Effort = ASKED,
+) -> Path:
     """Write the page of a cube, or renew it; a run may go on meanwhile.
 
     Parameters
@@ -27,6 +35,7 @@ def save_page(cube: Cube, output: Path | None = None, *, views: Sequence[View] =
     output : the file; None: beside the cube, see :func:`~spinsweep.saved_page.file.page_path`
     views : of outputs, as the author of the sweep declares them
     rates : of the last run, where it is known
+    effort : that its figures may take
 
     Returns
     -------
@@ -45,15 +54,15 @@ def save_page(cube: Cube, output: Path | None = None, *, views: Sequence[View] =
     path = page_path(store) if output is None else output
     require_ours(path, store)  # before the work
     contents = PageContents.of(cube, datetime.datetime.now(datetime.UTC), rates)
-    drawn = _pictures(cube, views) if contents.counts.done else [_nothing_done(contents)]
+    drawn = _pictures(cube, views, effort) if contents.counts.done else [_nothing_done(contents)]
     text = page(contents, drawn, _figures(store, path), version("spinsweep"))
     write_page(path, store, text)
     return path
 
 
-def _pictures(cube: Cube, views: Sequence[View]) -> list[PageFigure]:
+def _pictures(cube: Cube, views: Sequence[View], effort: Effort) -> list[PageFigure]:
     try:
-        return list(pictures(cube.dataset(), views))
+        return list(pictures(cube.dataset(), views, effort))
     except CubeError as damage:
         return [PageFigure("all", caption=said(damage))]
 
