@@ -17,10 +17,9 @@ from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
 from spinsweep.errors import CubeError, NotDrawn, SpecError
-from spinsweep.figure_files import FORMATS, content, settings
+from spinsweep.figure_files import FORMATS, content, figures_folder, settings
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
-from spinsweep.saved_page.file import figures_folder
 from spinsweep.spec import Sweep
 
 

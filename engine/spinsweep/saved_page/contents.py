@@ -50,36 +50,10 @@ class RunOfCube:
     """None where it cannot be read."""
 
     @property
-    def seconds(self) -> float | None:
-        """From its beginning to its end, with the time in which it waited for workers, s; None: it has no end."""
-        if self.record is None or not self.record.end:
-            return None
-        try:
-            began, ended = map(datetime.datetime.fromisoformat, (self.record.start, self.record.end))
-            return max(0.0, (ended - began).total_seconds())
-        except (ValueError, TypeError):  # damaged, or one of them without a time zone
-            return None
-
-    @property
-    def rate(self) -> float | None:
-        """Cells a second over all that time; None while it is not known."""
-        if self.record is None or self.record.cells is None or not self.seconds:
-            return None
-        return self.record.cells / self.seconds
-
-    @property
     def workers(self) -> Counter[tuple[str, str, str]]:
         """Its workers by machine, Python and processor."""
         workers = () if self.record is None else self.record.workers or ()
         return Counter((str(w.host), str(w.python), str(w.processor)) for w in workers)
-
-    def changes_since(self, earlier: RunOfCube) -> list[tuple[str, str, str]]:
-        """Code and versions that differ from those of an earlier run: (what, then, now)."""
-        if self.record is None or earlier.record is None:
-            return []
-        then, now = _versions(earlier.record), _versions(self.record)
-        names = dict.fromkeys([*then, *now])
-        return [(n, then.get(n, ""), now.get(n, "")) for n in names if then.get(n, "") != now.get(n, "")]
 
 
 @dataclass(frozen=True)
@@ -114,6 +88,8 @@ class PageContents:
     failures: FailureGroups
     runs: tuple[RunOfCube, ...]
     """Oldest first."""
+    before: RunOfCube | None
+    """What the last run is compared with; None: there is nothing."""
     has_driver: bool
     """Whether a run writes into the cube now."""
     rates: Rates = field(default=())
@@ -155,6 +131,7 @@ class PageContents:
             cell_seconds=float(cube.ledger("cell_duration").sum()),
             failures=failure_groups(cube),
             runs=runs,
+            before=RunOfCube(*before) if runs and (before := cube.run_before(runs[-1].epoch)) else None,
             has_driver=goes_on and cube.write_guard.has_driver(),
             rates=rates,
         )
@@ -175,16 +152,3 @@ def _until(text: Any) -> Mapping[str, Any]:
     except (TypeError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
-
-
-def _versions(record: RunRecord) -> dict[str, str]:
-    """What may change a number, and how the machine is called."""
-    changed = " with changes" if record.code.git_dirty else ""
-    return {
-        "commit": f"{(record.code.git_commit or '')[:10]}{changed}",
-        "code": record.code.identity[:10],
-        "Python": record.python,
-        "processor": record.processor,
-        "machine": record.machine.host,
-        **{name: str(version) for name, version in record.packages.items()},
-    }

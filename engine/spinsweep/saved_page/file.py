@@ -8,6 +8,7 @@ from pathlib import Path
 
 from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
+from spinsweep.figure_files import beside, name_of_cube
 
 MARK = "spinsweep-page-of"
 """Name of the ``meta`` tag of each page; its content is the name of the cube's folder or object prefix."""
@@ -22,12 +23,7 @@ def page_path(store: str) -> Path:
     ----------
     store : folder or URL
     """
-    return _beside(store) / f"{_stem(store)}.html"
-
-
-def figures_folder(store: str) -> Path:
-    """Where ``spinsweep figures`` puts the figures of a cube if it is not told."""
-    return _beside(store) / f"{_stem(store)}-figures"
+    return beside(store) / f"{Path(name_of_cube(store)).stem}.html"
 
 
 def mark(store: str) -> str:
@@ -87,20 +83,6 @@ def write_page(path: Path, store: str, text: str) -> None:
     write_whole(str(path), text.encode(errors="xmlcharrefreplace"))
 
 
-def _beside(store: str) -> Path:
-    if "://" in store:
-        return Path("results")
-    return Path(store).parent if Path(store).name not in ("", "..") else Path(store).resolve().parent
-
-
-def _name(store: str) -> str:
-    return store.rstrip("/").rpartition("/")[2] if "://" in store else Path(store).resolve().name
-
-
 def _marked(store: str) -> str:
     """The name as UTF-8 has it, which the bytes of a folder's name need not be."""
-    return _name(store).encode(errors="replace").decode()
-
-
-def _stem(store: str) -> str:
-    return Path(_name(store)).stem
+    return name_of_cube(store).encode(errors="replace").decode()

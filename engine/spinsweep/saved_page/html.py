@@ -16,7 +16,7 @@ from spinsweep.failure_groups import cell_command
 from spinsweep.ledger import State
 from spinsweep.printable import cut, one_line
 from spinsweep.progress import duration
-from spinsweep.provenance import RunRecord
+from spinsweep.provenance import RunRecord, changes_in_words
 from spinsweep.saved_page.contents import PageContents, RunOfCube, Variable
 from spinsweep.saved_page.curves import PageFigure
 from spinsweep.saved_page.file import mark
@@ -61,7 +61,7 @@ def page(contents: PageContents, pictures: Sequence[PageFigure], figures: Sequen
         "</div>",
         *_failures(contents),
         *_runs(contents),
-        *_comparison(contents.runs),
+        *_comparison(contents),
         *_provenance(contents),
         *_definition(contents),
         *_further(contents, figures),
@@ -170,7 +170,7 @@ def _runs(contents: PageContents) -> Iterator[str]:
         )
         yield f'<p class="dim">{words}.</p>'
     shown = runs[::-1][:MAX_RUNS]
-    best = max((run.rate or 0.0 for run in shown), default=0.0)
+    best = max((run.record.rate or 0.0 for run in shown if run.record), default=0.0)
     head = ("run", "began", "took", "cells", "cells/s", "machine", "outcome")
     if shown:
         yield _table(head, [_run_row(run, best, has_driver=contents.has_driver and run is runs[-1]) for run in shown])
@@ -185,35 +185,29 @@ def _run_row(run: RunOfCube, best: float, *, has_driver: bool) -> tuple[str, ...
     if record is None:
         return (f"{run.epoch}", "", "", "", "", "", "its record cannot be read")
     rate = ""
-    if run.rate is not None and best:
-        rate = f'<span class="rate"><i style="width:{100 * run.rate / best:.1f}%"></i></span>{_rate(run.rate)}'
+    if record.rate is not None and best:
+        rate = f'<span class="rate"><i style="width:{100 * record.rate / best:.1f}%"></i></span>{_rate(record.rate)}'
     outcome = record.outcome
     if outcome == "running" and not has_driver:
         outcome = "its driver ended without a word"
     if record.workers_lost:
         outcome += f", {_count(record.workers_lost, 'worker')} lost"
-    took = "" if run.seconds is None else duration(run.seconds)
+    took = "" if record.seconds is None else duration(record.seconds)
     cells = "" if record.cells is None else f"{record.cells:,}"
     return (f"{run.epoch}", _moment(record.start), took, cells, rate, _text(record.machine.host), _text(outcome))
 
 
-def _comparison(runs: Sequence[RunOfCube]) -> Iterator[str]:
+def _comparison(contents: PageContents) -> Iterator[str]:
     """The last run beside the one before it that computed anything."""
-    if len(runs) < 2 or runs[-1].record is None:
+    last, before = contents.runs[-1] if contents.runs else None, contents.before
+    if last is None or last.record is None or before is None or before.record is None:
         return
-    earlier = [run for run in runs[:-1] if run.record is not None]
-    before = next(
-        (run for run in reversed(earlier) if run.record and run.record.cells), earlier[-1] if earlier else None
-    )
-    if before is None:
-        return
-    last = runs[-1]
     columns = [_facts_of(run) for run in (last, before)]
     rows = [(name, columns[0][name], columns[1][name]) for name in columns[0]]
     yield f"<section><h2>The last run, compared</h2>{_table(('', f'run {last.epoch}', f'run {before.epoch}'), rows)}"
-    changes = [f"{name} {then or 'none'} → {now or 'none'}" for name, then, now in last.changes_since(before)]
+    changes = changes_in_words(last.record.changes_since(before.record))
     if changes:
-        yield f"<p>What differs, from run {before.epoch} to run {last.epoch}: {_text('; '.join(changes), 2000)}.</p>"
+        yield f"<p>What differs, from run {before.epoch} to run {last.epoch}: {_text(changes, 2000)}.</p>"
     else:
         yield "<p>Code, packages, processor and machine are the same.</p>"
     yield "</section>"
@@ -226,9 +220,9 @@ def _facts_of(run: RunOfCube) -> dict[str, str]:
     unknown = "not known"
     return {
         "began": _moment(record.start),
-        "took": unknown if run.seconds is None else duration(run.seconds),
+        "took": unknown if record.seconds is None else duration(record.seconds),
         "cells": unknown if record.cells is None else f"{record.cells:,}",
-        "cells/s": unknown if run.rate is None else f"{_rate(run.rate)}",
+        "cells/s": unknown if record.rate is None else f"{_rate(record.rate)}",
         "workers": unknown if record.workers is None else f"{workers:,}",
         "workers lost": unknown if record.workers_lost is None else f"{record.workers_lost:,}",
         "outcome": _text(record.outcome),

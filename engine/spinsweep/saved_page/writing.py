@@ -10,12 +10,12 @@ from pathlib import Path
 
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError
-from spinsweep.figure_files import FORMATS
+from spinsweep.figure_files import drawn_figures
 from spinsweep.printable import said
 from spinsweep.saved_page.contents import PageContents, Rates
 from spinsweep.saved_page.curves import PageFigure, pictures
 from spinsweep.saved_page.effort import ASKED, Effort
-from spinsweep.saved_page.file import figures_folder, page_path, require_ours, write_page
+from spinsweep.saved_page.file import page_path, require_ours, write_page
 from spinsweep.saved_page.html import page
 from spinsweep.views import View
 
@@ -73,10 +73,4 @@ def _nothing_done(contents: PageContents) -> PageFigure:
 
 def _figures(store: str, page: Path) -> list[str]:
     """The figures that are drawn beside the cube, as paths from the folder of the page."""
-    folder = figures_folder(store)
-    if not folder.is_dir():
-        return []
-    relative = Path(os.path.relpath(folder, page.parent)).as_posix()
-    return [
-        f"{relative}/{f.name}" for f in sorted(folder.iterdir()) if f.suffix[1:] in (*FORMATS, "md") and f.is_file()
-    ]
+    return [Path(os.path.relpath(file, page.parent)).as_posix() for file in drawn_figures(store)]
