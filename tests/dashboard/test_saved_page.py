@@ -9,6 +9,7 @@ import shlex
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -28,11 +29,13 @@ from spinsweep.cube import Cube, run_group, write_group
 from spinsweep.errors import SpecError
 from spinsweep.failure_groups import failure_groups
 from spinsweep.ledger import State
+from spinsweep.pace import MOST_RATES
 from spinsweep.saved_page.contents import PageContents, Variable
 from spinsweep.saved_page.curves import MAX_FIGURES, PageFigure, pictures
 from spinsweep.saved_page.effort import Effort
 from spinsweep.saved_page.file import page_path, require_ours
 from spinsweep.saved_page.html import page, shown_command
+from spinsweep.saved_page.kept_rates import attributes, kept_rates
 from spinsweep.saved_page.maps import STACK, state_map
 from spinsweep.saved_page.writing import save_page
 
@@ -131,7 +134,7 @@ TAGS = {
 }
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "class", "style", "viewbox", "preserveaspectratio"),
-    *("aria-hidden", "d", "points", "alt", "src", "href", "data-head"),
+    *("aria-hidden", "d", "points", "alt", "src", "href", "data-head", "data-run", "data-rates"),
 }
 
 
@@ -268,6 +271,34 @@ def test_a_page_is_renewed_and_nothing_else_is_replaced(
         assert said.count("\n") == 1
         assert not path.is_file() or path.read_bytes() == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["another.html", "notes.html", "own.html"]
+
+
+def test_a_page_keeps_the_rates_of_the_run_that_an_earlier_page_showed(folder: Path, tmp_path: Path) -> None:
+    cube, path, rates = Cube(folder / "trial.zarr"), tmp_path / "own.html", [(0.5, 2.0), (1.5, 3.25), (2.5, 3.0)]
+    save_page(cube, path, rates=rates)
+    assert "Rate of run 2" in Read(path.read_text()).words
+    before = re.search("<polyline[^>]*>", path.read_text())
+    assert before is not None
+    save_page(cube, path)
+    assert before[0] in path.read_text()
+    path.write_text(path.read_text().replace(f"{cube.attributes.cube_id}/2", f"{cube.attributes.cube_id}/1"))
+    save_page(cube, path)
+    assert "Rate of run" not in Read(path.read_text()).words, "it was that of another run"
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)), max_size=MOST_RATES), st.text(max_size=20))
+def test_kept_rates_are_those_that_were_written(rates: list[tuple[float, float]], run: str) -> None:
+    page = f"<p><div {attributes(run, rates)}></div>"
+    kept = kept_rates(page, run)
+    assert np.allclose(np.reshape(kept, (-1, 2)), np.reshape(rates, (-1, 2)), rtol=1e-4, atol=0.006)
+    assert kept_rates(page, f"{run}1") == ()
+
+
+@pytest.mark.parametrize(
+    "damaged", ["", "[", "3", "[[1]]", "[[1,NaN]]", "[[1,-2]]", '[["a","b"]]', "null", "[[1,1e999]]"]
+)
+def test_damaged_rates_are_none(damaged: str) -> None:
+    assert kept_rates(f'<div data-run="r" data-rates="{escape(damaged)}">', "r") == ()
 
 
 def test_links_lead_from_where_the_page_is(folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,8 @@ from spinsweep.cube import Cube
 from spinsweep.failure_groups import FailureGroups, failure_groups
 from spinsweep.ledger import Counts
 from spinsweep.provenance import RunRecord
+from spinsweep.saved_page.kept_rates import Rates
 from spinsweep.until import ATTRIBUTE
-
-Rates = Sequence[tuple[float, float]]
-"""Pairs of seconds since a run began to compute, and cells a second over its last minutes then."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,8 @@ class PageContents:
 
     store: str
     """As a user types it."""
+    cube_id: str
+    """The cube's own identity."""
     made_at: str
     """When it was looked at, UTC, ISO 8601."""
     title: str
@@ -93,7 +93,12 @@ class PageContents:
     has_driver: bool
     """Whether a run writes into the cube now."""
     rates: Rates = field(default=())
-    """Of the last run, where the page is written by it."""
+    """Of the last run, where it is known: the cube does not keep it."""
+
+    @property
+    def last_run(self) -> str:
+        """Names the last run among those of all cubes."""
+        return f"{self.cube_id}/{self.runs[-1].epoch if self.runs else 0}"
 
     @property
     def counts(self) -> Counts:
@@ -110,6 +115,7 @@ class PageContents:
         origin = f"measured on the bench {made.measured_on}" if made.measured_on else ""
         return cls(
             store=str(cube.storage),
+            cube_id=made.cube_id,
             made_at=now.isoformat(timespec="seconds"),
             title=made.title,
             sweep=made.sweep,

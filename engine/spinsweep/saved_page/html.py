@@ -20,6 +20,7 @@ from spinsweep.provenance import RunRecord, changes_in_words
 from spinsweep.saved_page.contents import PageContents, RunOfCube, Variable
 from spinsweep.saved_page.curves import PageFigure
 from spinsweep.saved_page.file import mark
+from spinsweep.saved_page.kept_rates import attributes
 from spinsweep.saved_page.maps import STACK, framed, rate_plot, state_map
 
 MAX_GROUPS = 12
@@ -164,7 +165,8 @@ def _runs(contents: PageContents) -> Iterator[str]:
     yield f"together.{_until(contents.until)}</p>"
     if len(contents.rates) > 2:
         last, best = contents.rates[-1], max(rate for _, rate in contents.rates)
-        yield f"<h3>Rate of run {runs[-1].epoch}</h3>{rate_plot(contents.rates)}"
+        yield f"<h3>Rate of run {runs[-1].epoch}</h3><div {attributes(contents.last_run, contents.rates)}>"
+        yield f"{rate_plot(contents.rates)}</div>"
         words = (
             f"Cells a second of the last minutes at each moment of {duration(last[0])}; the highest is {_rate(best)}"
         )

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from spinsweep.dashboard.blockmap import binned, bins
 from spinsweep.dashboard.html import shortened, value_text, with_unit
 from spinsweep.ledger import State
-from spinsweep.saved_page.contents import Rates, Variable
+from spinsweep.saved_page.contents import Variable
+from spinsweep.saved_page.kept_rates import Rates
 
 STACK = (State.FAILED, State.STALE, State.INCOMPLETE, State.ABSENT, State.DONE)
 """States from the bottom of a bin to its top; unwanted cells take no room."""

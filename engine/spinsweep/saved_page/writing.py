@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from spinsweep.cube import Cube
 from spinsweep.errors import CubeError
 from spinsweep.figure_files import drawn_figures
 from spinsweep.printable import said
-from spinsweep.saved_page.contents import PageContents, Rates
+from spinsweep.saved_page.contents import PageContents
 from spinsweep.saved_page.curves import PageFigure, pictures
 from spinsweep.saved_page.effort import ASKED, Effort
 from spinsweep.saved_page.file import page_path, require_ours, write_page
 from spinsweep.saved_page.html import page
+from spinsweep.saved_page.kept_rates import Rates, kept_rates
 from spinsweep.views import View
 
 
@@ -34,7 +36,7 @@ def save_page(
     ----------
     output : the file; None: beside the cube, see :func:`~spinsweep.saved_page.file.page_path`
     views : of outputs, as the author of the sweep declares them
-    rates : of the last run, where it is known
+    rates : of the last run, where they are known; else those that an earlier page has of it are kept
     effort : that its figures may take
 
     Returns
@@ -54,6 +56,9 @@ def save_page(
     path = page_path(store) if output is None else output
     require_ours(path, store)  # before the work
     contents = PageContents.of(cube, datetime.datetime.now(datetime.UTC), rates)
+    if not rates and path.exists():
+        earlier = path.read_text(encoding="utf-8", errors="replace")
+        contents = replace(contents, rates=kept_rates(earlier, contents.last_run))
     drawn = _pictures(cube, views, effort) if contents.counts.done else [_nothing_done(contents)]
     text = page(contents, drawn, _figures(store, path), version("spinsweep"))
     write_page(path, store, text)
