@@ -125,6 +125,17 @@ class EarlierRun:
     """Code, versions and machine that differ since then, in words; empty: none."""
 
 
+@dataclass(frozen=True)
+class ViewDescription:
+    """How an output is drawn as curves: the fields of a :class:`spinsweep.View`, none of them left out."""
+
+    output: str
+    x: str
+    lines: str | None
+    over: tuple[str, ...]
+    inner: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunDescription(_Message):
     """What a driver says of a run when it begins."""
@@ -151,6 +162,8 @@ class RunDescription(_Message):
     """Whether a lane does the work."""
     client: str
     """Dask's id of the driver's client."""
+    views: tuple[ViewDescription, ...] = ()
+    """What the author declares, the first first, and one of each further output; none: no curves are drawn."""
     earlier: tuple[EarlierRun, ...] = ()
     """The run that it is compared with; empty: there is none."""
     failed_before: int = 0
@@ -160,7 +173,7 @@ class RunDescription(_Message):
     figures_folder: str = ""
     """Where they are."""
 
-    _parts = {"axes": AxisDescription, "outputs": OutputDescription, "earlier": EarlierRun}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"axes": AxisDescription, "outputs": OutputDescription, "views": ViewDescription, "earlier": EarlierRun}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from browser import complaints
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,7 +135,7 @@ TAGS = {
 }
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "class", "style", "viewbox", "preserveaspectratio"),
-    *("aria-hidden", "d", "points", "alt", "src", "href", "data-head", "data-run", "data-rates"),
+    *("aria-hidden", "d", "points", "alt", "src", "href", "data-head", "id", "data-run", "data-rates"),
 }
 
 
@@ -159,7 +160,7 @@ def test_a_page_says_what_ran_what_failed_and_what_computes_it_again(folder: Pat
     assert "2 runs" in read.words
     assert "Code, packages, processor and machine are the same." in read.words
     assert len(read.images) == 2, "an output each"
-    assert read.links == ["trial-figures/gain%20%26%20more.svg"]
+    assert read.links == ["#failures", "trial-figures/gain%20%26%20more.svg"]
     commands = re.findall(r"spinsweep cell \S+ bias=\S+ seed=\d", read.words)
     assert [c.partition(".zarr ")[2] for c in commands] == ["bias=0.3 seed=1", "bias=0.4 seed=2", "bias=0.5 seed=2"]
     assert "numpy" in read.words
@@ -304,7 +305,7 @@ def test_damaged_rates_are_none(damaged: str) -> None:
 def test_links_lead_from_where_the_page_is(folder: Path, tmp_path: Path) -> None:
     moved = tmp_path / "deep" / "er"
     assert main(["page", str(folder / "trial.zarr"), "--output", str(moved / "page.html")]) == 0
-    link = Read((moved / "page.html").read_text()).links[0]
+    link = Read((moved / "page.html").read_text()).links[-1]
     assert (
         moved / link.replace("%20", " ").replace("%26", "&")
     ).resolve() == folder / "trial-figures/gain & more.svg"
@@ -383,6 +384,12 @@ def test_outputs_without_a_figure_are_named(tmp_path: Path) -> None:
         assert "No failures" in words
 
 
+def many_lines() -> xr.Dataset:
+    """Twelve lines of three points."""
+    coords = {"n": np.arange(12), "x": np.arange(3.0)}
+    return xr.Dataset({"y": (("n", "x"), np.ones((12, 3)))}, coords)
+
+
 def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) -> None:
     cube = Cube(folder / "trial.zarr")
     views = (View("trace", x="time", lines="bias"), View("gain", x="bias", lines="seed"), View("gone"))
@@ -390,6 +397,8 @@ def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) ->
     assert [picture.name for picture in drawn] == ["trace", "gain"]
     assert drawn[0].caption == "Mean over seed; bands: 95 % interval of the mean over seed (Student's t)"
     assert all(picture.source for picture in drawn)
+    (few,) = [p for p in pictures(many_lines(), (View("y", x="x", lines="n"),)) if p.name == "y"]
+    assert few.caption.endswith("; 4 more values of n are not drawn")
     figure = view_figure(curves(cube.dataset(), views[1]))
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Bias <voltage> (mV)", "gain (V)")

@@ -72,6 +72,8 @@ class Curves:
     """Inner dims of which the last value is taken."""
     method: str
     """Of the interval."""
+    is_share: bool
+    """Whether means are shares, which are from 0 to 1; bounds by Student's t may lie outside."""
     grouped: tuple[str, ...]
     """Of x and the replicates, those that have too many values, so that neighbours are averaged."""
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -180,6 +181,7 @@ class CurveSums:
         found = estimate(array if over else array.isel(over=0), over, LEVEL)
         x, along = self._x()
         each = self._quantity(self.view.lines) if self.view.lines else None
+        y, is_boolean = self._quantity(self.view.output), type_of_cells(self._dataset[self.view.output]).kind == "b"
         counts = number.sum(-1).astype(np.int64)
         lines = []
         for line, i in enumerate(self._shown.tolist()):
@@ -194,7 +196,7 @@ class CurveSums:
             lines=tuple(lines),
             more=self._line_of.size - len(lines),
             x=x,
-            y=self._quantity(self.view.output),
+            y=replace(y, label=f"share of {y.label}") if is_boolean else y,
             each=each,
             scale=spacing(along) if not (self.x_is_output or x.words) else "linear",
             ordered=self.view.lines in self._known.numeric,
@@ -202,6 +204,7 @@ class CurveSums:
             averaged=self.averaged,
             last=self.last,
             method="Wilson's" if is_share else "Student's t",
+            is_share=is_boolean,
             grouped=tuple(name for name, index in groups.items() if index.max() + 1 < index.size),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # loaded where it draws
 
 MAX_MARKED = 60
 """Points of a curve that are marked each."""
+LINE = 34
+"""Characters of a line of the label of the axis up."""
 MAX_WORDS = 6
 """Along the axis, of names."""
 
@@ -33,7 +36,8 @@ def view_figure(drawn: Curves) -> Figure:
     y_label = _label(drawn.y, [part for line in drawn.lines for part in (line.mean, line.low, line.high)])
     colours: Any = shades(len(drawn.lines)) if drawn.ordered and drawn.each else COLOURS
     with rc_context(RC):
-        figure = Figure(figsize=(COLUMN, 0.72 * COLUMN), layout="constrained")
+        figure = Figure(figsize=(COLUMN, 0.72 * COLUMN))
+        figure.set_layout_engine("constrained", w_pad=0.08)  # half of a number at the end of the axis
         FigureCanvasAgg(figure)  # no window
         ax = figure.subplots()
         for place, line in enumerate(drawn.lines):
@@ -50,7 +54,7 @@ def view_figure(drawn: Curves) -> Figure:
             along = drawn.lines[0].x
             set_scale(ax, along[np.isfinite(along)] / x_label.factor)
         ax.set_xlabel(x_label.label)
-        ax.set_ylabel(y_label.label)
+        ax.set_ylabel(fill(y_label.label, LINE, break_long_words=False))
         if drawn.each is not None:
             unit = "" if drawn.each.unit in ("1", "") else f" ({symbol(drawn.each.unit)})"
             figure.legend(

@@ -198,10 +198,20 @@ def caption(
     dims = escape(" and ".join(output.dims))
     of_dims = "" if not dims else f", at the last {dims}" if inner == "last" else f" and over {dims}"
     line = f"Mean over the done cells of each bin{of_dims}"
-    ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
-    if answer.read < ended:
-        line += f"; {answer.read:,} of the {ended:,} blocks that ended are read"
+    return f'<span class="dim">{line}{_read_so_far(block_map, answer.read)}.</span>'
+
+
+def curve_caption(block_map: BlockMap, answer: Answer | None) -> str:
+    """What the curves are."""
+    if answer is None or answer.curves is None:
+        return "" if answer is not None and answer.problem else '<span class="dim">No block is read yet.</span>'
+    line = escape(answer.curves.caption()) + _read_so_far(block_map, answer.read_for_curves)
     return f'<span class="dim">{line}.</span>'
+
+
+def _read_so_far(block_map: BlockMap, read: int) -> str:
+    ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
+    return f"; {read:,} of the {ended:,} blocks that ended are read" if read < ended else ""
 
 
 def failures(run: WatchedRun, block_map: BlockMap) -> str:

@@ -32,6 +32,7 @@ from spinsweep.messages import (
     OutputDescription,
     ProgressReport,
     RunDescription,
+    ViewDescription,
 )
 from spinsweep.provenance import changes_in_words
 from spinsweep.runs import Run
@@ -198,6 +199,10 @@ def describe(run: Run, client: str) -> RunDescription:
         failed_before=Counts.of(run.state).failed,
         figures=len({file.stem for file in drawn_figures(store)}),
         figures_folder=str(figures_folder(store)),
+        views=tuple(
+            ViewDescription(v.output, str(v.x), v.lines, v.over, v.inner)
+            for v in sweep.dimensions(cube.axes).every(sweep.views)
+        ),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -22,8 +24,15 @@ from spinsweep.printable import said
 from spinsweep.saved_page.effort import ASKED, Effort
 from spinsweep.views import View
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MAX_FIGURES = 8
 """On a page."""
+MAX_SVG_BYTES = 150_000
+"""Of a figure; a larger one has its pixels on the page."""
+DPI = 220
+"""Of these, so that a print is sharp."""
 OPTIONS = FigureOptions()
 
 
@@ -82,17 +91,28 @@ def _drawn(name: str, dataset: xr.Dataset, view: View | None) -> PageFigure:
             if view is not None:
                 lines = curves(dataset, view)
                 figure, caption = view_figure(lines), lines.caption()
+                if lines.each is not None and lines.more:
+                    caption += f"; {lines.more:,} more values of {lines.each.name} are not drawn"
             else:
                 build = OutputFigure(name)
                 figure, caption = build(dataset, OPTIONS), build.caption(dataset)
-            svg, is_wide = content(figure, "svg"), len(figure.axes) > 2  # a map's scale is one of them
-        return PageFigure(name, f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}", caption, is_wide)
+            return PageFigure(name, _source(figure), caption, len(figure.axes) > 2)  # a map's scale is one of them
     except NotDrawn as reason:
         return PageFigure(name, caption=str(reason))
     except (MemoryError, KeyboardInterrupt):
         raise
     except Exception as error:  # damage, which any library meets in its own way, or a text that cannot be set
         return PageFigure(name, caption=f"it cannot be drawn: {said(error)}")
+
+
+def _source(figure: Figure) -> str:
+    """The figure as a data URL: lines as they are, and as pixels what has very many of them."""
+    image, kind = content(figure, "svg"), "svg+xml"
+    if len(image) > MAX_SVG_BYTES:
+        pixels = io.BytesIO()
+        figure.savefig(pixels, format="png", dpi=DPI)
+        image, kind = pixels.getvalue(), "png"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _outlines() -> AbstractContextManager[None]:

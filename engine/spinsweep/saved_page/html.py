@@ -84,8 +84,10 @@ def _top(contents: PageContents) -> Iterator[str]:
     yield f'<div class="bar">{parts}</div><p class="legend">'
     for state, number in [*states, (State.UNWANTED, counts.unwanted)]:
         if number:
-            name = NAMES.get(state, state.name.lower())
-            yield f'<span><i class="key {state.name.lower()}"></i>{number:,} {escape(name)}</span>'
+            words = f"{number:,} {escape(NAMES.get(state, state.name.lower()))}"
+            if state == State.FAILED:
+                words = f'<a href="#failures">{words}</a>'
+            yield f'<span><i class="key {state.name.lower()}"></i>{words}</span>'
     yield "</p>"
     yield from (f'<p class="warn">{line}</p>' for line in _warnings(contents))
     yield "</header>"
@@ -143,7 +145,7 @@ def _failures(contents: PageContents) -> Iterator[str]:
         return
     total = sum(group.cells for group in groups) + unread
     words = f"{_count(total, 'cell')} failed, with {_count(len(groups), 'error')}"
-    yield f"<section><h2>Failures by error</h2><p>{words}.</p>"
+    yield f'<section id="failures"><h2>Failures by error</h2><p>{words}.</p>'
     rows = []
     for group in groups[:MAX_GROUPS]:
         command = _code(cell_command(contents.store, group.first)) if group.first else ""
