@@ -355,10 +355,10 @@ def test_damage_and_what_a_kill_left_are_said(folder: Path, tmp_path: Path) -> N
         chunk.write_bytes(chunk.read_bytes()[:-3])
     assert main(["page", str(store)]) == 0
     read = Read((tmp_path / "trial.html").read_text())
-    assert "The states of 1 blocks are damaged" in read.words
+    assert "The states of 1 block are damaged" in read.words
     assert "The driver of the last run is gone" in read.words
     assert "its driver ended without a word" in read.words
-    assert "The records of 1 runs cannot be read" in read.words
+    assert "The record of 1 run cannot be read" in read.words
     assert "gain: it cannot be drawn: CubeError: output 'gain' cannot be read" in read.words
     assert harmless(read)
 
@@ -398,7 +398,7 @@ def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) ->
     assert drawn[0].caption == "Mean over seed; bands: 95 % interval of the mean over seed (Student's t)"
     assert all(picture.source for picture in drawn)
     (few,) = [p for p in pictures(many_lines(), (View("y", x="x", lines="n"),)) if p.name == "y"]
-    assert few.caption.endswith("; 4 more values of n are not drawn")
+    assert few.caption.endswith("; 4 more of n not drawn")
     figure = view_figure(curves(cube.dataset(), views[1]))
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Bias <voltage> (mV)", "gain (V)")

@@ -92,7 +92,7 @@ def _drawn(name: str, dataset: xr.Dataset, view: View | None) -> PageFigure:
                 lines = curves(dataset, view)
                 figure, caption = view_figure(lines), lines.caption()
                 if lines.each is not None and lines.more:
-                    caption += f"; {lines.more:,} more values of {lines.each.name} are not drawn"
+                    caption += f"; {lines.more:,} more of {lines.each.name} not drawn"
             else:
                 build = OutputFigure(name)
                 figure, caption = build(dataset, OPTIONS), build.caption(dataset)

@@ -101,13 +101,13 @@ def _warnings(contents: PageContents) -> Iterator[str]:
         yield "The driver of the last run is gone: run the same command again to continue."
     if contents.damaged_blocks:
         yield (
-            f"The states of {contents.damaged_blocks:,} blocks are damaged; their cells count as absent. "
+            f"The states of {_count(contents.damaged_blocks, 'block')} are damaged; their cells count as absent. "
             f"{_code(f'spinsweep verify {shlex.quote(contents.store)}')} tells more."
         )
     for axis in (axis for axis in contents.axes if axis.values is None):
         yield f"The axis {_text(axis.name)} and its copy are damaged."
     if unread := sum(run.record is None for run in contents.runs):
-        yield f"The records of {unread} runs cannot be read."
+        yield f"The record of {_count(unread, 'run')} cannot be read."
 
 
 def _map(contents: PageContents) -> Iterator[str]:
