@@ -162,11 +162,11 @@ def checked(
     SpecError
         One line: what a view names that is not there.
     """
-    found = items(f"{where}: views", views, View)
-    for position, view in enumerate(found):
+    checked_views = items(f"{where}: views", views, View)
+    for position, view in enumerate(checked_views):
         for problem in _problems(view, axes, dims, numbers):
             raise SpecError(f"{where}: views[{position}]: {problem}")
-    return found
+    return checked_views
 
 
 def _problems(
@@ -176,17 +176,17 @@ def _problems(
         is_there = "holds no numbers" if view.output in dims else "is no output"
         yield f"{view.output!r} {is_there}{closest(view.output, numbers)}; those of numbers are {_list(numbers)}"
         return
-    own = [*axes, *dims[view.output]]
+    names = [*axes, *dims[view.output]]
     along = view.x
     if view.x is not None and view.x in dims:
         along = dims[view.x][0] if view.x in numbers and len(dims[view.x]) == 1 else ""
-        if along not in own:
+        if along not in names:
             yield f"x={view.x!r} is no output of numbers along one inner dim of {view.output}"
     named = [("x", along), ("lines", view.lines), *(("over", name) for name in view.over)]
     for field, name in named:
-        if name is not None and name not in own:
+        if name is not None and name not in names:
             where = f"no axis or inner dim of {view.output}"
-            yield f"{field}={name!r} is {where}{closest(name, own)}; it has {_list(own)}"
+            yield f"{field}={name!r} is {where}{closest(name, names)}; it has {_list(names)}"
     if view.x in dims and along in (view.lines, *view.over):
         yield f"x={view.x!r} is along {along}, which lines or over name as well"
 

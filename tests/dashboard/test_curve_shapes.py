@@ -54,8 +54,8 @@ def test_values_that_are_spread_over_decades_have_places_of_their_own_and_zero_t
     across = Across.of(curves(ds, View("y", x="x", lines="line")))
     places = across.places(pulses)
     assert across.ticks is not None
-    assert list(across.ticks.at.values()) == ["0", "28", "140", "1400", "14000"]
-    assert places.tolist() == pytest.approx(list(across.ticks.at))
+    assert list(across.ticks.values()) == ["0", "28", "140", "1400", "14000"]
+    assert places.tolist() == pytest.approx(list(across.ticks))
     steps = np.diff(places)
     assert steps.max() < 2 * steps.min(), "no value is lost between others"
 
@@ -63,7 +63,7 @@ def test_values_that_are_spread_over_decades_have_places_of_their_own_and_zero_t
 def test_words_stand_side_by_side_without_lines_between_them() -> None:
     drawn = shapes(cube(["none", "trained", "<b>"], np.arange(6.0).reshape(1, 3, 2)))
     assert drawn.across.ticks is not None
-    assert drawn.across.ticks.at == {0.0: "none", 1.0: "trained", 2.0: "<b>"}
+    assert drawn.across.ticks == {0.0: "none", 1.0: "trained", 2.0: "<b>"}
     assert drawn.lines["xs"] == []
     assert drawn.bars["x"] == [0.0, 1.0, 2.0]
 

@@ -18,7 +18,7 @@ Scale = Literal["linear", "log", "symlog"]
 
 
 @dataclass(frozen=True)
-class Curve:
+class DrawnCurve:
     """One line."""
 
     label: str
@@ -53,7 +53,7 @@ class Curves:
 
     view: View
     """With what it left out."""
-    lines: tuple[Curve, ...]
+    lines: tuple[DrawnCurve, ...]
     more: int
     """Values of the axis ``lines`` that are not drawn; those that are, are evenly spaced along it."""
     x: Quantity

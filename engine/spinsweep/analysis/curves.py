@@ -15,7 +15,7 @@ import numpy.typing as npt
 import xarray as xr
 
 from spinsweep.analysis.cells import holding, outputs, states, type_of_cells
-from spinsweep.analysis.curve_data import LEVEL, Curve, Curves, Floats, Quantity
+from spinsweep.analysis.curve_data import LEVEL, Curves, DrawnCurve, Floats, Quantity
 from spinsweep.analysis.design import spacing, text_of
 from spinsweep.analysis.estimates import estimate
 from spinsweep.axis import closest
@@ -178,18 +178,18 @@ class CurveSums:
         is_share = self._are_shares and not self.averaged and self._group_of.size == self._group_of.max() + 1
         array = xr.DataArray(means, dims=("line", "x", "over"), attrs={"is_share": is_share})
         over = ["over"] if self.over else []
-        found = estimate(array if over else array.isel(over=0), over, LEVEL)
+        estimates = estimate(array if over else array.isel(over=0), over, LEVEL)
         x, along = self._x()
         each = self._quantity(self.view.lines) if self.view.lines else None
         y, is_boolean = self._quantity(self.view.output), type_of_cells(self._dataset[self.view.output]).kind == "b"
         counts = number.sum(-1).astype(np.int64)
         lines = []
         for line, i in enumerate(self._shown.tolist()):
-            at = known_x[line] if self.x_is_output else along
-            order = np.argsort(at, kind="stable")
+            places = known_x[line] if self.x_is_output else along
+            order = np.argsort(places, kind="stable")
             label = text_of(self._values(str(self.view.lines))[i]) if each else ""
-            mean, low, high = (found[name].values[line][order] for name in ("mean", "low", "high"))
-            lines.append(Curve(label, at[order], mean, low, high, counts[line][order]))
+            mean, low, high = (estimates[name].values[line][order] for name in ("mean", "low", "high"))
+            lines.append(DrawnCurve(label, places[order], mean, low, high, counts[line][order]))
         groups = {self._along: self._point_of, self.over: self._group_of}
         return Curves(
             view=self.view,

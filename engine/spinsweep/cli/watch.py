@@ -29,7 +29,9 @@ def watch(
     store: Store,
     once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks at the cube.", min=0.5)] = 5.0,
-    output: Annotated[str | None, typer.Option(help="The output to draw.", show_default="the first number")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="The output to draw.", show_default="the sweep's first view")
+    ] = None,
     x: Annotated[str | None, typer.Option(metavar="AXIS", help="What to draw it against.")] = None,
     lines: Annotated[str | None, typer.Option(metavar="AXIS", help="The axis with a curve for each value.")] = None,
     over: Over = None,
@@ -105,8 +107,8 @@ def failure_groups(cube: Cube) -> list[str]:
     return shown + ([f"failed  {more} with {len(number) - MAX_GROUPS} other messages"] if more else [])
 
 
-def _curves(contents: Contents, out: Console, asked: Options) -> list[RenderableType]:
-    cube, is_asked = contents.cube, any(asked)
+def _curves(contents: Contents, out: Console, options: Options) -> list[RenderableType]:
+    cube, is_asked = contents.cube, any(options)
     if not contents.counts.done and not is_asked:
         return []
     from spinsweep.cli.watched_curves import drawn_view, pictures  # late: xarray takes long to load
@@ -115,7 +117,7 @@ def _curves(contents: Contents, out: Console, asked: Options) -> list[Renderable
         most = None if is_asked else MAX_VALUES
         room = max(40, min(90, out.width - 1)), max(8, min(14, out.height - 12)) if out.is_terminal else 12
         dataset = cube.dataset()
-        view = drawn_view(dataset, declared_views(cube), *asked)
+        view = drawn_view(dataset, declared_views(cube), *options)
         return list(pictures(dataset, view, room, most, unicode=not out.options.ascii_only))
     except SpecError:
         if is_asked:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import xarray as xr
 from rich.text import Text
 
-from spinsweep.analysis.curve_data import Curve, Curves
+from spinsweep.analysis.curve_data import Curves, DrawnCurve
 from spinsweep.analysis.curves import curves, dimensions_of
 from spinsweep.cli.plot import draw
 from spinsweep.errors import SpecError
@@ -75,20 +75,20 @@ def pictures(
     if most is not None and size > most:
         yield Text(f"{view.output} has {size} values; --output {view.output} draws it all the same")
         return
-    found = curves(dataset, view, MAX_LINES)
-    means = [*([found.over] if found.over else []), *found.averaged]
+    drawn = curves(dataset, view, MAX_LINES)
+    means = [*([drawn.over] if drawn.over else []), *drawn.averaged]
     said = f"mean over {', '.join(means)}" if means else "values"
-    said += f", at the last {' and '.join(found.last)}" if found.last else ""
-    for line in found.lines:
-        name = f", {found.each.name}={line.label}" if found.each else ""
+    said += f", at the last {' and '.join(drawn.last)}" if drawn.last else ""
+    for line in drawn.lines:
+        name = f", {drawn.each.name}={line.label}" if drawn.each else ""
         yield Text(one_line(f"{view.output} ({said}{name})"), style="bold")
-        drawn = draw(list(_series(line, found)), *room, unicode=unicode)
-        yield drawn if drawn.plain else Text("no values yet")
-    if found.each and found.more:
-        yield Text(f"and {found.more} more values of {found.each.name}")
+        picture = draw(list(_series(line, drawn)), *room, unicode=unicode)
+        yield picture if picture.plain else Text("no values yet")
+    if drawn.each and drawn.more:
+        yield Text(f"and {drawn.more} more values of {drawn.each.name}")
 
 
-def _series(line: Curve, of: Curves) -> Iterator[Series]:
+def _series(line: DrawnCurve, of: Curves) -> Iterator[Series]:
     """The mean as points, and the ends of its interval as lines."""
     units = [("" if q.unit == "1" else q.unit) for q in (of.x, of.y)]
     for name, y in (("mean", line.mean), ("low", line.low), ("high", line.high)):

@@ -153,8 +153,8 @@ class CurvePanel:
             if not isinstance(self.plot.xaxis[0].ticker, BasicTicker):
                 self.plot.xaxis[0].ticker, self.plot.xaxis[0].major_label_overrides = BasicTicker(), {}
         else:
-            self.plot.xaxis[0].ticker = FixedTicker(ticks=list(ticks.at))
-            self.plot.xaxis[0].major_label_overrides = {place: plain(word) for place, word in ticks.at.items()}
+            self.plot.xaxis[0].ticker = FixedTicker(ticks=list(ticks))
+            self.plot.xaxis[0].major_label_overrides = {place: plain(word) for place, word in ticks.items()}
 
 
 def _plot() -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.analysis.curve_data import Curve, Curves, Floats, Quantity
+from spinsweep.analysis.curve_data import Curves, DrawnCurve, Floats, Quantity
 from spinsweep.dashboard.html import SYMBOLS, shortened, value_text
 from spinsweep.si import PREFIXED, PREFIXES, power_of
 
@@ -31,13 +31,6 @@ MARGIN = 0.04
 
 
 @dataclass(frozen=True)
-class Ticks:
-    """Labels at given places."""
-
-    at: Mapping[float, str]
-
-
-@dataclass(frozen=True)
 class Across:
     """The axis of x: where a value lies, and what stands there."""
 
@@ -48,8 +41,8 @@ class Across:
     """The least value above 0 of a logarithmic axis; 0 lies a step below it. None: the axis is linear."""
     step: float
     """Between 0 and that value, in powers of ten."""
-    ticks: Ticks | None
-    """None: round numbers, wherever they are."""
+    ticks: Mapping[float, str] | None
+    """Labels by their places; None: round numbers, wherever they are."""
 
     @classmethod
     def of(cls, curves: Curves) -> Across:
@@ -59,7 +52,7 @@ class Across:
         if curves.x.words:
             every = range(0, len(curves.x.words), -(-len(curves.x.words) // MAX_TICKS))
             labels = {float(i): shortened(curves.x.words[i]) for i in every}
-            return cls(_title(curves.x, 0), 0, None, 0.0, Ticks(labels))
+            return cls(_title(curves.x, 0), 0, None, 0.0, labels)
         power = _power(curves.x, values)
         above = values[values > 0]
         if curves.scale == "linear" or above.size < 2:
@@ -68,7 +61,7 @@ class Across:
         axis = cls(_title(curves.x, 0), 0, float(above[0]), step, None)
         shown = values[:: -(-values.size // MAX_TICKS)]
         ticks = {float(axis.places(v)): value_text(float(v)) for v in shown}
-        return cls(axis.title, 0, axis.log_from, step, Ticks(ticks))
+        return cls(axis.title, 0, axis.log_from, step, ticks)
 
     def places(self, x: Any) -> Floats:
         """Where values lie."""
@@ -134,7 +127,7 @@ class Shapes:
             shapes._add(line, curves, colour, mark, 10.0**power)
         return shapes
 
-    def _add(self, line: Curve, curves: Curves, colour: str, mark: str, unit: float) -> None:
+    def _add(self, line: DrawnCurve, curves: Curves, colour: str, mark: str, unit: float) -> None:
         x, y = self.across.places(line.x), line.mean / unit
         known = np.isfinite(x) & np.isfinite(y)
         if not curves.x.words:

@@ -195,12 +195,12 @@ class _Blocks:
         ended = np.isin(question.states, (BlockState.DONE, BlockState.FAILED))
         _cube(question)  # it may be gone since
         cube, of_map = self._of(_MapSums, question, (question.output, question.inner))
-        asked: list[_MapSums | _ViewSums] = [of_map]
+        wanted: list[_MapSums | _ViewSums] = [of_map]
         can_draw = question.view is not None and not self._loading.is_alive()
         of_view = self._of(_ViewSums, question, (question.view,))[1] if can_draw else None
-        asked += [of_view] if of_view else []
-        _read(cube, asked, ended)
-        counts = [int(sums.known.sum()) for sums in asked]
+        wanted += [of_view] if of_view else []
+        _read(cube, wanted, ended)
+        counts = [int(sums.known.sum()) for sums in wanted]
         curves = of_view.curves() if of_view else None
         read_for_curves = 0 if question.view and not of_view else counts[-1]
         return Answer(of_map.mean(question.y, question.x), counts[0], int(ended.sum()), "", curves, read_for_curves)
@@ -222,16 +222,16 @@ class _Blocks:
         self._kept = {key: kept for key, kept in self._kept.items() if key[1:4] != question[:3]}
 
 
-def _read(cube: Cube, asked: list[_MapSums | _ViewSums], ended: npt.NDArray[np.bool_]) -> None:
+def _read(cube: Cube, wanted: list[_MapSums | _ViewSums], ended: npt.NDArray[np.bool_]) -> None:
     """Read blocks that ended and that are not known, in random order, while the budget lasts; each once."""
     until = time.monotonic() + READ_BUDGET_S
-    for sums in asked:
+    for sums in wanted:
         sums.known &= ended
-    unread = np.argwhere(ended & ~np.logical_and.reduce([sums.known for sums in asked]))
+    unread = np.argwhere(ended & ~np.logical_and.reduce([sums.known for sums in wanted]))
     for index in map(tuple, np.random.default_rng(0).permutation(unread).tolist()):
         if time.monotonic() > until:
             return
-        lacking = [sums for sums in asked if not sums.known[index]]
+        lacking = [sums for sums in wanted if not sums.known[index]]
         try:
             state = cube.array("cell_state").read_block(index)
             names = dict.fromkeys(name for sums in lacking for name in sums.reads)
