@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -10,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.axis import key
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
+from spinsweep.failure_groups import cell_command
 from spinsweep.messages import AxisDescription, LongBlock, OutputDescription, Series
 from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
@@ -243,8 +242,7 @@ def _failure_groups(run: WatchedRun) -> str:
 
 def _cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
     """What computes a cell again in a terminal."""
-    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
-    return f"spinsweep cell {shlex.quote(run.description.path)} {point}"
+    return cell_command(run.description.path, cell)
 
 
 def long_running(run: WatchedRun, *, driver_lost: bool) -> str:

@@ -20,6 +20,7 @@ from bokeh.models import ColumnDataSource, CustomJS, Select
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap
 from spinsweep.dashboard.curve_panel import CurvePanel
+from spinsweep.dashboard.history_panel import HistoryPanel
 from spinsweep.dashboard.lane_panel import LanePanel
 from spinsweep.dashboard.maps import SweepMaps
 from spinsweep.dashboard.monitor import SweepMonitor, WatchedRun
@@ -114,6 +115,7 @@ class SweepPage:
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("x axis", "y axis"))
         self.select_output = Select(title="output", width=220)
         self.select_inner = Select(options=["mean", "last"], value="mean", width=120)
+        self.history = HistoryPanel()
         self.maps = SweepMaps()
         self.curves = CurvePanel(self._curve_chosen)
         self.failures = ColumnDataSource({name: [] for name in FAILURE_COLUMNS}, name="failures")
@@ -141,7 +143,7 @@ class SweepPage:
             arguments = {"lost": lost, "text": html.LOST, "buttons": self.lane.buttons}
             doc.js_on_event(event, CustomJS(args=arguments, code=code))
         styles = {"padding": "8px 16px", "box-sizing": "border-box"}
-        doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
+        doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, self.history.body, styles=styles))
 
     def _axis_chosen(self, other: Select, attribute: str, old: str, new: str) -> None:
         if not self._choosing and other.value == new:
@@ -175,6 +177,7 @@ class SweepPage:
         self._choose_run()
         self._choosing = False
         self.body.visible = self.run is not None
+        self.history.show(self.run)
         set_text(self.unreadable, html.unreadable(self.monitor))
         self.unreadable.visible = bool(self.unreadable.text)
         if self.run is None:
