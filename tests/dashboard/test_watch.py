@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributed import Client
@@ -17,31 +18,41 @@ from watched import WATCHED, running, until
 
 from spinsweep.cli import main
 from spinsweep.cube import Cube
-from spinsweep.deployment.local_cluster import local_client
+
+FIRST_HALF = WATCHED.axes[0].values[:4]
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """A cluster of its own: blocks of others that wait would hold up these runs."""
-    with local_client(2) as running_client:
-        yield running_client
+@contextmanager
+def held_at_half(store: Path, client: Client, **values: Any) -> Iterator[Path]:
+    """A run with half of the cells done and the others behind a gate, which ``touch`` opens, as the end does.
 
-
-@pytest.mark.slow  # held up once in a whole run of the suite; the others look at cubes that are finished
-def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:
-    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
-    gate.write_text("0.004")
-    with running(WATCHED.with_values(gate=str(gate), bad=0.003), store, client, block=4):
+    The first half is a run of its own: in one run both workers may wait at the gate while blocks that it lets through
+    stand behind them.
+    """
+    gate = store.with_name("gate")
+    sweep = WATCHED.with_values(gate=str(gate), **values)
+    gate.touch()
+    with running(sweep.with_values(current=FIRST_HALF), store, client, block=4):
+        pass
+    gate.unlink()
+    with running(sweep, store, client, block=4):
         try:
-            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
-            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
-            watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-            assert watching.stdout is not None
-            first = watching.stdout.readline()
-            assert first.startswith("47 of 96 cells done")
+            until(lambda: len(Cube(store).runs()) == 2)
+            yield gate
         finally:
-            gate.write_text("")
-    said = watching.communicate(timeout=120)[0]
+            gate.touch()
+
+
+def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:
+    store = tmp_path / "c.zarr"
+    with held_at_half(store, client, bad=0.003) as gate:
+        words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+        watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        assert first.startswith("47 of 96 cells done")
+        gate.touch()
+        said = watching.communicate(timeout=120)[0]
     assert watching.returncode == 1, "a cell failed"
     assert "95 of 96 done, 1 failed" in said
     assert "1 x ArithmeticError: <b>no</b> number  (first: current=0.003 seed=0)" in said
@@ -74,34 +85,29 @@ def test_an_output_or_axis_that_is_not_there_is_refused_in_one_line(
     assert said.count("\n") == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
 def _read_all(terminal: int) -> None:
     with suppress(OSError):  # the other end is closed
         while os.read(terminal, 65536):
             pass
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
 def test_ctrl_c_on_a_terminal_leaves_quietly_and_the_run_goes_on(tmp_path: Path, client: Client) -> None:
-    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
-    gate.write_text("0.004")
-    with running(WATCHED.with_values(gate=str(gate)), store, client, block=4):
-        try:
-            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
-            driver, terminal = os.openpty()
-            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
-            watching = subprocess.Popen(words, stdout=terminal, stderr=subprocess.PIPE, text=True)
-            os.close(terminal)
-            said = b""
-            while b"voltage (mean over seed)" not in said:
-                said += os.read(driver, 65536)
-            rest = threading.Thread(target=_read_all, args=(driver,))  # a terminal that nobody reads holds it up
-            rest.start()
-            watching.send_signal(signal.SIGINT)
-            assert watching.communicate(timeout=60)[1] == ""
-            rest.join()
-            assert watching.returncode == 1
-            os.close(driver)
-        finally:
-            gate.write_text("")
+    store = tmp_path / "c.zarr"
+    with held_at_half(store, client):
+        driver, terminal = os.openpty()
+        words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+        watching = subprocess.Popen(words, stdout=terminal, stderr=subprocess.PIPE, text=True)
+        os.close(terminal)
+        said = b""
+        while b"voltage (mean over seed)" not in said:
+            said += os.read(driver, 65536)
+        rest = threading.Thread(target=_read_all, args=(driver,))  # a terminal that nobody reads holds it up
+        rest.start()
+        watching.send_signal(signal.SIGINT)
+        assert watching.communicate(timeout=60)[1] == ""
+        rest.join()
+        os.close(driver)
+        assert watching.returncode == 1
+        assert Cube(store).counts().done == 48, "the run waits"
     assert Cube(store).counts().done == 96
