@@ -368,6 +368,21 @@ def test_the_output_map_is_the_mean_that_xarray_finds(tmp_path: Path, client: Cl
         reader.close()
 
 
+def test_windows_that_show_different_outputs_have_each_block_read_once(tmp_path: Path, client: Client) -> None:
+    path = tmp_path / "c.zarr"
+    with running(WATCHED, path, client, block={"seed": 4, "current": 1}):
+        pass
+    reader = Reader()
+    try:
+        first = ask(reader, path, "voltage")
+        assert first.complete
+        shutil.rmtree(path / "voltage" / "c")
+        assert ask(reader, path, "trace").complete
+        np.testing.assert_array_equal(ask(reader, path, "voltage").mean, first.mean)
+    finally:
+        reader.close()
+
+
 def test_what_has_not_ended_is_not_read(tmp_path: Path, client: Client) -> None:
     path = tmp_path / "c.zarr"
     with running(WATCHED, path, client, block={"seed": 4, "current": 1}):

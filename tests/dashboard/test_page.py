@@ -22,7 +22,7 @@ from distributed import Client, Scheduler, Worker
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.monitor import SweepMonitor
-from spinsweep.dashboard.page import SweepPage
+from spinsweep.dashboard.page import FIRST_WAIT_S, WINDOW_SHARE, SweepPage
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.messages import (
@@ -157,6 +157,32 @@ def test_a_page_that_saw_the_end_says_how_many_blocks_it_has_read(page: Page) ->
         refresh(window)._answer = answer(np.ones((3, 2)), 2, 2)
         report(monitor, "r", [BlockState.DONE] * 6, ended=True)
         assert "2 of the 6 blocks that ended are read" in refresh(window).caption.text
+
+    page(look)
+
+
+def _burn(seconds: float) -> None:
+    """Of this thread's time."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_one_slow_drawing_holds_nothing_up_and_slow_drawings_take_their_share_all_the_same(page: Page) -> None:
+    def wait_after(window: SweepPage, seconds: float) -> float:
+        window._show = lambda run: _burn(seconds)  # type: ignore[method-assign]
+        window._due, began = 0.0, time.monotonic()
+        window.update()
+        return window._due - began
+
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]})
+        least = 0.1 / WINDOW_SHARE
+        waits = [wait_after(window, 0.1) for _ in range(4)]
+        assert waits[0] == pytest.approx(FIRST_WAIT_S, abs=0.5), "as the first drawing of a window is"
+        assert waits == sorted(waits)
+        assert waits[-1] >= least, "if all of them are slow"
+        assert wait_after(window, 0.0) < waits[0]
 
     page(look)
 

@@ -30,6 +30,7 @@ from spinsweep.messages import AxisDescription, OutputDescription
 UPDATE_INTERVAL_MS = 500
 READ_INTERVAL_S = 3.0  # between readings of the cube
 WINDOW_SHARE = 0.01  # of the scheduler's time that drawing for one window may take
+FIRST_WAIT_S = 2.0  # at most after a drawing that took long once, as the first one does, which loads and makes a lot
 LANE_WAIT_S = 2.0  # at most between two looks at the lane, also where drawing it took long, as the first time
 NO_OUTPUT = "(none)"
 NO_AXIS = AxisDescription(name="", values=("",), unit="1", long_name="")
@@ -88,6 +89,8 @@ class SweepPage:
         """Whether the newest run is shown, as nobody has chosen anything."""
         self._due = 0.0
         """When the window is drawn again, s of the monotonic clock."""
+        self._wait = 0.0
+        """How long that was after the last drawing, s."""
         self._lane_due = 0.0
         """The same of the lane."""
         self._read_due = 0.0
@@ -166,7 +169,9 @@ class SweepPage:
             set_text(self.header, html.NO_SWEEP)
         else:
             self._show(self.run)
-        self._due = began + (time.thread_time() - spent) / WINDOW_SHARE
+        # a drawing that takes long once holds nothing up; where all do, they soon come as rarely as they should
+        self._wait = min((time.thread_time() - spent) / WINDOW_SHARE, max(FIRST_WAIT_S, 2 * self._wait))
+        self._due = began + self._wait
 
     def _update_lane(self) -> None:
         """The lane apart from the maps, whose drawing may take long: somebody at the bench looks at it."""

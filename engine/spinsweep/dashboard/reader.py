@@ -24,6 +24,7 @@ from spinsweep.ledger import State
 from spinsweep.system import OWN_SESSION
 
 READ_BUDGET_S = 1.0  # for one answer
+MAX_KEPT = 8  # outputs of cubes whose blocks are known: windows that show different ones ask in turn
 
 
 class Question(NamedTuple):
@@ -163,11 +164,13 @@ def serve(questions: BinaryIO, answers: BinaryIO) -> None:
         key = question[:5]
         ended = np.isin(question.states, (BlockState.DONE, BlockState.FAILED))
         try:
-            if key not in kept:
-                kept = {key: _BlockSums(question)}
+            sums = kept.pop(key, None) or _BlockSums(question)
             _cube(question)  # it may be gone since
-            kept[key].read(ended)
-            answer = kept[key].answer(question, ended)
+            kept[key] = sums  # the one that was asked for last is the last
+            for old in list(kept)[:-MAX_KEPT]:
+                del kept[old]
+            sums.read(ended)
+            answer = sums.answer(question, ended)
         except Exception as error:
             kept.pop(key, None)
             answer = _nothing(f"{type(error).__name__}: {error}")
