@@ -258,6 +258,44 @@ class ProgressReport(_Message):
 
 
 @dataclass(frozen=True)
+class RunNow:
+    """A run as its scheduler knows it."""
+
+    sweep: str
+    """Name of the sweep."""
+    title: str
+    """What people call it."""
+    axes: Mapping[str, int]
+    """Length of each axis of the cube, by name, in its order."""
+    path: str
+    """Where the cube is, as the driver names it."""
+    cube_id: str
+    """The cube's own identity."""
+    epoch: int
+    """Number of the run among the cube's runs."""
+    cells: int
+    """That the run has to compute, as far as is known."""
+    driver_lost: bool
+    """Whether its driver left without a last report."""
+    problems: tuple[str, ...]
+    """What the page says that is wrong, one line each."""
+    report: Mapping[str, Any]
+    """The driver's last: a :class:`ProgressReport` as JSON, without its failed blocks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsReport(_Message):
+    """What a scheduler answers to whoever asks for its runs."""
+
+    runs: tuple[RunNow, ...]
+    """Oldest first."""
+    unreadable: tuple[str, ...] = ()
+    """What drivers or lanes of other versions sent, one line each."""
+
+    _parts = {"runs": RunNow}  # noqa: RUF012 - a ClassVar of the base
+
+
+@dataclass(frozen=True)
 class Series:
     """Numbers that an experiment draws of itself; :meth:`of` makes one."""
 

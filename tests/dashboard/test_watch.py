@@ -7,40 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from distributed import Client
-from watched import WATCHED, running, until
+from watched import WATCHED, held_at_half, running
 
 from spinsweep.cli import main
 from spinsweep.cube import Cube
-
-FIRST_HALF = WATCHED.axes[0].values[:4]
-
-
-@contextmanager
-def held_at_half(store: Path, client: Client, **values: Any) -> Iterator[Path]:
-    """A run with half of the cells done and the others behind a gate, which ``touch`` opens, as the end does.
-
-    The first half is a run of its own: in one run both workers may wait at the gate while blocks that it lets through
-    stand behind them.
-    """
-    gate = store.with_name("gate")
-    sweep = WATCHED.with_values(gate=str(gate), **values)
-    gate.touch()
-    with running(sweep.with_values(current=FIRST_HALF), store, client, block=4):
-        pass
-    gate.unlink()
-    with running(sweep, store, client, block=4):
-        try:
-            until(lambda: len(Cube(store).runs()) == 2)
-            yield gate
-        finally:
-            gate.touch()
 
 
 def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:

@@ -28,7 +28,6 @@ COLOURS = {
 }
 """Colour-blind readers tell them apart (after Okabe and Ito, Color Universal Design, 2008)."""
 LEGEND = (BlockState.WAITING, BlockState.RUNNING, BlockState.PARTLY, BlockState.DONE, BlockState.FAILED)
-SILENCE_S = 10.0  # without a report, after which the page says so
 MAX_LABEL_CHARACTERS = 14  # at an axis
 SYMBOLS = {"um": "µm", "us": "µs", "uA": "µA", "ohm": "Ω", "1": ""}
 
@@ -136,7 +135,7 @@ def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
         f"<h2>{escape(about.title)}</h2>"
         f'<div class="dim">{escape(about.sweep)} · run {about.epoch} of {escape(about.path)}</div>'
         f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}'
-        + "".join(map(_warning, _problems(run, driver_lost=driver_lost)))
+        + "".join(map(_warning, run.problems(driver_lost=driver_lost)))
     )
 
 
@@ -154,23 +153,6 @@ def _progress(run: WatchedRun) -> str:
     if (left := report.time_left) is not None:
         line += f" · {left_in_words(left)}"
     return line
-
-
-def _problems(run: WatchedRun, *, driver_lost: bool) -> Iterable[str]:
-    report = run.report
-    silence_s = time.monotonic() - run.last_seen
-    if run.ended and run.cells_left > 0:
-        yield f"{run.cells_left:,} cells are left: run the same command again to continue"
-    if driver_lost:
-        yield "the driver is gone: run the same command again to continue"
-    elif not run.ended and silence_s > SILENCE_S:
-        yield f"no report from the driver for {duration(round(silence_s))}"
-    if not run.ended and not driver_lost and report.waiting:
-        yield f"waiting for {report.waiting}"
-    if report.workers_lost and not run.ended:
-        yield f"lost {report.workers_lost} workers; their blocks run again"
-    if report.problem:
-        yield f"a block could not be saved: {report.problem}"
 
 
 def _warning(line: str) -> str:
