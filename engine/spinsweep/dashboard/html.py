@@ -28,6 +28,7 @@ COLOURS = {
 }
 """Colour-blind readers tell them apart (after Okabe and Ito, Color Universal Design, 2008)."""
 LEGEND = (BlockState.WAITING, BlockState.RUNNING, BlockState.PARTLY, BlockState.DONE, BlockState.FAILED)
+BAR = (BlockState.DONE, BlockState.FAILED, BlockState.RUNNING)
 MAX_LABEL_CHARACTERS = 14  # at an axis
 SYMBOLS = {"um": "µm", "us": "µs", "uA": "µA", "ohm": "Ω", "1": ""}
 
@@ -44,7 +45,7 @@ td { padding: 1px 12px 1px 0; vertical-align: top; overflow-wrap: anywhere; }
 td:first-child { color: #666; white-space: nowrap; }
 .key { display: inline-block; width: 12px; height: 12px; margin: 0 5px -1px 0; border: 1px solid #999;
        font: 11px/12px sans-serif; text-align: center; }
-.item { margin-right: 16px; }
+.item { margin-right: 16px; white-space: nowrap; display: inline-block; }
 .copy { user-select: all; }
 """
 LOST = (
@@ -107,10 +108,10 @@ def full(max_windows: int) -> str:
     return f"This scheduler already serves its maximum of {max_windows} windows. Close one and reload."
 
 
-def legend() -> str:
-    """The colours of the block map."""
+def legend(failed: str = "failed (share of blocks)") -> str:
+    """The colours of the block map; ``failed`` is what failures are called."""
     symbols = {BlockState.FAILED: "×"}
-    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: "failed (the share of blocks)"}
+    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: failed}
     return "".join(
         f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{symbols.get(s, "")}</span>'
         f"{names.get(s, s.name.lower())}</span>"
@@ -126,17 +127,27 @@ def unreadable(monitor: SweepMonitor) -> str:
 def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
     """Title, bar and progress of a run."""
     about = run.description
-    blocks = {s: int(block_map.counts[s].sum()) for s in BlockState}
-    total = sum(blocks.values()) - blocks[BlockState.OUTSIDE]
-    order = (BlockState.DONE, BlockState.FAILED, BlockState.RUNNING)
-    bar = "".join(f'<div style="width:{100 * blocks[s] / total:.2f}%;background:{COLOURS[s]}"></div>' for s in order)
-    words = ", ".join(f"{blocks[s]:,} {s.name.lower()}" for s in (*order, BlockState.WAITING) if blocks[s])
+    blocks = {s: int(block_map.counts[s].sum()) for s in (*BAR, BlockState.WAITING)}
+    words = ", ".join(f"{number:,} {s.name.lower()}" for s, number in blocks.items() if number)
     return (
         f"<h2>{escape(about.title)}</h2>"
         f'<div class="dim">{escape(about.sweep)} · run {about.epoch} of {escape(about.path)}</div>'
-        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}'
+        f"{bar(run, block_map)}{_progress(run)} · blocks: {words}"
         + "".join(map(_warning, run.problems(driver_lost=driver_lost)))
     )
+
+
+def bar(run: WatchedRun, block_map: BlockMap) -> str:
+    """The shares of the run's cells that are done, have failed and, as far as blocks tell, run."""
+    report, cells = run.report, max(run.cells, 1)
+    running = int(block_map.counts[BlockState.RUNNING].sum()) / report.blocks if report.blocks else 0.0
+    done, failed = report.cells_done / cells, report.cells_failed / cells
+    shares = (done, failed, min(running, max(0.0, 1 - done - failed)))
+    parts = (
+        f'<div style="width:{100 * share:.2f}%;background:{COLOURS[state]}"></div>'
+        for state, share in zip(BAR, shares, strict=True)
+    )
+    return f'<div class="bar">{"".join(parts)}</div>'
 
 
 def _progress(run: WatchedRun) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from bokeh.core.properties import without_property_validation
 from bokeh.events import ClientReconnected, ConnectionLost
 from bokeh.layouts import column, row
-from bokeh.models import ColumnDataSource, CustomJS, Select
+from bokeh.models import ColumnDataSource, CustomJS, Div, Select
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap
@@ -134,11 +134,15 @@ class SweepPage:
         maps = wide(row, states, output)
         self.body = wide(column, wide(row, *selects), maps, self.long_running, self.lane.body, failures)
         lost = text_box(html.LOST, visible=False)
+        self.tell_when_lost(doc, lost)
+        styles = {"padding": "8px 16px", "box-sizing": "border-box"}
+        doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
+
+    def tell_when_lost(self, doc: Any, lost: Div) -> None:
+        """Have the browser show a text while the scheduler does not answer, and load the page anew when it does."""
         for event, code in ((ConnectionLost, ON_LOST), (ClientReconnected, ON_RECONNECTED)):
             arguments = {"lost": lost, "text": html.LOST, "buttons": self.lane.buttons}
             doc.js_on_event(event, CustomJS(args=arguments, code=code))
-        styles = {"padding": "8px 16px", "box-sizing": "border-box"}
-        doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
 
     def _axis_chosen(self, other: Select, attribute: str, old: str, new: str) -> None:
         if not self._choosing and other.value == new:
