@@ -271,7 +271,9 @@ def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: 
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(monitor, "r", [BlockState.FAILED], cells_failed=34)
-        assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).failures_heading.text
+        status = refresh(window).failures.status
+        assert "spinsweep status /a/cube.zarr --traceback --failures 34</code>" in status.box.text
+        assert status.body.visible
 
     page(look)
 
@@ -285,11 +287,15 @@ def test_failures_are_grouped_by_error_with_the_command_of_the_first_cell(page: 
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(monitor, "r", [BlockState.FAILED], cells_failed=230, groups=groups, more_groups=3)
-        text = refresh(window).failures_heading.text
-        assert "<td>226 cells</td><td>ValueError: &lt;b&gt;no&lt;/b&gt;</td>" in text
-        assert "spinsweep cell /a/cube.zarr a=0.5 &#x27;who=x y&#x27;</code>" in text
-        assert "<td>1 cell</td><td>(other errors)</td>" in text
-        assert "and 3 more errors" in text
+        panel = refresh(window).failures
+        first, second, *others = panel.groups
+        assert first.words.text == "<b>226 cells</b> ValueError: &lt;b&gt;no&lt;/b&gt;"
+        assert "spinsweep cell /a/cube.zarr a=0.5 &#x27;who=x y&#x27;</code>" in first.box.text
+        assert first.button.visible
+        assert second.words.text == "<b>1 cell</b> (other errors)"
+        assert not second.button.visible, "no cell of theirs is known"
+        assert not any(line.body.visible for line in others)
+        assert "and 3 more errors" in panel.more.text
 
     page(look)
 
@@ -409,8 +415,10 @@ def test_cells_that_take_long_stand_there_with_worker_and_command_until_the_run_
         assert re.search(r"1 min 1[56] s current 2, note <b>a</b> \(of a block of 6 cells, for 1 min 2", plain)
         assert "20 s 3 cells from current 1, note b on worker tls://127.0.0.1:2, which does not answer" in plain
         assert "and 4 more blocks" in plain
-        assert "spinsweep cell '/data/my cube.zarr' current=2 'note=<b>a</b>' computes the first of them" in plain
+        command = unescape(window.long_command.box.text)
+        assert "spinsweep cell '/data/my cube.zarr' current=2 'note=<b>a</b>'</code>" in command
         report(monitor, "r", [], long=long, ended=True)
         assert not refresh(window).long_running.visible
+        assert not window.long_command.body.visible
 
     page(look)

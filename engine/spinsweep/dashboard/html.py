@@ -14,7 +14,7 @@ from spinsweep.axis import key
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
-from spinsweep.messages import AxisDescription, LongBlock, OutputDescription, Series
+from spinsweep.messages import AxisDescription, FailureGroup, LongBlock, OutputDescription, Series
 from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
 
@@ -53,6 +53,8 @@ LOST = (
     "page shows what it reported last, and comes back by itself when the scheduler does.</div>"
 )
 """SECONDS is put in by the browser."""
+LONG_HINT = '<span class="dim">This computes the first of them where you are:</span>'
+STATUS_HINT = '<span class="dim">All failures of the cube with their tracebacks:</span>'
 NO_SWEEP = "<h2>No sweep yet</h2>A sweep appears here when <code>spinsweep run</code> starts it on this scheduler."
 NO_STOP = (
     '<div class="dim">To stop: Ctrl-C in the terminal of the run, or <code>spinsweep bench safe BENCH.toml '
@@ -199,35 +201,44 @@ def caption(
 
 
 def failures(run: WatchedRun, block_map: BlockMap) -> str:
-    """The heading of the table of failures."""
-    if not block_map.counts[BlockState.FAILED].any() and not run.failures:
-        return "<h3>No failures</h3>"
-    path, count = escape(run.description.path), max(10, run.report.cells_failed)
-    return (
-        f"{_failure_groups(run)}<h3>Blocks with failures, newest first</h3>"
-        f'<span class="dim"><code>spinsweep status {path} --traceback --failures {count}</code> '
-        f"lists up to {count} failures of the cube with tracebacks</span>"
-    )
+    """The heading of the failures."""
+    if run.report.groups:
+        return "<h3>Failures of this run by error</h3>"
+    return f"<h3>{'Failures of earlier runs' if _has_failures(run, block_map) else 'No failures'}</h3>"
 
 
-def _failure_groups(run: WatchedRun) -> str:
-    """The errors of a run, commonest first, each with the command that computes its first cell again."""
-    groups, more = run.report.groups, run.report.more_groups
-    if not groups:
+def failure_group(group: FailureGroup) -> str:
+    """An error, and how many cells have it."""
+    return f"<b>{group.cells:,} cell{'s' if group.cells > 1 else ''}</b> {escape(group.error)}"
+
+
+def more_failures(run: WatchedRun) -> str:
+    """How many errors are left out; empty if none is."""
+    more = run.report.more_groups
+    return f'<div class="dim">and {more:,} more errors</div>' if more else ""
+
+
+def status_command(run: WatchedRun, block_map: BlockMap) -> str:
+    """What lists the failures of the cube in a terminal; empty if there is none."""
+    if not _has_failures(run, block_map):
         return ""
-    rows = "".join(
-        f"<tr><td>{group.cells:,} cell{'s' if group.cells > 1 else ''}</td><td>{escape(group.error)}</td>"
-        f'<td><code class="copy">{escape(_cell_command(run, group.first)) if group.first else ""}</code></td></tr>'
-        for group in groups
-    )
-    rest = f'<div class="dim">and {more:,} more errors</div>' if more else ""
-    return f"<h3>Failures of this run by error</h3><table>{rows}</table>{rest}"
+    count = max(10, run.report.cells_failed)
+    return f"spinsweep status {shlex.quote(run.description.path)} --traceback --failures {count}"
 
 
-def _cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
+def _has_failures(run: WatchedRun, block_map: BlockMap) -> bool:
+    return bool(block_map.counts[BlockState.FAILED].any() or run.report.cells_failed)
+
+
+def cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
     """What computes a cell again in a terminal."""
     point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
     return f"spinsweep cell {shlex.quote(run.description.path)} {point}"
+
+
+def command(words: str) -> str:
+    """A command; a click selects all of it."""
+    return f'<code class="copy">{escape(words)}</code>'
 
 
 def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
@@ -237,9 +248,7 @@ def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
         return ""
     rows = "".join(f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in _long_row(b))}</tr>" for b in blocks)
     more = f'<div class="dim">and {run.report.more_long:,} more blocks</div>' if run.report.more_long else ""
-    command = escape(_cell_command(run, blocks[0].cell))
-    hint = f'<div class="dim"><code class="copy">{command}</code> computes the first of them where you are.</div>'
-    return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}{hint}"
+    return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}"
 
 
 def _long_row(block: LongBlock) -> tuple[str, str, str]:

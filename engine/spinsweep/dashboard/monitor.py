@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -20,8 +19,6 @@ import numpy.typing as npt
 from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
 from spinsweep.messages import (
-    MAX_FAILURES,
-    FailureReport,
     LaneReport,
     LongBlock,
     MessageError,
@@ -49,7 +46,6 @@ class WatchedRun:
     """Of each block, a :class:`BlockState` without RUNNING, in the shape of the grid of blocks."""
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
-    failures: deque[FailureReport] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
     revision: int = 0
     """Grows with every report."""
     last_seen: float = field(default_factory=time.monotonic)
@@ -161,7 +157,6 @@ class SweepMonitor:
         watched = self.runs[run]
         watched.states.reshape(-1)[np.frombuffer(numbers, np.uint32)] = np.frombuffer(states, np.uint8)
         watched.report = progress
-        watched.failures.extend(progress.failures)
         watched.revision += 1
         watched.last_seen = time.monotonic()
 
@@ -192,7 +187,7 @@ class SweepMonitor:
             cells=run.cells,
             driver_lost=lost,
             problems=tuple(run.problems(driver_lost=lost)),
-            report=replace(run.report, failures=(), long=tuple(run.long_now())).to_json(),
+            report=replace(run.report, long=tuple(run.long_now())).to_json(),
         )
 
     def _cannot_read(self, line: str, sender: str) -> str:
