@@ -162,7 +162,7 @@ def test_the_rows_of_failures_can_be_told_apart_and_say_all_under_the_mouse(
     assert not any(cut)
 
 
-@pytest.mark.parametrize("width", [800, 1400])
+@pytest.mark.parametrize("width", [800, pytest.param(1400, marks=pytest.mark.slow)])
 def test_the_page_is_as_wide_as_its_window(
     tmp_path: Path, watched_client: Client, window: Chrome, width: int
 ) -> None:

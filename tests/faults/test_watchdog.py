@@ -308,7 +308,13 @@ if "spinsweep.bench.watchdog" in sys.orig_argv:
 """
 
 
-@pytest.mark.parametrize("words", [["bench", "check"], ["run", "characterization", "--store", "cube.zarr", "--on"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["bench", "check"], marks=pytest.mark.slow),
+        ["run", "characterization", "--store", "cube.zarr", "--on"],
+    ],
+)
 def test_a_watchdog_that_cannot_start_is_quoted_and_nothing_is_touched(tmp_path: Path, words: list[str]) -> None:
     with emulated(tmp_path) as (path, control):
         (tmp_path / "sitecustomize.py").write_text(BROKEN)
