@@ -15,15 +15,18 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from bokeh.document import Document
 from distributed import Scheduler
 from distributed.core import rpc
 
+from spinsweep.analysis.curves import MAX_POINTS, curves
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
 from spinsweep.dashboard.reader import Reader
 from spinsweep.messages import AxisDescription, ProgressReport, RunDescription
+from spinsweep.views import MAX_LINES, View
 
 RATE = 1000  # blocks a second
 SECONDS = 50  # of reports
@@ -39,6 +42,8 @@ class Cost(NamedTuple):
     hooks: float
     redraw: float
     """Seconds of CPU."""
+    curves: float
+    """Likewise, of eight curves of as many points as there can be."""
 
 
 DESCRIPTION = RunDescription(
@@ -55,6 +60,11 @@ DESCRIPTION = RunDescription(
     client="none",
 )
 """A run of SIDE x SIDE blocks."""
+
+MANY = xr.Dataset(
+    {"y": (("line", "x", "seed"), np.random.default_rng(0).random((MAX_LINES, MAX_POINTS, 10)))},
+    {"line": range(MAX_LINES), "x": range(MAX_POINTS)},
+)
 
 
 def reported(second: int) -> dict[str, Any]:
@@ -99,7 +109,13 @@ async def measure() -> Cost:
             page._due = 0.0
             page.update()
         redraw = (time.thread_time() - began) / redraws
-    return Cost(reports, hooks, redraw)
+
+        drawn = [curves(MANY + number, View("y", x="x", lines="line")) for number in range(redraws)]
+        began = time.thread_time()
+        for one in drawn:
+            page.curves.show(one, "")
+        redraw_of_curves = (time.thread_time() - began) / redraws
+    return Cost(reports, hooks, redraw, redraw_of_curves)
 
 
 def main() -> None:
@@ -108,6 +124,7 @@ def main() -> None:
     print(f"reports of {RATE} blocks a second  {100 * cost.reports:.3f} % of the scheduler's time")
     print(f"calls of the plugin             {100 * cost.hooks:.3f} %")
     print(f"goal                            {100 * GOAL:.0f} %")
+    print(f"one redraw of eight curves      {1e3 * cost.curves:.1f} ms; likewise")
     print(
         f"one redraw of a full map        {1e3 * cost.redraw:.1f} ms; a window takes 1 % at most, so it waits longer"
     )

@@ -28,6 +28,7 @@ from spinsweep.messages import (
     ProgressReport,
     RunDescription,
 )
+from spinsweep.pace import RateHistory
 from spinsweep.resources import EXCLUSIVE
 
 MAX_RUNS = 20  # kept, the newest
@@ -46,6 +47,8 @@ class WatchedRun:
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
     failures: deque[FailureReport] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
+    rates: RateHistory = field(default_factory=RateHistory)
+    """The reported rate over the time since the first block was sent."""
     revision: int = 0
     """Grows with every report."""
     last_seen: float = field(default_factory=time.monotonic)
@@ -141,6 +144,8 @@ class SweepMonitor:
         watched = self.runs[run]
         watched.states.reshape(-1)[np.frombuffer(numbers, np.uint32)] = np.frombuffer(states, np.uint8)
         watched.report = progress
+        if progress.blocks_ended:
+            watched.rates.note(progress.seconds, progress.rate)
         watched.failures.extend(progress.failures)
         watched.revision += 1
         watched.last_seen = time.monotonic()
