@@ -50,7 +50,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]:
-    """``spinsweep emulate`` as a user starts it: the bench file that it wrote, and its control port."""
+    """``spinsweep emulate``: the bench file that it wrote, and its control port."""
     path = folder / "bench.toml"
     with emulating(path, "--speed", str(speed)) as control:
         yield path, control
