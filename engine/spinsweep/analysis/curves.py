@@ -146,10 +146,10 @@ class CurveSums:
             np.add.at(self._x_number, np.ix_(lines, points), known.sum((-2, -1)))
 
     def _numbers(self, values: npt.NDArray[Any], output: str, done: npt.NDArray[np.bool_]) -> Floats:
-        numbers = values.astype(np.float64)
-        numbers[~done] = np.nan
         lasts = tuple(slice(-1, None) if d in self.last else slice(None) for d in self.inner(output))
-        return np.asarray(numbers[(..., *lasts)] if lasts else numbers)
+        numbers = values[(..., *lasts)].astype(np.float64)
+        numbers[~done] = np.nan
+        return numbers
 
     def _ordered(self, numbers: Floats, output: str) -> Floats:
         """(lines, x, replicates, rest)."""

@@ -14,18 +14,20 @@ from spinsweep.analysis.curve_data import Curves, DrawnCurve, Floats, Quantity
 from spinsweep.dashboard.html import SYMBOLS, shortened, value_text
 from spinsweep.si import PREFIXED, PREFIXES, power_of
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#767676")
-"""Of names: M. Okabe and K. Ito, Color Universal Design (2008), with a grey in the place of yellow."""
-SHADES = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#c8b020")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#767676", "#7a4a1e")
+"""Of names: M. Okabe and K. Ito, Color Universal Design (2008), with a grey in the place of yellow, and a brown."""
+SHADES = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#a5d62f", "#c8b020")
 """Of numbers, dark to light: viridis with a darker end."""
 MARKS = {
     "circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "inverted_triangle": "▼", "hex": "⬢", "star": "★",
-    "plus": "✚",
+    "plus": "✚", "x": "✖",
 }  # fmt: skip
 """One for each line, so that colour is never the only difference: as bokeh calls it, and as the legend shows it."""
 MARKED = 20
 """Points of a line that have a mark."""
 MAX_TICKS = 7
+MAX_NAME = 30
+"""Characters of a line's name that the legend shows in full."""
 MARGIN = 0.04
 """Of an axis, beyond its numbers."""
 
@@ -91,7 +93,7 @@ class Shapes:
     across: Across
     up_title: str
     lines: dict[str, list[Any]]
-    """``xs``, ``ys``, ``colour``: a list for each line, NaN at its gaps."""
+    """``xs``, ``ys``, ``colour``: an array for each line, which is sent faster than a list; NaN at its gaps."""
     bands: dict[str, list[Any]]
     """The same of the outlines of the bands."""
     bars: dict[str, list[Any]]
@@ -99,7 +101,7 @@ class Shapes:
     points: dict[str, list[Any]]
     """``x``, ``y``, ``colour``, ``mark``, and in words ``label``, ``at``, ``mean``, ``interval``, ``count``."""
     x_range: tuple[float, float] | None
-    """None: there is no point."""
+    """Of all points, also of those to come; None: nothing is known of them."""
     y_range: tuple[float, float] | None
 
     @classmethod
@@ -117,7 +119,7 @@ class Shapes:
             {name: [] for name in ("xs", "ys", "colour")},
             {name: [] for name in ("x", "low", "high", "colour")},
             {name: [] for name in ("x", "y", "colour", "mark", "label", "at", "mean", "interval", "count")},
-            _span([across.places(line.x[np.isfinite(line.mean)]) for line in curves.lines], []),
+            _span([across.places(line.x[np.isfinite(line.x)]) for line in curves.lines], []),
             _span(
                 [line.mean / 10.0**power for line in lines],
                 [bound / 10.0**power for line in lines for bound in (line.low, line.high)],
@@ -131,7 +133,7 @@ class Shapes:
         x, y = self.across.places(line.x), line.mean / unit
         known = np.isfinite(x) & np.isfinite(y)
         if not curves.x.words:
-            self._append(self.lines, xs=np.where(known, x, np.nan).tolist(), ys=y.tolist(), colour=colour)
+            self._append(self.lines, xs=np.where(known, x, np.nan), ys=y, colour=colour)
         low, high = line.low / unit, line.high / unit
         for part in _runs(known & np.isfinite(low) & np.isfinite(high)):
             if curves.x.words or part.stop - part.start == 1:
@@ -139,7 +141,7 @@ class Shapes:
                     self._append(self.bars, x=float(x[i]), low=float(low[i]), high=float(high[i]), colour=colour)
                 continue
             outline = np.concatenate([x[part], x[part][::-1]]), np.concatenate([low[part], high[part][::-1]])
-            self._append(self.bands, xs=outline[0].tolist(), ys=outline[1].tolist(), colour=colour)
+            self._append(self.bands, xs=outline[0], ys=outline[1], colour=colour)
         indices = np.flatnonzero(known)
         marked = set(indices[:: max(1, -(-indices.size // MARKED))].tolist())
         name = f"{curves.each.name} {line.label}" if curves.each else curves.y.name
@@ -198,13 +200,17 @@ def styles(curves: Curves) -> list[tuple[str, str]]:
     return list(zip(colours, [*MARKS][:count], strict=True))
 
 
+def _name(label: str) -> str:
+    return label if len(label) <= MAX_NAME else shortened(label)
+
+
 def legend(curves: Curves) -> str:
     """Which line is which: HTML."""
     if curves.each is None:
         return ""
     items = "".join(
         f'<span class="item" style="display:inline-block"><span style="color:{colour}">{MARKS[mark]}</span> '
-        f"{escape(shortened(line.label))}</span>"
+        f"{escape(_name(line.label))}</span>"
         for line, (colour, mark) in zip(curves.lines, styles(curves), strict=True)
     )
     number = f"{curves.more:,} more value{'s' if curves.more > 1 else ''}"
