@@ -78,4 +78,5 @@ class FailurePanel:
                 line.show(html.cell_command(run, group.first) if group.first else "", html.failure_group(group))
         set_text(self.more, html.more_failures(run))
         self.more.visible = bool(self.more.text)
-        self.status.show(html.status_command(run, block_map), html.STATUS_HINT)
+        command = html.status_command(run, block_map)
+        self.status.show(command, html.STATUS_HINT if command else "")
