@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -9,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from spinsweep.axis import key
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
-from spinsweep.failure_groups import cell_command
 from spinsweep.messages import AxisDescription, LongBlock, OutputDescription, Series
 from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
@@ -242,7 +243,8 @@ def _failure_groups(run: WatchedRun) -> str:
 
 def _cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
     """What computes a cell again in a terminal."""
-    return cell_command(run.description.path, cell)
+    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
+    return f"spinsweep cell {shlex.quote(run.description.path)} {point}"
 
 
 def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
