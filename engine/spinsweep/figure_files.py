@@ -34,7 +34,7 @@ def content(figure: Any, suffix: str) -> bytes:
     return written.getvalue()
 
 
-def folder_of_cube(store: str) -> Path:
+def result_folder(store: str) -> Path:
     """The folder of what is made of a cube: that in which it lies; of a cube at a URL ``results``.
 
     Parameters
@@ -53,7 +53,7 @@ def name_of_cube(store: str) -> str:
 
 def figures_folder(store: str) -> Path:
     """Where ``spinsweep figures`` puts the figures of a cube if it is not told."""
-    return folder_of_cube(store) / f"{Path(name_of_cube(store)).stem}-figures"
+    return result_folder(store) / f"{Path(name_of_cube(store)).stem}-figures"
 
 
 def drawn_figures(store: str) -> list[Path]:

@@ -13,13 +13,11 @@ from typing import Any, ClassVar, Self
 from spinsweep.pace import TimeLeft
 
 VERSION = 1
-"""Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
+"""Of all messages; raise it when a field changes its meaning, or one without a default is removed or added."""
 LANE_TOPIC = "spinsweep-lane"
 """Dask's topic of lane reports."""
 LANE_STOP = "spinsweep_stop"
 """Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
-MAX_FAILURES = 100
-"""Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
 MAX_GROUPS = 8
 """Errors of a run of which a report tells."""
 MAX_LONG = 8
@@ -177,20 +175,6 @@ class RunDescription(_Message):
 
 
 @dataclass(frozen=True)
-class FailureReport:
-    """A block in which cells failed."""
-
-    cell: str
-    """Coordinates of one failed cell, as ``name=value, ...``."""
-    more: int
-    """Failed cells of the block beside it."""
-    type: str
-    """Name of the exception."""
-    message: str
-    """What the exception said, cut where it is long."""
-
-
-@dataclass(frozen=True)
 class FailureGroup:
     """Cells of a run that failed with one and the same error."""
 
@@ -271,8 +255,6 @@ class ProgressReport(_Message):
     """The last block without a result that can be kept, and why; empty if there is none."""
     ended: bool = False
     """Whether this is the last report."""
-    failures: tuple[FailureReport, ...] = ()
-    """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
     groups: tuple[FailureGroup, ...] = ()
     """The :data:`MAX_GROUPS` commonest errors of the run so far, commonest first."""
     more_groups: int = 0
@@ -282,7 +264,7 @@ class ProgressReport(_Message):
     more_long: int = 0
     """Long ones beside these."""
 
-    _parts = {"failures": FailureReport, "groups": FailureGroup, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"groups": FailureGroup, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
 
     @property
     def time_left(self) -> TimeLeft | None:
@@ -296,6 +278,44 @@ class ProgressReport(_Message):
     def cells_ended(self) -> int:
         """Cells done or failed in this run."""
         return self.cells_done + self.cells_failed
+
+
+@dataclass(frozen=True)
+class RunNow:
+    """A run as its scheduler knows it."""
+
+    sweep: str
+    """Name of the sweep."""
+    title: str
+    """What people call it."""
+    axes: Mapping[str, int]
+    """Length of each axis of the cube, by name, in its order."""
+    path: str
+    """Where the cube is, as the driver names it."""
+    cube_id: str
+    """The cube's own identity."""
+    epoch: int
+    """Number of the run among the cube's runs."""
+    cells: int
+    """That the run has to compute, as far as is known."""
+    driver_lost: bool
+    """Whether its driver left without a last report."""
+    problems: tuple[str, ...]
+    """What the page says that is wrong, one line each."""
+    report: Mapping[str, Any]
+    """The driver's last: a :class:`ProgressReport` as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsReport(_Message):
+    """What a scheduler answers to whoever asks for its runs."""
+
+    runs: tuple[RunNow, ...]
+    """Oldest first."""
+    unreadable: tuple[str, ...] = ()
+    """What drivers or lanes of other versions sent, one line each."""
+
+    _parts = {"runs": RunNow}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)

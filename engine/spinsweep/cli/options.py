@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from spinsweep import limits
-from spinsweep.cli.inputs import default_store, with_inputs
+from spinsweep.cli.inputs import default_store, missing_inputs
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import find
 from spinsweep.equipment import Equipment
@@ -237,7 +237,7 @@ def requested(
     if any(setting.endswith("+") for setting in texts):
         path = store or default_store(sweep, equipment.name if equipment else "")
         existing = Cube(path).axes if open_storage(path).exists("zarr.json") else {}
-    return with_inputs(sweep.with_text(texts, seed, existing))
+    return sweep.with_text({**texts, **missing_inputs(sweep, texts)}, seed, existing)
 
 
 def block_option(text: str | None) -> int | dict[str, int] | None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,18 +19,20 @@ import numpy.typing as npt
 from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
 from spinsweep.messages import (
-    MAX_FAILURES,
-    FailureReport,
     LaneReport,
     LongBlock,
     MessageError,
     ProgressReport,
     RunDescription,
+    RunNow,
+    RunsReport,
 )
 from spinsweep.pace import RateHistory
+from spinsweep.progress import duration
 from spinsweep.resources import EXCLUSIVE
 
 MAX_RUNS = 20  # kept, the newest
+SILENCE_S = 10.0  # without a report, after which it is said
 MAP_SHARE = 0.01  # of the scheduler's time that drawing maps may take
 
 
@@ -46,7 +47,6 @@ class WatchedRun:
     """Of each block, a :class:`BlockState` without RUNNING, in the shape of the grid of blocks."""
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
-    failures: deque[FailureReport] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
     rates: RateHistory = field(default_factory=RateHistory)
     """The reported rate over the time since the first block was sent."""
     revision: int = 0
@@ -81,6 +81,22 @@ class WatchedRun:
         later = time.monotonic() - self.last_seen
         long = () if self.ended else self.report.long
         return [replace(b, seconds=b.seconds + later, cell_seconds=b.cell_seconds + later) for b in long]
+
+    def problems(self, *, driver_lost: bool) -> Iterator[str]:
+        """What is wrong, or may be, one line each."""
+        report, silence_s = self.report, time.monotonic() - self.last_seen
+        if self.ended and self.cells_left > 0:
+            yield f"{self.cells_left:,} cells are left: run the same command again to continue"
+        if driver_lost:
+            yield "the driver is gone: run the same command again to continue"
+        elif not self.ended and silence_s > SILENCE_S:
+            yield f"no report from the driver for {duration(round(silence_s))}"
+        if not self.ended and not driver_lost and report.waiting:
+            yield f"waiting for {report.waiting}"
+        if report.workers_lost and not self.ended:
+            yield f"lost {report.workers_lost} workers; their blocks run again"
+        if report.problem:
+            yield f"a block could not be saved: {report.problem}"
 
     def counts(self, running: int) -> dict[BlockState, int]:
         """Blocks by state, with ``running`` of those that wait running."""
@@ -146,7 +162,6 @@ class SweepMonitor:
         watched.report = progress
         if progress.blocks_ended:
             watched.rates.note(progress.seconds, progress.rate)
-        watched.failures.extend(progress.failures)
         watched.revision += 1
         watched.last_seen = time.monotonic()
 
@@ -158,6 +173,27 @@ class SweepMonitor:
             self._cannot_read(f"a lane: {error}", "lane")
         else:
             self.lanes[report.bench] = ReportedLane(report, time.monotonic())
+
+    def tell_runs(self) -> dict[str, Any]:
+        """The runs, for whoever has no window on the page: a :class:`RunsReport` as JSON."""
+        return RunsReport(
+            runs=tuple(map(self._now, self.runs.values())), unreadable=tuple(dict.fromkeys(self.unreadable.values()))
+        ).to_json()
+
+    def _now(self, run: WatchedRun) -> RunNow:
+        about, lost = run.description, self.driver_lost(run)
+        return RunNow(
+            sweep=about.sweep,
+            title=about.title,
+            axes={axis.name: len(axis.values) for axis in about.axes},
+            path=about.path,
+            cube_id=about.cube_id,
+            epoch=about.epoch,
+            cells=run.cells,
+            driver_lost=lost,
+            problems=tuple(run.problems(driver_lost=lost)),
+            report=replace(run.report, long=tuple(run.long_now())).to_json(),
+        )
 
     def _cannot_read(self, line: str, sender: str) -> str:
         self.unreadable[sender] = line

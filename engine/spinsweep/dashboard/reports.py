@@ -7,7 +7,7 @@ block. A report never delays or ends a run: to a scheduler that cannot show the 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,13 +22,11 @@ from spinsweep.errors import RunnerError
 from spinsweep.figure_files import drawn_figures, figures_folder
 from spinsweep.ledger import Counts, Receipt
 from spinsweep.messages import (
-    MAX_FAILURES,
     MAX_GROUPS,
     MAX_LONG,
     AxisDescription,
     EarlierRun,
     FailureGroup,
-    FailureReport,
     OutputDescription,
     ProgressReport,
     RunDescription,
@@ -53,7 +51,6 @@ class Reports:
         """Of the run, among all that the scheduler has; the second part of its tasks' keys."""
         self._ended: dict[int, BlockState] = {}
         """State of each block, by number, that ended since the last report."""
-        self._failures: deque[FailureReport] = deque(maxlen=MAX_FAILURES)
         self._errors: Counter[str] = Counter()
         """Failed cells of the run by error."""
         self._first: dict[str, Mapping[str, Any]] = {}
@@ -95,7 +92,6 @@ class Reports:
         self._cells_left[index] -= receipt.done + receipt.failed
         if receipt.failed:
             self._failed.add(number)
-            self._failures.append(self._failure(receipt))
             self._group(receipt)
         if self._cells_left[index] <= 0:
             self._ended[number] = BlockState.FAILED if number in self._failed else BlockState.DONE
@@ -126,7 +122,6 @@ class Reports:
             waiting=progress.waiting,
             problem=problems[-1] if problems else "",
             ended=ended,
-            failures=tuple(self._failures),
             groups=tuple(FailureGroup(n, self._first.get(e, {}), e) for e, n in self._errors.most_common(MAX_GROUPS)),
             more_groups=max(0, len(self._errors) - MAX_GROUPS),
             long=tuple(progress.long_now(now)[:MAX_LONG]),
@@ -139,7 +134,6 @@ class Reports:
         except Exception:  # the run itself will find out what is wrong with the scheduler
             self._sends = False
         self._ended = {}
-        self._failures.clear()
 
     def _group(self, receipt: Receipt) -> None:
         """Count failed cells by error; a receipt counts its commonest few."""
@@ -158,11 +152,6 @@ class Reports:
     def _first_failed(self, receipt: Receipt) -> dict[str, Any]:
         cell = zip(self.run.cube.axes.items(), receipt.first_failed, strict=True)
         return {name: json_of(values[i]) for (name, values), i in cell}
-
-    def _failure(self, receipt: Receipt) -> FailureReport:
-        error, _, message = receipt.first_error.partition(": ")
-        cell = ", ".join(f"{name}={value}" for name, value in self._first_failed(receipt).items())
-        return FailureReport(cell, receipt.failed - 1, error, message[:MAX_ERROR_CHARACTERS])
 
     def _call(self, handler: str, **arguments: Any) -> Any:
         return _call(self.client, handler, run=self.name, **arguments)

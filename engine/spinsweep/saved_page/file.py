@@ -8,7 +8,7 @@ from pathlib import Path
 
 from spinsweep.disk import write_whole
 from spinsweep.errors import SpecError
-from spinsweep.figure_files import folder_of_cube, name_of_cube
+from spinsweep.figure_files import name_of_cube, result_folder
 
 MARK = "spinsweep-page-of"
 """Name of the ``meta`` tag of each page; its content is the name of the cube's folder or object prefix."""
@@ -23,7 +23,7 @@ def page_path(store: str) -> Path:
     ----------
     store : folder or URL
     """
-    return folder_of_cube(store) / f"{Path(name_of_cube(store)).stem}.html"
+    return result_folder(store) / f"{Path(name_of_cube(store)).stem}.html"
 
 
 def mark(store: str) -> str:
