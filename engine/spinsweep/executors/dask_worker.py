@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import dask
 from distributed import Status, WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
@@ -87,6 +88,33 @@ class JobPlugin(WorkerPlugin):
         return JobPlugin, (self._sent, self.name)
 
 
+class _ComputedHere:
+    """While a block is computed, dask arrays and what xarray loads are computed in its thread.
+
+    By default they become tasks of the cluster that computes the block; where each of its workers waits for such
+    tasks, as for the cube that is an input, nobody computes them. The setting is of the process: the first block
+    makes it, and the last one takes it back.
+    """
+
+    _lock = threading.Lock()
+    _blocks = 0
+    _setting: Any = None
+
+    def __enter__(self) -> None:
+        cls = type(self)
+        with cls._lock:
+            cls._blocks += 1
+            if cls._blocks == 1:
+                cls._setting = dask.config.set(scheduler="synchronous")
+
+    def __exit__(self, *exc: object) -> None:
+        cls = type(self)
+        with cls._lock:
+            cls._blocks -= 1
+            if not cls._blocks:
+                cls._setting.__exit__(None, None, None)
+
+
 class StopPlugin(WorkerPlugin):
     """Has every worker begin no further block of a run, also a worker that a nanny brings back after this."""
 
@@ -145,7 +173,7 @@ def compute(plugin: str, tasks: Sequence[Task], needed_s: float = 0.0) -> list[R
     key = worker.get_current_task()
     hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
     receipts: list[Receipt | Exception | None] = []
-    with hooks:
+    with hooks, _ComputedHere():
         for number, task in enumerate(tasks):
             try:
                 receipts.append(_receipt(job_plugin, (key, number), task, needed_s))
