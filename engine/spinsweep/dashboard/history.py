@@ -66,8 +66,8 @@ def figure_commands(run: WatchedRun) -> dict[str, str]:
     """Commands in a terminal, and what each does, HTML."""
     store = shlex.quote(run.description.path)
     return {
-        f"spinsweep figures {store}": "Draw the cube as it is then:",
-        f"spinsweep page {store}": "Write a page with links to the figures:",
+        f"spinsweep figures {store}": '<span class="dim">Draw the cube as it is then:</span>',
+        f"spinsweep page {store}": '<span class="dim">Write a page with links to the figures:</span>',
     }
 
 
