@@ -65,7 +65,7 @@ def test_everything_on_the_wall_can_be_read_at_three_metres_and_fits(
     with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block=4):
         pass
     screen.get(str(client.dashboard_link).replace("status", "sweep?kiosk=1"))
-    until(lambda: "95 of 96 cells done" in words(screen) and "Mean over the done cells" in words(screen))
+    until(lambda: "95 of 96 cells done" in words(screen) and "interval of the mean over seed" in words(screen))
 
     texts = {text: (size, tag) for text, size, tag in screen.execute_script(TEXTS)}
     assert {text: size for text, (size, _) in texts.items() if size < TEXT_PX} == {"×": 22}, "but the key of a colour"

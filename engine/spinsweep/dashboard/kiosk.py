@@ -51,19 +51,22 @@ class KioskPage(SweepPage):
         lost = text_box(html.LOST, visible=False, sizing_mode="stretch_width")
         legend = text_box(html.legend("failed"), sizing_mode="stretch_width")
         boxes = (self.unreadable, self.header, self.numbers, legend, self.caption, self.below)
-        for box in boxes:
-            box.stylesheets = [STYLE]
+        for box in (*boxes, self.curves.legend, self.curves.caption):
+            box.stylesheets, box.sizing_mode = [STYLE], "stretch_width"
         lost.stylesheets = [LOST_STYLE]
         self.maps.max_ticks, self.maps.tick_characters = MAX_TICKS, TICK_CHARACTERS
         self.maps.colour_bar.update(width=24, major_label_text_font_size=f"{TEXT_PX}px")
-        for plot in (self.maps.state_map, self.maps.output_map, self.lane.curve):
+        for plot in (self.maps.state_map, self.maps.output_map, self.curves.plot, self.lane.curve):
             _enlarge(plot)
+        self.curves.enlarge()
         shrinks = {"min-height": "0", "min-width": "0", "flex": "1 1 0"}
         fill: dict[str, Any] = {"sizing_mode": "stretch_both", "styles": shrinks}
         self.states = column(self.maps.state_map, legend, **fill)
-        output = column(self.maps.output_map, self.caption, **fill)
+        self.output = column(self.maps.output_map, self.caption, **fill)
+        self.drawn = column(self.curves.plot, self.curves.legend, self.curves.caption, **fill)
         self.measured = column(self.lane.curve, **fill)
-        drawings = row(self.states, output, self.measured, **{**fill, "styles": {**shrinks, "gap": "0 32px"}})
+        every = (self.states, self.output, self.drawn, self.measured)
+        drawings = row(*every, **{**fill, "styles": {**shrinks, "gap": "0 32px"}})
         self.body = column(self.numbers, drawings, self.below, **fill)
         self.tell_when_lost(doc, lost)
         styles = {"padding": "16px 32px", "box-sizing": "border-box", "height": "100vh", "background": "#ffffff"}
@@ -77,6 +80,9 @@ class KioskPage(SweepPage):
         # a run on a bench has few cells: what it measures now is worth more room than their states
         self.states.visible = self._lane() is None
         self.measured.visible = not self.states.visible
+        # curves say more of an output than its map, and there is room for two drawings
+        self.drawn.visible = self.curves.body.visible
+        self.output.visible = not self.drawn.visible
 
     def _lane(self) -> ReportedLane | None:
         """The lane that draws something."""
