@@ -15,7 +15,7 @@ from spinsweep.checking import items
 from spinsweep.errors import SpecError
 from spinsweep.printable import brief
 
-MAX_LINES = 8
+MAX_LINES = 9
 """Curves in one drawing."""
 MEAN, LAST = "mean", "last"
 DRAWN = "biuf"

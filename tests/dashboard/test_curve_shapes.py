@@ -94,18 +94,18 @@ def test_nothing_known_has_no_shape_yet_and_its_axis_is_there() -> None:
 
 
 def test_lines_differ_in_colour_and_mark_and_numbers_go_from_dark_to_light() -> None:
-    values = np.arange(32.0).reshape(8, 2, 2)
-    numbers = curves(cube([0.0, 1.0], values, [*range(8)]), View("y", x="x", lines="line"))
-    names = curves(cube([0.0, 1.0], values, [*"abcdefgh"]), View("y", x="x", lines="line"))
+    values = np.arange(36.0).reshape(9, 2, 2)
+    numbers = curves(cube([0.0, 1.0], values, [*range(9)]), View("y", x="x", lines="line"))
+    names = curves(cube([0.0, 1.0], values, [*"abcdefghi"]), View("y", x="x", lines="line"))
     assert styles(numbers) == list(zip(SHADES, MARKS, strict=True))
     assert styles(names) == list(zip(COLOURS, MARKS, strict=True))
 
 
 def test_the_legend_names_each_line_and_how_many_more_there_are() -> None:
-    names = ["a", "<i>", *(str(i) for i in range(8))]
-    found = curves(cube([0.0, 1.0], np.arange(40.0).reshape(10, 2, 2), names), View("y", x="x", lines="line"))
+    names = ["a", "<i>", *(str(i) for i in range(9))]
+    found = curves(cube([0.0, 1.0], np.arange(44.0).reshape(11, 2, 2), names), View("y", x="x", lines="line"))
     text = legend(found)
-    assert text.count('class="item"') == 9
+    assert text.count('class="item"') == 10
     assert "and 2 more values" in text
     assert "&lt;i&gt;" in text or "<i>" not in text
     assert legend(curves(cube([0.0, 1.0], np.ones((1, 2, 2))), View("y", x="x"))) == ""

@@ -161,7 +161,7 @@ def test_a_command_that_the_browser_does_not_let_a_page_copy_is_selected(
     assert complaints(window) == []
 
 
-@pytest.mark.parametrize("width", [800, 1400])
+@pytest.mark.parametrize("width", [800, pytest.param(1400, marks=pytest.mark.slow)])
 def test_the_page_is_as_wide_as_its_window(
     tmp_path: Path, watched_client: Client, window: Chrome, width: int
 ) -> None:

@@ -46,22 +46,16 @@ class CurvePanel:
         self.plot = _plot()
         self.plot.patches("xs", "ys", source=self.bands, fill_color="colour", fill_alpha=0.16, line_color=None)
         self.plot.segment("x", "low", "x", "high", source=self.bars, line_color="colour", line_alpha=0.6)
-        joined = self.plot.multi_line("xs", "ys", source=self.lines, line_color="colour", line_width=2)
+        self.plot.multi_line("xs", "ys", source=self.lines, line_color="colour", line_width=2)
         marks = self.plot.scatter(
             "x", "y", source=self.points, marker="mark", size=7, fill_color="colour", line_color="#ffffff"
         )
         tooltips = [("", "@label"), ("", "@at"), ("mean", "@mean"), ("interval", "@interval"), ("numbers", "@count")]
         self.plot.add_tools(HoverTool(renderers=[marks], tooltips=tooltips))
         self.legend, self.caption = text_box(), text_box()
-        self._glyphs = joined.glyph, marks.glyph
         self.body = wide(column, self.plot, self.legend, self.caption)
         self.select_x.on_change("value", self._x_chosen)
         self.select_lines.on_change("value", self._lines_chosen)
-
-    def enlarge(self) -> None:
-        """Lines and marks that can be told apart from some metres away."""
-        joined, marks = self._glyphs
-        joined.line_width, marks.size = 4, 14
 
     def offer(self, run: WatchedRun, output: OutputDescription | None, *, keep: bool) -> View | None:
         """Offer what the output of a run can be drawn against.

@@ -14,13 +14,13 @@ from spinsweep.analysis.curve_data import Curves, DrawnCurve, Floats, Quantity
 from spinsweep.dashboard.html import SYMBOLS, shortened, value_text
 from spinsweep.si import PREFIXED, PREFIXES, power_of
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#767676")
-"""Of names: M. Okabe and K. Ito, Color Universal Design (2008), with a grey in the place of yellow."""
-SHADES = ("#440154", "#46327e", "#365c8d", "#277f8e", "#1fa187", "#4ac16d", "#a0da39", "#c8b020")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#767676", "#7a4a1e")
+"""Of names: M. Okabe and K. Ito, Color Universal Design (2008), with a grey in the place of yellow, and a brown."""
+SHADES = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#a5d62f", "#c8b020")
 """Of numbers, dark to light: viridis with a darker end."""
 MARKS = {
     "circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "inverted_triangle": "▼", "hex": "⬢", "star": "★",
-    "plus": "✚",
+    "plus": "✚", "x": "✖",
 }  # fmt: skip
 """One for each line, so that colour is never the only difference: as bokeh calls it, and as the legend shows it."""
 MARKED = 20
