@@ -91,7 +91,7 @@ class Input(Parameter):
             set(stored["coords"].get(axis, values)) <= set(values) for axis, values in value["coords"].items()
         ):
             return value
-        return moved if _digests(_selected(moved)) == stored["sha256"] else value
+        return moved if _digests(moved, _selected(moved)) == stored["sha256"] else value
 
     def resolve(self, value: Any) -> Any:
         """The Dataset that cells get, in memory.
@@ -125,7 +125,7 @@ class Input(Parameter):
             "coords": coords,
             "sha256": dict.fromkeys(names, ""),
         }
-        return {**value, "sha256": _digests(_selected(value))}
+        return {**value, "sha256": _digests(value, _selected(value))}
 
 
 def fingerprint(value: Any) -> Any:
@@ -155,29 +155,30 @@ def _resolved(value: str) -> xr.Dataset:
     """Once for each process."""
     parts = json.loads(value)
     dataset = _selected(parts)
-    if _digests(dataset) != parts["sha256"]:
+    if _digests(parts, dataset) != parts["sha256"]:
         raise CubeError(f"{parts['store']} is an input of this run, and has other values than when the run began")
     return dataset
 
 
 def _selected(value: Mapping[str, Any]) -> xr.Dataset:
-    """The outputs and cells that the value names, in memory."""
+    """The outputs and cells that the value names, in memory; with their states, as what reads cubes expects."""
     from spinsweep.cube import Cube
 
     cube = Cube(value["store"])
-    return cube.dataset()[list(value["sha256"])].sel(value["coords"]).load()
+    return cube.dataset()[[*value["sha256"], "cell_state"]].sel(value["coords"]).load()
 
 
-def _digests(dataset: xr.Dataset) -> dict[str, str]:
-    """SHA-256 of each variable: its dims, type and little-endian values; of texts, of their JSON list."""
+def _digests(value: Mapping[str, Any], dataset: xr.Dataset) -> dict[str, str]:
+    """SHA-256 of each output: its dims, type and little-endian values; of texts, of their JSON list."""
     from spinsweep.cube.coordinates import content
 
     digests = {}
-    for name, array in dataset.data_vars.items():
+    for name in value["sha256"]:
+        array = dataset[name]
         values = array.values
         sha256 = hashlib.sha256(
             json.dumps([list(map(str, array.dims)), list(values.shape), values.dtype.name]).encode()
         )
         sha256.update(content(values))
-        digests[str(name)] = sha256.hexdigest()
+        digests[name] = sha256.hexdigest()
     return digests

@@ -103,6 +103,37 @@ class OutputDescription:
     """Its own dimensions, beside the axes."""
 
 
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run of the same cube, to compare another with."""
+
+    epoch: int
+    """Its number among the cube's runs."""
+    start: str
+    """When it began, UTC, ISO 8601."""
+    seconds: float | None
+    """That it took, s; None: it has no end."""
+    cells: int | None
+    """That it computed; None: it was killed before it could say so."""
+    rate: float | None
+    """Cells a second over all of it."""
+    outcome: str
+    """As its record says."""
+    changes: str
+    """Code, versions and machine that differ since then, in words; empty: none."""
+
+
+@dataclass(frozen=True)
+class ViewDescription:
+    """How an output is drawn as curves: the fields of a :class:`spinsweep.View`, none of them left out."""
+
+    output: str
+    x: str
+    lines: str | None
+    over: tuple[str, ...]
+    inner: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunDescription(_Message):
     """What a driver says of a run when it begins."""
@@ -129,8 +160,18 @@ class RunDescription(_Message):
     """Whether a lane does the work."""
     client: str
     """Dask's id of the driver's client."""
+    views: tuple[ViewDescription, ...] = ()
+    """What the author declares, the first first, and one of each further output; none: no curves are drawn."""
+    earlier: tuple[EarlierRun, ...] = ()
+    """The run that it is compared with; empty: there is none."""
+    failed_before: int = 0
+    """Cells of the cube that had failed when it began."""
+    figures: int = 0
+    """Figures that lie beside the cube."""
+    figures_folder: str = ""
+    """Where they are."""
 
-    _parts = {"axes": AxisDescription, "outputs": OutputDescription}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"axes": AxisDescription, "outputs": OutputDescription, "views": ViewDescription, "earlier": EarlierRun}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)

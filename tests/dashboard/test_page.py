@@ -73,7 +73,7 @@ def refresh(page: SweepPage) -> SweepPage:
 
 def answer(mean: Any, read: int, ended: int) -> Answer:
     """What the reader would say."""
-    return Answer(np.array(mean, float), read, ended)
+    return Answer(np.array(mean, float), read, ended, read_for_curves=read)
 
 
 @pytest.fixture

@@ -173,7 +173,8 @@ def test_the_page_is_as_wide_as_its_window(
 
     right = "return document.documentElement.scrollWidth <= innerWidth"
     assert window.execute_script(right)
-    assert until(lambda: max(_each(window, ".bk-Figure", "offsetWidth"), default=0) > 0.4 * width)
+    columns = 3 if width > 1000 else 2
+    assert until(lambda: max(_each(window, ".bk-Figure", "offsetWidth"), default=0) > 0.85 * width / columns)
 
 
 ELEMENTS = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from spinsweep.cube import Cube, open_storage
@@ -19,17 +19,21 @@ def default_store(sweep: Sweep, bench: str = "") -> str:
     return f"results/{sweep.name}{'-' if bench else ''}{bench}.zarr"
 
 
-def with_inputs(sweep: Sweep) -> Sweep:
-    """The sweep with the inputs that were not given, where a run of their sweep writes when it is not told.
+def missing_inputs(sweep: Sweep, settings: Mapping[str, str]) -> dict[str, str]:
+    """Settings of the inputs that were not given: where a run of their sweep writes when it is not told.
+
+    Parameters
+    ----------
+    settings : those that were given
 
     Raises
     ------
     SpecError
-        There is no cube, or it cannot be an input.
+        There is no cube.
     """
     stores = {}
     for name, parameter in sweep.inputs.items():
-        if sweep.params[name] is None:
+        if sweep.params[name] is None and name not in settings:
             store = default_store(find(parameter.upstream))
             if not open_storage(store).exists("zarr.json"):
                 raise SpecError(
@@ -38,7 +42,7 @@ def with_inputs(sweep: Sweep) -> Sweep:
                     f"--set {name}=FOLDER"
                 )
             stores[name] = store
-    return sweep.with_values(None, **stores) if stores else sweep
+    return stores
 
 
 def run_missing(name: str, settings: dict[str, str], run: Callable[[str, str], int]) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from spinsweep import limits
-from spinsweep.cli.inputs import default_store, with_inputs
+from spinsweep.cli.inputs import default_store, missing_inputs
 from spinsweep.cube import Cube, open_storage
 from spinsweep.discovery import find
 from spinsweep.equipment import Equipment
@@ -18,6 +18,7 @@ from spinsweep.plugins import installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 from spinsweep.until import Until
+from spinsweep.views import View
 
 Name = Annotated[
     str,
@@ -236,7 +237,7 @@ def requested(
     if any(setting.endswith("+") for setting in texts):
         path = store or default_store(sweep, equipment.name if equipment else "")
         existing = Cube(path).axes if open_storage(path).exists("zarr.json") else {}
-    return with_inputs(sweep.with_text(texts, seed, existing))
+    return sweep.with_text({**texts, **missing_inputs(sweep, texts)}, seed, existing)
 
 
 def block_option(text: str | None) -> int | dict[str, int] | None:
@@ -288,6 +289,17 @@ def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:
             "--sweep FILE.py:NAME, or give --trust to run the code that the cube names, if you trust who made it"
         )
     return name
+
+
+def declared_views(cube: Cube) -> tuple[View, ...]:
+    """The views that the installed sweep of a cube declares; a cube does not hold them."""
+    made = cube.attributes
+    name = installed_as(made.sweep_reference or made.sweep)
+    try:
+        sweep = find(name) if name else None
+    except SpecError:  # what does not need the code goes on without it
+        return ()
+    return sweep.views if sweep is not None and sweep.name == made.sweep else ()
 
 
 def sweep_of(cube: Cube, name: str) -> Sweep:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from spinsweep.axis import key
 from spinsweep.cli.console import console
-from spinsweep.cli.options import Insecure, Over, Tls
+from spinsweep.cli.options import Insecure, Over, Tls, declared_views
 from spinsweep.cli.status import Contents
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError, SpecError
@@ -41,7 +41,9 @@ def watch(
     ],
     once: Annotated[bool, typer.Option("--once", help="Show it once, and end.")] = False,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Between two looks at the cube.", min=0.5)] = 5.0,
-    output: Annotated[str | None, typer.Option(help="The output to draw.", show_default="the first number")] = None,
+    output: Annotated[
+        str | None, typer.Option(help="The output to draw.", show_default="the sweep's first view")
+    ] = None,
     x: Annotated[str | None, typer.Option(metavar="AXIS", help="What to draw it against.")] = None,
     lines: Annotated[str | None, typer.Option(metavar="AXIS", help="The axis with a curve for each value.")] = None,
     over: Over = None,
@@ -67,17 +69,17 @@ def watch(
         if of_scheduler:
             from spinsweep.cli.watched_scheduler import SchedulerView, follow  # late: distributed takes long to load
 
-            curves = partial(_curves_at, view=view)
+            curves = partial(_curves_at, options=view)
             return follow(SchedulerView(store, tls, curves, insecure=insecure), once=once, every=every)
         return _follow(store, view, once=once, every=every)
     except KeyboardInterrupt:
         return 1  # not all was done, or it had ended
 
 
-View = tuple[str | None, str | None, str | None, list[str] | None]
+Options = tuple[str | None, str | None, str | None, list[str] | None]
 
 
-def _follow(store: str, view: View, *, once: bool, every: float) -> int:
+def _follow(store: str, view: Options, *, once: bool, every: float) -> int:
     """The picture, drawn anew on a terminal; else a line whenever cells have ended, and the picture at the end."""
     out = console()
     contents = Contents.of(Cube(store), with_size=False)
@@ -108,7 +110,7 @@ def _over(contents: Contents) -> bool:
     return not runs or runs[-1].outcome != "running" or not contents.cube.write_guard.has_driver()
 
 
-def _picture(contents: Contents, out: Console, view: View) -> RenderableType:
+def _picture(contents: Contents, out: Console, view: Options) -> RenderableType:
     parts: list[RenderableType] = [contents.table()]
     parts += [Text(line) for line in failure_groups(contents.cube)] if contents.counts.failed else []
     parts += _curves(contents, out, view)
@@ -131,28 +133,29 @@ def failure_groups(cube: Cube) -> list[str]:
     return shown + ([f"failed  {more} with {len(number) - MAX_GROUPS} other messages"] if more else [])
 
 
-def _curves_at(path: str, cube_id: str, out: Console, *, view: View) -> list[RenderableType]:
+def _curves_at(path: str, cube_id: str, out: Console, *, options: Options) -> list[RenderableType]:
     """The curves of a cube that a scheduler names, where it can be read from here."""
     try:
         cube = Cube(path)
         if cube.attributes.cube_id != cube_id:
             raise CubeError("another cube is there")
-        return _curves(Contents.of(cube, with_size=False), out, view)
+        return _curves(Contents.of(cube, with_size=False), out, options)
     except (CubeError, OSError) as error:
         return [Text(one_line(f"no curves, since the cube at {path} cannot be read from here: {error}", 400))]
 
 
-def _curves(contents: Contents, out: Console, view: View) -> list[RenderableType]:
-    cube, (output, x, lines, over) = contents.cube, view
-    is_asked = any(view)
+def _curves(contents: Contents, out: Console, options: Options) -> list[RenderableType]:
+    cube, is_asked = contents.cube, any(options)
     if not contents.counts.done and not is_asked:
         return []
-    from spinsweep.cli.watched_curves import curves  # late: xarray takes long to load
+    from spinsweep.cli.watched_curves import drawn_view, pictures  # late: xarray takes long to load
 
     try:
         most = None if is_asked else MAX_VALUES
         room = max(40, min(90, out.width - 1)), max(8, min(14, out.height - 12)) if out.is_terminal else 12
-        return list(curves(cube.dataset(), output, x, lines, over, room, most, unicode=not out.options.ascii_only))
+        dataset = cube.dataset()
+        view = drawn_view(dataset, declared_views(cube), *options)
+        return list(pictures(dataset, view, room, most, unicode=not out.options.ascii_only))
     except SpecError:
         if is_asked:
             raise

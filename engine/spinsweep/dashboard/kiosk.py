@@ -11,6 +11,7 @@ from typing import Any
 
 from bokeh.core.templates import FILE
 from bokeh.layouts import column, row
+from bokeh.models import Line, MultiLine, Scatter
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap, BlockState
@@ -51,19 +52,21 @@ class KioskPage(SweepPage):
         lost = text_box(html.LOST, visible=False, sizing_mode="stretch_width")
         legend = text_box(html.legend("failed"), sizing_mode="stretch_width")
         boxes = (self.unreadable, self.header, self.numbers, legend, self.caption, self.below)
-        for box in boxes:
+        for box in (*boxes, self.curves.legend, self.curves.caption):
             box.stylesheets = [STYLE]
         lost.stylesheets = [LOST_STYLE]
         self.maps.max_ticks, self.maps.tick_characters = MAX_TICKS, TICK_CHARACTERS
         self.maps.colour_bar.update(width=24, major_label_text_font_size=f"{TEXT_PX}px")
-        for plot in (self.maps.state_map, self.maps.output_map, self.lane.curve):
+        for plot in (self.maps.state_map, self.maps.output_map, self.curves.plot, self.lane.curve):
             _enlarge(plot)
         shrinks = {"min-height": "0", "min-width": "0", "flex": "1 1 0"}
         fill: dict[str, Any] = {"sizing_mode": "stretch_both", "styles": shrinks}
         self.states = column(self.maps.state_map, legend, **fill)
-        output = column(self.maps.output_map, self.caption, **fill)
+        self.output = column(self.maps.output_map, self.caption, **fill)
+        self.curve_box = column(self.curves.plot, self.curves.legend, self.curves.caption, **fill)
         self.measured = column(self.lane.curve, **fill)
-        drawings = row(self.states, output, self.measured, **{**fill, "styles": {**shrinks, "gap": "0 32px"}})
+        drawings = row(self.states, self.output, self.curve_box, self.measured, **fill)
+        drawings.styles = {**shrinks, "gap": "0 32px"}
         self.body = column(self.numbers, drawings, self.below, **fill)
         self.tell_when_lost(doc, lost)
         styles = {"padding": "16px 32px", "box-sizing": "border-box", "height": "100vh", "background": "#ffffff"}
@@ -74,9 +77,11 @@ class KioskPage(SweepPage):
         """Bring the screen up to date, where something changed."""
         super().update()
         self.header.visible = self.run is None
-        # a run on a bench has few cells: what it measures now is worth more room than their states
-        self.states.visible = self._lane() is None
-        self.measured.visible = not self.states.visible
+        # two drawings have room: what is measured now, and curves, come before the maps
+        is_measured, has_curves = self._lane() is not None, bool(self.curves.points.data["x"])
+        self.measured.visible, self.curve_box.visible = is_measured, has_curves
+        self.states.visible = not (is_measured and has_curves)
+        self.output.visible = not (is_measured or has_curves)
 
     def _lane(self) -> ReportedLane | None:
         """The lane that draws something."""
@@ -152,3 +157,8 @@ def _enlarge(plot: Any) -> None:
     plot.title.text_font_size = size
     plot.axis.axis_label_text_font_size = size
     plot.axis.major_label_text_font_size = size
+    for renderer in plot.renderers:
+        if isinstance(renderer.glyph, Line | MultiLine):
+            renderer.glyph.line_width = 4
+        elif isinstance(renderer.glyph, Scatter):
+            renderer.glyph.size = 12

@@ -27,6 +27,7 @@ from spinsweep.messages import (
     RunNow,
     RunsReport,
 )
+from spinsweep.pace import RateHistory
 from spinsweep.progress import duration
 from spinsweep.resources import EXCLUSIVE
 
@@ -46,6 +47,8 @@ class WatchedRun:
     """Of each block, a :class:`BlockState` without RUNNING, in the shape of the grid of blocks."""
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
+    rates: RateHistory = field(default_factory=RateHistory)
+    """The reported rate over the time since the first block was sent."""
     revision: int = 0
     """Grows with every report."""
     last_seen: float = field(default_factory=time.monotonic)
@@ -157,6 +160,8 @@ class SweepMonitor:
         watched = self.runs[run]
         watched.states.reshape(-1)[np.frombuffer(numbers, np.uint32)] = np.frombuffer(states, np.uint8)
         watched.report = progress
+        if progress.blocks_ended:
+            watched.rates.note(progress.seconds, progress.rate)
         watched.revision += 1
         watched.last_seen = time.monotonic()
 

@@ -20,6 +20,8 @@ from bokeh.models import CustomJS, Div, Select
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap
 from spinsweep.dashboard.commands import CopyableCommand, FailurePanel
+from spinsweep.dashboard.curve_panel import CurvePanel
+from spinsweep.dashboard.history_panel import HistoryPanel
 from spinsweep.dashboard.lane_panel import LanePanel
 from spinsweep.dashboard.maps import SweepMaps
 from spinsweep.dashboard.monitor import SweepMonitor, WatchedRun
@@ -108,6 +110,8 @@ class SweepPage:
         """What the maps show."""
         self._failures_revision = -1
         """Revision of the run whose failures are shown."""
+        self._curves_of = ("", "")
+        """Run and output whose views are offered."""
 
         self.unreadable, self.header, self.caption, self.long_running = (
             text_box(sizing_mode="stretch_width") for _ in range(4)
@@ -118,7 +122,9 @@ class SweepPage:
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("x axis", "y axis"))
         self.select_output = Select(title="output", width=220)
         self.select_inner = Select(options=["mean", "last"], value="mean", width=120)
+        self.history = HistoryPanel()
         self.maps = SweepMaps()
+        self.curves = CurvePanel(self._curve_chosen)
         self.failures = FailurePanel()
         for select in (self.select_run, self.select_output, self.select_inner):
             select.on_change("value", self._chosen)
@@ -129,17 +135,19 @@ class SweepPage:
         self.update()
 
     def _arrange(self, doc: Any) -> None:
-        selects = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
+        of_maps = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
+        selects = (*of_maps, self.curves.select_x, self.curves.select_lines)
         half = {"flex": "1 1 320px", "min-width": "320px"}  # where there is no room, one below the other
         states = wide(column, self.maps.state_map, text_box(html.legend()), styles=half)
         output = wide(column, self.maps.output_map, self.caption, styles=half)
+        curves = wide(column, self.curves.body, styles=half)
         long_running = wide(column, self.long_running, self.long_command.body)
-        maps = wide(row, states, output)
+        maps = wide(row, states, output, curves)
         self.body = wide(column, wide(row, *selects), maps, long_running, self.lane.body, self.failures.body)
         lost = text_box(html.LOST, visible=False)
         self.tell_when_lost(doc, lost)
         styles = {"padding": "8px 16px", "box-sizing": "border-box"}
-        root = wide(column, lost, self.unreadable, self.header, self.body, styles=styles)
+        root = wide(column, lost, self.unreadable, self.header, self.body, self.history.body, styles=styles)
         root.stylesheets = [BELOW_TABS]
         doc.add_root(root)
 
@@ -163,6 +171,15 @@ class SweepPage:
             self.update()
             self._due = 0.0
 
+    def _curve_chosen(self) -> None:
+        """Another view of the same output: the map keeps what it shows."""
+        if not self._choosing:
+            self._follows = False
+            self._due = self._read_due = 0.0
+            self._answer_revision = -1
+            self.update()
+            self._due = 0.0
+
     def update(self) -> None:
         """Bring the window up to date, where something changed."""
         self._update_lane()
@@ -173,6 +190,7 @@ class SweepPage:
         self._choose_run()
         self._choosing = False
         self.body.visible = self.run is not None
+        self.history.show(self.run)
         set_text(self.unreadable, html.unreadable(self.monitor))
         self.unreadable.visible = bool(self.unreadable.text)
         if self.run is None:
@@ -207,7 +225,8 @@ class SweepPage:
         outputs = [NO_OUTPUT, *(o.name for o in run.description.outputs)]
         self.select_output.options = outputs
         if self._follows or self.select_output.value not in outputs:
-            self.select_output.value = outputs[:2][-1]
+            views = [view.output for view in run.description.views]
+            self.select_output.value = [*views, *outputs[:2]][0 if views else -1]
 
     def _offer_axes(self, axes: Sequence[AxisDescription]) -> None:
         """Those of a run; what a person chose stays chosen if the run has it."""
@@ -231,6 +250,7 @@ class SweepPage:
         y, x = self._axes(run)
         block_map = self.monitor.block_map(run, y, x)
         output = next((o for o in run.description.outputs if o.name == self.select_output.value), None)
+        self._offer_curves(run, output)
         self._draw(run, y, x, block_map)
         self._read(run, y, x, output)
         self.maps.name_output(output)
@@ -243,9 +263,22 @@ class SweepPage:
         long = run.long_now() if self.long_running.visible else []
         self.long_command.show(html.cell_command(run, long[0].cell) if long else "", html.LONG_HINT if long else "")
         set_text(self.caption, html.caption(run, block_map, output, self.select_inner.value, self._answer))
+        curves = self._answer.curves if self._answer is not None else None
+        self.curves.show(curves, html.curve_caption(block_map, self._answer))
         if run.revision != self._failures_revision:
             self._failures_revision = run.revision
             self.failures.show(run, block_map)
+
+    def _offer_curves(self, run: WatchedRun, output: OutputDescription | None) -> None:
+        """What an output can be drawn against, and first its author's view; a choice stays until another output."""
+        shown, before = (run.name, output.name if output else ""), self._curves_of
+        if shown == before:
+            return
+        self._curves_of = shown
+        view = self.curves.offer(run, output, keep=not self._follows and shown[1] == before[1])
+        if view is not None:
+            self._choosing, self.select_inner.value = True, view.inner
+            self._choosing = False
 
     def _draw(self, run: WatchedRun, y: int, x: int, block_map: BlockMap) -> None:
         drawn_map, drawn_answer = self._drawn
@@ -278,12 +311,17 @@ class SweepPage:
             states=run.states.copy(),
             y=y,
             x=x,
+            view=self.curves.view(str(self.select_inner.value)),
         )
 
         async def ask() -> None:
             answer = await asyncio.to_thread(self.reader.ask, question)
-            chosen = (self.run, *self._axes(run), self.select_output.value, self.select_inner.value)
-            if chosen == (run, y, x, question.output, question.inner):  # else another map is shown by now
+            inner = str(self.select_inner.value)
+            chosen = (self.run, *self._axes(run), self.select_output.value, inner, self.curves.view(inner))
+            if chosen == (run, y, x, question.output, question.inner, question.view):  # else it shows another by now
+                before = self._answer and self._answer.curves
+                if before is None or answer.curves is None or before.view != answer.curves.view:
+                    self._due = 0.0  # somebody waits for it
                 self._answer, self._answer_revision = answer, revision
                 self._read_due = time.monotonic() + READ_INTERVAL_S
 

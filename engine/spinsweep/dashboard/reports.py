@@ -19,16 +19,20 @@ from spinsweep.dashboard.access import OPEN, Pages, pages_of
 from spinsweep.dashboard.blockmap import BlockState, initial_states
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
 from spinsweep.errors import RunnerError
-from spinsweep.ledger import Receipt
+from spinsweep.figure_files import drawn_figures, figures_folder
+from spinsweep.ledger import Counts, Receipt
 from spinsweep.messages import (
     MAX_GROUPS,
     MAX_LONG,
     AxisDescription,
+    EarlierRun,
     FailureGroup,
     OutputDescription,
     ProgressReport,
     RunDescription,
+    ViewDescription,
 )
+from spinsweep.provenance import changes_in_words
 from spinsweep.runs import Run
 
 REPORT_INTERVAL_S = 1.0
@@ -161,6 +165,7 @@ def _cut(error: str) -> str:
 def describe(run: Run, client: str) -> RunDescription:
     """What the page has to know of a run; ``client`` is the id of its driver's client."""
     cube, sweep = run.cube, run.sweep
+    store = str(cube.storage)
     return RunDescription(
         sweep=sweep.name,
         title=sweep.title,
@@ -179,7 +184,25 @@ def describe(run: Run, client: str) -> RunDescription:
         cells=run.progress.cells,
         measured=sweep.measured,
         client=client,
+        earlier=_earlier(run),
+        failed_before=Counts.of(run.state).failed,
+        figures=len({file.stem for file in drawn_figures(store)}),
+        figures_folder=str(figures_folder(store)),
+        views=tuple(
+            ViewDescription(v.output, str(v.x), v.lines, v.over, v.inner)
+            for v in sweep.dimensions(cube.axes).every(sweep.views)
+        ),
     )
+
+
+def _earlier(run: Run) -> tuple[EarlierRun, ...]:
+    """The run that this one is compared with."""
+    before, record = run.cube.run_before(run.job.epoch), run.cube.run_record(run.job.epoch)
+    if before is None:
+        return ()
+    epoch, earlier = before
+    changes = "" if record is None else changes_in_words(record.changes_since(earlier))
+    return (EarlierRun(epoch, earlier.start, earlier.seconds, earlier.cells, earlier.rate, earlier.outcome, changes),)
 
 
 def serve_watchers(client: Client, port: int, pages: Pages = OPEN) -> str:

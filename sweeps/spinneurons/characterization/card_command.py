@@ -12,9 +12,7 @@ from spinneurons.characterization.store import characterization, require_free
 from spinneurons.neurons import card as cards
 from spinneurons.neurons.family import Card, MeasuredDevices, NeuronFamily
 from spinneurons.neurons.registry import class_of, family_of, find
-from spinsweep.axis import key
 from spinsweep.errors import SpecError
-from spinsweep.ledger import State
 from spinsweep.printable import say
 
 if TYPE_CHECKING:  # they take a second to load
@@ -87,15 +85,22 @@ def card(
     cube = characterization(store, "a card is fitted from a characterization")
     from spinneurons.analysis.cubes import by_width  # they take a second to load
     from spinneurons.characterization.measured import (
+        device_names,
         differences,
+        fitted_devices,
         measured_devices,
+        one_curve_each,
         recording_of,
         without_levels,
     )
 
-    selected = _selected(cube.dataset(at_once=True), select or [])
+    selected = one_curve_each(cube.dataset(at_once=True), select or [])
     dataset = by_width(selected)
-    kept, left_out = _for_card(dataset, leave_out or [], include_bad_fits=include_bad_fits)
+    takes = None if include_bad_fits else "; --include-bad-fits takes it"
+    kept, left_out, unknown = fitted_devices(dataset, leave_out or [], bad_fit=takes)
+    if unknown:
+        shown = ", ".join(device_names(dataset)[:20])
+        raise SpecError(f"--leave-out {unknown[0]}: there is no such device; they are {shown}")
     try:
         start, origin = _start(base, cube.attributes.params.get("card"))
         recording = recording_of(selected, cube.attributes.params)
@@ -189,55 +194,6 @@ def _device(cube: xr.Dataset, place: tuple[int, int]) -> str:
 
 
 def _label(cube: xr.Dataset, place: tuple[int, int]) -> str:
-    return _named(float(cube["width"][place[0]]), int(cube["device"][place[1]]))
+    from spinneurons.characterization.measured import device_label
 
-
-def _named(width: float, device: int) -> str:
-    """A device as ``--leave-out`` takes it."""
-    return f"{key(width)}/{device}"
-
-
-def _for_card(cube: xr.Dataset, unwanted: list[str], *, include_bad_fits: bool) -> tuple[xr.DataArray, list[str]]:
-    """Which devices go into a card, (width, device) bool, and what is said of those that do not."""
-    from spinneurons.characterization.fit_table import devices, goodness_of, reason
-
-    kept, left_out, unwanted_labels = cube["cell_state"] == State.DONE, [], set(unwanted)
-    for device in devices(cube):
-        why = reason(cube, device)
-        quality = goodness_of(cube, device)
-        if quality and quality.is_bad and not include_bad_fits:
-            why = f"bad fit, p = {quality.p_value:.1g}; --include-bad-fits takes it"
-        if (name := _named(device.width, device.label)) in unwanted_labels:
-            unwanted_labels.remove(name)
-            why = why or f"--leave-out {name}"
-        if why:
-            kept.loc[{"width": device.width, "device": device.label}] = False
-            left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
-    if unwanted_labels:
-        shown = [_named(d.width, d.label) for d in devices(cube)][:20]
-        raise SpecError(
-            f"--leave-out {sorted(unwanted_labels)[0]}: there is no such device; they are {', '.join(shown)}"
-        )
-    return kept, left_out
-
-
-def _selected(cube: xr.Dataset, select: list[str]) -> xr.Dataset:
-    """The cube at one value of each axis beside ``width`` and ``device``."""
-    wanted = dict(text.split("=", 1) for text in select if "=" in text)
-    if len(wanted) < len(select):
-        raise SpecError(f"--select {next(t for t in select if '=' not in t)}: is not AXIS=VALUE, such as polarity=1")
-    further = [str(d) for d in cube["cell_state"].dims if d not in ("width", "device")]
-    if unknown := [name for name in wanted if name not in further]:
-        raise SpecError(f"--select {unknown[0]}: the cube has {', '.join(further) or 'no further axis'}")
-    for name in further:
-        values = [key(value) for value in cube[name].values.tolist()]
-        if name not in wanted and len(values) > 1:
-            raise SpecError(
-                f"each device has {len(values)} curves, along {name}; choose one for the card: --select "
-                f"{name}={values[0]} (it has {', '.join(values[:20])})"
-            )
-        chosen = wanted.get(name, values[0])
-        if chosen not in values:
-            raise SpecError(f"--select {name}={chosen}: it has {', '.join(values[:20])}")
-        cube = cube.isel({name: values.index(chosen)})
-    return cube
+    return device_label(float(cube["width"][place[0]]), int(cube["device"][place[1]]))

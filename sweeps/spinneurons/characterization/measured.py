@@ -9,11 +9,14 @@ import numpy as np
 import xarray as xr
 
 from spinneurons.characterization.decisions import METHODS
-from spinneurons.characterization.fit_table import CharacterizedDevice, devices
+from spinneurons.characterization.fit_table import CharacterizedDevice, devices, goodness_of, reason
 from spinneurons.logs.cycles import Condition
 from spinneurons.logs.quantities import QUANTITIES, factor, recognised
 from spinneurons.neurons.cubes import family, law
 from spinneurons.neurons.family import Floats, Levels, MeasuredDevices
+from spinsweep.axis import key
+from spinsweep.errors import SpecError
+from spinsweep.reading import CubeView
 
 UNEQUAL = 0.1
 """Of half the distance of the levels, or of the median: by how much devices may differ before it is said."""
@@ -56,6 +59,79 @@ def recording_of(cube: xr.Dataset, parameters: Mapping[str, Any]) -> Recording:
             conditions["pulse_width"] = {float(coordinate) * (scale or 1.0): 1}
     sign = int(cube["polarity"]) if "polarity" in cube.coords else 1
     return Recording(conditions, parameters["reset_state"] * sign if said["reset_read"] else None, law(cube).name)
+
+
+def one_curve_each(cube: xr.Dataset, select: Sequence[str], option: str = "--select ") -> xr.Dataset:
+    """The cube at one value of each axis beside ``width`` and ``device``.
+
+    Parameters
+    ----------
+    select : values of axes that have several, such as ``polarity=1``
+    option : what a user writes before them
+
+    Raises
+    ------
+    SpecError
+        An axis has several values and none is chosen, or there is no such axis or value; one line.
+    """
+    wanted = dict(text.split("=", 1) for text in select if "=" in text)
+    if len(wanted) < len(select):
+        raise SpecError(f"{option}{next(t for t in select if '=' not in t)}: is not AXIS=VALUE, such as polarity=1")
+    further = [str(d) for d in cube["cell_state"].dims if d not in ("width", "device")]
+    if unknown := [name for name in wanted if name not in further]:
+        raise SpecError(f"{option}{unknown[0]}: the cube has {', '.join(further) or 'no further axis'}")
+    for name in further:
+        values = [key(value) for value in cube[name].values.tolist()]
+        if name not in wanted and len(values) > 1:
+            raise SpecError(
+                f"each device has {len(values)} curves, along {name}; choose one: {option}"
+                f"{name}={values[0]} (it has {', '.join(values[:20])})"
+            )
+        chosen = wanted.get(name, values[0])
+        if chosen not in values:
+            raise SpecError(f"{option}{name}={chosen}: it has {', '.join(values[:20])}")
+        cube = cube.isel({name: values.index(chosen)})
+    return cube
+
+
+def fitted_devices(
+    cube: xr.Dataset, unwanted: Sequence[str] = (), *, bad_fit: str | None = ""
+) -> tuple[xr.DataArray, list[str], list[str]]:
+    """Which devices go into a card.
+
+    Parameters
+    ----------
+    cube : as :func:`spinneurons.analysis.cubes.by_width` gives it
+    unwanted : labels of devices that do not, such as ``2/1``
+    bad_fit : what is said behind a bad fit (p < 0.001); None: devices with one go as well
+
+    Returns
+    -------
+    (width, device) bool; a line for each device that is done and does not go; labels that no device has
+    """
+    kept, left_out, unknown = CubeView(cube).done.copy(), [], sorted(set(unwanted))
+    for device in devices(cube):
+        why = reason(cube, device)
+        quality = goodness_of(cube, device)
+        if quality and quality.is_bad and bad_fit is not None:
+            why = f"bad fit, p = {quality.p_value:.1g}{bad_fit}"
+        if (name := device_label(device.width, device.label)) in unknown:
+            unknown.remove(name)
+            why = why or f"--leave-out {name}"
+        if why:
+            kept.loc[{"width": device.width, "device": device.label}] = False
+            left_out.append(f"width {device.width:g} um, device {device.name}: {why}")
+    return kept, left_out, unknown
+
+
+def device_label(width: float, device: int) -> str:
+    """A device as ``--leave-out`` takes it."""
+    return f"{key(width)}/{device}"
+
+
+def device_names(cube: xr.Dataset) -> list[str]:
+    """Labels of the devices that are done."""
+    return [device_label(device.width, device.label) for device in devices(cube)]
 
 
 def measured_devices(cube: xr.Dataset, kept: xr.DataArray, recording: Recording) -> MeasuredDevices:

@@ -8,11 +8,11 @@ costs little more than one cell: blocks hold whole planes.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,7 @@ from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief, say
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
     from spinneurons.codesign.chip import Floats
@@ -48,44 +49,61 @@ _FAULTS = ("levels", "stuck_off", "stuck_on", "read_noise")
 
 
 def codesign(cells: Cells) -> dict[str, npt.NDArray[Any]]:
-    """All cells of a box: planes of widths and variations, one for each chip seed and each kind of crossbar.
+    """All cells of a box: planes of widths and variations, one for each chip seed and each kind of crossbar."""
+    return planes(Chips(cells.params, cells.coords, cells.rng), cells.shape)
 
-    Streams: ``neurons``, ``weights`` and ``scales`` of a chip (x and xi of equation 3, and y of the spread of i0),
-    ``faults`` (stuck cells), ``calibration`` (pulses at the neurons) and ``spikes``, each at its seed.
+
+class Chips(NamedTuple):
+    """Which chips are computed, and their random numbers."""
+
+    params: Mapping[str, Any]
+    """Of the sweep; ``card`` and ``devices`` are those of the chips."""
+    coords: Mapping[str, npt.NDArray[Any]]
+    """Values along each axis, ``width``, ``variation`` and ``seed`` at least."""
+    rng: Callable[..., np.random.Generator]
+    """By stream and seed. Streams: ``neurons``, ``weights`` and ``scales`` of a chip (x and xi of equation 3, and y
+    of the spread of i0), ``faults`` (stuck cells), ``calibration`` (pulses at the neurons) and ``spikes``."""
+
+
+def planes(box: Chips, shape: tuple[int, ...]) -> dict[str, npt.NDArray[Any]]:
+    """The outputs of all chips, float64 (*shape, steps).
+
+    Parameters
+    ----------
+    shape : lengths along the axes of ``box.coords``, width, variation and seed first; those of length one may be
+        left out
     """
     from spinneurons.codesign import model
 
-    p, widths, steps = cells.params, cells.coords["width"], cells.params["steps"]
-    weights = {offset: weights_of(p, offset) for offset in cells.coords.get("training", np.zeros(1, int)).tolist()}
+    p, widths, steps = box.params, box.coords["width"], box.params["steps"]
+    weights = {offset: weights_of(p, offset) for offset in box.coords.get("training", np.zeros(1, int)).tolist()}
     test = data.checked("test", **p["data"])
     batch = Batch.first(test.images, test.labels, p["images"])
     family = family_of(p["card"])
-    names = list(cells.coords)
+    names = list(box.coords)
     in_order = sorted(_kinds(p).items(), key=lambda one: names.index(one[0]) if one[0] in names else len(names))
-    kinds = {name: cells.coords.get(name, np.array([default])) for name, default in in_order}
+    kinds = {name: box.coords.get(name, np.array([default])) for name, default in in_order}
     # (width, variation, seed, levels, ...): what comes after the seed is squeezed away where it is no axis
-    lengths = cells.coords["variation"], cells.coords["seed"], *kinds.values()
+    lengths = box.coords["variation"], box.coords["seed"], *kinds.values()
     grid = (len(widths), *(len(values) for values in lengths))
     arrays = {n: np.empty((*grid, steps)) for n in ("accuracy", "spikes_hidden", "spikes_output", "weight_read")}
     every_synapse = np.empty(grid)
     for index in np.ndindex(grid[2:]):
-        seed = int(cells.coords["seed"][index[0]])
+        seed = int(box.coords["seed"][index[0]])
         kind = {name: values[i].item() for (name, values), i in zip(kinds.items(), index[1:], strict=True)}
-        chip = _chip(cells, weights[kind["training"]], seed, kind)
-        plane = model.plane(
-            chip, batch, Draws.of(cells.rng("spikes", seed=seed)), _plane_cells(cells, chip, seed, kind)
-        )
+        chip = _chip(box, weights[kind["training"]], seed, kind)
+        plane = model.plane(chip, batch, Draws.of(box.rng("spikes", seed=seed)), _plane_cells(box, chip, seed, kind))
         every_synapse[..., *index] = float(sum(np.abs(w).sum() for w in weights[kind["training"]]))
         for name, array in arrays.items():
             array[(slice(None), slice(None), *index)] = getattr(plane, name).swapaxes(0, 1)
-    results = {name: array.reshape(*cells.shape, steps) for name, array in arrays.items()}
+    results = {name: array.reshape(*shape, steps) for name, array in arrays.items()}
     read = results.pop("weight_read")
-    i0 = family.i0(widths).reshape(-1, *(1,) * len(cells.shape))
+    i0 = family.i0(widths).reshape(-1, *(1,) * len(shape))
     unit = float(family.i0(max(family.labels()["width"])))
     return {
         **results,
         "synaptic_energy": i0**2 / p["conductance"] * p["dt"] * read,
-        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse.reshape(*cells.shape, 1),
+        "energy_normalised": (i0 / unit) ** 2 * read / every_synapse.reshape(*shape, 1),
     }
 
 
@@ -99,28 +117,28 @@ def _kinds(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plane_cells(cells: Cells, chip: chips.Chip, seed: int, kind: dict[str, Any]) -> CellGrid:
+def _plane_cells(box: Chips, chip: chips.Chip, seed: int, kind: dict[str, Any]) -> CellGrid:
     """The cells of a plane, with the estimates of the chip's neurons if they are calibrated."""
-    p, law = cells.params, family_of(cells.params["card"]).law(cells.params["link"])
-    ratios = z_shift_scale(cells.coords["width"], p).tolist()
+    p, law = box.params, family_of(box.params["card"]).law(box.params["link"])
+    ratios = z_shift_scale(box.coords["width"], p).tolist()
     thresholds = neuron_thresholds(law, kind["read_noise"])
     zeta = kind["i0_variation"]
     grid = CellGrid(
-        cells.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta, class_by=p["class_by"]
+        box.coords["variation"].tolist(), ratios, p["steps"], p["ties"], thresholds, zeta, class_by=p["class_by"]
     )
     if kind["calibration_cycles"] == "0":
         return grid
     spread = spread_of(p["distribution"], own_devices.measured(p["devices"]))
     method = Method(pulses_of(kind["calibration_cycles"]), law, p["calibrate"] == _BOTH, spread)
-    rng = cells.rng("calibration", seed=seed)
+    rng = box.rng("calibration", seed=seed)
     return replace(grid, estimates=estimate(chip, grid.etas, grid.ratios, zeta, method, rng))
 
 
-def _chip(cells: Cells, weights: Sequence[Floats], seed: int, kind: dict[str, Any]) -> chips.Chip:
-    faults = cells.rng("faults", seed=seed)
+def _chip(box: Chips, weights: Sequence[Floats], seed: int, kind: dict[str, Any]) -> chips.Chip:
+    faults = box.rng("faults", seed=seed)
     layers = [crossbar.program(w, faults, kind["levels"], kind["stuck_off"], kind["stuck_on"]) for w in weights]
-    neurons, deviations, scales = (cells.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
-    p = cells.params
+    neurons, deviations, scales = (box.rng(stream, seed=seed) for stream in ("neurons", "weights", "scales"))
+    p = box.params
     devices = own_devices.measured(p["devices"])
     return chips.make(layers, neurons, deviations, p["vary"], p["distribution"], scales, devices)
 
@@ -236,16 +254,17 @@ def outputs(params: Mapping[str, Any]) -> tuple[Output, ...]:
     """The same for every family; ``ValueError`` where the card's has no such law, or layers cannot be."""
     require_law(params)
     sizes_of(params)
-    return (
-        Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
-        Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
-        Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
-        Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
-        Output("energy_normalised", ("timestep",), long_name="the same, in reads of all synapses at the widest bar"),
-    )
+    return OUTPUTS
 
 
-_PARAMETERS = (
+OUTPUTS = (
+    Output("accuracy", ("timestep",), "float32", long_name="accuracy on the test images"),
+    Output("spikes_hidden", ("timestep",), "float32", long_name="hidden spikes of an image so far"),
+    Output("spikes_output", ("timestep",), "float32", long_name="output spikes of an image so far"),
+    Output("synaptic_energy", ("timestep",), "float64", "J", "synaptic read energy of an image so far"),
+    Output("energy_normalised", ("timestep",), long_name="the same, in reads of all synapses at the widest bar"),
+)
+NETWORK_PARAMETERS = (
     Parameter("steps", 50, help="time steps of a run", low=1, high=1_000_000),
     Parameter("images", 10_000, help="test images, the first of the data", low=1, high=1_000_000),
     Parameter("vary", "both", help="what deviates on a chip", choices=chips.VARY),
@@ -258,18 +277,9 @@ _PARAMETERS = (
     Parameter("tile_rows", crossbar.ROWS, help="inputs of a crossbar tile", low=1, high=1_000_000),
     Parameter("tile_columns", crossbar.COLUMNS, help="columns of a tile, two an output", low=2, high=1_000_000),
     Parameter("dt", 1e-3, "s", "duration of a step: rate 1000 1/s at intensity 255", low=1e-9, high=1.0),
-    # A chip's neurons deviate by the axis variation, as in equation 3, not by the card's spreads or as individuals of
-    # it; the lines give I_bias/i0 and the energy, and the widest bar the unit of the normalised energy.
-    card_of(
-        *(f"{line}.{part}" for line in ("i_bias", "i0") for part in ("intercept", "slope")),
-        "switching.link",
-        "devices.widths",
-    ),
-    replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
     DATA,
     Parameter("layers", _LAYERS, help="pixels, neurons of each hidden layer, classes", neutral=_LAYERS),
     own_weights.WEIGHTS,
-    own_devices.DEVICES,
     Parameter(
         "class_by",
         "spikes",
@@ -278,14 +288,27 @@ _PARAMETERS = (
         neutral="spikes",
     ),
 )
-_CALIBRATE = Parameter(
+"""Of any chip, whatever its neurons are."""
+_PARAMETERS = (
+    *NETWORK_PARAMETERS,
+    # A chip's neurons deviate by the axis variation, as in equation 3, not by the card's spreads or as individuals of
+    # it; the lines give I_bias/i0 and the energy, and the widest bar the unit of the normalised energy.
+    card_of(
+        *(f"{line}.{part}" for line in ("i_bias", "i0") for part in ("intercept", "slope")),
+        "switching.link",
+        "devices.widths",
+    ),
+    replace(LINK, help=f"{LINK.help}; standard: the first of the family", neutral="card"),
+    own_devices.DEVICES,
+)
+CALIBRATE = Parameter(
     "calibrate",
     "i_bias",
     help="what the pulses of calibration_cycles estimate of each neuron",
     choices=("i_bias", _BOTH),
     neutral="i_bias",
 )
-_FAULT_PARAMETERS = (
+FAULT_PARAMETERS = (
     Parameter("levels", 0, help="conductance levels of a cell; 0: any conductance", low=0, high=65_536),
     Parameter("stuck_off", 0.0, help="share of cells stuck at zero conductance", low=0, high=1),
     Parameter("stuck_on", 0.0, help="share of cells stuck at the largest conductance", low=0, high=1),
@@ -297,7 +320,7 @@ _LATER_AXES = (
     Axis("i0_variation", (0.0,), long_name="variation of i0", low=0.0, high=0.9, neutral=0.0),
     Axis("training", (0,), long_name="training seed, counted from the parameter network", low=0, neutral=0),
 )
-_STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
+STEP = Dim("timestep", "steps", start=1, long_name="time steps so far")
 _RATIO = Coordinate(
     "z_shift_scale", "width", z_shift_scale, long_name="I_bias/i0: shift of z for a deviation of 100 %"
 )
@@ -306,15 +329,20 @@ SWEEP = Sweep(
     name="codesign",
     title="Accuracy and energy of a spiking MNIST network against bar width and variation",
     axes=(WIDTH, _VARIATION, Axis("seed", tuple(range(20)), long_name="chip seed", low=0), *_LATER_AXES),
-    dims=(_STEP,),
+    dims=(STEP,),
     coordinates=(_RATIO,),
     artifact_ids=artifact_ids,
     prepare=prepare,
     outputs=(),
     outputs_of=outputs,
-    parameters=(*_PARAMETERS, *_FAULT_PARAMETERS, _CALIBRATE),
+    parameters=(*_PARAMETERS, *FAULT_PARAMETERS, CALIBRATE),
     function=codesign,
     shared_axes=("width", "variation"),
+    views=(
+        View("accuracy", x="variation", lines="width", over=("seed",), inner="last"),
+        View("energy_normalised", x="width", lines="variation", over=("seed",), inner="last"),
+        View("spikes_output", x="timestep", lines="width", over=("seed",)),
+    ),
     figures="spinneurons.codesign.figures:FIGURES",
     source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
 )
@@ -323,6 +351,7 @@ NETWORKS = replace(
     SWEEP.with_values(width=(5.0,), variation=(0.0,), seed=(0, 1), training=tuple(range(5))),
     name="codesign-networks",
     title="Accuracy without variation of networks that were trained from different seeds",
+    views=(View("accuracy", x="training", over=("seed",), inner="last"),),
     source="Islam et al. 2024, main text: 97.13 %",
 )
 CROSSBAR = replace(
@@ -338,7 +367,11 @@ CROSSBAR = replace(
         Axis("stuck_on", (0.0, 0.001), long_name="share of cells stuck on", low=0.0, high=1.0),
         Axis("read_noise", (0.0, 1.0), "i0", "read noise", low=0.0, high=100.0),
     ),
-    parameters=(*_PARAMETERS, _CALIBRATE),
+    parameters=(*_PARAMETERS, CALIBRATE),
+    views=(
+        View("accuracy", x="levels", lines="stuck_off", over=("seed",), inner="last"),
+        *(view for view in SWEEP.views if view.output != "accuracy"),
+    ),
     figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
     source="Islam et al. 2024, Fig. S10",
 )

@@ -96,7 +96,7 @@ def _complete(
 
     with Display() as show:
         result = run_silently(
-            planned.sweep(quick=quick),
+            planned.sweep(folder, quick=quick),
             planned.store(folder),
             executor=executor,
             workers=workers,

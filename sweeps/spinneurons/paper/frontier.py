@@ -18,7 +18,7 @@ from spinneurons.paper.markdown import lines_of_table
 from spinneurons.paper.plan import FRONTIER
 from spinneurons.paper.webpage import DPI
 from spinsweep.analysis.intervals import mean_interval
-from spinsweep.discovery import figures
+from spinsweep.discovery import figures, find
 
 if TYPE_CHECKING:  # slow to import, and tables alone need it
     import pandas as pd
@@ -77,7 +77,7 @@ def write_frontier(folder: Path, cubes: Mapping[str, xr.Dataset]) -> Sequence[Pa
     for planned in FRONTIER:
         page, cube = PAGES[planned.name], cubes[planned.name]
         image, rows, text = (folder / f"{planned.name}.{kind}" for kind in ("png", "csv", "md"))
-        figure = figures(planned.sweep(quick=False))[page.figure](cube)
+        figure = figures(find(planned.name))[page.figure](cube)
         figure.savefig(image, dpi=DPI, pil_kwargs={"optimize": True})
         (table(cube) if page.loops else weeks_table(cube)).to_csv(rows, index=False, float_format="%.5g")
         text.write_text("\n".join(_lines(planned.name, page, cube)) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,29 +43,36 @@ class PlannedSweep:
     """``--set`` values of the quick version, by name."""
     full: Mapping[str, str] = field(default_factory=dict)
     """``--set`` values of the full version; the sweep's own defaults but for these."""
+    inputs: tuple[str, ...] = ()
+    """Earlier sweeps whose cubes are its inputs of the same names."""
 
-    def settings(self, *, quick: bool) -> Mapping[str, str]:
+    def settings(self, folder: Path, *, quick: bool) -> Mapping[str, str]:
         """``--set`` values of the version."""
-        return self.quick if quick else self.full
+        return {name: str(store(folder, name)) for name in self.inputs} | dict(self.quick if quick else self.full)
 
-    def sweep(self, *, quick: bool) -> Sweep:
-        """What is run."""
-        return find(self.name).with_text(self.settings(quick=quick))
+    def sweep(self, folder: Path, *, quick: bool) -> Sweep:
+        """What is run; the cubes of its inputs are there."""
+        return find(self.name).with_text(self.settings(folder, quick=quick))
 
     def store(self, folder: Path) -> Path:
         """Its cube."""
-        return folder / "cubes" / f"{self.name}.zarr"
+        return store(folder, self.name)
 
     def command(self, folder: Path, *, quick: bool) -> str:
         """What one types to compute the cube by itself; cells that are done are kept."""
         overrides = "".join(
-            f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(quick=quick).items()
+            f" --set {shlex.quote(f'{name}={text}')}" for name, text in self.settings(folder, quick=quick).items()
         )
         return f"spinsweep run {self.name}{overrides} --store {self.store(folder)}"
 
 
-def _planned(pictures: list[list[str]], **entry: Any) -> PlannedSweep:
-    return PlannedSweep(pictures=tuple(Picture(*picture) for picture in pictures), **entry)
+def store(folder: Path, name: str) -> Path:
+    """The cube of a sweep of the plan."""
+    return folder / "cubes" / f"{name}.zarr"
+
+
+def _planned(pictures: list[list[str]], inputs: Iterable[str] = (), **entry: Any) -> PlannedSweep:
+    return PlannedSweep(pictures=tuple(Picture(*picture) for picture in pictures), inputs=tuple(inputs), **entry)
 
 
 _PLAN = tomllib.loads(packaged("plan.toml"))

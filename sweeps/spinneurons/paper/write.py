@@ -16,7 +16,7 @@ from spinneurons.paper.claims import CLAIMS
 from spinneurons.paper.plan import SWEEPS
 from spinneurons.paper.report import Report, Row
 from spinsweep import provenance
-from spinsweep.discovery import figures
+from spinsweep.discovery import figures, find
 from spinsweep.figure_options import FigureOptions
 from spinsweep.reading import CubeView
 
@@ -59,7 +59,7 @@ def draw(folder: Path, cubes: Cubes) -> None:
     """Every figure of the plan as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     for planned in SWEEPS:
-        builders = figures(planned.sweep(quick=False))
+        builders = figures(find(planned.name))
         for picture in planned.pictures:
             figure = builders[picture.stem](cubes[planned.name], options=FigureOptions(picture.letters))
             figure.savefig(folder / f"{picture.stem}.png", dpi=webpage.DPI, pil_kwargs={"optimize": True})
@@ -67,7 +67,7 @@ def draw(folder: Path, cubes: Cubes) -> None:
 
 def collect(cubes: Cubes) -> dict[str, Any]:
     """Where the numbers come from: no names of people or machines."""
-    code = provenance.CodeRecord.of(SWEEPS[0].sweep(quick=False))
+    code = provenance.CodeRecord.of(find(SWEEPS[0].name))
     return {
         "made": provenance.now(),
         "packages": provenance.versions(),

@@ -66,7 +66,7 @@ def test_the_sentence_says_more_or_less_only_where_the_interval_does(folder: Pat
 
 
 def test_the_full_frontier_is_that_of_the_sweep_with_and_without_variation_of_i0() -> None:
-    four, whole, weeks = (planned.sweep(quick=False) for planned in plan.FRONTIER)
+    four, whole, weeks = (planned.sweep(Path(), quick=False) for planned in plan.FRONTIER)
     assert four.axis("i0_variation").values == (0.0, 0.1)
     assert len(four.axis("seed").values) == 20
     assert whole.axis("layers").values == ("784-25-10", "784-400-10")
