@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_everything_on_the_wall_can_be_read_at_three_metres_and_fits(
     with running(WATCHED.with_values(bad=0.003), tmp_path / "c.zarr", client, block=4):
         pass
     screen.get(str(client.dashboard_link).replace("status", "sweep?kiosk=1"))
-    until(lambda: "95 of 96 cells done" in words(screen) and "Mean over the done cells" in words(screen))
+    until(lambda: "95 of 96 cells done" in words(screen) and "interval of the mean over seed" in words(screen))
 
     texts = {text: (size, tag) for text, size, tag in screen.execute_script(TEXTS)}
     assert {text: size for text, (size, _) in texts.items() if size < TEXT_PX} == {"×": 22}, "but the key of a colour"
@@ -101,6 +102,11 @@ def test_a_screen_follows_the_newest_run_and_has_nothing_that_could_be_changed()
     asyncio.run(look())
 
 
+def _shown(screen: KioskPage) -> list[str]:
+    """The drawings on a screen, from the left."""
+    return [name for name in ("states", "output", "curve_box", "measured") if getattr(screen, name).visible]
+
+
 def test_a_screen_shows_what_the_bench_draws_and_what_is_wrong() -> None:
     groups = tuple(FailureGroup(4 - n, {}, f"ValueError: {n}") for n in range(3))
     curve = Series.of("loss", range(5), range(5), x_label="step")
@@ -114,7 +120,7 @@ def test_a_screen_shows_what_the_bench_draws_and_what_is_wrong() -> None:
             report(plugin.monitor, "r", [BlockState.DONE], problem="disk full", **told)
             screen._due = 0.0
             screen.update()
-            assert screen.states.visible
+            assert _shown(screen) == ["states", "output"]
             lines = re.findall(r">([^<>]+)</div>", screen.below.text)
             assert lines[1:] == ["a block could not be saved: disk full", "4 × ValueError: 0", "3 × ValueError: 1",
                                  "and 5 more errors"]  # fmt: skip
@@ -124,13 +130,21 @@ def test_a_screen_shows_what_the_bench_draws_and_what_is_wrong() -> None:
             plugin.log_event(LANE_TOPIC, lane.to_json())
             screen._due = screen._lane_due = 0.0
             screen.update()
-            assert not screen.states.visible
+            assert _shown(screen) == ["states", "measured"]
             assert "bench b: a=1, current 6, loss 0.25" in screen.below.text
             assert "<b>1 min 15 s</b>left of this cell" in screen.numbers.text
             nothing_yet = replace(lane, series=(replace(curve, x=(), y=()),))
             plugin.log_event(LANE_TOPIC, nothing_yet.to_json())
             screen._due = screen._lane_due = 0.0
             screen.update()
-            assert screen.states.visible, "there is nothing to draw"
+            assert _shown(screen) == ["states", "output"], "there is nothing to draw"
+            for message, second in ((nothing_yet, "curve_box"), (lane, "measured")):
+                screen.curves.points.data = {name: [1] for name in screen.curves.points.data}
+                plugin.log_event(LANE_TOPIC, message.to_json())
+                screen._due, screen._lane_due = math.inf, 0.0
+                screen.update()
+                assert second in _shown(screen)
+                assert "output" not in _shown(screen)
+                assert len(_shown(screen)) == 2
 
     asyncio.run(look())

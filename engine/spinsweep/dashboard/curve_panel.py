@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bokeh.layouts import column
-from bokeh.models import BasicTicker, ColumnDataSource, FixedTicker, HoverTool, Range1d, Select, Title
+from bokeh.models import BasicTicker, ColumnDataSource, FixedTicker, HoverTool, NoOverlap, Range1d, Select, Title
 from bokeh.plotting import figure
 
 from spinsweep.analysis.curve_data import Curves
@@ -168,6 +168,7 @@ def _plot() -> Any:
     plot.grid.grid_line_color = "#eeeeee"
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.minor_tick_line_color = None
+    plot.axis.major_label_policy = NoOverlap(min_distance=5)
     return plot
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bokeh.core.templates import FILE
 from bokeh.layouts import column, row
-from bokeh.models import MultiLine, Scatter
+from bokeh.models import Line, MultiLine, Scatter
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap, BlockState
@@ -22,7 +22,6 @@ from spinsweep.progress import duration, left_is_wide
 
 TEXT_PX = 28
 """Letters that people read at 3 m."""
-LINE_PX, MARK_PX = 5, 16  # of curves
 MAX_TICKS, TICK_CHARACTERS = 6, 30  # at an axis with such letters
 MAX_GROUPS = 2  # errors that have room
 TEMPLATE = FILE
@@ -52,30 +51,22 @@ class KioskPage(SweepPage):
         self.numbers, self.below = (text_box(sizing_mode="stretch_width") for _ in range(2))
         lost = text_box(html.LOST, visible=False, sizing_mode="stretch_width")
         legend = text_box(html.legend("failed"), sizing_mode="stretch_width")
-        curves = self.curves
-        boxes = [self.unreadable, self.header, self.numbers, legend, self.caption, self.below]
-        boxes += [curves.legend, curves.caption]
-        for box in boxes:
+        boxes = (self.unreadable, self.header, self.numbers, legend, self.caption, self.below)
+        for box in (*boxes, self.curves.legend, self.curves.caption):
             box.stylesheets = [STYLE]
         lost.stylesheets = [LOST_STYLE]
         self.maps.max_ticks, self.maps.tick_characters = MAX_TICKS, TICK_CHARACTERS
         self.maps.colour_bar.update(width=24, major_label_text_font_size=f"{TEXT_PX}px")
-        drawings = (self.maps.state_map, self.maps.output_map, curves.plot, self.lane.curve)
-        for plot in drawings:
+        for plot in (self.maps.state_map, self.maps.output_map, self.curves.plot, self.lane.curve):
             _enlarge(plot)
-        for drawn in curves.plot.renderers:
-            if isinstance(drawn.glyph, MultiLine):
-                drawn.glyph.line_width = LINE_PX
-            elif isinstance(drawn.glyph, Scatter):
-                drawn.glyph.size = MARK_PX
         shrinks = {"min-height": "0", "min-width": "0", "flex": "1 1 0"}
         fill: dict[str, Any] = {"sizing_mode": "stretch_both", "styles": shrinks}
         self.states = column(self.maps.state_map, legend, **fill)
         self.output = column(self.maps.output_map, self.caption, **fill)
-        curves.body = column(curves.plot, curves.legend, curves.caption, **fill)
+        self.curve_box = column(self.curves.plot, self.curves.legend, self.curves.caption, **fill)
         self.measured = column(self.lane.curve, **fill)
-        drawn = self.states, self.output, curves.body, self.measured
-        drawings = row(*drawn, **{**fill, "styles": {**shrinks, "gap": "0 32px"}})
+        drawings = row(self.states, self.output, self.curve_box, self.measured, **fill)
+        drawings.styles = {**shrinks, "gap": "0 32px"}
         self.body = column(self.numbers, drawings, self.below, **fill)
         self.tell_when_lost(doc, lost)
         styles = {"padding": "16px 32px", "box-sizing": "border-box", "height": "100vh", "background": "#ffffff"}
@@ -86,10 +77,11 @@ class KioskPage(SweepPage):
         """Bring the screen up to date, where something changed."""
         super().update()
         self.header.visible = self.run is None
-        # a run on a bench has few cells: what it measures now is worth more room than their states
-        self.states.visible = self._lane() is None
-        self.measured.visible = not self.states.visible
-        self.output.visible = not self.curves.body.visible  # curves say more than a map, at 3 m
+        # two drawings have room: what is measured now, and curves, come before the maps
+        is_measured, has_curves = self._lane() is not None, bool(self.curves.points.data["x"])
+        self.measured.visible, self.curve_box.visible = is_measured, has_curves
+        self.states.visible = not (is_measured and has_curves)
+        self.output.visible = not (is_measured or has_curves)
 
     def _lane(self) -> ReportedLane | None:
         """The lane that draws something."""
@@ -165,3 +157,8 @@ def _enlarge(plot: Any) -> None:
     plot.title.text_font_size = size
     plot.axis.axis_label_text_font_size = size
     plot.axis.major_label_text_font_size = size
+    for renderer in plot.renderers:
+        if isinstance(renderer.glyph, Line | MultiLine):
+            renderer.glyph.line_width = 4
+        elif isinstance(renderer.glyph, Scatter):
+            renderer.glyph.size = 12
