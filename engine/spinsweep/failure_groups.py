@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from spinsweep.axis import json_of, key
 from spinsweep.cube import Cube
 from spinsweep.ledger import State
 from spinsweep.messages import FailureGroup
+from spinsweep.printable import cut, one_line
 
 MAX_ERRORS = 1000
 """Different errors whose texts are read: each is a file, or an object."""
@@ -69,3 +70,23 @@ def cell_command(store: str, cell: Mapping[str, Any]) -> str:
     """
     point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
     return f"spinsweep cell {shlex.quote(store)} {point}"
+
+
+def failure_lines(
+    groups: Sequence[FailureGroup], most: int, more_cells: int = 0, more_errors: int = 0
+) -> Iterator[str]:
+    """Failures for a terminal: a line for each of the ``most`` commonest errors, and one for the rest.
+
+    Parameters
+    ----------
+    groups : the commonest first
+    more_cells : failed cells beside those of the groups
+    more_errors : with how many other errors, as far as is known
+    """
+    for group in groups[:most]:
+        first = one_line(" ".join(f"{name}={key(value)}" for name, value in group.first.items()))
+        yield f"failed  {group.cells} x {cut(one_line(group.error), 250)}{f'  (first: {first})' if first else ''}"
+    cells = more_cells + sum(group.cells for group in groups[most:])
+    errors = more_errors + len(groups[most:])
+    if cells or errors:
+        yield f"failed  {cells} with {f'{errors} ' if errors else ''}other messages"

@@ -37,8 +37,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
+    """One for all tests: it takes a second to start."""
     reader = Reader()
     yield reader
     reader.close()

@@ -102,8 +102,8 @@ def test_lines_differ_in_colour_and_mark_and_numbers_go_from_dark_to_light() -> 
 
 
 def test_the_legend_names_each_line_and_how_many_more_there_are() -> None:
-    names = ["a", "<i>", *(str(i) for i in range(8))]
-    found = curves(cube([0.0, 1.0], np.arange(40.0).reshape(10, 2, 2), names), View("y", x="x", lines="line"))
+    names = ["a", "<i>", *(str(i) for i in range(9))]
+    found = curves(cube([0.0, 1.0], np.arange(44.0).reshape(11, 2, 2), names), View("y", x="x", lines="line"))
     text = legend(found)
     assert text.count('class="item"') == 10
     assert "and 2 more values" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ def test_a_window_draws_the_rate_and_sets_the_run_beside_the_one_before_it() -> 
             assert "failed &lt;cells&gt;" in words
             assert "numpy 2.3 → 2.4" in words
             assert "2 in /a &lt;b&gt;/x-figures" in panel.figures.text
+            commands = [line.box.text for line in panel.commands]
+            assert [re.search("spinsweep (figures|page) ", text) is not None for text in commands] == [True, True]
 
     asyncio.run(look())
 

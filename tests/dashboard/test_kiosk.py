@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +120,17 @@ def test_a_screen_shows_what_the_bench_draws_and_what_is_wrong() -> None:
                                  "and 5 more errors"]  # fmt: skip
             assert 'class="number failed"><b>3</b>' in screen.numbers.text
             lane = LaneReport(bench="b", experiment="id/a=1", train="current 6", cycles=1, pulses=2, worn="d1",
-                              wear=0.1, figures={"loss": 0.25}, series=(curve,))  # fmt: skip
+                              wear=0.1, figures={"loss": 0.25}, series=(curve,), seconds_left=75.0)  # fmt: skip
             plugin.log_event(LANE_TOPIC, lane.to_json())
             screen._due = screen._lane_due = 0.0
             screen.update()
             assert not screen.states.visible
             assert "bench b: a=1, current 6, loss 0.25" in screen.below.text
+            assert "<b>1 min 15 s</b>left of this cell" in screen.numbers.text
+            nothing_yet = replace(lane, series=(replace(curve, x=(), y=()),))
+            plugin.log_event(LANE_TOPIC, nothing_yet.to_json())
+            screen._due = screen._lane_due = 0.0
+            screen.update()
+            assert screen.states.visible, "there is nothing to draw"
 
     asyncio.run(look())

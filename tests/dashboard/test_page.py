@@ -278,6 +278,16 @@ def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: 
     page(look)
 
 
+def test_without_failures_there_is_no_command_for_them(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]})
+        panel = refresh(window).failures
+        assert "No failures" in panel.heading.text
+        assert not panel.status.body.visible
+
+    page(look)
+
+
 def test_failures_are_grouped_by_error_with_the_command_of_the_first_cell(page: Page) -> None:
     groups = (
         FailureGroup(226, {"a": 0.5, "who": "x y"}, "ValueError: <b>no</b>"),

@@ -28,7 +28,7 @@ from spinsweep.analysis.view_figure import view_figure
 from spinsweep.cli import main
 from spinsweep.cube import Cube, run_group, write_group
 from spinsweep.errors import SpecError
-from spinsweep.failure_groups import failure_groups
+from spinsweep.failure_groups import failure_groups, failure_lines
 from spinsweep.ledger import State
 from spinsweep.pace import MOST_RATES
 from spinsweep.saved_page.contents import PageContents, Variable
@@ -185,6 +185,17 @@ def test_failures_are_grouped_as_they_are_listed_one_by_one(folder: Path) -> Non
         first = next(f for f in listed if f"{f.error.type}: {f.error.message}" == group.error)
         assert group.first == first.json_coords
     assert found.unread == 0
+
+
+def test_lines_for_a_terminal_count_every_failed_cell(folder: Path) -> None:
+    grouped = failure_groups(Cube(folder / "trial.zarr"))
+    lines = list(failure_lines(grouped.groups, 1))
+    assert lines == [
+        "failed  3 x ArithmeticError: <script>alert('no')</script> & number  (first: bias=0.3 seed=1)",
+        "failed  2 with 2 other messages",
+    ]
+    assert list(failure_lines(grouped.groups[:1], 1, 5))[1:] == ["failed  5 with other messages"]
+    assert len(list(failure_lines(grouped.groups, 3))) == 3
 
 
 def test_too_many_different_errors_are_counted_and_not_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

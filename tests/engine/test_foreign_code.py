@@ -35,6 +35,7 @@ TESTS = Path(__file__).parents  # where pytest looks for modules; they hold fold
 VERBS = {
     "cell": ["cell", "c.zarr", "n=1"],
     "figures": ["figures", "c.zarr", "--out", "drawn"],
+    "page": ["page", "c.zarr"],
     "status": ["status", "c.zarr"],
     "status as json": ["status", "c.zarr", "--json"],
     "card": ["card", "c.zarr"],

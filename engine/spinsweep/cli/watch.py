@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections import Counter
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +14,13 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from spinsweep.axis import key
 from spinsweep.cli.console import console
 from spinsweep.cli.options import Insecure, Over, Tls, declared_views
 from spinsweep.cli.status import Contents
 from spinsweep.cube import Cube
 from spinsweep.errors import CubeError, SpecError
-from spinsweep.printable import cut, one_line
+from spinsweep.failure_groups import failure_groups, failure_lines
+from spinsweep.printable import one_line
 
 MAX_GROUPS = 5
 """Groups of failures that are shown."""
@@ -112,25 +112,14 @@ def _over(contents: Contents) -> bool:
 
 def _picture(contents: Contents, out: Console, view: Options) -> RenderableType:
     parts: list[RenderableType] = [contents.table()]
-    parts += [Text(line) for line in failure_groups(contents.cube)] if contents.counts.failed else []
+    parts += _failures(contents.cube) if contents.counts.failed else []
     parts += _curves(contents, out, view)
     return Group(*parts)
 
 
-def failure_groups(cube: Cube) -> list[str]:
-    """The failures by message, most frequent first, each with its count and first cell; one line each."""
-    number: Counter[tuple[str, str]] = Counter()
-    first: dict[tuple[str, str], str] = {}
-    for failure in cube.failures():
-        group = failure.error.type, failure.error.message
-        number[group] += 1
-        first.setdefault(group, " ".join(f"{n}={key(v)}" for n, v in failure.coords.items()))
-    shown = [
-        f"failed  {count} x {kind}: {cut(one_line(message), 200)}  (first: {first[kind, message]})"
-        for (kind, message), count in number.most_common(MAX_GROUPS)
-    ]
-    more = number.total() - sum(count for _, count in number.most_common(MAX_GROUPS))
-    return shown + ([f"failed  {more} with {len(number) - MAX_GROUPS} other messages"] if more else [])
+def _failures(cube: Cube) -> Iterator[Text]:
+    grouped = failure_groups(cube)
+    return map(Text, failure_lines(grouped.groups, MAX_GROUPS, grouped.unread))
 
 
 def _curves_at(path: str, cube_id: str, out: Console, *, options: Options) -> list[RenderableType]:

@@ -12,14 +12,14 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from spinsweep.axis import key
 from spinsweep.cli.console import console
 from spinsweep.dashboard.plugin import PLUGIN_NAME
 from spinsweep.deployment.connect import ask, require_scheduler
 from spinsweep.deployment.security import CLIENT, scheduler_address, secured
 from spinsweep.errors import RunnerError
+from spinsweep.failure_groups import failure_lines
 from spinsweep.messages import MessageError, ProgressReport, RunNow, RunsReport
-from spinsweep.printable import cut, one_line
+from spinsweep.printable import one_line
 from spinsweep.progress import duration, left_in_words, long_in_words
 
 QUESTION = f"{PLUGIN_NAME}_tell_runs"
@@ -206,11 +206,5 @@ def _table(run: _Run) -> Table:
 
 def _failures(report: ProgressReport) -> Iterator[str]:
     """The failures by error, most frequent first, as of a cube."""
-    for group in report.groups[:MAX_GROUPS]:
-        first = " ".join(f"{name}={key(value)}" for name, value in group.first.items())
-        kind, _, message = group.error.partition(": ")
-        where = f"  (first: {one_line(first)})" if first else ""
-        yield f"failed  {group.cells} x {one_line(kind)}: {cut(one_line(message), 200)}{where}"
-    if more := len(report.groups[MAX_GROUPS:]) + report.more_groups:
-        rest = report.cells_failed - sum(group.cells for group in report.groups[:MAX_GROUPS])
-        yield f"failed  {rest} with {more} other messages"
+    rest = max(0, report.cells_failed - sum(group.cells for group in report.groups))
+    return failure_lines(report.groups, MAX_GROUPS, rest, report.more_groups)

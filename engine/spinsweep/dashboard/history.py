@@ -54,16 +54,21 @@ def _began(run: EarlierRun) -> str:
 
 
 def figures(run: WatchedRun) -> str:
-    """Where the figures of the cube are, and how others come there: a browser opens no file from here."""
+    """Where the figures of the cube are: a browser opens no file from here."""
     about = run.description
-    store = escape(shlex.quote(about.path))
-    draw = f'<code class="copy">spinsweep figures {store}</code>'
-    keep = f'<code class="copy">spinsweep page {store}</code>'
-    drawn = f"{about.figures:,} in {escape(about.figures_folder)} when the run began; " if about.figures else ""
-    return (
-        f'<h3>Figures</h3><div class="dim">{drawn}{draw} draws the cube as it is then, and {keep} writes a page with '
-        "links to them.</div>"
-    )
+    if not about.figures:
+        return '<h3>Figures</h3><div class="dim">None lay beside the cube when the run began.</div>'
+    where = f"{about.figures:,} in {escape(about.figures_folder)} when the run began."
+    return f'<h3>Figures</h3><div class="dim">{where}</div>'
+
+
+def figure_commands(run: WatchedRun) -> dict[str, str]:
+    """Commands in a terminal, and what each does, HTML."""
+    store = shlex.quote(run.description.path)
+    return {
+        f"spinsweep figures {store}": "Draw the cube as it is then:",
+        f"spinsweep page {store}": "Write a page with links to the figures:",
+    }
 
 
 def caption(run: WatchedRun) -> str:

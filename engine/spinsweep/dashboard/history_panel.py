@@ -7,6 +7,7 @@ from bokeh.models import ColumnDataSource, Range1d
 from bokeh.plotting import figure
 
 from spinsweep.dashboard import history
+from spinsweep.dashboard.commands import CopyableCommand
 from spinsweep.dashboard.monitor import WatchedRun
 from spinsweep.dashboard.widgets import set_text, text_box, wide
 
@@ -33,9 +34,11 @@ class HistoryPanel:
         self.plot.yaxis.axis_label = "cells/s"
         self.plot.varea("x", 0, "y", source=self.rates, fill_color="#0072b2", fill_alpha=0.18)
         self.plot.line("x", "y", source=self.rates, line_color="#0072b2", line_width=1.6)
+        self.commands = [CopyableCommand() for _ in range(2)]
         half = {"flex": "1 1 320px", "min-width": "320px"}  # where there is no room, one below the other
         drawn = wide(column, self.caption, self.plot, styles=half)
-        self.body = wide(column, wide(row, drawn, wide(column, self.words, self.figures, styles=half)))
+        words = wide(column, self.words, self.figures, *(line.body for line in self.commands), styles=half)
+        self.body = wide(column, wide(row, drawn, words))
         self._shown: tuple[str, int] | None = None
 
     def show(self, run: WatchedRun | None) -> None:
@@ -47,6 +50,8 @@ class HistoryPanel:
         set_text(self.words, history.comparison(run))
         set_text(self.figures, history.figures(run))
         set_text(self.caption, history.caption(run))
+        for line, (command, words) in zip(self.commands, history.figure_commands(run).items(), strict=True):
+            line.show(command, words)
         self.words.visible = bool(self.words.text)
         points = run.rates.points
         self.plot.visible = self.caption.visible = len(points) >= LEAST_POINTS

@@ -30,7 +30,8 @@ TEMPLATE = FILE
 STYLE = f"""
 {html.STYLE}
 :host {{ font-size: {TEXT_PX}px; line-height: 1.3; }}
-h2 {{ font-size: 40px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
+h2 {{ font-size: 40px; line-height: 1.15; display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2;
+      overflow: hidden; }}
 .dim {{ font-size: {TEXT_PX}px; }}
 .line {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
 .bar {{ height: 24px; margin: 12px 0; }}
@@ -72,10 +73,10 @@ class KioskPage(SweepPage):
         self.states = column(self.maps.state_map, legend, **fill)
         self.output = column(self.maps.output_map, self.caption, **fill)
         curves.body = column(curves.plot, curves.legend, curves.caption, **fill)
-        self.lane_curve = column(self.lane.curve, **fill)
-        self.drawings = row(self.states, self.output, curves.body, self.lane_curve, **fill)
-        self.drawings.styles = {**shrinks, "gap": "0 32px"}
-        self.body = column(self.numbers, self.drawings, self.below, **fill)
+        self.measured = column(self.lane.curve, **fill)
+        drawn = self.states, self.output, curves.body, self.measured
+        drawings = row(*drawn, **{**fill, "styles": {**shrinks, "gap": "0 32px"}})
+        self.body = column(self.numbers, drawings, self.below, **fill)
         self.tell_when_lost(doc, lost)
         styles = {"padding": "16px 32px", "box-sizing": "border-box", "height": "100vh", "background": "#ffffff"}
         root = column(lost, self.unreadable, self.header, self.body, sizing_mode="stretch_both", styles=styles)
@@ -86,28 +87,31 @@ class KioskPage(SweepPage):
         super().update()
         self.header.visible = self.run is None
         # a run on a bench has few cells: what it measures now is worth more room than their states
-        self.states.visible = not self.lane.curve.visible
+        self.states.visible = self._lane() is None
+        self.measured.visible = not self.states.visible
         self.output.visible = not self.curves.body.visible  # curves say more than a map, at 3 m
-        lane = self.monitor.lanes.get(self.lane.bench) if self.lane.curve.visible else None
-        self.lane_curve.visible = lane is not None
+
+    def _lane(self) -> ReportedLane | None:
+        """The lane that draws something."""
+        return self.monitor.lanes.get(self.lane.bench) if self.lane.curve.visible else None
 
     def _show(self, run: WatchedRun) -> None:
         super()._show(run)
         block_map = self.monitor.block_map(run, *self._axes(run))
         driver_lost = self.monitor.driver_lost(run)
-        set_text(self.numbers, numbers(run, block_map))
-        lane = self.monitor.lanes.get(self.lane.bench) if self.lane.curve.visible else None
+        lane = self._lane()
+        set_text(self.numbers, numbers(run, block_map, lane))
         set_text(self.below, below(run, lane, driver_lost=driver_lost))
         self.below.visible = bool(self.below.text)
 
 
-def numbers(run: WatchedRun, block_map: BlockMap) -> str:
-    """Title, key numbers and bar of a run."""
+def numbers(run: WatchedRun, block_map: BlockMap, lane: ReportedLane | None) -> str:
+    """Title, key numbers and bar of a run; ``lane`` is the one that measures."""
     about = run.description
     shown = "".join(
         f'<div class="number{" failed" if kind == "failed" and run.report.cells_failed else ""}">'
         f"<b>{escape(number)}</b>{escape(what)}</div>"
-        for kind, number, what in _key_numbers(run)
+        for kind, number, what in _key_numbers(run, lane)
     )
     where = f"{about.sweep} · run {about.epoch} of {about.path.rpartition('/')[2]}"
     if run.report.round:
@@ -118,18 +122,20 @@ def numbers(run: WatchedRun, block_map: BlockMap) -> str:
     )
 
 
-def _key_numbers(run: WatchedRun) -> Iterator[tuple[str, str, str]]:
+def _key_numbers(run: WatchedRun, lane: ReportedLane | None) -> Iterator[tuple[str, str, str]]:
     """What each number is, itself, and what stands below it."""
     report = run.report
     yield "done", f"{report.cells_done:,}", f"of {run.cells:,} cells done"
     yield "rate", f"{report.rate:.3g}" if report.rate else "–", "cells/s"
     if run.ended:
         yield "left", duration(report.seconds), "it took, and has ended"
-    elif (left := report.time_left) is None:
-        yield "left", "–", "time left"
-    else:
+    elif (left := report.time_left) is not None:
         spread = f" ({duration(left.low)} to {duration(left.high)})" if left_is_wide(left) else ""
         yield "left", duration(left.seconds), f"left{spread}"
+    elif lane is not None and lane.report.seconds_left is not None:
+        yield "left", duration(lane.report.seconds_left), "left of this cell"
+    else:
+        yield "left", "–", "time left"
     yield "failed", f"{report.cells_failed:,}", "failed"
 
 
@@ -139,7 +145,7 @@ def below(run: WatchedRun, lane: ReportedLane | None, *, driver_lost: bool) -> s
     if lane is not None:
         figures = "".join(f", {name} {value:.4g}" for name, value in lane.report.figures.items())
         lines.append(_line(f"bench {lane.report.bench}: {lane.report.cell}, {lane.report.train}{figures}"))
-    if not driver_lost and (long := run.long_now()):
+    elif not driver_lost and (long := run.long_now()):
         longest = " ".join(f"{name} {html.value_text(value)}" for name, value in long[0].cell.items())
         lines.append(_line(f"{longest} takes {duration(long[0].cell_seconds)} so far, on {long[0].worker}"))
     groups = run.report.groups

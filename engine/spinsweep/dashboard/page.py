@@ -153,6 +153,7 @@ class SweepPage:
 
     def tell_when_lost(self, doc: Any, lost: Div) -> None:
         """Have the browser show a text while the scheduler does not answer, and load the page anew when it does."""
+        doc.config.notify_connection_status = False  # Bokeh's own words, which would lie over these
         for event, code in ((ConnectionLost, ON_LOST), (ClientReconnected, ON_RECONNECTED)):
             arguments = {"lost": lost, "text": html.LOST, "buttons": self.lane.buttons}
             doc.js_on_event(event, CustomJS(args=arguments, code=code))
