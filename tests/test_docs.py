@@ -30,7 +30,8 @@ import xarray as xr
 
 from spinsweep.cli import main
 from spinsweep.cli.app import app
-from spinsweep.cli.options import requested
+from spinsweep.cli.options import pairs, requested
+from spinsweep.discovery import find
 from spinsweep.plugins import installed
 
 ROOT = Path(__file__).parents[1]
@@ -196,7 +197,10 @@ def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     root(args=words, standalone_mode=False)
     if words[0] == "run" and chosen["name"] in installed():
         given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
-        requested(chosen["name"], given, chosen["seed"])
+        if chosen["with_inputs"]:  # which it makes first
+            find(chosen["name"]).with_text(pairs(given), chosen["seed"])
+        else:
+            requested(chosen["name"], given, chosen["seed"])
     if words[0] == "emulate" and chosen.get("run"):
         require_understood(shlex.split(chosen["run"])[1:], monkeypatch)
 
