@@ -19,6 +19,7 @@ from watched import WATCHED, running, until
 from spinsweep import Axis, View, disk
 from spinsweep.analysis.curves import curves
 from spinsweep.deployment.local_cluster import local_client
+from spinsweep.views import MAX_LINES
 
 pytestmark = pytest.mark.browser
 
@@ -92,7 +93,8 @@ def test_what_is_chosen_is_drawn_and_the_map_of_the_output_stays(
     assert after == map_before
     choose(window, "output", "voltage")
     until(lambda: selected(window, "a line for each") == "seed")
-    until(lambda: len(set(points(window, "label"))) == 8 and "and 4 more values" in words(window))
+    more = f"and {12 - MAX_LINES} more value"
+    until(lambda: len(set(points(window, "label"))) == MAX_LINES and more in words(window))
     assert complaints(window) == []
 
 
