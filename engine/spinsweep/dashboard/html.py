@@ -110,7 +110,7 @@ def full(max_windows: int) -> str:
     return f"This scheduler already serves its maximum of {max_windows} windows. Close one and reload."
 
 
-def legend(failed: str = "failed (share of blocks)") -> str:
+def legend(failed: str = "failed (share of cells)") -> str:
     """The colours of the block map; ``failed`` is what failures are called."""
     symbols = {BlockState.FAILED: "×"}
     names = {BlockState.PARTLY: "partly done", BlockState.FAILED: failed}

@@ -131,9 +131,8 @@ class SweepMaps:
 
 
 def _failed_share(block_map: BlockMap) -> npt.NDArray[np.float64]:
-    """Of the blocks of each bin, the share that has failures; some of it is always seen."""
-    totals = sum(block_map.counts[state].ravel() for state in COUNTED)
-    share = block_map.counts[BlockState.FAILED].ravel() / np.maximum(totals, 1)
+    """Of the cells of each bin, the share that failed; some of it is always seen."""
+    share = block_map.failed.ravel()
     return np.where(share > 0, np.clip(share, LEAST_SHARE, 1.0), 0.0)
 
 

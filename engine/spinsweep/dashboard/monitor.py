@@ -45,6 +45,8 @@ class WatchedRun:
     description: RunDescription
     states: npt.NDArray[np.uint8]
     """Of each block, a :class:`BlockState` without RUNNING, in the shape of the grid of blocks."""
+    failed: npt.NDArray[np.uint8]
+    """Of each block, the share of its cells that failed, 255 for all; it counts where the state is FAILED."""
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
     rates: RateHistory = field(default_factory=RateHistory)
@@ -130,8 +132,8 @@ class SweepMonitor:
         self._maps: dict[tuple[str, int, int], tuple[float, int, BlockMap]] = {}
         """Maps drawn: when to draw again, the revision of the run, and the map."""
 
-    def begin(self, run: str, description: Mapping[str, Any], states: bytes) -> str:
-        """A driver begins a run; ``states`` holds one byte a block, last axis fastest.
+    def begin(self, run: str, description: Mapping[str, Any], states: bytes, failed: bytes = b"") -> str:
+        """A driver begins a run; ``states`` and ``failed`` hold one byte a block, last axis fastest.
 
         Returns
         -------
@@ -141,15 +143,17 @@ class SweepMonitor:
             described = RunDescription.from_json(description)
         except MessageError as error:
             return self._cannot_read(f"a run's driver: {error}", run)
-        watched = WatchedRun(run, described, np.frombuffer(states, np.uint8).copy())
-        watched.states = watched.states.reshape(watched.grid.lengths)
+        watched = WatchedRun(run, described, _by_block(states), _by_block(failed or bytes(len(states))))
+        watched.states, watched.failed = (a.reshape(watched.grid.lengths) for a in (watched.states, watched.failed))
         self.runs[run] = watched
         for name in list(self.runs)[:-MAX_RUNS]:
             del self.runs[name]
         return ""
 
-    def report(self, run: str, report: Mapping[str, Any], numbers: bytes, states: bytes) -> None:
-        """A driver reports: its progress, and number (uint32) and state of each block that ended since its last."""
+    def report(self, run: str, report: Mapping[str, Any], numbers: bytes, states: bytes, failed: bytes = b"") -> None:
+        """A driver reports its progress, and of each block that ended since the last report its number (uint32), its
+        state, and the share of its cells that failed.
+        """
         if run not in self.runs:
             return
         try:
@@ -158,7 +162,9 @@ class SweepMonitor:
             self._cannot_read(f"a run's driver: {error}", run)
             return
         watched = self.runs[run]
-        watched.states.reshape(-1)[np.frombuffer(numbers, np.uint32)] = np.frombuffer(states, np.uint8)
+        ended = np.frombuffer(numbers, np.uint32)
+        watched.states.reshape(-1)[ended] = np.frombuffer(states, np.uint8)
+        watched.failed.reshape(-1)[ended] = np.frombuffer(failed, np.uint8) if failed else 255
         watched.report = progress
         if progress.blocks_ended:
             watched.rates.note(progress.seconds, progress.rate)
@@ -224,7 +230,7 @@ class SweepMonitor:
         for block_index in self.running(run):
             if states[block_index] == BlockState.WAITING:
                 states[block_index] = BlockState.RUNNING
-        drawn = block_map(states, y, x)
+        drawn = block_map(states, run.failed, y, x)
         if len(self._maps) > MAX_RUNS:
             self._maps.clear()
         self._maps[key] = (began + (time.thread_time() - spent) / MAP_SHARE, run.revision, drawn)
@@ -259,6 +265,10 @@ class SweepMonitor:
         busy = {run.name for run in self.measured().values()}
         on_lane = [run for run in self.runs.values() if run.description.measured]
         return [run for run in on_lane if not (run.ended or self.driver_lost(run) or run.name in busy)]
+
+
+def _by_block(sent: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(sent, np.uint8).copy()
 
 
 def _computed(worker: Any) -> list[Any]:
