@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from tests.bench.peers.report import ROOT, is_quiet, number
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- made by make bench-peers -->", "<!-- to here -->"
+WIDTH = 118
 CLAUSES = (
     (
         "20,000 trivial cells",
@@ -33,7 +35,7 @@ CLAUSES = (
     ),
     (
         "cycles at an emulated bench",
-        "a cycle at the bench, checked and recorded,",
+        "a cycle at the bench, checked and recorded",
         {"pymeasure, the same messages": "through pymeasure, which checks and records nothing"},
     ),
     (
@@ -64,13 +66,18 @@ def quote(data: Mapping[str, Any]) -> str:
         if times:
             said.append(f"{what}: {', '.join(times)}")
     busy = "" if is_quiet(data) else ", on a busy machine"
-    return (
-        f"## How fast\n\n"
-        f"Time that others take for the same checked result, as a multiple of spinsweep's, medians in one run{busy} "
-        f"([all numbers](tests/bench/results/peers.md); `make bench-peers` measures them on yours):\n\n"
-        + "\n".join(f"- {clause}" for clause in said)
-        + "\n\n![Ratios of others to spinsweep](tests/bench/results/peers.png)"
+    intro = (
+        f"Time that others take for the same checked result, as a multiple of spinsweep's, medians in one run{busy}. "
+        "[All numbers](tests/bench/results/peers.md); `make bench-peers` measures them on your machine:"
     )
+    lines = [*_wrapped(intro), "", *(line for clause in said for line in _wrapped(f"- {clause}"))]
+    figure = "![Ratios of others to spinsweep](tests/bench/results/peers.png)"
+    return "\n".join(["## How fast", "", *lines, "", figure])
+
+
+def _wrapped(text: str) -> list[str]:
+    indent = "  " if text.startswith("- ") else ""
+    return textwrap.wrap(text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def renew(data: Mapping[str, Any], readme: Path = README) -> None:
