@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bench import trivial
+from tests.bench import scale, trivial
 from tests.bench.peers import __main__ as command
 from tests.bench.peers import child, engine, figure, lane, macrospin, network, quoted, reading, report, start
 from tests.bench.peers.turns import Comparison, LeftOut, Row, Table, Way, ratios, take_turns
@@ -175,6 +175,15 @@ def test_the_mean_over_the_seeds_is_the_same_from_each_store(tmp_path: Path) -> 
         assert found["peak MB"] >= found["MB more"]
     with pytest.raises(AssertionError):
         reading.read("CSV, pandas", str(tmp_path / "y.csv"), (3, 2, 29), str(tmp_path / "small/y.csv"))
+
+
+def test_a_cube_is_read_in_each_way_whose_memory_is_measured(tmp_path: Path) -> None:
+    reading.MAKERS["cube.zarr"](tmp_path, (3, 2, 30))
+
+    for name in scale.READS:
+        assert scale.read(name, str(tmp_path / "cube.zarr"), (3, 2, 30))["MB"] > 10
+    with pytest.raises(AssertionError):
+        scale.read("opened", str(tmp_path / "cube.zarr"), (3, 2, 31))
 
 
 def test_ensembles_of_another_mean_are_told_from_each_other() -> None:
