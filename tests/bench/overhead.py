@@ -37,7 +37,9 @@ import spinsweep.executors.dispatch
 import spinsweep.executors.worker
 from spinsweep import Axis, Cells, Output, Sweep
 from spinsweep.cube import Job, Task
+from spinsweep.deployment.connect import connect
 from spinsweep.deployment.local_cluster import local_client
+from spinsweep.deployment.security import CLIENT, scheduler_address, secured
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import Receipt
@@ -122,7 +124,8 @@ def apart(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
             stack.callback(process.terminate)
             while not Path(file).exists():
                 time.sleep(0.1)
-        client = stack.enter_context(Client(scheduler_file=file))
+        address, security = secured(scheduler_address(file), None, CLIENT)
+        client = stack.enter_context(connect(address, security))
         client.wait_for_workers(2, 60)
         scheduler, *workers = psutil.Process().children(recursive=True)
         yield client, [scheduler, *workers]
