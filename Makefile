@@ -5,8 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench bench-peers \
-        peers-environment lint clean
+.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench \
+  bench-peers peers-environment lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"

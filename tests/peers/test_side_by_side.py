@@ -231,7 +231,7 @@ def example(load: float) -> dict[str, object]:
     ways = [Way(name, iter([{"s": v} for v in found]).__next__) for name, found in values.items()]
     tables = [Table("the network, of an example", ways, ("s",)), table(Way("alone", lambda: {"s": 1.0}))]
     data = [report.table_as_data("b", each, take_turns(each, 2, silent)) for each in tables]
-    return {**report.described(2, False), "load": {"b": load}, "cores": 2, "tables": data}
+    return {**report.described(2, False), "load": {"b": load, "c": 2.0}, "cores": 2, "tables": data}
 
 
 def test_the_quote_is_of_the_ratios_and_says_whether_the_machine_was_busy(tmp_path: Path) -> None:
@@ -251,6 +251,21 @@ def test_the_quote_is_of_the_ratios_and_says_whether_the_machine_was_busy(tmp_pa
     readme.write_text("no place")
     with pytest.raises(ValueError, match="needs one"):
         quoted.renew(example(0.2), readme)
+
+
+def test_a_machine_is_busy_that_others_use_before_any_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "SAMPLE", 0.05)
+    data = report.described(1, True)
+
+    report.note_others(data, "a")
+    report.note_others(data, "b")
+
+    assert data["load"].keys() == data["others"].keys() == {"a", "b"}
+    assert all(0 <= used <= data["cores"] for used in data["others"].values())
+    quiet = {"cores": 2, "load": {"a": 0.3, "b": 2.1}, "others": {"a": 0.1, "b": 0.2}}
+    assert report.is_quiet(quiet), "the load before (b) is our own"
+    assert not report.is_quiet({**quiet, "load": {"a": 1.5}})
+    assert not report.is_quiet({**quiet, "others": {"a": 0.1, "b": 1.0}})
 
 
 def test_the_report_is_written_and_drawn_again_from_its_numbers(tmp_path: Path) -> None:

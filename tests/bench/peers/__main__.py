@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -46,7 +45,7 @@ def compare(asked: Sequence[str], rounds: int, smallest: bool, data: dict[str, A
     """Measure, and write what is there after each comparison."""
     for letter in asked:
         name, began = COMPARISONS[letter], time.monotonic()
-        data["load"][letter] = os.getloadavg()[0]
+        report.note_others(data, letter)
         print(f"({letter}) {name}: preparing", flush=True)
         with importlib.import_module(f"tests.bench.peers.{name}").tables(smallest) as tables:
             for table in tables:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 from tests.bench.overhead import machine
 from tests.bench.peers.turns import Row, Table, ratios, version
 
@@ -18,8 +19,10 @@ RESULTS = ROOT / "tests/bench/results"
 PARTIAL = ROOT / "results/bench-peers"
 """Where a run goes that has not measured all: what the README quotes is of one whole run."""
 NAME = "peers"
-QUIET = 0.5
-"""Load of others for each core, before a comparison begins, up to which the machine counts as quiet."""
+QUIET = 0.25
+"""Part of each core that others may use for the machine to count as quiet."""
+SAMPLE = 2.0
+"""Seconds before each comparison in which the use by others is measured, while nothing of ours runs."""
 PACKAGES = (
     "spinsweep", "numpy", "torch", "xarray", "zarr", "dask", "distributed", "numba",
     "xyzpy", "pipefunc", "joblib", "snntorch", "spikingjelly", "norse", "bindsnet", "torchvision", "cmtj",
@@ -37,8 +40,15 @@ def described(rounds: int, smallest: bool) -> dict[str, Any]:
         "smallest": smallest,
         "versions": {name: version(name) for name in PACKAGES},
         "load": {},
+        "others": {},
         "tables": [],
     }
+
+
+def note_others(data: dict[str, Any], letter: str) -> None:
+    """Before a comparison: load average of the last minute, and cores that others use now."""
+    data["load"][letter] = os.getloadavg()[0]
+    data["others"][letter] = psutil.cpu_percent(SAMPLE) / 100 * data["cores"]
 
 
 def table_as_data(letter: str, table: Table, rows: Sequence[Row]) -> dict[str, Any]:
@@ -64,14 +74,19 @@ def _way(row: Row, base: Row, first: str) -> dict[str, Any]:
 
 
 def is_quiet(data: Mapping[str, Any]) -> bool:
-    """Whether nobody else had much of the machine when a comparison began."""
-    return all(load <= QUIET * data["cores"] for load in data["load"].values())
+    """Whether nobody else had much of the machine before it all, nor when a comparison began.
+
+    Later load averages count our own work.
+    """
+    first = list(data["load"].values())[:1]
+    return all(used <= QUIET * data["cores"] for used in (*first, *data["others"].values()))
 
 
 def conditions(data: Mapping[str, Any]) -> str:
     """Machine, rounds and load, in words."""
-    loads = data["load"].values()
-    least, most = (f(loads, default=0.0) for f in (min, max))
+    load = next(iter(data["load"].values()), 0.0)
+    used = data["others"].values()
+    others = f"; others used up to {max(used):.1f} cores when a comparison began" if used else ""
     busy = (
         ""
         if is_quiet(data)
@@ -79,8 +94,8 @@ def conditions(data: Mapping[str, Any]) -> str:
     )
     small = " The smallest sizes, which only try the code." if data["smallest"] else ""
     return (
-        f"{data['date']}, {data['machine']}; {data['rounds']} rounds; load average of the last minute before the "
-        f"comparisons {least:.1f} to {most:.1f}.{busy}{small}"
+        f"{data['date']}, {data['machine']}; {data['rounds']} round{'s'[: data['rounds'] > 1]}; load average of the "
+        f"minute before {load:.1f}{others}.{busy}{small}"
     )
 
 
