@@ -172,7 +172,9 @@ TOOLS: dict[str, Tool] = {
             dask,
             note="two variations and all seeds a task, which writes them; vectorised where the cells are trivial",
         ),
-        Tool("xyzpy Crop", _crop, nullcontext, ("xyzpy",), note=f"batches of {BATCH}, {SLOW_BATCH} cells of 50 ms"),
+        Tool(
+            "xyzpy Crop", _crop, nullcontext, ("xyzpy",), note=f"batches of {BATCH}; {SLOW_BATCH} if cells take time"
+        ),
         Tool("xyzpy Harvester", _harvester, nullcontext, _XYZPY, "y.h5", "its own netCDF file; one save at the end"),
         Tool("pipefunc, file_array", _pipefunc("file_array"), pool, ("pipefunc",), note="a file a cell, then zarr"),
         Tool(
