@@ -5,7 +5,8 @@ BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench lint clean
+.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench \
+  bench-peers peers-environment lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
@@ -19,6 +20,8 @@ help:
 	@echo "               environment of 700 MB is made first"
 	@echo "make fuzz      bad input by the thousand, for ten minutes (FUZZ='--seconds 60 --seed 1')"
 	@echo "make bench     engine overhead and memory, against plain Dask and a peer"
+	@echo "make bench-peers  engine, network, macrospin, bench, reading and start beside what others would run, half an hour"
+	@echo "               on two quiet cores (ROUNDS=3 ONLY=a,c); an environment of 2 GB is made first"
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
@@ -87,10 +90,16 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
-	$(BIN)/python tests/bench/overhead.py
+	$(BIN)/python -m tests.bench.overhead
 	$(BIN)/python -m tests.bench.codesign
 	$(BIN)/python -m tests.bench.macrospin
-	$(BIN)/python tests/bench/lane.py
+	$(BIN)/python -m tests.bench.lane
+
+bench-peers: peers-environment
+	.venv-peers/bin/python -m tests.bench.peers $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(ONLY),--only $(ONLY))
+
+peers-environment: $(READY)
+	@PYTHON="$(CURDIR)/$(BIN)/python" sh tests/bench/peers/environment.sh
 
 clean:
-	rm -rf .venv .venv-drivers .venv-pymeasure build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .venv-drivers .venv-pymeasure build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,9 +1,9 @@
 """How fast cycles go through a bench: over bare sockets, with the drivers and the journal, and through the lane.
 
-    python tests/bench/lane.py
+    python -m tests.bench.lane
 
 The emulator is a process of its own; its time is so fast that only traffic counts.  The bare sockets send the very
-messages of a cycle and look at nothing that comes back.  Medians of five turns, each way in turn.
+messages of a cycle; what comes back is looked at afterwards.  Medians of five turns, each way in turn.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def emulated(folder: Path) -> Iterator[Path]:
         process.terminate()
 
 
-def journalled(session: BenchSession, turn: int) -> float:
+def journalled(session: BenchSession, turn: int, cycles: int = CYCLES) -> float:
     """Cycles a second of a train: drivers, checks, journal."""
     with PulseTrains(session, f"bench {time.time()}") as experiment:
         began = time.perf_counter()
-        experiment.run(f"turn {turn}", ["bar0"], np.full((CYCLES, 1), WRITE), [RESET], READ)
-        return CYCLES / (time.perf_counter() - began)
+        experiment.run(f"turn {turn}", ["bar0"], np.full((cycles, 1), WRITE), [RESET], READ)
+        return cycles / (time.perf_counter() - began)
 
 
 def messages_of_a_cycle(session: BenchSession) -> list[tuple[str, str]]:
@@ -78,44 +78,63 @@ def messages_of_a_cycle(session: BenchSession) -> list[tuple[str, str]]:
     return seen[reset[1] : reset[2]]
 
 
-def bare(bench: Bench, cycle: list[tuple[str, str]]) -> float:
-    """Cycles a second of the same messages over plain sockets."""
+Ask = Callable[[str, str], str]
+"""Sends a message to the instrument of a role, and returns its reply."""
+
+
+@contextmanager
+def over_sockets(bench: Bench) -> Iterator[Ask]:
+    """Plain sockets."""
     links = {}
     for role, instrument in bench.instruments.items():
         link = socket.create_connection(("127.0.0.1", int(instrument.resource.split("::")[2])))
         link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         links[role] = link
-    wire = [(links[role], message.encode() + b"\n") for role, message in cycle]
-    route = ",".join(bench.device[0].channels)
-    for role, message in (("switch", f":ROUT:OPEN ALL;:ROUT:CLOS (@{route});*OPC?"), ("source", "*CLS;*OPC?")):
+
+    def ask(role: str, message: str) -> str:
         links[role].sendall(message.encode() + b"\n")
-        links[role].recv(4096)
-    began = time.perf_counter()
-    for _ in range(CYCLES):
-        for link, message in wire:
-            link.sendall(message)
-            while not link.recv(65536).endswith(b"\n"):
-                pass
-    took = time.perf_counter() - began
-    links["source"].sendall(b":SOUR:WAVE:ABOR;:SOUR:CLE;*OPC?\n")
-    links["source"].recv(4096)
-    links["switch"].sendall(b":ROUT:OPEN ALL;*OPC?\n")
-    links["switch"].recv(4096)
+        reply = b""
+        while not reply.endswith(b"\n"):
+            reply += links[role].recv(65536)
+        return reply.decode()
+
+    yield ask
     for link in links.values():
         link.close()
-    return CYCLES / took
 
 
-def through_the_lane(path: Path, folder: Path) -> float:
+def same_messages(bench: Bench, ask: Ask, cycle: list[tuple[str, str]], cycles: int = CYCLES) -> float:
+    """Cycles a second of the very messages of a cycle, whose replies are those of a cycle that went well.
+
+    Raises AssertionError if one says otherwise.
+    """
+    route = ",".join(bench.device[0].channels)
+    ask("switch", f":ROUT:OPEN ALL;:ROUT:CLOS (@{route});*OPC?")
+    ask("source", "*CLS;*OPC?")
+    replies: list[tuple[str, str]] = []
+    began = time.perf_counter()
+    for _ in range(cycles):
+        replies += [(role, ask(role, message)) for role, message in cycle]
+    took = time.perf_counter() - began
+    ask("source", ":SOUR:WAVE:ABOR;:SOUR:CLE;*OPC?")
+    ask("switch", ":ROUT:OPEN ALL;*OPC?")
+    assert all(reply.rstrip().endswith('0,"No error"') for _, reply in replies)
+    readings = [float(reply.split(";")[0]) for role, reply in replies if role == "meter"]
+    assert len(readings) == 2 * cycles
+    assert all(1e-6 < abs(volt) < 1e-2 for volt in readings)
+    return cycles / took
+
+
+def through_the_lane(path: Path, store: Path, turns: int = TURNS, cycles: int = CYCLES) -> float:
     """Cycles a second of a characterization on a Dask lane, from the times in its journal."""
-    asked = ["--set", "device=0", "--set", f"currents={TURNS}", "--set", f"cycles={CYCLES}", "--no-dashboard"]
-    assert main(["run", "characterization", "--on", str(path), "--store", str(folder / "lane.zarr"), *asked]) == 0
+    asked = ["--set", "device=0", "--set", f"currents={turns}", "--set", f"cycles={cycles}", "--no-dashboard"]
+    assert main(["run", "characterization", "--on", str(path), "--store", str(store), *asked]) == 0
     journal = max((load(path).folder / "journal").glob("*device=0*"), key=lambda p: p.stat().st_mtime)
     times: dict[str, dict[str, datetime]] = {}
     for row in map(json.loads, journal.read_text().splitlines()):
         if row["op"] in ("intent", "end") and row["train"].startswith("current"):
             times.setdefault(row["train"], {})[row["op"]] = datetime.fromisoformat(row["time"])
-    return statistics.median(CYCLES / (t["end"] - t["intent"]).total_seconds() for t in times.values())
+    return statistics.median(cycles / (t["end"] - t["intent"]).total_seconds() for t in times.values())
 
 
 def measure() -> None:
@@ -130,8 +149,9 @@ def measure() -> None:
                 with acquire_bench(bench) as session:
                     cycle = messages_of_a_cycle(session)
                     rates["drivers and journal"].append(journalled(session, turn))
-                rates["bare sockets"].append(bare(bench, cycle))
-            rates["through the Dask lane"] = [through_the_lane(path, folder)]
+                with over_sockets(bench) as ask:
+                    rates["bare sockets"].append(same_messages(bench, ask, cycle))
+            rates["through the Dask lane"] = [through_the_lane(path, folder / "lane.zarr")]
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {len(cycle)} messages a cycle"
     )

@@ -12,6 +12,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,19 +30,19 @@ FIELD, SPIN, TORQUE = (1e3, 0.0, 0.0), (0.0, 1.0, 0.0), 500.0
 
 def kernel(trajectories: int, steps: int) -> Callable[[], object]:
     """The fast kernel on that many trajectories."""
-    start, seeds = _start(trajectories)
-    ensemble, pulse = Ensemble(Magnet(), DT, start, seeds, FIELD, SPIN), np.ones(steps, np.float32)
+    m, seeds = start(trajectories)
+    ensemble, pulse = Ensemble(Magnet(), DT, m, seeds, FIELD, SPIN), np.ones(steps, np.float32)
     return lambda: ensemble.advance(TORQUE, pulse)
 
 
 def plain(trajectories: int, steps: int) -> Callable[[], object]:
     """The reference with NumPy's normals, drawn for the run."""
-    start, _ = _start(trajectories)
+    m, _ = start(trajectories)
     rng, torque = np.random.default_rng(0), np.full(trajectories, TORQUE)
 
     def run() -> object:
         normals = (rng.standard_normal((3, trajectories)) for _ in range(steps))
-        return reference.heun(start, Magnet(), DT, normals, torque, np.ones(steps), FIELD, SPIN)
+        return reference.heun(m, Magnet(), DT, normals, torque, np.ones(steps), FIELD, SPIN)
 
     return run
 
@@ -49,9 +50,21 @@ def plain(trajectories: int, steps: int) -> Callable[[], object]:
 def cmtj(steps: int) -> Callable[[], object] | None:
     """One trajectory of the same magnet by cmtj's Heun solver, logged each ns; None without cmtj."""
     try:
-        c = importlib.import_module("cmtj")
+        ready = junction()
     except ImportError:
         return None
+    return lambda: simulate(ready, steps)
+
+
+def simulate(junction: Any, steps: int, every: float = 1e-9) -> None:
+    """Heun's scheme; the log has an entry each ``every`` seconds."""
+    heun = importlib.import_module("cmtj").SolverMode.Heun
+    junction.runSimulation(steps * DT, DT, every, solverMode=heun)
+
+
+def junction() -> Any:
+    """cmtj's, of the same magnet, which points up."""
+    c = importlib.import_module("cmtj")
     magnet = Magnet()
     flat = [c.CVector(0, 0, 0)] * 3
     up, easy = c.CVector(0, 0, 1), c.CVector(0, 0, 1)
@@ -75,8 +88,7 @@ def cmtj(steps: int) -> Callable[[], object] | None:
     junction.setLayerTemperatureDriver("all", c.ScalarDriver.getConstantDriver(magnet.temperature))
     junction.setLayerCurrentDriver("all", c.ScalarDriver.getConstantDriver(1.0))
     junction.setLayerExternalFieldDriver("all", c.AxialDriver(*(c.ScalarDriver.getConstantDriver(h) for h in FIELD)))
-    heun = c.SolverMode.Heun
-    return lambda: junction.runSimulation(steps * DT, DT, 1e-9, solverMode=heun)
+    return junction
 
 
 def rate(work: Callable[[], object], macrospin_steps: int) -> float:
@@ -114,10 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, list[float]]:
     return found
 
 
-def _start(trajectories: int) -> tuple[npt.NDArray[np.float64], noise.Words]:
-    start = np.zeros((3, trajectories))
-    start[2] = 1
-    return start, noise.draw_seeds(np.random.default_rng(0), trajectories)
+def start(trajectories: int) -> tuple[npt.NDArray[np.float64], noise.Words]:
+    """(3, n) unit vectors that point up, and the seeds of the kernel's random streams."""
+    m = np.zeros((3, trajectories))
+    m[2] = 1
+    return m, noise.draw_seeds(np.random.default_rng(0), trajectories)
 
 
 if __name__ == "__main__":

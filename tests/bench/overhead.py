@@ -1,10 +1,10 @@
 """What the engine costs, beside what people would otherwise use, measured in one run.
 
     make bench            # overhead: 20,000 trivial cells, each way in turn, medians of three rounds
-    python tests/bench/overhead.py --blocks 100000     # memory of driver and scheduler while blocks stream
-    python tests/bench/overhead.py --blocks 1000000 --nothing --in-flight 60   # blocks that do and write nothing
-    python tests/bench/overhead.py --blocks 20000 --cells 5000 --nothing       # the same with 10^8 cells
-    python tests/bench/overhead.py --blocks 100000 --apart                     # driver and scheduler in two processes
+    python -m tests.bench.overhead --blocks 100000     # memory of driver and scheduler while blocks stream
+    python -m tests.bench.overhead --blocks 1000000 --nothing --in-flight 60   # blocks that do and write nothing
+    python -m tests.bench.overhead --blocks 20000 --cells 5000 --nothing       # the same with 10^8 cells
+    python -m tests.bench.overhead --blocks 100000 --apart                     # driver and scheduler in two processes
 
 Every way ends with the same labelled float32 zarr cube on disk, compared with the expected one. Starting workers is
 not counted. Goal: no more than a hand-written ``client.map`` over aligned regions, with the durability that it lacks.
@@ -30,44 +30,22 @@ import numpy as np
 import psutil
 import xarray as xr
 from distributed import Client
+from tests.bench import trivial
+from tests.bench.trivial import BATCH, FULL
 
 import spinsweep.executors.dispatch
 import spinsweep.executors.worker
-from spinsweep import Axis, Cells, Dim, Output, Sweep
+from spinsweep import Axis, Cells, Output, Sweep
 from spinsweep.cube import Job, Task
+from spinsweep.deployment.connect import connect
 from spinsweep.deployment.local_cluster import local_client
+from spinsweep.deployment.security import CLIENT, scheduler_address, secured
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import Receipt
 from spinsweep.runs import open_run
 
-WIDTH, VARIATION, SEED, STEPS = np.arange(20) + 0.5, np.arange(20) / 40, np.arange(50), 50
-CELLS = len(WIDTH) * len(VARIATION) * len(SEED)
-BATCH = 100
-
-
-def value(width: Any, variation: Any, seed: Any) -> Any:
-    """The trivial cell: width + variation + seed, 50 times (float32)."""
-    return np.repeat(np.asarray(width + variation + seed, np.float32)[..., None], STEPS, axis=-1)
-
-
-def block(cells: Cells) -> dict[str, Any]:
-    width, variation, seed = (cells.coords[n] for n in ("width", "variation", "seed"))
-    return {"y": value(width[:, None, None], variation[:, None], seed)}
-
-
-TRIVIAL = Sweep(
-    name="trivial",
-    title="Trivial cells",
-    axes=(
-        Axis("width", tuple(WIDTH), "um"),
-        Axis("variation", tuple(VARIATION)),
-        Axis("seed", tuple(int(s) for s in SEED)),
-    ),
-    dims=(Dim("step", STEPS),),
-    outputs=(Output("y", ("step",), "float32"),),
-    function=block,
-)
+CELLS, TRIVIAL = FULL.cells, FULL.sweep()
 
 
 def noop(cells: Cells) -> dict[str, Any]:
@@ -75,27 +53,7 @@ def noop(cells: Cells) -> dict[str, Any]:
 
 
 def check(path: Path) -> None:
-    ds = xr.open_zarr(path, consolidated=None if path.joinpath("cell_state").exists() else False)
-    want = value(WIDTH[:, None, None], VARIATION[:, None], SEED)
-    np.testing.assert_array_equal(ds["y"].transpose("width", "variation", "seed", ...).values, want)
-
-
-def template(path: Path, chunks: tuple[int, ...]) -> None:
-    import dask.array as da
-
-    dims = ("width", "variation", "seed", "step")
-    shape = (len(WIDTH), len(VARIATION), len(SEED), STEPS)
-    empty = da.zeros(shape, chunks=(*chunks, STEPS), dtype=np.float32)
-    ds = xr.Dataset({"y": (dims, empty)}, {"width": WIDTH, "variation": VARIATION, "seed": SEED})
-    ds.to_zarr(path, compute=False, zarr_format=3, consolidated=False)
-
-
-def one_region(path: str, w: int, v: int) -> None:
-    """Two rows of 50 seeds: 100 cells, one aligned region."""
-    y = value(WIDTH[w : w + 1, None, None], VARIATION[v : v + 2, None], SEED)
-    ds = xr.Dataset({"y": (("width", "variation", "seed", "step"), y)})
-    region = {"width": slice(w, w + 1), "variation": slice(v, v + 2), "seed": slice(0, 50), "step": slice(0, STEPS)}
-    ds.to_zarr(path, region=region, consolidated=False)
+    FULL.check(xr.open_zarr(path, consolidated=None if path.joinpath("cell_state").exists() else False))
 
 
 def engine_at(cells: int | None) -> Callable[[Client, Path], None]:
@@ -107,40 +65,12 @@ def engine_at(cells: int | None) -> Callable[[Client, Path], None]:
     return way
 
 
-def client_map(client: Client, path: Path) -> None:
-    grid = [(w, v, s) for w in WIDTH for v in VARIATION for s in SEED]
-    found = client.gather(client.map(value, *zip(*grid, strict=True), pure=False))
-    y = np.array(found).reshape(len(WIDTH), len(VARIATION), len(SEED), STEPS)
-    coords = {"width": WIDTH, "variation": VARIATION, "seed": SEED}
-    xr.Dataset({"y": (("width", "variation", "seed", "step"), y)}, coords).to_zarr(
-        path, zarr_format=3, consolidated=False
-    )
-
-
-def regions(client: Client, path: Path) -> None:
-    template(path, (1, 2, 50))
-    starts = [(w, v) for w in range(len(WIDTH)) for v in range(0, len(VARIATION), 2)]
-    futures = client.map(lambda at: one_region(str(path), *at), starts, pure=False)
-    client.gather(futures)
-
-
-def xyzpy_crop(_: Client, path: Path) -> None:
-    import xyzpy
-
-    runner = xyzpy.Runner(value, var_names=["y"], var_dims={"y": ["step"]}, var_coords={"step": range(STEPS)})
-    crop = runner.Crop(name="trivial", parent_dir=str(path.parent), batchsize=BATCH)
-    combos = {"width": WIDTH.tolist(), "variation": VARIATION.tolist(), "seed": SEED.tolist()}
-    crop.sow_combos(combos, verbosity=0)
-    crop.grow_missing(parallel=True, num_workers=2, verbosity=0)
-    crop.reap(wait=True).to_zarr(path, zarr_format=3, consolidated=False)
-
-
 WAYS: dict[str, Callable[[Client, Path], None]] = {
     "spinsweep, 100 cells a block": engine_at(BATCH),
     "spinsweep, block chosen": engine_at(None),
-    "client.map, one task a cell, gathered": client_map,
-    "client.map over aligned regions of 100": regions,
-    "xyzpy Crop, batches of 100, two processes": xyzpy_crop,
+    "client.map, one task a cell, gathered": lambda client, path: trivial.client_map(client, FULL, path),
+    "client.map over aligned regions of 100": lambda client, path: trivial.regions(client, FULL, path),
+    "xyzpy Crop, batches of 100, two processes": lambda _, path: trivial.xyzpy_crop(FULL, path),
 }
 
 
@@ -194,7 +124,8 @@ def apart(folder: Path) -> Iterator[tuple[Client, list[psutil.Process]]]:
             stack.callback(process.terminate)
             while not Path(file).exists():
                 time.sleep(0.1)
-        client = stack.enter_context(Client(scheduler_file=file))
+        address, security = secured(scheduler_address(file), None, CLIENT)
+        client = stack.enter_context(connect(address, security))
         client.wait_for_workers(2, 60)
         scheduler, *workers = psutil.Process().children(recursive=True)
         yield client, [scheduler, *workers]

@@ -1,6 +1,6 @@
 """What it costs that nothing is lost and nobody gets in: the overhead workload without one protection at a time.
 
-    python tests/bench/protections.py [--rounds 9]
+    python -m tests.bench.protections [--rounds 9]
 
 20,000 trivial cells in blocks of 100 on two workers, as in ``overhead.py``; each way in turn, so that the machine's
 moods fall on all alike; ratios are of medians. The protections are taken away here, by other functions in their
@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 from distributed import Client, LocalCluster
-from overhead import BATCH, CELLS, TRIVIAL, machine
+from tests.bench.overhead import CELLS, TRIVIAL, machine
+from tests.bench.trivial import BATCH
 
 from spinsweep.deployment.local_cluster import local_client
 from spinsweep.executors.dask import on_client
