@@ -1,0 +1,40 @@
+"""Docstrings as the project writes them, made fit for reStructuredText: plain text, with code in double backticks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+MARKS = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`\n]+`_?)|([*|])|(?<=\w)(_)(?=\W|$)")
+
+
+def processed(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Mend the lines of one docstring in place; of the event ``autodoc-process-docstring``, before napoleon."""
+    lines[:] = list(with_formulas([MARKS.sub(_escaped, line) for line in lines]))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[1] or f"\\{found[2] or found[3]}"
+
+
+def with_formulas(lines: list[str]) -> Iterator[str]:
+    """What is indented in the free text, before the first section, is a block of code: formulas keep their lines."""
+    sections = (n for n, line in enumerate(lines) if re.fullmatch(r"-{3,}", line.strip()))
+    end = next(sections, len(lines) + 1) - 1
+    inside = False
+    for number, line in enumerate(lines):
+        indented = number < end and line.startswith("    ")
+        if indented and not inside and not (number and lines[number - 1].strip()):
+            if not _opened(lines[:number]):
+                yield from ("::", "")
+            inside = True
+        elif line.strip() and not indented:
+            inside = False
+        yield line.replace("\\", "") if inside else line
+
+
+def _opened(above: list[str]) -> bool:
+    """Whether the text above ends by ``::``, which begins such a block already, or is a directive or a list."""
+    said = next((line for line in reversed(above) if line.strip()), "")
+    return said.rstrip().endswith("::") or said.lstrip().startswith(("- ", ".. "))
