@@ -38,12 +38,12 @@ def build(output: Path, source: Path) -> int:
     for stale in {file for file in source.rglob("*") if file.is_file()} - made:
         stale.unlink()
     folder = output / version("spinsweep")
-    options = ["--fail-on-warning", "--keep-going", "--quiet", "-j", "auto", "-b", "html"]
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "--write-all", "-j", "auto", "-b", "html"]
+    shutil.rmtree(folder, ignore_errors=True)  # no page of before stays
     status = sphinx(
         [*options, "-c", str(Path(__file__).parent), "-d", str(source.with_name("trees")), str(source), str(folder)]
     )
     if status == 0:
-        shutil.rmtree(folder / ".doctrees", ignore_errors=True)
         (folder / "index.html").write_text(START.format("spinsweep", "engine/docs/index.html"))
         (output / "index.html").write_text(versions(output))
     return status

@@ -8,7 +8,8 @@ from typing import Any
 from pages.docstrings import processed
 
 project = "spinsweep"
-author = "the maintainers of spinsweep"
+author = "the spinsweep developers"
+copyright = "2026, the spinsweep developers"
 release = version = version_of("spinsweep")
 html_title = f"spinsweep {release}"
 root_doc = "engine/docs/index"
@@ -16,8 +17,10 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 html_theme = "furo"
 html_theme_options = {"navigation_with_keys": True}
 html_show_sourcelink = False
+html_show_search_summary = False  # it fetches the pages, which a browser refuses for files
 html_copy_source = False
-html_static_path: list[str] = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 smartquotes = False  # would make a dash of --store
 language = "en"
 
@@ -25,6 +28,7 @@ myst_heading_anchors = 6  # as a code-hosting page gives them
 myst_enable_extensions = ["deflist", "dollarmath"]
 myst_links_external_new_tab = False
 
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

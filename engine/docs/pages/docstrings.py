@@ -11,11 +11,18 @@ MARKS = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`\n]+`_?)|([*|])|(?<=\w)(_)(?=\
 
 def processed(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Mend the lines of one docstring in place; of the event ``autodoc-process-docstring``, before napoleon."""
-    lines[:] = list(with_formulas([MARKS.sub(_escaped, line) for line in lines]))
+    lines[:] = with_formulas([MARKS.sub(_marked, line) for line in lines])
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")  # else napoleon takes what stands before a colon in the first line for a type
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return found[1] or f"\\{found[2] or found[3]}"
+def _marked(found: re.Match[str]) -> str:
+    """A character that is no mark, escaped; code, apart from what it touches."""
+    if not found[1]:
+        return f"\\{found[2] or found[3]}"
+    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    apart = "" if not before or before in " -:/'\"<([{" else "\\ "
+    return apart + found[1] + ("\\ " if after.isalnum() or after == "`" else "")
 
 
 def with_formulas(lines: list[str]) -> Iterator[str]:
