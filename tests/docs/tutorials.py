@@ -28,7 +28,8 @@ def executed(file: Path, folder: Path) -> Any:
     NotebookClient(notebook, timeout=600, startup_timeout=120, kernel_name="python3", resources=resources).execute()
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            cell.execution_count, cell.metadata = None, {}
+            tags = cell.metadata.get("tags")
+            cell.execution_count, cell.metadata = None, {"tags": tags} if tags else {}
             cell.outputs = [kept for output in cell.outputs if (kept := _kept(output)) is not None]
     return notebook
 
@@ -44,8 +45,10 @@ def _kept(output: Any) -> Any:
 
 
 def printed(notebook: Any) -> list[str]:
-    """What each cell of code prints."""
-    codes = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    """What each cell of code prints, but those with the tag ``varies``, which say times and addresses."""
+    codes = [
+        c for c in notebook["cells"] if c["cell_type"] == "code" and "varies" not in c["metadata"].get("tags", ())
+    ]
     return ["".join("".join(output.get("text", "")) for output in cell["outputs"]) for cell in codes]
 
 

@@ -13,7 +13,7 @@ def processed(app: Any, what: str, name: str, obj: Any, options: Any, lines: lis
     """Mend the lines of one docstring in place; of the event ``autodoc-process-docstring``, before napoleon."""
     lines[:] = with_formulas([MARKS.sub(_marked, line) for line in lines])
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # else napoleon takes what stands before a colon in the first line for a type
+        lines[:0] = ["..", ""]  # a comment: napoleon takes what stands before a colon in the first line for a type
 
 
 def _marked(found: re.Match[str]) -> str:

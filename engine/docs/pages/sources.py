@@ -81,7 +81,8 @@ def markdown(notebook: Any, page: Path) -> tuple[str, dict[str, bytes]]:
     for number, cell in enumerate(notebook["cells"]):
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
-            language = "text" if re.search(r"^!", source, re.M) else "python"  # a command of the shell is no Python
+            # a command of the shell is no Python
+            language = "text" if re.search(r"^[!%]", source, re.M) else "python"
             source = f"```{language}\n{source}\n```"
         parts.append(source)
         for output in cell.get("outputs", ()):
