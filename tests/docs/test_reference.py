@@ -15,7 +15,7 @@ import typer
 
 import spinsweep
 from pages import api, commands, installed, models, sources
-from pages.docstrings import with_formulas
+from pages.docstrings import processed, with_formulas
 from spinneurons.neurons.registry import find
 from spinsweep.bench.parts import Part
 from spinsweep.bench.section import InstrumentSection
@@ -175,3 +175,19 @@ def test_a_link_to_a_folder_leads_to_its_page_and_one_to_a_file_takes_the_file_a
     made = sources.with_links_to_pages(text, tmp_path)
     assert made == "[a](with/README.md), b, [c](without/data.csv), [d](e.md), `[f](without)`"
     assert list(sources.linked(text, Path(), tmp_path)) == [Path("without/data.csv")]
+
+
+@pytest.mark.parametrize("page", [models.cards, models.bench_file, models.cluster_file])
+def test_each_key_says_what_it_means_what_it_takes_and_whether_it_may_be_left_out(page: Any) -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert len(rows) > 30
+    assert [row for row in rows if not all(cell.strip() for cell in row.strip("|").split(" | "))] == []
+
+
+def test_docstrings_become_text_that_sphinx_reads_as_it_is_written() -> None:
+    lines = ["(*axes) of ``low``..``high``; None: |z| < 1"]
+    processed(None, "attribute", "", None, None, lines)
+    assert lines == ["..", "", "(\\*axes) of ``low``..\\ ``high``; None: \\|z\\| < 1"]
+    alias = ["Alias for field number 3"]
+    processed(None, "attribute", "", None, None, alias)
+    assert alias == [], "a named tuple says nothing of the field"

@@ -30,7 +30,7 @@ def executed(file: Path, folder: Path) -> Any:
         if cell.cell_type == "code":
             tags = cell.metadata.get("tags")
             cell.execution_count, cell.metadata = None, {"tags": tags} if tags else {}
-            cell.outputs = [kept for output in cell.outputs if (kept := _kept(output)) is not None]
+            cell.outputs = _joined([kept for output in cell.outputs if (kept := _kept(output)) is not None])
     return notebook
 
 
@@ -42,6 +42,17 @@ def _kept(output: Any) -> Any:
     if output.output_type == "display_data" and "image/png" in output.data:
         return nbformat.v4.new_output("display_data", data={"image/png": output.data["image/png"]})
     return None
+
+
+def _joined(outputs: list[Any]) -> list[Any]:
+    """What was printed at one time comes in pieces, as it happens; here it is one."""
+    joined: list[Any] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def printed(notebook: Any) -> list[str]:

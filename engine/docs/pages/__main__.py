@@ -51,8 +51,8 @@ def build(output: Path, source: Path) -> int:
 
 def versions(output: Path) -> str:
     """A page of all versions that lie in a folder, the newest first."""
-    found = sorted((page.parent.name for page in output.glob("*/index.html")), key=_numbers, reverse=True)
-    items = "".join(f'<li><a href="{html.escape(name)}/index.html">{html.escape(name)}</a>\n' for name in found)
+    names = sorted((page.parent.name for page in output.glob("*/index.html")), key=_numbers, reverse=True)
+    items = "".join(f'<li><a href="{html.escape(name)}/index.html">{html.escape(name)}</a>\n' for name in names)
     return f'<!doctype html><meta charset="utf-8"><title>spinsweep</title><h1>spinsweep</h1>\n<ul>\n{items}</ul>\n'
 
 

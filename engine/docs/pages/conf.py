@@ -29,7 +29,7 @@ myst_enable_extensions = ["deflist", "dollarmath"]
 myst_links_external_new_tab = False
 
 toc_object_entries_show_parents = "hide"
-autodoc_default_options = {"exclude-members": "model_config"}
+autodoc_default_options = {"exclude-members": "model_config, __new__"}
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

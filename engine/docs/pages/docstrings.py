@@ -12,17 +12,19 @@ MARKS = re.compile(r"(``.+?``|:[\w:]+:`[^`]+`|`[^`\n]+`_?)|([*|])|(?<=\w)(_)(?=\
 def processed(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Mend the lines of one docstring in place; of the event ``autodoc-process-docstring``, before napoleon."""
     lines[:] = with_formulas([MARKS.sub(_marked, line) for line in lines])
-    if what in ("attribute", "data", "property"):
+    if re.fullmatch(r"Alias for field number \d+", " ".join(lines).strip()):
+        lines.clear()  # which a named tuple says of a field that says nothing
+    if lines and what in ("attribute", "data", "property"):
         lines[:0] = ["..", ""]  # a comment: napoleon takes what stands before a colon in the first line for a type
 
 
-def _marked(found: re.Match[str]) -> str:
+def _marked(match: re.Match[str]) -> str:
     """A character that is no mark, escaped; code, apart from what it touches."""
-    if not found[1]:
-        return f"\\{found[2] or found[3]}"
-    before, after = found.string[: found.start()][-1:], found.string[found.end() :][:1]
+    if not match[1]:
+        return f"\\{match[2] or match[3]}"
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
     apart = "" if not before or before in " -:/'\"<([{" else "\\ "
-    return apart + found[1] + ("\\ " if after.isalnum() or after == "`" else "")
+    return apart + match[1] + ("\\ " if after.isalnum() or after == "`" else "")
 
 
 def with_formulas(lines: list[str]) -> Iterator[str]:

@@ -121,9 +121,9 @@ def attribute_docs(model: type[BaseModel]) -> dict[str, str]:
     docs: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base is not BaseModel and base.__module__ != "pydantic.main":
-            found = ModuleAnalyzer.for_module(base.__module__).find_attr_docs()
+            texts = ModuleAnalyzer.for_module(base.__module__).find_attr_docs()
             docs |= {
-                name: " ".join(lines).strip() for (owner, name), lines in found.items() if owner == base.__name__
+                name: " ".join(lines).strip() for (owner, name), lines in texts.items() if owner == base.__name__
             }
     return docs
 
@@ -172,12 +172,12 @@ def _number(value: float) -> str:
 
 def nested(model: type[BaseModel]) -> list[type[BaseModel]]:
     """The models of sections within sections, in the order in which they come first; not those of instruments."""
-    found: dict[type[BaseModel], None] = {}
+    models: dict[type[BaseModel], None] = {}
     for field in model.model_fields.values():
         for inner in _models_in(field.annotation):
             if not issubclass(inner, Entry) and not hasattr(inner, "reading_keys"):
-                found |= dict.fromkeys([inner, *nested(inner)])
-    return list(found)
+                models |= dict.fromkeys([inner, *nested(inner)])
+    return list(models)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -10,7 +10,7 @@ MARKS = re.compile(r"(`+.*?`+)|([\\*_<>\[\]|$#{}~])", re.S)
 
 def plain(text: str) -> str:
     """Plain text as Markdown that shows it as it is; what stands in backticks stays code."""
-    return MARKS.sub(lambda found: found[1] or f"\\{found[2]}", text.replace("``", "`"))
+    return MARKS.sub(lambda match: match[1] or f"\\{match[2]}", text.replace("``", "`"))
 
 
 def code(text: str) -> str:

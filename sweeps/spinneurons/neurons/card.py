@@ -110,19 +110,28 @@ class Individual(Strictly):
     """One device as measured."""
 
     width_um: Positive
+    """Its size, um: one of ``devices.widths``."""
     index: Annotated[Whole, Field(ge=0)]
+    """Which of the devices of this size it is, from 0."""
     i_bias: Positive
+    """Current of switching probability 1/2, A."""
     i_bias_stderr: NotNegative
+    """Its standard error, A."""
     i0: Positive
+    """Scale current of the switching curve, A."""
     i0_stderr: NotNegative
+    """Its standard error, A."""
 
 
 class Devices(Strictly):
     """Which devices there are."""
 
     widths: Annotated[Entry[Annotated[list[Positive], Field(min_length=1), AfterValidator(_different)]], Unit("um")]
+    """Sizes of the devices; for junctions, their diameters."""
     per_width: Annotated[Entry[Annotated[Whole, Field(ge=1, le=10_000)]], Unit("1")]
+    """Devices of each size."""
     seed: Annotated[Entry[Annotated[Whole, Field(ge=0)]], Unit("1")]
+    """Addresses the deviations of the model's devices."""
 
 
 class CardModel(Strictly):
