@@ -1,6 +1,6 @@
 # spinsweep: `make demo` shows it, `make test` checks it; both set themselves up.
 PYTHON ?= python3
-JOBS ?= 3
+JOBS ?= 4
 PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
@@ -13,7 +13,7 @@ help:
 	@echo "make docs      the documentation as pages, build/docs/VERSION/index.html; make docs-serve shows them on loopback"
 	@echo "make wheel     the wheel, with these pages in it, dist/*.whl"
 	@echo "make test      lint, types, import contracts and the test suite, with the tests that took longest;"
-	@echo "               three at a time, since they wait a lot; on a machine of more than two cores: make test JOBS=6"
+	@echo "               four at a time, since they wait a lot; on a machine of more than two cores: make test JOBS=8"
 	@echo "make test-all  the exhaustive tests as well"
 	@echo "make test-faults  hundreds of random faults (SEED=, COUNT=, ONLY=), with their totals"
 	@echo "make soak      ten minutes of one run (SOAK_SECONDS=), in which no process may grow"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -35,12 +36,12 @@ settings.load_profile("default")
 
 
 LONGEST = (
+    "cluster/test_slurm.py",
     "test_docs.py",
     "faults/test_signals.py",
     "faults/test_lane.py",
     "faults/test_s3_kill.py",
     "faults/test_kill.py",
-    "cluster/test_slurm.py",
     "sweeps/hil/test_hil_measured.py",
     "faults",
     "cluster",
@@ -63,8 +64,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The tests are imported; what they import has its byte code, or needs none."""
+    """The tests are imported; what they import has its byte code, or needs none, and lives until the end."""
     sys.dont_write_bytecode = True
+    gc.collect()
+    gc.freeze()  # else each full collection looks through all of it
 
 
 @pytest.fixture(scope="session", autouse=True)

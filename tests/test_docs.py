@@ -3,6 +3,7 @@
 A block that cannot be run says why in the line above it (``<!-- not run: reason -->``); a block under
 ``<!-- file: NAME -->`` is written to that file first. JavaScript is skipped, by name, where nothing runs it.
 
+Runs compute without workers, but for the first of README.md: other tests try those.
 Where a page tells to type what an earlier page told, the command runs again and finds the cubes that it made there:
 it would compute the same ones.
 
@@ -29,7 +30,8 @@ import xarray as xr
 
 from spinsweep.cli import main
 from spinsweep.cli.app import app
-from spinsweep.cli.options import requested
+from spinsweep.cli.options import pairs, requested
+from spinsweep.discovery import find
 from spinsweep.plugins import installed
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +45,8 @@ def markdown_files() -> list[Path]:
 
 
 PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
+ON_WORKERS = "spinsweep run characterization"
+"""The run that is made as it is typed, with the workers of this machine."""
 COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md", "engine/AUXILIARY.md")
 """Pages whose commands compute, or measure, for long."""
 STARTING = ("emulate", "scheduler", "worker")
@@ -148,7 +152,7 @@ def typed(
             here.chdir(folder)
             before = set(sys.modules)
             capfd.readouterr()
-            status = main(words[1:])
+            status = main([*words[1:], *without_workers(words, line)])
         for name in set(sys.modules) - before:  # another page has another file of this name
             if str(getattr(sys.modules[name], "__file__", None) or "").startswith(str(folder)):
                 del sys.modules[name]
@@ -157,6 +161,12 @@ def typed(
         line, shell=True, cwd=folder, capture_output=True, text=True, check=False, timeout=900, env=environment()
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def without_workers(words: list[str], line: str) -> list[str]:
+    """The option that keeps a run in this process, if it says nothing of what computes."""
+    says = {"--workers", "--cluster", "--executor", "--on", "--help"}.intersection(words)
+    return [] if words[1] != "run" or says or line == ON_WORKERS else ["--workers", "0"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
@@ -187,7 +197,10 @@ def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     root(args=words, standalone_mode=False)
     if words[0] == "run" and chosen["name"] in installed():
         given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
-        requested(chosen["name"], given, chosen["seed"])
+        if chosen["with_inputs"]:  # which it makes first
+            find(chosen["name"]).with_text(pairs(given), chosen["seed"])
+        else:
+            requested(chosen["name"], given, chosen["seed"])
     if words[0] == "emulate" and chosen.get("run"):
         require_understood(shlex.split(chosen["run"])[1:], monkeypatch)
 

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from spinsweep.spec import Sweep, per_cell
     from spinsweep.stages import Stage
     from spinsweep.until import Until
+    from spinsweep.views import View
     from spinsweep.wanted import zipped
 
 # fmt: off
 __all__ = [
     "Axis", "Cell", "Cells", "Coordinate", "CubeError", "CubeView", "Dim", "Input", "Output", "OutputError",
     "Parameter", "RunnerError", "SpecError", "SpinsweepError", "Stage", "State", "Sweep", "SweepFailed", "Until",
-    "cell", "figures", "open_cube", "per_cell", "run", "zipped",
+    "View", "cell", "figures", "open_cube", "per_cell", "run", "zipped",
 ]
 # fmt: on
 
@@ -48,6 +49,7 @@ _MODULES = {
     "stages": ["Stage"],
     "cell_function": ["cell"],
     "until": ["Until"],
+    "views": ["View"],
     "wanted": ["zipped"],
 }
 

@@ -13,13 +13,11 @@ from typing import Any, ClassVar, Self
 from spinsweep.pace import TimeLeft
 
 VERSION = 1
-"""Of all messages; raise it when a field is removed, changes its meaning, or is added without a default."""
+"""Of all messages; raise it when a field changes its meaning, or one without a default is removed or added."""
 LANE_TOPIC = "spinsweep-lane"
 """Dask's topic of lane reports."""
 LANE_STOP = "spinsweep_stop"
 """Handler of a lane that gives the cycle in hand up and makes the bench safe; it answers with a StopAnswer."""
-MAX_FAILURES = 100
-"""Failures that a report may hold, and that the scheduler keeps of a run: the newest."""
 MAX_GROUPS = 8
 """Errors of a run of which a report tells."""
 MAX_LONG = 8
@@ -105,6 +103,37 @@ class OutputDescription:
     """Its own dimensions, beside the axes."""
 
 
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run of the same cube, to compare another with."""
+
+    epoch: int
+    """Its number among the cube's runs."""
+    start: str
+    """When it began, UTC, ISO 8601."""
+    seconds: float | None
+    """That it took, s; None: it has no end."""
+    cells: int | None
+    """That it computed; None: it was killed before it could say so."""
+    rate: float | None
+    """Cells a second over all of it."""
+    outcome: str
+    """As its record says."""
+    changes: str
+    """Code, versions and machine that differ since then, in words; empty: none."""
+
+
+@dataclass(frozen=True)
+class ViewDescription:
+    """How an output is drawn as curves: the fields of a :class:`spinsweep.View`, none of them left out."""
+
+    output: str
+    x: str
+    lines: str | None
+    over: tuple[str, ...]
+    inner: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunDescription(_Message):
     """What a driver says of a run when it begins."""
@@ -131,22 +160,18 @@ class RunDescription(_Message):
     """Whether a lane does the work."""
     client: str
     """Dask's id of the driver's client."""
+    views: tuple[ViewDescription, ...] = ()
+    """What the author declares, the first first, and one of each further output; none: no curves are drawn."""
+    earlier: tuple[EarlierRun, ...] = ()
+    """The run that it is compared with; empty: there is none."""
+    failed_before: int = 0
+    """Cells of the cube that had failed when it began."""
+    figures: int = 0
+    """Figures that lie beside the cube."""
+    figures_folder: str = ""
+    """Where they are."""
 
-    _parts = {"axes": AxisDescription, "outputs": OutputDescription}  # noqa: RUF012 - a ClassVar of the base
-
-
-@dataclass(frozen=True)
-class FailureReport:
-    """A block in which cells failed."""
-
-    cell: str
-    """Coordinates of one failed cell, as ``name=value, ...``."""
-    more: int
-    """Failed cells of the block beside it."""
-    type: str
-    """Name of the exception."""
-    message: str
-    """What the exception said, cut where it is long."""
+    _parts = {"axes": AxisDescription, "outputs": OutputDescription, "views": ViewDescription, "earlier": EarlierRun}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)
@@ -230,8 +255,6 @@ class ProgressReport(_Message):
     """The last block without a result that can be kept, and why; empty if there is none."""
     ended: bool = False
     """Whether this is the last report."""
-    failures: tuple[FailureReport, ...] = ()
-    """Since the last report, oldest first; the newest :data:`MAX_FAILURES` of them."""
     groups: tuple[FailureGroup, ...] = ()
     """The :data:`MAX_GROUPS` commonest errors of the run so far, commonest first."""
     more_groups: int = 0
@@ -241,7 +264,7 @@ class ProgressReport(_Message):
     more_long: int = 0
     """Long ones beside these."""
 
-    _parts = {"failures": FailureReport, "groups": FailureGroup, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
+    _parts = {"groups": FailureGroup, "long": LongBlock}  # noqa: RUF012 - a ClassVar of the base
 
     @property
     def time_left(self) -> TimeLeft | None:
@@ -255,6 +278,44 @@ class ProgressReport(_Message):
     def cells_ended(self) -> int:
         """Cells done or failed in this run."""
         return self.cells_done + self.cells_failed
+
+
+@dataclass(frozen=True)
+class RunNow:
+    """A run as its scheduler knows it."""
+
+    sweep: str
+    """Name of the sweep."""
+    title: str
+    """What people call it."""
+    axes: Mapping[str, int]
+    """Length of each axis of the cube, by name, in its order."""
+    path: str
+    """Where the cube is, as the driver names it."""
+    cube_id: str
+    """The cube's own identity."""
+    epoch: int
+    """Number of the run among the cube's runs."""
+    cells: int
+    """That the run has to compute, as far as is known."""
+    driver_lost: bool
+    """Whether its driver left without a last report."""
+    problems: tuple[str, ...]
+    """What the page says that is wrong, one line each."""
+    report: Mapping[str, Any]
+    """The driver's last: a :class:`ProgressReport` as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunsReport(_Message):
+    """What a scheduler answers to whoever asks for its runs."""
+
+    runs: tuple[RunNow, ...]
+    """Oldest first."""
+    unreadable: tuple[str, ...] = ()
+    """What drivers or lanes of other versions sent, one line each."""
+
+    _parts = {"runs": RunNow}  # noqa: RUF012 - a ClassVar of the base
 
 
 @dataclass(frozen=True)

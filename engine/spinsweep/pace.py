@@ -91,3 +91,33 @@ class Pace:
 
     def _worked(self, now: float) -> float:
         return (now if self._waits_since is None else self._waits_since) - self.began - self._waited
+
+
+MOST_RATES = 200
+"""Points of a history."""
+
+
+@dataclass
+class RateHistory:
+    """The rate over all of a run, in as few points as a drawing needs."""
+
+    points: list[tuple[float, float]] = field(default_factory=list)
+    """Seconds since the run began, and the rate then; evenly spaced, :data:`MOST_RATES` at most."""
+    _every: float = 1.0
+    _next: float = 0.0
+
+    def note(self, seconds: float, rate: float) -> None:
+        """The rate at a moment; what comes sooner than a point is due is left out.
+
+        Parameters
+        ----------
+        seconds : since the run began, s
+        rate : cells a second
+        """
+        if seconds < self._next:
+            return
+        self.points.append((seconds, rate))
+        if len(self.points) > MOST_RATES:
+            del self.points[1::2]
+            self._every *= 2
+        self._next = self.points[-1][0] + self._every

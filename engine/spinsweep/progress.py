@@ -114,10 +114,14 @@ class Progress:
 
 def left_in_words(left: TimeLeft) -> str:
     """The time left, and within which bounds where they are far apart."""
-    low, high = duration(left.low), duration(left.high)
-    if left.high - left.low < max(WORTH_SAYING * left.seconds, WORTH_SAYING_S):
+    if not left_is_wide(left):
         return f"{duration(left.seconds)} left"
-    return f"{low} to {high} left"
+    return f"{duration(left.low)} to {duration(left.high)} left"
+
+
+def left_is_wide(left: TimeLeft) -> bool:
+    """Whether the bounds of a time are far enough apart to be worth saying."""
+    return left.high - left.low >= max(WORTH_SAYING * left.seconds, WORTH_SAYING_S)
 
 
 def long_in_words(block: LongBlock) -> str:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from spinsweep import cell_function, limits
+from spinsweep import cell_function, limits, views
 from spinsweep.axis import Axis, Value, closest, json_of, require_texts
 from spinsweep.cell_function import name_of
 from spinsweep.checking import items, require_callable, whole
@@ -30,6 +30,7 @@ from spinsweep.parameters import Parameter
 from spinsweep.printable import brief
 from spinsweep.stages import Stage
 from spinsweep.until import Until
+from spinsweep.views import Dimensions, View
 from spinsweep.wanted import Wanted, checked, mask
 
 LEDGER = ("cell_state", "cell_attempt", "cell_duration", "cell_error", "cell_code")
@@ -123,6 +124,10 @@ class Sweep:
     first round. See :mod:`spinsweep.until`."""
     kept_axes: tuple[str, ...] = ()
     """Axes that are dimensions also at their neutral value: those of a cube that has them."""
+    views: tuple[View, ...] = ()
+    """How outputs are drawn as curves while the sweep runs, the first one first; see :mod:`spinsweep.views`."""
+    data_attributes: ClassVar[tuple[str, ...]] = ("views",)
+    """What is no part of the code's identity where a function uses a sweep."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"\w[\w.-]*", self.name):
@@ -210,6 +215,7 @@ class Sweep:
             if isinstance(dim.size, str) and not len(dim.values) and dim.size not in counts:
                 what = f"size {brief(dim.size)} is not a parameter with whole numbers"
                 raise SpecError(f"dim {dim.name!r}: {what}{closest(dim.size, counts)}")
+        object.__setattr__(self, "views", self._checked_views(where))
         for coordinate in self.coordinates:
             if self.axis(coordinate.axis).neutral is not ...:
                 raise SpecError(
@@ -244,6 +250,7 @@ class Sweep:
         root_seed: int = 0,
         memory: int | str | None = None,
         gpu: float | None = None,
+        views: Sequence[View] | None = None,
         **more_values: Any,
     ) -> Sweep:
         """A sweep of a plain function, whose arguments get axes and parameters by name; see :func:`spinsweep.cell`.
@@ -267,15 +274,15 @@ class Sweep:
             Units of axes, parameters and outputs, by name.
         name, title
             None: the function's name, and the first line of its docstring.
-        memory, gpu
-            What a cell may use; see :class:`Sweep`.
+        memory, gpu, views
+            What a cell may use, and how outputs are drawn as curves; see :class:`Sweep`.
 
         Raises
         ------
         SpecError
             An argument has no value, a value no argument, or the first cell cannot be computed.
         """
-        for needed, amount in {"memory": memory, "gpu": gpu}.items():
+        for needed, amount in {"memory": memory, "gpu": gpu, "views": views}.items():
             if amount is not None and needed in cell_function.arguments(function) and needed not in (values or {}):
                 raise SpecError(
                     f"from_function: {name_of(function)} takes an argument {needed!r}; give its values in a mapping, "
@@ -288,7 +295,19 @@ class Sweep:
         if not name and not (name := name_of(function)).isidentifier():
             raise SpecError("from_function: a lambda has no name; give name='...'")
         lines = (inspect.getdoc(function) or name).splitlines()
+        fields["views"] = () if views is None else views
         return cls(name, title or lines[0], root_seed=root_seed, memory=memory, gpu=gpu, **fields)
+
+    def _checked_views(self, where: str) -> tuple[View, ...]:
+        """Each names what the sweep has; other parameters than the declared ones may give other outputs."""
+        if self.outputs_of is not None and self.overrides:
+            return items(f"{where}: views", self.views, View)
+        dims = {o.name: o.dims for o in self.outputs}
+        return views.checked(where, self.views, [a.name for a in self.every_axis], dims, [*self._numbers()])
+
+    def _numbers(self) -> dict[str, tuple[str, ...]]:
+        """Inner dims of each output that is a number."""
+        return {o.name: o.dims for o in self.outputs if o.numpy_dtype.kind in views.DRAWN}
 
     @property
     def memory_bytes(self) -> int | None:
@@ -407,6 +426,20 @@ class Sweep:
                 f"dim {name!r}: its size {dim.size!r} is {brief(size)}; it must be from 1 to {MAX_LENGTH}"
             )
         return range(dim.start, dim.start + size)
+
+    def dimensions(self, axes: Mapping[str, Sequence[Value]] | None = None) -> Dimensions:
+        """What views can name.
+
+        Parameters
+        ----------
+        axes : values of a cube along its axes; None: those asked for
+        """
+        values = {a.name: a.values for a in self.axes} if axes is None else axes
+        dims = {d.name: self.dim_values(d.name) for d in self.dims}
+        words = {a.name for a in self.axes if a.kind in ("str", "bool")}
+        words |= {name for name, of_dim in dims.items() if isinstance(of_dim, tuple) and _are_words(of_dim)}
+        of_axes, of_dims = ({name: len(v) for name, v in part.items()} for part in (values, dims))
+        return Dimensions(of_axes, of_dims, self._numbers(), frozenset({*values, *dims} - words))
 
     def output_shape(self, output: Output) -> tuple[int, ...]:
         """Shape of one cell of an output, beyond the axes."""
@@ -577,6 +610,10 @@ class Unknown(KeyError):
     """A name that there is not."""
 
     __str__ = Exception.__str__  # that of KeyError shows the text in quotes
+
+
+def _are_words(values: tuple[Value, ...]) -> bool:
+    return isinstance(values[0], str | bool)
 
 
 def _dim_key(values: tuple[Value, ...] | range | LongValues) -> list[Value] | dict[str, Any] | int | str:

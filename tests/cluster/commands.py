@@ -63,10 +63,10 @@ def spinsweep(*words: object, cwd: Path, env: Mapping[str, str] | None = None) -
 
 
 def logged(folder: Path, seconds: float = 0.05) -> list[str]:
-    """Words of a run of 100 cells that leave a trace each, in blocks of five."""
+    """Words of a run of 100 cells that leave a trace each, in blocks of five, and that serves no page."""
     (folder / "log").mkdir(exist_ok=True)
     sets = [f"log={folder}/log", f"seconds={seconds}"]
-    return ["run", f"{EXAMPLES}:LOGGED", "--block", "5", *(w for s in sets for w in ("--set", s))]
+    return ["run", f"{EXAMPLES}:LOGGED", "--no-dashboard", "--block", "5", *(w for s in sets for w in ("--set", s))]
 
 
 def until(what: Callable[[], bool], seconds: float = 300) -> None:

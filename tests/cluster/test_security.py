@@ -352,6 +352,7 @@ def test_scheduler_workers_and_their_dashboards_listen_on_loopback_only(tmp_path
     assert not (tmp_path / "c.json").exists()
 
 
+@pytest.mark.slow
 def test_a_lane_measures_over_tls(folder: Path, tmp_path: Path) -> None:
     port = free_port()
     address = f"tls://127.0.0.1:{port}"

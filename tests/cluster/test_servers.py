@@ -186,7 +186,8 @@ def test_a_scheduler_that_lacks_spinsweep_is_named_in_one_line() -> None:
 
 
 def test_the_sweep_page_answers_when_a_run_tells_its_address(cluster: Cluster, tmp_path: Path) -> None:
-    run = start(*logged(tmp_path, 0.1), "--cluster", cluster[0], "--store", "c.zarr", cwd=tmp_path)
+    words = [*logged(tmp_path, 0.1), "--dashboard", "--cluster", cluster[0], "--store", "c.zarr"]
+    run = start(*words, cwd=tmp_path)
     assert run.stderr is not None
     line = next(line for line in run.stderr if line.startswith("dashboard "))
     page, _, seen = line.removeprefix("dashboard ").strip().partition(" ")

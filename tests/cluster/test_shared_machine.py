@@ -107,7 +107,7 @@ def test_the_attack_gets_in_where_everything_is_open(tmp_path: Path, attack: Att
 
 
 def test_a_run_on_this_machine_is_closed_to_its_other_users_and_goes_on(tmp_path: Path, attack: Attack) -> None:
-    run = start(*logged(tmp_path, 0.5), "--workers", 2, "--store", tmp_path / "c.zarr", cwd=tmp_path)
+    run = start(*logged(tmp_path, 0.5), "--dashboard", "--workers", 2, "--store", "c.zarr", cwd=tmp_path)
     until(lambda: done(tmp_path / "c.zarr") > 0)
     found = attack(listening(run.pid))
     assert run.poll() is None, "the run ended too early to tell"

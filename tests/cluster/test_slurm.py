@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -155,34 +157,6 @@ def test_a_batch_job_that_is_told_to_end_stops_cleanly_and_says_so(slurm: dict[s
     assert "run the same command again to continue" in log
 
 
-def test_jobs_whose_time_is_over_are_followed_by_others_and_no_cell_is_suspected(
-    slurm: dict[str, str], tmp_path: Path, local_cube: Path
-) -> None:
-    file = cluster(tmp_path, 2, walltime="00:01:00")
-    words = [*logged(tmp_path, 1.5), "--cluster", file, "--store", "c.zarr"]
-    run = start(*words, cwd=tmp_path, env=slurm)
-    status, text = ended(run, 400)
-    assert status == 0, text
-    assert_same_cube(tmp_path / "c.zarr", local_cube)
-    assert "lost" not in text
-    assert len(list((tmp_path / "log").iterdir())) == 100, "no cell was computed twice"
-
-
-def test_a_cell_that_takes_longer_than_a_job_is_named_after_two_jobs_and_the_others_are_done(
-    slurm: dict[str, str], tmp_path: Path
-) -> None:
-    (tmp_path / "own.py").write_text(LONG)
-    file = cluster(tmp_path, 2, walltime="00:01:00")
-    run = start("run", "own.py", "--cluster", file, "--block", 3, "--store", "c.zarr", cwd=tmp_path, env=slurm)
-    status, text = ended(run, 400)
-    assert status == 1, text
-    assert "11 of 12 done" in text
-    (failure,) = Cube(tmp_path / "c.zarr").failures()
-    assert (failure.coords["n"], failure.error.type) == (4, "spinsweep.OverWalltime")
-    assert failure.error.message == ("had not ended in 2 jobs when their time was over; give jobs a longer walltime")
-    assert "out of memory" not in text
-
-
 LONG = """
 import time
 import spinsweep
@@ -194,6 +168,54 @@ def own(n):
 
 OWN = spinsweep.Sweep.from_function(own, n=range(12))
 """
+
+
+@dataclass
+class Run:
+    """One that goes on in its folder."""
+
+    folder: Path
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="module")
+def runs_of_short_jobs(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Run]]:
+    """Two runs beside each other whose jobs may take a minute, for each takes two minutes."""
+    runs = {}
+    for name in ("whole", "stuck"):
+        folder = tmp_path_factory.mktemp(name)
+        (folder / "own.py").write_text(LONG)
+        words = {"whole": logged(folder, 1.5), "stuck": ["run", "own.py", "--no-dashboard", "--block", 3]}[name]
+        more = ["--cluster", cluster(folder, 2, walltime="00:01:00"), "--store", "c.zarr"]
+        runs[name] = Run(folder, start(*words, *more, cwd=folder, env=slurm))
+    yield runs
+    for run in runs.values():
+        run.process.terminate()
+        run.process.communicate(timeout=60)
+
+
+def test_jobs_whose_time_is_over_are_followed_by_others_and_no_cell_is_suspected(
+    runs_of_short_jobs: dict[str, Run], local_cube: Path
+) -> None:
+    run = runs_of_short_jobs["whole"]
+    status, text = ended(run.process, 400)
+    assert status == 0, text
+    assert_same_cube(run.folder / "c.zarr", local_cube)
+    assert "lost" not in text
+    assert len(list((run.folder / "log").iterdir())) == 100, "no cell was computed twice"
+
+
+def test_a_cell_that_takes_longer_than_a_job_is_named_after_two_jobs_and_the_others_are_done(
+    runs_of_short_jobs: dict[str, Run],
+) -> None:
+    run = runs_of_short_jobs["stuck"]
+    status, text = ended(run.process, 400)
+    assert status == 1, text
+    assert "11 of 12 done" in text
+    (failure,) = Cube(run.folder / "c.zarr").failures()
+    assert (failure.coords["n"], failure.error.type) == (4, "spinsweep.OverWalltime")
+    assert failure.error.message == ("had not ended in 2 jobs when their time was over; give jobs a longer walltime")
+    assert "out of memory" not in text
 
 
 def test_a_driver_in_a_job_submits_the_jobs_that_compute_and_leaves_its_status_when_it_is_cancelled(

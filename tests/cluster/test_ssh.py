@@ -26,6 +26,7 @@ def test_a_sweep_over_ssh_gives_the_cube_that_this_machine_gives(
     assert_same_cube(tmp_path / "c.zarr", local_cube)
 
 
+@pytest.mark.slow
 def test_hosts_speak_tls_when_certificates_are_given(ssh: Server, tmp_path: Path, local_cube: Path) -> None:
     assert spinsweep("certs", "certificates", cwd=tmp_path)[0] == 0
     file = ssh.file(tmp_path / "ssh.toml")

@@ -15,19 +15,25 @@ import time
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from bokeh.document import Document
 from distributed import Scheduler
 from distributed.core import rpc
 
+from spinsweep.analysis.curves import MAX_POINTS, curves
 from spinsweep.dashboard.blockmap import BlockState
+from spinsweep.dashboard.kiosk import KioskPage
+from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
 from spinsweep.dashboard.reader import Reader
 from spinsweep.messages import AxisDescription, ProgressReport, RunDescription
+from spinsweep.views import MAX_LINES, View
 
 RATE = 1000  # blocks a second
 SECONDS = 50  # of reports
 SIDE = 250  # blocks along each axis: more than a map has bins
+REDRAWS = 20  # of a window, for their mean
 TRANSITIONS = 6  # of a task: waiting, processing, memory, released, forgotten, and one to spare
 GOAL = 0.01
 
@@ -39,6 +45,10 @@ class Cost(NamedTuple):
     hooks: float
     redraw: float
     """Seconds of CPU."""
+    redraw_on_the_wall: float
+    """The same of a screen."""
+    curves: float
+    """Likewise, of eight curves of as many points as there can be."""
 
 
 DESCRIPTION = RunDescription(
@@ -55,6 +65,11 @@ DESCRIPTION = RunDescription(
     client="none",
 )
 """A run of SIDE x SIDE blocks."""
+
+MANY = xr.Dataset(
+    {"y": (("line", "x", "seed"), np.random.default_rng(0).random((MAX_LINES, MAX_POINTS, 10)))},
+    {"line": range(MAX_LINES), "x": range(MAX_POINTS)},
+)
 
 
 def reported(second: int) -> dict[str, Any]:
@@ -90,16 +105,27 @@ async def measure() -> Cost:
             plugin.transition(("cost", "run", number), "processing", "memory", stimulus_id="cost", worker="w")
         hooks = time.thread_time() - began
 
+        redraw, on_the_wall = (redrawn(kind, plugin.monitor) for kind in (SweepPage, KioskPage))
+
         page = SweepPage(plugin.monitor, Reader(), Document())
-        redraws = 20
+        drawn = [curves(MANY + number, View("y", x="x", lines="line")) for number in range(REDRAWS)]
         began = time.thread_time()
-        for number in range(redraws):
-            plugin.monitor.runs["cost"].states[number] = BlockState.FAILED
-            plugin.monitor._maps.clear()
-            page._due = 0.0
-            page.update()
-        redraw = (time.thread_time() - began) / redraws
-    return Cost(reports, hooks, redraw)
+        for one in drawn:
+            page.curves.show(one, "")
+        redraw_of_curves = (time.thread_time() - began) / REDRAWS
+    return Cost(reports, hooks, redraw, on_the_wall, redraw_of_curves)
+
+
+def redrawn(kind: type[SweepPage], monitor: SweepMonitor) -> float:
+    """CPU time, s, that one redraw of a window takes."""
+    page = kind(monitor, Reader(), Document())
+    began = time.thread_time()
+    for number in range(REDRAWS):
+        monitor.runs["cost"].states[number] = BlockState.FAILED
+        monitor._maps.clear()
+        page._due = 0.0
+        page.update()
+    return (time.thread_time() - began) / REDRAWS
 
 
 def main() -> None:
@@ -108,8 +134,10 @@ def main() -> None:
     print(f"reports of {RATE} blocks a second  {100 * cost.reports:.3f} % of the scheduler's time")
     print(f"calls of the plugin             {100 * cost.hooks:.3f} %")
     print(f"goal                            {100 * GOAL:.0f} %")
+    print(f"one redraw of eight curves      {1e3 * cost.curves:.1f} ms; likewise")
     print(
-        f"one redraw of a full map        {1e3 * cost.redraw:.1f} ms; a window takes 1 % at most, so it waits longer"
+        f"one redraw of a full map        {1e3 * cost.redraw:.1f} ms, {1e3 * cost.redraw_on_the_wall:.1f} ms on a "
+        "screen on the wall; a window takes 1 % at most, so it waits longer"
     )
 
 

@@ -24,7 +24,7 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
     requested = [data.draw(arrays(bool, n)) for n in shape]
 
     grid = BlockGrid(shape, chunk)
-    blocks, left = initial_states(state, requested, grid, retry_failed=retry)
+    blocks, left, failed = initial_states(state, requested, grid, retry_failed=retry)
 
     again = (State.ABSENT, State.STALE, State.INCOMPLETE, *((State.FAILED,) if retry else ()))
     for block in grid.blocks():
@@ -32,6 +32,8 @@ def test_a_block_waits_for_as_many_cells_as_the_run_will_compute(data: st.DataOb
         cells = list(block.points())
         will = [i for i in cells if state[i] in again and all(a[j] for a, j in zip(requested, i, strict=True))]
         assert left[index] == len(will)
+        share = sum(state[i] == State.FAILED for i in cells) / len(cells)
+        assert share <= failed[index] / 255 < share + 1 / 255
         assert (blocks[index] == BlockState.WAITING) == bool(will)
         if not will:
             held = {int(state[i]) for i in cells}
@@ -45,15 +47,22 @@ def test_a_map_counts_the_blocks_of_each_bin(data: st.DataObject) -> None:
     states = data.draw(arrays(np.uint8, shape, elements=st.sampled_from([int(s) for s in STORED])))
     y, x = data.draw(st.permutations(range(3)))[:2]
 
-    drawn = block_map(states, y, x)
+    failed = data.draw(arrays(np.uint8, shape))
+    drawn = block_map(states, failed, y, x)
 
     for bin in np.ndindex(shape[y], shape[x]):
         selection: list[int | slice] = [slice(None)] * 3
         selection[y], selection[x] = bin
-        binned_states = states[tuple(selection)].tolist()
+        binned_states = states[tuple(selection)]
         for state in BlockState:
-            assert drawn.counts[(state, *bin)] == binned_states.count(state)
-        assert drawn.shown[bin] == _shown(binned_states)
+            assert drawn.counts[(state, *bin)] == np.count_nonzero(binned_states == state)
+        assert drawn.shown[bin] == _shown(binned_states.tolist())
+        shares = [
+            share / 255 if state == BlockState.FAILED else 0.0
+            for state, share in zip(binned_states.ravel(), failed[tuple(selection)].ravel(), strict=True)
+            if state != BlockState.OUTSIDE
+        ]
+        assert np.isclose(drawn.failed[bin], np.mean(shares) if shares else 0.0)
 
 
 def _shown(blocks: Sequence[int]) -> BlockState:

@@ -35,7 +35,7 @@ from spinsweep.executors import long_running
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.ledger import State
-from spinsweep.messages import MAX_FAILURES, MAX_GROUPS, FailureGroup, FailureReport
+from spinsweep.messages import MAX_GROUPS, FailureGroup
 from spinsweep.runs import open_run
 
 
@@ -49,7 +49,6 @@ def newest(client: Client) -> dict[str, Any]:
             "name": run.name,
             "states": run.states.copy(),
             "report": run.report,
-            "failures": list(run.failures),
             "running": monitor.running(run),
         }
 
@@ -83,7 +82,6 @@ def test_the_scheduler_ends_with_the_states_that_the_ledger_has(tmp_path: Path, 
     np.testing.assert_array_equal(seen["states"], expected)
     assert seen["report"].ended
     assert (seen["report"].cells_done, seen["report"].cells_failed) == (95, 1)
-    assert seen["failures"] == [FailureReport("current=0.003, seed=0", 0, "ArithmeticError", "<b>no</b> number")]
     first = {"current": 0.003, "seed": 0}
     assert seen["report"].groups == (FailureGroup(1, first, "ArithmeticError: <b>no</b> number"),)
 
@@ -277,20 +275,24 @@ def test_no_more_windows_than_one_scheduler_serves_take_its_time(
 
     address = serve_watchers(client, port)
     allowed = int(client.run_on_scheduler(count)) + 3
-    monkeypatch.setattr(serving, "MAX_WINDOWS", allowed)  # few, as Bokeh keeps an unused one for only 15 s
+    monkeypatch.setattr(serving, "MAX_WINDOWS", allowed)
+    closed: list[
+        tuple[Any, Any]
+    ] = []  # after 15 s, as nobody looks at them: on a busy machine before the last is opened
+    close = serving.PageServer._closed
+    monkeypatch.setattr(serving.PageServer, "_closed", lambda server, window: closed.append((server, window)))
     for _ in range(6):
         get(address)  # opens one
 
     assert client.run_on_scheduler(count) == allowed
+    for server, window in closed:
+        close(server, window)
 
 
-def test_of_many_failures_the_newest_are_kept(tmp_path: Path, client: Client) -> None:
+def test_of_many_errors_the_commonest_are_told_and_the_others_counted(tmp_path: Path, client: Client) -> None:
     sweep = dataclasses.replace(WATCHED, function=broken).with_values(current=[1e-3], seed=range(400))
     with running(sweep, tmp_path / "c.zarr", client, block=1):
         pass
-    kept = [int(failure.message.rpartition(" ")[2]) for failure in newest(client)["failures"]]
-    assert len(kept) == MAX_FAILURES
-    assert set(range(350, 400)) <= set(kept)
     told = newest(client)["report"]
     assert (len(told.groups), told.more_groups) == (MAX_GROUPS, 400 - MAX_GROUPS)
 
@@ -364,6 +366,21 @@ def test_the_output_map_is_the_mean_that_xarray_finds(tmp_path: Path, client: Cl
         np.testing.assert_allclose(ask(reader, path, "voltage", y=1, x=0).mean, by_block.voltage.values.T)
         np.testing.assert_allclose(ask(reader, path, "trace").mean, by_block.trace.mean("time").values)
         np.testing.assert_allclose(ask(reader, path, "trace", inner="last").mean, by_block.trace[..., -1].values)
+    finally:
+        reader.close()
+
+
+def test_windows_that_show_different_outputs_have_each_block_read_once(tmp_path: Path, client: Client) -> None:
+    path = tmp_path / "c.zarr"
+    with running(WATCHED, path, client, block={"seed": 4, "current": 1}):
+        pass
+    reader = Reader()
+    try:
+        first = ask(reader, path, "voltage")
+        assert first.complete
+        shutil.rmtree(path / "voltage" / "c")
+        assert ask(reader, path, "trace").complete
+        np.testing.assert_array_equal(ask(reader, path, "voltage").mean, first.mean)
     finally:
         reader.close()
 

@@ -22,7 +22,7 @@ from distributed import Client, Scheduler, Worker
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockState
 from spinsweep.dashboard.monitor import SweepMonitor
-from spinsweep.dashboard.page import SweepPage
+from spinsweep.dashboard.page import FIRST_WAIT_S, WINDOW_SHARE, SweepPage
 from spinsweep.dashboard.plugin import SweepPlugin
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.messages import (
@@ -73,7 +73,7 @@ def refresh(page: SweepPage) -> SweepPage:
 
 def answer(mean: Any, read: int, ended: int) -> Answer:
     """What the reader would say."""
-    return Answer(np.array(mean, float), read, ended)
+    return Answer(np.array(mean, float), read, ended, read_for_curves=read)
 
 
 @pytest.fixture
@@ -157,6 +157,32 @@ def test_a_page_that_saw_the_end_says_how_many_blocks_it_has_read(page: Page) ->
         refresh(window)._answer = answer(np.ones((3, 2)), 2, 2)
         report(monitor, "r", [BlockState.DONE] * 6, ended=True)
         assert "2 of the 6 blocks that ended are read" in refresh(window).caption.text
+
+    page(look)
+
+
+def _burn(seconds: float) -> None:
+    """Of this thread's time."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass
+
+
+def test_one_slow_drawing_holds_nothing_up_and_slow_drawings_take_their_share_all_the_same(page: Page) -> None:
+    def wait_after(window: SweepPage, seconds: float) -> float:
+        window._show = lambda run: _burn(seconds)  # type: ignore[method-assign]
+        window._due, began = 0.0, time.monotonic()
+        window.update()
+        return window._due - began
+
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]})
+        least = 0.1 / WINDOW_SHARE
+        waits = [wait_after(window, 0.1) for _ in range(4)]
+        assert waits[0] == pytest.approx(FIRST_WAIT_S, abs=0.5), "as the first drawing of a window is"
+        assert waits == sorted(waits)
+        assert waits[-1] >= least, "if all of them are slow"
+        assert wait_after(window, 0.0) < waits[0]
 
     page(look)
 
@@ -245,7 +271,19 @@ def test_the_page_names_a_command_that_lists_the_failures_with_tracebacks(page: 
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(monitor, "r", [BlockState.FAILED], cells_failed=34)
-        assert "spinsweep status /a/cube.zarr --traceback --failures 34" in refresh(window).failures_heading.text
+        status = refresh(window).failures.status
+        assert "spinsweep status /a/cube.zarr --traceback --failures 34</code>" in status.box.text
+        assert status.body.visible
+
+    page(look)
+
+
+def test_without_failures_there_is_no_command_for_them(page: Page) -> None:
+    def look(monitor: SweepMonitor, window: SweepPage) -> None:
+        begin(monitor, "r", {"a": [1, 2]})
+        panel = refresh(window).failures
+        assert "No failures" in panel.heading.text
+        assert not panel.status.body.visible
 
     page(look)
 
@@ -259,11 +297,15 @@ def test_failures_are_grouped_by_error_with_the_command_of_the_first_cell(page: 
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         begin(monitor, "r", {"a": [1, 2]}, path="/a/cube.zarr")
         report(monitor, "r", [BlockState.FAILED], cells_failed=230, groups=groups, more_groups=3)
-        text = refresh(window).failures_heading.text
-        assert "<td>226 cells</td><td>ValueError: &lt;b&gt;no&lt;/b&gt;</td>" in text
-        assert "spinsweep cell /a/cube.zarr a=0.5 &#x27;who=x y&#x27;</code>" in text
-        assert "<td>1 cell</td><td>(other errors)</td>" in text
-        assert "and 3 more errors" in text
+        panel = refresh(window).failures
+        first, second, *others = panel.groups
+        assert first.words.text == "<b>226 cells</b> ValueError: &lt;b&gt;no&lt;/b&gt;"
+        assert "spinsweep cell /a/cube.zarr a=0.5 &#x27;who=x y&#x27;</code>" in first.box.text
+        assert first.button.visible
+        assert second.words.text == "<b>1 cell</b> (other errors)"
+        assert not second.button.visible, "no cell of theirs is known"
+        assert not any(line.body.visible for line in others)
+        assert "and 3 more errors" in panel.more.text
 
     page(look)
 
@@ -383,8 +425,10 @@ def test_cells_that_take_long_stand_there_with_worker_and_command_until_the_run_
         assert re.search(r"1 min 1[56] s current 2, note <b>a</b> \(of a block of 6 cells, for 1 min 2", plain)
         assert "20 s 3 cells from current 1, note b on worker tls://127.0.0.1:2, which does not answer" in plain
         assert "and 4 more blocks" in plain
-        assert "spinsweep cell '/data/my cube.zarr' current=2 'note=<b>a</b>' computes the first of them" in plain
+        command = unescape(window.long_command.box.text)
+        assert "spinsweep cell '/data/my cube.zarr' current=2 'note=<b>a</b>'</code>" in command
         report(monitor, "r", [], long=long, ended=True)
         assert not refresh(window).long_running.visible
+        assert not window.long_command.body.visible
 
     page(look)

@@ -7,41 +7,27 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from distributed import Client
-from watched import WATCHED, running, until
+from watched import WATCHED, held_at_half, running
 
 from spinsweep.cli import main
 from spinsweep.cube import Cube
-from spinsweep.deployment.local_cluster import local_client
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[Client]:
-    """A cluster of its own: blocks of others that wait would hold up these runs."""
-    with local_client(2) as running_client:
-        yield running_client
-
-
-@pytest.mark.slow  # held up once in a whole run of the suite; the others look at cubes that are finished
 def test_a_run_is_followed_from_its_cube_until_it_ends(tmp_path: Path, client: Client) -> None:
-    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
-    gate.write_text("0.004")
-    with running(WATCHED.with_values(gate=str(gate), bad=0.003), store, client, block=4):
-        try:
-            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
-            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
-            watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-            assert watching.stdout is not None
-            first = watching.stdout.readline()
-            assert first.startswith("47 of 96 cells done")
-        finally:
-            gate.write_text("")
-    said = watching.communicate(timeout=120)[0]
+    store = tmp_path / "c.zarr"
+    with held_at_half(store, client, bad=0.003) as gate:
+        words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+        watching = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        assert first.startswith("47 of 96 cells done")
+        gate.touch()
+        said = watching.communicate(timeout=120)[0]
     assert watching.returncode == 1, "a cell failed"
     assert "95 of 96 done, 1 failed" in said
     assert "1 x ArithmeticError: <b>no</b> number  (first: current=0.003 seed=0)" in said
@@ -74,34 +60,29 @@ def test_an_output_or_axis_that_is_not_there_is_refused_in_one_line(
     assert said.count("\n") == 1
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
 def _read_all(terminal: int) -> None:
     with suppress(OSError):  # the other end is closed
         while os.read(terminal, 65536):
             pass
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
 def test_ctrl_c_on_a_terminal_leaves_quietly_and_the_run_goes_on(tmp_path: Path, client: Client) -> None:
-    gate, store = tmp_path / "gate", tmp_path / "c.zarr"
-    gate.write_text("0.004")
-    with running(WATCHED.with_values(gate=str(gate)), store, client, block=4):
-        try:
-            until(lambda: store.exists() and Cube(store).counts().ended >= 48)
-            driver, terminal = os.openpty()
-            words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
-            watching = subprocess.Popen(words, stdout=terminal, stderr=subprocess.PIPE, text=True)
-            os.close(terminal)
-            said = b""
-            while b"voltage (mean over seed)" not in said:
-                said += os.read(driver, 65536)
-            rest = threading.Thread(target=_read_all, args=(driver,))  # a terminal that nobody reads holds it up
-            rest.start()
-            watching.send_signal(signal.SIGINT)
-            assert watching.communicate(timeout=60)[1] == ""
-            rest.join()
-            assert watching.returncode == 1
-            os.close(driver)
-        finally:
-            gate.write_text("")
+    store = tmp_path / "c.zarr"
+    with held_at_half(store, client):
+        driver, terminal = os.openpty()
+        words = [sys.executable, "-m", "spinsweep.cli", "watch", str(store), "--every", "0.5"]
+        watching = subprocess.Popen(words, stdout=terminal, stderr=subprocess.PIPE, text=True)
+        os.close(terminal)
+        said = b""
+        while b"voltage (mean over seed)" not in said:
+            said += os.read(driver, 65536)
+        rest = threading.Thread(target=_read_all, args=(driver,))  # a terminal that nobody reads holds it up
+        rest.start()
+        watching.send_signal(signal.SIGINT)
+        assert watching.communicate(timeout=60)[1] == ""
+        rest.join()
+        os.close(driver)
+        assert watching.returncode == 1
+        assert Cube(store).counts().done == 48, "the run waits"
     assert Cube(store).counts().done == 96

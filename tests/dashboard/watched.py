@@ -13,6 +13,7 @@ import numpy as np
 from distributed import Client
 
 from spinsweep import Axis, Cell, Dim, Output, Parameter, Sweep, per_cell
+from spinsweep.cube import Cube
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.runs import open_run
@@ -30,7 +31,10 @@ def slow(cell: Cell) -> dict[str, Any]:
 
 
 def lets_through(gate: Path, current: float) -> bool:
-    """An empty file lets all through, a number in it the currents up to it."""
+    """An empty file lets all through, a number in it the currents up to it.
+
+    Wait only for the first blocks that it lets through: both workers may wait at it before they come to the others.
+    """
     if not gate.exists():
         return False
     highest = gate.read_text()
@@ -55,6 +59,7 @@ WATCHED = Sweep(
     parameters=(Parameter("seconds", 0.0, "s"), Parameter("bad", -1.0, "A"), Parameter("gate", "")),
     function=slow,
 )
+FIRST_HALF = WATCHED.axes[0].values[:4]
 
 
 @contextmanager
@@ -71,6 +76,27 @@ def running(sweep: Sweep, store: Path, client: Client, **options: Any) -> Iterat
         yield thread
     finally:
         thread.join()
+
+
+@contextmanager
+def held_at_half(store: Path, client: Client, **values: Any) -> Iterator[Path]:
+    """A run with half of the cells done and the others behind a gate, which ``touch`` opens, as the end does.
+
+    The first half is a run of its own: in one run both workers may wait at the gate while blocks that it lets through
+    stand behind them.
+    """
+    gate = store.with_name("gate")
+    sweep = WATCHED.with_values(gate=str(gate), **values)
+    gate.touch()
+    with running(sweep.with_values(current=FIRST_HALF), store, client, block=4):
+        pass
+    gate.unlink()
+    with running(sweep, store, client, block=4):
+        try:
+            until(lambda: len(Cube(store).runs()) == 2)
+            yield gate
+        finally:
+            gate.touch()
 
 
 def until(true: Callable[[], Any], seconds: float = 300.0) -> Any:

@@ -42,13 +42,19 @@ def talking_blocks(cells: Cells) -> dict[str, Any]:
 TALKING = Sweep("talking", "Cells that print", (Axis("x", (0, 1, 2, 3)),), (Output("y"),), talking)
 
 
-@pytest.mark.parametrize("where", ["serial", "processes", "dask"])
-@pytest.mark.parametrize("function", [talking, talking_blocks])
+@pytest.mark.parametrize(
+    ("where", "function"),
+    [
+        ("serial", talking),
+        ("serial", talking_blocks),
+        ("processes", talking),  # where a whole block is computed as on dask
+        ("dask", talking_blocks),
+        pytest.param("dask", talking, marks=pytest.mark.slow),
+    ],
+)
 def test_what_a_failed_cell_printed_is_kept_with_its_error_and_that_of_others_is_not(
     tmp_path: Path, client: Client, where: str, function: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    if where == "processes" and function is talking_blocks:
-        return  # as on dask
     options: dict[str, Any] = {"serial": {}, "processes": {"workers": 1}, "dask": {"client": client}}[where]
     sweep = dataclasses.replace(TALKING, function=function)
     result = run(sweep, tmp_path / "c.zarr", block=4, **options)

@@ -87,7 +87,7 @@ def test_a_run_of_nothing_is_over_at_once() -> None:
 
 def test_short_blocks_are_sent_further_ahead_than_long_ones_and_never_without_bound() -> None:
     def window(seconds: float) -> int:
-        dispatcher, first = started(blocks(200), threads=2)
+        dispatcher, first = started(blocks(500), threads=2)
         assert dispatcher.window == len(first) == 2 * IN_FLIGHT
         sent(dispatcher, *(finished(attempt, seconds) for attempt in first), Tick())
         assert len(dispatcher.in_flight) == dispatcher.window

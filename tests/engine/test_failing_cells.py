@@ -94,7 +94,7 @@ def test_by_default_a_run_stops_only_if_the_cells_so_far_are_of_one_error(receip
     assert most == ended >= ALL_OF_FIRST or (most >= MANY and 2 * most >= ended)
 
 
-@pytest.mark.parametrize("where", ["serial", "processes", "dask"])
+@pytest.mark.parametrize("where", ["serial", pytest.param("processes", marks=pytest.mark.slow), "dask"])
 def test_a_mistake_in_a_sweep_ends_its_run_soon_and_the_mended_one_goes_on(
     tmp_path: Path, client: Client, where: str
 ) -> None:

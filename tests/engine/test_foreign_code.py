@@ -35,6 +35,7 @@ TESTS = Path(__file__).parents  # where pytest looks for modules; they hold fold
 VERBS = {
     "cell": ["cell", "c.zarr", "n=1"],
     "figures": ["figures", "c.zarr", "--out", "drawn"],
+    "page": ["page", "c.zarr"],
     "status": ["status", "c.zarr"],
     "status as json": ["status", "c.zarr", "--json"],
     "card": ["card", "c.zarr"],
@@ -83,8 +84,16 @@ def references(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("verb", VERBS)
-@pytest.mark.parametrize("how", ["a file", "a file in the cube", "a file beside", "a module of the working folder"])
+HOW = ("a file", "a file in the cube", "a file beside", "a module of the working folder")
+CASES = [
+    # each command and each way, and all ways where code is looked for; all pairs are for the exhaustive suite
+    pytest.param(verb, way, marks=[] if verb == "cell" or n % len(HOW) == k else [pytest.mark.slow])
+    for n, verb in enumerate(VERBS)
+    for k, way in enumerate(HOW)
+]
+
+
+@pytest.mark.parametrize(("verb", "how"), CASES)
 def test_no_command_imports_what_a_cube_names(
     place: Path, verb: str, how: str, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -67,7 +67,7 @@ def where(name: str, client: Client) -> dict[str, Any]:
     return {"serial": {}, "processes": {"executor": "processes", "workers": 2}, "dask": {"client": client}}[name]
 
 
-@pytest.mark.parametrize("name", ["serial", "processes", "dask"])
+@pytest.mark.parametrize("name", ["serial", pytest.param("processes", marks=pytest.mark.slow), "dask"])
 def test_a_cell_that_hangs_fails_with_its_stack_and_the_others_of_its_block_are_computed(
     tmp_path: Path, client: Client, log: Path, name: str
 ) -> None:

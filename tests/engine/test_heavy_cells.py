@@ -96,7 +96,9 @@ def ended(process: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("way", [1, 2, 3], ids=[way.__name__ for way in WAYS[1:]])
+@pytest.mark.parametrize(
+    "way", [1, pytest.param(2, marks=pytest.mark.slow), 3], ids=[way.__name__ for way in WAYS[1:]]
+)
 def test_a_cell_that_uses_more_than_its_memory_fails_alone_and_its_process_is_ended(
     tmp_path: Path, log: Path, way: int
 ) -> None:

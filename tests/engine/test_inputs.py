@@ -13,6 +13,7 @@ import pytest
 import xarray as xr
 
 from spinsweep import Axis, CubeError, Input, Output, SpecError, Sweep, open_cube, per_cell, run
+from spinsweep.cli import main
 from spinsweep.cube import Cube
 
 CHAIN = """
@@ -70,11 +71,13 @@ def spinsweep(*words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_one_command_runs_what_is_missing_upstream_and_then_the_sweep_on_workers(tmp_path: Path) -> None:
+def test_one_command_runs_what_is_missing_upstream_and_then_the_sweep_on_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "chain.py").write_text(CHAIN)
-    missing = spinsweep("run", "chain.py:NETWORK", "--workers", 0, cwd=tmp_path)
-    assert missing.returncode == 2
-    assert "needs the input 'devices', and there is no results/devices.zarr" in missing.stderr
+    assert main(["run", "chain.py:NETWORK", "--workers", "0"]) == 2
+    assert "needs the input 'devices', and there is no results/devices.zarr" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
 
     done = spinsweep("run", "chain.py:NETWORK", "--with-inputs", "--workers", 1, "--executor", "processes",
@@ -85,11 +88,10 @@ def test_one_command_runs_what_is_missing_upstream_and_then_the_sweep_on_workers
     np.testing.assert_array_equal(cube.error, [[21, 22, 23], [41, 42, 43]])
     assert json.loads(cube.attrs["parameters"])["devices"]["coords"] == {"width": [1.0, 2.0], "device": [0, 1]}
 
-    plan = spinsweep("plan", "chain.py:NETWORK", cwd=tmp_path)
-    assert "devices: results/devices.zarr, 2 width × 2 device" in plan.stdout
-    again = spinsweep("cell", "results/network.zarr", "width=2", "x=1", "--sweep", "chain.py:NETWORK", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert "same" in again.stdout
+    assert main(["plan", "chain.py:NETWORK"]) == 0
+    assert "devices: results/devices.zarr, 2 width × 2 device" in capsys.readouterr().out
+    assert main(["cell", "results/network.zarr", "width=2", "x=1", "--sweep", "chain.py:NETWORK"]) == 0
+    assert "same" in capsys.readouterr().out
 
 
 def test_an_input_that_grows_makes_nothing_stale_and_changes_no_later_cell(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from spinsweep import Axis, Cell, Dim, Output, Sweep, per_cell
 from spinsweep.dashboard.reports import describe
 from spinsweep.messages import (
     VERSION,
-    FailureReport,
+    FailureGroup,
     LaneReport,
     MessageError,
     ProgressReport,
@@ -42,7 +42,7 @@ DRAWN = replace(
     seconds_left=3.5,
     seconds_whole=7.0,
 )
-PROGRESS = ProgressReport(cells_done=3, seconds_left=2.5, failures=(FailureReport("a=1", 2, "ValueError", "no"),))
+PROGRESS = ProgressReport(cells_done=3, seconds_left=2.5, groups=(FailureGroup(2, {"a": 1}, "ValueError: no"),))
 
 
 @per_cell
@@ -102,10 +102,10 @@ def test_a_message_without_a_field_is_refused_in_one_line() -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("failures", [[1], [{"cell": "a=1"}], 3])
-def test_damaged_parts_are_refused_as_the_whole_is(failures: Any) -> None:
+@pytest.mark.parametrize("groups", [[1], [{"cells": 1}], 3])
+def test_damaged_parts_are_refused_as_the_whole_is(groups: Any) -> None:
     with pytest.raises(MessageError, match="damaged ProgressReport"):
-        ProgressReport.from_json({**PROGRESS.to_json(), "failures": failures})
+        ProgressReport.from_json({**PROGRESS.to_json(), "groups": groups})
 
 
 @pytest.mark.parametrize("field", ["series", "readings", "levels", "seconds_left", "seconds_whole"])

@@ -301,6 +301,11 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     assert "(exists)" in verb("plan", "characterization", "--store", store, *sets)
     verb("figures", store, "--only", "fig2_switching")
     assert Path(f"results/{Path(store).stem}-figures/fig2_switching.png").exists()
+    assert verb("page", store) == f"page      results/{Path(store).stem}.html\n"
+    assert (
+        f'href="{Path(store).stem}-figures/fig2_switching.png"'
+        in Path(f"results/{Path(store).stem}.html").read_text()
+    )
     assert f"fit of {Path(store).name}" in verb("card", store)
     assert "8 of 8 devices have a fit" in verb("fits", store)
 

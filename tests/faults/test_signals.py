@@ -163,7 +163,7 @@ def run(tmp_path: Path, log: Path, request: pytest.FixtureRequest) -> Iterator[C
         (LOCAL, signal.SIGHUP),
         pytest.param(LOCAL, signal.SIGINT, marks=pytest.mark.slow),
         pytest.param(PROCESSES, signal.SIGHUP, marks=pytest.mark.slow),
-        (PROCESSES, signal.SIGINT),
+        pytest.param(PROCESSES, signal.SIGINT, marks=pytest.mark.slow),
         (ATTACHED, signal.SIGTERM),
     ],
 )
@@ -303,7 +303,7 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does_and_one_that_is_disowned_g
         (LOCAL, "program"),
         pytest.param(LOCAL, "fork", marks=pytest.mark.slow),
         pytest.param(PROCESSES, "program", marks=pytest.mark.slow),
-        (PROCESSES, "fork"),
+        pytest.param(PROCESSES, "fork", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("end", ["of itself", "by kill -9"])

@@ -50,7 +50,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def emulated(folder: Path, speed: float = 1e4) -> Iterator[tuple[Path, Control]]:
-    """``spinsweep emulate`` as a user starts it: the bench file that it wrote, and its control port."""
+    """``spinsweep emulate``: the bench file that it wrote, and its control port."""
     path = folder / "bench.toml"
     with emulating(path, "--speed", str(speed)) as control:
         yield path, control
@@ -322,7 +322,13 @@ if "spinsweep.bench.watchdog" in sys.orig_argv:
 """
 
 
-@pytest.mark.parametrize("words", [["bench", "check"], ["run", "characterization", "--store", "cube.zarr", "--on"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["bench", "check"], marks=pytest.mark.slow),
+        ["run", "characterization", "--store", "cube.zarr", "--on"],
+    ],
+)
 def test_a_watchdog_that_cannot_start_is_quoted_and_nothing_is_touched(tmp_path: Path, words: list[str]) -> None:
     with emulated(tmp_path) as (path, control):
         (tmp_path / "sitecustomize.py").write_text(BROKEN)

@@ -472,6 +472,7 @@ VERBS: dict[str, list[str]] = {
     "figures": ["--out", "--only", "--sweep", "--each-output", "--over"],
     "table": ["--over", "--columns", "--format", "--level"],
     "compare": ["--over", "--out"],
+    "page": ["--output"],
     "card": ["--out", "--base", "--force", "--include-bad-fits"],
     "fits": ["--csv", "--force"],
     "drift": ["--csv", "--figure", "--force"],

@@ -17,7 +17,7 @@ from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.bench import session as sessions
 from spinsweep.bench.acquire import acquire_bench
 from spinsweep.bench.bench_file import Bench
-from spinsweep.bench.live import READINGS, Live, View
+from spinsweep.bench.live import READINGS, Live, LiveView
 from spinsweep.messages import LaneReport, Series
 from spinsweep.work import working
 
@@ -113,8 +113,8 @@ def test_time_left_follows_the_pace_of_the_last_reports(monkeypatch: pytest.Monk
     live, ended = Live(), [0]
     made = LaneReport(bench="b", experiment="e", train="t", cycles=0, pulses=0, worn="a", wear=0.0)
 
-    def view() -> View:
-        return View(cycles_ended=ended[0], cycles=100)
+    def view() -> LiveView:
+        return LiveView(cycles_ended=ended[0], cycles=100)
 
     def told(cycles: int, cycles_ended: int) -> LaneReport:
         ended[0] = cycles_ended

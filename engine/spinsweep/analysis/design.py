@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from spinsweep.axis import REPLICATES, closest
@@ -130,6 +131,25 @@ def is_share(values: xr.DataArray, cells: np.dtype[np.generic]) -> bool:
     if cells.kind == "b":
         return True
     return cells.kind in "iu" and bool(((values == 0) | (values == 1) | values.isnull()).all())
+
+
+def spacing(numbers: npt.NDArray[Any]) -> Literal["linear", "log", "symlog"]:
+    """The scale on which numbers are spread evenly: logarithmic, linear about 0 if that is one of them, or linear."""
+    if numbers.dtype.kind in "mM" or numbers.size < 4:
+        return "linear"
+    ordered = np.sort(np.asarray(numbers, np.float64))
+    above = ordered[ordered > 0]
+    if above.size < 3 or above.size < ordered.size - 1 or ordered[0] < 0 or above[-1] < 10 * above[0]:
+        return "linear"
+    if unevenness(np.log(above)) >= 0.5 * unevenness(above):
+        return "linear"
+    return "log" if above.size == ordered.size else "symlog"
+
+
+def unevenness(ordered: npt.NDArray[Any]) -> float:
+    """How much the steps differ, over their mean."""
+    steps = np.diff(ordered)
+    return float(np.std(steps) / np.mean(steps))
 
 
 def text_of(value: Any) -> str:

@@ -11,7 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from spinsweep.analysis.design import text_of
+from spinsweep.analysis.design import spacing, text_of, unevenness
 from spinsweep.analysis.look import prefix_power, si_unit, symbol
 from spinsweep.si import PREFIXED
 
@@ -68,29 +68,21 @@ def value_text(values: xr.DataArray, dim: str, index: int) -> str:
 
 def set_scale(ax: Axes, numbers: npt.NDArray[Any]) -> None:
     """A logarithmic axis where the numbers are spread evenly on it, linear about 0 if that is one of them."""
-    if numbers.dtype.kind in "mM" or numbers.size < 4:
+    scale = spacing(numbers)
+    if scale == "linear":
         return
     ordered = np.sort(np.asarray(numbers, np.float64))
     above = ordered[ordered > 0]
-    if above.size < 3 or above.size < ordered.size - 1 or ordered[0] < 0 or above[-1] < 10 * above[0]:
+    if scale == "symlog":
+        ax.set_xscale("symlog", linthresh=above[0])
         return
-    if _unevenness(np.log(above)) < 0.5 * _unevenness(above):
-        if above.size == ordered.size:
-            ax.set_xscale("log")
-            if above[-1] < 100 * above[0]:  # powers of ten are too few to read a value by
-                shown = above[np.unique(np.linspace(0, above.size - 1, 5).round().astype(int))]
-                ax.set_xticks(shown.tolist(), [text_of(value) for value in shown])
-                ax.xaxis.set_minor_locator(NullLocator())
-        else:
-            ax.set_xscale("symlog", linthresh=above[0])
+    ax.set_xscale("log")
+    if above[-1] < 100 * above[0]:  # powers of ten are too few to read a value by
+        shown = above[np.unique(np.linspace(0, above.size - 1, 5).round().astype(int))]
+        ax.set_xticks(shown.tolist(), [text_of(value) for value in shown])
+        ax.xaxis.set_minor_locator(NullLocator())
 
 
 def is_even(numbers: npt.NDArray[Any]) -> bool:
     """Whether the numbers are evenly spaced."""
-    return numbers.dtype.kind in "mM" or numbers.size < 3 or _unevenness(np.sort(numbers)) < 0.01
-
-
-def _unevenness(ordered: npt.NDArray[Any]) -> float:
-    """How much the steps differ, over their mean."""
-    steps = np.diff(ordered)
-    return float(np.std(steps) / np.mean(steps))
+    return numbers.dtype.kind in "mM" or numbers.size < 3 or unevenness(np.sort(numbers)) < 0.01

@@ -17,7 +17,7 @@ PACES = 60  # reports over which the pace is taken
 
 
 @dataclass(frozen=True)
-class View:
+class LiveView:
     """What an experiment says of itself when a report is due."""
 
     series: tuple[Series, ...] = ()
@@ -35,13 +35,13 @@ class Live:
     def __init__(self) -> None:
         self.doing = ""
         """The cell and the train that is fired now, in words."""
-        self._view: Callable[[], View] = View
+        self._view: Callable[[], LiveView] = LiveView
         self._readings: dict[str, deque[tuple[float, float]]] = {}
         self._device = ""  # that was read last
         self._paces: deque[tuple[float, int]] = deque(maxlen=PACES)  # real time, s, and cycles, at each report
         self._cycle_s = 0.0  # real time of a cycle, s; 0 before one has ended
 
-    def begin(self, view: Callable[[], View] = View) -> None:
+    def begin(self, view: Callable[[], LiveView] = LiveView) -> None:
         """An experiment begins, or the last one has ended: what is asked when a report is due."""
         self._view = view
         self._paces.clear()  # nothing was done between
@@ -62,7 +62,7 @@ class Live:
             view = self._view()
             levels = dict(view.levels_of(self._device))
         except Exception as error:  # of an experiment's own code, which must not cost a sample
-            view, levels = View(), {}
+            view, levels = LiveView(), {}
             reason = f"its curve cannot be drawn: {type(error).__name__}: {error}"
             report = replace(report, train=f"{report.train} ({reason})")
         known = bool(view.cycles and cycle_s)

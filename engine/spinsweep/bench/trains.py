@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 from spinsweep.bench.capabilities import Reading
 from spinsweep.bench.errors import ConnectionLost, DeviceFault, InstrumentFault, InterlockOpen, LeaseError, LimitError
 from spinsweep.bench.journal import Journal, TrainRecord
-from spinsweep.bench.live import View
+from spinsweep.bench.live import LiveView
 from spinsweep.bench.parts import Device
 from spinsweep.bench.session import BenchSession
 from spinsweep.bench.turns import groups, turns_of
@@ -105,9 +105,9 @@ class Trains:
         """What the readings of a device are told by, by name, V; for the eye."""
         return {}
 
-    def _view(self) -> View:
+    def _view(self) -> LiveView:
         ended = sum(len(record.results) + len(record.lost) for record in self.journal.trains.values())
-        return View(tuple(self.curves()), self.levels_of, ended, self.expected)
+        return LiveView(tuple(self.curves()), self.levels_of, ended, self.expected)
 
     def say(self, **figures: float) -> None:
         """What the reports of the bench's progress tell beside it, from now on."""

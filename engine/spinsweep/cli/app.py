@@ -37,6 +37,7 @@ NAMED_ALIKE = (
     "figures",
     "table",
     "compare",
+    "page",
     "sensitivity",
     "crossings",
     "scheduler",

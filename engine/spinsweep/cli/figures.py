@@ -17,7 +17,7 @@ from spinsweep.discovery import figures as builders
 from spinsweep.discovery import find
 from spinsweep.disk import write_whole
 from spinsweep.errors import CubeError, NotDrawn, SpecError
-from spinsweep.figure_files import FORMATS, content, settings
+from spinsweep.figure_files import FORMATS, content, figures_folder, settings
 from spinsweep.figure_options import FigureOptions, takes_options
 from spinsweep.printable import one_line, said, say
 from spinsweep.spec import Sweep
@@ -90,8 +90,7 @@ def figures(
     known = (builders(sweep) if sweep else {}) or _of_outputs(dataset, over)
     if unknown := [name for name in only or () if name not in known]:
         raise SpecError(f"there is no figure {unknown[0]!r}; {cube.attributes.sweep} has {', '.join(known)}")
-    parent = Path("results") if "://" in store else Path(store).parent
-    folder = out or parent / f"{Path(cube.storage.name).stem}-figures"
+    folder = out or figures_folder(store)
     folder.mkdir(parents=True, exist_ok=True)
     chosen = {name: build for name, build in known.items() if not only or name in only}
     facts = "\n\n".join(_facts(cube, dataset))

@@ -18,6 +18,7 @@ from spinsweep.plugins import installed_as
 from spinsweep.printable import brief
 from spinsweep.spec import Sweep
 from spinsweep.until import Until
+from spinsweep.views import View
 
 Name = Annotated[
     str,
@@ -288,6 +289,17 @@ def code_of(cube: Cube, named: str | None, *, trust: bool) -> str:
             "--sweep FILE.py:NAME, or give --trust to run the code that the cube names, if you trust who made it"
         )
     return name
+
+
+def declared_views(cube: Cube) -> tuple[View, ...]:
+    """The views that the installed sweep of a cube declares; a cube does not hold them."""
+    made = cube.attributes
+    name = installed_as(made.sweep_reference or made.sweep)
+    try:
+        sweep = find(name) if name else None
+    except SpecError:  # what does not need the code goes on without it
+        return ()
+    return sweep.views if sweep is not None and sweep.name == made.sweep else ()
 
 
 def sweep_of(cube: Cube, name: str) -> Sweep:

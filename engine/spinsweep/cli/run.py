@@ -89,6 +89,14 @@ def run(
             "however it ends: this command gets a line on its standard input, or a webhook gets it.",
         ),
     ] = None,
+    page: Annotated[
+        bool | None,
+        typer.Option(
+            "--page/--no-page",
+            help="Write the cube's page, as spinsweep page does, when the run has ended.",
+            show_default="after more than a minute, or where the cube has a page",
+        ),
+    ] = None,
     dashboard: Annotated[bool, typer.Option(help="Serve the Dask dashboard on loopback.")] = True,
     dashboard_token: options.DashboardToken = False,
     dashboard_host: options.DashboardHost = None,
@@ -116,6 +124,7 @@ def run(
               spinsweep run characterization --notify "mail -s spinsweep me@example.org"
     """
     from spinsweep.cli.notify import Hook
+    from spinsweep.cli.page_at_end import PageAtEnd
     from spinsweep.cli.worker_choice import DashboardOptions, choose_workers
     from spinsweep.equipment import load
     from spinsweep.executors.running import run as run_sweep
@@ -125,7 +134,7 @@ def run(
     bench = None if on is None else load(on)
     if with_inputs:
         upstream = partial(run, workers=workers, executor=executor, cluster=cluster, tls=tls, insecure=insecure,
-                           dashboard=dashboard, with_inputs=True)  # fmt: skip
+                           dashboard=dashboard, page=page, with_inputs=True)  # fmt: skip
         status = run_missing(name, pairs(settings), lambda sweep, store: upstream(sweep, store=store))
         if status:
             return status
@@ -151,13 +160,15 @@ def run(
         bench.confirm(sweep)
     made_on = {"measured_on": bench.name} if bench else {}
     hook = Hook(notify, f"{sweep.name} in {path}") if notify else nullcontext()
+    page_at_end = PageAtEnd(page)
 
     def on_progress(run: Run) -> None:
         show.update(run)
+        page_at_end.update(run)
         if isinstance(hook, Hook):
             hook.update(run)
 
-    with hook, Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
+    with page_at_end, hook, Reaper(relays_signals=chosen.is_in_process and bench is None), chosen, show:
         if not _exists(path, sweep, block):
             chosen.reach_bench()
         run_sweep(

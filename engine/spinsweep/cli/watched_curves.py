@@ -1,95 +1,104 @@
-"""An output's mean against an axis, with the band of its interval, drawn with characters; one drawing a line."""
+"""The curves of a view, drawn with characters: the mean with the band of its interval; one drawing a line."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-import numpy as np
 import xarray as xr
 from rich.text import Text
 
-from spinsweep.analysis.cells import outputs
-from spinsweep.analysis.design import replicates
-from spinsweep.analysis.estimates import estimate, numbers
+from spinsweep.analysis.curve_data import Curves, DrawnCurve
+from spinsweep.analysis.curves import curves, dimensions_of
 from spinsweep.cli.plot import draw
 from spinsweep.errors import SpecError
-from spinsweep.messages import MAX_POINTS, Series
+from spinsweep.messages import Series
 from spinsweep.printable import one_line
+from spinsweep.views import Dimensions, View
 
 MAX_LINES = 4
 
 
-def curves(
+def drawn_view(
     dataset: xr.Dataset,
+    declared: Sequence[View],
     output: str | None,
     x: str | None,
     lines: str | None,
     over: Sequence[str] | None,
-    room: tuple[int, int],
-    most: int | None = None,
-    *,
-    unicode: bool = True,
-) -> Iterator[Text]:
-    """The curves over the cells that are done, a drawing for each value of ``lines``.
-
-    Parameters
-    ----------
-    output, x, lines, over : as the options of ``spinsweep watch``; None: by default
-    room : width and height of a drawing, characters
-    most : values of an output above which it is not read
+) -> View:
+    """What ``watch`` draws: what its options name, and else what the sweep's author declared.
 
     Raises
     ------
     SpecError
         There is no such output or axis.
     """
-    numeric = [name for name in outputs(dataset) if dataset[name].dtype.kind in "biuf"]
-    if not numeric or (output is not None and output not in numeric):
-        raise SpecError(f"--output {output}: the outputs that are numbers are {', '.join(numeric) or 'none'}")
-    output = output or numeric[0]
-    dims = [str(d) for d in dataset[output].dims]
+    known = dimensions_of(dataset)
+    if not known.outputs or (output is not None and output not in known.outputs):
+        raise SpecError(f"--output {output}: the outputs that are numbers are {', '.join(known.outputs) or 'none'}")
+    views = known.every(declared)
+    view = next(v for v in views if output in (None, v.output))
+    names = known.of_output(view.output)
     for option, name in (("--x", x), ("--lines", lines), *(("--over", name) for name in over or ())):
-        if name is not None and name not in dims:
-            raise SpecError(f"{option} {name}: {output} has the axes {', '.join(dims)}")
-    if most is not None and dataset[output].size > most:
-        yield Text(f"{output} has {dataset[output].size} values; --output {output} draws it all the same")
+        if name is not None and name not in names:
+            raise SpecError(f"{option} {name}: {view.output} has the axes {', '.join(names)}")
+    return _with_options(known, view, x, lines, over)
+
+
+def _with_options(
+    known: Dimensions, view: View, x: str | None, lines: str | None, over: Sequence[str] | None
+) -> View:
+    """A view in which an option takes the place of what the view would have had."""
+    chosen = [name for name in (x, lines, *(over or ())) if name]
+    if not chosen:
+        return view
+    if lines is None and view.lines not in chosen and view.lines != known.along(replace(view, x=x or view.x)):
+        lines = view.lines
+    if x is None and known.along(view) not in chosen:
+        x = view.x
+    kept = tuple(name for name in view.over if name not in (x, lines))
+    return View(view.output, x, lines, kept if over is None else tuple(over), view.inner)
+
+
+def pictures(
+    dataset: xr.Dataset, view: View, room: tuple[int, int], most: int | None = None, *, unicode: bool = True
+) -> Iterator[Text]:
+    """The curves over the cells that are done, a drawing for each.
+
+    Parameters
+    ----------
+    room : width and height of a drawing, characters
+    most : values of an output above which it is not read
+    """
+    size = dataset[view.output].size
+    if most is not None and size > most:
+        yield Text(f"{view.output} has {size} values; --output {view.output} draws it all the same")
         return
-    values = numbers(dataset, output).compute()
-    averaged = [d for d in replicates(values, over) if d not in (x, lines)]
-    free = [d for d in dims if d not in averaged and d != lines]
-    x = x or max(free or dims, key=lambda d: values.sizes[d])
-    averaged = [d for d in averaged if d != x]
-    others = [d for d in free if d != x]
-    means = estimate(values.mean(others, keep_attrs=True) if others else values, averaged)
-    said = f"mean over {', '.join([*averaged, *others])}" if averaged or others else "values"
-    for number in range(min(MAX_LINES, values.sizes[lines]) if lines else 1):
-        line = means.isel({lines: number}) if lines else means
-        name = f", {lines}={line[lines].item() if lines in line.coords else number}" if lines else ""
-        yield Text(one_line(f"{output} ({said}{name})"), style="bold")
-        drawn = draw(list(_series(line, dataset, output, x)), *room, unicode=unicode)
-        yield drawn if drawn.plain else Text("no values yet")
-    if lines and values.sizes[lines] > MAX_LINES:
-        yield Text(f"and {values.sizes[lines] - MAX_LINES} more values of {lines}")
+    drawn = curves(dataset, view, MAX_LINES)
+    means = [*([drawn.over] if drawn.over else []), *drawn.averaged]
+    said = f"mean over {', '.join(means)}" if means else "values"
+    said += f", at the last {' and '.join(drawn.last)}" if drawn.last else ""
+    for line in drawn.lines:
+        name = f", {drawn.each.name}={line.label}" if drawn.each else ""
+        yield Text(one_line(f"{view.output} ({said}{name})"), style="bold")
+        picture = draw(list(_series(line, drawn)), *room, unicode=unicode)
+        yield picture if picture.plain else Text("no values yet")
+    if drawn.each and drawn.more:
+        yield Text(f"and {drawn.more} more values of {drawn.each.name}")
 
 
-def _series(line: xr.Dataset, dataset: xr.Dataset, output: str, x: str) -> Iterator[Series]:
-    """The mean as points, and the ends of its interval as lines; an axis of words has its positions."""
-    along = np.arange(line.sizes[x], dtype=np.float64)
-    if x in dataset.coords and dataset[x].dtype.kind in "iuf":
-        along = dataset[x].values.astype(np.float64)
-    thin = np.unique(np.linspace(0, along.size - 1, min(along.size, MAX_POINTS)).astype(int))
-    for name in ("mean", "low", "high"):
-        y = line[name].values
-        shown = [i for i in thin[np.argsort(along[thin])] if np.isfinite(y[i]) and np.isfinite(along[i])]
-        unit = str(dataset[output].attrs.get("units", ""))
-        x_unit = str(dataset[x].attrs.get("units", "")) if x in dataset.coords else ""
-        yield Series(
+def _series(line: DrawnCurve, of: Curves) -> Iterator[Series]:
+    """The mean as points, and the ends of its interval as lines."""
+    units = [("" if q.unit == "1" else q.unit) for q in (of.x, of.y)]
+    for name, y in (("mean", line.mean), ("low", line.low), ("high", line.high)):
+        yield Series.of(
             name,
-            tuple(along[shown].tolist()),
-            tuple(y[shown].tolist()),
-            x_label=x,
-            x_unit="" if x_unit == "1" else x_unit,
-            y_label=output,
-            y_unit="" if unit == "1" else unit,
+            line.x,
+            y,
+            x_label=of.x.name,
+            x_unit=units[0],
+            y_label=of.y.name,
+            y_unit=units[1],
             line=name != "mean",
         )

@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # loaded where it is needed: commands and workers, which writ
 
 AT_ONCE = 2**28
 """Bytes of a cube that is read at once; of a larger one, each part reads what it shows."""
+RUNS_LOOKED_AT = 20
+"""Before a run, for one to compare it with."""
 SMALL_BYTES, FEW_CHUNKS = 2**24, 2_000
 """What the result of a run may hold to be in memory; reading it takes about a second."""
 
@@ -311,6 +313,25 @@ class Cube:
         contents = self.storage.read_all(f"runs/{epoch:06d}/zarr.json" for epoch in epochs)
         records = (RunRecord.from_json(parse_node(data).get("attributes")) for data in contents)
         return list(zip(epochs, records, strict=True))
+
+    def run_before(self, epoch: int) -> tuple[int, RunRecord] | None:
+        """Epoch and record of the newest earlier run that computed cells, else of the newest that can be read.
+
+        Of many runs that computed nothing, or were killed, the newest :data:`RUNS_LOOKED_AT` are looked at.
+        """
+        epochs = sorted((int(n) for n in self.storage.names("runs") if n.isdigit() and int(n) < epoch), reverse=True)
+        newest: tuple[int, RunRecord] | None = None
+        for earlier in epochs[:RUNS_LOOKED_AT]:
+            record = self.run_record(earlier)
+            if record is not None and record.cells:
+                return earlier, record
+            if record is not None and newest is None:
+                newest = earlier, record
+        return newest
+
+    def run_record(self, epoch: int) -> RunRecord | None:
+        """The record of a run; None where it cannot be read."""
+        return RunRecord.from_json(parse_node(self.storage.read(f"runs/{epoch:06d}/zarr.json")).get("attributes"))
 
     def differences(self, sweep: Sweep) -> list[tuple[str, Any, Any]]:
         """Where the cube's definition and the sweep's differ: (name, in the cube, in the sweep)."""

@@ -34,8 +34,8 @@ class BlockState(IntEnum):
 
 def initial_states(
     state: npt.NDArray[np.uint8], requested: Sequence[npt.NDArray[np.bool_]], grid: BlockGrid, *, retry_failed: bool
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """State of each block before a run, and how many of its cells the run will compute.
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """State of each block before a run, how many of its cells the run will compute, and its share of failed cells.
 
     Parameters
     ----------
@@ -48,7 +48,14 @@ def initial_states(
     blocks[grid.count(state == State.DONE) > 0] = BlockState.DONE
     blocks[grid.count(state == State.FAILED) > 0] = BlockState.FAILED
     blocks[cells_left > 0] = BlockState.WAITING
-    return blocks, cells_left
+    cells = grid.count(np.ones(state.shape, bool))
+    return blocks, cells_left, share_byte(grid.count(state == State.FAILED), cells)
+
+
+def share_byte(failed: npt.ArrayLike, cells: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+    """The share of a block's cells that failed as a byte: 255 for all of them, and 0 only for none."""
+    share = np.ceil(255 * np.asarray(failed, np.float64) / np.asarray(cells, np.float64))
+    return np.asarray(np.clip(share, 0, 255), np.uint8)
 
 
 class BlockMap(NamedTuple):
@@ -58,12 +65,18 @@ class BlockMap(NamedTuple):
     """(states, y, x) blocks of each :class:`BlockState`."""
     shown: npt.NDArray[np.uint8]
     """(y, x) the :class:`BlockState` that stands for the bin."""
+    failed: npt.NDArray[np.float64]
+    """(y, x) share of the cells of the bin's blocks that failed, from 0 to 1."""
 
 
-def block_map(states: npt.NDArray[np.uint8], y: int, x: int) -> BlockMap:
+def block_map(states: npt.NDArray[np.uint8], failed: npt.NDArray[np.uint8], y: int, x: int) -> BlockMap:
     """The map of a grid of block states over its axes ``y`` and ``x``, at most ``MAX_BINS`` bins along each.
 
     A grid of one axis has one of length 1 before it.
+
+    Parameters
+    ----------
+    failed : of each block, see :func:`share_byte`; it counts where the state is FAILED
     """
     counts = np.stack([binned(states == state, y, x).astype(np.int64) for state in BlockState])
     shown = np.zeros(counts.shape[1:], np.uint8)
@@ -72,7 +85,9 @@ def block_map(states: npt.NDArray[np.uint8], y: int, x: int) -> BlockMap:
     shown[done] = np.where(shown[done] == BlockState.WAITING, BlockState.PARTLY, BlockState.DONE)
     for state in (BlockState.RUNNING, BlockState.FAILED):
         shown[counts[state] > 0] = state
-    return BlockMap(counts, shown)
+    shares = binned(np.where(states == BlockState.FAILED, failed, 0), y, x) / 255
+    blocks = counts.sum(axis=0) - counts[BlockState.OUTSIDE]
+    return BlockMap(counts, shown, shares / np.maximum(blocks, 1))
 
 
 def binned(values: npt.NDArray[np.generic], y: int, x: int) -> npt.NDArray[np.float64]:

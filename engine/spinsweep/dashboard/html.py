@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from spinsweep.axis import key
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, bins
 from spinsweep.dashboard.monitor import ReportedLane, SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer
-from spinsweep.messages import AxisDescription, LongBlock, OutputDescription, Series
+from spinsweep.failure_groups import cell_command as command_of_cell
+from spinsweep.messages import AxisDescription, FailureGroup, LongBlock, OutputDescription, Series
 from spinsweep.progress import duration, left_in_words
 from spinsweep.si import quantity
 
@@ -28,7 +28,7 @@ COLOURS = {
 }
 """Colour-blind readers tell them apart (after Okabe and Ito, Color Universal Design, 2008)."""
 LEGEND = (BlockState.WAITING, BlockState.RUNNING, BlockState.PARTLY, BlockState.DONE, BlockState.FAILED)
-SILENCE_S = 10.0  # without a report, after which the page says so
+BAR = (BlockState.DONE, BlockState.FAILED, BlockState.RUNNING)
 MAX_LABEL_CHARACTERS = 14  # at an axis
 SYMBOLS = {"um": "µm", "us": "µs", "uA": "µA", "ohm": "Ω", "1": ""}
 
@@ -45,7 +45,7 @@ td { padding: 1px 12px 1px 0; vertical-align: top; overflow-wrap: anywhere; }
 td:first-child { color: #666; white-space: nowrap; }
 .key { display: inline-block; width: 12px; height: 12px; margin: 0 5px -1px 0; border: 1px solid #999;
        font: 11px/12px sans-serif; text-align: center; }
-.item { margin-right: 16px; }
+.item { margin-right: 16px; white-space: nowrap; display: inline-block; }
 .copy { user-select: all; }
 """
 LOST = (
@@ -53,6 +53,8 @@ LOST = (
     "page shows what it reported last, and comes back by itself when the scheduler does.</div>"
 )
 """SECONDS is put in by the browser."""
+LONG_HINT = '<span class="dim">This computes the first of them where you are:</span>'
+STATUS_HINT = '<span class="dim">All failures of the cube with their tracebacks:</span>'
 NO_SWEEP = "<h2>No sweep yet</h2>A sweep appears here when <code>spinsweep run</code> starts it on this scheduler."
 NO_STOP = (
     '<div class="dim">To stop: Ctrl-C in the terminal of the run, or <code>spinsweep bench safe BENCH.toml '
@@ -108,10 +110,10 @@ def full(max_windows: int) -> str:
     return f"This scheduler already serves its maximum of {max_windows} windows. Close one and reload."
 
 
-def legend() -> str:
-    """The colours of the block map."""
+def legend(failed: str = "failed (share of cells)") -> str:
+    """The colours of the block map; ``failed`` is what failures are called."""
     symbols = {BlockState.FAILED: "×"}
-    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: "failed (the share of blocks)"}
+    names = {BlockState.PARTLY: "partly done", BlockState.FAILED: failed}
     return "".join(
         f'<span class="item"><span class="key" style="background:{COLOURS[s]}">{symbols.get(s, "")}</span>'
         f"{names.get(s, s.name.lower())}</span>"
@@ -127,17 +129,27 @@ def unreadable(monitor: SweepMonitor) -> str:
 def header(run: WatchedRun, block_map: BlockMap, *, driver_lost: bool) -> str:
     """Title, bar and progress of a run."""
     about = run.description
-    blocks = {s: int(block_map.counts[s].sum()) for s in BlockState}
-    total = sum(blocks.values()) - blocks[BlockState.OUTSIDE]
-    order = (BlockState.DONE, BlockState.FAILED, BlockState.RUNNING)
-    bar = "".join(f'<div style="width:{100 * blocks[s] / total:.2f}%;background:{COLOURS[s]}"></div>' for s in order)
-    words = ", ".join(f"{blocks[s]:,} {s.name.lower()}" for s in (*order, BlockState.WAITING) if blocks[s])
+    blocks = {s: int(block_map.counts[s].sum()) for s in (*BAR, BlockState.WAITING)}
+    words = ", ".join(f"{number:,} {s.name.lower()}" for s, number in blocks.items() if number)
     return (
         f"<h2>{escape(about.title)}</h2>"
         f'<div class="dim">{escape(about.sweep)} · run {about.epoch} of {escape(about.path)}</div>'
-        f'<div class="bar">{bar}</div>{_progress(run)} · blocks: {words}'
-        + "".join(map(_warning, _problems(run, driver_lost=driver_lost)))
+        f"{bar(run, block_map)}{_progress(run)} · blocks: {words}"
+        + "".join(map(_warning, run.problems(driver_lost=driver_lost)))
     )
+
+
+def bar(run: WatchedRun, block_map: BlockMap) -> str:
+    """The shares of the run's cells that are done, have failed and, as far as blocks tell, run."""
+    report, cells = run.report, max(run.cells, 1)
+    running = int(block_map.counts[BlockState.RUNNING].sum()) / report.blocks if report.blocks else 0.0
+    done, failed = report.cells_done / cells, report.cells_failed / cells
+    shares = (done, failed, min(running, max(0.0, 1 - done - failed)))
+    parts = (
+        f'<div style="width:{100 * share:.2f}%;background:{COLOURS[state]}"></div>'
+        for state, share in zip(BAR, shares, strict=True)
+    )
+    return f'<div class="bar">{"".join(parts)}</div>'
 
 
 def _progress(run: WatchedRun) -> str:
@@ -154,23 +166,6 @@ def _progress(run: WatchedRun) -> str:
     if (left := report.time_left) is not None:
         line += f" · {left_in_words(left)}"
     return line
-
-
-def _problems(run: WatchedRun, *, driver_lost: bool) -> Iterable[str]:
-    report = run.report
-    silence_s = time.monotonic() - run.last_seen
-    if run.ended and run.cells_left > 0:
-        yield f"{run.cells_left:,} cells are left: run the same command again to continue"
-    if driver_lost:
-        yield "the driver is gone: run the same command again to continue"
-    elif not run.ended and silence_s > SILENCE_S:
-        yield f"no report from the driver for {duration(round(silence_s))}"
-    if not run.ended and not driver_lost and report.waiting:
-        yield f"waiting for {report.waiting}"
-    if report.workers_lost and not run.ended:
-        yield f"lost {report.workers_lost} workers; their blocks run again"
-    if report.problem:
-        yield f"a block could not be saved: {report.problem}"
 
 
 def _warning(line: str) -> str:
@@ -199,42 +194,60 @@ def caption(
     dims = escape(" and ".join(output.dims))
     of_dims = "" if not dims else f", at the last {dims}" if inner == "last" else f" and over {dims}"
     line = f"Mean over the done cells of each bin{of_dims}"
-    ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
-    if answer.read < ended:
-        line += f"; {answer.read:,} of the {ended:,} blocks that ended are read"
+    return f'<span class="dim">{line}{_read_so_far(block_map, answer.read)}.</span>'
+
+
+def curve_caption(block_map: BlockMap, answer: Answer | None) -> str:
+    """What the curves are."""
+    if answer is None or answer.curves is None:
+        return "" if answer is not None and answer.problem else '<span class="dim">No block is read yet.</span>'
+    line = escape(answer.curves.caption()) + _read_so_far(block_map, answer.read_for_curves)
     return f'<span class="dim">{line}.</span>'
 
 
+def _read_so_far(block_map: BlockMap, read: int) -> str:
+    ended = int(block_map.counts[[BlockState.DONE, BlockState.FAILED]].sum())
+    return f"; {read:,} of the {ended:,} blocks that ended are read" if read < ended else ""
+
+
 def failures(run: WatchedRun, block_map: BlockMap) -> str:
-    """The heading of the table of failures."""
-    if not block_map.counts[BlockState.FAILED].any() and not run.failures:
-        return "<h3>No failures</h3>"
-    path, count = escape(run.description.path), max(10, run.report.cells_failed)
-    return (
-        f"{_failure_groups(run)}<h3>Blocks with failures, newest first</h3>"
-        f'<span class="dim"><code>spinsweep status {path} --traceback --failures {count}</code> '
-        f"lists up to {count} failures of the cube with tracebacks</span>"
-    )
+    """The heading of the failures."""
+    if run.report.groups:
+        return "<h3>Failures of this run by error</h3>"
+    return f"<h3>{'Failures of earlier runs' if _has_failures(run, block_map) else 'No failures'}</h3>"
 
 
-def _failure_groups(run: WatchedRun) -> str:
-    """The errors of a run, commonest first, each with the command that computes its first cell again."""
-    groups, more = run.report.groups, run.report.more_groups
-    if not groups:
+def failure_group(group: FailureGroup) -> str:
+    """An error, and how many cells have it."""
+    return f"<b>{group.cells:,} cell{'s' if group.cells > 1 else ''}</b> {escape(group.error)}"
+
+
+def more_failures(run: WatchedRun) -> str:
+    """How many errors are left out; empty if none is."""
+    more = run.report.more_groups
+    return f'<div class="dim">and {more:,} more errors</div>' if more else ""
+
+
+def status_command(run: WatchedRun, block_map: BlockMap) -> str:
+    """What lists the failures of the cube in a terminal; empty if there is none."""
+    if not _has_failures(run, block_map):
         return ""
-    rows = "".join(
-        f"<tr><td>{group.cells:,} cell{'s' if group.cells > 1 else ''}</td><td>{escape(group.error)}</td>"
-        f'<td><code class="copy">{escape(_cell_command(run, group.first)) if group.first else ""}</code></td></tr>'
-        for group in groups
-    )
-    rest = f'<div class="dim">and {more:,} more errors</div>' if more else ""
-    return f"<h3>Failures of this run by error</h3><table>{rows}</table>{rest}"
+    count = max(10, run.report.cells_failed)
+    return f"spinsweep status {shlex.quote(run.description.path)} --traceback --failures {count}"
 
 
-def _cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
+def _has_failures(run: WatchedRun, block_map: BlockMap) -> bool:
+    return bool(block_map.counts[BlockState.FAILED].any() or run.report.cells_failed)
+
+
+def cell_command(run: WatchedRun, cell: Mapping[str, Any]) -> str:
     """What computes a cell again in a terminal."""
-    point = " ".join(shlex.quote(f"{name}={key(value)}") for name, value in cell.items())
-    return f"spinsweep cell {shlex.quote(run.description.path)} {point}"
+    return command_of_cell(run.description.path, cell)
+
+
+def command(words: str) -> str:
+    """A command; a click selects all of it."""
+    return f'<code class="copy">{escape(words)}</code>'
 
 
 def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
@@ -244,9 +257,7 @@ def long_running(run: WatchedRun, *, driver_lost: bool) -> str:
         return ""
     rows = "".join(f"<tr>{''.join(f'<td>{escape(word)}</td>' for word in _long_row(b))}</tr>" for b in blocks)
     more = f'<div class="dim">and {run.report.more_long:,} more blocks</div>' if run.report.more_long else ""
-    command = escape(_cell_command(run, blocks[0].cell))
-    hint = f'<div class="dim"><code class="copy">{command}</code> computes the first of them where you are.</div>'
-    return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}{hint}"
+    return f"<h3>Long-running cells, longest first</h3><table>{rows}</table>{more}"
 
 
 def _long_row(block: LongBlock) -> tuple[str, str, str]:

@@ -86,8 +86,8 @@ class LanePanel:
     def _draw(self, lane: ReportedLane | None) -> None:
         series = lane.report.series if lane else ()
         points, lines = ([s for s in series if s.line is joined] for joined in (False, True))
-        self.curve.visible = bool(series)
-        if series:
+        self.curve.visible = any(s.x for s in series)
+        if self.curve.visible:
             scale_x = _scaled(series, "x")
             scale_y = _scaled(series, "y")
             _name(

@@ -43,6 +43,7 @@ class SweepMaps:
         self.colours = LinearColorMapper(palette=Viridis256, nan_color="#ffffff", low=0, high=1)
         self.colour_bar = ColorBar(color_mapper=self.colours, width=12)
         self.state_map, self.output_map = _plot("blocks"), _plot("output")
+        self.max_ticks, self.tick_characters = MAX_TICKS, TICK_CHARACTERS
         self._edges: dict[str, Any] = {}
         """The columns that say where the bins are."""
         self._draw_states()
@@ -86,14 +87,21 @@ class SweepMaps:
             "y": [label for label in up.labels for _ in range(shape[1])],
         }
         for plot in (self.state_map, self.output_map):
-            _label(plot.xaxis, plot.x_range, across, TICK_CHARACTERS)
-            _label(plot.yaxis, plot.y_range, up, MAX_TICKS * TICK_CHARACTERS)
+            self._label(plot.xaxis, plot.x_range, across, self.tick_characters)
+            self._label(plot.yaxis, plot.y_range, up, self.max_ticks * self.tick_characters)
         with_edges = max(shape) < MAX_BINS_WITH_EDGES
         for quads in (self.state_quads, self.output_quads):
             quads.line_width = 0.5 if with_edges else 0
             quads.line_alpha = 1 if with_edges else 0
         self.cross.size = min(8, max(2, 250 / max(shape)))
         self.cross.line_width = 1.5 if with_edges else 1
+
+    def _label(self, axes: Any, span: Range1d, map_axis: MapAxis, characters: int) -> None:
+        span.start, span.end = 0, map_axis.edges[-1]
+        ticks = map_axis.ticks(self.max_ticks, characters)
+        axes.ticker = FixedTicker(ticks=list(ticks))
+        axes.major_label_overrides = {position: plain(word) for position, word in ticks.items()}
+        axes.axis_label = plain(map_axis.title)
 
     def show(self, block_map: BlockMap, mean: npt.NDArray[np.float64] | None) -> None:
         """Colour the bins: by state, and by the output's mean, (y, x), where that is known."""
@@ -123,9 +131,8 @@ class SweepMaps:
 
 
 def _failed_share(block_map: BlockMap) -> npt.NDArray[np.float64]:
-    """Of the blocks of each bin, the share that has failures; some of it is always seen."""
-    totals = sum(block_map.counts[state].ravel() for state in COUNTED)
-    share = block_map.counts[BlockState.FAILED].ravel() / np.maximum(totals, 1)
+    """Of the cells of each bin, the share that failed; some of it is always seen."""
+    share = block_map.failed.ravel()
     return np.where(share > 0, np.clip(share, LEAST_SHARE, 1.0), 0.0)
 
 
@@ -135,14 +142,6 @@ def _rest(block_map: BlockMap, shown: npt.NDArray[Any]) -> npt.NDArray[Any]:
     done = block_map.counts[BlockState.DONE].ravel()
     rest = np.where(waiting == 0, BlockState.DONE, np.where(done == 0, BlockState.WAITING, BlockState.PARTLY))
     return np.where(shown == BlockState.FAILED, rest, shown)
-
-
-def _label(axes: Any, span: Range1d, map_axis: MapAxis, characters: int) -> None:
-    span.start, span.end = 0, map_axis.edges[-1]
-    ticks = map_axis.ticks(MAX_TICKS, characters)
-    axes.ticker = FixedTicker(ticks=list(ticks))
-    axes.major_label_overrides = {position: plain(word) for position, word in ticks.items()}
-    axes.axis_label = plain(map_axis.title)
 
 
 def _plot(title: str) -> Any:

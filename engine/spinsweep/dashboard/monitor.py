@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -20,17 +19,20 @@ import numpy.typing as npt
 from spinsweep.blocks import BlockGrid
 from spinsweep.dashboard.blockmap import BlockMap, BlockState, block_map
 from spinsweep.messages import (
-    MAX_FAILURES,
-    FailureReport,
     LaneReport,
     LongBlock,
     MessageError,
     ProgressReport,
     RunDescription,
+    RunNow,
+    RunsReport,
 )
+from spinsweep.pace import RateHistory
+from spinsweep.progress import duration
 from spinsweep.resources import EXCLUSIVE
 
 MAX_RUNS = 20  # kept, the newest
+SILENCE_S = 10.0  # without a report, after which it is said
 MAP_SHARE = 0.01  # of the scheduler's time that drawing maps may take
 
 
@@ -43,9 +45,12 @@ class WatchedRun:
     description: RunDescription
     states: npt.NDArray[np.uint8]
     """Of each block, a :class:`BlockState` without RUNNING, in the shape of the grid of blocks."""
+    failed: npt.NDArray[np.uint8]
+    """Of each block, the share of its cells that failed, 255 for all; it counts where the state is FAILED."""
     report: ProgressReport = field(default_factory=ProgressReport)
     """The driver's last."""
-    failures: deque[FailureReport] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
+    rates: RateHistory = field(default_factory=RateHistory)
+    """The reported rate over the time since the first block was sent."""
     revision: int = 0
     """Grows with every report."""
     last_seen: float = field(default_factory=time.monotonic)
@@ -79,6 +84,22 @@ class WatchedRun:
         long = () if self.ended else self.report.long
         return [replace(b, seconds=b.seconds + later, cell_seconds=b.cell_seconds + later) for b in long]
 
+    def problems(self, *, driver_lost: bool) -> Iterator[str]:
+        """What is wrong, or may be, one line each."""
+        report, silence_s = self.report, time.monotonic() - self.last_seen
+        if self.ended and self.cells_left > 0:
+            yield f"{self.cells_left:,} cells are left: run the same command again to continue"
+        if driver_lost:
+            yield "the driver is gone: run the same command again to continue"
+        elif not self.ended and silence_s > SILENCE_S:
+            yield f"no report from the driver for {duration(round(silence_s))}"
+        if not self.ended and not driver_lost and report.waiting:
+            yield f"waiting for {report.waiting}"
+        if report.workers_lost and not self.ended:
+            yield f"lost {report.workers_lost} workers; their blocks run again"
+        if report.problem:
+            yield f"a block could not be saved: {report.problem}"
+
     def counts(self, running: int) -> dict[BlockState, int]:
         """Blocks by state, with ``running`` of those that wait running."""
         totals = np.bincount(self.states.ravel(), minlength=len(BlockState))
@@ -111,8 +132,8 @@ class SweepMonitor:
         self._maps: dict[tuple[str, int, int], tuple[float, int, BlockMap]] = {}
         """Maps drawn: when to draw again, the revision of the run, and the map."""
 
-    def begin(self, run: str, description: Mapping[str, Any], states: bytes) -> str:
-        """A driver begins a run; ``states`` holds one byte a block, last axis fastest.
+    def begin(self, run: str, description: Mapping[str, Any], states: bytes, failed: bytes = b"") -> str:
+        """A driver begins a run; ``states`` and ``failed`` hold one byte a block, last axis fastest.
 
         Returns
         -------
@@ -122,15 +143,17 @@ class SweepMonitor:
             described = RunDescription.from_json(description)
         except MessageError as error:
             return self._cannot_read(f"a run's driver: {error}", run)
-        watched = WatchedRun(run, described, np.frombuffer(states, np.uint8).copy())
-        watched.states = watched.states.reshape(watched.grid.lengths)
+        watched = WatchedRun(run, described, _by_block(states), _by_block(failed or bytes(len(states))))
+        watched.states, watched.failed = (a.reshape(watched.grid.lengths) for a in (watched.states, watched.failed))
         self.runs[run] = watched
         for name in list(self.runs)[:-MAX_RUNS]:
             del self.runs[name]
         return ""
 
-    def report(self, run: str, report: Mapping[str, Any], numbers: bytes, states: bytes) -> None:
-        """A driver reports: its progress, and number (uint32) and state of each block that ended since its last."""
+    def report(self, run: str, report: Mapping[str, Any], numbers: bytes, states: bytes, failed: bytes = b"") -> None:
+        """A driver reports its progress, and of each block that ended since the last report its number (uint32), its
+        state, and the share of its cells that failed.
+        """
         if run not in self.runs:
             return
         try:
@@ -139,9 +162,12 @@ class SweepMonitor:
             self._cannot_read(f"a run's driver: {error}", run)
             return
         watched = self.runs[run]
-        watched.states.reshape(-1)[np.frombuffer(numbers, np.uint32)] = np.frombuffer(states, np.uint8)
+        ended = np.frombuffer(numbers, np.uint32)
+        watched.states.reshape(-1)[ended] = np.frombuffer(states, np.uint8)
+        watched.failed.reshape(-1)[ended] = np.frombuffer(failed, np.uint8) if failed else 255
         watched.report = progress
-        watched.failures.extend(progress.failures)
+        if progress.blocks_ended:
+            watched.rates.note(progress.seconds, progress.rate)
         watched.revision += 1
         watched.last_seen = time.monotonic()
 
@@ -153,6 +179,27 @@ class SweepMonitor:
             self._cannot_read(f"a lane: {error}", "lane")
         else:
             self.lanes[report.bench] = ReportedLane(report, time.monotonic())
+
+    def tell_runs(self) -> dict[str, Any]:
+        """The runs, for whoever has no window on the page: a :class:`RunsReport` as JSON."""
+        return RunsReport(
+            runs=tuple(map(self._now, self.runs.values())), unreadable=tuple(dict.fromkeys(self.unreadable.values()))
+        ).to_json()
+
+    def _now(self, run: WatchedRun) -> RunNow:
+        about, lost = run.description, self.driver_lost(run)
+        return RunNow(
+            sweep=about.sweep,
+            title=about.title,
+            axes={axis.name: len(axis.values) for axis in about.axes},
+            path=about.path,
+            cube_id=about.cube_id,
+            epoch=about.epoch,
+            cells=run.cells,
+            driver_lost=lost,
+            problems=tuple(run.problems(driver_lost=lost)),
+            report=replace(run.report, long=tuple(run.long_now())).to_json(),
+        )
 
     def _cannot_read(self, line: str, sender: str) -> str:
         self.unreadable[sender] = line
@@ -183,7 +230,7 @@ class SweepMonitor:
         for block_index in self.running(run):
             if states[block_index] == BlockState.WAITING:
                 states[block_index] = BlockState.RUNNING
-        drawn = block_map(states, y, x)
+        drawn = block_map(states, run.failed, y, x)
         if len(self._maps) > MAX_RUNS:
             self._maps.clear()
         self._maps[key] = (began + (time.thread_time() - spent) / MAP_SHARE, run.revision, drawn)
@@ -218,6 +265,10 @@ class SweepMonitor:
         busy = {run.name for run in self.measured().values()}
         on_lane = [run for run in self.runs.values() if run.description.measured]
         return [run for run in on_lane if not (run.ended or self.driver_lost(run) or run.name in busy)]
+
+
+def _by_block(sent: bytes) -> npt.NDArray[np.uint8]:
+    return np.frombuffer(sent, np.uint8).copy()
 
 
 def _computed(worker: Any) -> list[Any]:

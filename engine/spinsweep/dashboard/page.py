@@ -15,22 +15,28 @@ from typing import Any
 from bokeh.core.properties import without_property_validation
 from bokeh.events import ClientReconnected, ConnectionLost
 from bokeh.layouts import column, row
-from bokeh.models import ColumnDataSource, CustomJS, Select
+from bokeh.models import CustomJS, Div, Select
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.blockmap import BlockMap
+from spinsweep.dashboard.commands import CopyableCommand, FailurePanel
+from spinsweep.dashboard.curve_panel import CurvePanel
+from spinsweep.dashboard.history_panel import HistoryPanel
 from spinsweep.dashboard.lane_panel import LanePanel
 from spinsweep.dashboard.maps import SweepMaps
 from spinsweep.dashboard.monitor import SweepMonitor, WatchedRun
 from spinsweep.dashboard.reader import Answer, Question, Reader
 from spinsweep.dashboard.stopping import StopOutcome
-from spinsweep.dashboard.widgets import FAILURE_COLUMNS, failure_table, set_text, text_box, wide
+from spinsweep.dashboard.widgets import set_text, text_box, wide
 from spinsweep.messages import AxisDescription, OutputDescription
 
 UPDATE_INTERVAL_MS = 500
 READ_INTERVAL_S = 3.0  # between readings of the cube
 WINDOW_SHARE = 0.01  # of the scheduler's time that drawing for one window may take
+FIRST_WAIT_S = 2.0  # at most after a drawing that took long once, as the first one does, which loads and makes a lot
 LANE_WAIT_S = 2.0  # at most between two looks at the lane, also where drawing it took long, as the first time
+BELOW_TABS = "@media (min-width: 801px) and (max-width: 1130px) { :host { margin-top: 44px; } }"
+"""Dask's tabs lie over the page, and have two lines in such a window."""
 NO_OUTPUT = "(none)"
 NO_AXIS = AxisDescription(name="", values=("",), unit="1", long_name="")
 """The axis up of a sweep that has only one axis."""
@@ -88,6 +94,8 @@ class SweepPage:
         """Whether the newest run is shown, as nobody has chosen anything."""
         self._due = 0.0
         """When the window is drawn again, s of the monotonic clock."""
+        self._wait = 0.0
+        """How long that was after the last drawing, s."""
         self._lane_due = 0.0
         """The same of the lane."""
         self._read_due = 0.0
@@ -101,19 +109,23 @@ class SweepPage:
         self._drawn: tuple[BlockMap | None, Answer | None] = (None, None)
         """What the maps show."""
         self._failures_revision = -1
-        """Revision of the run that the table of failures shows."""
+        """Revision of the run whose failures are shown."""
+        self._curves_of = ("", "")
+        """Run and output whose views are offered."""
 
-        self.unreadable, self.header, self.caption, self.failures_heading, self.long_running = (
-            text_box(sizing_mode="stretch_width") for _ in range(5)
+        self.unreadable, self.header, self.caption, self.long_running = (
+            text_box(sizing_mode="stretch_width") for _ in range(4)
         )
+        self.long_command = CopyableCommand()
         self.lane = LanePanel(monitor, {} if outcomes is None else outcomes, doc, may_stop=may_stop)
         self.select_run = Select(title="run", width=420)
         self.select_x, self.select_y = (Select(title=title, width=150) for title in ("x axis", "y axis"))
         self.select_output = Select(title="output", width=220)
         self.select_inner = Select(options=["mean", "last"], value="mean", width=120)
+        self.history = HistoryPanel()
         self.maps = SweepMaps()
-        self.failures = ColumnDataSource({name: [] for name in FAILURE_COLUMNS}, name="failures")
-        self.table = failure_table(self.failures)
+        self.curves = CurvePanel(self._curve_chosen)
+        self.failures = FailurePanel()
         for select in (self.select_run, self.select_output, self.select_inner):
             select.on_change("value", self._chosen)
         self.select_x.on_change("value", partial(self._axis_chosen, self.select_y))
@@ -123,19 +135,28 @@ class SweepPage:
         self.update()
 
     def _arrange(self, doc: Any) -> None:
-        selects = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
+        of_maps = (self.select_run, self.select_x, self.select_y, self.select_output, self.select_inner)
+        selects = (*of_maps, self.curves.select_x, self.curves.select_lines)
         half = {"flex": "1 1 320px", "min-width": "320px"}  # where there is no room, one below the other
         states = wide(column, self.maps.state_map, text_box(html.legend()), styles=half)
         output = wide(column, self.maps.output_map, self.caption, styles=half)
-        failures = wide(column, self.failures_heading, self.table)
-        maps = wide(row, states, output)
-        self.body = wide(column, wide(row, *selects), maps, self.long_running, self.lane.body, failures)
+        curves = wide(column, self.curves.body, styles=half)
+        long_running = wide(column, self.long_running, self.long_command.body)
+        maps = wide(row, states, output, curves)
+        self.body = wide(column, wide(row, *selects), maps, long_running, self.lane.body, self.failures.body)
         lost = text_box(html.LOST, visible=False)
+        self.tell_when_lost(doc, lost)
+        styles = {"padding": "8px 16px", "box-sizing": "border-box"}
+        root = wide(column, lost, self.unreadable, self.header, self.body, self.history.body, styles=styles)
+        root.stylesheets = [BELOW_TABS]
+        doc.add_root(root)
+
+    def tell_when_lost(self, doc: Any, lost: Div) -> None:
+        """Have the browser show a text while the scheduler does not answer, and load the page anew when it does."""
+        doc.config.notify_connection_status = False  # Bokeh's own words, which would lie over these
         for event, code in ((ConnectionLost, ON_LOST), (ClientReconnected, ON_RECONNECTED)):
             arguments = {"lost": lost, "text": html.LOST, "buttons": self.lane.buttons}
             doc.js_on_event(event, CustomJS(args=arguments, code=code))
-        styles = {"padding": "8px 16px", "box-sizing": "border-box"}
-        doc.add_root(wide(column, lost, self.unreadable, self.header, self.body, styles=styles))
 
     def _axis_chosen(self, other: Select, attribute: str, old: str, new: str) -> None:
         if not self._choosing and other.value == new:
@@ -150,6 +171,15 @@ class SweepPage:
             self.update()
             self._due = 0.0
 
+    def _curve_chosen(self) -> None:
+        """Another view of the same output: the map keeps what it shows."""
+        if not self._choosing:
+            self._follows = False
+            self._due = self._read_due = 0.0
+            self._answer_revision = -1
+            self.update()
+            self._due = 0.0
+
     def update(self) -> None:
         """Bring the window up to date, where something changed."""
         self._update_lane()
@@ -160,13 +190,16 @@ class SweepPage:
         self._choose_run()
         self._choosing = False
         self.body.visible = self.run is not None
+        self.history.show(self.run)
         set_text(self.unreadable, html.unreadable(self.monitor))
         self.unreadable.visible = bool(self.unreadable.text)
         if self.run is None:
             set_text(self.header, html.NO_SWEEP)
         else:
             self._show(self.run)
-        self._due = began + (time.thread_time() - spent) / WINDOW_SHARE
+        # a drawing that takes long once holds nothing up; where all do, they soon come as rarely as they should
+        self._wait = min((time.thread_time() - spent) / WINDOW_SHARE, max(FIRST_WAIT_S, 2 * self._wait))
+        self._due = began + self._wait
 
     def _update_lane(self) -> None:
         """The lane apart from the maps, whose drawing may take long: somebody at the bench looks at it."""
@@ -192,7 +225,8 @@ class SweepPage:
         outputs = [NO_OUTPUT, *(o.name for o in run.description.outputs)]
         self.select_output.options = outputs
         if self._follows or self.select_output.value not in outputs:
-            self.select_output.value = outputs[:2][-1]
+            views = [view.output for view in run.description.views]
+            self.select_output.value = [*views, *outputs[:2]][0 if views else -1]
 
     def _offer_axes(self, axes: Sequence[AxisDescription]) -> None:
         """Those of a run; what a person chose stays chosen if the run has it."""
@@ -216,6 +250,7 @@ class SweepPage:
         y, x = self._axes(run)
         block_map = self.monitor.block_map(run, y, x)
         output = next((o for o in run.description.outputs if o.name == self.select_output.value), None)
+        self._offer_curves(run, output)
         self._draw(run, y, x, block_map)
         self._read(run, y, x, output)
         self.maps.name_output(output)
@@ -225,15 +260,25 @@ class SweepPage:
         set_text(self.header, html.header(run, block_map, driver_lost=driver_lost))
         set_text(self.long_running, html.long_running(run, driver_lost=driver_lost))
         self.long_running.visible = bool(self.long_running.text)
+        long = run.long_now() if self.long_running.visible else []
+        self.long_command.show(html.cell_command(run, long[0].cell) if long else "", html.LONG_HINT if long else "")
         set_text(self.caption, html.caption(run, block_map, output, self.select_inner.value, self._answer))
+        curves = self._answer.curves if self._answer is not None else None
+        self.curves.show(curves, html.curve_caption(block_map, self._answer))
         if run.revision != self._failures_revision:
             self._failures_revision = run.revision
-            newest_first = list(reversed(run.failures))
-            self.failures.data = {
-                name: [str(getattr(failure, name) or "") for failure in newest_first] for name in FAILURE_COLUMNS
-            }
-            self.table.visible = bool(newest_first)
-            set_text(self.failures_heading, html.failures(run, block_map))
+            self.failures.show(run, block_map)
+
+    def _offer_curves(self, run: WatchedRun, output: OutputDescription | None) -> None:
+        """What an output can be drawn against, and first its author's view; a choice stays until another output."""
+        shown, before = (run.name, output.name if output else ""), self._curves_of
+        if shown == before:
+            return
+        self._curves_of = shown
+        view = self.curves.offer(run, output, keep=not self._follows and shown[1] == before[1])
+        if view is not None:
+            self._choosing, self.select_inner.value = True, view.inner
+            self._choosing = False
 
     def _draw(self, run: WatchedRun, y: int, x: int, block_map: BlockMap) -> None:
         drawn_map, drawn_answer = self._drawn
@@ -266,12 +311,17 @@ class SweepPage:
             states=run.states.copy(),
             y=y,
             x=x,
+            view=self.curves.view(str(self.select_inner.value)),
         )
 
         async def ask() -> None:
             answer = await asyncio.to_thread(self.reader.ask, question)
-            chosen = (self.run, *self._axes(run), self.select_output.value, self.select_inner.value)
-            if chosen == (run, y, x, question.output, question.inner):  # else another map is shown by now
+            inner = str(self.select_inner.value)
+            chosen = (self.run, *self._axes(run), self.select_output.value, inner, self.curves.view(inner))
+            if chosen == (run, y, x, question.output, question.inner, question.view):  # else it shows another by now
+                before = self._answer and self._answer.curves
+                if before is None or answer.curves is None or before.view != answer.curves.view:
+                    self._due = 0.0  # somebody waits for it
                 self._answer, self._answer_revision = answer, revision
                 self._read_due = time.monotonic() + READ_INTERVAL_S
 

@@ -30,7 +30,7 @@ class SweepPlugin(SchedulerPlugin):
     idempotent = True
 
     async def start(self, scheduler: Any) -> None:
-        """Answer drivers, add the page to the dashboard, if there is one, and the metrics to ``/metrics``.
+        """Answer drivers and watchers, and add the page to the dashboard, if there is one, and the metrics.
 
         Raises
         ------
@@ -41,7 +41,7 @@ class SweepPlugin(SchedulerPlugin):
             raise ModuleNotFoundError("the scheduler has no bokeh")
         self.monitor = SweepMonitor(scheduler)
         self.server: PageServer | None = None
-        for handler in (self.monitor.begin, self.monitor.report, self.watchers):
+        for handler in (self.monitor.begin, self.monitor.report, self.monitor.tell_runs, self.watchers):
             scheduler.handlers[f"{PLUGIN_NAME}_{handler.__name__}"] = handler
         if dashboard_of(scheduler) is not None:
             self._pages().add_tab()

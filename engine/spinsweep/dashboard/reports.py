@@ -6,8 +6,9 @@ block. A report never delays or ends a run: to a scheduler that cannot show the 
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,21 +17,23 @@ from distributed import Client
 
 from spinsweep.axis import json_of
 from spinsweep.dashboard.access import OPEN, Pages, pages_of
-from spinsweep.dashboard.blockmap import BlockState, initial_states
+from spinsweep.dashboard.blockmap import BlockState, initial_states, share_byte
 from spinsweep.dashboard.plugin import PLUGIN_NAME, SweepPlugin
 from spinsweep.errors import RunnerError
-from spinsweep.ledger import Receipt
+from spinsweep.figure_files import drawn_figures, figures_folder
+from spinsweep.ledger import Counts, Receipt
 from spinsweep.messages import (
-    MAX_FAILURES,
     MAX_GROUPS,
     MAX_LONG,
     AxisDescription,
+    EarlierRun,
     FailureGroup,
-    FailureReport,
     OutputDescription,
     ProgressReport,
     RunDescription,
+    ViewDescription,
 )
+from spinsweep.provenance import changes_in_words
 from spinsweep.runs import Run
 
 REPORT_INTERVAL_S = 1.0
@@ -49,13 +52,14 @@ class Reports:
         """Of the run, among all that the scheduler has; the second part of its tasks' keys."""
         self._ended: dict[int, BlockState] = {}
         """State of each block, by number, that ended since the last report."""
-        self._failures: deque[FailureReport] = deque(maxlen=MAX_FAILURES)
+        self._shares: dict[int, int] = {}
+        """Of those in which cells failed, the share of them; see :func:`share_byte`."""
         self._errors: Counter[str] = Counter()
         """Failed cells of the run by error."""
         self._first: dict[str, Mapping[str, Any]] = {}
         """Coordinates of the first cell with an error, where it is known."""
-        self._failed: set[int] = set()
-        """Numbers of the blocks that have a failed cell and have not ended."""
+        self._failed: Counter[int] = Counter()
+        """Failed cells of each block that has some and has not ended, by number."""
         self._next = 0.0
         self._sends = False
         """Whether the scheduler takes reports."""
@@ -64,11 +68,11 @@ class Reports:
         """Bring the page to the scheduler, if it does not have it, and describe the run."""
         run = self.run
         retry, grid = run.retry_failed, run.cube.grid
-        states, self._cells_left = initial_states(run.state, run.requested, grid, retry_failed=retry)
+        states, self._cells_left, failed = initial_states(run.state, run.requested, grid, retry_failed=retry)
         try:
             self.client.register_plugin(SweepPlugin())
             description = describe(run, self.client.id).to_json()
-            problem = self._call("begin", description=description, states=states.tobytes())
+            problem = self._call("begin", description=description, states=states.tobytes(), failed=failed.tobytes())
         except Exception as error:  # whatever a scheduler with other software answers
             problem = f"{type(error).__name__}: {error}"
         if problem:
@@ -78,7 +82,8 @@ class Reports:
     def begin_round(self) -> None:
         """Further cells are to be computed, also of blocks that have ended."""
         run = self.run
-        _, self._cells_left = initial_states(run.present, run.requested, run.cube.grid, retry_failed=run.retry_failed)
+        retry, grid = run.retry_failed, run.cube.grid
+        _, self._cells_left, _ = initial_states(run.present, run.requested, grid, retry_failed=retry)
         self._ended |= dict.fromkeys(np.flatnonzero(self._cells_left).tolist(), BlockState.WAITING)
 
     def note(self, receipt: Receipt) -> None:
@@ -90,12 +95,13 @@ class Reports:
         number = grid.number(index)
         self._cells_left[index] -= receipt.done + receipt.failed
         if receipt.failed:
-            self._failed.add(number)
-            self._failures.append(self._failure(receipt))
+            self._failed[number] += receipt.failed
             self._group(receipt)
         if self._cells_left[index] <= 0:
-            self._ended[number] = BlockState.FAILED if number in self._failed else BlockState.DONE
-            self._failed.discard(number)
+            failed = self._failed.pop(number, 0)
+            self._ended[number] = BlockState.FAILED if failed else BlockState.DONE
+            if failed:
+                self._shares[number] = int(share_byte(failed, math.prod(receipt.block.shape)))
 
     def send(self, *, ended: bool = False) -> None:
         """Report, at most once a second, and at the end."""
@@ -122,7 +128,6 @@ class Reports:
             waiting=progress.waiting,
             problem=problems[-1] if problems else "",
             ended=ended,
-            failures=tuple(self._failures),
             groups=tuple(FailureGroup(n, self._first.get(e, {}), e) for e, n in self._errors.most_common(MAX_GROUPS)),
             more_groups=max(0, len(self._errors) - MAX_GROUPS),
             long=tuple(progress.long_now(now)[:MAX_LONG]),
@@ -130,12 +135,13 @@ class Reports:
         )
         numbers = np.array(list(self._ended), np.uint32)
         states = np.array(list(self._ended.values()), np.uint8)
+        failed = np.array([self._shares.get(number, 0) for number in self._ended], np.uint8)
+        blocks = {"numbers": numbers.tobytes(), "states": states.tobytes(), "failed": failed.tobytes()}
         try:
-            self._call("report", report=report.to_json(), numbers=numbers.tobytes(), states=states.tobytes())
+            self._call("report", report=report.to_json(), **blocks)
         except Exception:  # the run itself will find out what is wrong with the scheduler
             self._sends = False
-        self._ended = {}
-        self._failures.clear()
+        self._ended, self._shares = {}, {}
 
     def _group(self, receipt: Receipt) -> None:
         """Count failed cells by error; a receipt counts its commonest few."""
@@ -155,11 +161,6 @@ class Reports:
         cell = zip(self.run.cube.axes.items(), receipt.first_failed, strict=True)
         return {name: json_of(values[i]) for (name, values), i in cell}
 
-    def _failure(self, receipt: Receipt) -> FailureReport:
-        error, _, message = receipt.first_error.partition(": ")
-        cell = ", ".join(f"{name}={value}" for name, value in self._first_failed(receipt).items())
-        return FailureReport(cell, receipt.failed - 1, error, message[:MAX_ERROR_CHARACTERS])
-
     def _call(self, handler: str, **arguments: Any) -> Any:
         return _call(self.client, handler, run=self.name, **arguments)
 
@@ -172,6 +173,7 @@ def _cut(error: str) -> str:
 def describe(run: Run, client: str) -> RunDescription:
     """What the page has to know of a run; ``client`` is the id of its driver's client."""
     cube, sweep = run.cube, run.sweep
+    store = str(cube.storage)
     return RunDescription(
         sweep=sweep.name,
         title=sweep.title,
@@ -190,7 +192,25 @@ def describe(run: Run, client: str) -> RunDescription:
         cells=run.progress.cells,
         measured=sweep.measured,
         client=client,
+        earlier=_earlier(run),
+        failed_before=Counts.of(run.state).failed,
+        figures=len({file.stem for file in drawn_figures(store)}),
+        figures_folder=str(figures_folder(store)),
+        views=tuple(
+            ViewDescription(v.output, str(v.x), v.lines, v.over, v.inner)
+            for v in sweep.dimensions(cube.axes).every(sweep.views)
+        ),
     )
+
+
+def _earlier(run: Run) -> tuple[EarlierRun, ...]:
+    """The run that this one is compared with."""
+    before, record = run.cube.run_before(run.job.epoch), run.cube.run_record(run.job.epoch)
+    if before is None:
+        return ()
+    epoch, earlier = before
+    changes = "" if record is None else changes_in_words(record.changes_since(earlier))
+    return (EarlierRun(epoch, earlier.start, earlier.seconds, earlier.cells, earlier.rate, earlier.outcome, changes),)
 
 
 def serve_watchers(client: Client, port: int, pages: Pages = OPEN) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distributed.dashboard.components.scheduler import BOKEH_THEME, env
@@ -18,6 +18,7 @@ from tornado.web import ErrorHandler
 
 from spinsweep.dashboard import html
 from spinsweep.dashboard.access import AccessRouter, Pages, dashboard_of, pages_of
+from spinsweep.dashboard.kiosk import TEMPLATE, KioskPage
 from spinsweep.dashboard.monitor import SweepMonitor
 from spinsweep.dashboard.page import SweepPage
 from spinsweep.dashboard.reader import Reader
@@ -92,14 +93,16 @@ class PageServer:
 
     def _application(self, variables: Mapping[str, Any], prefix: str, may_stop: Callable[[], bool]) -> Any:
         def open_page(scheduler: Any, extra: Mapping[str, Any], doc: Any) -> None:
+            kiosk = _is_kiosk(doc.session_context.request.arguments)
             if len(self.windows) < MAX_WINDOWS:
-                window = SweepPage(self.monitor, self._reader, doc, self._outcomes, may_stop=may_stop())
+                kind, may = (KioskPage, False) if kiosk else (SweepPage, may_stop())
+                window = kind(self.monitor, self._reader, doc, self._outcomes, may_stop=may)
                 self.windows.add(window)
                 doc.on_session_destroyed(lambda context: self._closed(window))
             else:
                 doc.add_root(text_box(html.full(MAX_WINDOWS)))
             doc.title = "spinsweep"
-            doc.template = env.get_template("simple.html")
+            doc.template = TEMPLATE if kiosk else env.get_template("simple.html")
             doc.template_variables.update(extra)
             doc.theme = BOKEH_THEME
 
@@ -112,6 +115,11 @@ class PageServer:
         self.windows.discard(window)
         if not self.windows:
             self._reader.close()
+
+
+def _is_kiosk(arguments: Mapping[str, Sequence[bytes]]) -> bool:
+    """Whether the address of a page ends with ``?kiosk=1``."""
+    return arguments.get("kiosk", [b""])[-1] not in (b"", b"0")
 
 
 class _WatchersApplication(RoutingApplication):

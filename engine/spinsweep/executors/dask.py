@@ -49,12 +49,15 @@ from spinsweep.messages import LANE_TOPIC
 from spinsweep.resources import CPU, EXCLUSIVE, GPU, MEMORY
 from spinsweep.spec import Sweep
 
+GROUP_S = 0.02  # that several short blocks in one task take together
+MOST_IN_GROUP = 16
 RECOUNT_S = 2.0  # between looks at the workers
 ANSWER_S = 5.0  # in which the scheduler has to answer, or to have receipts fetched
 NOTICED_S = 5.0  # in which a batch system notices that a job has ended
 RECEIPT_S = 0.01  # more, for each receipt
 STOP_ANSWER_S = 1.0  # in which scheduler and workers have to say what is being computed, when a run is stopped
 FAREWELL_S = 10.0  # in which the scheduler has to take note of a run's end
+Outcome = Receipt | Exception | None  # of a block in a task of several
 
 
 @on_this_machine
@@ -96,7 +99,7 @@ class Dask:
         self._stop_plugin = StopPlugin(self._plugin.name)
         self._reports = Reports(self._run, client, self._name)
         self._long = LongLook(client, self._plugin.name, self._wake)
-        self._numbers: dict[Future[Any], int] = {}  # of the attempts in flight
+        self._numbers: dict[Future[Any], tuple[int, ...]] = {}  # of the attempts in flight, in their order
         self._ended: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
         self._needs: Mapping[str, float] = {}  # resources that a block asks of a worker
         self._replacing: list[concurrent.futures.Future[None]] = []  # workers in which a cell hangs
@@ -105,6 +108,7 @@ class Dask:
         )  # blocks, and the stacks that they left
         self._recount_at = 0.0
         self._workers: dict[str, str] = {}  # names by address
+        self._threads = 1  # of the workers that may compute
         self._gone: deque[tuple[str, float]] = deque()  # names of workers that died, and when to ask why
         self._computed: dict[Any, str] | None = None  # worker by key, as of when workers were told to begin no more
 
@@ -157,19 +161,35 @@ class Dask:
             batch = [attempt for attempt in attempts if attempt.retry == is_retry]
             if not batch:
                 continue
+            groups = self._grouped(batch)
             futures: list[Future[Any]] = self._client.map(
                 partial(compute, self._plugin.name),
-                [attempt.task for attempt in batch],
-                [attempt.needed_s for attempt in batch],
-                key=[self._key(attempt) for attempt in batch],
+                [[attempt.task for attempt in group] for group in groups],
+                [max(attempt.needed_s for attempt in group) for group in groups],
+                key=[self._key(group[0]) for group in groups],
                 pure=False,
                 retries=0,
                 resources=dict(self._needs) or None,
                 workers=None if workers is None else list(workers),
             )
-            for future, attempt in zip(futures, batch, strict=True):
-                self._numbers[future] = attempt.number
+            for future, group in zip(futures, groups, strict=True):
+                self._numbers[future] = tuple(attempt.number for attempt in group)
                 future.add_done_callback(self._future_ended)
+
+    def _grouped(self, batch: Sequence[Attempt]) -> list[Sequence[Attempt]]:
+        """Short blocks several to a Dask task, which costs scheduler and worker about as much as such a block.
+
+        A cell that may end its process is in a task of its own, and so is a block that was tried before.
+        """
+        sweep = self._run.sweep
+        if sweep.measured or sweep.timeout is not None or sweep.memory_bytes is not None:
+            return [[attempt] for attempt in batch]
+        longest = max(attempt.needed_s for attempt in batch)
+        if not 0 < longest <= GROUP_S / 2 or any(attempt.retry or attempt.alone for attempt in batch):
+            return [[attempt] for attempt in batch]
+        spread = max(1, len(batch) // (2 * self._threads))  # each thread has some
+        size = min(MOST_IN_GROUP, int(GROUP_S / longest), spread)
+        return [batch[i : i + size] for i in range(0, len(batch), size)]
 
     def _key(self, attempt: Attempt) -> tuple[Any, ...]:
         """The dashboard finds the run and the block in it; Dask forgets a key only after its future is released."""
@@ -194,18 +214,19 @@ class Dask:
         ended = [future for future in ended if future in self._numbers]  # others were dropped before they began
         fetched = self._fetch([future for future in ended if future.status == "finished"])
         for future in ended:
-            if event := self._event_of(future, fetched):
+            if happened := self._events_of(future, fetched):
                 del self._numbers[future]
                 future.release()
-                if isinstance(event, Finished) and event.receipt.hung:
-                    self._replace_worker(event.receipt.hung_at)
-                yield event
+                for event in happened:
+                    if isinstance(event, Finished) and event.receipt.hung:
+                        self._replace_worker(event.receipt.hung_at)
+                    yield event
             else:
                 future.add_done_callback(self._future_ended)
         yield from self._long.events(self._numbers)
         self._reports.send()
 
-    def _fetch(self, finished: Sequence[Future[Any]]) -> Mapping[Future[Any], Receipt | None] | None:
+    def _fetch(self, finished: Sequence[Future[Any]]) -> Mapping[Future[Any], Sequence[Outcome]] | None:
         """Receipts, all at once; without those that do not come in time; None: at least one cannot be read.
 
         A worker that is gone took along the receipts that were not fetched, and Dask computes their blocks again:
@@ -222,27 +243,30 @@ class Dask:
         except Exception:
             return None
 
-    def _event_of(self, future: Future[Any], fetched: Mapping[Future[Any], Receipt | None] | None) -> Ended | None:
-        """None: nothing is known of it yet, and it is to be heard of again."""
-        number = self._numbers[future]
+    def _events_of(
+        self, future: Future[Any], fetched: Mapping[Future[Any], Sequence[Outcome]] | None
+    ) -> Sequence[Ended]:
+        """What became of each of its attempts; none: nothing is known of it yet, and it is to be heard of again."""
+        numbers = self._numbers[future]
         try:
             if fetched is not None and future in fetched:
-                receipt = fetched[future]
+                outcomes = fetched[future]
             elif future.status in ("error", "cancelled") or (fetched is None and future.status == "finished"):
-                receipt = future.result(ANSWER_S)  # says what is wrong
+                outcomes = future.result(ANSWER_S)  # says what is wrong
             else:
-                return None
+                return []
         except (CancelledError, FutureCancelledError):
             if self._client.status != "running":
                 raise self._scheduler_lost() from None
-            return events.ReceiptLost(number)
+            return [events.ReceiptLost(number) for number in numbers]
         except KilledWorker as error:
-            return events.WorkerKilled(number, "distributed.KilledWorker", str(error), error.allowed_failures + 1)
+            deaths = error.allowed_failures + 1
+            return [events.WorkerKilled(n, "distributed.KilledWorker", str(error), deaths) for n in numbers]
         except Exception as error:
             if isinstance(error, TimeoutError) and future.status != "error":
-                return None
-            return ended_by(number, error)
-        return events.Unfinished(number) if receipt is None else Finished(number, receipt)
+                return []
+            return [ended_by(number, error) for number in numbers]
+        return [_ended(number, outcome) for number, outcome in zip(numbers, outcomes, strict=True)]
 
     def _note_hung(self, event: tuple[float, Mapping[str, str]]) -> None:
         self._hung.put(event[1])
@@ -254,9 +278,9 @@ class Dask:
             while True:
                 left = self._hung.get_nowait()
                 for future in [f for f in self._numbers if str(f.key) == left["key"]]:
-                    number = self._numbers.pop(future)
+                    numbers = self._numbers.pop(future)
                     self._client.cancel([future])
-                    yield Hung.of_stacks(number, left["stacks"])
+                    yield from (Hung.of_stacks(number, left["stacks"]) for number in numbers)
 
     def _replace_worker(self, address: str) -> None:
         """Have a worker end in which a cell hangs; its nanny starts another one."""
@@ -283,6 +307,7 @@ class Dask:
             for address, w in workers.items()
             if all(w["resources"].get(name, 0) >= quantity for name, quantity in needs.items())
         }
+        self._threads = max(1, sum(threads.values()))
         missing = f"a worker with {offers}{_offered(workers.values())}" if needs else "a worker"
         lost = sum(map(_had_work, removals.values()))
         retired = [worker for worker, removal in removals.items() if removal.get("expected")]
@@ -329,11 +354,12 @@ class Dask:
 
     def cancel(self, attempts: Collection[int]) -> Collection[int]:
         """Cancel the futures that have not ended."""
-        dropped = {f: n for f, n in self._numbers.items() if n in attempts and not f.done()}
+        wanted = set(attempts)
+        dropped = {f: ns for f, ns in self._numbers.items() if wanted.issuperset(ns) and not f.done()}
         for future in dropped:
             del self._numbers[future]
         self._client.cancel(list(dropped))
-        return list(dropped.values())
+        return [number for numbers in dropped.values() for number in numbers]
 
     def computing(self) -> Computing | NoAnswer:
         """As scheduler and workers say; once the workers have been told to begin no more, the scheduler knows it."""
@@ -344,7 +370,7 @@ class Dask:
         worker_of = {key: worker for worker, keys in assigned.items() for key in keys}
         if self._computed is None:
             self._computed = worker_of = self._stop_workers(assigned, worker_of)
-        numbers = {n: worker_of[f.key] for f, n in self._numbers.items() if f.key in worker_of}
+        numbers = {n: worker_of[f.key] for f, ns in self._numbers.items() if f.key in worker_of for n in ns}
         return Computing(numbers, list(assigned))
 
     def _stop_workers(self, assigned: Mapping[str, Any], worker_of: Mapping[Any, str]) -> dict[Any, str]:
@@ -367,6 +393,12 @@ class Dask:
     def _scheduler_lost(self) -> RunnerError:
         address = self._client.scheduler.address if self._client.scheduler else "the cluster"
         return RunnerError(f"lost the scheduler at {address}; {AGAIN}")
+
+
+def _ended(number: int, outcome: Outcome) -> Ended:
+    if isinstance(outcome, Exception):
+        return ended_by(number, outcome)
+    return events.Unfinished(number) if outcome is None else Finished(number, outcome)
 
 
 def needs_of(sweep: Sweep) -> dict[str, float]:

@@ -52,7 +52,7 @@ class LongLook:
             now, _ = self._batches.pop()
         self._batches.append((now, last))
 
-    def events(self, numbers: Mapping[Future[Any], int]) -> Iterator[LongRunning]:
+    def events(self, numbers: Mapping[Future[Any], tuple[int, ...]]) -> Iterator[LongRunning]:
         """What workers have answered; asks, if it is time.
 
         Parameters
@@ -71,7 +71,7 @@ class LongLook:
             return
         while self._batches and self._batches[0][0] <= now - long_running.LONG_S:
             self._sent_long_ago = self._batches.popleft()[1]
-        old = {future.key: number for future, number in numbers.items() if number <= self._sent_long_ago}
+        old = {future.key: those for future, those in numbers.items() if those[0] <= self._sent_long_ago}
         if not old:
             self._next = now + long_running.LOOK_S
             yield from self._said([])
@@ -85,11 +85,11 @@ class LongLook:
             yield LongRunning(long)
         self._were_long = bool(long)
 
-    async def _ask(self, old: Mapping[Any, int]) -> list[LongAttempt]:
+    async def _ask(self, old: Mapping[Any, tuple[int, ...]]) -> list[LongAttempt]:
         """In the client's loop: what workers say of attempts that were sent long ago, by their keys."""
         scheduler: Any = self._client.scheduler
         assigned = await scheduler.processing(workers=None)
-        sent = {worker: [old[key] for key in keys if key in old] for worker, keys in assigned.items()}
+        sent = {worker: [n for key in keys for n in old.get(key, ())] for worker, keys in assigned.items()}
         silent, answers = set(), {}
         for worker in [worker for worker, those in sent.items() if those]:
             if worker in self._asked and not self._asked[worker].done():
@@ -115,12 +115,13 @@ class LongLook:
         return long
 
     def _as_answered(
-        self, worker: str, answer: list[long_running.BlockInHand], old: Mapping[Any, int]
+        self, worker: str, answer: list[long_running.BlockInHand], old: Mapping[Any, tuple[int, ...]]
     ) -> list[LongAttempt]:
         return [
-            LongAttempt(old[t.block], _named(worker), t.seconds, t.cell, t.cell_seconds)
+            LongAttempt(old[key][place], _named(worker), t.seconds, t.cell, t.cell_seconds)
             for t in answer
-            if t.block in old and t.seconds >= long_running.LONG_S
+            for key, place in (t.block,)
+            if key in old and t.seconds >= long_running.LONG_S
         ]
 
     async def _of_silent(self, sent: Mapping[str, list[int]]) -> list[LongAttempt]:

@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import multiprocessing
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+import dask
 from distributed import Status, WorkerPlugin, get_worker
 
 from spinsweep.cube import LastResort, Task
@@ -87,6 +88,33 @@ class JobPlugin(WorkerPlugin):
         return JobPlugin, (self._sent, self.name)
 
 
+class _ComputedHere:
+    """While a block is computed, dask arrays and what xarray loads are computed in its thread.
+
+    By default they become tasks of the cluster that computes the block; where each of its workers waits for such
+    tasks, as for the cube that is an input, nobody computes them. The setting is of the process: the first block
+    makes it, and the last one takes it back.
+    """
+
+    _lock = threading.Lock()
+    _blocks = 0
+    _setting: Any = None
+
+    def __enter__(self) -> None:
+        cls = type(self)
+        with cls._lock:
+            cls._blocks += 1
+            if cls._blocks == 1:
+                cls._setting = dask.config.set(scheduler="synchronous")
+
+    def __exit__(self, *exc: object) -> None:
+        cls = type(self)
+        with cls._lock:
+            cls._blocks -= 1
+            if not cls._blocks:
+                cls._setting.__exit__(None, None, None)
+
+
 class StopPlugin(WorkerPlugin):
     """Has every worker begin no further block of a run, also a worker that a nanny brings back after this."""
 
@@ -129,26 +157,42 @@ class _Stacks:
             LastResort.end()
 
 
-def compute(plugin: str, task: Task, needed_s: float = 0.0) -> Receipt | None:
-    """A task at a worker; None: it was not begun, because its run was stopped, or the worker's job ends too soon.
+def compute(plugin: str, tasks: Sequence[Task], needed_s: float = 0.0) -> list[Receipt | Exception | None]:
+    """Tasks at a worker, one after the other, and what became of each.
+
+    None: it was not begun, because its run was stopped, or the worker's job ends too soon. An exception is of its
+    task alone, so that no other receipt is lost.
 
     Parameters
     ----------
-    needed_s : that it probably takes; infinite: the whole time of a job
+    needed_s : that each probably takes; infinite: the whole time of a job
     """
     worker = get_worker()
     job_plugin = worker.plugins[plugin]
     assert isinstance(job_plugin, JobPlugin)
-    if job_plugin.stopped or not job_plugin.leaving.has(needed_s, task.cells):
-        return None
     key = worker.get_current_task()
-    LastResort.block = block = f"{plugin}\n{key}"
+    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
+    receipts: list[Receipt | Exception | None] = []
+    with hooks, _ComputedHere():
+        for number, task in enumerate(tasks):
+            try:
+                receipts.append(_receipt(job_plugin, (key, number), task, needed_s))
+            except Exception as error:
+                if len(tasks) == 1:
+                    raise  # with its traceback
+                receipts.append(error)
+    return receipts
+
+
+def _receipt(plugin: JobPlugin, name: tuple[Any, int], task: Task, needed_s: float) -> Receipt | None:
+    if plugin.stopped or not plugin.leaving.has(needed_s, task.cells):
+        return None
+    LastResort.block = block = f"{plugin.name}\n{name[0]}"
     if block == _Stacks.refused:
         return None
-    hooks = working(partial(_is_cancelled, worker, key), partial(worker.log_event, LANE_TOPIC))
-    with job_plugin.block(key), hooks:
-        receipt = job_plugin.job.compute(task)
-    job_plugin.leaving.note(receipt)
+    with plugin.block(name):
+        receipt = plugin.job.compute(task)
+    plugin.leaving.note(receipt)
     return receipt
 
 

@@ -21,7 +21,7 @@ from spinsweep.executors.failure_limit import FailureLimit
 from spinsweep.ledger import Receipt
 
 IN_FLIGHT = 6  # blocks per worker thread: enough to hide a scheduler's few ms, few enough to lose little
-MOST_IN_FLIGHT = 30  # the same where blocks are short
+MOST_IN_FLIGHT = 100  # the same where blocks are short
 AHEAD_S = 0.2  # work that a thread has in flight then
 REFILL = 3  # part of the window that has to be free before more are sent, in one message
 MAX_UNWRITTEN = 10  # blocks in a row that cannot be kept before a run gives up

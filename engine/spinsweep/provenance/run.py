@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -179,10 +179,35 @@ class RunRecord:
             values["workers"] = [asdict(worker) for worker in self.workers]
         return {name: value for name, value in values.items() if value is not None or name == "end"}
 
+    @property
+    def seconds(self) -> float | None:
+        """From its beginning to its end, with the time in which it waited for workers, s; None: it has no end."""
+        try:
+            began, ended = map(datetime.datetime.fromisoformat, (self.start, self.end or ""))
+            return max(0.0, (ended - began).total_seconds())
+        except (ValueError, TypeError):  # damaged, or one of them without a time zone
+            return None
+
+    @property
+    def rate(self) -> float | None:
+        """Cells a second over all that time; None while it is not known."""
+        return self.cells / self.seconds if self.cells is not None and self.seconds else None
+
+    def changes_since(self, earlier: RunRecord) -> list[tuple[str, str, str]]:
+        """Code, versions and machine that differ from those of an earlier run: (what, then, now)."""
+        then, current = _versions(earlier), _versions(self)
+        names = dict.fromkeys([*then, *current])
+        return [(n, then.get(n, ""), current.get(n, "")) for n in names if then.get(n, "") != current.get(n, "")]
+
     def ended(self, outcome: str, cells: int, workers_lost: int, workers: tuple[WorkerRecord, ...]) -> RunRecord:
         """The record at the end of the run."""
         ended = replace(self, end=now(), outcome=outcome, long=None)
         return replace(ended, cells=cells, workers_lost=workers_lost, workers=workers)
+
+
+def changes_in_words(changes: Iterable[tuple[str, str, str]]) -> str:
+    """What :meth:`RunRecord.changes_since` gives: ``numpy 2.3 → 2.4; machine a → b``; "" for nothing."""
+    return "; ".join(f"{name} {then or 'none'} → {current or 'none'}" for name, then, current in changes)
 
 
 def now() -> str:
@@ -193,6 +218,19 @@ def now() -> str:
 def _known(record: Any, values: Any) -> dict[str, Any]:
     """Those of the values that are fields of a record."""
     return {f.name: values[f.name] for f in fields(record) if f.name in values} if isinstance(values, Mapping) else {}
+
+
+def _versions(record: RunRecord) -> dict[str, str]:
+    """What may change a number, and how the machine is called."""
+    changed = " with changes" if record.code.git_dirty else ""
+    return {
+        "commit": f"{(record.code.git_commit or '')[:10]}{changed}",
+        "code": record.code.identity[:10],
+        "Python": record.python,
+        "processor": record.processor,
+        "machine": record.machine.host,
+        **{name: str(version) for name, version in record.packages.items()},
+    }
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

@@ -12,6 +12,7 @@ from spinneurons.neurons.parameters import DEVICE, HALL_BAR_CARD, WIDTH, card_of
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 STATES = (1, -1)
 """Up, down."""
@@ -56,6 +57,10 @@ SWEEP = Sweep(
         card_of("devices.seed", "hall.amplitude", "hall.offset", "read.current", "read.noise", of=HALL_BAR_CARD),
     ),
     function=scan,
+    views=(
+        View("h_an", x="width", over=("device",)),
+        View("r", x="h_x", lines="state", over=("device",)),
+    ),
     figures="spinneurons.anisotropy.figures:FIGURES",
     source="Islam et al. 2024, eq. S2, Fig. S1",
 )

@@ -34,6 +34,7 @@ from spinsweep.evaluate import Cell
 from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 LAWS = tuple(law.name for law in family_of(cards.default()).laws)
 FLAGS = 50  # labels of a text column that are also written as flags
@@ -239,6 +240,7 @@ def recorded(log: Cycles, source: str, how: Understanding, form: str = "") -> Sw
             Parameter("recording", recording, help="the log", fingerprint=_kind_of_log),
         ),
         function=function,
+        views=(View("i_bias", x=function.axes[0]),),
         outputs_of=None,
         source="",
     )

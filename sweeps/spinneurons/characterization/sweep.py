@@ -17,6 +17,7 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 FLAGS = {"flag_values": list(range(len(STATUSES))), "flag_meanings": " ".join(STATUSES)}
 
@@ -69,6 +70,11 @@ SWEEP = Sweep(
     ),
     function=characterize,
     on_bench="spinneurons.characterization.bench:on_bench",
+    views=(
+        View("switched", x="i_write", lines="width", over=("device", "cycle")),
+        View("i_bias", x="width", over=("device",)),
+        View("window", x="width", over=("device",)),
+    ),
     figures="spinneurons.characterization.figures:FIGURES",
     source="Islam et al. 2024, Fig. 2(c-k), 3(a, b), S3(b), S6",
 )

@@ -35,6 +35,7 @@ from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import brief, say
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 if TYPE_CHECKING:  # loaded where it computes: a look at the sweeps does not need torch
     from spinneurons.codesign.chip import Floats
@@ -337,6 +338,11 @@ SWEEP = Sweep(
     parameters=(*_PARAMETERS, *FAULT_PARAMETERS, CALIBRATE),
     function=codesign,
     shared_axes=("width", "variation"),
+    views=(
+        View("accuracy", x="variation", lines="width", over=("seed",), inner="last"),
+        View("energy_normalised", x="width", lines="variation", over=("seed",), inner="last"),
+        View("spikes_output", x="timestep", lines="width", over=("seed",)),
+    ),
     figures="spinneurons.codesign.figures:FIGURES",
     source="Islam et al. 2024, Fig. 3(c, d), S8, S9, S10",
 )
@@ -345,6 +351,7 @@ NETWORKS = replace(
     SWEEP.with_values(width=(5.0,), variation=(0.0,), seed=(0, 1), training=tuple(range(5))),
     name="codesign-networks",
     title="Accuracy without variation of networks that were trained from different seeds",
+    views=(View("accuracy", x="training", over=("seed",), inner="last"),),
     source="Islam et al. 2024, main text: 97.13 %",
 )
 CROSSBAR = replace(
@@ -361,6 +368,10 @@ CROSSBAR = replace(
         Axis("read_noise", (0.0, 1.0), "i0", "read noise", low=0.0, high=100.0),
     ),
     parameters=(*_PARAMETERS, CALIBRATE),
+    views=(
+        View("accuracy", x="levels", lines="stuck_off", over=("seed",), inner="last"),
+        *(view for view in SWEEP.views if view.output != "accuracy"),
+    ),
     figures="spinneurons.codesign.figures:FIGURES_CROSSBAR",
     source="Islam et al. 2024, Fig. S10",
 )

@@ -16,6 +16,7 @@ from spinneurons.neurons.registry import family_of
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 
 @per_cell
@@ -65,6 +66,10 @@ SWEEP = Sweep(
         card_of("i_bias", "devices.seed", *READOUT, individuals=("i_bias",)),
     ),
     function=endure,
+    views=(
+        View("p", x="width", over=("device",)),
+        View("switched", x="cycle", lines="width", over=("device",)),
+    ),
     figures="spinneurons.endurance.figures:FIGURES",
     source="Islam et al. 2024, Fig. S5",
 )

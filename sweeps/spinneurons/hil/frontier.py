@@ -34,6 +34,7 @@ from spinsweep.evaluate import Cells
 from spinsweep.outputs import Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 PULSES = (0, 28, 140, 1400, 5600, 16000, 32000)
 """None; 2, 10 and 100 cycles at each of 14 currents; and 56, 160 and 320 images of 100 steps."""
@@ -199,6 +200,7 @@ FRONTIER = Sweep(
     prepare=check,
     function=frontier,
     shared_axes=("method", "pulses", "variation", "ratio", "i0_variation"),
+    views=(View("accuracy", x="pulses", lines="method", over=("seed",)),),
     figures="spinneurons.hil.frontier_figures:FIGURES",
     source="Islam et al. 2024, Fig. 4, beyond the paper",
 )

@@ -31,6 +31,7 @@ from spinsweep.evaluate import Cells
 from spinsweep.outputs import Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 Floats = npt.NDArray[np.float64]
 
@@ -150,6 +151,7 @@ SWEEP = Sweep(
     prepare=FRONTIER.prepare,
     function=lifetime,
     shared_axes=("method", "week", "variation", "ratio", "i0_variation"),
+    views=(View("accuracy", x="week", lines="method", over=("seed",)),),
     figures="spinneurons.hil.lifetime_figures:FIGURES",
     source="Islam et al. 2024, Fig. 4 and S4, beyond the paper",
 )

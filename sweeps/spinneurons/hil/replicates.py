@@ -34,6 +34,7 @@ from spinsweep.evaluate import Cells
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 Floats = npt.NDArray[np.float64]
 
@@ -145,6 +146,10 @@ REPLICATES = Sweep(
     ),
     function=replicates,
     shared_axes=("mode", "variation", "ratio", "bias", "decision"),
+    views=(
+        View("accuracy", x="variation", lines="mode", over=("seed",)),
+        View("loss", x="epoch", lines="mode", over=("seed",)),
+    ),
     figures="spinneurons.hil.figures:FIGURES_REPLICATES",
     source="Islam et al. 2024, Fig. 4(c-e), beyond the paper",
 )

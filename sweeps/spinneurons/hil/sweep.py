@@ -34,6 +34,7 @@ from spinsweep.evaluate import Cell
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 Floats = npt.NDArray[np.float64]
 
@@ -364,6 +365,11 @@ SWEEP = Sweep(
     prepare=check,
     function=hil,
     on_bench="spinneurons.hil.bench:on_bench",
+    views=(
+        View("loss", x="epoch", lines="mode", over=("seed",)),
+        View("confidence", x="test_image", lines="mode", over=("seed",)),
+        View("curve_switches", x="curve_i_write", lines="neuron", over=("seed",)),
+    ),
     figures="spinneurons.hil.figures:FIGURES",
     source="Islam et al. 2024, Fig. 4(b-e), S11",
 )

@@ -16,6 +16,7 @@ from spinneurons.neurons.parameters import CURVES, DEVICE, HALL_BAR_CARD, HALL_B
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 LEVELS = ("hall.amplitude", "hall.offset", "hall.tilt")
 """Entries of the card; the state before a loop is that of the first field or current, not that after reset."""
@@ -81,6 +82,10 @@ SWEEP = Sweep(
         card_of(*CURVES, *LEVELS, "read", "switching.link", individuals=("i_bias", "i0"), of=HALL_BAR_CARD),
     ),
     function=loops,
+    views=(
+        View("h_switch", x="width", lines="branch", over=("device", "cycle")),
+        View("i_switch", x="width", lines="branch", over=("device", "cycle")),
+    ),
     figures="spinneurons.hysteresis.figures:FIGURES",
     source="Islam et al. 2024, Fig. 1(d), 2(b)",
 )

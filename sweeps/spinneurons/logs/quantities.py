@@ -9,7 +9,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Quantity:
+class LogField:
     """One quantity of a log."""
 
     unit: str
@@ -20,37 +20,37 @@ class Quantity:
 
 
 QUANTITIES = {
-    "width": Quantity("um", "bar width", ("bar width", "hall bar width", "w")),
-    "device": Quantity(
+    "width": LogField("um", "bar width", ("bar width", "hall bar width", "w")),
+    "device": LogField(
         "", "label of the device", ("dev", "sample", "device id", "device name", "device number", "bar")
     ),
-    "i_write": Quantity(
+    "i_write": LogField(
         "A",
         "write current",
         ("current", "write current", "pulse current", "pulse amplitude", "i pulse", "i w", "i", "applied current"),
     ),
-    "j_write": Quantity("A/m^2", "density of the write current", ("current density", "write current density", "j")),
-    "thickness": Quantity("nm", "thickness that the current flows through, for a density", ("thickness", "t hm")),
-    "cycle": Quantity(
+    "j_write": LogField("A/m^2", "density of the write current", ("current density", "write current density", "j")),
+    "thickness": LogField("nm", "thickness that the current flows through, for a density", ("thickness", "t hm")),
+    "cycle": LogField(
         "", "number of the cycle at its current", ("repeat", "repetition", "trial", "iteration", "shot")
     ),
-    "r_reset": Quantity("ohm", "resistance after reset", ("r reset", "reset resistance", "r xy reset", "rxy reset")),
-    "r_write": Quantity("ohm", "resistance after write", ("r write", "write resistance", "r xy write", "rxy write")),
-    "v_reset": Quantity(
+    "r_reset": LogField("ohm", "resistance after reset", ("r reset", "reset resistance", "r xy reset", "rxy reset")),
+    "r_write": LogField("ohm", "resistance after write", ("r write", "write resistance", "r xy write", "rxy write")),
+    "v_reset": LogField(
         "V", "voltage after reset", ("v reset", "reset voltage", "voltage reset", "v xy reset", "vxy reset")
     ),
-    "v_write": Quantity(
+    "v_write": LogField(
         "V", "voltage after write", ("v write", "write voltage", "voltage write", "v xy write", "vxy write")
     ),
-    "i_read": Quantity("A", "read current", ("read current", "sense current", "i sense")),
-    "pulse_width": Quantity(
+    "i_read": LogField("A", "read current", ("read current", "sense current", "i sense")),
+    "pulse_width": LogField(
         "s", "length of the write pulses", ("pulse length", "pulse duration", "write pulse width", "t pulse")
     ),
-    "n_switched": Quantity(
+    "n_switched": LogField(
         "", "pulses that switched, of n", ("switched", "switches", "k", "successes", "state", "switching")
     ),
-    "n": Quantity("", "pulses at a current", ("n valid", "pulses", "trials", "n pulses", "n trials", "n cycles")),
-    "p": Quantity("", "switching probability", ("probability", "switching probability", "p switch", "p sw")),
+    "n": LogField("", "pulses at a current", ("n valid", "pulses", "trials", "n pulses", "n trials", "n cycles")),
+    "p": LogField("", "switching probability", ("probability", "switching probability", "p switch", "p sw")),
 }
 CONDITIONS = ("i_read", "pulse_width")
 """How it was measured: what a log says of them is kept with its cube."""

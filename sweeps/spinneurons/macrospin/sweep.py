@@ -20,6 +20,7 @@ from spinsweep.axis import Axis
 from spinsweep.outputs import Coordinate, Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 _MATERIAL = ("saturation", "damping", "anisotropy_field", "temperature", "spin_hall_angle")
 _SIZES = ("length", "thickness", "metal")
@@ -141,6 +142,7 @@ SWEEP = Sweep(
         Parameter("metal", 2.0, "nm", "thickness of the heavy metal", low=0.1, high=100),
     ),
     function=switch,
+    views=(View("i_bias", x="width", lines="pulse"), View("window", x="width", lines="pulse")),
     figures="spinneurons.macrospin.figures:FIGURES",
     source="Islam et al. 2024, eq. S3, Fig. S7",
 )

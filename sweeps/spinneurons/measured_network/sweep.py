@@ -38,6 +38,7 @@ from spinsweep.outputs import Output
 from spinsweep.parameters import Parameter
 from spinsweep.printable import say
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 if TYPE_CHECKING:  # slow to import
     import xarray as xr
@@ -186,6 +187,10 @@ SWEEP = Sweep(
     ),
     function=measured_network,
     shared_axes=("width",),
+    views=(
+        View("accuracy", x="width", lines="calibration_cycles", over=("seed",), inner="last"),
+        View("spikes_output", x="timestep", lines="width", over=("seed",)),
+    ),
     figures="spinneurons.measured_network.figures:FIGURES",
     source="Islam et al. 2024, Fig. 2 and Fig. 3(c) joined",
 )

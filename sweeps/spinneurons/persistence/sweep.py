@@ -16,6 +16,7 @@ from spinsweep.axis import Axis
 from spinsweep.outputs import Dim, Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep, per_cell
+from spinsweep.views import View
 
 NUMBERS = ("i_bias", "i_bias_stderr", "i0", "i0_stderr", "deviance")
 """Of the fitted curve of each day."""
@@ -58,6 +59,7 @@ SWEEP = Sweep(
         card_of(*CURVES, *READOUT, "switching.link", "drift", individuals=("i_bias", "i0")),
     ),
     function=persist,
+    views=(View("i_bias", x="width", lines="day", over=("device",)),),
     figures="spinneurons.persistence.figures:FIGURES",
     source="Islam et al. 2024, Fig. S4",
 )

@@ -32,6 +32,7 @@ from spinsweep.evaluate import Cells
 from spinsweep.outputs import Output
 from spinsweep.parameters import Parameter
 from spinsweep.spec import Sweep
+from spinsweep.views import View
 
 PULSES = (0, 28, 140, 1400, 14_000, 140_000, 560_000)
 """None; 2, 10 and 100 cycles at each of 14 currents; 700, 7,000 and 28,000 images of 20 steps."""
@@ -223,6 +224,7 @@ SWEEP = Sweep(
     artifact_ids=artifact_ids,
     function=whole_network,
     shared_axes=("pulses",),
+    views=(View("accuracy", x="pulses", lines="method", over=("seed",)),),
     figures="spinneurons.whole_network.figures:FIGURES",
     source="Islam et al. 2024, Fig. 3(c) and 4, beyond the paper",
 )

@@ -71,9 +71,9 @@ def refused(capfd: pytest.CaptureFixture[str], *words: object) -> str:
     return error
 
 
-@pytest.fixture
-def base(tmp_path: Path) -> xr.Dataset:
-    return imported(tmp_path, log(), name="base")
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> xr.Dataset:
+    return imported(tmp_path_factory.mktemp("base"), log(), name="base")
 
 
 # Bars that are no product of widths and devices

@@ -8,6 +8,7 @@ from tests.bench import codesign as bench
 from spinneurons.codesign.network import Network
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_ratios_and_peaks(trained: Network, capsys: pytest.CaptureFixture[str]) -> None:
     found = bench.main(["--images", "24", "--rounds", "1", "--epochs", "1"])
     printed = capsys.readouterr().out

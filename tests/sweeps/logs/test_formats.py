@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from spinneurons.logs import registry
 from spinneurons.logs.cycles import Selection
 from spinneurons.logs.mapping import load, parse
 from spinneurons.logs.table import LogError
+from spinsweep.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -226,13 +225,15 @@ def test_a_file_that_is_broken_or_of_no_format_is_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_an_import_says_what_it_read_and_a_dry_run_makes_nothing(tmp_path: Path) -> None:
+def test_an_import_says_what_it_read_and_a_dry_run_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = text(tmp_path / "a.csv", scaled(measured(cycles=40), "i_write_A", "i_write_mA", 1e3))
-    command = [sys.executable, "-m", "spinsweep.cli", "import", str(path), str(tmp_path / "lab.zarr")]
-    dry = subprocess.run([*command, "--dry-run"], capture_output=True, text=True, check=True)
-    assert "holds     4 curves, 800 of 800 cycles used; currents from 0.1 to 0.8 mA" in dry.stdout
+    command = ["import", str(path), str(tmp_path / "lab.zarr")]
+    assert main([*command, "--dry-run"]) == 0
+    assert "holds     4 curves, 800 of 800 cycles used; currents from 0.1 to 0.8 mA" in capsys.readouterr().out
     assert not (tmp_path / "lab.zarr").exists()
-    subprocess.run([*command, "--resamples", "20"], capture_output=True, text=True, check=False)
+    main([*command, "--resamples", "20"])
     recording = json.loads(json.loads((tmp_path / "lab.zarr" / "zarr.json").read_text())["attributes"]["parameters"])
     assert recording["recording"]["file"] == "a.csv"
     assert list(COLUMNS)[2] == "i_write_A"

@@ -63,6 +63,9 @@ SMALL: dict[str, dict[str, Any]] = {
     "persistence": {"width": (1.0, 0.5), "device": (0,), "day": (0, 7), "currents": 9, "cycles": 10_000},
 }  # fmt: skip
 """Settings of a small cube of every sweep that takes a card."""
+ALIKE = ("codesign-crossbar", "codesign-networks", "hil-fitted", "hil-multiplexed", "hil-replicates", "lifetime")
+"""Those that take the card as another one does: the first of their name, or the frontier."""
+EACH = [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in SMALL]
 
 
 def base(noise: float) -> Card:
@@ -181,7 +184,7 @@ def one_width() -> Card:
     return HallBar(cards.default()).measured(MeasuredDevices(np.array([2.0]), *rows))
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_a_card_of_one_width_works_in_every_sweep_and_its_figures_are_drawn(
     name: str, digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -222,7 +225,7 @@ def test_every_sweep_with_a_card_and_every_entry_of_a_card_are_looked_at() -> No
     assert set(cards.Individual.model_fields) == {"width_um", "index", *OF_DEVICES}
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", EACH)
 def test_an_entry_of_the_card_changes_numbers_or_is_no_part_of_the_identity(name: str, digits: Path) -> None:
     plain = base_of(name)
     wrong = []
