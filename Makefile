@@ -1,15 +1,18 @@
 # spinsweep: `make demo` shows it, `make test` checks it; both set themselves up.
 PYTHON ?= python3
 JOBS ?= 4
+PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
 DEMO := results/demo
 
-.PHONY: help demo test test-all test-faults soak test-slurm test-drivers drivers-environment test-packages fuzz bench \
-  bench-peers peers-environment lint clean
+.PHONY: help demo docs docs-serve wheel test test-all test-faults soak test-slurm test-drivers drivers-environment \
+  test-packages fuzz bench bench-peers peers-environment lint clean
 
 help:
 	@echo "make demo      run the main job on this machine and draw its figures (minutes)"
+	@echo "make docs      the documentation as pages, build/docs/VERSION/index.html; make docs-serve shows them on loopback"
+	@echo "make wheel     the wheel, with these pages in it, dist/*.whl"
 	@echo "make test      lint, types, import contracts and the test suite, with the tests that took longest;"
 	@echo "               four at a time, since they wait a lot; on a machine of more than two cores: make test JOBS=8"
 	@echo "make test-all  the exhaustive tests as well"
@@ -28,7 +31,7 @@ $(READY): pyproject.toml constraints.txt
 	  { echo "spinsweep needs Python 3.11 or newer; set one: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
 	@echo "installing spinsweep and what it needs into .venv: some minutes, which pip spends in silence"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	@touch $@
 
 demo: $(READY)
@@ -53,7 +56,16 @@ demo: $(READY)
 	@echo "card      $(DEMO)/card.toml"
 	@echo "bench     $(DEMO)/bench.toml     emulated: spinsweep emulate $(DEMO)/bench.toml"
 
-test: $(READY) lint test-packages
+docs: $(READY)
+	PYTHONPATH=engine/docs $(BIN)/python -m pages
+
+docs-serve: docs
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/docs $(PORT)
+
+wheel: docs
+	PYTHONPATH=engine/docs $(BIN)/python -m pages.wheel
+
+test: $(READY) lint docs test-packages
 	@$(BIN)/python -m compileall -q engine sweeps  # once, and not in each of some hundred processes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
 

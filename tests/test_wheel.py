@@ -6,7 +6,6 @@ The wheel is installed where it finds the libraries that it needs, and nothing o
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -15,6 +14,8 @@ from email.parser import BytesParser
 from pathlib import Path
 
 import pytest
+
+from pages.wheel import wheel as make_wheel
 
 ROOT = Path(__file__).parents[1]
 OWN = """
@@ -32,18 +33,17 @@ SWEEP = Sweep("squares", "Squares", (Axis("x", (1.0, 2.0, 3.0)),), (Output("y"),
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of what it is made of, since a build leaves files beside its sources."""
+    """As ``make wheel`` makes it, with a few pages for all: to build them takes a minute."""
     folder = tmp_path_factory.mktemp("wheel")
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for name in ("engine", "sweeps"):
-        shutil.copytree(ROOT / name, folder / "source" / name, ignore=ignored)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder / "source")
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
-    done = subprocess.run([*pip, str(folder), str(folder / "source")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    [made] = folder.glob("*.whl")
-    return made
+    for name in (
+        "index.html",
+        "search.html",
+        "engine/docs/_images/figure.png",
+        "_static/scripts/furo.js.LICENSE.txt",
+    ):
+        (folder / "pages" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "pages" / name).write_text(name)
+    return make_wheel(folder / "pages", folder)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +83,16 @@ def test_the_wheel_holds_the_three_packages_their_data_and_their_types(wheel: Pa
     expected = {path for path in paths if path.partition("/")[0] in packages}
     assert expected <= names
     assert {f"{package}/py.typed" for package in packages} <= expected
+
+
+def test_spinsweep_docs_finds_the_pages_that_the_wheel_brought(installed: Path, tmp_path: Path) -> None:
+    [address] = run(installed, tmp_path, "spinsweep docs half width --path").split()
+    page = Path(address.removeprefix("file://").partition("?")[0])
+    assert address.endswith("?q=half%20width")
+    assert page.is_relative_to(installed.parent)
+    assert page.read_text() == "search.html"
+    pages = {str(file.relative_to(page.parent)) for file in page.parent.rglob("*") if file.is_file()}
+    assert pages >= {"index.html", "engine/docs/_images/figure.png", "_static/scripts/furo.js.LICENSE.txt"}
 
 
 def test_its_metadata_say_what_it_is_and_who_may_use_it(wheel: Path) -> None:

@@ -50,6 +50,7 @@ class Bench(Part):
     """A whole bench file."""
 
     name: Name
+    """Of the bench: its lane, journals and Dask resources have it."""
     backend: str = "@py"
     """pyvisa backend: ``@py`` (pyvisa-py), ``@ivi`` (a vendor's library), or a path."""
     state: str = ""
@@ -59,17 +60,25 @@ class Bench(Part):
     """Folder that all machines share which can reach these instruments, and all accounts that use them: who owns an
     instrument is locked there, and the pulses of devices with a serial number are counted there; empty: none."""
     source: Annotated[SerializeAsAny[SourceSection], _by_driver(SOURCE)]
+    """The pulse source."""
     meter: Annotated[SerializeAsAny[InstrumentSection], _by_driver(METER)]
+    """The voltmeter."""
     switch: Annotated[SerializeAsAny[InstrumentSection], _by_driver(SWITCH)] | None = None
+    """The switch between the devices; left out, there is none."""
     auxiliary: dict[Name, Annotated[SerializeAsAny[InstrumentSection], _by_driver(AUXILIARY)]] = Field(
         default_factory=dict
     )
     """Further instruments by name."""
     timing: Timing = Timing()
+    """When things happen."""
     polarity: Polarity = Polarity()
+    """Signs of pulses and states."""
     limits: Limits
+    """What must never be exceeded."""
     check: Check | None = None
+    """Currents of ``spinsweep bench check``."""
     device: Annotated[tuple[Device, ...], Field(min_length=1)]
+    """The devices, each in a section ``[[device]]``."""
 
     @property
     def folder(self) -> Path:

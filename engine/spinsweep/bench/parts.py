@@ -29,6 +29,7 @@ class Timing(Part):
     """When things happen; the defaults are the paper's (Islam et al. 2024, section 4.3)."""
 
     pulse_width: Width = 100e-6
+    """Of write and reset pulses."""
     read_time: Annotated[float, Field(gt=0, le=10)] = 0.5
     """How long the read current flows."""
     gap: Annotated[float, Field(ge=0, le=600)] = 2.0
@@ -61,7 +62,9 @@ class Limits(Part):
     max_compliance: Positive
     """Largest voltage limit of the source, V."""
     min_width: Width = 50e-6
+    """Shortest pulse, s."""
     max_width: Width = 200e-6
+    """Longest pulse, s."""
     min_gap: Annotated[float, Field(ge=0)] = 0.0
     """Shortest rest between two pulses, s."""
     max_pulses: Annotated[int, Field(ge=1)] = 10_000_000
@@ -72,12 +75,19 @@ class DeviceLimits(Part):
     """Limits of one device where they differ."""
 
     max_pulse: Positive | None = None
+    """Largest current of a pulse, either sign, A."""
     max_read: Positive | None = None
+    """Largest current of a read, either sign, A."""
     max_compliance: Positive | None = None
+    """Largest voltage limit of the source, V."""
     min_width: Width | None = None
+    """Shortest pulse, s."""
     max_width: Width | None = None
+    """Longest pulse, s."""
     min_gap: Annotated[float, Field(ge=0)] | None = None
+    """Shortest rest between two pulses, s."""
     max_pulses: Annotated[int, Field(ge=1)] | None = None
+    """Pulses in its life on this bench (write and reset)."""
 
 
 class Check(Part):
@@ -93,6 +103,7 @@ class Device(Part):
     """One device under test."""
 
     name: Name
+    """Of the device, in journals and messages."""
     labels: dict[str, Label]
     """Its coordinates in sweeps, such as ``{width = 0.5, device = 0}``."""
     serial: str = ""
@@ -104,3 +115,4 @@ class Device(Part):
     check: Check | None = None
     """Where it differs from that of the bench."""
     limits: DeviceLimits = DeviceLimits()
+    """Where they differ from those of the bench."""

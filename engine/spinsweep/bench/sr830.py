@@ -101,8 +101,11 @@ class SR830Section(InstrumentSection):
     settle: Annotated[float, Field(gt=0, le=100)] | None = None
     """Time constants before a reading; at least, and where it is left out, as many as give 99 %."""
     reserve: Literal["high", "normal", "low"] = "normal"
+    """Dynamic reserve, as the instrument names it."""
     input: Literal["A", "A-B"] = "A-B"
+    """Which input: single-ended A, or the difference A-B."""
     reference_edge: Literal["sine", "rising", "falling"] = "falling"
+    """What of the reference signal it locks to."""
 
     @property
     def read_frequency_hz(self) -> float:

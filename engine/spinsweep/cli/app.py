@@ -43,6 +43,7 @@ NAMED_ALIKE = (
     "scheduler",
     "worker",
     "certs",
+    "docs",
 )
 """Verbs whose module and function have their name."""
 CUBE_FILES = ("export", "merge", "migrate")

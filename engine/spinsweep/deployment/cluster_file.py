@@ -105,6 +105,7 @@ class Local(_Workers):
     """Processes of this machine, on loopback."""
 
     kind: Literal["local"] = "local"
+    """Where the workers run."""
     workers: Annotated[int, Field(ge=0, le=100_000)] = Field(default_factory=cpu_count)
     """None given: one for each core; 0 computes in the driver, without Dask."""
 
@@ -123,6 +124,7 @@ class Jobs(_Workers, _Secured):
     """Jobs of a batch system, whose workers compute; the scheduler runs in the driver. Needs the extra ``slurm``."""
 
     kind: Literal["slurm", "pbs", "sge", "lsf"]
+    """Which batch system."""
     memory: Memory = Field(examples=["4GiB"])
     """Of one job, such as ``"4GiB"``."""
     walltime: Annotated[str, Field(pattern=r"^(\d+-)?\d+(:\d\d){1,2}$", examples=["01:00:00"])]
@@ -174,9 +176,11 @@ class Ssh(_Secured):
     """Workers on hosts that are reached over SSH, by keys. Needs the extra ``ssh``."""
 
     kind: Literal["ssh"]
+    """Where the workers run."""
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     """Where workers run."""
     workers_per_host: Count = 1
+    """Worker processes on each host."""
     scheduler: Host | None = None
     """Host on which the scheduler runs; None: the first."""
     listen: Host = "127.0.0.1"
@@ -184,7 +188,9 @@ class Ssh(_Secured):
     port: Port = 0
     """Of the scheduler; 0: any."""
     ssh_port: Annotated[int, Field(ge=1, le=65535)] = 22
+    """On which the hosts' SSH servers listen."""
     user: Word | None = None
+    """Account on the hosts; None: as the SSH configuration says, else this one's name."""
     keys: tuple[PathBeside, ...] = ()
     """Private keys; empty: those of the agent and of ``~/.ssh``."""
     known_hosts: PathBeside | None = None
@@ -202,6 +208,7 @@ class Kubernetes(_Workers):
     """Pods that the Dask operator starts. Needs the extra ``kubernetes``, and the operator in the cluster."""
 
     kind: Literal["kubernetes"]
+    """Where the workers run."""
     manifest: PathBeside
     """A ``DaskCluster`` in YAML; its number of replicas is replaced by ``workers``."""
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")] | None = None
@@ -214,6 +221,7 @@ class Gpu(_Part):
     """One worker for each GPU of this machine, on loopback. Needs the extra ``gpu``."""
 
     kind: Literal["gpu"]
+    """Where the workers run."""
     workers: Count | None = None
     """None: as many as there are GPUs."""
     memory: Memory | None = Field(None, examples=["4GiB"])
@@ -224,6 +232,7 @@ class Running(_Secured):
     """A scheduler that runs already."""
 
     kind: Literal["scheduler"]
+    """Where the workers run."""
     address: Annotated[str, Field(min_length=1), AfterValidator(_address_or_beside)]
     """``tls://HOST:PORT``, ``tcp://HOST:PORT``, or the path of the scheduler file that it wrote."""
 

@@ -110,19 +110,28 @@ class Individual(Strictly):
     """One device as measured."""
 
     width_um: Positive
+    """Its size, um: one of ``devices.widths``."""
     index: Annotated[Whole, Field(ge=0)]
+    """Which of the devices of this size it is, from 0."""
     i_bias: Positive
+    """Current of switching probability 1/2, A."""
     i_bias_stderr: NotNegative
+    """Its standard error, A."""
     i0: Positive
+    """Scale current of the switching curve, A."""
     i0_stderr: NotNegative
+    """Its standard error, A."""
 
 
 class Devices(Strictly):
     """Which devices there are."""
 
     widths: Annotated[Entry[Annotated[list[Positive], Field(min_length=1), AfterValidator(_different)]], Unit("um")]
+    """Sizes of the devices; for junctions, their diameters."""
     per_width: Annotated[Entry[Annotated[Whole, Field(ge=1, le=10_000)]], Unit("1")]
+    """Devices of each size."""
     seed: Annotated[Entry[Annotated[Whole, Field(ge=0)]], Unit("1")]
+    """Addresses the deviations of the model's devices."""
 
 
 class CardModel(Strictly):
@@ -257,7 +266,7 @@ def _of_entry(
     if kind == "missing":
         return f"{path}: no {field}; write {example}"
     right = {
-        "value": f"it is {_allowed(entry.model_fields['value'])}",
+        "value": f"it is {allowed_values(entry.model_fields['value'])}",
         "unit": f"this value is in {unit!r}",
         "provenance": f"it is one of {', '.join(PROVENANCE)}",
         "source": "say in one line where the value comes from",
@@ -273,7 +282,7 @@ def _of_individual(location: tuple[int | str, ...], raw: Any) -> str:
     if len(location) == 2 or location[2] not in Individual.model_fields or location[2] not in item:
         return f"{path}: has other keys than {', '.join(Individual.model_fields)}"
     key = str(location[2])
-    return f"{path}.{key}: value {brief(item[key])}; it is {_allowed(Individual.model_fields[key])}"
+    return f"{path}.{key}: value {brief(item[key])}; it is {allowed_values(Individual.model_fields[key])}"
 
 
 def _sections(schema: type[CardModel]) -> dict[str, type[BaseModel]]:
@@ -282,7 +291,7 @@ def _sections(schema: type[CardModel]) -> dict[str, type[BaseModel]]:
     return {n: next(iter(typing.get_args(type_)), type_) for n, type_ in fields.items()}  # type: ignore[misc]
 
 
-def _allowed(field: FieldInfo) -> str:
+def allowed_values(field: FieldInfo) -> str:
     """The values that a field takes, in words, such as ``a number from 0 to 0.9``."""
     return _in_words(field.annotation, field.metadata)
 

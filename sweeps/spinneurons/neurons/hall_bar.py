@@ -63,8 +63,11 @@ class WidthLine(Strictly):
     """A current against the width, intercept + slope * width, and the largest deviation of a device from it."""
 
     intercept: Annotated[Entry[Real], Unit("A")]
+    """Of the line, at width 0."""
     slope: Annotated[Entry[Real], Unit("A/um")]
+    """Of the line, per width."""
     spread: Annotated[Entry[Annotated[NotNegative, Field(le=MOST_SPREAD)]], Unit("1")]
+    """Largest deviation of a device from the line, as a share of it."""
 
     def current_at(self, width: float) -> float:
         """A at ``width`` (um)."""
@@ -75,32 +78,44 @@ class Switching(Strictly):
     """The curve of a write pulse, and the reset pulse."""
 
     link: Annotated[Entry[Literal["logistic", "cloglog"]], Unit("1")]
+    """Form of the switching curve."""
     pulse_width: Annotated[Entry[Positive], Unit("s")]
+    """Of write and reset pulses."""
     reset_failure: Annotated[Entry[Annotated[Positive, Field(le=0.5)]], Unit("1")]
+    """Largest probability that a reset pulse fails."""
 
 
 class Hall(Strictly):
     """The Hall resistance of the two states."""
 
     amplitude: Annotated[Entry[Positive], Unit("ohm")]
+    """Half the distance of the two states without a tilt."""
     offset: Annotated[Entry[Real], Unit("ohm")]
+    """Middle of the two states."""
     tilt: Annotated[Entry[Annotated[NotNegative, Field(le=0.999)]], Unit("1")]
+    """In-plane field over anisotropy field."""
     reset_state: Annotated[Entry[Sign], Unit("1")]
+    """State after a reset: -1 has the low resistance, 1 the high one."""
 
 
 class Read(Strictly):
     """The read pulse."""
 
     current: Annotated[Entry[Positive], Unit("A")]
+    """Of a read."""
     noise: Annotated[Entry[NotNegative], Unit("V")]
+    """Standard deviation of a reading."""
     never_switches: Annotated[Entry[Flag], Unit("1")]
+    """Whether no current up to the read current switches."""
 
 
 class Drift(Strictly):
     """Random walk of the logarithm of I_bias."""
 
     sd: Annotated[Entry[Annotated[NotNegative, Field(le=1)]], Unit("1")]
+    """Standard deviation of the logarithm of I_bias after one period."""
     period: Annotated[Entry[Positive], Unit("day")]
+    """Time between two characterizations."""
 
 
 class Use(Strictly):
@@ -118,8 +133,11 @@ class BarShape(Strictly):
     """The bar as a resistor, of so many squares or of one length: for the energy of pulses alone."""
 
     sheet_resistance: Annotated[Entry[Positive], Unit("ohm")]
+    """Of one square."""
     squares: Annotated[Entry[Positive], Unit("1")]
+    """Between the contacts, where the bars are of one shape."""
     length: Annotated[Entry[Positive], Unit("um")]
+    """Between the contacts, where the bars are of one length."""
 
 
 class HallBarCard(CardModel):

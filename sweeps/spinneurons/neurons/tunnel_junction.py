@@ -65,41 +65,52 @@ class Balance(Strictly):
     """Where both states are equally likely: current density, and how far a device deviates from it at most."""
 
     density: Annotated[Entry[Positive], Unit("A/um^2")]
+    """Current density at which both states are equally likely."""
     spread: Spread
+    """Largest deviation of a device, as a share of it."""
 
 
 class Torque(Strictly):
     """Distance from there to where the current leaves no barrier; and the spread of i0, which goes with it."""
 
     critical_density: Annotated[Entry[Positive], Unit("A/um^2")]
+    """Current density, from the balance on, that leaves no barrier."""
     spread: Spread
+    """Largest deviation of a device, as a share of it."""
 
 
 class Dwell(Strictly):
     """Mean time in either state where both are equally likely, and the time between two attempts to leave it."""
 
     time: Annotated[Entry[Positive], Unit("s")]
+    """Mean time in either state at the balance."""
     attempt_time: Annotated[Entry[Positive], Unit("s")]
+    """Between two attempts to leave a state."""
 
 
 class Sampling(Strictly):
     """Time between two samples."""
 
     interval: Annotated[Entry[Positive], Unit("s")]
+    """Between two samples."""
 
 
 class Junction(Strictly):
     """Resistance of the parallel state, and by what share the antiparallel one is higher."""
 
     resistance: Annotated[Entry[Positive], Unit("ohm")]
+    """Of the parallel state."""
     magnetoresistance: Annotated[Entry[Positive], Unit("1")]
+    """By what share the antiparallel state is higher."""
 
 
 class JunctionRead(Strictly):
     """Least bias current at which the states can be read, and the noise of a reading."""
 
     current: Annotated[Entry[Positive], Unit("A")]
+    """Least bias current at which the states can be read."""
     noise: Annotated[Entry[NotNegative], Unit("ohm")]
+    """Standard deviation of a reading."""
 
 
 class TunnelJunctionCard(CardModel):
