@@ -39,6 +39,7 @@ from spinsweep.saved_page.html import page, shown_command
 from spinsweep.saved_page.kept_rates import attributes, kept_rates
 from spinsweep.saved_page.maps import STACK, state_map
 from spinsweep.saved_page.writing import save_page
+from spinsweep.views import MAX_LINES
 
 NOW = datetime.datetime(2026, 12, 1, 4, 30, tzinfo=datetime.UTC)
 
@@ -409,7 +410,7 @@ def test_views_of_the_author_come_first_and_are_drawn_as_curves(folder: Path) ->
     assert drawn[0].caption == "Mean over seed; bands: 95 % interval of the mean over seed (Student's t)"
     assert all(picture.source for picture in drawn)
     (few,) = [p for p in pictures(many_lines(), (View("y", x="x", lines="n"),)) if p.name == "y"]
-    assert few.caption.endswith("; 4 more of n not drawn")
+    assert few.caption.endswith(f"; {12 - MAX_LINES} more of n not drawn")
     figure = view_figure(curves(cube.dataset(), views[1]))
     (ax,) = figure.axes
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("Bias <voltage> (mV)", "gain (V)")

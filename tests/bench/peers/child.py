@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -33,7 +34,10 @@ def run(module: str, function: str, **arguments: Any) -> dict[str, float]:
     Raises LeftOut if the function does, and RuntimeError with what the process said if it fails otherwise.
     """
     line = command(module, function, arguments)
-    ended = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=LONGEST, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}  # the current folder alone may not be looked at
+    ended = subprocess.run(
+        line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=LONGEST, check=False
+    )
     last = ended.stdout.strip().splitlines()[-1:]
     if ended.returncode != 0 or not last:
         raise RuntimeError(f"{module}.{function} of {arguments} failed:\n{ended.stdout}{ended.stderr}")
