@@ -6,16 +6,13 @@ of the command, its imports, is done once.
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,22 +43,10 @@ def emulating(bench: Path, *options: str) -> Iterator[Control]:
 
 
 def _forked(command: dict[str, object]) -> psutil.Process:
-    forks = _forks()
-    assert forks.stdin is not None
-    assert forks.stdout is not None
+    from tests.forks import forks  # late: as a program this file finds none of the tests
+
     here = {"folder": str(Path.cwd()), "environment": dict(os.environ)}
-    forks.stdin.write(f"{json.dumps({**command, **here})}\n")
-    return psutil.Process(int(forks.stdout.readline()))
-
-
-@cache
-def _forks() -> subprocess.Popen[str]:
-    """The program, which ends with this process."""
-    process = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    )
-    atexit.register(process.communicate)
-    return process
+    return psutil.Process(int(forks(__file__).ask(json.dumps({**command, **here}))))
 
 
 def _emulate(words: Sequence[str], folder: str, environment: dict[str, str]) -> int:

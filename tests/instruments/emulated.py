@@ -6,17 +6,14 @@ its number and its ports as JSON: what takes longest at the start of an emulator
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
-import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -140,26 +137,14 @@ class Drivers:
             session.close()
 
 
-@cache
-def _forks() -> subprocess.Popen[str]:
-    """The program, which ends with this process."""
-    process = subprocess.Popen(
-        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-    )
-    atexit.register(process.communicate)
-    return process
-
-
 @contextmanager
 def emulated_bench(folder: Path, text: str = BENCH) -> Iterator[Emulated]:
     """The emulator's process, killed at the end."""
     path = folder / "bench.toml"
     path.write_text(text)
-    forks = _forks()
-    assert forks.stdin is not None
-    assert forks.stdout is not None
-    forks.stdin.write(f"{path}\n")
-    ports = json.loads(forks.stdout.readline())
+    from tests.forks import forks  # late: as a program this file finds none of the tests
+
+    ports = json.loads(forks(__file__).ask(str(path)))
     process = psutil.Process(ports.pop("process"))
     try:
         with Control(ports.pop("control")) as control:

@@ -19,7 +19,7 @@ def processed(app: Any, what: str, name: str, obj: Any, options: Any, lines: lis
 
 
 def _marked(match: re.Match[str]) -> str:
-    """A character that is no mark, escaped; code, apart from what it touches."""
+    """Escape a character that would be taken for markup; keep code apart from a word that it touches."""
     if not match[1]:
         return f"\\{match[2] or match[3]}"
     before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]

@@ -1,7 +1,6 @@
 """The wheel with the pages in it: ``python -m pages.wheel [FOLDER]``.
 
-It is made from a copy of what it is made of, so that no page stays in the checkout, where a later wheel would take an
-old one along.
+It is built from a copy of the sources: a page left in the checkout would end up, outdated, in a later wheel.
 """
 
 from __future__ import annotations

@@ -101,10 +101,22 @@ def measured_network(cells: Cells) -> dict[str, npt.NDArray[Any]]:
 
     Streams: those of :class:`spinneurons.codesign.sweep.Chips`.
     """
-    devices = NeuronDevices.of(cells.params["characterization"], cells.params["select"])
+    devices = _devices_once(cells.params["characterization"], cells.params["select"])
     i_bias, i0 = devices.largest
     coords = {**cells.coords, "variation": np.array([i_bias]), "i0_variation": np.array([i0])}
     return planes(Chips(_params(cells.params, devices), coords, cells.rng), cells.shape)
+
+
+_last: list[Any] = []
+"""The cube and selection of the last block of this process, and their devices, which take 0.1 s."""
+
+
+def _devices_once(cube: xr.Dataset, select: str) -> NeuronDevices:
+    """The devices of a cube; all blocks of a run get the same Dataset."""
+    if not _last or _last[0] is not cube or _last[1] != select:
+        _last[:] = [cube, select, NeuronDevices.of(cube, select)]
+    devices: NeuronDevices = _last[2]
+    return devices
 
 
 def _params(params: Mapping[str, Any], devices: NeuronDevices) -> dict[str, Any]:
