@@ -91,17 +91,26 @@ class Interrupts:
         it, because that could hit a lock of Dask's client half-way.  None: the first time ends the block at once.
     now
         Called when it is told so once more.
+    until_exit
+        The process ends after this block: told to end in it, it hears no more signals, because one that comes while
+        Python takes itself down would put "killed" in place of the exit status that says how far it came.
     """
 
     _heard = 0  # how often this process was told to end since its outermost block began
     _depth = 0
 
-    def __init__(self, soon: Callable[[], object] | None = None, now: Callable[[], object] = end_now) -> None:
+    def __init__(
+        self,
+        soon: Callable[[], object] | None = None,
+        now: Callable[[], object] = end_now,
+        *,
+        until_exit: bool = False,
+    ) -> None:
         self.requested = False
         """Whether the process was told to end in this block."""
         self.requested_before = False
         """Whether it was told so in a block around this one."""
-        self._soon, self._now = soon, now
+        self._soon, self._now, self._until_exit = soon, now, until_exit
         self._before: dict[signal.Signals, Any] = {}
 
     @staticmethod
@@ -123,8 +132,9 @@ class Interrupts:
     def __exit__(self, *exc: object) -> None:
         if threading.current_thread() is threading.main_thread():
             Interrupts._depth -= 1
+            deaf = self._until_exit and Interrupts._heard > 0
             for number, before in self._before.items():
-                signal.signal(number, before)
+                signal.signal(number, signal.SIG_IGN if deaf else before)
 
     @staticmethod
     def before_fork() -> None:

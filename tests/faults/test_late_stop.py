@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from distributed import Client
 
 from spinsweep import Axis, Cells, Output, Parameter, Sweep
 from spinsweep.cli.display import Display
+from spinsweep.cube import Cube
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
@@ -96,3 +99,68 @@ def test_a_ctrl_c_that_comes_while_python_collects_an_object_is_not_lost(tmp_pat
     with ThreadPoolExecutor(1) as pool, open_run(SWEEP, tmp_path / "twice.zarr") as run:
         pool.submit(drive, run, serial).result()  # hears of no signal, nor of that one
         assert run.finish().done == 2 * BLOCKS
+
+
+TOLD_AGAIN = """
+import atexit, os, signal, sys
+import spinsweep
+
+def tell(number=signal.SIGTERM):
+    os.kill(os.getpid(), number)
+
+class Late:
+    def __del__(self):
+        tell()
+
+def y(x):
+    if x == 1:
+        tell()
+    return 2.0 * x
+
+Y = spinsweep.Sweep.from_function(y, x=range(4))
+sys.late = Late()  # collected where Python has put its own handlers of signals away
+atexit.register(tell)
+atexit.register(tell, signal.SIGINT)
+"""
+
+
+def test_a_run_that_was_told_to_end_leaves_its_own_exit_status_though_it_is_told_again_when_it_ends(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.py").write_text(TOLD_AGAIN)
+    words = ["run", "own.py", "--store", "y.zarr", "--workers", "0", "--block", "1"]
+    status, out, err = spinsweep(tmp_path, *words)
+    assert (status, GOES_ON in out.splitlines()) == (1, True), err
+    assert err.splitlines()[-1].startswith("stopping: waiting for the block that is being computed")
+    assert "2 of 4 done" in out
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_command_that_is_told_to_end_while_its_modules_load_says_so_as_for_ctrl_c(
+    tmp_path: Path, number: str
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(f"""
+import os, signal, sys
+
+class Teller:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.{number})
+
+sys.meta_path.insert(0, Teller())
+""")
+    assert spinsweep(tmp_path, "list") == (130, "", "spinsweep: interrupted\n")
+
+
+def spinsweep(folder: Path, *words: str) -> tuple[int, str, str]:
+    """The command in a process of its own: status, output, errors."""
+    command = [sys.executable, "-m", "spinsweep.cli", *words]
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout, done.stderr

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
+def main(arguments: Sequence[str] | None = None, *, until_exit: bool = False) -> int:
+    """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked.
+
+    Parameters
+    ----------
+    until_exit : whether the process ends with that; it does not hear then what tells it to end a second time
+    """
     try:
         from spinsweep.cli.app import main as run
 
-        return run(arguments)
+        return run(arguments, until_exit=until_exit)
     except KeyboardInterrupt:
         return _interrupted()
 
@@ -22,8 +29,14 @@ def _interrupted() -> int:
     return 130
 
 
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt  # while modules load, SIGTERM is what Ctrl-C is
+
+
 def script() -> None:
     """Entry point of the command ``spinsweep``."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _end)
     for name in ("stdout", "stderr"):
         if (stream := getattr(sys, name)) is None:  # closed, as by `>&-`
             setattr(sys, name, open(os.devnull, "w"))  # noqa: PTH123, SIM115
@@ -35,4 +48,4 @@ def script() -> None:
         outlive_terminal()
     except KeyboardInterrupt:
         sys.exit(_interrupted())
-    sys.exit(main())
+    sys.exit(main(until_exit=True))

@@ -117,21 +117,21 @@ def _root(
     """Experiment sweeps on Dask: described once, resumed anywhere, kept as xarray cubes."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, *, until_exit: bool = False) -> int:
     """Run the command line; returns the exit status: 0 done, 1 not all done, 2 a mistake in what was asked."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return _ended(words)
+        return _ended(words, until_exit)
     except (BrokenPipeError, SystemExit):  # typer turns the first into the second
         if _nobody_reads():
             return CLOSED
         raise
 
 
-def _ended(words: list[str]) -> int:
+def _ended(words: list[str], until_exit: bool) -> int:  # noqa: FBT001
     root = app(words[0] if words else "")
     try:
-        with quiet_ends(), Interrupts():
+        with quiet_ends(), Interrupts(until_exit=until_exit):
             status_code = root(args=words or ["--help"], prog_name="spinsweep", standalone_mode=False)
         sys.stdout.flush()
     except UsageMistake as error:
