@@ -8,7 +8,8 @@ byte, what zarr writes (tested).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import google_crc32c
@@ -85,6 +86,35 @@ class BlockArray:
                     raise
                 damaged.add(index)
         return whole
+
+    def read_box(self, box: Sequence[slice]) -> npt.NDArray[Any]:
+        """What lies in a box, given as slices with a start and a stop; what no chunk holds is the fill value.
+
+        Raises
+        ------
+        DamagedChunk
+        CubeError
+            The array is not there any more: a cube that was moved would read as an empty one.
+        """
+        values = np.full([s.stop - s.start for s in box], self.fill, self.dtype)
+        if not values.size:
+            return values
+        ranges = [range(s.start // c, -(-s.stop // c)) for s, c in zip(box, self.grid.chunk, strict=False)]
+        indices = list(itertools.product(*ranges))
+        missing = False
+        for index, data in zip(indices, self._storage.read_all(map(self.object_name, indices)), strict=True):
+            if data is None:
+                missing = True
+                continue
+            block = self.grid.block(index)
+            starts, stops = (*block.start, *(0,) * len(self.inner)), (*block.stop, *self.inner)
+            common = [slice(max(s.start, a), min(s.stop, b)) for s, a, b in zip(box, starts, stops, strict=True)]
+            into = tuple(slice(c.start - s.start, c.stop - s.start) for c, s in zip(common, box, strict=True))
+            of = tuple(slice(c.start - a, c.stop - a) for c, a in zip(common, starts, strict=True))
+            values[into] = self._decode(index, data)[of]
+        if missing and not self._storage.exists("zarr.json"):
+            raise CubeError(f"{self._storage} is not there any more: it was moved or removed after it was opened")
+        return values
 
     def read_block(self, index: Index) -> npt.NDArray[Any]:
         """A copy of one block; the fill value where it has no chunk.

@@ -12,7 +12,6 @@ the axes.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -49,7 +48,7 @@ AT_ONCE = 2**28
 """Bytes of a cube that is read at once; of a larger one, each part reads what it shows."""
 RUNS_LOOKED_AT = 20
 """Before a run, for one to compare it with."""
-SMALL_BYTES, FEW_CHUNKS = 2**24, 2_000
+SMALL_BYTES, FEW_CHUNKS = 2**24, 20_000
 """What the result of a run may hold to be in memory; reading it takes about a second."""
 
 
@@ -175,7 +174,7 @@ class Cube:
 
         Parameters
         ----------
-        pieces : how many values along each dimension are read at a time; None: a block
+        pieces : how many values along each dimension a task reads; None: some blocks
 
         Raises
         ------
@@ -184,12 +183,17 @@ class Cube:
         """
         import xarray as xr
 
-        chunks: dict[str, Any] = {} if pieces is None else {"chunks": dict(pieces)}
-        if is_in_memory(self.storage):  # a Dask client's workers would find nothing there
-            chunks = {"chunks": None}
+        from spinsweep.cube.lazy_arrays import lazily, pieces_of
+
         with self._reading():
-            dataset: xr.Dataset = xr.open_zarr(str(self.storage), **chunks)
-            return dataset.load() if at_once and dataset.nbytes <= AT_ONCE else dataset
+            there, axes = self.storage.absolute(), len(self.shape)  # also when the folder changes later
+            arrays = {name: BlockArray(there / name, self.metadata[name], axes) for name in self.cell_arrays}
+            dataset = lazily(xr.open_zarr(str(self.storage), chunks=None), arrays)
+            if at_once and dataset.nbytes <= AT_ONCE:
+                return dataset.load()
+            if is_in_memory(self.storage):  # a Dask client's workers would find nothing there
+                return dataset
+            return dataset.chunk(pieces_of(dataset, arrays) if pieces is None else dict(pieces))
 
     def loaded_if_small(self, dataset: xr.Dataset) -> xr.Dataset:
         """A Dataset of this cube, in memory if it has at most ``SMALL_BYTES`` in ``FEW_CHUNKS``, else as it is.
@@ -199,8 +203,9 @@ class Cube:
         CubeError
             A chunk is damaged.
         """
-        read = (math.prod(map(len, variable.chunks or ())) for variable in dataset.variables.values())
-        if dataset.nbytes > SMALL_BYTES or sum(read) > FEW_CHUNKS:
+        from spinsweep.cube.lazy_arrays import blocks_of
+
+        if dataset.nbytes > SMALL_BYTES or sum(map(blocks_of, dataset.data_vars.values())) > FEW_CHUNKS:
             return dataset
         with self._reading():
             return dataset.load(scheduler="threads")  # not on the workers of a client, which have work to do

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from spinsweep.analysis.cells import outputs
 from spinsweep.analysis.curves import curves, dimensions_of
 from spinsweep.analysis.figures import OutputFigure
 from spinsweep.analysis.view_figure import view_figure
+from spinsweep.cube.lazy_arrays import blocks_of
 from spinsweep.errors import NotDrawn
 from spinsweep.figure_files import content, settings
 from spinsweep.figure_options import FigureOptions
@@ -66,7 +66,7 @@ def pictures(dataset: xr.Dataset, views: Sequence[View] = (), effort: Effort = A
     until = time.monotonic() + effort.seconds
     for one in drawn[:MAX_FIGURES]:
         name = _output(one)
-        chunks = math.prod(map(len, dataset[name].chunks or ()))
+        chunks = blocks_of(dataset[name])
         if dataset[name].size > effort.values:
             yield PageFigure(name, caption=f"it holds {dataset[name].size:,} values, too many for this page")
         elif chunks > effort.chunks:
