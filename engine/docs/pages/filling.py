@@ -55,9 +55,8 @@ class Picture:
 
     def __init__(self, whole: xr.Dataset) -> None:
         self.figure, (left, right) = plt.subplots(1, 2, figsize=(7.2, 2.9), layout="constrained")
-        self._highest = float(whole.walk.max())
         cells = self._cells(whole)
-        self._map = left.imshow(cells, origin="lower", aspect="auto", vmin=0, vmax=self._highest, cmap="viridis")
+        self._map = left.imshow(cells, origin="lower", aspect="auto", vmin=0, vmax=cells.max(), cmap="viridis")
         left.set(xlabel="noise", ylabel="seed", xticks=range(3, 20, 4), xticklabels=NOISES[3::4])
         left.set_facecolor("0.92")
         self.figure.colorbar(self._map, ax=left, label=f"walk, drift {DRIFTS[0]:g}")
