@@ -100,6 +100,14 @@ def _part(buffer: Any, shape: tuple[int, ...]) -> Any:
     return buffer.reshape(-1)[: math.prod(shape)].reshape(shape)
 
 
+def _multiply_bytes(digits: torch.Tensor, fired: torch.Tensor, out: torch.Tensor) -> None:
+    """out = digits @ fired; torch's product is wrong where there is but one input (2.13)."""
+    if digits.shape[1] == 1:
+        torch.mul(digits.int(), fired.int(), out=out)
+    else:
+        torch._int_mm(digits, fired, out=out)
+
+
 class LaterLayer:
     """A layer after the first where the kernel works."""
 
@@ -352,7 +360,7 @@ class CpuKernel:
 
     def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
         """out = digits @ fired in whole numbers: bytes in, int32 out.  A bool is a byte of 0 or 1 already."""
-        torch._int_mm(digits, torch.from_numpy(fired).view(torch.int8), out=torch.from_numpy(out))
+        _multiply_bytes(digits, torch.from_numpy(fired).view(torch.int8), torch.from_numpy(out))
 
     def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         """high = the whole numbers of these digits, in place; the layer's step keeps them within int32."""
@@ -424,7 +432,7 @@ class TorchKernel(CpuKernel):
         return table[index.long()]
 
     def multiply_bytes(self, digits: Any, fired: Any, out: Any) -> None:
-        torch._int_mm(digits, fired.view(torch.int8), out=out)
+        _multiply_bytes(digits, fired.view(torch.int8), out)
 
     def combine_digits(self, high: Any, middle: Any, low: Any) -> None:
         torch.add(middle, high, alpha=256, out=middle)

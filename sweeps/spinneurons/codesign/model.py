@@ -18,6 +18,8 @@ What makes it fast:
 * Only active pixels (not dark) are drawn and multiplied, image by image: 151 of MNIST's 784 on average.
 * Each further layer is a product of bytes: spikes are 0 or 1, weights are three digits to the base 256, 24 bits in
   all.  A neuron with x < 0 enters as 1 - spike and with its weights negated.
+* Of many images, a plane of one hidden layer without calibration is computed in compiled loops, image by image
+  (``fused``): there the nine products of a variation, one for each width, become one addition for each neuron.
 * Arrays are reused and small, so that they stay in the processor's cache; a thread has 16 images at a time.
 
 Sums are exact (whole numbers here, :func:`spinneurons.codesign.chip.on_grid` in the first layer), so that no result
@@ -28,10 +30,11 @@ depends on the tile, the threads, or which cells are computed together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -41,6 +44,12 @@ from spinneurons.codesign.draws import Batch, Draws
 from spinneurons.codesign.kernels import SHARES, TILE, CpuKernel, Observer, Spikes, TorchKernel
 from spinneurons.codesign.tables import CellGrid, Floats, PlaneTables, Totals
 from spinneurons.torch_determinism import exact_torch
+
+if TYPE_CHECKING:
+    from spinneurons.codesign.fused import FusedKernel
+
+FROM_IMAGES = 1000
+"""For which it pays to load compiled loops: about a second in each process, and three more once on a machine."""
 
 __all__ = ["SHARES", "CellGrid", "Plane", "Spikes", "plane"]
 
@@ -80,6 +89,12 @@ def plane(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     tiles = (batch[i : i + TILE] for i in range(0, len(batch), TILE))
     lock = Lock()
+    start: Callable[[PlaneTables, Draws, str, Observer | None], CpuKernel | FusedKernel]
+    start = CpuKernel if device == "cpu" else TorchKernel
+    if device == "cpu" and len(batch) >= FROM_IMAGES:
+        from spinneurons.codesign.fused import FusedKernel, fits  # late: what it compiles takes a second to load
+
+        start = FusedKernel if fits(tables) else start
 
     def next_tiles() -> Iterator[Batch]:  # threads take tiles as they get ready; the totals do not depend on who does
         while True:
@@ -91,7 +106,7 @@ def plane(
 
     def work(_: int) -> Totals:
         torch.set_num_threads(1)  # torch keeps this number for each thread
-        kernel = (CpuKernel if device == "cpu" else TorchKernel)(tables, Draws(draws.key), device, observe)
+        kernel = start(tables, Draws(draws.key), device, observe)
         for tile in next_tiles():
             kernel.add(tile)
         return kernel.totals
