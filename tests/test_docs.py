@@ -196,7 +196,8 @@ def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(command, "callback", recorder)
     root(args=words, standalone_mode=False)
     if words[0] == "run" and chosen["name"] in installed():
-        given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
+        made = (".toml", ".pt")  # files of an earlier line
+        given = [text for text in chosen["settings"] or () if not text.endswith(made)]
         if chosen["with_inputs"]:  # which it makes first
             find(chosen["name"]).with_text(pairs(given), chosen["seed"])
         else:
