@@ -47,7 +47,14 @@ def markdown_files() -> list[Path]:
 PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
 ON_WORKERS = "spinsweep run characterization"
 """The run that is made as it is typed, with the workers of this machine."""
-COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md", "engine/AUXILIARY.md")
+COMPUTING = (
+    "sweeps/spinneurons/",
+    "sweeps/ANALYSIS.md",
+    "cluster/SCALE.md",
+    "engine/AUXILIARY.md",
+    "engine/docs/how-to/make-card.md",
+    "engine/docs/how-to/own-network.md",
+)
 """Pages whose commands compute, or measure, for long."""
 STARTING = ("emulate", "scheduler", "worker")
 """Commands that listen for signals, or start others, for as long as they run."""
