@@ -47,7 +47,14 @@ def markdown_files() -> list[Path]:
 PAGES = sorted(p.relative_to(ROOT) for p in markdown_files() if "\n```" in p.read_text())
 ON_WORKERS = "spinsweep run characterization"
 """The run that is made as it is typed, with the workers of this machine."""
-COMPUTING = ("sweeps/spinneurons/", "sweeps/ANALYSIS.md", "cluster/SCALE.md", "engine/AUXILIARY.md")
+COMPUTING = (
+    "sweeps/spinneurons/",
+    "sweeps/ANALYSIS.md",
+    "cluster/SCALE.md",
+    "engine/AUXILIARY.md",
+    "engine/docs/how-to/make-card.md",
+    "engine/docs/how-to/own-network.md",
+)
 """Pages whose commands compute, or measure, for long."""
 STARTING = ("emulate", "scheduler", "worker")
 """Commands that listen for signals, or start others, for as long as they run."""
@@ -196,7 +203,8 @@ def require_understood(words: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(command, "callback", recorder)
     root(args=words, standalone_mode=False)
     if words[0] == "run" and chosen["name"] in installed():
-        given = [text for text in chosen["settings"] or () if not text.endswith(".toml")]  # a file of an earlier line
+        made = (".toml", ".pt")  # files of an earlier line
+        given = [text for text in chosen["settings"] or () if not text.endswith(made)]
         if chosen["with_inputs"]:  # which it makes first
             find(chosen["name"]).with_text(pairs(given), chosen["seed"])
         else:

@@ -1,4 +1,4 @@
-"""Each line of the table of formats in the documentation is imported, with the options that stand there."""
+"""Each kind of log that the documentation names is imported, with the options that stand there."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from spinneurons.logs import registry
 from spinneurons.logs.table import LogError
 from spinsweep.cli import main
 
-PAGE = Path(__file__).parents[3] / "sweeps/spinneurons/characterization/README.md"
+PAGE = Path(__file__).parents[3] / "engine/docs/how-to/import-log.md"
 Frame = pd.DataFrame
 Writer = Callable[[Path, Frame], Path | list[Path]]
 
 
-def table() -> dict[str, list[str]]:
-    """Options by line of the table."""
-    lines = re.findall(r"^\| (.+) \| (.+?) \| ?(.*?) ?\|$", PAGE.read_text(), re.M)
-    body = [line for line in lines if line[0] not in ("sweep", "what you have")]
-    return {what: shlex.split(options.strip("`")) for what, _, options in body if "Fig. " not in options}
+def documented() -> dict[str, list[str]]:
+    """Options by kind of log: none for the kinds that are recognised."""
+    page = PAGE.read_text()
+    section = page.partition("\n## What is recognised\n")[2].partition("\n## ")[0]
+    recognised: dict[str, list[str]] = {kind: [] for kind in re.findall(r"^- \*\*(.+?)\*\*:", section, re.M)}
+    told = re.findall(r"^\| (.+) \| `(--.+)` \|$", page, re.M)
+    return recognised | {kind: shlex.split(options) for kind, options in told}
 
 
 def rows(cycles: int = 20) -> Frame:
@@ -157,123 +159,132 @@ def qcodes(folder: Path, frame: Frame, apart: bool = True) -> Path:
 
 
 ONE_WIDTH = csv(lambda f: f.query("width_um == 2").drop(columns="width_um"))
-LINES: dict[str, list[Writer]] = {
-    "CSV, with `.gz` or without": [TEXTS["commas"], TEXTS["gzip"]],
-    "tabs, spaces or bars between the columns": [TEXTS["tabs"], TEXTS["spaces"], TEXTS["bars"]],
-    "semicolons and decimal commas, as Excel writes them in Europe": [TEXTS["semicolons and decimal commas"]],
-    "UTF-16, Windows-1252": [TEXTS["UTF-16"], TEXTS["Latin-1"]],
-    "comments, a header of `key: value` lines, a row of units, a footer": [
-        TEXTS["a comment above"], TEXTS["a preamble of keys"], TEXTS["units below the names"], TEXTS["a footer"],
-    ],
-    "comments that begin with `#`, `%` or `//`": [commented("#"), commented("%"), commented("//")],
-    "Origin: names, units and comments above the columns": [origin],
-    "a last line that is cut": [cut],
-    "pymeasure": [TEXTS["pymeasure"]],
-    "LabVIEW `.lvm`": [TEXTS["LabVIEW"], TEXTS["LabVIEW, decimal comma"]],
-    "PPMS `.dat`": [TEXTS["PPMS"]],
-    "Excel": [OTHERS["Excel"]],
-    "HDF5, netCDF": [OTHERS["HDF5"], OTHERS["netCDF 3"], OTHERS["netCDF 4"]],
-    "MATLAB `.mat`": [OTHERS["MATLAB"]],
-    "NumPy `.npz`": [OTHERS["NumPy"]],
-    "Parquet": [OTHERS["Parquet"]],
-    "QCoDeS `.db`": [qcodes],
-    "JSON: an object a line, or an array of objects": [json_of(lines=True), json_of(lines=False)],
-    "no line of names": [TEXTS["no names"]],
-    "names and units such as `Current (mA)`, `i_write_uA`, `R_write / mΩ`, `Bar width [nm]`": [
-        csv(lambda f: scaled(f, "i_write_A", "Current (mA)", 1e3)),
-        csv(lambda f: scaled(scaled(f, "r_write_ohm", "R_write / mΩ", 1e3), "width_um", "Bar width [nm]", 1e3)),
-        csv(lambda f: scaled(f, "i_write_A", "i_write_uA", 1e6)),
-    ],
-    "names of devices": [csv(named)],
-    "bars that are each measured with a width of their own": [csv(own_widths)],
-    "negative currents": [OTHERS["negative"]],
-    "pulses of both signs": [csv(both_signs)],
-    "pulses of both signs, of which you want one": [csv(both_signs)],
-    "no number of the cycle": [OTHERS["no cycle"]],
-    "currents as read back": [
-        csv(lambda f: f.assign(i_write_A=f["i_write_A"] * np.random.default_rng(1).normal(1, 1e-4, len(f))))
-    ],
-    "no reading after reset": [csv(lambda f: f.drop(columns="r_reset_ohm"))],
-    "an offset that drifts": [csv(drifting)],
-    "more than two levels": [csv(three_levels)],
-    "states that a threshold tells": [csv(lambda f: f)],
-    "reset gives the high resistance": [csv(lambda f: both_signs(f)[len(f) :].assign(i_write_A=f["i_write_A"]))],
-    "states, 0 or 1, yes or no: a column `switched`": [
-        csv(lambda f: states(f)), csv(lambda f: states(f).replace({"switched": {0: "no", 1: "yes"}}))
-    ],
-    "a column for each cycle": [wide],
-    "counts: `n_switched` of `n` at each current": [csv(counted)],
-    "probabilities, `p`": [csv(shares)],
-    "other names": [csv(lambda f: f.rename(columns={"r_write_ohm": "Rxy after"}))],
-    "another unit than the name says": [csv(lambda f: scaled(f, "r_write_ohm", "Rxy", 1e3))],
-    "voltages, `v_reset` and `v_write`": [
-        csv(lambda f: scaled(scaled(f, "r_reset_ohm", "v_reset", 5e-5), "r_write_ohm", "v_write", 5e-5))
-    ],
-    "current densities, `j_write`": [
-        csv(lambda f: f.assign(j_write=f["i_write_A"] / (f["width_um"] * 5e-15)).drop(columns="i_write_A"))
-    ],
-    "one width in all rows": [ONE_WIDTH],
-    "a file for each device": [a_file_each],
-    "a temperature or a field that was varied": [csv(lambda f: pd.concat([f.assign(T_K=t) for t in (10, 300)]))],
-    "a file for each day, or for each temperature": [
-        lambda folder, f: [text(folder / f"{week}.csv", f) for week in ("week0", "week1")]
-    ],
-    "times in a form of your own": [csv(lambda f: f.assign(at="20/11/26 10.30"))],
-}  # fmt: skip
-
-
-def test_the_table_has_the_lines_that_are_run_here() -> None:
-    assert list(table()) == list(LINES)
-
-
-CURVES = {
-    "pulses of both signs": 8,
-    "a temperature or a field that was varied": 8,
-    "a file for each day, or for each temperature": 8,
-    "one width in all rows": 2,
+CONVERTED = {
+    "mA": csv(lambda f: scaled(f, "i_write_A", "Current (mA)", 1e3)),
+    "mΩ and nm": csv(
+        lambda f: scaled(scaled(f, "r_write_ohm", "R_write / mΩ", 1e3), "width_um", "Bar width [nm]", 1e3)
+    ),
+    "uA": csv(lambda f: scaled(f, "i_write_A", "i_write_uA", 1e6)),
 }
-"""Of a line, where they are not four."""
+KINDS: dict[str, dict[str, Writer]] = {
+    "Text": {
+        name: TEXTS[name]
+        for name in (
+            "commas", "gzip", "tabs", "spaces", "bars", "semicolons and decimal commas", "UTF-16", "Latin-1",
+        )
+    },
+    "Lines about the data": {
+        **{
+            name: TEXTS[name]
+            for name in ("a comment above", "a preamble of keys", "units below the names", "a footer")
+        },
+        **{mark: commented(mark) for mark in ("#", "%", "//")},
+        "Origin": origin,
+        "a last line that is cut": cut,
+    },
+    "Files of programs": {
+        **{name: TEXTS[name] for name in ("pymeasure", "LabVIEW", "LabVIEW, decimal comma", "PPMS")},
+        **{name: OTHERS[name] for name in ("MATLAB", "NumPy", "netCDF 3")},
+        "QCoDeS": qcodes,
+        "JSON, an object a line": json_of(lines=True),
+        "JSON, an array": json_of(lines=False),
+    },
+    'With `pip install "spinsweep[files]"`': {
+        name: OTHERS[name] for name in ("Excel", "HDF5", "netCDF 4", "Parquet")
+    },
+    "Names and units": {**CONVERTED, "no names": TEXTS["no names"]},
+    "Devices": {"names": csv(named), "a width for each": csv(own_widths)},
+    "Currents": {
+        "negative": OTHERS["negative"],
+        "both signs": csv(both_signs),
+        "as read back": csv(
+            lambda f: f.assign(i_write_A=f["i_write_A"] * np.random.default_rng(1).normal(1, 1e-4, len(f)))
+        ),
+    },
+    "States": {
+        "0 or 1": csv(states),
+        "yes or no": csv(lambda f: states(f).replace({"switched": {0: "no", 1: "yes"}})),
+        "counts": csv(counted),
+    },
+    "What is missing": {
+        "cycle": OTHERS["no cycle"],
+        "reset": csv(lambda f: f.drop(columns="r_reset_ohm")),
+        "a steady offset": csv(drifting),
+    },
+    "other names": {"": csv(lambda f: f.rename(columns={"r_write_ohm": "Rxy after"}))},
+    "another unit than the name says": {"": csv(lambda f: scaled(f, "r_write_ohm", "Rxy", 1e3))},
+    "a column for each cycle": {"": wide},
+    "probabilities `p`, each of so many pulses": {"": csv(shares)},
+    "voltages `v_reset` and `v_write`, and no read current in the header": {
+        "": csv(lambda f: scaled(scaled(f, "r_reset_ohm", "v_reset", 5e-5), "r_write_ohm", "v_write", 5e-5))
+    },
+    "current densities `j_write`: the thickness that carries the current": {
+        "": csv(lambda f: f.assign(j_write=f["i_write_A"] / (f["width_um"] * 5e-15)).drop(columns="i_write_A"))
+    },
+    "one width, which the header does not say": {"one width": ONE_WIDTH},
+    "a file for each device": {"": a_file_each},
+    "a temperature or a field that was varied: a curve at each value": {
+        "two temperatures": csv(lambda f: pd.concat([f.assign(T_K=t) for t in (10, 300)]))
+    },
+    "[a file for each day](compare-weeks.md), or for each temperature": {
+        "two days": lambda folder, f: [text(folder / f"{week}.csv", f) for week in ("week0", "week1")]
+    },
+    "pulses of both signs, of which you want one": {"": csv(both_signs)},
+    "an offset that drifts": {"": csv(drifting)},
+    "more than two levels": {"three levels": csv(three_levels)},
+    "states on either side of a threshold, in ohm": {"": csv(lambda f: f)},
+    "a reset that gives the high resistance": {
+        "": csv(lambda f: both_signs(f)[len(f) :].assign(i_write_A=f["i_write_A"]))
+    },
+    "times in a form of your own": {"": csv(lambda f: f.assign(at="20/11/26 10.30"))},
+}  # fmt: skip
+LOGS = [(kind, name) for kind, logs in KINDS.items() for name in logs]
 
 
-@pytest.mark.parametrize("line", LINES)
-def test_a_line_of_the_table_is_recognised_with_its_options(
-    line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_the_documentation_names_the_kinds_that_are_run_here() -> None:
+    assert list(documented()) == list(KINDS)
+
+
+CURVES = {"both signs": 8, "two temperatures": 8, "two days": 8, "one width": 2}
+"""Of a log, where they are not four."""
+OTHER_CYCLES = ("one width", "three levels", "a last line that is cut")
+"""Logs of which fewer cycles switched, or are used."""
+
+
+def imported(kind: str, name: str, folder: Path, *options: str) -> int:
+    """Write the log and import it, with the options that the documentation has for its kind."""
+    files = KINDS[kind][name](folder, rows())
+    paths = [str(p) for p in (files if isinstance(files, list) else [files])]
+    return main(["import", *paths, str(folder / "lab.zarr"), "--resamples", "10", *options, *documented()[kind]])
+
+
+@pytest.mark.parametrize(("kind", "name"), LOGS)
+def test_a_log_is_recognised_with_the_options_of_its_kind(
+    kind: str, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for number, writer in enumerate(LINES[line]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        files = writer(folder, rows())
-        paths = [str(p) for p in (files if isinstance(files, list) else [files])]
-        store = folder / "lab.zarr"
-        code = main(["import", *paths, str(store), "--dry-run", "--resamples", "10", *table()[line]])
-        said = capfd.readouterr()
-        assert code == 0, said.out + said.err
-        assert re.search(rf"^holds +{CURVES.get(line, 4)} curves?, ", said.out, re.M), said.out
-        assert not store.exists()
+    code = imported(kind, name, tmp_path, "--dry-run")
+    said = capfd.readouterr()
+    assert code == 0, said.out + said.err
+    assert re.search(rf"^holds +{CURVES.get(name, 4)} curves?, ", said.out, re.M), said.out
+    assert not (tmp_path / "lab.zarr").exists()
 
 
 @pytest.mark.parametrize(
-    "line", [line if n % 5 == 0 else pytest.param(line, marks=pytest.mark.slow) for n, line in enumerate(LINES)]
+    ("kind", "name"),
+    [log if n % 5 == 0 else pytest.param(*log, marks=pytest.mark.slow) for n, log in enumerate(LOGS)],
 )
-def test_a_line_of_the_table_is_imported_with_its_options(
-    line: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+def test_a_log_is_imported_with_the_options_of_its_kind(
+    kind: str, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for number, writer in enumerate(LINES[line]):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        files = writer(folder, rows())
-        paths = [str(p) for p in (files if isinstance(files, list) else [files])]
-        store = folder / "lab.zarr"
-        code = main(["import", *paths, str(store), "--resamples", "10", *table()[line]])
-        said = capfd.readouterr()
-        assert code == 0, said.out + said.err
-        ds = xr.open_zarr(store).load()
-        assert ds.i_bias.size == CURVES.get(line, 4)
-        assert (ds.cell_state == 1).all()
-        k = ds.n_switched if "n_switched" in ds else (ds.switched & ds.valid).sum("cycle")
-        expected = counted(rows())["n_switched"].sum() * ds.i_bias.size // 4
-        if line not in ("one width in all rows", "more than two levels", "a last line that is cut"):
-            assert int(k.sum()) == expected
+    code = imported(kind, name, tmp_path)
+    said = capfd.readouterr()
+    assert code == 0, said.out + said.err
+    ds = xr.open_zarr(tmp_path / "lab.zarr").load()
+    assert ds.i_bias.size == CURVES.get(name, 4)
+    assert (ds.cell_state == 1).all()
+    k = ds.n_switched if "n_switched" in ds else (ds.switched & ds.valid).sum("cycle")
+    if name not in OTHER_CYCLES:
+        assert int(k.sum()) == counted(rows())["n_switched"].sum() * ds.i_bias.size // 4
 
 
 @pytest.mark.parametrize("apart", [True, False])
