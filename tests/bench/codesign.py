@@ -27,7 +27,7 @@ from spinneurons.neurons import card as cards
 from spinneurons.neurons.hall_bar import HallBar
 from spinneurons.neurons.laws import LOGISTIC
 
-GOAL, STRETCH = 60, 100
+GOAL, STRETCH = 60, 150
 STEPS = 50
 PULSES = 28
 FLOP = 2 * STEPS * (784 * 400 + 400 * 10)
@@ -85,8 +85,8 @@ class Found:
         return min(self.loop) * self.cells / min(self.plane)
 
 
-def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
-    """The plain loop and the kernel in turns, each with that many threads, on the first ``images``."""
+def real_plane(images: int, epochs: int) -> tuple[chips.Chip, Batch, list[float], list[float]]:
+    """A chip of the trained network, the first test images, and the variations and I_bias/i0 of the sweep."""
     network = obtain(Recipe(epochs=epochs), data.describe(), 0, print)
     test = data.load("test")
     batch = Batch.first(test.images, test.labels, images)
@@ -95,7 +95,13 @@ def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
     widths, variations = (np.array(SWEEP.axis(name).values, np.float64) for name in ("width", "variation"))
     bars = HallBar(cards.default())
     ratios = (bars.i_bias(widths) / bars.i0(widths)).tolist()
-    etas, draws = variations.tolist(), Draws((1, 2))
+    return chip, batch, variations.tolist(), ratios
+
+
+def compare(images: int, rounds: int, threads: int, epochs: int) -> Found:
+    """The plain loop and the kernel in turns, each with that many threads, on the first ``images``."""
+    chip, batch, etas, ratios = real_plane(images, epochs)
+    draws = Draws((1, 2))
     torch.set_num_threads(threads)
     method = Method(PULSES, LOGISTIC)
 
