@@ -72,9 +72,8 @@ class Kernel(fused.FusedKernel):
         x, weights, z = self.x[: STEPS * n].reshape(STEPS, n), self.active_weights[:n], self.z
         gain, factors, starts, shifted, for_a, for_b = self.shared
         limits, rows, constants, steps, shifts = self.each
-        plain, a, b, later, fired, output, counts = self.state
+        plain, a, b, later, fired, output, counts, sums, total = self.state
         at = np.zeros((len(for_a), STEPS, tables.hidden), np.int32)
-        sums = np.zeros((fused.SETS * (limits.shape[1] + 1), fused.LANES), np.int32)
         moved = [b if factor != 0 else b[:, :0] for factor in for_b]
 
         def timed(work: Callable[[], object]) -> float:
@@ -85,7 +84,7 @@ class Kernel(fused.FusedKernel):
                 cells = slice(starts[v], starts[v + 1])
                 fused._variation(
                     a if shifted[v] else plain, moved[v], for_a[v], for_b[v], limits[v], rows[v], constants[v],
-                    steps[v], later, shifts[v], fired[v], output[cells], self.read[cells],
+                    steps[v], later, shifts[v], fired[v], output[:, cells], self.read[:, cells], sums, total,
                 )  # fmt: skip
 
         def comparisons() -> None:

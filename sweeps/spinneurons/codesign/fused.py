@@ -18,7 +18,7 @@ from numba import njit
 
 from spinneurons.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits
 from spinneurons.codesign.tables import PlaneTables, Totals
-from spinneurons.codesign.vectors import LANES, add_row
+from spinneurons.codesign.vectors import LANES, add_row, zero_rows
 
 SETS = 4
 """Of sums, to which neurons are added in turns."""
@@ -86,25 +86,26 @@ def _add_weights(at, weights, sums):  # type: ignore[no-untyped-def]
 
 
 @njit(**COMPILED)
-def _fire(sums, constants, steps, later, shifts, t, output, read):  # type: ignore[no-untyped-def]
+def _fire(sums, total, steps, later, shifts, output, read):  # type: ignore[no-untyped-def]
     """Output spikes of the widths of one variation, the largest first, and what the hidden spikes read.
 
-    sums from ``_add_weights``; constants (1, LANES); steps (classes,); later (classes,) L; shifts (classes, widths);
-    output (widths, steps, classes); read (widths, steps, 2) sum of |w|, and hidden spikes: added to.
+    sums from ``_add_weights``; total (1, LANES) what is added to all; steps (classes,); later (classes,) L; shifts
+    (classes, widths); output (widths, classes); read (widths, 2) sum of |w|, and hidden spikes: added to.
     """
     classes = len(later)
-    total = constants.copy()
     for j in range(len(output) - 1, -1, -1):
         for k in range(SETS):
             add_row(total, 0, sums, SETS * (j + 1) + k)
         for k in range(classes):
-            output[j, t, k] = f32(total[0, k]) * steps[k] > later[k] + shifts[k, j]
-        read[j, t, 0] += total[0, classes]
-        read[j, t, 1] += total[0, classes + 1]
+            output[j, k] = f32(total[0, k]) * steps[k] > later[k] + shifts[k, j]
+        read[j, 0] += total[0, classes]
+        read[j, 1] += total[0, classes + 1]
 
 
 @njit(**COMPILED)
-def _variation(a, b, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read):  # type: ignore[no-untyped-def]
+def _variation(
+    a, b, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read, sums, total
+):  # type: ignore[no-untyped-def]
     """All widths of one variation in some steps: its weights stay in the first-level cache.
 
     A neuron fires where for_a a + for_b b is above a limit; limits (n,) in rising order, as many as there are widths
@@ -112,7 +113,6 @@ def _variation(a, b, for_a, for_b, limits, weights, constants, steps, later, shi
     """
     d = np.empty(a.shape[1], np.float32)
     at = np.empty(a.shape[1], np.int32)
-    sums = np.empty((SETS * (len(limits) + 1), LANES), np.int32)
     for t in range(len(a)):
         for h in range(len(d)):
             d[h] = a[t, h] * for_a
@@ -125,17 +125,19 @@ def _variation(a, b, for_a, for_b, limits, weights, constants, steps, later, shi
         _add_weights(at, weights, sums)
         for h in range(fired.shape[1]):
             fired[t, h] = at[h]
-        _fire(sums, constants, steps, later[t], shifts, t, output, read)
+        for lane in range(LANES):
+            total[0, lane] = constants[0, lane]
+        _fire(sums, total, steps, later[t], shifts, output[t], read[t])
 
 
 @njit(**COMPILED)
 def _classify(output, counts, label, u_tie, by_lot, shares, spikes):  # type: ignore[no-untyped-def]
     """Add what is classified right after each step, and the output spikes up to it.
 
-    output (cells, steps, classes); counts (cells, classes) of the steps before, which go on; u_tie (steps,); by_lot:
+    output (steps, cells, classes); counts (cells, classes) of the steps before, which go on; u_tie (steps,); by_lot:
     one of the tied classes is drawn; shares, spikes (cells, steps) sums over images.
     """
-    cells, steps, classes = output.shape
+    steps, cells, classes = output.shape
     for cell in range(cells):
         total = 0
         for k in range(classes):
@@ -143,8 +145,8 @@ def _classify(output, counts, label, u_tie, by_lot, shares, spikes):  # type: ig
         for t in range(steps):
             most, tied = i32(-1), 0
             for k in range(classes):
-                counts[cell, k] += output[cell, t, k]
-                total += output[cell, t, k]
+                counts[cell, k] += output[t, cell, k]
+                total += output[t, cell, k]
                 most = max(most, counts[cell, k])
             for k in range(classes):
                 tied += counts[cell, k] == most
@@ -165,7 +167,7 @@ def _image(z, u, first, table, shared, each, state, totals, label, by_lot):  # t
     """
     gain, factors, starts, shifted, for_a, for_b = shared
     limits, weights, constants, steps, shifts = each
-    plain, a, b, later, fired, output, counts = state
+    plain, a, b, later, fired, output, counts, sums, total = state
     read, shares, spikes = totals
     last = first + len(z)
     rows = slice(0, len(z))
@@ -186,11 +188,13 @@ def _image(z, u, first, table, shared, each, state, totals, label, by_lot):  # t
             later,
             shifts[v],
             fired[v],
-            output[cells],
-            read[cells, first:last],
+            output[:, cells],
+            read[first:last, cells],
+            sums,
+            total,
         )
     u_tie = u[:, u.shape[1] - 1]
-    _classify(output[:, rows], counts, label, u_tie, by_lot, shares[:, first:last], spikes[:, first:last])
+    _classify(output[rows], counts, label, u_tie, by_lot, shares[:, first:last], spikes[:, first:last])
 
 
 class FusedKernel:
@@ -202,8 +206,7 @@ class FusedKernel:
         variations, classes, hidden = tables.variations, tables.classes, tables.hidden
         shape, width = (len(variations), -(-tables.widest // 3) * 3), classes + 2
         limits = np.full(shape, np.inf, np.float32)
-        weights = np.zeros((len(variations), hidden, LANES), np.int32)
-        constants = np.zeros((len(variations), 1, LANES), np.int32)
+        weights, constants = zero_rows(len(variations), hidden), zero_rows(len(variations), 1)
         unit = np.zeros((len(variations), classes), np.float32)
         shifts = np.zeros((len(variations), classes, tables.widest), np.float32)
         # of a neuron that is not divided by x, D1 counts eta times; where there is no eta, not at all
@@ -226,7 +229,7 @@ class FusedKernel:
         )
         self.each = limits, weights, constants, unit, shifts
         self.fired = np.zeros((len(variations), steps, 0 if observe is None else hidden), np.uint8)
-        self.output = np.zeros((tables.cells, steps, classes), np.bool_)
+        self.output = np.zeros((steps, tables.cells, classes), np.bool_)
         self.counts = np.zeros((tables.cells, classes), np.int32)
         self.state = (
             np.empty((steps, hidden), np.float32),
@@ -236,8 +239,10 @@ class FusedKernel:
             self.fired,
             self.output,
             self.counts,
+            zero_rows(SETS * (limits.shape[1] + 1)),
+            zero_rows(1),
         )
-        self.read = np.zeros((tables.cells, tables.steps, 2), np.int64)
+        self.read = np.zeros((tables.steps, tables.cells, 2), np.int64)
         self.shares, self.spikes = np.zeros((2, tables.cells, tables.steps), np.int64)
         self.active_weights = np.empty((inputs, columns), np.float32)
         self.x = np.empty(steps * inputs, np.float32)
@@ -251,7 +256,7 @@ class FusedKernel:
                 self._chunk(tile, index, first)
         self.totals.shares[...] = self.shares
         self.totals.output[...] = self.spikes
-        self.totals.read_later[0], self.totals.hidden[...] = np.moveaxis(self.read, 2, 0)
+        self.totals.read_later[0], self.totals.hidden[...] = self.read.transpose(2, 1, 0)
 
     def _chunk(self, tile: Batch, index: int, first: int) -> None:
         tables, steps = self.tables, min(CHUNK, self.tables.steps - first)
@@ -268,7 +273,7 @@ class FusedKernel:
         label = int(tile.labels[index])
         _image(z, u[:, n:], first, tables.thresholds, self.shared, self.each, self.state, totals, label, by_lot)
         if self.observe is not None:
-            self._show(tile, index, first, self.fired[:, :steps], self.output[:, :steps])
+            self._show(tile, index, first, self.fired[:, :steps], self.output[:steps])
 
     def _show(self, tile: Batch, index: int, first: int, fired: Any, output: Any) -> None:
         """Tell the observer of one image's spikes."""
@@ -280,5 +285,5 @@ class FusedKernel:
                 hidden = (fired[v] > j) ^ folded
                 ratios = np.flatnonzero(one.column == j).tolist()
                 number = tile.numbers[index : index + 1]
-                spikes = output[self.tables.starts[v] + j].copy()
+                spikes = output[:, self.tables.starts[v] + j].copy()
                 self.observe(Spikes(v, ratios, number, first, hidden[None], spikes[None]))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
@@ -35,3 +38,11 @@ def _add_row(typingctx, sums, i, weights, j):  # type: ignore[no-untyped-def]
 
 add_row: Any = _add_row
 """For compiled functions alone; numba leaves out the first argument."""
+
+
+def zero_rows(*shape: int) -> npt.NDArray[np.int32]:
+    """(*shape, LANES) zeros on whole lines of the cache: a row that lies across two takes twice as long."""
+    n = math.prod(shape) * LANES
+    memory = np.zeros(n + LANES, np.int32)
+    skip = -(memory.ctypes.data // memory.itemsize) % LANES
+    return memory[skip : skip + n].reshape(*shape, LANES)
