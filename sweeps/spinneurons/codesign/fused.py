@@ -103,9 +103,9 @@ def _fire(sums, total, steps, later, shifts, output, read):  # type: ignore[no-u
 
 
 @njit(**COMPILED)
-def _variation(
+def _variation(  # type: ignore[no-untyped-def]
     a, b, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read, sums, total
-):  # type: ignore[no-untyped-def]
+):
     """All widths of one variation in some steps: its weights stay in the first-level cache.
 
     A neuron fires where for_a a + for_b b is above a limit; limits (n,) in rising order, as many as there are widths
