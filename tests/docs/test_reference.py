@@ -14,7 +14,7 @@ import pytest
 import typer
 
 import spinsweep
-from pages import api, commands, installed, models, sources
+from pages import api, commands, installed, messages, models, sources
 from pages.docstrings import processed, with_formulas
 from spinneurons.neurons.registry import find
 from spinsweep.bench.parts import Part
@@ -191,3 +191,22 @@ def test_docstrings_become_text_that_sphinx_reads_as_it_is_written() -> None:
     alias = ["Alias for field number 3"]
     processed(None, "attribute", "", None, None, alias)
     assert alias == [], "a named tuple says nothing of the field"
+
+
+def test_every_message_that_is_raised_is_in_the_reference_with_what_its_class_means() -> None:
+    page = messages.page()
+    assert "## CubeError\n\nA store cannot be used as it was asked to be; nothing was written." in page
+    assert "… is locked); only one lane can own it: wait for it to end" in page
+    assert page.count("\n| ") > 600
+    types = set(re.findall(r"`spinsweep\.([A-Z]\w+)`", messages.INTRODUCTION))
+    code = "".join(file.read_text() for file in (ROOT / "engine/spinsweep").rglob("*.py"))
+    assert len(types) >= 6
+    assert not {name for name in types if f'"spinsweep.{name}"' not in code}
+
+
+def test_a_message_is_its_text_with_marks_for_what_is_put_in() -> None:
+    raised = "raise E('{} is quite wrong with {}'.format(1, 2))\nraise SpecError(TEXT)\nraise ValueError"
+    assert list(messages.messages(ast.parse(raised))) == [("E", "… is quite wrong with …")]
+    assert list(messages.messages(ast.parse("raise CubeError(f'{a}{b}: holds nothing in {c}')"))) == [
+        ("CubeError", "…: holds nothing in …"),
+    ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import main as sphinx
 
-from pages import api, commands, installed, models, sources
+from pages import api, commands, installed, messages, models, sources
 
 ROOT = Path(__file__).resolve().parents[3]
 START = '<!doctype html><meta charset="utf-8"><title>{0}</title><meta http-equiv="refresh" content="0; url={1}">\n'
@@ -26,6 +26,7 @@ def reference() -> dict[str, str]:
         "bench-file.md": models.bench_file(),
         "cluster-file.md": models.cluster_file(),
         "installed.md": installed.page(),
+        "messages.md": messages.page(),
         **{f"api/{name}.rst": text for name, text in api.pages()},
     }
 
