@@ -137,13 +137,13 @@ class Kernel(fused.FusedKernel):
         ]
 
 
-@fused.njit(**fused.COMPILED)
+@fused.compiled
 def _counts(d, limits, at):  # type: ignore[no-untyped-def]
     for t in range(len(d)):
         fused._count(d[t], limits, at[t])
 
 
-@fused.njit(**fused.COMPILED)
+@fused.compiled
 def _additions(at, weights, sums):  # type: ignore[no-untyped-def]
     for t in range(len(at)):
         sums[:] = 0
@@ -162,7 +162,7 @@ def clock() -> float:
     return n / seconds(lambda: _chain(n), 1, 3)
 
 
-@fused.njit(**fused.COMPILED)
+@fused.compiled
 def _chain(n):  # type: ignore[no-untyped-def]
     x = np.uint64(n)
     for _ in range(n // 4):  # a shift and an exclusive or, twice: nothing that a compiler would fold

@@ -38,11 +38,19 @@ def fits(tables: PlaneTables) -> bool:
     )
 
 
-COMPILED: Any = {"nogil": True, "error_model": "numpy", "cache": True}
-"""How numba compiles: once on a machine, and without checks that would keep LLVM from using vectors."""
+def compiled(function: Any) -> Any:
+    """Compile without checks, which would keep LLVM from using vectors; once on a machine, if it can be kept.
+
+    numba keeps it beside this file, or among the user's caches.  Else each process compiles.
+    """
+    options: Any = {"nogil": True, "error_model": "numpy"}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # neither can be written
+        return njit(**options)(function)
 
 
-@njit(**COMPILED)
+@compiled
 def _drives(z, u, table, gain, factors, plain, a, b, later):  # type: ignore[no-untyped-def]
     """What is the same in all cells: x W1 - L, a = (x W1 - L) f and b = x D1 f of the first layer, L of the last.
 
@@ -61,7 +69,7 @@ def _drives(z, u, table, gain, factors, plain, a, b, later):  # type: ignore[no-
             later[t, k] = table[u[t, hidden + k]] * gain[hidden + k]
 
 
-@njit(**COMPILED)
+@compiled
 def _count(d, limits, at):  # type: ignore[no-untyped-def]
     """at (hidden,): how many of the limits (n,) are below d (hidden,); three in a pass, which reads less."""
     for h in range(len(at)):
@@ -75,7 +83,7 @@ def _count(d, limits, at):  # type: ignore[no-untyped-def]
             )
 
 
-@njit(**COMPILED)
+@compiled
 def _add_weights(at, weights, sums):  # type: ignore[no-untyped-def]
     """sums[SETS c + s] (n, LANES): of the weights (hidden, LANES) of the neurons whose count is c.
 
@@ -85,7 +93,7 @@ def _add_weights(at, weights, sums):  # type: ignore[no-untyped-def]
         add_row(sums, SETS * at[h] + h % SETS, weights, h)
 
 
-@njit(**COMPILED)
+@compiled
 def _fire(sums, total, steps, later, shifts, output, read):  # type: ignore[no-untyped-def]
     """Output spikes of the widths of one variation, the largest first, and what the hidden spikes read.
 
@@ -102,7 +110,7 @@ def _fire(sums, total, steps, later, shifts, output, read):  # type: ignore[no-u
         read[j, 1] += total[0, classes + 1]
 
 
-@njit(**COMPILED)
+@compiled
 def _variation(  # type: ignore[no-untyped-def]
     a, b, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read, sums, total
 ):
@@ -130,7 +138,7 @@ def _variation(  # type: ignore[no-untyped-def]
         _fire(sums, total, steps, later[t], shifts, output[t], read[t])
 
 
-@njit(**COMPILED)
+@compiled
 def _classify(output, counts, label, u_tie, by_lot, shares, spikes):  # type: ignore[no-untyped-def]
     """Add what is classified right after each step, and the output spikes up to it.
 
@@ -158,7 +166,7 @@ def _classify(output, counts, label, u_tie, by_lot, shares, spikes):  # type: ig
             spikes[cell, t] += total
 
 
-@njit(**COMPILED)
+@compiled
 def _image(z, u, first, table, shared, each, state, totals, label, by_lot):  # type: ignore[no-untyped-def]
     """One image in some steps, from step ``first`` on.
 

@@ -1,4 +1,8 @@
-"""One operation on whole vectors for numba, whose compiler adds so short rows number by number."""
+"""One operation on whole vectors for numba, whose compiler adds so short rows number by number.
+
+numba keeps what it compiled by the file of the function that it compiled: after a change here, change or remove
+``__pycache__/fused.*`` as well.
+"""
 
 from __future__ import annotations
 

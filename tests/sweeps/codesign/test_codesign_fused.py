@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +77,17 @@ def test_any_plane_equals_that_of_the_general_kernel_bit_for_bit(data: st.DataOb
 def test_what_the_loops_do_not_know_is_left_to_the_general_kernel(trained: Network) -> None:
     chip = make_chip(trained)
     assert not fused.fits(PlaneTables(chip, CellGrid([0.1], [18.9], 5, class_by="membrane")))
+
+
+def test_where_nothing_compiled_can_be_kept_each_process_compiles(tmp_path: Path) -> None:
+    program = """
+import numba.core.caching
+numba.core.caching.CacheImpl._locator_classes = []
+import numpy as np
+from spinneurons.codesign import fused
+at = np.zeros(4, np.int32)
+fused._count(np.array([0, 1, 2, 3], np.float32), np.array([0.5, 2.5, np.inf], np.float32), at)
+print(at.tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "[0, 1, 1, 2]\n", done.stderr
