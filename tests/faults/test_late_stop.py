@@ -15,7 +15,6 @@ from distributed import Client
 
 from spinsweep import Axis, Cells, Output, Parameter, Sweep
 from spinsweep.cli.display import Display
-from spinsweep.cube import Cube
 from spinsweep.executors.dask import on_client
 from spinsweep.executors.driver import drive
 from spinsweep.executors.serial import serial
