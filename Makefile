@@ -65,7 +65,8 @@ docs-serve: docs
 wheel: docs
 	PYTHONPATH=engine/docs $(BIN)/python -m pages.wheel
 
-test: $(READY) lint docs test-packages
+test: $(READY) test-packages
+	@$(MAKE) --no-print-directory -j2 lint docs  # mypy keeps one core, and the pages another
 	@$(BIN)/python -m compileall -q engine sweeps  # once, and not in each of some hundred processes
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 3
 

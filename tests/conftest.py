@@ -29,10 +29,14 @@ os.environ["DASK_DISTRIBUTED__WORKER__MEMORY__MONITOR_INTERVAL"] = "1s"
 os.environ["DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL"] = "5s"
 dask.config.refresh()
 
-settings.register_profile(
-    "default", deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-settings.load_profile("default")
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+settings.register_profile("few", UNHURRIED, max_examples=25)
+settings.register_profile("full", UNHURRIED, max_examples=100)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before the tests are imported: without the slow tests, tests that state no number try fewer examples."""
+    settings.load_profile("few" if "not slow" in config.option.markexpr else "full")
 
 
 LONGEST = (

@@ -28,6 +28,7 @@ from typing import Any
 import pytest
 import xarray as xr
 
+import python_blocks
 from spinsweep.cli import main
 from spinsweep.cli.app import app
 from spinsweep.cli.options import pairs, requested
@@ -50,6 +51,7 @@ ON_WORKERS = "spinsweep run characterization"
 COMPUTING = (
     "sweeps/spinneurons/",
     "sweeps/ANALYSIS.md",
+    "sweeps/EXAMPLES.md",
     "cluster/SCALE.md",
     "engine/AUXILIARY.md",
     "engine/docs/how-to/make-card.md",
@@ -136,15 +138,15 @@ def test_what_the_documentation_tells_to_type_works(
             (tmp_path / mark.removeprefix("file: ")).write_text(block["text"])
         run_by = {"console", "python", "text"} | ({"javascript"} if mark.startswith("file: ") else set())
         assert block["kind"] in run_by, f"{page}: a block of {block['kind']} is not run by any test"
-        commands = {
-            "console": block["text"].splitlines(),
-            "python": [f"{sys.executable} -W error -c {quoted(block['text'])}"],
-        }
+        commands = {"console": block["text"].splitlines(), "python": [block["text"]]}
         for line in commands.get(block["kind"], []):
             if line.startswith("node ") and (lacking := no_node()):
                 pytest.skip(f"{page}: {line}, and what follows, did not run: {lacking}")
             there = made.before(line, tmp_path / "results")
-            status, said = typed(line, tmp_path, monkeypatch, capfd)
+            if block["kind"] == "python":
+                status, said = python_blocks.ran(line, tmp_path, environment())
+            else:
+                status, said = typed(line, tmp_path, monkeypatch, capfd)
             assert status == 0, f"{page}: {line}\n{said}"
             made.after(line, tmp_path / "results", there)
 
@@ -221,10 +223,6 @@ def no_node() -> str:
     if shutil.which("zstd") is None and subprocess.run(own, check=False).returncode != 0:
         return "node is older than 22.15, and there is no program zstd"
     return ""
-
-
-def quoted(code: str) -> str:
-    return "'" + code.replace("'", "'\"'\"'") + "'"
 
 
 def environment() -> dict[str, str]:

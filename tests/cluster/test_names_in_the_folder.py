@@ -90,7 +90,10 @@ def test_the_traps_work(folder: Path) -> None:
         assert b"taken for a module" in ended.stderr
 
 
-@pytest.mark.parametrize("where", ["--executor serial", "--executor processes --workers 2", "--workers 2"])
+@pytest.mark.parametrize(
+    "where",
+    ["--executor serial", pytest.param("--executor processes --workers 2", marks=pytest.mark.slow), "--workers 2"],
+)
 def test_a_run_on_this_machine_imports_no_file_of_the_current_folder_but_the_users(folder: Path, where: str) -> None:
     run(folder, "mine.py:SWEEP", *where.split())
     assert Cube(folder / "c.zarr").dataset()["y"].values.tolist() == [1, 3, 5]

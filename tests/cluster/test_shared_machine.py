@@ -145,6 +145,7 @@ def test_a_scheduler_that_stays_is_closed_to_others_and_open_to_all_that_its_use
         process.communicate(timeout=60)
 
 
+@pytest.mark.slow
 def test_a_bench_run_with_a_lane_is_closed_to_other_users(tmp_path: Path, attack: Attack) -> None:
     command = f"{sys.executable} -m spinsweep.cli run characterization --on bench.toml --workers 1 --no-dashboard"
     small = "--set device=0 --set width=0.5 --set cycles=200 --set currents=20 --set resamples=20 --store c.zarr"

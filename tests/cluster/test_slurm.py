@@ -205,6 +205,7 @@ def test_jobs_whose_time_is_over_are_followed_by_others_and_no_cell_is_suspected
     assert len(list((run.folder / "log").iterdir())) == 100, "no cell was computed twice"
 
 
+@pytest.mark.slow
 def test_a_cell_that_takes_longer_than_a_job_is_named_after_two_jobs_and_the_others_are_done(
     runs_of_short_jobs: dict[str, Run],
 ) -> None:

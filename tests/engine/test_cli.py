@@ -86,6 +86,7 @@ def test_values_are_added_to_those_of_the_cube_and_the_same_command_adds_nothing
     assert xr.open_zarr(own / "results" / "mine.zarr").x.values.tolist() == [7, 0.25]
 
 
+@pytest.mark.slow
 def test_a_sweep_of_ones_own_in_a_file_runs_on_workers_and_grows(own: Path) -> None:
     first = process("run", "mine.py:MINE", "--workers", 2, cwd=own)
     grown = process("run", "mine.py:MINE", "--workers", 0, "--set", "x=0:1:5", "--set", "seed=0:6", cwd=own)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
-import os
 import subprocess
 import sys
 import time
@@ -15,8 +13,18 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client
+from hanging_cells import (
+    FLAKY,
+    HANGING,
+    HUNG,
+    flaky,
+    flaky_blocks,
+    hanging_blocks,
+    holding,
+    locking,
+)
 
-from spinsweep import Axis, Cell, Cells, Output, Parameter, SpecError, Sweep, per_cell
+from spinsweep import SpecError
 from spinsweep.blocks import Block
 from spinsweep.cube import TIMED_OUT, LastResort, Task
 from spinsweep.executors.dispatch import Dispatcher
@@ -25,49 +33,12 @@ from spinsweep.executors.running import run
 from spinsweep.ledger import Receipt
 from spinsweep.limits import backoff_s, retries_of
 
-HUNG = (3, 8)
-"""Values of x at which a cell hangs."""
-
-
-def wait_for_ever() -> None:
-    while True:
-        time.sleep(60)
-
-
-def note(cell: Cell) -> None:
-    with (Path(cell.params["log"]) / str(cell["x"])).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-
-
-@per_cell
-def hanging(cell: Cell) -> dict[str, Any]:
-    note(cell)
-    if cell["x"] in HUNG and cell.params["hangs"]:
-        wait_for_ever()
-    return {"y": cell.rng().random()}
-
-
-def hanging_blocks(cells: Cells) -> dict[str, Any]:
-    """The same, of a whole block at once."""
-    return {"y": [hanging(cell)["y"] for cell in cells]}
-
-
-HANGING = Sweep(
-    name="hanging",
-    title="Cells of which two hang",
-    axes=(Axis("x", tuple(range(12))),),
-    outputs=(Output("y"),),
-    parameters=(Parameter("log", "", neutral=""), Parameter("hangs", 0, neutral=0)),
-    function=hanging,
-    timeout=1.0,
-)
-
 
 def where(name: str, client: Client) -> dict[str, Any]:
     return {"serial": {}, "processes": {"executor": "processes", "workers": 2}, "dask": {"client": client}}[name]
 
 
-@pytest.mark.parametrize("name", ["serial", pytest.param("processes", marks=pytest.mark.slow), "dask"])
+@pytest.mark.parametrize("name", ["serial", "processes", pytest.param("dask", marks=pytest.mark.slow)])
 def test_a_cell_that_hangs_fails_with_its_stack_and_the_others_of_its_block_are_computed(
     tmp_path: Path, client: Client, log: Path, name: str
 ) -> None:
@@ -109,14 +80,6 @@ def test_of_a_function_of_a_whole_block_each_cell_is_then_computed_by_itself(tmp
     assert result.counts.done == 5
 
 
-@per_cell
-def locking(cell: Cell) -> dict[str, Any]:
-    """Native code that never gives Python's lock back: a search that takes for ever."""
-    if cell["x"] == 1:
-        sum(range(10**13))
-    return {"y": float(cell["x"])}
-
-
 def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
     tmp_path: Path,
 ) -> None:
@@ -126,15 +89,6 @@ def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
     (failure,) = result.failures
     assert (failure.coords["x"], failure.error.type, result.counts.done) == (1, TIMED_OUT, 2)
     assert "in locking" in failure.error.traceback
-
-
-@per_cell
-def holding(cell: Cell) -> dict[str, Any]:
-    """Native code that holds Python's lock: nothing else of its process runs."""
-    note(cell)
-    if cell["x"] == 1 and cell.params["hangs"]:
-        ctypes.PyDLL(None).sleep(3600)
-    return {"y": float(cell["x"])}
 
 
 def test_on_dask_the_stacks_of_the_worker_that_ended_itself_come_back(tmp_path: Path, log: Path) -> None:
@@ -213,31 +167,6 @@ def test_a_block_whose_process_ended_itself_is_sent_cell_by_cell_and_a_cell_that
 
     assert split == Split(2)
     assert failure == RecordFailure(again.attempts[0].task, "T", "m", "stack")
-
-
-@per_cell
-def flaky(cell: Cell) -> dict[str, Any]:
-    """Fails on the first ``fails`` calls; changes what it is called with."""
-    note(cell)
-    calls = len((Path(cell.params["log"]) / str(cell["x"])).read_text().split())
-    x = cell.coords.pop("x")
-    if calls <= cell.params["fails"]:
-        raise ConnectionResetError("gone") if x % 2 else ValueError("wrong")
-    return {"y": Cell.rng(cell, axes=()).random() + float(x)}
-
-
-def flaky_blocks(cells: Cells) -> dict[str, Any]:
-    return {"y": [flaky(cell)["y"] for cell in cells]}
-
-
-FLAKY = Sweep(
-    name="flaky",
-    title="Cells that fail at first",
-    axes=(Axis("x", (1, 2, 3, 5)),),
-    outputs=(Output("y"),),
-    parameters=(Parameter("log", "", neutral=""), Parameter("fails", 0, neutral=0)),
-    function=flaky,
-)
 
 
 @pytest.mark.parametrize("function", [flaky, flaky_blocks])

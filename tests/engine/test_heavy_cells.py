@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heavy_cells import HEAVY, SCORE, WAYS, forks_and_files, leaking, whole_block
 from hypothesis import given
 from hypothesis import strategies as st
 
 import spinsweep
-from spinsweep import Axis, Cell, Cells, Output, Parameter, SpecError, Sweep, memory, per_cell
+from spinsweep import SpecError, Sweep, memory
 from spinsweep.blocks import Block
 from spinsweep.cube import OUT_OF_MEMORY, Task
 from spinsweep.deployment import local_cluster
@@ -27,51 +28,6 @@ from spinsweep.executors.running import Result, run
 from spinsweep.ledger import Receipt
 from spinsweep.machine import USABLE, Machine, deal, gpus, in_words, memory_limit
 from spinsweep.resources import GPU, MEMORY
-
-MUCH = 600_000_000  # bytes, three times what a cell may use
-SCORE = Path("/proc/self/oom_score_adj")
-
-
-def numpy_array() -> Any:
-    return np.ones(MUCH, np.uint8)
-
-
-def native_code_that_lets_no_python_run() -> Any:
-    return b"x" * MUCH
-
-
-def child() -> Any:
-    process = subprocess.Popen([sys.executable, "-c", f"b = b'x' * {MUCH}; import time; time.sleep(60)"])
-    process.wait()
-
-
-def nothing() -> Any:
-    return None
-
-
-WAYS = (nothing, numpy_array, native_code_that_lets_no_python_run, child)
-
-
-@per_cell
-def heavy(cell: Cell) -> dict[str, Any]:
-    with (Path(cell.params["log"]) / str(cell["x"])).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    if cell["x"] == 3:
-        held = WAYS[cell.params["way"]]()
-        if held is not None:
-            time.sleep(60)
-    return {"y": cell.rng().random(), "score": float(SCORE.read_text())}
-
-
-HEAVY = Sweep(
-    name="heavy",
-    title="Cells of which one takes too much memory",
-    axes=(Axis("x", tuple(range(6))),),
-    outputs=(Output("y"), Output("score")),
-    parameters=(Parameter("log", "", neutral=""), Parameter("way", 0, neutral=0)),
-    function=heavy,
-    memory="200 MB",
-)
 
 
 def on_pool(sweep: Sweep, store: Path, **options: Any) -> Result:
@@ -126,32 +82,12 @@ def test_workers_are_what_the_system_ends_first_where_memory_runs_out(tmp_path: 
     assert int(SCORE.read_text()) == own
 
 
-_left: list[Any] = []
-
-
-@per_cell
-def leaking(cell: Cell) -> dict[str, Any]:
-    """Leaves 60 MB in its process: the third or fourth cell finds it full."""
-    with (Path(cell.params["log"]) / str(cell["x"])).open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    _left.append(np.ones(60_000_000, np.uint8))
-    time.sleep(0.2)
-    return {"y": cell.rng().random(), "score": 0.0}
-
-
 def test_what_earlier_cells_left_in_a_process_is_held_against_none(tmp_path: Path, log: Path) -> None:
     sweep = dataclasses.replace(HEAVY, function=leaking).with_values(log=str(log))
     result = run(sweep, tmp_path / "c.zarr", executor="processes", workers=1, block=6)
 
     assert (result.outcome, result.counts.done) == ("complete", 6)
     assert len({process for x in range(6) for process in (log / str(x)).read_text().split()}) > 1
-
-
-def whole_block(cells: Cells) -> dict[str, Any]:
-    """70 MB for each cell: four at once are too many."""
-    held = np.ones(70_000_000 * cells.shape[0], np.uint8)
-    time.sleep(0.5)
-    return {"y": [cell.rng().random() for cell in cells], "score": held[: cells.shape[0]].astype(float)}
 
 
 def test_of_a_function_of_a_whole_block_each_cell_is_then_computed_by_itself(tmp_path: Path, log: Path) -> None:
@@ -348,42 +284,10 @@ def test_gpus_are_those_that_cuda_would_see(
 
 
 def test_what_forks_share_counts_once_and_mapped_files_not_at_all(tmp_path: Path) -> None:
-    process = multiprocessing.get_context("spawn").Process(target=_forks_and_files, args=(tmp_path,))
+    process = multiprocessing.get_context("spawn").Process(target=forks_and_files, args=(tmp_path,))
     process.start()  # this one may hold whatever other tests have left
     process.join()
     assert process.exitcode == 0
-
-
-def _forks_and_files(folder: Path) -> None:
-    before = memory.held(os.getpid())
-    array = np.ones(100_000_000, np.uint8)
-    assert 90_000_000 < memory.held(os.getpid()) - before < 150_000_000
-
-    file = np.memmap(folder / "file", np.uint8, "w+", shape=100_000_000)
-    file[:] = 1
-    read = np.memmap(folder / "file", np.uint8, "r")
-    assert read.sum() == file.size
-    assert memory.held(os.getpid()) - before < 190_000_000
-
-    ready = multiprocessing.get_context("fork").Barrier(4)
-    forks = [multiprocessing.get_context("fork").Process(target=_wait, args=(array, ready)) for _ in range(3)]
-    for fork in forks:
-        fork.start()
-    try:
-        ready.wait(60)
-        assert memory.held(os.getpid()) > before + 3 * array.size
-        assert memory.more_than(os.getpid(), before + 2 * array.size) is None
-        assert memory.more_than(os.getpid(), before + array.size // 2) is not None
-    finally:
-        for fork in forks:
-            fork.kill()
-            fork.join()
-
-
-def _wait(array: Any, ready: Any) -> None:
-    assert array[0] == 1
-    ready.wait(60)
-    time.sleep(60)
 
 
 # what is decided

@@ -59,6 +59,7 @@ def python_blocks(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page, flags=re.M | re.S)
 
 
+@pytest.mark.slow
 def test_a_notebook_of_what_the_pages_say_runs_from_the_function_to_the_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,7 +118,7 @@ def survive(
     shutil.rmtree(into)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 12))])
 def test_after_any_power_cut_no_lost_cell_counts_as_done_and_the_run_goes_on(
     recorded: Recorder, expected: dict[float, xr.Dataset], tmp_path: Path, seed: int
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_cube_of_objects_equals_the_one_in_a_folder_byte_for_byte(
     assert opened["sum"].attrs == want["sum"].attrs
 
 
+@pytest.mark.slow
 def test_running_again_computes_nothing_and_growing_leaves_old_objects_alone(store: str, log: Path) -> None:
     sweep = LOGGED.with_values(log=str(log))
     go(sweep, store, block=10)

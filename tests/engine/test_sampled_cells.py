@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,36 +14,13 @@ import pytest
 import xarray as xr
 from distributed import Client
 from examples import GRID
+from sampled_cells import FAILING, TRACED, with_processes
 
-from spinsweep import Axis, Cell, Output, Parameter, Sweep, per_cell
+from spinsweep import Axis, Output, Parameter, Sweep
 from spinsweep.executors import long_running
 from spinsweep.executors.running import run
 from spinsweep.runs import Run, sampling
 from spinsweep.runs.sampling import sample, sample_elsewhere
-
-
-@per_cell
-def traced(cell: Cell) -> dict[str, Any]:
-    """Notes its process; takes a while; ends or holds its process in the first cell, if it is told to."""
-    with (Path(cell.params["log"]) / f"{cell['x']}-{cell['seed']}").open("a") as file:
-        file.write(f"{os.getpid()}\n")
-    time.sleep(cell.params["seconds"])
-    if cell["x"] == 0 and cell["seed"] == 0 and cell.params["first"]:
-        if cell.params["first"] == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(3600)
-    print("printed by a cell")
-    return {"y": cell.rng().random()}
-
-
-TRACED = Sweep(
-    name="traced",
-    title="Cells that tell their process",
-    axes=(Axis("x", (0, 1, 2, 3)), Axis("seed", (0, 1, 2))),
-    outputs=(Output("y"),),
-    parameters=(Parameter("log", "", neutral=""), Parameter("seconds", 0.0), Parameter("first", "", neutral="")),
-    function=traced,
-)
 
 
 def processes(log: Path) -> dict[str, list[int]]:
@@ -62,7 +35,7 @@ def lives(process: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("executor", ["processes", "dask"])
+@pytest.mark.parametrize("executor", [pytest.param("processes", marks=pytest.mark.slow), "dask"])
 def test_no_cell_runs_in_the_driver_and_none_is_computed_twice(
     tmp_path: Path, log: Path, client: Client, executor: str
 ) -> None:
@@ -107,7 +80,7 @@ def test_a_sample_here_and_elsewhere_computes_the_same() -> None:
 
 
 def test_a_cell_that_kills_its_process_harms_no_driver_and_is_told(tmp_path: Path, log: Path) -> None:
-    result = run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=2)
+    result = run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=1)
 
     assert (result.counts.done, result.counts.failed) == (11, 1)
     assert any("to choose the blocks ended with exit code -9; workers compute them" in n for n in result.notes)
@@ -126,7 +99,7 @@ def test_a_cell_that_hangs_gets_a_block_of_its_own_and_its_process_ends(
     assert not lives(processes(log)["0-0"][0])
 
 
-@pytest.mark.parametrize("workers", [0, 1], ids=["here", "a worker"])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)], ids=["here", "a worker"])
 def test_a_cell_of_the_sample_may_take_no_longer_than_its_timeout(
     tmp_path: Path, log: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,31 +136,7 @@ def test_what_fails_in_the_sample_is_said_by_workers_and_what_is_good_is_kept(tm
     assert (result.dataset.cell_attempt == 1).all()
 
 
-@per_cell
-def failing(cell: Cell) -> dict[str, Any]:
-    if cell["x"] == 1:
-        raise ValueError("no good")
-    return {"y": 0.0}
-
-
-FAILING = Sweep("failing", "One cell fails", (Axis("x", (0, 1, 2, 3)),), (Output("y"),), failing)
-
-
-def doubled(value: int) -> int:
-    return 2 * value
-
-
-@per_cell
-def with_processes(cell: Cell) -> dict[str, Any]:
-    """Uses a pool of processes, and leaves a program behind."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        (value,) = pool.map(doubled, [cell["x"]])
-    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
-    (Path(cell.params["log"]) / str(left.pid)).touch()
-    return {"y": float(value)}
-
-
-@pytest.mark.parametrize("executor", ["processes", "dask"])
+@pytest.mark.parametrize("executor", [pytest.param("processes", marks=pytest.mark.slow), "dask"])
 def test_cells_may_start_processes_and_what_they_leave_ends_with_the_run(
     tmp_path: Path, log: Path, client: Client, executor: str
 ) -> None:

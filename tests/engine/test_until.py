@@ -18,9 +18,10 @@ import xarray as xr
 from distributed import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from noisy_cells import SWEEP
 
 import spinsweep
-from spinsweep import Axis, Cell, Cells, Dim, Output, SpecError, State, Sweep, Until, per_cell
+from spinsweep import Axis, Cells, Output, SpecError, State, Sweep, Until
 from spinsweep.analysis.looks import Looks, half_width, moments
 from spinsweep.cli import main
 from spinsweep.cube import Cube
@@ -44,29 +45,6 @@ SWEEP = Sweep(
     (Axis("spread", (0.1, 0.6, 1.2)), Axis("seed", tuple(range(10)))), (Output("y", unit="V"),), cell,
 )
 """
-
-
-@per_cell
-def cell(cell: Cell) -> dict[str, Any]:
-    y = cell.rng().normal(1.0, cell["spread"])
-    if "FAILS" in os.environ and cell["seed"] in (3, 15) and cell["kind"] == "b":
-        raise ValueError("not this one")
-    return {"y": y, "hit": cell.rng("hit").random() < 0.5, "n": cell["seed"], "loss": y + np.arange(3.0) * y}
-
-
-SWEEP = Sweep(
-    "noisy",
-    "Noise of several widths",
-    (Axis("kind", ("a", "b")), Axis("seed", tuple(range(10))), Axis("spread", (0.1, 0.6, 1.2))),
-    (
-        Output("y", unit="V"),
-        Output("hit", dtype="bool"),
-        Output("n", dtype="int64"),
-        Output("loss", ("epoch",)),
-    ),
-    cell,
-    dims=(Dim("epoch", size=3),),
-)
 
 
 def replicates(store: Path) -> Any:
@@ -355,11 +333,11 @@ def test_the_command_line_plans_runs_and_tells(tmp_path: Path, capsys: pytest.Ca
 
 
 @pytest.mark.faults
-def test_a_killed_run_goes_on_in_the_round_where_it_was(tmp_path: Path) -> None:
-    (tmp_path / "noisy.py").write_text(SWEEP_FILE)
+def test_a_killed_run_goes_on_in_the_round_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "killed.py").write_text(SWEEP_FILE)
     store = tmp_path / "c.zarr"
     options = ["--executor", "serial", "--until", UNTIL, "--max", "40", "--block", "2"]
-    command = [sys.executable, "-m", "spinsweep.cli", "run", "noisy.py", "--store", str(store), *options]
+    command = [sys.executable, "-m", "spinsweep.cli", "run", "killed.py", "--store", str(store), *options]
     with subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "HOLD": "yes"}) as process:
         until = time.monotonic() + 120
         while time.monotonic() < until and not (store.exists() and (_states(store) == State.DONE).sum() > 30):
@@ -367,9 +345,10 @@ def test_a_killed_run_goes_on_in_the_round_where_it_was(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGKILL)
     left = _states(store)
     assert (left == State.ABSENT).any(), "a round was in hand"
-    assert subprocess.run(command, cwd=tmp_path).returncode == 0
-    alone = [*command[:6], str(tmp_path / "alone.zarr"), *options]
-    assert subprocess.run(alone, cwd=tmp_path).returncode == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(command[3:]) == 0
+    alone = [*command[3:6], str(tmp_path / "alone.zarr"), *options]
+    assert main(alone) == 0
 
     assert (_states(store) == _states(tmp_path / "alone.zarr")).all()
     xr.testing.assert_equal(xr.open_zarr(store).y.load(), xr.open_zarr(tmp_path / "alone.zarr").y.load())

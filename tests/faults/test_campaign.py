@@ -14,8 +14,9 @@ pytestmark = pytest.mark.faults
 ROOT = Path(__file__).parents[2]
 
 
-def test_after_a_handful_of_random_faults_every_number_is_right_and_nothing_is_left() -> None:
-    environment = {**os.environ, "SEED": "1", "COUNT": "6", "ONLY": "serial"}
+@pytest.mark.parametrize("count", ["3", pytest.param("6", marks=pytest.mark.slow)])
+def test_after_a_handful_of_random_faults_every_number_is_right_and_nothing_is_left(count: str) -> None:
+    environment = {**os.environ, "SEED": "1", "COUNT": count, "ONLY": "serial"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.campaign"],
         cwd=ROOT,

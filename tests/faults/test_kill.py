@@ -257,7 +257,7 @@ def test_a_killed_scheduler_is_said_in_one_line_and_the_next_run_goes_on(
     assert Cube(store).counts().done == 100
 
 
-@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_ctrl_c_once_ends_cleanly_and_says_how_to_go_on(
     tmp_path: Path, log: Path, reference: Path, workers: str
 ) -> None:

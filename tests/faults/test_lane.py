@@ -118,7 +118,7 @@ def test_a_killed_driver_is_followed_by_one_that_measures_only_what_is_missing(t
         assert int(xr.open_zarr(tmp_path / "measured.zarr").valid.sum()) >= 2 * CYCLES - 1
 
 
-@pytest.mark.parametrize("workers", [2, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_ctrl_c_stops_after_a_cycle_and_the_same_command_continues(tmp_path: Path, workers: int) -> None:
     store = tmp_path / "measured.zarr"
     with emulated(tmp_path, speed=3000) as (bench, control):
@@ -168,6 +168,7 @@ def test_a_lane_at_a_terminal_that_is_closed_makes_the_bench_safe(
         run.kill()
 
 
+@pytest.mark.slow
 def test_a_second_run_that_needs_the_bench_is_refused_in_one_line(tmp_path: Path) -> None:
     with emulated(tmp_path, speed=20) as (bench, control):
         first = measuring(bench, tmp_path / "one.zarr")

@@ -200,6 +200,7 @@ def test_a_driver_killed_while_it_wrote_a_block_holds_up_nothing_for_ever(
     stories[request.node.name].result()
 
 
+@pytest.mark.slow
 def test_a_driver_that_stood_still_while_another_took_over_writes_nothing_more(
     request: pytest.FixtureRequest, stories: dict[str, Future[None]]
 ) -> None:

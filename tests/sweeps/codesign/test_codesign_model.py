@@ -245,7 +245,10 @@ print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 """
 
 
-@pytest.mark.parametrize(("images", "steps"), [(64, 50), (8, 5000), pytest.param(10_000, 50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("images", "steps"),
+    [pytest.param(64, 50, marks=pytest.mark.slow), (8, 5000), pytest.param(10_000, 50, marks=pytest.mark.slow)],
+)
 def test_the_peak_of_memory_stays_below_one_and_a_half_gigabytes(images: int, steps: int) -> None:
     command = [sys.executable, "-c", MEMORY, str(images), str(steps)]
     found = subprocess.run(command, env=dict(os.environ), capture_output=True, text=True, check=True, timeout=280)

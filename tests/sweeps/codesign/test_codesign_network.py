@@ -126,9 +126,9 @@ def test_processes_that_want_one_network_at_the_same_time_train_it_once(tmp_path
     described = data.describe(str(write_folder(tmp_path / "data", n=200)))
     command = [sys.executable, "-c", WANTED, str(tmp_path), described["folder"], described["sha256"]]
     environment = {**os.environ, "SPINSWEEP_CACHE": str(tmp_path / "cache")}
-    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    running = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     digests = {process.communicate(timeout=120)[0] for process in running}
-    assert [process.returncode for process in running] == [0, 0, 0]
+    assert [process.returncode for process in running] == [0, 0]
     assert len(digests) == 1
     assert len((tmp_path / "epochs").read_text().splitlines()) == 3  # of one training
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 1
