@@ -89,7 +89,7 @@ def main() -> None:
     mpl.use("agg")
     with tempfile.TemporaryDirectory() as folder:
         seen = looks(Path(folder) / "walk.zarr")
-    frames = [*seen, *[seen[-1]] * round(LAST_S / FRAME_S)]
+    frames = [seen[-1], *seen, *[seen[-1]] * round(LAST_S / FRAME_S)]  # whoever shows one alone shows the first
     picture = Picture(seen[-1])
     FILE.parent.mkdir(exist_ok=True)
     animation = FuncAnimation(picture.figure, picture.show, frames=frames, cache_frame_data=False)
