@@ -1,12 +1,14 @@
-"""What others on this machine cannot change: the paths that code, keys and locks are read from."""
+"""What others cannot change or see: the paths that code, keys and locks are read from, secrets in command lines."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -102,3 +104,18 @@ def scratch() -> Path:
     made = Path(tempfile.mkdtemp(prefix="spinsweep-"))  # somebody has the name
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
+
+
+SECRETS = ("--notify",)
+"""Options whose values are secrets: a webhook's address lets everybody write there."""
+
+
+def without_secrets(words: Iterable[str]) -> list[str]:
+    """The words of a command line without what lets others in: addresses of webhooks, and passwords within URLs."""
+    shown, hides = list[str](), False
+    for word in words:
+        option, equals, _ = word.partition("=")
+        secret = option in SECRETS
+        shown.append("..." if hides else f"{option}=..." if secret and equals else word)
+        hides = secret and not equals
+    return [re.sub(r"://[^/@\s]+@", "://...@", word) for word in shown]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spinsweep import system
+from spinsweep.private import without_secrets
 from spinsweep.provenance.origin import Origin
 from spinsweep.provenance.packages import versions
 from spinsweep.spec import Sweep
@@ -125,7 +126,7 @@ class RunRecord:
     process: int = 0
     """The driver's number there."""
     command: str = ""
-    """The command line."""
+    """The command line, without secrets."""
     start: str = ""
     """When it began, UTC, ISO 8601."""
     end: str | None = None
@@ -153,7 +154,7 @@ class RunRecord:
             code=CodeRecord.of(sweep, origin.record.identity),
             machine=MachineRecord.here(),
             process=os.getpid(),
-            command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            command=shlex.join(without_secrets([Path(sys.argv[0]).name, *sys.argv[1:]])),
             start=now(),
         )
 

@@ -15,6 +15,7 @@ from spinsweep.dashboard.html import SYMBOLS, value_text
 from spinsweep.failure_groups import cell_command
 from spinsweep.ledger import State
 from spinsweep.printable import cut, one_line
+from spinsweep.private import without_secrets
 from spinsweep.progress import duration
 from spinsweep.provenance import RunRecord, changes_in_words
 from spinsweep.saved_page.contents import PageContents, RunOfCube, Variable
@@ -33,8 +34,6 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """What a browser lets the page do: whatever a text of the cube says, nothing is run or fetched."""
 NAMES = {State.INCOMPLETE: "incomplete: an output is missing", State.ABSENT: "absent: not computed yet",
          State.STALE: "stale: of an earlier definition or code", State.UNWANTED: "not wanted"}  # fmt: skip
-SECRETS = ("--notify",)
-"""Options whose values stay in the cube: a webhook's address lets everybody write."""
 
 
 def page(contents: PageContents, pictures: Sequence[PageFigure], figures: Sequence[str], version: str) -> str:
@@ -264,18 +263,11 @@ def _code_of(record: RunRecord) -> str:
 
 
 def shown_command(command: str) -> str:
-    """A command line without what lets others in: addresses of webhooks, and passwords within URLs."""
+    """A command line without what lets others in, which cubes of earlier versions hold."""
     try:
-        words = shlex.split(command)
+        return shlex.join(without_secrets(shlex.split(command)))
     except ValueError:  # damaged
         return command
-    shown, hides = [], False
-    for word in words:
-        option, equals, _ = word.partition("=")
-        secret = option in SECRETS
-        shown.append("..." if hides else f"{option}=..." if secret and equals else word)
-        hides = secret and not equals
-    return shlex.join(re.sub(r"://[^/@\s]+@", "://...@", word) for word in shown)
 
 
 def _definition(contents: PageContents) -> Iterator[str]:
