@@ -88,14 +88,14 @@ def test_a_webhook_that_does_not_answer_is_said_and_harms_nothing(
 
 def test_a_cube_keeps_no_secret_of_the_command_that_filled_it(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(OWN.replace("== 3", "== 9"))
-    words = ["run", "own.py", "--workers", "0", "--store", "a.zarr", "--notify=http://me:word@127.0.0.1:9/secret"]
+    words = ["run", "own.py", "--workers", "0", "--store", "a.zarr", "--notify=http://me:word@127.0.0.1:9/hush-hush"]
     command = [sys.executable, "-m", "spinsweep.cli", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "nobody was told" in done.stderr
     (run,) = Cube(tmp_path / "a.zarr").runs()
     assert run.command.endswith("run own.py --workers 0 --store a.zarr --notify=...")
     for file in (tmp_path / "a.zarr").rglob("*"):
-        assert not (file.is_file() and b"secret" in file.read_bytes())
+        assert not (file.is_file() and b"hush-hush" in file.read_bytes()), file
 
 
 def test_a_run_that_is_stuck_is_told_once_and_so_is_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
