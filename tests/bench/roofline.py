@@ -73,7 +73,7 @@ class Kernel(fused.FusedKernel):
         gain, factors, starts, shifted, for_a, for_b = self.shared
         limits, rows, constants, steps, shifts = self.each
         plain, a, b, later, fired, output, counts, sums, total = self.state
-        at = np.zeros((len(for_a), STEPS, tables.hidden), np.int32)
+        below = np.zeros((len(for_a), STEPS, tables.hidden), np.int32)
         moved = [b if factor != 0 else b[:, :0] for factor in for_b]
 
         def timed(work: Callable[[], object]) -> float:
@@ -89,11 +89,11 @@ class Kernel(fused.FusedKernel):
 
         def comparisons() -> None:
             for v in range(len(for_a)):
-                _counts(a, limits[v], at[v])
+                _counts(a, limits[v], below[v])
 
         def additions() -> None:
             for v in range(len(for_a)):
-                _additions(at[v], rows[v], sums)
+                _additions(below[v], rows[v], sums)
 
         weight_bytes = n * columns * 4
         row_updates = len(for_a) * STEPS * tables.hidden
@@ -138,16 +138,16 @@ class Kernel(fused.FusedKernel):
 
 
 @fused.compiled
-def _counts(d, limits, at):  # type: ignore[no-untyped-def]
+def _counts(d, limits, below):  # type: ignore[no-untyped-def]
     for t in range(len(d)):
-        fused._count(d[t], limits, at[t])
+        fused._count(d[t], limits, below[t])
 
 
 @fused.compiled
-def _additions(at, weights, sums):  # type: ignore[no-untyped-def]
-    for t in range(len(at)):
+def _additions(below, weights, sums):  # type: ignore[no-untyped-def]
+    for t in range(len(below)):
         sums[:] = 0
-        fused._add_weights(at[t], weights, sums)
+        fused._add_weights(below[t], weights, sums)
 
 
 def float32_peak(n: int = 1536) -> float:

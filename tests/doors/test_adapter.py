@@ -190,4 +190,4 @@ def test_the_example_has_15_lines() -> None:
     example = (HERE / "pymeasure_meter.py").read_text().split("from typing import Any\n")[1]
     code = [line for line in example.splitlines() if line.strip()]
     assert len(code) <= 15
-    assert example.strip() in (ROOT / "engine" / "BENCH.md").read_text()
+    assert example.strip() in (ROOT / "engine/docs/how-to/adapt-driver.md").read_text()

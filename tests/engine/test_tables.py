@@ -125,5 +125,5 @@ ONE = Sweep("one", "One", (Axis("x", (1.0, 2.0)), Axis("seed", (0, 1))), (Output
     for words in (["table", store, "y"], ["figures", store, "--each-output"]):
         assert main(words) == 2
         said = capfd.readouterr().err
-        assert "cannot be read: ValueError" in said
+        assert "cannot be read: DamagedChunk" in said
         assert said.count("\n") == 1

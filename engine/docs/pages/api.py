@@ -44,6 +44,8 @@ MODULES = {
         "spinsweep.bench.capabilities",
         "spinsweep.bench.section",
         "spinsweep.bench.adapter",
+        "spinneurons.logs.frames",
+        "spinneurons.mnist.data",
         "spinneurons.logs.table",
     ),
 }

@@ -50,7 +50,7 @@ def looks(store: Path) -> list[xr.Dataset]:
     return [*seen, spinsweep.open_cube(store).load()]
 
 
-class Picture:
+class FillingPicture:
     """Left the cells of the first drift, right the mean over the seeds of both."""
 
     def __init__(self, whole: xr.Dataset) -> None:
@@ -90,7 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         seen = looks(Path(folder) / "walk.zarr")
     frames = [seen[-1], *seen, *[seen[-1]] * round(LAST_S / FRAME_S)]  # whoever shows one alone shows the first
-    picture = Picture(seen[-1])
+    picture = FillingPicture(seen[-1])
     FILE.parent.mkdir(exist_ok=True)
     animation = FuncAnimation(picture.figure, picture.show, frames=frames, cache_frame_data=False)
     animation.save(FILE, writer=PillowWriter(fps=round(1 / FRAME_S)), dpi=PIXELS)

@@ -53,17 +53,17 @@ def page() -> str:
 
 def sections() -> Iterator[str]:
     """One for each class of errors, in the order of the code: what it means, and its messages."""
-    found: dict[str, set[str]] = defaultdict(set)
+    raised: dict[str, set[str]] = defaultdict(set)
     meanings = dict[str, str]()
     for name in SOURCES:
         root = Path(str(import_module(name).__file__)).parent
         for file in sorted(root.rglob("*.py")):
             for error, message in messages(ast.parse(file.read_text())):
-                found[error].add(message)
+                raised[error].add(message)
         meanings |= classes(root)
     for error, meaning in meanings.items():
-        if found[error]:
-            rows = [(plain(message),) for message in sorted(found[error], key=str.lower)]
+        if raised[error]:
+            rows = [(plain(message),) for message in sorted(raised[error], key=str.lower)]
             yield f"## {error}\n\n{plain(meaning)}\n\n{table(('message',), rows)}"
 
 

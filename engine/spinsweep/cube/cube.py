@@ -186,8 +186,8 @@ class Cube:
         from spinsweep.cube.lazy_arrays import lazily, pieces_of
 
         with self._reading():
-            there, axes = self.storage.absolute(), len(self.shape)  # also when the folder changes later
-            arrays = {name: BlockArray(there / name, self.metadata[name], axes) for name in self.cell_arrays}
+            storage, axes = self.storage.absolute(), len(self.shape)  # also when the folder changes later
+            arrays = {name: BlockArray(storage / name, self.metadata[name], axes) for name in self.cell_arrays}
             dataset = lazily(xr.open_zarr(str(self.storage), chunks=None), arrays)
             if at_once and dataset.nbytes <= AT_ONCE:
                 return dataset.load()

@@ -80,9 +80,9 @@ def pieces_of(dataset: xr.Dataset, arrays: Mapping[str, BlockArray]) -> dict[str
     blocks, size = PIECE_BLOCKS, PIECE_BYTES
     for axis in reversed(range(len(lengths))):
         fits = min(blocks, size // max(1, each * math.prod(lengths)))
-        together = max(1, min(grid.lengths[axis], fits))
-        blocks //= together
-        lengths[axis] *= together
+        count = max(1, min(grid.lengths[axis], fits))
+        blocks //= count
+        lengths[axis] *= count
     return dict(zip(axes, (min(n, m) for n, m in zip(lengths, grid.shape, strict=True)), strict=True))
 
 

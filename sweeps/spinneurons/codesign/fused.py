@@ -70,27 +70,27 @@ def _drives(z, u, table, gain, factors, plain, a, b, later):  # type: ignore[no-
 
 
 @compiled
-def _count(d, limits, at):  # type: ignore[no-untyped-def]
-    """at (hidden,): how many of the limits (n,) are below d (hidden,); three in a pass, which reads less."""
-    for h in range(len(at)):
-        at[h] = 0
+def _count(d, limits, below):  # type: ignore[no-untyped-def]
+    """below (hidden,): how many of the limits (n,) are below d (hidden,); three in a pass, which reads less."""
+    for h in range(len(below)):
+        below[h] = 0
     for j in range(0, len(limits), 3):
         x, y, z = limits[j], limits[j + 1], limits[j + 2]
-        for h in range(len(at)):
+        for h in range(len(below)):
             one = d[h]
-            at[h] += (
+            below[h] += (
                 (i32(1) if one > x else i32(0)) + (i32(1) if one > y else i32(0)) + (i32(1) if one > z else i32(0))
             )
 
 
 @compiled
-def _add_weights(at, weights, sums):  # type: ignore[no-untyped-def]
+def _add_weights(below, weights, sums):  # type: ignore[no-untyped-def]
     """sums[SETS c + s] (n, LANES): of the weights (hidden, LANES) of the neurons whose count is c.
 
     The SETS of sums take turns: an addition need not wait for the one before to the same sum.
     """
-    for h in range(len(at)):
-        add_row(sums, SETS * at[h] + h % SETS, weights, h)
+    for h in range(len(below)):
+        add_row(sums, SETS * below[h] + h % SETS, weights, h)
 
 
 @compiled
@@ -120,7 +120,7 @@ def _variation(  # type: ignore[no-untyped-def]
     and then infinite ones.
     """
     d = np.empty(a.shape[1], np.float32)
-    at = np.empty(a.shape[1], np.int32)
+    below = np.empty(a.shape[1], np.int32)
     for t in range(len(a)):
         for h in range(len(d)):
             d[h] = a[t, h] * for_a
@@ -129,10 +129,10 @@ def _variation(  # type: ignore[no-untyped-def]
         for i in range(len(sums)):
             for lane in range(LANES):
                 sums[i, lane] = 0
-        _count(d, limits, at)
-        _add_weights(at, weights, sums)
+        _count(d, limits, below)
+        _add_weights(below, weights, sums)
         for h in range(fired.shape[1]):
-            fired[t, h] = at[h]
+            fired[t, h] = below[h]
         for lane in range(LANES):
             total[0, lane] = constants[0, lane]
         _fire(sums, total, steps, later[t], shifts, output[t], read[t])

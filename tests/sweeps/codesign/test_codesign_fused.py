@@ -85,9 +85,9 @@ import numba.core.caching
 numba.core.caching.CacheImpl._locator_classes = []
 import numpy as np
 from spinneurons.codesign import fused
-at = np.zeros(4, np.int32)
-fused._count(np.array([0, 1, 2, 3], np.float32), np.array([0.5, 2.5, np.inf], np.float32), at)
-print(at.tolist())
+below = np.zeros(4, np.int32)
+fused._count(np.array([0, 1, 2, 3], np.float32), np.array([0.5, 2.5, np.inf], np.float32), below)
+print(below.tolist())
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert done.stdout == "[0, 1, 1, 2]\n", done.stderr
