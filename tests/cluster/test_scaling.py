@@ -89,7 +89,7 @@ LAST = 8
 def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: Path) -> None:
     axis, folder = Axis("number", tuple(range(LAST + 1))), Parameter("folder", str(tmp_path))
     sweep = Sweep("waited", "Cells that wait for workers", (axis,), (Output("pid"),), waited, parameters=(folder,))
-    seen = []
+    seen: list[int] = []
 
     def look(_: Run) -> None:
         seen.append(len(names(client)))
@@ -101,8 +101,8 @@ def test_a_worker_that_is_retired_is_not_called_lost(client: Client, tmp_path: P
     with open_run(sweep, tmp_path / "waited.zarr", block=1) as run:
         drive(run, on_client(client), look)
     assert run.complete
-    assert max(seen) == 2
-    assert seen[-1] == 1, "one was idle and went"
+    both = seen.index(2)
+    assert 1 in seen[both:], "one was idle and went; Dask may ask for another before the last cell has ended"
     assert run.progress.workers_lost == 0
 
 
