@@ -70,11 +70,12 @@ class Kernel(fused.FusedKernel):
         each = n + tables.neurons + 1
         u = self.draws.draw_chunk(number, 0, STEPS, each)
         x, weights, z = self.x[: STEPS * n].reshape(STEPS, n), self.active_weights[:n], self.z
-        gain, factors, starts, shifted, for_a, for_b = self.shared
+        gain, factors, starts, shifted, for_a, for_b, shares = self.shared
         limits, rows, constants, steps, shifts = self.each
-        plain, a, b, later, fired, output, counts, sums, total = self.state
-        below = np.zeros((len(for_a), STEPS, tables.hidden), np.int32)
-        moved = [b if factor != 0 else b[:, :0] for factor in for_b]
+        plain, a, b, later, fired, output, counts, scratch = self.state
+        below = np.zeros((len(for_a), STEPS, a.shape[1]), np.int32)
+        some = np.zeros((len(for_a), STEPS, a.shape[1] // fused.LANES), np.uint16)
+        words, sizes = some.view(np.uint64), (tables.hidden, tables.classes)
 
         def timed(work: Callable[[], object]) -> float:
             return seconds(work, 20, rounds)
@@ -82,21 +83,23 @@ class Kernel(fused.FusedKernel):
         def variations() -> None:
             for v in range(len(for_a)):
                 cells = slice(starts[v], starts[v + 1])
+                drive = a if shifted[v] else plain
                 fused._variation(
-                    a if shifted[v] else plain, moved[v], for_a[v], for_b[v], limits[v], rows[v], constants[v],
-                    steps[v], later, shifts[v], fired[v], output[:, cells], self.read[:, cells], sums, total,
+                    drive, b if for_b[v] != 0 else drive, v, for_a[v], for_b[v], limits[v], rows[v], constants[v],
+                    steps, later, shifts[v], fired[v], output[:, cells], self.read[:, cells], scratch, tables.classes,
                 )  # fmt: skip
 
         def comparisons() -> None:
             for v in range(len(for_a)):
-                _counts(a, limits[v], below[v])
+                drive = a if shifted[v] else plain
+                _counts(below[v], some[v], drive, for_a[v], b if for_b[v] != 0 else drive, for_b[v], limits[v])
 
         def additions() -> None:
             for v in range(len(for_a)):
-                _additions(below[v], rows[v], sums)
+                _additions(below[v], words[v], rows[v], scratch[3])
 
         weight_bytes = n * columns * 4
-        row_updates = len(for_a) * STEPS * tables.hidden
+        comparisons_made = len(for_a) * STEPS * tables.hidden * limits.shape[1]
         drawn = timed(lambda: self.draws.draw_chunk(number, 0, STEPS, each))
         many = 1 << 20
         philox = many / seconds(lambda: self.draws._generator.random_raw(many // 4), 1, rounds)
@@ -105,6 +108,7 @@ class Kernel(fused.FusedKernel):
         product = timed(lambda: torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z)))
         whole = timed(variations)
         compared, added = timed(comparisons), timed(additions)
+        row_updates = int(np.count_nonzero(below))
         u_tie = u[:, -1]
         return [
             Part("random numbers", drawn, STEPS * each, "G numbers", philox),
@@ -121,16 +125,16 @@ class Kernel(fused.FusedKernel):
             Part("x W1 and x D1", product, 2.0 * STEPS * n * columns, "GFLOP", 1e9 * float32_peak()),
             Part(
                 "thresholds, a and b",
-                timed(lambda: fused._drives(z, u[:, n:], tables.thresholds, gain, factors, plain, a, b, later)),
+                timed(lambda: fused._drives(z, u[:, n:], tables.thresholds, gain, factors, plain, a, b, later, *sizes)),
                 STEPS * tables.neurons,
                 "G",
             ),
-            Part("comparisons with the widths", compared, row_updates * limits.shape[1], "G"),
+            Part("comparisons with the widths", compared, comparisons_made, "G"),
             Part("additions of W2 by count", added, row_updates, "G rows", clock() / 2),
             Part("output spikes", max(whole - compared - added, 0.0), tables.cells * STEPS * tables.classes, "G"),
             Part(
                 "classes",
-                timed(lambda: fused._classify(output, counts, 0, u_tie, False, self.shares, self.spikes)),
+                timed(lambda: fused._classify(output, counts, 0, u_tie, False, shares, self.shares, self.spikes)),
                 tables.cells * STEPS * tables.classes,
                 "G",
             ),
@@ -138,16 +142,15 @@ class Kernel(fused.FusedKernel):
 
 
 @fused.compiled
-def _counts(d, limits, below):  # type: ignore[no-untyped-def]
-    for t in range(len(d)):
-        fused._count(d[t], limits, below[t])
+def _counts(below, some, a, for_a, b, for_b, limits):  # type: ignore[no-untyped-def]
+    for t in range(len(a)):
+        fused._count(below[t], some[t], a[t], for_a, b[t], for_b, limits)
 
 
 @fused.compiled
-def _additions(below, weights, sums):  # type: ignore[no-untyped-def]
+def _additions(below, words, weights, sums):  # type: ignore[no-untyped-def]
     for t in range(len(below)):
-        sums[:] = 0
-        fused._add_weights(below[t], weights, sums)
+        fused._add_weights(below[t], words[t], weights, sums)
 
 
 def float32_peak(n: int = 1536) -> float:

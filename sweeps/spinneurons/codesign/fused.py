@@ -5,7 +5,8 @@ are all compared with the same limits: no calibration, one hidden layer, classes
 
 Limits rise from width to width.  So the widths at which a neuron fires are the first L of them, and L says all.  The
 weights of a neuron go into one sum, number L; the sum that an output neuron gets at a width is that of all larger
-L.  Nine products become one addition for each neuron.  All sums are of whole numbers, so that they are exact.
+L.  Nine products become one addition for each neuron, and none for the half of them that fires at no width.  All
+sums are of whole numbers, so that they are exact.
 """
 
 from __future__ import annotations
@@ -13,18 +14,30 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from numba import njit
 
 from spinneurons.codesign.draws import CHUNK, LEVELS, Batch, Draws, input_limits
 from spinneurons.codesign.tables import PlaneTables, Totals
-from spinneurons.codesign.vectors import LANES, add_row, zero_rows
+from spinneurons.codesign.vectors import (
+    LANES,
+    SETS,
+    TURN,
+    add_bits,
+    add_row,
+    add_sets,
+    count_below,
+    fires,
+    lowest,
+    ones,
+    zero_rows,
+)
 
-SETS = 4
-"""Of sums, to which neurons are added in turns."""
+WORD = 64
+"""Neurons whose bits are looked at together; there are as many as fill whole words, and those beyond never fire."""
 SHARES = 2520
 """Least common multiple of 1..10: one of k tied classes gets SHARES/k, a whole number."""
-f32, i32 = np.float32, np.int32
 
 
 def fits(tables: PlaneTables) -> bool:
@@ -51,116 +64,110 @@ def compiled(function: Any) -> Any:
 
 
 @compiled
-def _drives(z, u, table, gain, factors, plain, a, b, later):  # type: ignore[no-untyped-def]
+def _drives(z, u, table, gain, factors, plain, a, b, later, hidden, classes):  # type: ignore[no-untyped-def]
     """What is the same in all cells: x W1 - L, a = (x W1 - L) f and b = x D1 f of the first layer, L of the last.
 
     z (steps, columns) x W1, x D1; u (steps, neurons) random numbers; table (65536,) thresholds; gain (neurons,);
-    factors (hidden,) f; plain, a, b (steps, hidden), of no columns where they are not needed; later (steps, classes).
+    factors (hidden,) f; plain, a, b (steps, hidden and more), of no columns where they are not needed; later (steps,
+    LANES).
     """
-    hidden = plain.shape[1]
     for t in range(len(z)):
         for h in range(hidden):
             plain[t, h] = z[t, h] - table[u[t, h]] * gain[h]
-        for h in range(a.shape[1]):
-            a[t, h] = plain[t, h] * factors[h]
-        for h in range(b.shape[1]):
-            b[t, h] = z[t, hidden + h] * factors[h]
-        for k in range(later.shape[1]):
+        if a.shape[1] > 0:
+            for h in range(hidden):
+                a[t, h] = plain[t, h] * factors[h]
+        if b.shape[1] > 0:
+            for h in range(hidden):
+                b[t, h] = z[t, hidden + h] * factors[h]
+        for k in range(classes):
             later[t, k] = table[u[t, hidden + k]] * gain[hidden + k]
 
 
 @compiled
-def _count(d, limits, below):  # type: ignore[no-untyped-def]
-    """below (hidden,): how many of the limits (n,) are below d (hidden,); three in a pass, which reads less."""
-    for h in range(len(below)):
-        below[h] = 0
-    for j in range(0, len(limits), 3):
-        x, y, z = limits[j], limits[j + 1], limits[j + 2]
-        for h in range(len(below)):
-            one = d[h]
-            below[h] += (
-                (i32(1) if one > x else i32(0)) + (i32(1) if one > y else i32(0)) + (i32(1) if one > z else i32(0))
-            )
+def _count(below, some, a, for_a, b, for_b, limits):  # type: ignore[no-untyped-def]
+    """below (neurons,): how many of the limits are below for_a a + for_b b; some: a bit for each that is not 0."""
+    for i in range(len(below) // LANES):
+        count_below(below, some, i, a, for_a, b, for_b, limits, len(limits) // TURN)
 
 
 @compiled
-def _add_weights(below, weights, sums):  # type: ignore[no-untyped-def]
-    """sums[SETS c + s] (n, LANES): of the weights (hidden, LANES) of the neurons whose count is c.
+def _add_weights(below, words, weights, sums):  # type: ignore[no-untyped-def]
+    """sums[SETS c + s] (n, LANES): of the weights (hidden, LANES) of the neurons whose count c is not 0.
 
-    The SETS of sums take turns: an addition need not wait for the one before to the same sum.
+    words are the bits of ``_count``: to go from one to the next takes no branch for each neuron, which a processor
+    could not guess.
     """
-    for h in range(len(below)):
-        add_row(sums, SETS * below[h] + h % SETS, weights, h)
+    for i in range(len(sums)):
+        for lane in range(LANES):
+            sums[i, lane] = 0
+    turn = 0
+    for w in range(len(words)):
+        bits = words[w]
+        while bits != 0:
+            h = WORD * w + lowest(bits)
+            bits &= bits - np.uint64(1)
+            add_row(sums, SETS * below[h] + turn, weights, h)
+            turn = (turn + 1) % SETS
 
 
 @compiled
-def _fire(sums, total, steps, later, shifts, output, read):  # type: ignore[no-untyped-def]
+def _fire(sums, total, steps, v, later, t, shifts, output, read, classes):  # type: ignore[no-untyped-def]
     """Output spikes of the widths of one variation, the largest first, and what the hidden spikes read.
 
-    sums from ``_add_weights``; total (1, LANES) what is added to all; steps (classes,); later (classes,) L; shifts
-    (classes, widths); output (widths, classes); read (widths, 2) sum of |w|, and hidden spikes: added to.
+    sums from ``_add_weights``; total (1, LANES) what is added to all; steps (variations, LANES); later (steps, LANES)
+    L; shifts (widths, LANES); output (widths,) a bit for each class; read (widths, 2) sum of |w|, and hidden spikes:
+    added to.
     """
-    classes = len(later)
     for j in range(len(output) - 1, -1, -1):
-        for k in range(SETS):
-            add_row(total, 0, sums, SETS * (j + 1) + k)
-        for k in range(classes):
-            output[j, k] = f32(total[0, k]) * steps[k] > later[k] + shifts[k, j]
+        add_sets(total, sums, j + 1)
+        output[j] = fires(total, steps, v, later, t, shifts, j)
         read[j, 0] += total[0, classes]
         read[j, 1] += total[0, classes + 1]
 
 
 @compiled
 def _variation(  # type: ignore[no-untyped-def]
-    a, b, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read, sums, total
+    a, b, v, for_a, for_b, limits, weights, constants, steps, later, shifts, fired, output, read, scratch, classes
 ):
-    """All widths of one variation in some steps: its weights stay in the first-level cache.
+    """All widths of variation v in some steps: its weights stay in the first-level cache.
 
     A neuron fires where for_a a + for_b b is above a limit; limits (n,) in rising order, as many as there are widths
     and then infinite ones.
     """
-    d = np.empty(a.shape[1], np.float32)
-    below = np.empty(a.shape[1], np.int32)
+    below, some, words, sums, total = scratch
     for t in range(len(a)):
-        for h in range(len(d)):
-            d[h] = a[t, h] * for_a
-        for h in range(b.shape[1]):
-            d[h] += b[t, h] * for_b
-        for i in range(len(sums)):
-            for lane in range(LANES):
-                sums[i, lane] = 0
-        _count(d, limits, below)
-        _add_weights(below, weights, sums)
+        _count(below, some, a[t], for_a, b[t], for_b, limits)
+        _add_weights(below, words, weights, sums)
         for h in range(fired.shape[1]):
             fired[t, h] = below[h]
         for lane in range(LANES):
             total[0, lane] = constants[0, lane]
-        _fire(sums, total, steps, later[t], shifts, output[t], read[t])
+        _fire(sums, total, steps, v, later, t, shifts, output[t], read[t], classes)
 
 
 @compiled
-def _classify(output, counts, label, u_tie, by_lot, shares, spikes):  # type: ignore[no-untyped-def]
+def _classify(output, counts, label, u_tie, by_lot, parts, shares, spikes):  # type: ignore[no-untyped-def]
     """Add what is classified right after each step, and the output spikes up to it.
 
-    output (steps, cells, classes); counts (cells, classes) of the steps before, which go on; u_tie (steps,); by_lot:
-    one of the tied classes is drawn; shares, spikes (cells, steps) sums over images.
+    output (steps, cells) a bit for each class; counts (cells, LANES) of the steps before, which go on; u_tie
+    (steps,); by_lot: one of the tied classes is drawn; parts (classes + 1,) the share of one of k tied classes;
+    shares, spikes (cells, steps) sums over images.
     """
-    steps, cells, classes = output.shape
+    steps, cells = output.shape
+    among = np.uint16((1 << (len(parts) - 1)) - 1)
+    right = np.uint16(1 << label)
     for cell in range(cells):
         total = 0
-        for k in range(classes):
+        for k in range(LANES):
             total += counts[cell, k]
         for t in range(steps):
-            most, tied = i32(-1), 0
-            for k in range(classes):
-                counts[cell, k] += output[t, cell, k]
-                total += output[t, cell, k]
-                most = max(most, counts[cell, k])
-            for k in range(classes):
-                tied += counts[cell, k] == most
-            if counts[cell, label] == most:
+            most = add_bits(counts, cell, output[t, cell], among)
+            total += ones(output[t, cell])
+            if most & right:
+                tied = ones(most)
                 if not by_lot:
-                    shares[cell, t] += SHARES // tied
+                    shares[cell, t] += parts[tied]
                 elif np.int64(u_tie[t]) * tied < LEVELS:  # with probability 1/k
                     shares[cell, t] += SHARES
             spikes[cell, t] += total
@@ -173,36 +180,38 @@ def _image(z, u, first, table, shared, each, state, totals, label, by_lot):  # t
     z and u as in ``_drives``, u with the number that decides ties behind them.  The tuples are those of
     :class:`FusedKernel`.
     """
-    gain, factors, starts, shifted, for_a, for_b = shared
+    gain, factors, starts, shifted, for_a, for_b, parts = shared
     limits, weights, constants, steps, shifts = each
-    plain, a, b, later, fired, output, counts, sums, total = state
+    plain, a, b, later, fired, output, counts, scratch = state
     read, shares, spikes = totals
+    hidden, classes = len(factors), len(parts) - 1
     last = first + len(z)
     rows = slice(0, len(z))
     plain, a, b, later = plain[rows], a[rows], b[rows], later[rows]
-    _drives(z, u, table, gain, factors, plain, a, b, later)
+    _drives(z, u, table, gain, factors, plain, a, b, later, hidden, classes)
     for v in range(len(for_a)):
         cells = slice(starts[v], starts[v + 1])
-        drive, moved = a if shifted[v] else plain, b if for_b[v] != 0 else b[:, :0]
+        drive = a if shifted[v] else plain
         _variation(
             drive,
-            moved,
+            b if for_b[v] != 0 else drive,
+            v,
             for_a[v],
             for_b[v],
             limits[v],
             weights[v],
             constants[v],
-            steps[v],
+            steps,
             later,
             shifts[v],
             fired[v],
             output[:, cells],
             read[first:last, cells],
-            sums,
-            total,
+            scratch,
+            classes,
         )
     u_tie = u[:, u.shape[1] - 1]
-    _classify(output[rows], counts, label, u_tie, by_lot, shares[:, first:last], spikes[:, first:last])
+    _classify(output[rows], counts, label, u_tie, by_lot, parts, shares[:, first:last], spikes[:, first:last])
 
 
 class FusedKernel:
@@ -212,21 +221,23 @@ class FusedKernel:
         self.tables, self.draws, self.observe = tables, draws, observe
         self.totals = Totals.zeros(tables)
         variations, classes, hidden = tables.variations, tables.classes, tables.hidden
-        shape, width = (len(variations), -(-tables.widest // 3) * 3), classes + 2
+        shape, width = (len(variations), -(-tables.widest // TURN) * TURN), classes + 2
         limits = np.full(shape, np.inf, np.float32)
         weights, constants = zero_rows(len(variations), hidden), zero_rows(len(variations), 1)
-        unit = np.zeros((len(variations), classes), np.float32)
-        shifts = np.zeros((len(variations), classes, tables.widest), np.float32)
-        # of a neuron that is not divided by x, D1 counts eta times; where there is no eta, not at all
+        unit = np.zeros((len(variations), LANES), np.float32)
+        shifts = np.zeros((len(variations), tables.widest, LANES), np.float32)
+        # of a neuron that is not divided by x, D1 counts eta times; where there is no eta or no D1, not at all
         factors = np.array([(1 / one.eta, 1.0) if one.shifted else (1.0, one.eta) for one in variations], np.float64)
+        if not tables.varied:
+            factors[:, 1] = 0.0
         for v, one in enumerate(variations):
             layer = one.layers[0]
             high, middle, low, ones = np.split(layer.digits.astype(np.int32), [width - 1, 2 * width - 2, -1])
             limits[v, : one.widths] = one.limits[:, 0]
             weights[v, :, :width] = np.concatenate([high * 256**2 + middle * 256 + low, ones]).T
             constants[v, 0, :width] = layer.constant
-            unit[v] = layer.step[:-1]
-            shifts[v, :, : one.widths] = layer.shift
+            unit[v, :classes] = layer.step[:-1]
+            shifts[v, : one.widths, :classes] = layer.shift.T
         steps, (inputs, columns) = min(tables.steps, CHUNK), tables.first_layer.shape
         self.shared = (
             np.ones(tables.neurons, np.float32) if tables.gain is None else tables.gain,
@@ -234,21 +245,27 @@ class FusedKernel:
             np.array([*tables.starts, tables.cells]),
             np.array([one.shifted for one in variations]),
             *np.ascontiguousarray(factors.T, np.float32),
+            np.array([0, *(SHARES // k for k in range(1, classes + 1))]),
         )
         self.each = limits, weights, constants, unit, shifts
         self.fired = np.zeros((len(variations), steps, 0 if observe is None else hidden), np.uint8)
-        self.output = np.zeros((steps, tables.cells, classes), np.bool_)
-        self.counts = np.zeros((tables.cells, classes), np.int32)
+        self.output = np.zeros((steps, tables.cells), np.uint16)
+        self.counts = zero_rows(tables.cells)
+        neurons = -(-hidden // WORD) * WORD
+        some = np.zeros(neurons // LANES, np.uint16)
+
+        def lanes(needed: bool, beyond: float) -> npt.NDArray[np.float32]:
+            return np.full((steps, neurons if needed else 0), beyond, np.float32)
+
         self.state = (
-            np.empty((steps, hidden), np.float32),
-            np.empty((steps, hidden if tables.shifted else 0), np.float32),
-            np.empty((steps, hidden if tables.varied else 0), np.float32),
-            np.empty((steps, classes), np.float32),
+            lanes(True, -np.inf),
+            lanes(tables.shifted, -np.inf),
+            lanes(tables.varied, 0.0),
+            np.full((steps, LANES), np.inf, np.float32),  # what is no class never fires
             self.fired,
             self.output,
             self.counts,
-            zero_rows(SETS * (limits.shape[1] + 1)),
-            zero_rows(1),
+            (np.empty(neurons, np.int32), some, some.view(np.uint64), zero_rows(SETS * (shape[1] + 1)), zero_rows(1)),
         )
         self.read = np.zeros((tables.steps, tables.cells, 2), np.int64)
         self.shares, self.spikes = np.zeros((2, tables.cells, tables.steps), np.int64)
@@ -293,5 +310,6 @@ class FusedKernel:
                 hidden = (fired[v] > j) ^ folded
                 ratios = np.flatnonzero(one.column == j).tolist()
                 number = tile.numbers[index : index + 1]
-                spikes = output[:, self.tables.starts[v] + j].copy()
+                bits = output[:, self.tables.starts[v] + j, None] >> np.arange(self.tables.classes, dtype=np.uint16)
+                spikes = (bits & 1).astype(np.bool_)
                 self.observe(Spikes(v, ratios, number, first, hidden[None], spikes[None]))
