@@ -21,6 +21,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -60,7 +61,12 @@ COMPUTING = (
 """Pages whose commands compute, or measure, for long."""
 STARTING = ("emulate", "scheduler", "worker")
 """Commands that listen for signals, or start others, for as long as they run."""
-BLOCK = re.compile(r"(?:<!-- (?P<mark>[^\n]*?) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"(?:^ *<!-- (?P<mark>[^\n]*?) -->\n)?^(?P<indent> *)```(?P<kind>\S+)\n(?P<text>.*?)^(?P=indent)```$", re.M | re.S
+)
+"""Of code, also within a list."""
+DIRECTIVES = {"{toctree}"}
+"""Of the site's generator."""
 
 
 @pytest.fixture(scope="module")
@@ -127,18 +133,20 @@ def test_what_the_documentation_tells_to_type_works(
     monkeypatch.setenv("SPINSWEEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
     monkeypatch.setenv("SPINSWEEP_LOCKS", str(tmp_path / "locks"))
-    blocks = list(BLOCK.finditer((ROOT / page).read_text()))
+    content = (ROOT / page).read_text()
+    blocks = list(BLOCK.finditer(content))
+    assert len(re.findall(r"^ *```", content, re.M)) == 2 * len(blocks), f"{page}: a block does not say what it is"
     if any("lab.csv" in b["text"] for b in blocks):
         shutil.copy(lab_log, tmp_path)
     for block in blocks:
-        mark = block["mark"] or ""
+        mark, text = block["mark"] or "", textwrap.dedent(block["text"])
         if mark.startswith("not run: "):
             continue
         if mark.startswith("file: "):
-            (tmp_path / mark.removeprefix("file: ")).write_text(block["text"])
-        run_by = {"console", "python", "text"} | ({"javascript"} if mark.startswith("file: ") else set())
+            (tmp_path / mark.removeprefix("file: ")).write_text(text)
+        run_by = {"console", "python", "text"} | DIRECTIVES | ({"javascript"} if mark.startswith("file: ") else set())
         assert block["kind"] in run_by, f"{page}: a block of {block['kind']} is not run by any test"
-        commands = {"console": block["text"].splitlines(), "python": [block["text"]]}
+        commands = {"console": text.splitlines(), "python": [text]}
         for line in commands.get(block["kind"], []):
             if line.startswith("node ") and (lacking := no_node()):
                 pytest.skip(f"{page}: {line}, and what follows, did not run: {lacking}")
@@ -186,12 +194,12 @@ def test_the_command_line_knows_each_command_of_the_documentation_and_python_its
         if (block["mark"] or "").startswith("not run: "):
             continue
         if block["kind"] == "console":
-            for line in block["text"].splitlines():
+            for line in textwrap.dedent(block["text"]).splitlines():
                 words = list(takewhile(lambda word: word not in (">", "|", "&&"), shlex.split(line, comments=True)))
                 if words[0] == "spinsweep":
                     require_understood(words[1:], monkeypatch)
         elif block["kind"] == "python":
-            imports = [n for n in ast.walk(ast.parse(block["text"])) if isinstance(n, ast.Import | ast.ImportFrom)]
+            imports = [n for n in ast.walk(ast.parse(textwrap.dedent(block["text"]))) if isinstance(n, ast.Import | ast.ImportFrom)]
             known = [n for n in imports if "spin" in (getattr(n, "module", "") or n.names[0].name)]
             exec("\n".join(map(ast.unparse, known)), {})
 
