@@ -27,7 +27,7 @@ stands for names, numbers and files. [Situations](../../../sweeps/SITUATIONS.md)
 |---|---|---|
 | 0 | every cell that was asked for is done | |
 | 1 | not all of them: cells failed, or the run was stopped. What is done is kept | `spinsweep status STORE --traceback`; mend the cause; the same command again, with `--retry-failed` for failed cells |
-| 2 | what was asked cannot be done. Nothing was written | read the line |
+| 2 | what was asked cannot be done, and nothing was written. Or the run could not go on, as on a full disk; what is done is kept | read the line; the same command again continues |
 | 130 | ended at once: a second Ctrl-C or SIGTERM, or the first before anything began | the same command again |
 | 141 | whoever read the output was gone, as after `\| head` | |
 
@@ -79,10 +79,7 @@ def classes(root: Path) -> dict[str, str]:
 
 
 def _is_error(node: ast.ClassDef) -> bool:
-    bases = [ast.unparse(base) for base in node.bases]
-    return any(
-        base.endswith(("Error", "Exception", "Fault", "Aborted", "Interrupted", "RefusedWorker")) for base in bases
-    )
+    return any(ast.unparse(base).endswith(KINDS) for base in node.bases)
 
 
 def messages(tree: ast.Module) -> Iterator[tuple[str, str]]:
