@@ -55,8 +55,14 @@ COMPUTING = (
     "sweeps/EXAMPLES.md",
     "cluster/SCALE.md",
     "engine/AUXILIARY.md",
+    "engine/BENCH.md",
+    "engine/docs/gallery.md",
+    "engine/docs/how-to/compare-weeks.md",
+    "engine/docs/how-to/figures-for-a-paper.md",
+    "engine/docs/how-to/import-log.md",
     "engine/docs/how-to/make-card.md",
     "engine/docs/how-to/own-network.md",
+    "engine/instrument_emulator/FAULTS.md",
 )
 """Pages whose commands compute, or measure, for long."""
 STARTING = ("emulate", "scheduler", "worker")
@@ -199,7 +205,11 @@ def test_the_command_line_knows_each_command_of_the_documentation_and_python_its
                 if words[0] == "spinsweep":
                     require_understood(words[1:], monkeypatch)
         elif block["kind"] == "python":
-            imports = [n for n in ast.walk(ast.parse(textwrap.dedent(block["text"]))) if isinstance(n, ast.Import | ast.ImportFrom)]
+            imports = [
+                n
+                for n in ast.walk(ast.parse(textwrap.dedent(block["text"])))
+                if isinstance(n, ast.Import | ast.ImportFrom)
+            ]
             known = [n for n in imports if "spin" in (getattr(n, "module", "") or n.names[0].name)]
             exec("\n".join(map(ast.unparse, known)), {})
 

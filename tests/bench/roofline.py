@@ -125,7 +125,9 @@ class Kernel(fused.FusedKernel):
             Part("x W1 and x D1", product, 2.0 * STEPS * n * columns, "GFLOP", 1e9 * float32_peak()),
             Part(
                 "thresholds, a and b",
-                timed(lambda: fused._drives(z, u[:, n:], tables.thresholds, gain, factors, plain, a, b, later, *sizes)),
+                timed(
+                    lambda: fused._drives(z, u[:, n:], tables.thresholds, gain, factors, plain, a, b, later, *sizes)
+                ),
                 STEPS * tables.neurons,
                 "G",
             ),

@@ -135,6 +135,7 @@ def test_a_run_on_a_bench_imports_no_file_of_the_current_folder(folder: Path) ->
     assert Cube(folder / "c.zarr").counts().done > 0
 
 
+@pytest.mark.slow
 def test_workers_that_dasks_own_command_started_import_no_installed_package_from_the_current_folder(
     folder: Path,
 ) -> None:

@@ -132,6 +132,7 @@ def test_workers_that_come_later_use_one_thread_as_well(client: Client) -> None:
     assert client.submit(os.getenv, "OMP_NUM_THREADS", resources={"cpu": 1}).result(timeout=60) == "1"
 
 
+@pytest.mark.slow
 def test_a_run_on_workers_that_come_and_go_gives_the_same_cube(
     client: Client, tmp_path: Path, local_cube: Path
 ) -> None:

@@ -106,7 +106,7 @@ def test_a_second_scheduler_on_one_port_is_refused_in_one_line(cluster: Cluster,
     assert said == f"spinsweep: no scheduler on 127.0.0.1:{port}: [Errno 98] Address already in use\n"
 
 
-@pytest.mark.parametrize("host", ["::1", "[::1]"])
+@pytest.mark.parametrize("host", ["::1", pytest.param("[::1]", marks=pytest.mark.slow)])
 def test_a_scheduler_listens_on_ipv6_loopback_and_replaces_the_file_of_one_that_is_gone(
     tmp_path: Path, host: str
 ) -> None:

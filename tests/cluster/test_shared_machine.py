@@ -117,6 +117,7 @@ def test_a_run_on_this_machine_is_closed_to_its_other_users_and_goes_on(tmp_path
     assert status == 0, said
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_stays_is_closed_to_others_and_open_to_all_that_its_user_starts(
     tmp_path: Path, attack: Attack
 ) -> None:

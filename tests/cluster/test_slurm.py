@@ -44,6 +44,7 @@ def test_a_sweep_on_slurm_gives_the_cube_that_this_machine_gives(
     assert len(list((tmp_path / "logs").glob("spinsweep-*.err"))) == 2, "each job leaves its log"
 
 
+@pytest.mark.slow
 def test_a_run_whose_only_job_is_cancelled_in_the_middle_goes_on_by_itself(
     slurm: dict[str, str], tmp_path: Path, local_cube: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_worker_that_dies_is_told_with_what_slurm_says_of_its_job(
     assert_same_cube(store, local_cube)
 
 
+@pytest.mark.slow
 def test_jobs_and_scheduler_speak_tls_when_certificates_are_given(
     slurm: dict[str, str], tmp_path: Path, local_cube: Path
 ) -> None:
@@ -271,6 +273,7 @@ def test_the_tasks_of_a_job_array_compute_into_one_store(
     assert len(processes) == 3, "each task computed"
 
 
+@pytest.mark.slow
 def test_several_workers_of_a_job_share_its_cores(slurm: dict[str, str], tmp_path: Path, local_cube: Path) -> None:
     file = cluster(tmp_path, 4, "processes = 2", 'prologue = ["export SAID=before"]')
     status, text = spinsweep(*logged(tmp_path, 0.3), "--cluster", file, "--store", "c.zarr", cwd=tmp_path, env=slurm)

@@ -59,6 +59,7 @@ def test_an_axis_that_is_chosen_twice_changes_places_and_a_replicate_that_is_sho
     page(look)
 
 
+@pytest.mark.slow
 def test_what_a_person_chose_stays_in_the_next_run_where_it_has_it(page: Page) -> None:  # noqa: F811
     def look(monitor: SweepMonitor, window: SweepPage) -> None:
         begin(monitor, "first", AXES, views=VIEWS)

@@ -75,6 +75,7 @@ def _own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINSWEEP_STATE", str(tmp_path / "state"))
 
 
+@pytest.mark.slow
 def test_the_lane_card_tells_who_owns_the_bench_what_it_does_its_loss_and_its_pulses(
     tmp_path: Path, port: int, window: Chrome
 ) -> None:

@@ -224,6 +224,7 @@ def test_a_cube_made_anew_at_its_place_has_its_metrics_once_and_its_next_run_has
     assert metrics(client, tmp_path / "c.zarr", 2)["spinsweep_cells done"] == 80
 
 
+@pytest.mark.slow
 def test_the_metrics_of_a_run_that_the_scheduler_forgets_vanish(tmp_path: Path) -> None:
     with local_client(1) as client:
         with running(WATCHED, tmp_path / "c.zarr", client, block=12):
@@ -267,6 +268,7 @@ def test_no_other_site_reads_the_page_in_a_watchers_browser(client: Client, port
         assert refused.value.code == (400 if answer == 200 else 403)
 
 
+@pytest.mark.slow
 def test_no_more_windows_than_one_scheduler_serves_take_its_time(
     client: Client, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -289,6 +291,7 @@ def test_no_more_windows_than_one_scheduler_serves_take_its_time(
         close(server, window)
 
 
+@pytest.mark.slow
 def test_of_many_errors_the_commonest_are_told_and_the_others_counted(tmp_path: Path, client: Client) -> None:
     sweep = dataclasses.replace(WATCHED, function=broken).with_values(current=[1e-3], seed=range(400))
     with running(sweep, tmp_path / "c.zarr", client, block=1):
@@ -318,6 +321,7 @@ asyncio.run(serve())
 """
 
 
+@pytest.mark.slow
 def test_a_scheduler_without_bokeh_runs_the_sweep_and_the_run_says_that_there_is_no_page(tmp_path: Path) -> None:
     file = tmp_path / "scheduler.json"
     processes = [subprocess.Popen([sys.executable, "-c", WITHOUT_BOKEH, str(file)], stderr=subprocess.DEVNULL)]

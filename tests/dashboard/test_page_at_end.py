@@ -111,6 +111,7 @@ def test_a_page_that_cannot_be_written_is_one_line_and_changes_no_exit_status(
         assert page.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_leaves_its_last_picture(folder: Path) -> None:
     (folder / "gate").touch()
     words = ["run", "squares.py", "--store", "s.zarr", "--executor", "processes", "--workers", "1", "--block", "1"]

@@ -66,6 +66,7 @@ def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_i
         assert "No sweep yet" in words(window), "what it showed last stays"
 
 
+@pytest.mark.slow
 def test_the_page_comes_back_by_itself_when_the_scheduler_does(window: Chrome, port: int) -> None:
     with scheduler("--dashboard-port", str(port)) as (_, dashboard):
         window.get(f"{dashboard}/sweep")
@@ -93,6 +94,7 @@ def test_a_page_with_a_token_works_in_a_browser_and_its_address_is_told_to_nobod
         assert window.find_element("link text", "Sweep").get_attribute("href") == f"{dashboard}/sweep"
 
 
+@pytest.mark.slow
 def test_a_dashboard_whose_port_is_taken_gets_another_and_says_so_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         taken = listening.getsockname()[1]

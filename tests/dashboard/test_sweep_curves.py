@@ -75,6 +75,7 @@ def test_curves_grow_while_the_sweep_runs_and_end_as_those_of_the_cube(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_what_is_chosen_is_drawn_and_the_map_of_the_output_stays(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:
@@ -98,6 +99,7 @@ def test_what_is_chosen_is_drawn_and_the_map_of_the_output_stays(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_a_name_of_an_axis_is_text_wherever_curves_show_it(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:

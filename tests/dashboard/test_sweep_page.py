@@ -100,6 +100,7 @@ def test_cells_change_state_while_the_sweep_runs_and_the_console_is_silent(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_a_cell_that_takes_long_is_named_until_it_ends(
     tmp_path: Path, watched_client: Client, window: Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_cell_that_takes_long_is_named_until_it_ends(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_the_page_says_the_same_after_it_was_loaded_again(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:
@@ -146,6 +148,7 @@ def test_the_command_of_a_failed_cell_is_copied_by_its_button_from_the_keyboard_
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_a_command_that_the_browser_does_not_let_a_page_copy_is_selected(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:
@@ -264,6 +267,7 @@ def test_no_text_of_a_sweep_becomes_a_formula_or_a_link(
     assert complaints(window) == []
 
 
+@pytest.mark.slow
 def test_what_a_watcher_does_in_a_window_changes_no_other_window(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:

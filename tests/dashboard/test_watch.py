@@ -66,6 +66,7 @@ def _read_all(terminal: int) -> None:
             pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no terminals of this kind")
 def test_ctrl_c_on_a_terminal_leaves_quietly_and_the_run_goes_on(tmp_path: Path, client: Client) -> None:
     store = tmp_path / "c.zarr"

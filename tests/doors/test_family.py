@@ -95,6 +95,7 @@ def test_it_does_not_drift_and_its_persistence_shows_it(lab: Path) -> None:
     assert (abs(change) < 5 * np.sqrt((cube["i_bias_stderr"] ** 2).sum("day"))).all()
 
 
+@pytest.mark.slow
 def test_a_network_of_it_is_planned(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPINSWEEP_CACHE", str(lab / "cache"))
     cube = run("codesign", "width=0.08,0.05 variation=0,0.2 seed=0 images=40 steps=6 epochs=1")
@@ -166,6 +167,7 @@ def test_a_card_that_is_wrong_is_refused_by_the_family_s_schema(lab: Path) -> No
         assert str(caught.value) == f"junction.toml: {message}"
 
 
+@pytest.mark.slow
 def test_workers_find_it_too(lab: Path, site: Path) -> None:
     paths = os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-m", "spinsweep.cli", *words("endurance", "cycles=20", workers=1)]

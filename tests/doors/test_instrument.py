@@ -77,6 +77,7 @@ def said(*words: str) -> str:
     return ended.stdout
 
 
+@pytest.mark.slow
 def test_a_bench_with_them_is_checked_and_left_safe(lab: Path) -> None:
     with emulated() as control:
         report = said("bench", "check", "bench.toml")

@@ -396,6 +396,7 @@ def test_a_wrong_reference_to_figures_is_one_line_and_nothing_is_drawn(
     assert not (own / "results" / "mine-figures").exists()
 
 
+@pytest.mark.slow
 def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_are_drawn(
     own: Path, spinsweep: Command
 ) -> None:
@@ -416,6 +417,7 @@ def test_figures_whose_code_fails_are_named_by_file_and_line_after_the_others_ar
     assert f"{file}:16 returned a Figure that cannot be drawn: ValueError: " in unset
 
 
+@pytest.mark.slow
 def test_the_last_line_of_progress_is_told_once(tmp_path: Path) -> None:
     done = process("run", "endurance", "--store", "c.zarr", "--set", "cycles=10", "--workers", "1", cwd=tmp_path)
     ends = [line for line in done.stderr.splitlines() if " 0 s left" in line]

@@ -91,6 +91,7 @@ def test_native_code_that_keeps_python_from_running_is_ended_with_its_process(
     assert "in locking" in failure.error.traceback
 
 
+@pytest.mark.slow
 def test_on_dask_the_stacks_of_the_worker_that_ended_itself_come_back(tmp_path: Path, log: Path) -> None:
     sweep = dataclasses.replace(HANGING, function=holding, timeout=0.2).with_values(log=str(log), hangs=1, x=range(3))
     result = run(sweep, tmp_path / "c.zarr", block=3, executor="dask", workers=1)

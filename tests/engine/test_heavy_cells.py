@@ -68,12 +68,14 @@ def test_a_cell_that_uses_more_than_its_memory_fails_alone_and_its_process_is_en
         assert "in heavy" in result.failures[0].error.traceback
 
 
+@pytest.mark.slow
 def test_on_dask_the_cell_at_fault_fails_alone_as_well(tmp_path: Path, log: Path) -> None:
     plain = run(HEAVY.with_values(log=str(log)), tmp_path / "plain.zarr")
     result = run(HEAVY.with_values(log=str(log), way=1), tmp_path / "c.zarr", executor="dask", workers=2, block=3)
     only_the_cell_at_fault_failed(result, plain)
 
 
+@pytest.mark.slow
 def test_workers_are_what_the_system_ends_first_where_memory_runs_out(tmp_path: Path, log: Path) -> None:
     result = on_pool(HEAVY.with_values(log=str(log)), tmp_path / "c.zarr")
     own = int(SCORE.read_text())
@@ -90,6 +92,7 @@ def test_what_earlier_cells_left_in_a_process_is_held_against_none(tmp_path: Pat
     assert len({process for x in range(6) for process in (log / str(x)).read_text().split()}) > 1
 
 
+@pytest.mark.slow
 def test_of_a_function_of_a_whole_block_each_cell_is_then_computed_by_itself(tmp_path: Path, log: Path) -> None:
     sweep = dataclasses.replace(HEAVY, function=whole_block).with_values(log=str(log), x=range(4))
     result = run(sweep, tmp_path / "c.zarr", executor="processes", workers=1, block=4)
@@ -97,6 +100,7 @@ def test_of_a_function_of_a_whole_block_each_cell_is_then_computed_by_itself(tmp
     assert (result.outcome, result.counts.done) == ("complete", 4)
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_sample_that_uses_too_much_harms_nothing(tmp_path: Path, log: Path) -> None:
     sweep = HEAVY.with_values(log=str(log), way=1, x=[3, 4, 5])
     result = on_pool(sweep, tmp_path / "c.zarr")

@@ -465,6 +465,7 @@ def build_editable(folder, *_):
 """
 
 
+@pytest.mark.slow
 def test_a_package_counts_the_same_as_a_wheel_and_as_an_editable_install(tmp_path: Path) -> None:
     source = tmp_path / "source"
     package = source / "src" / "mylab"

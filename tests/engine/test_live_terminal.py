@@ -20,7 +20,7 @@ import pyte
 import pytest
 
 SPINSWEEP = f"{sys.executable} -m spinsweep.cli"
-RUN = "characterization --set device=0,1 --set currents=6 --set cycles=60 --set resamples=50 --no-dashboard"
+RUN = "characterization --set device=0,1 --set currents=6 --set cycles=30 --set resamples=50 --no-dashboard"
 
 
 class Terminal:

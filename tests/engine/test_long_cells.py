@@ -152,6 +152,7 @@ def test_a_block_that_raised_is_not_in_hand_any_more() -> None:
         assert blocks.now() == []
 
 
+@pytest.mark.slow
 def test_status_of_another_process_tells_which_cell_is_computed_since_when(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

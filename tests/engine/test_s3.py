@@ -226,6 +226,7 @@ def test_a_driver_whose_lease_ran_out_commits_nothing(store: str, monkeypatch: p
     assert open_storage(store).read("zarr.json") == before
 
 
+@pytest.mark.slow
 def test_two_copies_of_a_block_and_its_single_cells_do_not_mix_their_writes(store: str, tmp_path: Path) -> None:
     with open_run(GRID, store, block=24) as run, ThreadPoolExecutor(6) as pool:
         for task in list(run.tasks())[:2]:
@@ -268,6 +269,7 @@ def test_a_creation_that_was_killed_or_failed_is_done_again_and_what_others_left
     assert list(foreign.files("")) == ["notes.txt"]
 
 
+@pytest.mark.slow
 def test_a_copy_in_a_folder_and_back_in_a_bucket_goes_on(store: str, tmp_path: Path) -> None:
     system = s3fs.S3FileSystem()
     go(GRID.with_values(seed=range(2)), store, block=8)
@@ -287,6 +289,7 @@ def test_a_sweep_in_memory_runs_in_this_process_and_says_that_workers_cannot_fin
         run(GRID, "memory://mine.zarr", client=client)
 
 
+@pytest.mark.slow
 def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     sets = ["--set", "width=2,0.5", "--set", "cycles=20", "--set", "currents=10"]
 
@@ -311,6 +314,7 @@ def test_every_verb_takes_a_url(store: str, spinsweep: Command) -> None:
     assert "8 of 8 devices have a fit" in verb("fits", store)
 
 
+@pytest.mark.slow
 def test_a_cube_of_objects_is_migrated_into_a_place_of_its_own(
     store: str, spinsweep: Command, tmp_path: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_in_this_process_the_sampled_cells_are_kept_as_well(tmp_path: Path, log:
     assert result.cube.runs()[-1].outcome == "complete"
 
 
+@pytest.mark.slow
 def test_the_numbers_are_those_of_a_run_whose_blocks_were_given(tmp_path: Path) -> None:
     for sweep in (GRID, dataclasses.replace(GRID, shared_axes=("width", "variation"))):
         name = f"{len(sweep.shared_axes)}"

@@ -332,6 +332,7 @@ def test_the_command_line_plans_runs_and_tells(tmp_path: Path, capsys: pytest.Ca
     assert "--until needs --max" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 def test_a_killed_run_goes_on_in_the_round_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "killed.py").write_text(SWEEP_FILE)

@@ -73,6 +73,7 @@ def who(log: Path) -> set[int]:
     return {int(file.name.split("-")[2]) for file in log.iterdir()}
 
 
+@pytest.mark.slow
 def test_a_lane_that_is_the_only_worker_computes_nothing(empty: Client, tmp_path: Path) -> None:
     with worker(empty, tmp_path, "--resources", "exclusive=1"), ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)

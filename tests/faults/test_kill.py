@@ -157,8 +157,8 @@ def test_a_killed_worker_costs_attempts_not_numbers(
 @pytest.mark.parametrize(
     ("executor", "error"),
     [
-        ("dask", "distributed.KilledWorker"),
-        pytest.param("processes", "spinsweep.WorkerKilled", marks=pytest.mark.slow),
+        pytest.param("dask", "distributed.KilledWorker", marks=pytest.mark.slow),
+        ("processes", "spinsweep.WorkerKilled"),
     ],
 )
 def test_a_cell_that_kills_its_worker_each_time_fails_and_all_others_are_done(

@@ -194,6 +194,7 @@ def test_a_killed_driver_loses_only_the_blocks_in_flight(
     stories[request.node.name].result()
 
 
+@pytest.mark.slow
 def test_a_driver_killed_while_it_wrote_a_block_holds_up_nothing_for_ever(
     request: pytest.FixtureRequest, stories: dict[str, Future[None]]
 ) -> None:

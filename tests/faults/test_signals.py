@@ -184,6 +184,7 @@ def test_told_once_a_run_says_what_is_computed_waits_for_it_and_begins_nothing_e
     assert held.outcome() == "stopped"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", [LOCAL, pytest.param(PROCESSES, marks=pytest.mark.slow)])
 def test_told_once_a_run_does_not_begin_again_what_a_worker_that_died_meanwhile_computed(
     run: Callable[..., Held], executor: str

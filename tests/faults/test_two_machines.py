@@ -66,6 +66,7 @@ def test_a_lane_on_another_machine_never_touches_a_bench_that_is_at_work(tmp_pat
         assert is_safe(control)
 
 
+@pytest.mark.slow
 def test_a_lane_that_the_scheduler_refuses_has_connected_to_nothing_and_left_nothing(
     tmp_path: Path, scheduler: str
 ) -> None:

@@ -259,6 +259,7 @@ def emulated() -> Iterator[Control]:
             process.send_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_a_lane_measures_has_one_owner_and_is_made_safe_when_it_is_killed(log: Callable[[], str]) -> None:
     with emulated() as control:
         with python(MEASURE, "bench.toml") as lane:

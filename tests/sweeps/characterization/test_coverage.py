@@ -57,6 +57,7 @@ def test_estimates_are_right_on_average(found: dict[str, Coverage]) -> None:
         assert abs(np.median(one.estimates) - one.true) < 4 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("widths", "per_width"), [([5.0, 2.0, 1.0, 0.3], 1), ([5.0, 0.3], 2)])
 def test_few_devices_have_wide_intervals_that_still_hold_what_is_true(widths: list[float], per_width: int) -> None:
     found = coverage(few(widths, per_width), 300)

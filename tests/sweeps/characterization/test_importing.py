@@ -431,6 +431,7 @@ def test_what_later_files_say_more_of_rows_that_are_there_is_counted(
     assert np.isnan(ds.T_K.sel(device=0)).all()
 
 
+@pytest.mark.slow
 def test_one_sign_may_be_appended_to_a_log_of_both(tmp_path: Path) -> None:
     signed = ["i_write_A", "r_reset_ohm", "r_write_ohm"]
     frame = pd.concat([log(), log().assign(**{n: -log()[n] for n in signed})])

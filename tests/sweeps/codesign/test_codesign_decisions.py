@@ -24,7 +24,9 @@ from spinneurons.neurons.laws import LOGISTIC
 from spinsweep.evaluate import evaluate
 
 
-@pytest.mark.parametrize("steps", [20, 70])  # one chunk of random numbers, and more
+@pytest.mark.parametrize(
+    "steps", [20, pytest.param(70, marks=pytest.mark.slow)]
+)  # one chunk of random numbers, and more
 @pytest.mark.parametrize("calibrated", [False, True])
 def test_the_class_of_the_largest_membrane_sum_is_that_of_the_reference(
     chip: Chip, digits: Batch, draws: Draws, calibrated: bool, steps: int

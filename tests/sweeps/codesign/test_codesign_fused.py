@@ -79,6 +79,7 @@ def test_what_the_loops_do_not_know_is_left_to_the_general_kernel(trained: Netwo
     assert not fused.fits(PlaneTables(chip, CellGrid([0.1], [18.9], 5, class_by="membrane")))
 
 
+@pytest.mark.slow
 def test_where_nothing_compiled_can_be_kept_each_process_compiles(tmp_path: Path) -> None:
     program = """
 import numba.core.caching

@@ -88,6 +88,7 @@ LOG = "width_um,device,i_write_A,n_switched,n_valid,polarity\n" + "".join(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_a_log_with_two_curves_of_each_device_one_is_chosen(
     trained: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

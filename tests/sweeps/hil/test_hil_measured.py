@@ -83,6 +83,7 @@ def demand_trains(state: Path, sweep: Sweep) -> None:
     assert fired == said
 
 
+@pytest.mark.slow
 def test_a_training_on_the_bench_keeps_every_reading_and_its_loss_falls(undisturbed: xr.Dataset) -> None:
     cell = undisturbed.isel(mode=0, seed=0)
     assert np.isfinite(cell.r_reset).all()
@@ -160,6 +161,7 @@ def test_a_calibration_on_the_bench_spends_no_cycle_on_training_and_finds_the_de
     assert len(set(cell["bias_current"].values)) > 1
 
 
+@pytest.mark.slow
 def test_a_rule_that_needs_no_model_of_a_device_shows_each_image_twice_on_the_bench(tmp_path: Path) -> None:
     small = [word.replace("epochs=2", "epochs=1") for word in SMALL]
     small += ["--set", "rule=noise-based", "--set", "hidden=2", "--set", "neurons=6"]

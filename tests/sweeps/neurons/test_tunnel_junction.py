@@ -198,6 +198,7 @@ def test_a_built_in_card_is_not_written_where_the_request_makes_no_sense(
     assert said.out == ""
 
 
+@pytest.mark.slow
 def test_a_characterization_gives_back_the_card_it_was_made_with(lab: Path) -> None:
     cube = run("characterization", "width=0.05,0.034 currents=16 cycles=200 resamples=20")
     assert cube["width"].attrs["long_name"] == "junction diameter"
