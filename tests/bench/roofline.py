@@ -3,8 +3,8 @@
     python -m tests.bench.roofline --images 400
 
 Processor time of one thread, medians of the rounds.  A product is compared with the peak rate of a large product of
-the same type, a copy with that of a copy in the same cache, additions of rows with one row of 64 bytes read, added
-and written each cycle of two (what one core of these processors can do).
+the same type, a copy with that of a copy in the same cache, additions of rows with one row of 64 bytes that is found
+by its bit, read and added each cycle.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class Kernel(fused.FusedKernel):
         gain, factors, starts, shifted, for_a, for_b, shares = self.shared
         limits, rows, constants, steps, shifts = self.each
         plain, a, b, later, fired, output, counts, scratch = self.state
-        below = np.zeros((len(for_a), STEPS, a.shape[1]), np.int32)
-        some = np.zeros((len(for_a), STEPS, a.shape[1] // fused.LANES), np.uint16)
-        words, sizes = some.view(np.uint64), (tables.hidden, tables.classes)
+        d = np.zeros((len(for_a), STEPS, a.shape[1]), np.float32)
+        every, some = np.zeros((2, len(for_a), STEPS, a.shape[1] // fused.LANES), np.uint16)
+        sums, total = scratch[-2:]
 
         def timed(work: Callable[[], object]) -> float:
             return seconds(work, 20, rounds)
@@ -92,14 +92,16 @@ class Kernel(fused.FusedKernel):
         def comparisons() -> None:
             for v in range(len(for_a)):
                 drive = a if shifted[v] else plain
-                _counts(below[v], some[v], drive, for_a[v], b if for_b[v] != 0 else drive, for_b[v], limits[v])
+                moved, widths = b if for_b[v] != 0 else drive, tables.variations[v].widths
+                _comparisons(d[v], every[v], some[v], drive, for_a[v], moved, for_b[v], limits[v], widths)
 
         def additions() -> None:
             for v in range(len(for_a)):
-                _additions(below[v], words[v], rows[v], scratch[3])
+                words = every[v].view(np.uint64), some[v].view(np.uint64)
+                _additions(d[v], *words, limits[v], rows[v], sums, total)
 
         weight_bytes = n * columns * 4
-        comparisons_made = len(for_a) * STEPS * tables.hidden * limits.shape[1]
+        spikes = STEPS * tables.cells * tables.hidden
         drawn = timed(lambda: self.draws.draw_chunk(number, 0, STEPS, each))
         many = 1 << 20
         philox = many / seconds(lambda: self.draws._generator.random_raw(many // 4), 1, rounds)
@@ -108,8 +110,8 @@ class Kernel(fused.FusedKernel):
         product = timed(lambda: torch.mm(torch.from_numpy(x), torch.from_numpy(weights), out=torch.from_numpy(z)))
         whole = timed(variations)
         compared, added = timed(comparisons), timed(additions)
-        row_updates = int(np.count_nonzero(below))
-        u_tie = u[:, -1]
+        row_updates = int(np.bitwise_count(every).sum() + np.bitwise_count(some).sum())
+        u_tie, sizes = u[:, -1], (tables.hidden, tables.classes)
         return [
             Part("random numbers", drawn, STEPS * each, "G numbers", philox),
             Part(
@@ -131,8 +133,8 @@ class Kernel(fused.FusedKernel):
                 STEPS * tables.neurons,
                 "G",
             ),
-            Part("comparisons with the widths", compared, comparisons_made, "G"),
-            Part("additions of W2 by count", added, row_updates, "G rows", clock() / 2),
+            Part("comparisons with the widths", compared, spikes, "G"),
+            Part("additions of rows of W2", added, row_updates, "G rows", clock()),
             Part("output spikes", max(whole - compared - added, 0.0), tables.cells * STEPS * tables.classes, "G"),
             Part(
                 "classes",
@@ -144,15 +146,15 @@ class Kernel(fused.FusedKernel):
 
 
 @fused.compiled
-def _counts(below, some, a, for_a, b, for_b, limits):  # type: ignore[no-untyped-def]
+def _comparisons(d, every, some, a, for_a, b, for_b, limits, widths):  # type: ignore[no-untyped-def]
     for t in range(len(a)):
-        fused._count(below[t], some[t], a[t], for_a, b[t], for_b, limits)
+        fused._compare(d[t], every[t], some[t], a[t], for_a, b[t], for_b, limits, widths)
 
 
 @fused.compiled
-def _additions(below, words, weights, sums):  # type: ignore[no-untyped-def]
-    for t in range(len(below)):
-        fused._add_weights(below[t], words[t], weights, sums)
+def _additions(d, every, some, limits, weights, sums, total):  # type: ignore[no-untyped-def]
+    for t in range(len(d)):
+        fused._add_weights(d[t], every[t], some[t], limits, weights, sums, total)
 
 
 def float32_peak(n: int = 1536) -> float:

@@ -5,8 +5,9 @@ are all compared with the same limits: no calibration, one hidden layer, classes
 
 Limits rise from width to width.  So the widths at which a neuron fires are the first L of them, and L says all.  The
 weights of a neuron go into one sum, number L; the sum that an output neuron gets at a width is that of all larger
-L.  Nine products become one addition for each neuron, and none for the half of them that fires at no width.  All
-sums are of whole numbers, so that they are exact.
+L.  Nine products become one addition for each neuron.  About half of the neurons fire at no width and are not added,
+and most of the others fire at all of them: only for the rest is L counted.  All sums are of whole numbers, so that
+they are exact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from numba import njit
 
@@ -23,10 +23,12 @@ from spinneurons.codesign.tables import PlaneTables, Totals
 from spinneurons.codesign.vectors import (
     LANES,
     SETS,
-    TURN,
+    WORD,
     add_bits,
     add_row,
+    add_rows,
     add_sets,
+    compare,
     count_below,
     fires,
     lowest,
@@ -34,8 +36,6 @@ from spinneurons.codesign.vectors import (
     zero_rows,
 )
 
-WORD = 64
-"""Neurons whose bits are looked at together; there are as many as fill whole words, and those beyond never fire."""
 SHARES = 2520
 """Least common multiple of 1..10: one of k tied classes gets SHARES/k, a whole number."""
 
@@ -85,29 +85,38 @@ def _drives(z, u, table, gain, factors, plain, a, b, later, hidden, classes):  #
 
 
 @compiled
-def _count(below, some, a, for_a, b, for_b, limits):  # type: ignore[no-untyped-def]
-    """below (neurons,): how many of the limits are below for_a a + for_b b; some: a bit for each that is not 0."""
-    for i in range(len(below) // LANES):
-        count_below(below, some, i, a, for_a, b, for_b, limits, len(limits) // TURN)
+def _compare(d, every, some, a, for_a, b, for_b, limits, widths):  # type: ignore[no-untyped-def]
+    """d (neurons,) = for_a a + for_b b, and bits that say which fire at every width, and which at some of them."""
+    for i in range(len(d) // LANES):
+        compare(d, every, some, i, a, for_a, b, for_b, limits[0], limits[widths - 1])
 
 
 @compiled
-def _add_weights(below, words, weights, sums):  # type: ignore[no-untyped-def]
-    """sums[SETS c + s] (n, LANES): of the weights (hidden, LANES) of the neurons whose count c is not 0.
+def _count(d, limits):  # type: ignore[no-untyped-def]
+    """How many of the limits are below d."""
+    count = 0
+    for i in range(len(limits) // LANES):
+        count += count_below(limits, i, d)
+    return count
 
-    words are the bits of ``_count``: to go from one to the next takes no branch for each neuron, which a processor
-    could not guess.
+
+@compiled
+def _add_weights(d, every, some, limits, weights, sums, total):  # type: ignore[no-untyped-def]
+    """Add the weights (hidden, LANES) of neurons that fire: at every width to total, else to sums[SETS L + s].
+
+    every, some: the bits of ``_compare`` as words of 64.
     """
+    add_rows(total, weights, every, len(every))
     for i in range(len(sums)):
         for lane in range(LANES):
             sums[i, lane] = 0
     turn = 0
-    for w in range(len(words)):
-        bits = words[w]
+    for w in range(len(some)):
+        bits = some[w]
         while bits != 0:
             h = WORD * w + lowest(bits)
             bits &= bits - np.uint64(1)
-            add_row(sums, SETS * below[h] + turn, weights, h)
+            add_row(sums, SETS * _count(d[h], limits) + turn, weights, h)
             turn = (turn + 1) % SETS
 
 
@@ -115,7 +124,7 @@ def _add_weights(below, words, weights, sums):  # type: ignore[no-untyped-def]
 def _fire(sums, total, steps, v, later, t, shifts, output, read, classes):  # type: ignore[no-untyped-def]
     """Output spikes of the widths of one variation, the largest first, and what the hidden spikes read.
 
-    sums from ``_add_weights``; total (1, LANES) what is added to all; steps (variations, LANES); later (steps, LANES)
+    sums and total (1, LANES) from ``_add_weights``; steps (variations, LANES); later (steps, LANES)
     L; shifts (widths, LANES); output (widths,) a bit for each class; read (widths, 2) sum of |w|, and hidden spikes:
     added to.
     """
@@ -133,16 +142,16 @@ def _variation(  # type: ignore[no-untyped-def]
     """All widths of variation v in some steps: its weights stay in the first-level cache.
 
     A neuron fires where for_a a + for_b b is above a limit; limits (n,) in rising order, as many as there are widths
-    and then infinite ones.
+    and then infinite ones, to whole rows of LANES.
     """
-    below, some, words, sums, total = scratch
+    d, every, some, every_word, some_word, sums, total = scratch
     for t in range(len(a)):
-        _count(below, some, a[t], for_a, b[t], for_b, limits)
-        _add_weights(below, words, weights, sums)
+        _compare(d, every, some, a[t], for_a, b[t], for_b, limits, output.shape[1])
         for h in range(fired.shape[1]):
-            fired[t, h] = below[h]
+            fired[t, h] = _count(d[h], limits)
         for lane in range(LANES):
             total[0, lane] = constants[0, lane]
+        _add_weights(d, every_word, some_word, limits, weights, sums, total)
         _fire(sums, total, steps, v, later, t, shifts, output[t], read[t], classes)
 
 
@@ -221,7 +230,7 @@ class FusedKernel:
         self.tables, self.draws, self.observe = tables, draws, observe
         self.totals = Totals.zeros(tables)
         variations, classes, hidden = tables.variations, tables.classes, tables.hidden
-        shape, width = (len(variations), -(-tables.widest // TURN) * TURN), classes + 2
+        shape, width = (len(variations), -(-tables.widest // LANES) * LANES), classes + 2
         limits = np.full(shape, np.inf, np.float32)
         weights, constants = zero_rows(len(variations), hidden), zero_rows(len(variations), 1)
         unit = np.zeros((len(variations), LANES), np.float32)
@@ -251,21 +260,23 @@ class FusedKernel:
         self.fired = np.zeros((len(variations), steps, 0 if observe is None else hidden), np.uint8)
         self.output = np.zeros((steps, tables.cells), np.uint16)
         self.counts = zero_rows(tables.cells)
-        neurons = -(-hidden // WORD) * WORD
-        some = np.zeros(neurons // LANES, np.uint16)
-
-        def lanes(needed: bool, beyond: float) -> npt.NDArray[np.float32]:
-            return np.full((steps, neurons if needed else 0), beyond, np.float32)
+        neurons = -(-hidden // WORD) * WORD  # those beyond never fire
+        every, some = np.zeros((2, neurons // LANES), np.uint16)
 
         self.state = (
-            lanes(True, -np.inf),
-            lanes(tables.shifted, -np.inf),
-            lanes(tables.varied, 0.0),
+            np.full((steps, neurons), -np.inf, np.float32),
+            np.full((steps, neurons if tables.shifted else 0), -np.inf, np.float32),
+            np.zeros((steps, neurons if tables.varied else 0), np.float32),
             np.full((steps, LANES), np.inf, np.float32),  # what is no class never fires
             self.fired,
             self.output,
             self.counts,
-            (np.empty(neurons, np.int32), some, some.view(np.uint64), zero_rows(SETS * (shape[1] + 1)), zero_rows(1)),
+            (
+                np.empty(neurons, np.float32),
+                *(every, some, every.view(np.uint64), some.view(np.uint64)),
+                zero_rows(SETS * (tables.widest + 1)),
+                zero_rows(1),
+            ),
         )
         self.read = np.zeros((tables.steps, tables.cells, 2), np.int64)
         self.shares, self.spikes = np.zeros((2, tables.cells, tables.steps), np.int64)

@@ -9,6 +9,8 @@ Nothing here depends on the processor: LLVM turns each vector into as many as th
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,8 +24,8 @@ LANES = 16
 """Numbers in a row: 64 bytes, one vector of AVX-512; other processors take several."""
 SETS = 4
 """Of sums, to which rows are added in turns: an addition need not wait for the one before to the same sum."""
-TURN = 3
-"""Limits that are compared in one turn of a loop."""
+WORD = 64
+"""Bits in a word that says which rows are added."""
 
 _I32, _F32 = ir.IntType(32), ir.FloatType()
 _INTS, _FLOATS = ir.VectorType(_I32, LANES), ir.VectorType(_F32, LANES)
@@ -86,31 +88,76 @@ def _add_sets(typingctx, total, sums, i):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def _count_below(typingctx, below, some, i, a, for_a, b, for_b, limits, turns):  # type: ignore[no-untyped-def]
-    """below[i] (int32): how many of limits (TURN turns,) are below for_a a[i] + for_b b[i] (float32).
+def _add_rows(typingctx, total, weights, words, n):  # type: ignore[no-untyped-def]
+    """total[0] += weights[h] for each h whose bit is set in words (n,), uint64: (rows, LANES) int32.
 
-    some[i] (uint16): a bit for each lane whose count is not 0.
+    The sum stays in a register.  To go from one bit to the next takes no branch for each row, which a processor could
+    not guess.
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows = _Rows(context, builder, signature, arguments)
-        i, for_a, for_b, turns = arguments[2], arguments[4], arguments[6], arguments[8]
-        one = builder.fmul(rows.load(3, i, _FLOATS), rows.splat(for_a))
-        d = builder.fadd(one, builder.fmul(rows.load(5, i, _FLOATS), rows.splat(for_b)))
-        count = cgutils.alloca_once_value(builder, _ZEROS)
-        with cgutils.for_range(builder, turns) as loop:
-            first = rows.pointer(7, loop.index, _F32, TURN)
-            for k in range(TURN):
-                limit = builder.load(builder.gep(first, [ir.Constant(_I32, k)]))
-                above = builder.fcmp_ordered(">", d, rows.splat(limit))
-                builder.store(builder.add(builder.load(count), builder.zext(above, _INTS)), count)
-        rows.store(builder.load(count), 0, i)
-        mask = builder.bitcast(builder.icmp_signed(">", builder.load(count), _ZEROS), _MASK)
-        builder.store(mask, rows.pointer(1, i, _MASK, 1))
+        word, one = ir.IntType(64), ir.Constant(ir.IntType(64), 1)
+        total = cgutils.alloca_once_value(builder, rows.load(0, _FIRST))
+        bits = cgutils.alloca_once(builder, word)
+        with cgutils.for_range(builder, arguments[3]) as loop:
+            builder.store(builder.load(rows.pointer(2, loop.index, word, 1)), bits)
+            first = builder.mul(loop.index, ir.Constant(loop.index.type, WORD))
+            with _while_bits(builder, bits):
+                left = builder.load(bits)
+                h = builder.add(first, builder.cttz(left, ir.Constant(ir.IntType(1), 1)))
+                builder.store(builder.and_(left, builder.sub(left, one)), bits)
+                builder.store(builder.add(builder.load(total), rows.load(1, h)), total)
+        rows.store(builder.load(total), 0, _FIRST)
         return context.get_dummy_value()
 
-    void = types.void(below, some, types.intp, a, types.float32, b, types.float32, limits, types.intp)
-    return void, code
+    return types.void(total, weights, words, types.intp), code
+
+
+@contextmanager
+def _while_bits(builder: Any, bits: Any) -> Iterator[None]:
+    """A loop that goes on while the variable is not 0."""
+    test, body, end = (builder.append_basic_block(name) for name in ("bits.test", "bits.body", "bits.end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    left = builder.load(bits)
+    builder.cbranch(builder.icmp_unsigned("!=", left, ir.Constant(left.type, 0)), body, end)
+    builder.position_at_end(body)
+    yield
+    builder.branch(test)
+    builder.position_at_end(end)
+
+
+@intrinsic
+def _compare(typingctx, d, every, some, i, a, for_a, b, for_b, low, high):  # type: ignore[no-untyped-def]
+    """d[i] = for_a a[i] + for_b b[i] (float32); a bit for each lane whose d is above high in every[i], and for each
+    that is above low alone in some[i] (uint16)."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows = _Rows(context, builder, signature, arguments)
+        i, for_a, for_b, low, high = (arguments[k] for k in (3, 5, 7, 8, 9))
+        one = builder.fmul(rows.load(4, i, _FLOATS), rows.splat(for_a))
+        d = builder.fadd(one, builder.fmul(rows.load(6, i, _FLOATS), rows.splat(for_b)))
+        rows.store(d, 0, i)
+        above = [builder.bitcast(builder.fcmp_ordered(">", d, rows.splat(limit)), _MASK) for limit in (high, low)]
+        for array, mask in ((1, above[0]), (2, builder.xor(*above))):
+            builder.store(mask, rows.pointer(array, i, _MASK, 1))
+        return context.get_dummy_value()
+
+    f = types.float32
+    return types.void(d, every, some, types.intp, a, f, b, f, f, f), code
+
+
+@intrinsic
+def _count_below(typingctx, limits, i, d):  # type: ignore[no-untyped-def]
+    """How many of limits[i] (float32) are below d."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows = _Rows(context, builder, signature, arguments)
+        above = builder.fcmp_ordered(">", rows.splat(arguments[2]), rows.load(0, arguments[1], _FLOATS))
+        return builder.zext(builder.ctpop(builder.bitcast(above, _MASK)), ir.IntType(64))
+
+    return types.intp(limits, types.intp, types.float32), code
 
 
 @intrinsic
@@ -164,6 +211,8 @@ def _ones(typingctx, bits):  # type: ignore[no-untyped-def]
 add_row: Any = _add_row
 """For compiled functions alone, as the others; numba leaves out the first argument."""
 add_sets: Any = _add_sets
+add_rows: Any = _add_rows
+compare: Any = _compare
 count_below: Any = _count_below
 fires: Any = _fires
 add_bits: Any = _add_bits
