@@ -75,7 +75,7 @@ class Kernel(fused.FusedKernel):
         plain, a, b, later, fired, output, counts, scratch = self.state
         d = np.zeros((len(for_a), STEPS, a.shape[1]), np.float32)
         every, some = np.zeros((2, len(for_a), STEPS, a.shape[1] // fused.LANES), np.uint16)
-        sums, total = scratch[-2:]
+        row, sums, total = scratch[0], *scratch[-2:]
 
         def timed(work: Callable[[], object]) -> float:
             return seconds(work, 20, rounds)
@@ -93,7 +93,7 @@ class Kernel(fused.FusedKernel):
             for v in range(len(for_a)):
                 drive = a if shifted[v] else plain
                 moved, widths = b if for_b[v] != 0 else drive, tables.variations[v].widths
-                _comparisons(d[v], every[v], some[v], drive, for_a[v], moved, for_b[v], limits[v], widths)
+                _comparisons(row, every[v], some[v], d[v], drive, for_a[v], moved, for_b[v], limits[v], widths)
 
         def additions() -> None:
             for v in range(len(for_a)):
@@ -146,9 +146,11 @@ class Kernel(fused.FusedKernel):
 
 
 @fused.compiled
-def _comparisons(d, every, some, a, for_a, b, for_b, limits, widths):  # type: ignore[no-untyped-def]
+def _comparisons(row, every, some, d, a, for_a, b, for_b, limits, widths):  # type: ignore[no-untyped-def]
     for t in range(len(a)):
-        fused._compare(d[t], every[t], some[t], a[t], for_a, b[t], for_b, limits, widths)
+        fused._compare(row, every[t], some[t], a[t], for_a, b[t], for_b, limits, widths)
+        for h in range(len(row)):  # to be added by itself
+            d[t, h] = row[h]
 
 
 @fused.compiled
