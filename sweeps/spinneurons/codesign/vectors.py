@@ -34,7 +34,7 @@ _LARGEST = "llvm.vector.reduce.smax.v16i32"
 _ZEROS, _FIRST = ir.Constant(_INTS, [0] * LANES), ir.Constant(ir.IntType(64), 0)
 
 
-class _Rows:
+class _Lanes:
     """The arguments of an intrinsic: rows of contiguous arrays as vectors.  No index is checked."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
@@ -64,7 +64,7 @@ def _add_row(typingctx, sums, i, weights, j):  # type: ignore[no-untyped-def]
     """sums[i] += weights[j]: (n, LANES) int32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         rows.store(builder.add(rows.load(0, arguments[1]), rows.load(2, arguments[3])), 0, arguments[1])
         return context.get_dummy_value()
 
@@ -76,7 +76,7 @@ def _add_sets(typingctx, total, sums, i):  # type: ignore[no-untyped-def]
     """total[0] += sums[SETS i] + ... + sums[SETS i + SETS - 1]: (n, LANES) int32."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         first = builder.mul(arguments[2], ir.Constant(arguments[2].type, SETS))
         row = rows.load(0, _FIRST)
         for k in range(SETS):
@@ -96,7 +96,7 @@ def _add_rows(typingctx, total, weights, words, n):  # type: ignore[no-untyped-d
     """
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         word, one = ir.IntType(64), ir.Constant(ir.IntType(64), 1)
         total = cgutils.alloca_once_value(builder, rows.load(0, _FIRST))
         bits = cgutils.alloca_once(builder, word)
@@ -134,7 +134,7 @@ def _compare(typingctx, d, every, some, i, a, for_a, b, for_b, low, high):  # ty
     that is above low alone in some[i] (uint16)."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         i, for_a, for_b, low, high = (arguments[k] for k in (3, 5, 7, 8, 9))
         one = builder.fmul(rows.load(4, i, _FLOATS), rows.splat(for_a))
         d = builder.fadd(one, builder.fmul(rows.load(6, i, _FLOATS), rows.splat(for_b)))
@@ -153,7 +153,7 @@ def _count_below(typingctx, limits, i, d):  # type: ignore[no-untyped-def]
     """How many of limits[i] (float32) are below d."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         above = builder.fcmp_ordered(">", rows.splat(arguments[2]), rows.load(0, arguments[1], _FLOATS))
         return builder.zext(builder.ctpop(builder.bitcast(above, _MASK)), ir.IntType(64))
 
@@ -165,7 +165,7 @@ def _fires(typingctx, total, step, v, later, t, shifts, j):  # type: ignore[no-u
     """Bit k: whether total[0, k] (int32) step[v, k] > later[t, k] + shifts[j, k] (float32)."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         scaled = builder.fmul(builder.sitofp(rows.load(0, _FIRST), _FLOATS), rows.load(1, arguments[2], _FLOATS))
         limit = builder.fadd(rows.load(3, arguments[4], _FLOATS), rows.load(5, arguments[6], _FLOATS))
         return builder.bitcast(builder.fcmp_ordered(">", scaled, limit), _MASK)
@@ -178,7 +178,7 @@ def _add_bits(typingctx, counts, i, bits, among):  # type: ignore[no-untyped-def
     """counts[i] (int32, none below 0) += bits, one for each lane; bits of those ``among`` that are the largest."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rows = _Rows(context, builder, signature, arguments)
+        rows = _Lanes(context, builder, signature, arguments)
         row = builder.add(rows.load(0, arguments[1]), builder.zext(builder.bitcast(arguments[2], _BITS), _INTS))
         rows.store(row, 0, arguments[1])
         largest = cgutils.get_or_insert_function(builder.module, ir.FunctionType(_I32, [_INTS]), _LARGEST)
