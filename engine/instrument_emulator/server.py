@@ -5,9 +5,11 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import sys
 import threading
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from instrument_emulator.circuit import Circuit
@@ -29,11 +31,17 @@ _SOCKET = re.compile(r"TCPIP\d*::(.+)::(\d+)::SOCKET", re.IGNORECASE)
 
 def instrument_class(model: str) -> type[Instrument]:
     """The class of that name among the installed instruments; ``EmulatorError`` if there is none."""
-    installed = {point.name: point for point in sorted(entry_points(group=INSTRUMENTS))}
+    installed = _installed(tuple(sys.path))
     if model not in installed:
         raise EmulatorError(f"no emulated instrument {model!r} is installed; installed: {', '.join(installed)}")
     chosen: type[Instrument] = installed[model].load()
     return chosen
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Looked up once for each search path: each time reads a file of every installed package."""
+    return {point.name: point for point in sorted(entry_points(group=INSTRUMENTS))}
 
 
 class Emulator:

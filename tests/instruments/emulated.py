@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tomllib
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from instrument_emulator.control import Control
-from instrument_emulator.server import Emulator
+from instrument_emulator.server import Emulator, instrument_class
 from spinneurons.device.emulation import description
 from spinsweep.bench import bench_file
 from spinsweep.bench.capabilities import Envelope, Surroundings
@@ -163,6 +164,8 @@ def _serve(path: str) -> None:
 
 
 if __name__ == "__main__":
+    for one in description(bench_file.parse(tomllib.loads(BENCH))).instruments.values():
+        instrument_class(one.model)  # what is looked up once
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the killed ones leave nothing
     for line in sys.stdin:
         if os.fork() == 0:
