@@ -105,6 +105,7 @@ def test_a_users_module_may_be_named_instead_of_its_file(folder: Path) -> None:
     assert Cube(folder / "c.zarr").counts().done == 3
 
 
+@pytest.mark.slow
 def test_programs_that_a_cell_starts_find_the_files_beside_them(folder: Path) -> None:
     beside = folder / "programs"
     beside.mkdir()
@@ -172,6 +173,7 @@ def test_workers_of_ones_own_command_import_no_file_of_the_current_folder(folder
             ended(process)
 
 
+@pytest.mark.slow
 @pytest.mark.slurm
 def test_jobs_of_slurm_import_no_file_of_the_folder_that_they_were_submitted_in(
     folder: Path, slurm: dict[str, str], monkeypatch: pytest.MonkeyPatch

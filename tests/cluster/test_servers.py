@@ -89,6 +89,7 @@ def test_a_worker_offers_one_cpu_and_its_share_of_the_memory_and_its_numerical_l
         assert set(client.run(os.getenv, "OPENBLAS_NUM_THREADS").values()) == {"1"}
 
 
+@pytest.mark.slow
 def test_workers_say_that_their_scheduler_is_gone(tmp_path: Path) -> None:
     with running(tmp_path) as (_, scheduler, workers):
         scheduler.terminate()

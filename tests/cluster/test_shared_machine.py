@@ -90,6 +90,7 @@ def counted(found: dict[int, str]) -> dict[str, int]:
     return {what: list(found.values()).count(what) for what in set(found.values())}
 
 
+@pytest.mark.slow
 def test_the_attack_gets_in_where_everything_is_open(tmp_path: Path, attack: Attack) -> None:
     file = tmp_path / "c.json"
     words = ["scheduler", "--port", 0, "--dashboard-port", 0, "--scheduler-file", file, "--insecure"]

@@ -91,6 +91,7 @@ def test_jobs_and_scheduler_speak_tls_when_certificates_are_given(
     assert_same_cube(tmp_path / "c.zarr", local_cube)
 
 
+@pytest.mark.slow
 def test_what_slurm_objects_to_is_said_in_one_line(slurm: dict[str, str], tmp_path: Path) -> None:
     file = cluster(tmp_path, 1, 'queue = "nowhere"')
     status, text = spinsweep(*logged(tmp_path), "--cluster", file, "--store", "c.zarr", cwd=tmp_path, env=slurm)
@@ -99,6 +100,7 @@ def test_what_slurm_objects_to_is_said_in_one_line(slurm: dict[str, str], tmp_pa
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_jobs_that_end_before_their_worker_came_are_told_of_with_their_logs(
     slurm: dict[str, str], tmp_path: Path
 ) -> None:
@@ -283,6 +285,7 @@ def test_several_workers_of_a_job_share_its_cores(slurm: dict[str, str], tmp_pat
     assert len({file.name.split("-")[2] for file in (tmp_path / "log").iterdir()}) == 4
 
 
+@pytest.mark.slow
 def test_cluster_check_shows_what_the_workers_are_like(slurm: dict[str, str], tmp_path: Path) -> None:
     status, text = spinsweep("cluster", "check", cluster(tmp_path, 2), cwd=tmp_path, env=slurm)
     assert status == 0, text

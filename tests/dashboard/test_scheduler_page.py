@@ -54,6 +54,7 @@ def test_a_scheduler_has_its_page_and_its_metrics_before_the_first_run() -> None
         assert "spinsweep_cells" in get(f"{dashboard}/metrics")
 
 
+@pytest.mark.slow
 def test_the_page_says_that_there_is_no_sweep_yet_and_later_that_the_scheduler_is_gone(window: Chrome) -> None:
     with scheduler("--dashboard-port", "0") as (process, dashboard):
         window.get(f"{dashboard}/sweep")

@@ -129,6 +129,7 @@ def test_the_page_says_the_same_after_it_was_loaded_again(
         until(lambda: column_of(window, "shown") == [BlockState.DONE] * 24)
 
 
+@pytest.mark.slow
 def test_the_command_of_a_failed_cell_is_copied_by_its_button_from_the_keyboard_too(
     tmp_path: Path, watched_client: Client, window: Chrome
 ) -> None:

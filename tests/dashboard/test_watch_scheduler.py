@@ -41,6 +41,7 @@ def address(client: Client, tmp_path: Path) -> list[str]:
     return [client.scheduler_info()["address"], "--tls", str(folder)]
 
 
+@pytest.mark.slow
 def test_runs_are_followed_from_their_scheduler_until_they_end(
     tmp_path: Path, client: Client, address: list[str]
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_network_of_it_is_planned(lab: Path, monkeypatch: pytest.MonkeyPatch) 
     assert (cube["accuracy"].isel(timestep=-1).sel(variation=0.0) > 0.5).all()
 
 
+@pytest.mark.slow
 def test_it_is_trained_in_the_loop(lab: Path) -> None:
     settings = (
         "width=0.05 devices=0,1 seed=0 images=4 test_images=4 steps=20 epochs=2 currents=8 cycles=50 bias=fitted"

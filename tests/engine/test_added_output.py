@@ -295,6 +295,7 @@ BARS = Sweep("bars", "Bars", (Axis("w", (1.0, 2.0)),), outputs, bars)
 """
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_is_computed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script, store = tmp_path / "bars.py", str(tmp_path / "bars.zarr")
     script.write_text(SCRIPT)

@@ -84,6 +84,7 @@ def test_workers_are_what_the_system_ends_first_where_memory_runs_out(tmp_path: 
     assert int(SCORE.read_text()) == own
 
 
+@pytest.mark.slow
 def test_what_earlier_cells_left_in_a_process_is_held_against_none(tmp_path: Path, log: Path) -> None:
     sweep = dataclasses.replace(HEAVY, function=leaking).with_values(log=str(log))
     result = run(sweep, tmp_path / "c.zarr", executor="processes", workers=1, block=6)

@@ -105,6 +105,7 @@ def is_whole(lines: list[str]) -> bool:
     return all(len(row) == 1 for row in rows) and rows == sorted(rows)
 
 
+@pytest.mark.slow
 def test_the_curve_grows_above_progress_last_reading_and_time_left_and_is_gone_at_the_end(tmp_path: Path) -> None:
     with at_a_terminal(tmp_path, 100, 34) as terminal:
         seen = [lines for lines in terminal.screens() if points(lines)]

@@ -381,6 +381,7 @@ def test_storage_that_overwrites_where_it_should_create_only_is_refused(tmp_path
     assert done.stderr.count("\n") == 1, done.stderr
 
 
+@pytest.mark.slow
 def test_an_axis_of_words_grows_on_objects(store: str) -> None:
     def length(cells: Cells) -> dict[str, Any]:
         return {"length": np.array([len(word) for word in cells.coords["word"]])}

@@ -80,6 +80,7 @@ def test_a_sample_here_and_elsewhere_computes_the_same() -> None:
         np.testing.assert_array_equal(values[shape], elsewhere.computed.values[name][shape])
 
 
+@pytest.mark.slow
 def test_a_cell_that_kills_its_process_harms_no_driver_and_is_told(tmp_path: Path, log: Path) -> None:
     result = run(TRACED.with_values(log=str(log), first="kill"), tmp_path / "c.zarr", workers=1)
 

@@ -214,6 +214,7 @@ def test_zipped_axes_of_other_lengths_are_refused() -> None:
         zipped(a=(1, 2), b=(1, 2, 3))
 
 
+@pytest.mark.slow
 def test_the_commands_count_what_is_wanted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

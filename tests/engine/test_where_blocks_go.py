@@ -84,6 +84,7 @@ def test_a_lane_that_is_the_only_worker_computes_nothing(empty: Client, tmp_path
         assert who(log) == {computing}
 
 
+@pytest.mark.slow
 def test_a_lane_that_comes_first_to_an_empty_scheduler_computes_nothing(empty: Client, tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         wait, log = running(empty, tmp_path, pool)

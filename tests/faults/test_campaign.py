@@ -29,6 +29,7 @@ def test_after_a_handful_of_random_faults_every_number_is_right_and_nothing_is_l
     assert "0  wrong, lost or left behind" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_campaign_finds_a_cell_that_is_wrong(tmp_path: Path) -> None:
     """It would be worth nothing if it could not fail."""
     words = f"""

@@ -67,6 +67,7 @@ def test_a_lane_that_is_being_started_again_at_the_end_is_gone_after_it(
         assert is_safe(control)
 
 
+@pytest.mark.slow
 def test_a_run_whose_lanes_died_says_what_the_last_one_said(
     tmp_path: Path, scheduler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

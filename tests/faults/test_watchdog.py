@@ -151,6 +151,7 @@ def test_a_watchdog_is_left_for_a_bench_that_a_dead_lane_left_on_and_that_cannot
         until(lambda: any(row["safe"] is True for row in watchdog_rows(load(path))))
 
 
+@pytest.mark.slow
 def test_a_killed_lane_leaves_a_journal_from_which_a_new_one_finishes(tmp_path: Path) -> None:
     with emulated(tmp_path) as (path, control):
         bench = load(path)

@@ -327,6 +327,7 @@ def test_an_open_interlock_is_waited_for(bench: Bench, emulated: Emulated) -> No
     assert len(run.lost) <= 1
 
 
+@pytest.mark.slow
 def test_a_stop_while_devices_take_turns_loses_no_sample_of_the_others(tmp_path: Path, emulated: Emulated) -> None:
     bench = described(tmp_path, emulated, timing={"interleave": True})
     writes = np.tile([[WRITE, WEAK], [WEAK, WRITE]], (5, 1))

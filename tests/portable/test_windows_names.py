@@ -156,6 +156,7 @@ def test_a_serial_run_that_is_killed_goes_on_where_it_was_and_is_read(log: Calla
     assert xr.open_zarr("squares.zarr")["y"].values.tolist() == [x**2 for x in range(8)]
 
 
+@pytest.mark.slow
 def test_a_cube_has_one_driver_and_grows(log: Callable[[], str]) -> None:
     run = ["run", f"{EXAMPLES}:GRID", "--executor", "serial", "--store", "grid.zarr"]
     said(*run, "--set", "seed=0:3")

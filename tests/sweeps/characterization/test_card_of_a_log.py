@@ -152,6 +152,7 @@ def test_pulses_of_another_width_are_another_curve(tmp_path: Path) -> None:
     assert cards.value(card, "switching.pulse_width") == pytest.approx(50e-6)
 
 
+@pytest.mark.slow
 def test_conditions_of_later_files_are_added_and_change_no_identity(tmp_path: Path, store: Path) -> None:
     def conditions(store: Path) -> dict[str, dict[str, int]]:
         return json.loads(xr.open_zarr(store).attrs["parameters"])["recording"].get("conditions", {})

@@ -140,6 +140,7 @@ def fails(words: list[object], capfd: pytest.CaptureFixture[str]) -> str:
     return error
 
 
+@pytest.mark.slow
 def test_a_store_that_holds_another_log_is_named_with_a_remedy_that_import_has(
     simulated: Path, frame: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

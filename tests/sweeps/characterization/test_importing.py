@@ -96,6 +96,7 @@ def test_bars_with_widths_of_their_own_are_one_cell_each(tmp_path: Path) -> None
     assert len(list((tmp_path / "lab-figures").glob("*.png"))) == 8
 
 
+@pytest.mark.slow
 def test_lines_and_cards_take_bars_with_widths_of_their_own(tmp_path: Path) -> None:
     ds = imported(tmp_path, log(measured_widths(), cycles=60))
     line = fit_line(ds.i_bias, "width", error=ds.i_bias_stderr, proportional=True)
@@ -109,6 +110,7 @@ def test_lines_and_cards_take_bars_with_widths_of_their_own(tmp_path: Path) -> N
     assert [d["i_bias"] for d in card["device"]] == ds.i_bias.values.tolist()
 
 
+@pytest.mark.slow
 def test_devices_have_their_names_and_only_those_that_are_there_are_cells(tmp_path: Path) -> None:
     names: Bars = {
         (2.0, "A3-R2C2"): (6e-4, 4e-5),
@@ -207,6 +209,7 @@ def test_pulses_of_both_signs_have_a_curve_each_and_the_card_takes_one(
     assert [d["i_bias"] for d in cards.load(tmp_path / "c.toml")["device"]] == base.i_bias.values.ravel().tolist()
 
 
+@pytest.mark.slow
 def test_a_temperature_may_be_an_axis(tmp_path: Path, base: xr.Dataset, capfd: pytest.CaptureFixture[str]) -> None:
     frame = pd.concat([log().assign(T_K=t) for t in (300.0, 10.0)])
     error = refused(capfd, "import", written(tmp_path / "t.csv", frame), tmp_path / "t.zarr")

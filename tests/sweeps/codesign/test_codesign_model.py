@@ -245,6 +245,7 @@ print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("images", "steps"),
     [pytest.param(64, 50, marks=pytest.mark.slow), (8, 5000), pytest.param(10_000, 50, marks=pytest.mark.slow)],

@@ -116,6 +116,7 @@ def test_many_pulses_find_bias_and_scale_current_of_each_device() -> None:
     assert len(set(i0)) == 4
 
 
+@pytest.mark.slow
 @settings(max_examples=5)
 @given(data=st.data())
 def test_any_box_of_the_frontier_has_the_same_numbers(data: st.DataObject) -> None:
@@ -265,7 +266,10 @@ def agrees(method: str, cycles: int, seeds: int, steps: int, epochs: int) -> Non
     assert abs(np.mean(differences)) < 4 * error + 0.01, differences
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.slow if m in ("software-then-loop", "output-trim") else ()) for m in METHODS],
+)
 def test_another_program_with_its_own_random_numbers_agrees(method: str) -> None:
     agrees(method, 1200, seeds=5, steps=20, epochs=3)
 

@@ -139,6 +139,7 @@ def test_another_emulator_gives_other_outcomes(tmp_path: Path, undisturbed: xr.D
     assert np.array_equal(cube.label, undisturbed.label)
 
 
+@pytest.mark.slow
 def test_a_device_that_fails_in_training_is_left_out_and_the_others_learn(tmp_path: Path) -> None:
     with emulated(tmp_path) as (bench, control):
         control.set("open", device="bar2", after=5000)  # messages to the source: in the training

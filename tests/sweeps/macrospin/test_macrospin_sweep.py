@@ -111,7 +111,9 @@ def test_spins_in_the_plane_switch_with_a_field_of_one_sign_only():
 
 
 @pytest.mark.parametrize("name", figures.FIGURES)
-@pytest.mark.parametrize("cut", [{}, {"width": [1]}, {"width": [2, 0], "pulse": [1]}])
+@pytest.mark.parametrize(
+    "cut", [{}, {"width": [1]}, pytest.param({"width": [2, 0], "pulse": [1]}, marks=pytest.mark.slow)]
+)
 def test_a_figure_of_any_part_is_drawn(cube, name, cut, tmp_path):
     figures.FIGURES[name](cube.isel(cut)).savefig(tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 2_000

@@ -65,7 +65,11 @@ SMALL: dict[str, dict[str, Any]] = {
 """Settings of a small cube of every sweep that takes a card."""
 ALIKE = ("codesign-crossbar", "codesign-networks", "hil-fitted", "hil-multiplexed", "hil-replicates", "lifetime")
 """Those that take the card as another one does: the first of their name, or the frontier."""
-EACH = [pytest.param(name, marks=pytest.mark.slow if name in ALIKE else ()) for name in SMALL]
+
+
+def but_slow(*names: str) -> list[Any]:
+    """Every sweep; a test is slow for these, and for those that are like another one."""
+    return [pytest.param(name, marks=pytest.mark.slow if name in (*ALIKE, *names) else ()) for name in SMALL]
 
 
 def base(noise: float) -> Card:
@@ -184,7 +188,7 @@ def one_width() -> Card:
     return HallBar(cards.default()).measured(MeasuredDevices(np.array([2.0]), *rows))
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", but_slow("hil", "frontier", "whole-network", "hysteresis"))
 def test_a_card_of_one_width_works_in_every_sweep_and_its_figures_are_drawn(
     name: str, digits: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +229,7 @@ def test_every_sweep_with_a_card_and_every_entry_of_a_card_are_looked_at() -> No
     assert set(cards.Individual.model_fields) == {"width_um", "index", *OF_DEVICES}
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", but_slow("frontier", "whole-network"))
 def test_an_entry_of_the_card_changes_numbers_or_is_no_part_of_the_identity(name: str, digits: Path) -> None:
     plain = base_of(name)
     wrong = []

@@ -234,7 +234,8 @@ SWEEPS: dict[str, str] = {
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "hil-replicates" else ()) for name in SWEEPS]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ("codesign", "hil-replicates") else ()) for name in SWEEPS],
 )
 def test_it_takes_the_hall_bar_s_place_in(name: str, lab: Path) -> None:
     cube: Any = run(name, SWEEPS[name])

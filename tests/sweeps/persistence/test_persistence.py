@@ -51,6 +51,7 @@ def test_the_days_of_a_device_lie_on_one_path_whichever_are_asked_for():
     assert alone[0, 0, 0] == both[0, 0, 1]
 
 
+@pytest.mark.slow
 def test_drift_has_the_card_s_size_and_day_3_is_on_the_way_to_day_7():
     sweep = SWEEP.with_values(card=quiet_card(), cycles=400, currents=14)
     bias = values(sweep, {"width": (0.3,), "device": tuple(range(120)), "day": (0, 3, 7)})["i_bias"][0]

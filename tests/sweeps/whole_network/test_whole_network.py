@@ -350,6 +350,7 @@ ONE_AND_SLOW_OTHERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ONE_AND_SLOW_OTHERS)
 def test_another_program_with_its_own_random_numbers_learns_as_much(rule: str) -> None:
     agree(rule, seeds=2, images=150)
