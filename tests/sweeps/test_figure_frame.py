@@ -163,6 +163,19 @@ def test_readings_of_a_bench_or_a_log_are_measured(attrs: dict[str, str]) -> Non
     assert marks(characterization(2, [2.0, 0.5], **attrs)) == ["measured"]
 
 
+def test_readings_of_an_emulated_bench_say_that_they_are() -> None:
+    bench = {"name": "hall", "source": {"serial": "EMU6221"}, "device": [], "auxiliary": {}}
+    cube = characterization(2, [2.0, 0.5], measured_on="hall", parameters=json.dumps({"bench": bench}))
+    assert marks(cube) == ["measured on an emulated bench"]
+    assert origin_of(cube).sentence
+    bench["source"] = {"serial": "4559777"}
+    cube.attrs["parameters"] = json.dumps({"bench": bench})
+    assert marks(cube) == ["measured"]
+    bench["auxiliary"] = {"magnet": {"serial": "EMUBOP"}}
+    cube.attrs["parameters"] = json.dumps({"bench": bench})
+    assert marks(cube) == ["measured on an emulated bench"]
+
+
 def test_a_simulation_says_so_and_its_caption_names_what_of_the_card_is_not_measured() -> None:
     card = copy.deepcopy(cards.default())
     cube = characterization(2, [2.0, 0.5], sweep="persistence", parameters=json.dumps({"card": card}))

@@ -254,15 +254,15 @@ class ResetReadWriteRead:
         return f"2 pulses of {timing.pulse_width:g} s, 2 reads of {timing.read_time:g} s, 4 rests of {timing.gap:g} s"
 
     def try_device(self, session: BenchSession, device: Device, trial: Check) -> list[str]:
-        """A device's read noise, levels, contrast and time of a cycle, from a few cycles."""
+        """A device's read noise, levels, contrast and real time of a cycle, from a few cycles."""
         sign = session.bench.polarity.reset_pulse
         with PulseTrains(session, f"check {session.lease.epoch}") as trains:
             began = session.instruments.clock.now()
             levels = trains.calibrate(device.name, -sign * trial.pulse, sign * trial.pulse, trial.read)
             (record,) = (r for r in trains.journal.trains.values() if r.plan["devices"] == [device.name])
-            took = (session.instruments.clock.now() - began) / record.length
+            took = (session.instruments.clock.now() - began) / record.length / session.bench.timing.speed
             volts = np.array(list(record.results.values()))
-        cycle_time.note(session.bench, type(self).__name__, took / session.bench.timing.speed, device.name)
+        cycle_time.note(session.bench, type(self).__name__, took, device.name)
         noise = float(np.sqrt(np.mean(np.var(volts, axis=0, ddof=1)))) if len(volts) > 1 else float("nan")
         contrast = levels.high - levels.low
         return [

@@ -10,6 +10,7 @@ import xarray as xr
 
 from spinneurons.analysis.cubes import parameters
 from spinneurons.neurons.parameters import CardUse
+from spinsweep.bench.section import EMULATED
 from spinsweep.discovery import find
 from spinsweep.errors import SpecError
 
@@ -20,13 +21,16 @@ class DataOrigin(NamedTuple):
     """What figures and their captions say of a cube."""
 
     mark: str
-    """``measured``, ``simulated``, or ``simulated, card measured: TITLE``: in every figure."""
+    """``measured``, ``measured on an emulated bench``, ``simulated``, or ``simulated, card measured: TITLE``: in every
+    figure."""
     sentence: str
     """With which card it was simulated, and which of the entries that bear on it are not measured; else ""."""
 
 
 def origin_of(cube: xr.Dataset) -> DataOrigin:
     """The origin of a cube: readings of a bench or a log are measured, all else is simulated."""
+    if "measured_on" in cube.attrs and _was_emulated(parameters(cube).get("bench") or {}):
+        return DataOrigin("measured on an emulated bench", "No instrument and no device was real: both were emulated.")
     if "measured_on" in cube.attrs or "imported_from" in cube.attrs:
         return DataOrigin(MEASURED, "")
     card = parameters(cube).get("card")
@@ -38,6 +42,12 @@ def origin_of(cube: xr.Dataset) -> DataOrigin:
     said = "; ".join(f"{provenance}: {', '.join(keys)}" for provenance, keys in sorted(by_provenance.items()))
     rest = f" Not measured are these entries of the card: {said}." if said else ""
     return DataOrigin(mark, f"Simulated with the device card “{title}”.{rest}")
+
+
+def _was_emulated(bench: Mapping[str, Any]) -> bool:
+    """Whether an instrument of a bench, as it stands in a cube, was an emulator's."""
+    parts = [*bench.values(), *(bench.get("auxiliary") or {}).values()]
+    return any(str(part.get("serial", "")).startswith(EMULATED) for part in parts if isinstance(part, Mapping))
 
 
 def _by_provenance(cube: xr.Dataset, card: Mapping[str, Any]) -> dict[str, list[str]]:
