@@ -21,8 +21,8 @@ class DataOrigin(NamedTuple):
     """What figures and their captions say of a cube."""
 
     mark: str
-    """``measured``, ``measured on an emulated bench``, ``simulated``, or ``simulated, card measured: TITLE``: in every
-    figure."""
+    """``measured``, ``measured on an emulated bench``, ``simulated``, or ``simulated, card measured: TITLE``; it
+    stands in every figure."""
     sentence: str
     """With which card it was simulated, and which of the entries that bear on it are not measured; else ""."""
 
@@ -30,7 +30,7 @@ class DataOrigin(NamedTuple):
 def origin_of(cube: xr.Dataset) -> DataOrigin:
     """The origin of a cube: readings of a bench or a log are measured, all else is simulated."""
     if "measured_on" in cube.attrs and _was_emulated(parameters(cube).get("bench") or {}):
-        return DataOrigin("measured on an emulated bench", "No instrument and no device was real: both were emulated.")
+        return DataOrigin(f"{MEASURED} on an emulated bench", "No instrument and no device was real.")
     if "measured_on" in cube.attrs or "imported_from" in cube.attrs:
         return DataOrigin(MEASURED, "")
     card = parameters(cube).get("card")
