@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -273,3 +274,17 @@ def test_an_asynchronous_client_is_one_line(tmp_path: Path, client: Client) -> N
     assert asyncio.run(refused()) == (
         "spinsweep.run: the client is asynchronous; make it with Client(..., asynchronous=False)"
     )
+
+
+def slow(x: float) -> float:
+    time.sleep(0.3)
+    return x
+
+
+def test_the_time_that_a_run_says_counts_from_its_call(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    began = time.monotonic()
+    spinsweep.run(spinsweep.Sweep.from_function(slow, x=range(4)), tmp_path / "cube.zarr")
+    seconds = time.monotonic() - began
+    said = re.search(r"4 of 4 cells done \(([\d.]+) s\)", capfd.readouterr().err)
+    assert said, "all cells may be done before the first report"
+    assert 1 <= float(said[1]) <= seconds + 0.1, "four sleeps, and the rounding of what is said"

@@ -84,7 +84,7 @@ class Display:
 
     def _begin(self, run: Run) -> None:
         self._run = run
-        self._began = self._went_on = time.monotonic()
+        self._went_on = time.monotonic()
         self.console.print(f"{run.sweep.name}: {run.work}", soft_wrap=True)
         self._note(run)
         self._task = self.bar.add_task(run.sweep.name, total=max(run.progress.cells, 1), line="starting")

@@ -42,7 +42,7 @@ class RunDisplay:
         """Show the present state; the first time, say what there is to do."""
         now = time.monotonic()
         if self._bar is None:
-            self._began = self._went_on = now
+            self._went_on = now
             self._bar = _bar(run.sweep.name)
             say(f"{run.sweep.name}: {in_python(run.work)}", error=True)
         self._note(run)
