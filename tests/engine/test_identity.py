@@ -169,6 +169,12 @@ COUNTS = {
         ("return x", "return -x"),
         "mine.fast changed",
     ),
+    "an intrinsic of numba": (
+        "from numba.extending import intrinsic\n@intrinsic\ndef one(context, x):\n    return x(x), None\n"
+        "def walk(cells):\n    return one(1)",
+        ("x(x), None", "x(x, x), None"),
+        "mine.one changed",
+    ),
     "how numba compiled it": (
         "from numba import njit\ndef f(x):\n    return x\nfast = njit(fastmath=False)(f)\n"
         "def walk(cells):\n    return fast(1)",

@@ -26,8 +26,11 @@ def closure_values(function: types.FunctionType) -> dict[str, Any]:
 
 
 def python_function(value: Any) -> Any:
-    """The function within what compiles or caches it: of numba, of ``lru_cache``."""
-    for path in (("py_func",), ("_dispatcher", "py_func"), ("gufunc_builder", "py_func")):
+    """The function within what compiles or caches it: of numba, of ``lru_cache``.
+
+    Of numba's own objects nothing else counts: an intrinsic gets a random number in each process.
+    """
+    for path in (("py_func",), ("_defn",), ("_dispatcher", "py_func"), ("gufunc_builder", "py_func")):
         inner: Any = value if type(value).__module__.startswith("numba.") else None
         for name in path:
             inner = attribute_of(inner, name)
