@@ -12,6 +12,8 @@ from typing import Any
 
 LEFT_OUT = ("tests/doors", "engine/spinsweep/deployment", ".ci", ".github")
 """Folders whose Markdown files belong to what lies beside them, and are no pages."""
+FOLDERS = ("cluster", "engine", "results", "sweeps", "tests")
+"""Those that have pages. In others may lie what somebody has made, such as captions of figures."""
 LINK = re.compile(r"(?P<shown>!?\[(?:[^][]|\[[^][]*\])*\])\((?P<target>[^()\s]+)\)")
 CODE = re.compile(r"^```.*?^```$|`[^`\n]+`(?!\])", re.M | re.S)
 LINK_OR_CODE = re.compile(f"(?P<code>{CODE.pattern})|{LINK.pattern}", re.M | re.S)
@@ -19,7 +21,8 @@ LINK_OR_CODE = re.compile(f"(?P<code>{CODE.pattern})|{LINK.pattern}", re.M | re.
 
 def pages(root: Path) -> list[Path]:
     """The Markdown files and notebooks of the repository that are pages, relative to it."""
-    names = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md", "*.ipynb"]
+    where = [":(glob)*.md", *(f"{folder}/*.{kind}" for folder in FOLDERS for kind in ("md", "ipynb"))]
+    names = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *where]
     listed = subprocess.run(names, cwd=root, capture_output=True, text=True, check=True).stdout.splitlines()
     return sorted(Path(name) for name in listed if not name.startswith(LEFT_OUT) and (root / name).exists())
 

@@ -152,7 +152,8 @@ def _summary(pair: xr.Dataset, table: list[dict[str, Any]]) -> Iterator[str]:
     compared = [row for row in table if not row["reason"]]
     if compared:
         moved = sum(row["p_value"] < 0.05 for row in compared)
-        yield f"changed   {moved} of {len(compared)} devices, p < 0.05; {0.05 * len(compared):.2g} would by chance"
+        expected = f"about {0.05 * len(compared):.2g} are expected by chance"
+        yield f"changed   {moved} of {len(compared)} devices, p < 0.05; {expected}"
     if bad := sum(row["bad_fit"] for row in compared):
         yield f"bad fit   {bad} devices, marked: their intervals take a curve to be right that the counts contradict"
     without = [row for row in table if row["reason"]]

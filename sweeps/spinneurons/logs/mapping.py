@@ -130,7 +130,7 @@ def of(raw: Mapping[str, Any], where: str) -> LogMapping:
             )
         unit, kept = str(entry.get("unit", "")), QUANTITIES[quantity].unit or "no unit"
         if unit and factor(unit, QUANTITIES[quantity].unit) is None:
-            raise LogError(f"{where}{quantity}: {unit!r} is no unit of it; it is kept in {kept}")
+            raise LogError(f"{where}{quantity}: {unit!r} is not a unit of it; give {kept} or a multiple of it")
         try:
             columns[quantity] = Column(str(entry["column"]), unit, float(entry.get("factor", 1.0)))
         except (TypeError, ValueError):

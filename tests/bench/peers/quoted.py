@@ -67,8 +67,9 @@ def quote(data: Mapping[str, Any]) -> str:
             said.append(f"{what}: {', '.join(times)}")
     busy = "" if is_quiet(data) else ", on a busy machine"
     intro = (
-        f"Time that others take for the same checked result, as a multiple of spinsweep's, medians in one run{busy}. "
-        "[All numbers](tests/bench/results/peers.md); `make bench-peers` measures them on your machine:"
+        f"How long others take for the same checked result, divided by spinsweep's time: medians of one run{busy}. "
+        "Below 1, they are faster. [All numbers](tests/bench/results/peers.md); `make bench-peers` measures them on "
+        "your machine:"
     )
     lines = [*_wrapped(intro), "", *(line for clause in said for line in _wrapped(f"- {clause}"))]
     figure = "![Ratios of others to spinsweep](tests/bench/results/peers.png)"

@@ -69,7 +69,7 @@ def test_the_mean_and_the_scatter_are_said(lab: Path, capsys: pytest.CaptureFixt
     assert "compared  day 0 and day 7\n" in said
     assert "drift     I_bias +" in said
     assert "devices scatter by" in said
-    assert "changed   4 of 4 devices, p < 0.05; 0.2 would by chance" in said
+    assert "changed   4 of 4 devices, p < 0.05; about 0.2 are expected by chance" in said
 
 
 @pytest.mark.parametrize("how", ["appended", "by the files' names"])

@@ -173,7 +173,12 @@ def test_times_in_several_forms_become_seconds(tmp_path: Path) -> None:
 MISTAKES = {
     "no column": (['i_write="Curent (A)"'], [], "", r"there is no column 'Curent \(A\)' for i_write"),
     "no quantity": (["i_wrte=x"], [], "", r"'i_wrte' is no quantity of a log \(did you mean 'i_write'\?\)"),
-    "no unit": (['i_write={column="i_write_A", unit="V"}'], [], "", "i_write: 'V' is no unit of it; it is kept in A"),
+    "no unit": (
+        ['i_write={column="i_write_A", unit="V"}'],
+        [],
+        "",
+        "i_write: 'V' is not a unit of it; give A or a multiple of it",
+    ),
     "no equals": (["i_write"], [], "", "--columns i_write: is not QUANTITY=..., such as"),
     "no value": ([], ["width=wide"], "", "width is 'wide' by what you say, which is no value of it, such as 2 um"),
     "no brace": ([], [], "w{breadth}.csv", r"\{breadth\} is no quantity, such as \{width_um\} or \{device\}"),
