@@ -163,6 +163,15 @@ def test_readings_of_a_bench_or_a_log_are_measured(attrs: dict[str, str]) -> Non
     assert marks(characterization(2, [2.0, 0.5], **attrs)) == ["measured"]
 
 
+def test_pulses_that_a_log_does_not_tell_are_named_as_those_of_the_card() -> None:
+    for attrs, more in (({"imported_from": "lab.csv"}, " (card)"), ({"measured_on": "bench 1"}, "")):
+        cube = characterization(2, [2.0, 0.5], **attrs)
+        cube.attrs["parameters"] = json.dumps({"card": cards.default()})
+        (ax,) = figures.FIGURES["s3a_pulses"](cube).axes
+        cycle = [f"reset{more}", f"read{more}", "write", f"read{more}"]
+        assert [tick.get_text() for tick in ax.get_xticklabels()] == 2 * cycle
+
+
 def test_readings_of_an_emulated_bench_say_that_they_are() -> None:
     bench = {"name": "hall", "source": {"serial": "EMU6221"}, "device": [], "auxiliary": {}}
     cube = characterization(2, [2.0, 0.5], measured_on="hall", parameters=json.dumps({"bench": bench}))

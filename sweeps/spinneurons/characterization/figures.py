@@ -184,7 +184,8 @@ def pulse_sequence(cube: xr.Dataset, ax: Axes) -> Axes:
     """The pulses of two cycles: reset, read, write and read, at the current closest to 50 % of a device.
 
     Heights are to scale, lengths are not: a write pulse is drawn as wide as a read.  The device is the first of the
-    narrowest width with valid cycles.
+    narrowest width with valid cycles.  A log does not say what reset the device and read it: those currents are of
+    the card, and named so.
     """
     labels = first_device(cube["valid"].any(["current", "cycle"]).sortby("width"))
     if labels is None:
@@ -201,7 +202,9 @@ def pulse_sequence(cube: xr.Dataset, ax: Axes) -> Axes:
     for place, name in enumerate(2 * cycle):
         ax.bar(2 * place + 0.5, heights[name], 1.0, color=names[name])
     ax.axhline(0, color="black", lw=0.6)
-    ax.set_xticks([0.5 + 2 * k for k in range(2 * len(cycle))], 2 * cycle, rotation=45, ha="right")
+    of_card = " (card)" if "imported_from" in cube.attrs else ""
+    words = [name if name == "write" else f"{name}{of_card}" for name in 2 * cycle]
+    ax.set_xticks([0.5 + 2 * k for k in range(len(words))], words, rotation=45, ha="right")
     ax.tick_params(axis="x", length=0)
     style.label_axis(ax.yaxis, "Current", "A", power)
     ax.set_title(style.device_text(chosen))
